@@ -1,0 +1,1 @@
+"""What can be configured, as frozen values."""

@@ -1,0 +1,110 @@
+"""The one exception tree, split by what the caller can do.
+
+    ExporterError
+    ├── ConfigurationError         fix the configuration; `problems` lists every one
+    ├── ApiError                   what the Management API, or the way to it, answered
+    │   ├── CredentialRefused      replace the credential (401)
+    │   ├── NotAllowed             the credential may not do this (403)
+    │   ├── NotFound               the thing is gone, or was never there (404)
+    │   ├── RequestRefused         the request itself is wrong (any other 4xx)
+    │   ├── PlanLimitReached       tell a human: the workspace is blocked
+    │   ├── Unavailable            wait: overloaded, down, unreachable or too slow
+    │   │   └── Throttled          wait: too many requests (429)
+    │   └── MalformedAnswer        report it: the answer is not what the contract says
+    └── StoreError
+        ├── StoreUnavailable       wait, or make room: it cannot be read or written now
+        ├── StoreTooNew            run the version that made it, or a newer one
+        └── StoreChanged           load again: another process wrote in between
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+
+class ExporterError(Exception):
+    """Everything this package raises on purpose."""
+
+
+class ConfigurationError(ExporterError):
+    """The configuration cannot be used; `problems` has one line for each thing to fix."""
+
+    def __init__(self, problems: Sequence[str]) -> None:
+        super().__init__("; ".join(problems))
+        self.problems = tuple(problems)
+
+
+class ApiError(ExporterError):
+    """A call to the Management API failed.
+
+    `reason` is a short constant for labels and logs (`timeout`, `http_503`, `not_json` …).
+    `status`, `code` and `hint` are the answer's own, `None` where there was none.
+    No message holds a token, a header or a query string.
+    """
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        reason: str,
+        endpoint: str = "",
+        status: int | None = None,
+        code: str | None = None,
+        hint: str | None = None,
+        retry_after_seconds: float | None = None,
+    ) -> None:
+        super().__init__(message)
+        self.reason = reason
+        self.endpoint = endpoint
+        self.status = status
+        self.code = code
+        self.hint = hint
+        self.retry_after_seconds = retry_after_seconds
+
+
+class CredentialRefused(ApiError):
+    """401: the token is wrong, expired or revoked."""
+
+
+class NotAllowed(ApiError):
+    """403: the token is good and may not do this."""
+
+
+class NotFound(ApiError):
+    """404: deleted, moved to another workspace, or never there."""
+
+
+class RequestRefused(ApiError):
+    """Any other 4xx: the request is wrong and will stay wrong."""
+
+
+class PlanLimitReached(ApiError):
+    """`error.code` is `planLimitReached`, whatever the status: the workspace is blocked."""
+
+
+class Unavailable(ApiError):
+    """5xx, a timeout or a broken connection, after the retries: wait and try again."""
+
+
+class Throttled(Unavailable):
+    """429 after the retries."""
+
+
+class MalformedAnswer(ApiError):
+    """A success status with a body that the contract does not allow."""
+
+
+class StoreError(ExporterError):
+    """The store failed."""
+
+
+class StoreUnavailable(StoreError):
+    """The store cannot be opened, read or written now."""
+
+
+class StoreTooNew(StoreError):
+    """The store was made by a newer version of this program."""
+
+
+class StoreChanged(StoreError):
+    """Another process wrote to the store since it was loaded; nothing was written."""

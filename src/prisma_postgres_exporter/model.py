@@ -1,0 +1,324 @@
+"""The vocabulary: the values that travel down the pipeline.
+
+Glossary, one word an idea, the same in code, schema, logs, labels and docs:
+
+workspace   what a token belongs to and what is billed: it holds projects.
+project     holds databases; can be moved to another workspace with them.
+database    one Prisma Postgres database.
+window      a span of time that usage is asked for: a UTC day, a calendar month (UTC), or rolling.
+reading     the vendor's answer for one database and one window.
+day         a UTC calendar day; open until it ends, then closed.
+settle      a closed day settles when readings far enough apart agree; then it is no longer read.
+revision    a day's number that changed after it should have been final, or that fell.
+position    what we hold of one database: its identity, its counter, its newest readings.
+book        every workspace and every position: the store's content that the picture needs.
+
+All instants are aware UTC datetimes; operations are whole operations; storage is bytes
+(the vendor's GiB is 2**30 bytes).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, date, datetime, time, timedelta
+from enum import StrEnum
+
+
+class WindowKind(StrEnum):
+    """Which calendar a window follows."""
+
+    DAY = "day"
+    MONTH = "month"
+    ROLLING = "rolling"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Window:
+    """A span to ask usage for: `start_at` inclusive, `end_at` exclusive.
+
+    `name` is `day`, `month`, or for a rolling window its width as configured (`24h`).
+    """
+
+    kind: WindowKind
+    name: str
+    start_at: datetime
+    end_at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Workspace:
+    """A workspace as last seen. `plan` and `usage_blocked` are `None` until a subscription was read."""
+
+    id: str
+    name: str
+    plan: str | None = None
+    usage_blocked: bool | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Project:
+    """A project as last seen."""
+
+    id: str
+    name: str
+    workspace_id: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Database:
+    """A database as last seen, joined to its workspace through its project."""
+
+    id: str
+    name: str
+    project_id: str
+    project_name: str
+    workspace_id: str
+    region: str | None
+    status: str
+    is_default: bool
+    created_at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UsageReading:
+    """What the vendor said for one database and one window.
+
+    `period_start_at` and `period_end_at` are the span the vendor says it used, which may
+    differ from the window asked for. `generated_at` is the vendor's time, `read_at` ours.
+    """
+
+    database_id: str
+    window: Window
+    period_start_at: datetime
+    period_end_at: datetime
+    operations: int
+    storage_bytes: int
+    generated_at: datetime | None
+    read_at: datetime
+
+    @property
+    def is_widened(self) -> bool:
+        """Whether the vendor answered for more time before the window than was asked for."""
+        return self.period_start_at < self.window.start_at - timedelta(seconds=1)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReadingFailure:
+    """A reading that did not come; `reason` is the error's short constant, `message` for people."""
+
+    database_id: str
+    window: Window
+    reason: str
+    message: str
+    failed_at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DayUsage:
+    """The ledger's row for one database and one UTC day.
+
+    `operations` is the vendor's latest word and may fall; `operations_high` only grows.
+    `unchanged_since_at` is when the reading that first gave today's `operations` was taken, of
+    readings made after the day ended (`None` while it is open): a day settles when that is long
+    enough ago. `storage_byte_seconds` over `storage_seconds` is the day's mean level, the latter
+    being how much of the day is covered. `is_counted` says whether the day moves the counter.
+    """
+
+    database_key: int
+    day: date
+    workspace_key: int
+    operations: int
+    operations_high: int
+    storage_bytes: int
+    storage_byte_seconds: int
+    storage_seconds: int
+    read_at: datetime
+    unchanged_since_at: datetime | None
+    settled_at: datetime | None
+    is_counted: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MonthUsage:
+    """One database's calendar month in one workspace.
+
+    `days_operations`, `storage_byte_seconds` and `storage_seconds` are the sums of its days.
+    `operations` is the vendor's own number for the month, read at `read_at` over a period that
+    ended at `period_end_at`; the three are `None` until the month was read as such.
+    """
+
+    database_key: int
+    month: date
+    workspace_key: int
+    days_operations: int
+    storage_byte_seconds: int
+    storage_seconds: int
+    operations: int | None = None
+    period_end_at: datetime | None = None
+    read_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RollingUsage:
+    """The newest reading of one rolling window of one database."""
+
+    window_name: str
+    operations: int
+    period_start_at: datetime
+    period_end_at: datetime
+    read_at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Revision:
+    """A day's number before and after the vendor changed it."""
+
+    database_key: int
+    day: date
+    revised_at: datetime
+    operations_before: int
+    operations_after: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StoredReading:
+    """A raw reading to keep: one row, only when it says something new."""
+
+    database_key: int
+    read_at: datetime
+    window_name: str
+    period_start_at: datetime
+    period_end_at: datetime
+    operations: int
+    storage_bytes: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Position:
+    """What we hold of one database. Equal to what the store holds, value by value.
+
+    `key` and `workspace_key` are the store's small integers. `open_days` are the days that are
+    not settled, oldest first; `months` the current and the previous month (two rows for one
+    month where the database moved between workspaces in it). `storage_bytes` is the newest
+    level, `storage_at` when it was read. `operations_total` only grows. `usage_at` is how far
+    the newest reading of the open day or month reaches.
+    """
+
+    key: int
+    workspace_key: int
+    database: Database
+    first_seen_at: datetime
+    counted_from: date
+    deleted_at: datetime | None = None
+    operations_total: int = 0
+    revisions_up: int = 0
+    revisions_down: int = 0
+    storage_bytes: int | None = None
+    storage_at: datetime | None = None
+    usage_at: datetime | None = None
+    last_success_at: datetime | None = None
+    failing_since_at: datetime | None = None
+    failure_reason: str | None = None
+    open_days: tuple[DayUsage, ...] = ()
+    months: tuple[MonthUsage, ...] = ()
+    rolling: tuple[RollingUsage, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WorkspacePosition:
+    """A workspace with the store's key; `first_seen_at` is when this store began to follow it."""
+
+    key: int
+    workspace: Workspace
+    first_seen_at: datetime
+    is_gone: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Book:
+    """Everything the plan and the picture need, as the store held it at `generation`.
+
+    `positions` by database id: every followed database, and the deleted ones that still belong
+    to the current or the previous month. `generation` grows with every write to the store.
+    """
+
+    generation: int
+    workspaces: Mapping[str, WorkspacePosition] = field(default_factory=dict)
+    positions: Mapping[str, Position] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Posting:
+    """What a cycle learned, as rows to write: one transaction.
+
+    `positions` are the new values of those that changed (their `open_days`, `months` and `rolling`
+    are written too, where they differ from `before`, the positions they replace, same order).
+    `settled_days` are days that left `open_days`. Each row is an upsert, so that writing it twice
+    leaves the same rows.
+    """
+
+    before: tuple[Position, ...] = ()
+    positions: tuple[Position, ...] = ()
+    settled_days: tuple[DayUsage, ...] = ()
+    readings: tuple[StoredReading, ...] = ()
+    revisions: tuple[Revision, ...] = ()
+
+
+class EventKind(StrEnum):
+    """What can happen to a workspace, project or database between two discoveries."""
+
+    CREATED = "created"
+    RENAMED = "renamed"
+    MOVED = "moved"
+    DELETED = "deleted"
+    RETURNED = "returned"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Event:
+    """Something that happened to a workspace, project or database, noticed by a discovery."""
+
+    at: datetime
+    kind: EventKind
+    subject: str  # "workspace", "project" or "database"
+    subject_id: str
+    workspace_id: str
+    before: str | None = None
+    after: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Discovered:
+    """What a discovery found to be different from the book, to be written in one transaction.
+
+    `workspaces` and `databases` are new or changed ones; `deleted_database_ids` and
+    `gone_workspace_ids` have left a complete list.
+    """
+
+    at: datetime
+    workspaces: tuple[Workspace, ...] = ()
+    databases: tuple[Database, ...] = ()
+    deleted_database_ids: tuple[str, ...] = ()
+    gone_workspace_ids: tuple[str, ...] = ()
+    events: tuple[Event, ...] = ()
+
+
+def day_start(day: date) -> datetime:
+    """00:00 UTC of `day`."""
+    return datetime.combine(day, time.min, UTC)
+
+
+def month_start(instant: datetime) -> datetime:
+    """00:00 UTC of the 1st of the month that `instant` (aware, UTC) lies in."""
+    return instant.replace(day=1, hour=0, minute=0, second=0, microsecond=0)
+
+
+def next_month_start(instant: datetime) -> datetime:
+    """00:00 UTC of the 1st of the month after the one that `instant` lies in."""
+    return month_start(month_start(instant) + timedelta(days=32))
+
+
+def previous_month_start(instant: datetime) -> datetime:
+    """00:00 UTC of the 1st of the month before the one that `instant` lies in."""
+    return month_start(month_start(instant) - timedelta(days=1))
