@@ -198,8 +198,8 @@ class StoredReading:
 class Position:
     """What we hold of one database. Equal to what the store holds, value by value.
 
-    `key` and `workspace_key` are the store's small integers. `open_days` are the days that are
-    not settled, oldest first; `months` the current and the previous month (two rows for one
+    `key` and `workspace_key` are the store's small integers. `recent_days` are the days that are not
+    settled and, settled or not, yesterday and today, oldest first; `months` the current and the previous month (two rows for one
     month where the database moved between workspaces in it). `storage_bytes` is the newest
     level, `storage_at` when it was read. `operations_total` only grows. `usage_at` is how far
     the newest reading of the open day or month reaches.
@@ -220,7 +220,7 @@ class Position:
     last_success_at: datetime | None = None
     failing_since_at: datetime | None = None
     failure_reason: str | None = None
-    open_days: tuple[DayUsage, ...] = ()
+    recent_days: tuple[DayUsage, ...] = ()
     months: tuple[MonthUsage, ...] = ()
     rolling: tuple[RollingUsage, ...] = ()
 
@@ -252,15 +252,15 @@ class Book:
 class Posting:
     """What a cycle learned, as rows to write: one transaction.
 
-    `positions` are the new values of those that changed (their `open_days`, `months` and `rolling`
+    `positions` are the new values of those that changed (their `recent_days`, `months` and `rolling`
     are written too, where they differ from `before`, the positions they replace, same order).
-    `settled_days` are days that left `open_days`. Each row is an upsert, so that writing it twice
-    leaves the same rows.
+    `other_days` are changed days that are not in a position's `recent_days`: they settled and are
+    older than yesterday. Each row is an upsert, so that writing it twice leaves the same rows.
     """
 
     before: tuple[Position, ...] = ()
     positions: tuple[Position, ...] = ()
-    settled_days: tuple[DayUsage, ...] = ()
+    other_days: tuple[DayUsage, ...] = ()
     readings: tuple[StoredReading, ...] = ()
     revisions: tuple[Revision, ...] = ()
 
