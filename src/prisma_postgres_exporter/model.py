@@ -85,15 +85,16 @@ class UsageReading:
     """What the vendor said for one database and one window.
 
     `period_start_at` and `period_end_at` are the span the vendor says it used, which may
-    differ from the window asked for. `generated_at` is the vendor's time, `read_at` ours.
+    differ from the window asked for. `generated_at` is the vendor's time, `read_at` ours, in whole
+    seconds. A number the vendor left out is `None`: we were not told.
     """
 
     database_id: str
     window: Window
     period_start_at: datetime
     period_end_at: datetime
-    operations: int
-    storage_bytes: int
+    operations: int | None
+    storage_bytes: int | None
     generated_at: datetime | None
     read_at: datetime
 
@@ -143,18 +144,22 @@ class DayUsage:
 class MonthUsage:
     """One database's calendar month in one workspace.
 
-    `days_operations`, `storage_byte_seconds` and `storage_seconds` are the sums of its days.
-    `operations` is the vendor's own number for the month, read at `read_at` over a period that
-    ended at `period_end_at`; the three are `None` until the month was read as such.
+    `days`, `days_operations`, `storage_byte_seconds` and `storage_seconds` are the count and the
+    sums of its days in the ledger. `operations` is the vendor's own number for the month, read at
+    `read_at` over a period that ended at `period_end_at`; the three are `None` until the month was
+    read as such. `difference_operations` is that number less the sum of the days, taken when both
+    covered the same time; `None` until every day of the month so far is in the ledger.
     """
 
     database_key: int
     month: date
     workspace_key: int
-    days_operations: int
-    storage_byte_seconds: int
-    storage_seconds: int
+    days: int = 0
+    days_operations: int = 0
+    storage_byte_seconds: int = 0
+    storage_seconds: int = 0
     operations: int | None = None
+    difference_operations: int | None = None
     period_end_at: datetime | None = None
     read_at: datetime | None = None
 
@@ -190,8 +195,8 @@ class StoredReading:
     window_name: str
     period_start_at: datetime
     period_end_at: datetime
-    operations: int
-    storage_bytes: int
+    operations: int | None
+    storage_bytes: int | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -199,8 +204,9 @@ class Position:
     """What we hold of one database. Equal to what the store holds, value by value.
 
     `key` and `workspace_key` are the store's small integers. `recent_days` are the days that are not
-    settled and, settled or not, yesterday and today, oldest first; `months` the current and the previous month (two rows for one
-    month where the database moved between workspaces in it). `storage_bytes` is the newest
+    settled and, settled or not, yesterday and today, oldest first; `months` the current and the
+    previous month and any month that a recent day lies in (two rows for one month where the
+    database moved between workspaces in it). Every day from when we began to `known_until` has a row. `storage_bytes` is the newest
     level, `storage_at` when it was read. `operations_total` only grows. `usage_at` is how far
     the newest reading of the open day or month reaches.
     """
@@ -210,6 +216,7 @@ class Position:
     database: Database
     first_seen_at: datetime
     counted_from: date
+    known_until: date
     deleted_at: datetime | None = None
     operations_total: int = 0
     revisions_up: int = 0
