@@ -203,12 +203,12 @@ class StoredReading:
 class Position:
     """What we hold of one database. Equal to what the store holds, value by value.
 
-    `key` and `workspace_key` are the store's small integers. `recent_days` are the days that are not
-    settled and, settled or not, yesterday and today, oldest first; `months` the current and the
-    previous month and any month that a recent day lies in (two rows for one month where the
-    database moved between workspaces in it). Every day from when we began to `known_until` has a row. `storage_bytes` is the newest
-    level, `storage_at` when it was read. `operations_total` only grows. `usage_at` is how far
-    the newest reading of the open day or month reaches.
+    `key` and `workspace_key` are the store's small integers. `recent_days` are the days that are
+    not settled and, settled or not, yesterday and today, oldest first. Every day from when we began
+    to `known_until` has a row. `months` are the previous and the current month and, while older
+    days are missing or not settled, every month from theirs on (two rows for one month where the
+    database moved between workspaces in it). `storage_bytes` is the newest level, `storage_at` when
+    it was read. `operations_total` only grows. `usage_at` is how far the newest readings reach.
     """
 
     key: int
@@ -261,13 +261,14 @@ class Posting:
 
     `positions` are the new values of those that changed (their `recent_days`, `months` and `rolling`
     are written too, where they differ from `before`, the positions they replace, same order).
-    `other_days` are changed days that are not in a position's `recent_days`: they settled and are
-    older than yesterday. Each row is an upsert, so that writing it twice leaves the same rows.
+    `other_days` and `other_months` are changed rows that no position carries: days that settled and
+    are older than yesterday, months that are long over. Each row is an upsert, so that writing it twice leaves the same rows.
     """
 
     before: tuple[Position, ...] = ()
     positions: tuple[Position, ...] = ()
     other_days: tuple[DayUsage, ...] = ()
+    other_months: tuple[MonthUsage, ...] = ()
     readings: tuple[StoredReading, ...] = ()
     revisions: tuple[Revision, ...] = ()
 
