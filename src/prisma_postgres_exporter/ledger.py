@@ -407,26 +407,21 @@ def _post_month(draft: _Draft, reading: UsageReading) -> None:
 
 
 def _reconcile(draft: _Draft) -> None:
-    """Compare the vendor's month with the sum of our days, where both cover the same time.
+    """Compare the vendor's month with the sum of our days, once every day of it so far is in the ledger.
 
-    Every day of the month so far must be in the ledger, and each must be settled or have been read
-    together with the month: otherwise numbers that became known in between look like a difference.
+    Numbers that became known between two readings look like a difference and are none: one is
+    believed only where each day is settled or was read together with the month.
     """
     for month, end_at in draft.months_read.items():
         rows = [row for row in draft.months.values() if row.month == month]
         first_day = max(month, draft.position.database.created_at.date())
         last_day = (end_at - timedelta(microseconds=1)).date()
-        if sum(row.days for row in rows) != (last_day - first_day).days + 1:
-            continue
-        if not all(
-            row.settled_at is not None or _was_read_with(draft, row.day, end_at)
-            for row in draft.days.values()
-            if row.day.replace(day=1) == month
-        ):
-            continue
         vendor = draft.months[month, draft.position.workspace_key]
-        if vendor.operations is not None:
-            difference = vendor.operations - sum(row.days_operations for row in rows)
+        if vendor.operations is None or sum(row.days for row in rows) != (last_day - first_day).days + 1:
+            continue
+        difference = vendor.operations - sum(row.days_operations for row in rows)
+        unsettled = [day for day, row in draft.days.items() if day.replace(day=1) == month and row.settled_at is None]
+        if difference == 0 or all(_was_read_with(draft, day, end_at) for day in unsettled):
             draft.months[month, vendor.workspace_key] = replace(vendor, difference_operations=difference)
 
 
