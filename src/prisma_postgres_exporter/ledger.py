@@ -39,6 +39,9 @@ from prisma_postgres_exporter.model import (
 STORAGE_HOLD = timedelta(days=1)
 """How long a storage level is taken to last when no newer one was read."""
 
+PERIOD_END_SLACK = timedelta(seconds=1)
+"""The vendor's days end at 23:59:59.999, both ends inclusive."""
+
 ONE_DAY = timedelta(days=1)
 
 
@@ -303,8 +306,9 @@ def _read_day(
 
 
 def _is_closed(reading: UsageReading) -> bool:
-    """Whether the whole day was asked for, so that the answer should be the day's last word."""
-    return reading.window.end_at >= day_start(reading.window.start_at.date()) + ONE_DAY
+    """Whether the whole day was asked for and answered, so that the number should be the day's last word."""
+    ends_at = day_start(reading.window.start_at.date()) + ONE_DAY
+    return reading.window.end_at >= ends_at and reading.period_end_at >= ends_at - PERIOD_END_SLACK
 
 
 def _note_revision(draft: _Draft, row: DayUsage, operations: int, revised_at: datetime) -> None:

@@ -66,11 +66,12 @@ class Rank(IntEnum):
 class PlannedRead:
     """One request to make: every window in `windows` asks for the same span.
 
-    `due_at` is when it fell due (`NEVER`, the earliest instant, for what was never read).
+    `created_at` is the database's; `due_at` is when the read fell due (`NEVER`, the earliest instant, for what was never read).
     """
 
     database_id: str
     workspace_id: str
+    created_at: datetime
     windows: tuple[Window, ...]
     due_at: datetime
     rank: Rank
@@ -158,6 +159,7 @@ def _due_reads(
         reads[span] = PlannedRead(
             database_id=position.database.id,
             workspace_id=position.database.workspace_id,
+            created_at=position.database.created_at,
             windows=(*same.windows, window) if same else (window,),
             due_at=min(same.due_at, due_at) if same else due_at,
             rank=min(same.rank, rank) if same else rank,
