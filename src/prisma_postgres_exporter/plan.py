@@ -66,7 +66,8 @@ class Rank(IntEnum):
 class PlannedRead:
     """One request to make: every window in `windows` asks for the same span.
 
-    `created_at` is the database's; `due_at` is when the read fell due (`NEVER`, the earliest instant, for what was never read).
+    `created_at` is the database's. `due_at` is when the read fell due: `NEVER`, the earliest
+    instant, for what was never read.
     """
 
     database_id: str

@@ -55,7 +55,7 @@ class WorkspaceView:
     workspace_id: str
     workspace_name: str
     plan: str | None
-    is_up: bool
+    is_up: bool | None
     is_usage_blocked: bool | None
     databases: int
     month_to_date_operations: int | None
@@ -80,16 +80,17 @@ def take_snapshot(
     *,
     followed: Collection[str],
     discovered: int,
-    failing_workspaces: Mapping[str, str],
+    workspace_failures: Mapping[str, str | None],
     keep_last_value: timedelta,
     now: datetime,
     last: Snapshot | None = None,
 ) -> Snapshot:
     """Build the picture of `book` at `now`.
 
-    `followed` are the ids of the databases to show, out of `discovered` that exist;
-    `failing_workspaces` says by workspace id why it cannot be read. A value whose database has not
-    answered for `keep_last_value` is shown no more. Views equal to those of `last` are kept.
+    `followed` are the ids of the databases to show, out of `discovered` that exist.
+    `workspace_failures` says by workspace id why it cannot be read, `None` where it can; one that is
+    not in it was not tried yet. A value whose database has not answered for `keep_last_value` is
+    shown no more. Views equal to those of `last` are kept.
     """
     names = {id_: row.workspace.name for id_, row in book.workspaces.items()}
     last_views = {view.database_id: view for view in last.databases} if last else {}
@@ -104,7 +105,7 @@ def take_snapshot(
             )
             before = last_views.get(view.database_id)
             views.append(before if before is not None and before == view else view)
-    workspaces = _view_workspaces(book, views, failing_workspaces, now)
+    workspaces = _view_workspaces(book, views, workspace_failures, now)
     return Snapshot(
         taken_at=now,
         workspaces=workspaces,
@@ -164,7 +165,7 @@ def _newest_month(position: Position, starts_at: datetime) -> MonthUsage | None:
 
 
 def _view_workspaces(
-    book: Book, views: Collection[DatabaseView], failing: Mapping[str, str], now: datetime
+    book: Book, views: Collection[DatabaseView], failures: Mapping[str, str | None], now: datetime
 ) -> tuple[WorkspaceView, ...]:
     by_workspace: dict[str, list[DatabaseView]] = defaultdict(list)
     for view in views:
@@ -175,7 +176,7 @@ def _view_workspaces(
             if row.month == month_start(now).date():
                 bills[row.workspace_key].append((position, row))
     return tuple(
-        _view_workspace(row, by_workspace[id_], bills[row.key], failing.get(id_), now)
+        _view_workspace(row, by_workspace[id_], bills[row.key], failures, now)
         for id_, row in sorted(book.workspaces.items())
         if not row.is_gone
     )
@@ -185,7 +186,7 @@ def _view_workspace(
     row: WorkspacePosition,
     views: Collection[DatabaseView],
     bill: Collection[tuple[Position, MonthUsage]],
-    failure_reason: str | None,
+    failures: Mapping[str, str | None],
     now: datetime,
 ) -> WorkspaceView:
     storage = [view.storage_bytes for view in views if view.storage_bytes is not None]
@@ -194,14 +195,14 @@ def _view_workspace(
         workspace_id=row.workspace.id,
         workspace_name=row.workspace.name,
         plan=row.workspace.plan,
-        is_up=failure_reason is None,
+        is_up=failures[row.workspace.id] is None if row.workspace.id in failures else None,
         is_usage_blocked=row.workspace.usage_blocked,
         databases=len(views),
         month_to_date_operations=sum(operations) if operations else None,
         storage_bytes=sum(storage) if storage else None,
         month_average_storage_bytes=_average_storage(bill, now),
         period_start_at=month_start(now),
-        failure_reason=failure_reason,
+        failure_reason=failures.get(row.workspace.id),
     )
 
 

@@ -145,6 +145,6 @@ def _project_events(book: Book, inventory: Inventory, now: datetime) -> Iterator
 
 def _deleted(book: Book, workspace_id: str, present: Collection[str]) -> Iterator[Position]:
     for position in book.positions.values():
-        if position.deleted_at is None and position.database.workspace_id == workspace_id:
-            if position.database.id not in present:
-                yield position
+        is_here = position.deleted_at is None and position.database.workspace_id == workspace_id
+        if is_here and position.database.id not in present:
+            yield position

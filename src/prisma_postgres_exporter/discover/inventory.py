@@ -58,24 +58,25 @@ async def discover(clients: Mapping[str, ManagementApi]) -> Discovery:
             workspaces[workspace.id] = workspace
             by_workspace[workspace.id].append(name)
 
-    inventories: list[Inventory] = []
+    inventories: dict[str, Inventory] = {}
     readers: dict[str, str] = {}
 
     async def read_workspace(workspace: Workspace) -> None:
         for name in by_workspace[workspace.id]:
             try:
-                inventory = await _read_inventory(clients[name], workspace)
+                read = await _read_inventories(clients[name], workspace)
             except ApiError as error:
                 reports[name] = CredentialReport(name=name, workspace_id=workspace.id, error=error)
                 continue
-            inventories.append(inventory)
-            readers[workspace.id] = name
+            for inventory in read:
+                inventories.setdefault(inventory.workspace.id, inventory)
+                readers.setdefault(inventory.workspace.id, name)
             return
 
     await asyncio.gather(*(read_workspace(workspace) for workspace in workspaces.values()))
     return Discovery(
         credentials=tuple(reports[name] for name in clients),
-        inventories=tuple(sorted(inventories, key=lambda inventory: inventory.workspace.id)),
+        inventories=tuple(inventories[id_] for id_ in sorted(inventories)),
         readers=readers,
     )
 
@@ -118,7 +119,8 @@ async def _identify(name: str, client: ManagementApi) -> tuple[str, Workspace | 
     return name, None, MalformedAnswer("the credential belongs to no workspace", reason="no_workspace")
 
 
-async def _read_inventory(client: ManagementApi, workspace: Workspace) -> Inventory:
+async def _read_inventories(client: ManagementApi, own: Workspace) -> tuple[Inventory, ...]:
+    """Read what one credential sees: its own workspace and, should its projects name another, that one."""
     projects = {project.id: project async for project in client.projects()}
     listed = [database async for database in client.databases()]
     for project_id in {database.project.id for database in listed} - projects.keys():
@@ -126,8 +128,16 @@ async def _read_inventory(client: ManagementApi, workspace: Workspace) -> Invent
             projects[project_id] = await client.project(project_id)
         except NotFound:
             continue  # It went between the two lists; the database still names it.
-    databases = tuple(_join(database, projects.get(database.project.id), workspace) for database in listed)
-    return Inventory(workspace=workspace, databases=databases)
+    workspaces = {own.id: own}
+    databases: dict[str, list[Database]] = {own.id: []}
+    for database in listed:
+        project = projects.get(database.project.id)
+        workspace = Workspace(id=project.workspace.id, name=project.workspace.name) if project else own
+        workspaces.setdefault(workspace.id, workspace)
+        databases.setdefault(workspace.id, []).append(_join(database, project, workspace))
+    return tuple(
+        Inventory(workspace=workspace, databases=tuple(databases[id_])) for id_, workspace in workspaces.items()
+    )
 
 
 def _join(database: api.Database, project: api.Project | None, workspace: Workspace) -> Database:
@@ -136,7 +146,7 @@ def _join(database: api.Database, project: api.Project | None, workspace: Worksp
         name=database.name,
         project_id=database.project.id,
         project_name=project.name if project else database.project.name,
-        workspace_id=project.workspace.id if project else workspace.id,
+        workspace_id=workspace.id,
         region=database.region.id if database.region else None,
         status=database.status,
         is_default=database.is_default,

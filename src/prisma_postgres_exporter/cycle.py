@@ -1,0 +1,407 @@
+"""One round, in order: discover, plan, poll, post to the ledger, store, take the picture, show it."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Mapping
+from concurrent.futures import Executor
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import TypeVar
+
+import structlog
+
+from prisma_postgres_exporter import ledger
+from prisma_postgres_exporter.api import ManagementApi
+from prisma_postgres_exporter.config import Config
+from prisma_postgres_exporter.discover import (
+    CredentialReport,
+    Discovery,
+    discover,
+    find_changes,
+    is_followed,
+    read_subscriptions,
+)
+from prisma_postgres_exporter.errors import ApiError, CredentialRefused, StoreChanged, StoreUnavailable
+from prisma_postgres_exporter.expose import Exposition, ExporterHealth
+from prisma_postgres_exporter.model import (
+    Book,
+    Discovered,
+    Posting,
+    ReadingFailure,
+    UsageReading,
+    Workspace,
+)
+from prisma_postgres_exporter.plan import Attempt, AttemptKey, Plan, attempt_key, make_plan
+from prisma_postgres_exporter.poll import PollResult, poll
+from prisma_postgres_exporter.snapshot import Snapshot, take_snapshot
+from prisma_postgres_exporter.store import Store
+
+log = structlog.get_logger(__name__)
+
+CYCLE_SPAN = timedelta(seconds=60)
+"""A cycle makes no more requests than fit into this span, so that what it learned is soon stored and shown."""
+
+STORE_TRIES = 3
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CycleReport:
+    """What one cycle did. `is_stored` is false where the store could not be written; `deferred` reads are still due."""
+
+    started_at: datetime
+    seconds: float
+    reads: int
+    failures: int
+    deferred: int
+    is_stored: bool
+
+
+class Collector:
+    """Holds the book and the picture, and runs the rounds that change them.
+
+    `clock` gives aware UTC instants. The store is used in `store_thread` only, one call at a time.
+    Call `open` first; the rounds may be called in any order and at the same time.
+    """
+
+    def __init__(
+        self,
+        *,
+        config: Config,
+        store: Store,
+        exposition: Exposition,
+        health: ExporterHealth,
+        clock: Callable[[], datetime],
+        store_thread: Executor,
+    ) -> None:
+        self.config = config
+        self.book = Book(generation=0)
+        self.snapshot: Snapshot | None = None
+        self.credentials: tuple[CredentialReport, ...] = ()
+        self.last_cycle: CycleReport | None = None
+        self.store_error: str | None = None
+        self.widened_windows: dict[str, bool] = {}
+        self._store = store
+        self._exposition = exposition
+        self._health = health
+        self._clock = clock
+        self._store_thread = store_thread
+        self._clients: Mapping[str, ManagementApi] = {}
+        self._readers: dict[str, str] = {}
+        self._workspace_failures: dict[str, str | None] = {}
+        self._followed: frozenset[str] = frozenset()
+        self._attempts: dict[AttemptKey, Attempt] = {}
+        self._writing = asyncio.Lock()
+
+    async def open(self) -> None:
+        """Read the store back and show it: what was known before the start is there before the first poll."""
+        await self._reload_book()
+        await self.redraw()
+
+    def use_clients(self, clients: Mapping[str, ManagementApi]) -> None:
+        """Read with these clients, by credential name, from the next round on."""
+        for name in self._clients.keys() - clients.keys():
+            self._health.credential_gone(name)
+        self._clients = dict(clients)
+        self._readers = {id_: name for id_, name in self._readers.items() if name in clients}
+
+    def reconfigure(self, config: Config) -> None:
+        """Use another configuration from the next round on."""
+        self.config = config
+        self._follow()
+
+    async def run_discovery(self) -> Discovery:
+        """Find out what exists and store what changed."""
+        discovery = await discover(self._clients)
+        self._report_credentials(discovery)
+        async with self._writing:
+            await self._write(lambda: self._discovered(discovery))
+        self._follow()
+        await self.redraw()
+        return discovery
+
+    async def run_subscriptions(self) -> None:
+        """Read plan and block of every workspace."""
+        workspaces = {id_: row.workspace for id_, row in self.book.workspaces.items()}
+        readers = {id_: client for id_, client in self._clients_by_workspace().items() if id_ in workspaces}
+        read, errors = await read_subscriptions(readers, workspaces)
+        for id_, error in errors.items():
+            log.warning("subscription not read", workspace_id=id_, reason=error.reason)
+        changed = tuple(workspace for workspace in read if workspace != workspaces[workspace.id])
+        if not changed:
+            return
+        for workspace in changed:
+            log.info(
+                "subscription changed",
+                workspace_id=workspace.id,
+                plan=workspace.plan,
+                usage_blocked=workspace.usage_blocked,
+            )
+        async with self._writing:
+            await self._write(lambda: Discovered(at=self._now(), workspaces=self._renamed(changed)))
+        await self.redraw()
+
+    async def run_cycle(self, is_stopped: Callable[[], bool] = lambda: False) -> CycleReport:
+        """Read what is due, store it, show it."""
+        started_at = self._now()
+        started = asyncio.get_running_loop().time()
+        plan = self._plan(started_at)
+        result = await poll(
+            plan.reads,
+            self._clients_by_workspace(),
+            concurrency=self.config.poll.concurrency,
+            clock=self._clock,
+            is_stopped=is_stopped,
+        )
+        self._remember(result)
+        async with self._writing:
+            is_stored = await self._post(result)
+        await self.redraw()
+        report = CycleReport(
+            started_at=started_at,
+            seconds=asyncio.get_running_loop().time() - started,
+            reads=len(result.outcomes),
+            failures=sum(isinstance(outcome, ReadingFailure) for outcome in result.outcomes),
+            deferred=plan.deferred,
+            is_stored=is_stored,
+        )
+        self.last_cycle = report
+        self._health.cycle_finished(report.seconds, self._now())
+        log.info(
+            "cycle finished",
+            reads=report.reads,
+            failed=report.failures,
+            deferred=report.deferred,
+            seconds=round(report.seconds, 3),
+        )
+        return report
+
+    async def run_retention(self) -> None:
+        """Remove raw readings that are older than the configuration keeps them; no total changes."""
+        before = self._now() - self.config.store.keep_readings
+        try:
+            removed = await self._in_store(lambda: self._store.prune(before))
+        except StoreUnavailable as error:
+            self._note_store_failure(error)
+            return
+        log.info("old readings removed", readings=removed, before=before.isoformat())
+
+    async def redraw(self) -> None:
+        """Take the picture of the book as it is now and show it."""
+        now = self._now()
+        positions = self.book.positions.values()
+        snapshot = take_snapshot(
+            self.book,
+            followed=self._followed,
+            discovered=sum(position.deleted_at is None for position in positions),
+            workspace_failures=self._workspace_failures,
+            keep_last_value=self.config.poll.keep_last_value,
+            now=now,
+            last=self.snapshot,
+        )
+        self.snapshot = snapshot
+        self._health.databases("polled", len(snapshot.databases))
+        self._health.databases("filtered", snapshot.filtered)
+        self._health.databases("failed", sum(view.is_up is False for view in snapshot.databases))
+        await asyncio.to_thread(self._exposition.render, snapshot)
+
+    def _plan(self, now: datetime) -> Plan:
+        poll_config = self.config.poll
+        return make_plan(
+            self.book,
+            followed=self._followed,
+            readable_workspaces=self._clients_by_workspace().keys(),
+            attempts=self._attempts,
+            poll=poll_config,
+            budget=max(1, int(poll_config.requests_per_second * CYCLE_SPAN.total_seconds())),
+            now=now,
+        )
+
+    def _now(self) -> datetime:
+        return self._clock().replace(microsecond=0)
+
+    def _clients_by_workspace(self) -> dict[str, ManagementApi]:
+        return {id_: self._clients[name] for id_, name in self._readers.items()}
+
+    # Discovery ----------------------------------------------------------------------------------
+    def _report_credentials(self, discovery: Discovery) -> None:
+        known = {report.name: report for report in self.credentials}
+        for report in discovery.credentials:
+            before = known.get(report.name)
+            reason = report.error.reason if report.error else None
+            self._health.credential_seen(report.name, report.error is None)
+            if report.error is not None and (before is None or before.error is None or before.error.reason != reason):
+                log.warning("credential failing", credential=report.name, reason=reason, error=str(report.error))
+            if report.error is None and before is not None and before.error is not None:
+                log.info("credential recovered", credential=report.name)
+        self.credentials = discovery.credentials
+        self._choose_readers(discovery)
+
+    def _choose_readers(self, discovery: Discovery) -> None:
+        """A workspace keeps its reader while the vendor is down, and loses it when the vendor refuses it."""
+        refused = {report.name for report in discovery.credentials if isinstance(report.error, CredentialRefused)}
+        kept = {id_: name for id_, name in self._readers.items() if name not in refused}
+        self._readers = {**kept, **discovery.readers}
+        errors = [report.error for report in discovery.credentials if report.error is not None]
+        for id_ in {*self.book.workspaces, *discovery.readers}:
+            if id_ in discovery.readers:
+                self._workspace_failures[id_] = None
+            else:
+                own = [
+                    report.error.reason
+                    for report in discovery.credentials
+                    if report.workspace_id == id_ and report.error is not None
+                ]
+                self._workspace_failures[id_] = next(iter([*own, *(error.reason for error in errors)]), "no_credential")
+
+    def _discovered(self, discovery: Discovery) -> Discovered:
+        claimed = {report.workspace_id for report in discovery.credentials} | set(discovery.readers)
+        # A credential that cannot say whose it is may be any workspace's: then none is given up.
+        unclaimed = set() if None in claimed else self.book.workspaces.keys() - claimed
+        return find_changes(self.book, discovery.inventories, gone_workspace_ids=unclaimed, now=self._now())
+
+    def _renamed(self, changed: tuple[Workspace, ...]) -> tuple[Workspace, ...]:
+        """A discovery may have renamed a workspace while its subscription was read: the book's name stands."""
+        return tuple(
+            Workspace(
+                id=workspace.id,
+                name=self.book.workspaces[workspace.id].workspace.name,
+                plan=workspace.plan,
+                usage_blocked=workspace.usage_blocked,
+            )
+            for workspace in changed
+        )
+
+    def _follow(self) -> None:
+        workspaces = self.book.workspaces
+        self._followed = frozenset(
+            id_
+            for id_, position in self.book.positions.items()
+            if position.deleted_at is None
+            and not workspaces[position.database.workspace_id].is_gone
+            and is_followed(
+                position.database,
+                workspace_name=workspaces[position.database.workspace_id].workspace.name,
+                discovery=self.config.discovery,
+            )
+        )
+
+    # Store --------------------------------------------------------------------------------------
+    async def _reload_book(self) -> None:
+        now = self._now()
+        self.book = await self._in_store(lambda: self._store.load(now))
+        self._follow()
+
+    async def _write(self, find: Callable[[], Discovered]) -> bool:
+        """Store what `find` says is different from the book, and read the book back."""
+        for _ in range(STORE_TRIES):
+            discovered = find()
+            if not (discovered.workspaces or discovered.databases or discovered.events):
+                return True
+            generation = self.book.generation
+            try:
+                await self._in_store(
+                    lambda found=discovered, at=generation: self._store.record_discovery(found, generation=at)
+                )
+                await self._reload_book()
+            except StoreChanged:
+                await self._reload_book()
+                continue
+            except StoreUnavailable as error:
+                self._note_store_failure(error)
+                return False
+            self._note_store_success()
+            self._log_events(discovered)
+            return True
+        return False
+
+    async def _post(self, result: PollResult) -> bool:
+        for _ in range(STORE_TRIES):
+            posting = ledger.post(self.book, result.outcomes, settle_after=self.config.poll.settle_after)
+            generation = self.book.generation
+            try:
+                written = await self._in_store(
+                    lambda rows=posting, at=generation: self._store.record(rows, at=self._now(), generation=at)
+                )
+            except StoreChanged:
+                await self._reload_book()
+                continue
+            except StoreUnavailable as error:
+                self._note_store_failure(error)
+                return False
+            self.book = ledger.apply(self.book, posting, generation=written)
+            self._note_store_success()
+            self._log_failures(posting)
+            return True
+        return False
+
+    async def _in_store(self, call: Callable[[], T]) -> T:
+        return await asyncio.get_running_loop().run_in_executor(self._store_thread, call)
+
+    def _note_store_failure(self, error: StoreUnavailable) -> None:
+        self._health.store_failed()
+        if self.store_error is None:
+            log.error("store not writable", error=str(error))
+        self.store_error = str(error)
+
+    def _note_store_success(self) -> None:
+        if self.store_error is not None:
+            log.info("store writable again")
+        self.store_error = None
+
+    # What a cycle learned besides numbers --------------------------------------------------------
+    def _remember(self, result: PollResult) -> None:
+        """Note failed tries for the next plan, refused credentials, and windows that the vendor widened."""
+        for outcome in result.outcomes:
+            key = attempt_key(outcome.database_id, outcome.window)
+            if isinstance(outcome, UsageReading):
+                self._attempts.pop(key, None)
+                self._note_width(outcome)
+            else:
+                failures = self._attempts[key].failures + 1 if key in self._attempts else 1
+                self._attempts[key] = Attempt(failed_at=outcome.failed_at, failures=failures)
+        for workspace_id, error in result.errors.items():
+            self._note_workspace_failure(workspace_id, error)
+
+    def _note_workspace_failure(self, workspace_id: str, error: ApiError) -> None:
+        if self._workspace_failures.get(workspace_id) != error.reason:
+            log.warning("workspace failing", workspace_id=workspace_id, reason=error.reason, error=str(error))
+        self._workspace_failures[workspace_id] = error.reason
+        if isinstance(error, CredentialRefused):
+            name = self._readers.pop(workspace_id, None)
+            if name is not None:
+                self._health.credential_seen(name, False)
+
+    def _note_width(self, reading: UsageReading) -> None:
+        name = reading.window.name
+        if self.widened_windows.get(name) == reading.is_widened:
+            return
+        if reading.is_widened:
+            log.warning(
+                "the vendor answers for more time than was asked",
+                window=name,
+                asked_from=reading.window.start_at.isoformat(),
+                answered_from=reading.period_start_at.isoformat(),
+            )
+        self.widened_windows[name] = reading.is_widened
+        self._health.window_widened(name, reading.is_widened)
+
+    def _log_events(self, discovered: Discovered) -> None:
+        for event in discovered.events:
+            self._health.event_noticed(event.subject, event.kind)
+            log.info(
+                f"{event.subject} {event.kind}",
+                id=event.subject_id,
+                workspace_id=event.workspace_id,
+                before=event.before,
+                after=event.after,
+            )
+
+    def _log_failures(self, posting: Posting) -> None:
+        for before, after in zip(posting.before, posting.positions, strict=True):
+            if before.failing_since_at is None and after.failing_since_at is not None:
+                log.warning("database failing", database_id=after.database.id, reason=after.failure_reason)
+            if before.failing_since_at is not None and after.failing_since_at is None:
+                log.info("database recovered", database_id=after.database.id)
