@@ -1,0 +1,257 @@
+"""The exporter's own health as prometheus-client instruments in a registry of their own."""
+
+from __future__ import annotations
+
+import platform
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector
+from prometheus_client.exposition import choose_encoder
+from prometheus_client.metrics_core import GaugeMetricFamily, Metric
+from prometheus_client.registry import Collector
+
+from prisma_postgres_exporter import __version__
+from prisma_postgres_exporter.expose.lines import Kind, showable
+
+_PREFIX = "prisma_postgres_exporter_"
+_CALL_SECONDS = (0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 15.0, 30.0)
+_EOF = b"# EOF\n"
+_encode_text, _ = choose_encoder("text/plain; version=0.0.4")
+_encode_openmetrics, _ = choose_encoder("application/openmetrics-text; version=1.0.0")
+
+
+@dataclass(frozen=True, slots=True)
+class OwnMetric:
+    """One family of the exporter's own; `name` without the common prefix."""
+
+    name: str
+    kind: Kind
+    labels: tuple[str, ...]
+    help: str
+
+    @property
+    def full_name(self) -> str:
+        """The name as it is exposed."""
+        return _PREFIX + self.name
+
+
+OWN_METRICS = (
+    OwnMetric("build_info", "gauge", ("version", "python_version"), "Always 1: what runs."),
+    OwnMetric(
+        "api_requests_total",
+        "counter",
+        ("endpoint",),
+        "Requests sent to the Prisma Management API, each attempt counted; endpoint is the path with its parameters' "
+        "names.",
+    ),
+    OwnMetric(
+        "api_request_failures_total",
+        "counter",
+        ("endpoint", "reason"),
+        "Requests to the Prisma Management API that failed, each attempt counted.",
+    ),
+    OwnMetric(
+        "api_request_duration_seconds",
+        "histogram",
+        (),
+        "How long the Prisma Management API took to answer, each attempt on its own.",
+    ),
+    OwnMetric("throttled_total", "counter", (), "How often the Prisma Management API asked for a pause."),
+    OwnMetric("throttled_seconds_total", "counter", (), "The pauses the Prisma Management API asked for, in all."),
+    OwnMetric(
+        "reading_failures_total",
+        "counter",
+        ("reason",),
+        "Readings of usage that did not come or could not be used, after the retries; nothing was stored for them.",
+    ),
+    OwnMetric("cycles_total", "counter", (), "Cycles that finished."),
+    OwnMetric("cycle_duration_seconds", "gauge", (), "How long the last finished cycle took; absent before the first."),
+    OwnMetric(
+        "last_cycle_timestamp_seconds", "gauge", (), "When the last finished cycle ended; absent before the first."
+    ),
+    OwnMetric(
+        "scheduler_lag_seconds", "gauge", (), "How late the last cycle began after its time; absent before the first."
+    ),
+    OwnMetric("databases", "gauge", ("state",), "Databases by what the exporter does with them."),
+    OwnMetric(
+        "events_total",
+        "counter",
+        ("subject", "kind"),
+        "Workspaces, projects and databases that a discovery found created, renamed, moved, deleted or returned.",
+    ),
+    OwnMetric("store_errors_total", "counter", (), "Reads and writes of the store that failed."),
+    OwnMetric("credential_up", "gauge", ("credential",), "Whether the API accepted the credential the last time (1)."),
+    OwnMetric(
+        "credential_expiry_timestamp_seconds",
+        "gauge",
+        ("credential",),
+        "When the credential expires; absent where it does not say.",
+    ),
+    OwnMetric(
+        "config_reload_success",
+        "gauge",
+        (),
+        "Whether the configuration was good (1) when it was last read, or not (0).",
+    ),
+    OwnMetric("config_reload_success_timestamp_seconds", "gauge", (), "When a good configuration was last read."),
+    OwnMetric(
+        "window_widened",
+        "gauge",
+        ("window",),
+        "Whether the Prisma Management API answers for more time than this rolling window asks for (1) or not (0).",
+    ),
+    OwnMetric(
+        "leader",
+        "gauge",
+        (),
+        "Whether this replica polls (1) or stands by (0); absent where replicas do not share a store.",
+    ),
+    OwnMetric("series", "gauge", (), "Samples in this exposition, its own included."),
+)
+_DEFINITIONS = {metric.name: metric for metric in OWN_METRICS}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HealthText:
+    """The exporter's own families in both formats (`openmetrics` without the final EOF), with their samples' number."""
+
+    text: bytes
+    openmetrics: bytes
+    samples: int
+
+
+class ExporterHealth:
+    """What the exporter knows about itself. Thread-safe; a value nobody reported yet has no sample."""
+
+    def __init__(self) -> None:
+        self._registry = CollectorRegistry()
+        self._shown: set[str] = set()
+        self._requests = self._counter("api_requests_total")
+        self._failures = self._counter("api_request_failures_total")
+        duration = _DEFINITIONS["api_request_duration_seconds"]
+        self._durations = Histogram(duration.full_name, duration.help, registry=self._registry, buckets=_CALL_SECONDS)
+        self._throttled = self._counter("throttled_total")
+        self._throttled_seconds = self._counter("throttled_seconds_total")
+        self._reading_failures = self._counter("reading_failures_total")
+        self._cycles = self._counter("cycles_total")
+        self._store_errors = self._counter("store_errors_total")
+        self._events = self._counter("events_total")
+        self._gauges = {
+            metric.name: Gauge(metric.full_name, metric.help, metric.labels, registry=None)
+            for metric in OWN_METRICS
+            if metric.kind == "gauge" and metric.name != "series"
+        }
+        self._set("build_info", 1, __version__, platform.python_version())
+        ProcessCollector(registry=self._registry)
+
+    def attempt_finished(self, endpoint: str, seconds: float, failure: str | None) -> None:
+        """One attempt of a call ended; `failure` is the reason constant, `None` when it succeeded."""
+        self._requests.labels(endpoint).inc()
+        self._durations.observe(seconds)
+        if failure is not None:
+            self._failures.labels(endpoint, failure).inc()
+
+    def throttled(self, endpoint: str, wait_seconds: float) -> None:
+        """The API asked for a pause."""
+        self._throttled.inc()
+        self._throttled_seconds.inc(max(wait_seconds, 0.0))
+
+    def reading_failed(self, reason: str) -> None:
+        """A reading did not come, or said something that cannot be."""
+        self._reading_failures.labels(reason).inc()
+
+    def cycle_finished(self, seconds: float, at: datetime) -> None:
+        """A cycle that took `seconds` ended at `at`."""
+        self._cycles.inc()
+        self._set("cycle_duration_seconds", seconds)
+        self._set("last_cycle_timestamp_seconds", at.timestamp())
+
+    def scheduler_lag(self, seconds: float) -> None:
+        """A cycle began so much after its time."""
+        self._set("scheduler_lag_seconds", seconds)
+
+    def databases(self, state: str, count: int) -> None:
+        """How many databases are in a state (`polled`, `filtered`, `failed` …)."""
+        self._set("databases", count, state)
+
+    def event_noticed(self, subject: str, kind: str) -> None:
+        """A discovery noticed that something was created, renamed, moved, deleted or returned."""
+        self._events.labels(subject, kind).inc()
+
+    def store_failed(self) -> None:
+        """The store could not be read or written."""
+        self._store_errors.inc()
+
+    def credential_seen(self, name: str, is_up: bool, expires_at: datetime | None) -> None:
+        """A credential was tried; `expires_at` is `None` where it does not say."""
+        self._set("credential_up", is_up, name)
+        if expires_at is None:
+            self._unset("credential_expiry_timestamp_seconds", name)
+        else:
+            self._set("credential_expiry_timestamp_seconds", expires_at.timestamp(), name)
+
+    def credential_gone(self, name: str) -> None:
+        """A credential is no longer configured."""
+        self._unset("credential_up", name)
+        self._unset("credential_expiry_timestamp_seconds", name)
+
+    def config_reloaded(self, ok: bool, at: datetime) -> None:
+        """The configuration was read, at the start or again."""
+        self._set("config_reload_success", ok)
+        if ok:
+            self._set("config_reload_success_timestamp_seconds", at.timestamp())
+
+    def window_widened(self, window: str, is_widened: bool) -> None:
+        """Whether the API answers for more time than the window asks for."""
+        self._set("window_widened", is_widened, window)
+
+    def leader(self, is_leader: bool) -> None:
+        """Whether this replica polls."""
+        self._set("leader", is_leader)
+
+    def text(self, other_samples: int) -> HealthText:
+        """Every own family as it is now; `other_samples` are those the exposition has beside them."""
+        families = [_without_created(family) for family in self._registry.collect()]
+        families = sorted([family for family in families if family.samples], key=lambda family: family.name)
+        samples = sum([len(family.samples) for family in families]) + 1
+        series = _DEFINITIONS["series"]
+        families.append(GaugeMetricFamily(series.full_name, series.help, value=samples + other_samples))
+        collected = _Collected(families)
+        return HealthText(
+            text=_encode_text(collected),
+            openmetrics=_encode_openmetrics(collected).removesuffix(_EOF),
+            samples=samples,
+        )
+
+    def _counter(self, name: str) -> Counter:
+        metric = _DEFINITIONS[name]
+        return Counter(metric.full_name, metric.help, metric.labels, registry=self._registry)
+
+    def _set(self, name: str, value: float, *labels: str) -> None:
+        gauge = self._gauges[name]
+        (gauge.labels(*map(showable, labels)) if labels else gauge).set(value)
+        # A gauge without labels shows 0 from its birth on, so it is shown only once it says something.
+        if name not in self._shown:
+            self._shown.add(name)
+            self._registry.register(gauge)
+
+    def _unset(self, name: str, *labels: str) -> None:
+        self._gauges[name].remove(*map(showable, labels))
+
+
+class _Collected(Collector):
+    """Families collected once, for both formats."""
+
+    def __init__(self, families: list[Metric]) -> None:
+        self._families = families
+
+    def collect(self) -> Iterable[Metric]:
+        return self._families
+
+
+def _without_created(family: Metric) -> Metric:
+    """The family without `_created` samples, which Prometheus would keep as series of their own."""
+    family.samples = [sample for sample in family.samples if not sample.name.endswith("_created")]
+    return family

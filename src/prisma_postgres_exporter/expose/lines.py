@@ -1,0 +1,111 @@
+"""How one metric family becomes lines of exposition text, the same lines in text 0.0.4 and OpenMetrics."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Generic, Literal, TypeVar
+
+V = TypeVar("V")
+T = TypeVar("T")
+
+Kind = Literal["gauge", "counter", "histogram"]
+Row = tuple[tuple[str, ...], int]
+
+# Prometheus ends its input at a NUL, and a lone surrogate has no UTF-8 form.
+_NOT_SHOWABLE = re.compile("[\x00\ud800-\udfff]")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Family(Generic[V]):
+    """One metric family over views of one type.
+
+    `labels` are all label names, the subject's first. `read` gives the value that is shown, to be
+    compared with the last one; `draw` gives one string for each view, made of whole lines and empty
+    where nobody told us the value. `draw` takes the views and, in the same order, their opened labels.
+    """
+
+    name: str
+    kind: Kind
+    labels: tuple[str, ...]
+    help: str
+    read: Callable[[V], object]
+    draw: Callable[[Sequence[V], Sequence[str]], list[str]]
+
+    def header(self, *, is_openmetrics: bool) -> bytes:
+        """HELP and TYPE. OpenMetrics names a counter's family without its `_total`."""
+        name = self.name.removesuffix("_total") if is_openmetrics and self.kind == "counter" else self.name
+        return f"# HELP {name} {self.help}\n# TYPE {name} {self.kind}\n".encode()
+
+
+def single(
+    name: str,
+    kind: Kind,
+    labels: tuple[str, ...],
+    help_text: str,
+    read: Callable[[V], T | None],
+    *,
+    show: Callable[[T], str] = str,
+) -> Family[V]:
+    """A family with one sample for each subject, or none where `read` gives `None`."""
+
+    def draw(views: Sequence[V], opened: Sequence[str]) -> list[str]:
+        return [
+            "" if value is None else f"{name}{start}}} {show(value)}\n"
+            for start, value in zip(opened, map(read, views), strict=True)
+        ]
+
+    return Family(name=name, kind=kind, labels=labels, help=help_text, read=read, draw=draw)
+
+
+def rows(
+    name: str,
+    kind: Kind,
+    labels: tuple[str, ...],
+    help_text: str,
+    read: Callable[[V], tuple[Row, ...]],
+    *,
+    own_labels: tuple[str, ...],
+) -> Family[V]:
+    """A family with labels of its own beside the subject's: `read` gives their values and the number, row by row."""
+
+    def draw(views: Sequence[V], opened: Sequence[str]) -> list[str]:
+        return [
+            "".join([f"{name}{start},{pairs(own_labels, values)}}} {number}\n" for values, number in read(view)])
+            for start, view in zip(opened, views, strict=True)
+        ]
+
+    return Family(name=name, kind=kind, labels=labels + own_labels, help=help_text, read=read, draw=draw)
+
+
+def opened_labels(names: Iterable[str], values: Iterable[str]) -> str:
+    """`{a="1",b="2"` without the closing brace, so that families can add labels of their own."""
+    return "{" + pairs(names, values)
+
+
+def pairs(names: Iterable[str], values: Iterable[str]) -> str:
+    """`a="1",b="2"`, escaped."""
+    return ",".join([f'{name}="{escaped(value)}"' for name, value in zip(names, values, strict=True)])
+
+
+def escaped(value: str) -> str:
+    """A label value as both formats write it."""
+    return showable(value).replace("\\", "\\\\").replace("\n", "\\n").replace('"', '\\"')
+
+
+def showable(text: str) -> str:
+    """The text with U+FFFD for the characters that no exposition can carry: NUL and lone surrogates."""
+    return _NOT_SHOWABLE.sub("\ufffd", text)
+
+
+def flag(value: bool) -> str:
+    """1 or 0."""
+    return "1" if value else "0"
+
+
+def unix_seconds(at: datetime) -> str:
+    """An aware instant as seconds since 1970, with a fraction only where it has one."""
+    seconds = at.timestamp()
+    return str(int(seconds)) if seconds.is_integer() else repr(seconds)

@@ -1,0 +1,98 @@
+"""The exposition: rendered when the picture changes, served as the same bytes to everyone."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from dataclasses import dataclass
+from enum import Enum
+from typing import TypeVar
+
+from prisma_postgres_exporter.expose.families import DATABASES, WORKSPACES
+from prisma_postgres_exporter.expose.health import ExporterHealth
+from prisma_postgres_exporter.expose.parts import Body, Part, checksum, gzip_body, make_part, plain_body
+from prisma_postgres_exporter.expose.sheet import Sheet, empty_sheet, redraw
+from prisma_postgres_exporter.snapshot import DatabaseView, Snapshot, WorkspaceView
+
+V = TypeVar("V")
+
+
+class Format(Enum):
+    """What a body is written in; the value is its Content-Type."""
+
+    TEXT = "text/plain; version=0.0.4; charset=utf-8"
+    OPENMETRICS = "application/openmetrics-text; version=1.0.0; charset=utf-8"
+
+
+@dataclass(frozen=True, slots=True)
+class _Drawn:
+    """The picture in one format, without the exporter's own health."""
+
+    parts: tuple[Part, ...]
+    crc: int
+
+
+class Exposition:
+    """Every body that a scrape can ask for.
+
+    Reading takes no lock and waits for nothing. `render` is called by one thread at a time;
+    `refresh_health` may be called from any thread.
+    """
+
+    def __init__(self, health: ExporterHealth) -> None:
+        self._health = health
+        self._publishing = threading.Lock()
+        self._databases: Sheet[DatabaseView] = empty_sheet(DATABASES)
+        self._workspaces: Sheet[WorkspaceView] = empty_sheet(WORKSPACES)
+        self._drawn = {exposition_format: _Drawn((), 0) for exposition_format in Format}
+        self._samples = 0
+        self._bodies: dict[tuple[Format, bool], Body] = {}
+        self.refresh_health()
+
+    def body(self, exposition_format: Format, *, is_gzip: bool) -> Body:
+        """The current body; it stays whole however long it takes to send."""
+        return self._bodies[exposition_format, is_gzip]
+
+    def render(self, snapshot: Snapshot) -> None:
+        """Show this picture from now on. Slow: for a worker thread."""
+        databases = redraw(self._databases, snapshot.databases)
+        workspaces = redraw(self._workspaces, snapshot.workspaces)
+        drawn = {exposition_format: _draw(exposition_format, databases, workspaces) for exposition_format in Format}
+        samples = sum([column.samples for column in (*databases.columns, *workspaces.columns)])
+        self._databases, self._workspaces = databases, workspaces
+        with self._publishing:
+            self._drawn, self._samples = drawn, samples
+            self._publish()
+
+    def refresh_health(self) -> None:
+        """Show the exporter's own health as it is now. Cheap: a few milliseconds."""
+        with self._publishing:
+            self._publish()
+
+    def _publish(self) -> None:
+        health = self._health.text(self._samples)
+        bodies = {}
+        for exposition_format, own in (
+            (Format.TEXT, health.text),
+            (Format.OPENMETRICS, health.openmetrics + b"# EOF\n"),
+        ):
+            drawn = self._drawn[exposition_format]
+            tail = make_part(own)
+            parts = (*drawn.parts, tail)
+            bodies[exposition_format, False] = plain_body(parts)
+            bodies[exposition_format, True] = gzip_body(parts, checksum([tail], drawn.crc))
+        self._bodies = bodies
+
+
+def _draw(exposition_format: Format, databases: Sheet[DatabaseView], workspaces: Sheet[WorkspaceView]) -> _Drawn:
+    parts = (*_parts(exposition_format, databases), *_parts(exposition_format, workspaces))
+    return _Drawn(parts, checksum(parts))
+
+
+def _parts(exposition_format: Format, sheet: Sheet[V]) -> Iterator[Part]:
+    """Header and lines of every family that has a sample."""
+    is_openmetrics = exposition_format is Format.OPENMETRICS
+    for family, column in zip(sheet.subject.families, sheet.columns, strict=True):
+        if column.samples:
+            yield make_part(family.header(is_openmetrics=is_openmetrics))
+            yield column.part
