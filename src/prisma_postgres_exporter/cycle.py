@@ -23,7 +23,7 @@ from prisma_postgres_exporter.discover import (
     read_subscriptions,
 )
 from prisma_postgres_exporter.errors import ApiError, CredentialRefused, StoreChanged, StoreUnavailable
-from prisma_postgres_exporter.expose import Exposition, ExporterHealth
+from prisma_postgres_exporter.expose import ExporterHealth, Exposition
 from prisma_postgres_exporter.model import (
     Book,
     Discovered,
@@ -147,7 +147,7 @@ class Collector:
         """Read what is due, store it, show it."""
         started_at = self._now()
         started = asyncio.get_running_loop().time()
-        plan = self._plan(started_at)
+        plan = await asyncio.to_thread(self._plan, started_at)
         result = await poll(
             plan.reads,
             self._clients_by_workspace(),
@@ -192,7 +192,8 @@ class Collector:
         """Take the picture of the book as it is now and show it."""
         now = self._now()
         positions = self.book.positions.values()
-        snapshot = take_snapshot(
+        snapshot = await asyncio.to_thread(
+            take_snapshot,
             self.book,
             followed=self._followed,
             discovered=sum(position.deleted_at is None for position in positions),
@@ -297,7 +298,7 @@ class Collector:
     async def _write(self, find: Callable[[], Discovered]) -> bool:
         """Store what `find` says is different from the book, and read the book back."""
         for _ in range(STORE_TRIES):
-            discovered = find()
+            discovered = await asyncio.to_thread(find)
             if not (discovered.workspaces or discovered.databases or discovered.events):
                 return True
             generation = self.book.generation
@@ -319,7 +320,9 @@ class Collector:
 
     async def _post(self, result: PollResult) -> bool:
         for _ in range(STORE_TRIES):
-            posting = ledger.post(self.book, result.outcomes, settle_after=self.config.poll.settle_after)
+            posting = await asyncio.to_thread(
+                ledger.post, self.book, result.outcomes, settle_after=self.config.poll.settle_after
+            )
             generation = self.book.generation
             try:
                 written = await self._in_store(

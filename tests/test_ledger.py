@@ -1,0 +1,365 @@
+"""The ledger's rules, each on the smallest case that shows it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import replace
+from datetime import UTC, date, datetime, timedelta
+
+import pytest
+
+from prisma_postgres_exporter import ledger
+from prisma_postgres_exporter.ledger import LedgerRows
+from prisma_postgres_exporter.model import (
+    Book,
+    Database,
+    DayUsage,
+    Position,
+    Posting,
+    ReadingFailure,
+    UsageReading,
+    Window,
+    WindowKind,
+    day_start,
+)
+
+SETTLE_AFTER = timedelta(hours=6)
+TODAY = date(2026, 11, 23)
+GIB = 2**30
+
+
+def at(day: int, hour: int = 0, minute: int = 0, month: int = 11) -> datetime:
+    return datetime(2026, month, day, hour, minute, tzinfo=UTC)
+
+
+def position(**changes: object) -> Position:
+    first = Position(
+        key=1,
+        workspace_key=1,
+        database=Database(
+            id="db_a",
+            name="a",
+            project_id="proj_a",
+            project_name="a",
+            workspace_id="wksp_a",
+            region="us-east-1",
+            status="ready",
+            is_default=True,
+            created_at=at(22),
+        ),
+        first_seen_at=at(22, 12),
+        counted_from=date(2026, 11, 22),
+        known_until=date(2026, 11, 21),
+    )
+    return replace(first, **changes)  # type: ignore[arg-type]  # a test's shorthand: the names are checked at run time
+
+
+def book(of: Position) -> Book:
+    return Book(generation=1, positions={of.database.id: of})
+
+
+def read_day(day: int, operations: int | None, *, until: datetime, storage_bytes: int | None = GIB) -> UsageReading:
+    start_at = at(day)
+    end_at = min(start_at + timedelta(days=1), until)
+    return UsageReading(
+        database_id="db_a",
+        window=Window(kind=WindowKind.DAY, name="day", start_at=start_at, end_at=end_at),
+        period_start_at=start_at,
+        period_end_at=end_at,
+        operations=operations,
+        storage_bytes=storage_bytes,
+        generated_at=until,
+        read_at=until,
+    )
+
+
+def read_month(operations: int, *, until: datetime, start_at: datetime | None = None) -> UsageReading:
+    start_at = start_at or at(1)
+    return UsageReading(
+        database_id="db_a",
+        window=Window(kind=WindowKind.MONTH, name="month", start_at=start_at, end_at=until),
+        period_start_at=start_at,
+        period_end_at=until,
+        operations=operations,
+        storage_bytes=GIB,
+        generated_at=until,
+        read_at=until,
+    )
+
+
+def post(of: Position, *outcomes: UsageReading | ReadingFailure, older: LedgerRows | None = None) -> Posting:
+    return ledger.post(book(of), outcomes, settle_after=SETTLE_AFTER, older=older)
+
+
+def posted(of: Position, *outcomes: UsageReading | ReadingFailure) -> Position:
+    posting = post(of, *outcomes)
+    return posting.positions[0] if posting.positions else of
+
+
+def follow(of: Position, rounds: Iterable[UsageReading]) -> Position:
+    for outcome in rounds:
+        of = posted(of, outcome)
+    return of
+
+
+def day_row(of: Position, day: int) -> DayUsage:
+    return next(row for row in of.recent_days if row.day.day == day)
+
+
+def test_the_counter_grows_by_what_the_open_day_grows() -> None:
+    after = follow(position(), [read_day(22, 100, until=at(22, 13)), read_day(22, 140, until=at(22, 14))])
+
+    assert after.operations_total == 140
+    assert day_row(after, 22).operations == 140
+
+
+def test_a_revised_day_never_lowers_the_counter_and_is_never_counted_twice() -> None:
+    after = follow(
+        position(),
+        [
+            read_day(22, 100, until=at(23, 0, 5)),
+            read_day(22, 60, until=at(23, 1, 5)),
+            read_day(22, 90, until=at(23, 2, 5)),
+            read_day(22, 110, until=at(23, 4, 5)),
+        ],
+    )
+
+    assert after.operations_total == 110
+    assert day_row(after, 22).operations == 110
+    assert (after.revisions_up, after.revisions_down) == (2, 1)
+
+
+def test_a_revision_is_kept_with_both_numbers_and_its_time() -> None:
+    closed = posted(position(), read_day(22, 100, until=at(23, 0, 5)))
+
+    (revision,) = post(closed, read_day(22, 60, until=at(23, 1, 5))).revisions
+
+    assert (revision.operations_before, revision.operations_after, revision.revised_at) == (100, 60, at(23, 1, 5))
+
+
+def test_the_open_day_that_grows_is_no_revision_and_one_that_falls_is() -> None:
+    open_day = follow(position(), [read_day(22, 100, until=at(22, 13)), read_day(22, 140, until=at(22, 14))])
+    assert (open_day.revisions_up, open_day.revisions_down) == (0, 0)
+
+    fallen = posted(open_day, read_day(22, 120, until=at(22, 15)))
+
+    assert (fallen.revisions_up, fallen.revisions_down) == (0, 1)
+    assert fallen.operations_total == 140
+
+
+def test_the_last_growth_of_a_day_after_midnight_is_no_revision() -> None:
+    after = follow(position(), [read_day(22, 100, until=at(22, 23, 55)), read_day(22, 105, until=at(23, 0, 5))])
+
+    assert (after.revisions_up, after.operations_total) == (0, 105)
+
+
+def test_a_closed_day_settles_when_readings_six_hours_apart_agree() -> None:
+    first = follow(position(), [read_day(22, 100, until=at(23, 0, 5)), read_day(22, 100, until=at(23, 6, 4))])
+    assert day_row(first, 22).settled_at is None
+
+    settled = posted(first, read_day(22, 100, until=at(23, 6, 5)))
+
+    assert day_row(settled, 22).settled_at == at(23, 6, 5)
+
+
+def test_a_change_starts_the_wait_again_and_opens_a_settled_day() -> None:
+    settled = follow(position(), [read_day(22, 100, until=at(23, 0, 5)), read_day(22, 100, until=at(23, 7))])
+    assert day_row(settled, 22).settled_at is not None
+
+    revised = posted(settled, read_day(22, 101, until=at(23, 8)))
+
+    assert day_row(revised, 22).settled_at is None
+    assert day_row(revised, 22).unchanged_since_at == at(23, 8)
+
+
+def test_a_day_that_the_vendor_did_not_cover_to_its_end_is_not_final() -> None:
+    reading = replace(read_day(22, 100, until=at(23, 0, 5)), period_end_at=at(22, 22))
+
+    after = posted(position(), reading)
+
+    assert day_row(after, 22).unchanged_since_at is None
+
+
+def test_posting_the_same_readings_again_changes_nothing() -> None:
+    outcomes = [read_day(22, 100, until=at(22, 13)), read_month(500, until=at(22, 13))]
+    once = posted(position(), *outcomes)
+
+    again = post(once, *outcomes)
+
+    assert again == Posting()
+
+
+def test_an_older_reading_that_arrives_late_changes_nothing() -> None:
+    newest = posted(position(), read_day(22, 140, until=at(22, 14)))
+
+    assert posted(newest, read_day(22, 100, until=at(22, 13))) == newest
+
+
+def test_days_before_the_database_was_followed_do_not_move_the_counter() -> None:
+    seen_late = position(counted_from=date(2026, 11, 23), known_until=date(2026, 11, 21))
+
+    after = posted(seen_late, read_day(22, 1_000, until=at(23, 1)), read_day(23, 5, until=at(23, 1)))
+
+    assert after.operations_total == 5
+    assert not day_row(after, 22).is_counted
+
+
+def test_after_a_stop_the_counter_catches_up_by_what_happened_in_between() -> None:
+    stopped = posted(position(), read_day(22, 100, until=at(22, 13)))
+
+    back = posted(
+        stopped,
+        read_day(25, 7, until=at(25, 9)),
+        read_day(22, 150, until=at(25, 9)),
+        read_day(23, 30, until=at(25, 9)),
+    )
+    assert (back.operations_total, back.known_until) == (187, date(2026, 11, 23))
+
+    whole = posted(back, read_day(24, 13, until=at(25, 9, 5)))
+
+    assert (whole.operations_total, whole.known_until) == (200, date(2026, 11, 25))
+
+
+def test_an_old_day_whose_row_was_not_given_is_refused() -> None:
+    settled_long_ago = position(known_until=date(2026, 11, 22))
+
+    with pytest.raises(ValueError, match="was not given"):
+        post(settled_long_ago, read_day(20, 1, until=at(23)))
+
+
+def test_a_given_old_row_is_corrected_and_its_month_follows() -> None:
+    settled = follow(position(), [read_day(22, 100, until=at(23, 0, 5)), read_day(22, 100, until=at(23, 7))])
+    old = day_row(settled, 22)
+    since = replace(posted(settled, read_day(25, 2, until=at(25, 2))), known_until=date(2026, 11, 25))
+    assert old not in since.recent_days
+
+    corrected = post(
+        since,
+        read_day(22, 90, until=at(25, 3)),
+        older=LedgerRows(days=(old,), months=since.months),
+    )
+
+    assert corrected.positions[0].months[0].days_operations == 92
+    assert corrected.positions[0].operations_total == 102
+
+
+def test_a_months_sums_follow_its_days() -> None:
+    after = follow(
+        position(),
+        [
+            read_day(22, 100, until=at(23, 0, 5)),
+            read_day(23, 10, until=at(23, 0, 5)),
+            read_day(22, 90, until=at(23, 1, 5)),
+        ],
+    )
+
+    (month,) = after.months
+    assert (month.days, month.days_operations) == (2, 100)
+
+
+def test_a_month_that_agrees_with_its_days_has_no_difference() -> None:
+    after = posted(position(), read_day(22, 100, until=at(22, 13)), read_month(100, until=at(22, 13)))
+
+    assert after.months[0].difference_operations == 0
+
+
+def test_a_difference_is_believed_only_when_all_days_were_read_with_the_month() -> None:
+    yesterday = posted(position(), read_day(22, 100, until=at(23, 0, 5)))
+
+    unproven = posted(yesterday, read_day(23, 5, until=at(23, 2)), read_month(125, until=at(23, 2)))
+    assert unproven.months[0].difference_operations is None
+
+    proven = posted(
+        unproven,
+        read_day(22, 100, until=at(23, 3)),
+        read_day(23, 5, until=at(23, 3)),
+        read_month(125, until=at(23, 3)),
+    )
+    assert proven.months[0].difference_operations == 20
+
+
+def test_nothing_is_compared_while_days_of_the_month_are_missing() -> None:
+    began_in_mid_month = position()
+    older = replace(began_in_mid_month, database=replace(began_in_mid_month.database, created_at=at(1)))
+
+    after = posted(older, read_day(22, 100, until=at(22, 13)), read_month(5_000, until=at(22, 13)))
+
+    assert after.months[0].difference_operations is None
+
+
+def test_a_storage_level_holds_until_the_next_one_and_is_split_at_midnight() -> None:
+    after = follow(
+        position(),
+        [
+            read_day(22, 1, until=at(22, 23), storage_bytes=2 * GIB),
+            read_day(23, 1, until=at(23, 2), storage_bytes=4 * GIB),
+        ],
+    )
+
+    assert (day_row(after, 22).storage_seconds, day_row(after, 23).storage_seconds) == (3600, 7200)
+    assert day_row(after, 23).storage_byte_seconds == 2 * GIB * 7200
+    assert after.months[0].storage_byte_seconds == 2 * GIB * 10_800
+    assert after.storage_bytes == 4 * GIB
+
+
+def test_a_storage_level_holds_no_longer_than_a_day() -> None:
+    after = follow(position(), [read_day(22, 1, until=at(22, 12)), read_day(24, 1, until=at(24, 12))])
+
+    assert after.months[0].storage_seconds == 12 * 3600
+
+
+def test_a_closed_day_without_any_level_takes_the_vendors_number_for_it() -> None:
+    after = posted(position(), read_day(22, 1, until=at(24), storage_bytes=3 * GIB))
+
+    assert day_row(after, 22).storage_byte_seconds == 3 * GIB * 86_400
+    assert after.storage_bytes is None
+
+
+def test_a_moved_database_takes_its_open_day_along_and_leaves_the_days_before() -> None:
+    first = follow(position(), [read_day(22, 100, until=at(23, 0, 5)), read_day(23, 10, until=at(23, 0, 5))])
+    moved = replace(first, workspace_key=2)
+
+    after = posted(moved, read_day(23, 15, until=at(23, 1)), read_day(22, 101, until=at(23, 1)))
+
+    assert {row.workspace_key: row.days_operations for row in after.months} == {1: 101, 2: 15}
+
+
+def test_a_failure_keeps_the_numbers_and_says_since_when_and_why() -> None:
+    good = posted(position(), read_day(22, 100, until=at(22, 13)))
+    window = read_day(22, 0, until=at(22, 14)).window
+
+    def failure(failed_at: datetime) -> ReadingFailure:
+        return ReadingFailure(
+            database_id="db_a", window=window, reason="http_503", message="unavailable", failed_at=failed_at
+        )
+
+    failing = posted(posted(good, failure(at(22, 14))), failure(at(22, 15)))
+    assert (failing.failing_since_at, failing.failure_reason) == (at(22, 14), "http_503")
+    assert (failing.operations_total, failing.last_success_at) == (100, at(22, 13))
+
+    recovered = posted(failing, read_day(22, 120, until=at(22, 16)))
+    assert (recovered.failing_since_at, recovered.failure_reason) == (None, None)
+
+
+def test_a_number_the_vendor_left_out_changes_nothing() -> None:
+    good = posted(position(), read_day(22, 100, until=at(22, 13)))
+
+    after = posted(good, read_day(22, None, until=at(22, 14), storage_bytes=None))
+
+    assert (after.operations_total, after.storage_bytes) == (100, GIB)
+    assert day_row(after, 22).operations == 100
+
+
+def test_an_unchanged_reading_keeps_no_new_raw_row() -> None:
+    first = post(position(), read_day(22, 100, until=at(22, 13)))
+    assert len(first.readings) == 1
+
+    second = post(first.positions[0], read_day(22, 100, until=at(22, 14)))
+
+    assert second.readings == ()
+
+
+def test_usage_reaches_no_further_than_the_time_it_was_read() -> None:
+    widened = replace(read_day(22, 100, until=at(22, 13)), period_end_at=day_start(date(2026, 11, 23)))
+
+    assert posted(position(), widened).usage_at == at(22, 13)
