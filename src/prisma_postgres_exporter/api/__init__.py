@@ -1,0 +1,55 @@
+"""The Management API as a typed async client, usable alone.
+
+    from prisma_postgres_exporter.api import ManagementApi
+
+    async with ManagementApi(token) as api:
+        async for database in api.databases():
+            usage = await api.usage(database.id)
+
+Every failure is an `ApiError` of `prisma_postgres_exporter.errors`, whose `reason` is one of:
+
+| reason | error |
+|---|---|
+| `http_401`, `http_403`, `http_404`, other `http_4…` | CredentialRefused, NotAllowed, NotFound, RequestRefused |
+| `http_429` | Throttled |
+| `http_408`, `http_425`, `http_5…` | Unavailable |
+| `connect_timeout`, `timeout`, `unreachable`, `tls`, `proxy`, `disconnected`, `cut_body` | Unavailable |
+| `plan_limit_reached` | PlanLimitReached |
+| `invalid_id`, `invalid_argument` | RequestRefused, before anything is sent |
+| `redirect`, `unexpected_status`, `bad_http`, `compressed`, `too_large`, `not_json`, `wrong_shape` | MalformedAnswer |
+| `wrong_unit`, `absurd_number`, `bad_period`, `cursor_repeats`, `endless_list` | MalformedAnswer |
+"""
+
+from prisma_postgres_exporter.api.calls import CallObserver
+from prisma_postgres_exporter.api.client import ManagementApi
+from prisma_postgres_exporter.api.clockwork import Clockwork
+from prisma_postgres_exporter.api.limits import Limits
+from prisma_postgres_exporter.api.schemas import (
+    Credential,
+    Database,
+    Me,
+    Project,
+    Reference,
+    Region,
+    Subscription,
+    Usage,
+    User,
+    Workspace,
+)
+
+__all__ = [
+    "CallObserver",
+    "Clockwork",
+    "Credential",
+    "Database",
+    "Limits",
+    "ManagementApi",
+    "Me",
+    "Project",
+    "Reference",
+    "Region",
+    "Subscription",
+    "Usage",
+    "User",
+    "Workspace",
+]

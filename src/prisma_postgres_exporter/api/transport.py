@@ -1,0 +1,155 @@
+"""One attempt: a request out, a bounded answer in. The only place that knows httpx and aiohttp.
+
+httpx gives the request and the response, the `httpx-aiohttp` transport the connections: httpx's own pool slows
+down with many tasks, and a cancelled connect can poison it. The transport is called directly: `AsyncClient` adds
+half of the CPU again, for cookies, redirects and a log line per request that are not wanted here.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import ssl
+import urllib.request
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Final
+from urllib.parse import urlsplit
+
+import aiohttp
+import httpx
+from aiohttp.http_exceptions import HttpProcessingError
+from httpx_aiohttp import AiohttpTransport
+from pydantic import SecretStr
+
+from prisma_postgres_exporter import __version__
+from prisma_postgres_exporter.api.answers import Answer, NoAnswer
+from prisma_postgres_exporter.api.limits import Limits
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Request:
+    """One request: `target` is path and query, encoded; the answer's body may have `answer_limit_bytes`."""
+
+    method: str
+    target: str
+    answer_limit_bytes: int
+
+
+class Transport:
+    """Connections to one origin with one credential. Redirects are never followed."""
+
+    def __init__(
+        self,
+        token: SecretStr,
+        *,
+        base_url: str,
+        limits: Limits,
+        trust_env: bool = False,
+        tls: ssl.SSLContext | None = None,
+    ) -> None:
+        self._base_url = base_url.rstrip("/")
+        self._total_timeout_seconds = limits.total_timeout_seconds
+        self._headers = httpx.Headers(  # masks the authorization in its repr
+            {
+                "Authorization": f"Bearer {token.get_secret_value()}",
+                "Accept": "application/json",
+                "Accept-Encoding": "identity",  # a small compressed body can be gigabytes
+                "User-Agent": f"prisma-postgres-exporter/{__version__}",
+            }
+        )
+        timeouts = httpx.Timeout(limits.read_timeout_seconds, connect=limits.connect_timeout_seconds)
+        # The transport takes "pool" as the bound on connecting with the name look-up, which "connect" leaves out.
+        self._extensions = {"timeout": {**timeouts.as_dict(), "pool": limits.connect_timeout_seconds}}
+        context = tls or httpx.create_ssl_context(trust_env=trust_env)
+
+        def session() -> aiohttp.ClientSession:
+            return aiohttp.ClientSession(
+                # As many connections as there can be attempts: none ever waits for another's.
+                connector=aiohttp.TCPConnector(limit=limits.concurrency, ssl=context),
+                cookie_jar=aiohttp.DummyCookieJar(),
+            )
+
+        self._transport = AiohttpTransport(
+            verify=context, client=session, proxy=_proxy(base_url) if trust_env else None
+        )
+
+    async def send(self, request: Request) -> Answer | NoAnswer:
+        """Make one attempt, within the total timeout.
+
+        A failure is a value: the libraries' exceptions hold the request with its token, so none of them
+        may become the cause or context of ours.
+        """
+        try:
+            async with asyncio.timeout(self._total_timeout_seconds):
+                return await self._exchange(request)
+        except (httpx.HTTPError, aiohttp.ClientError, HttpProcessingError, OSError) as exc:
+            return _no_answer(exc)
+
+    async def aclose(self) -> None:
+        """Close every connection."""
+        await self._transport.aclose()
+
+    async def _exchange(self, request: Request) -> Answer:
+        response = await self._transport.handle_async_request(
+            httpx.Request(
+                request.method, self._base_url + request.target, headers=self._headers, extensions=self._extensions
+            )
+        )
+        try:
+            return await _read(response, request.answer_limit_bytes)
+        finally:
+            await response.aclose()
+
+
+async def _read(response: httpx.Response, limit_bytes: int) -> Answer:
+    if response.headers.get("content-encoding", "identity").strip().lower() not in ("identity", ""):
+        return Answer(status=response.status_code, headers=response.headers, body=b"", flaw="compressed")
+    body = bytearray()
+    async for chunk in response.aiter_raw():
+        body += chunk
+        if len(body) > limit_bytes:
+            return Answer(status=response.status_code, headers=response.headers, body=b"", flaw="too_large")
+    return Answer(status=response.status_code, headers=response.headers, body=bytes(body))
+
+
+@dataclass(frozen=True, slots=True)
+class _Failure:
+    kind: type[BaseException] | tuple[type[BaseException], ...]
+    reason: str
+    detail: str
+    nothing_sent: bool = False
+
+
+# From the most to the least special. Only what fails before there is a connection certainly sent nothing.
+_FAILURES: Final = (
+    _Failure((aiohttp.ClientProxyConnectionError, aiohttp.ClientHttpProxyError), "proxy", "the proxy refused", True),
+    _Failure(aiohttp.ClientSSLError, "tls", "no trusted TLS connection", True),
+    _Failure(aiohttp.ClientConnectorError, "unreachable", "cannot connect", True),
+    _Failure(aiohttp.ConnectionTimeoutError, "connect_timeout", "no connection in time", True),
+    _Failure(TimeoutError, "timeout", "no whole answer in time"),
+    _Failure(aiohttp.ClientPayloadError, "cut_body", "the body was cut short"),
+    _Failure((aiohttp.ClientResponseError, HttpProcessingError), "bad_http", "not an HTTP answer"),
+    _Failure(Exception, "disconnected", "the connection broke"),
+)
+
+
+def _no_answer(exc: Exception) -> NoAnswer:
+    # httpx-aiohttp calls every broken connection a connect timeout: what happened is in the cause.
+    cause = exc.__cause__ or exc
+    failure = next(failure for failure in _FAILURES if isinstance(cause, failure.kind))
+    why = cause.strerror if isinstance(cause, aiohttp.ClientConnectorError) else None
+    return NoAnswer(
+        reason=failure.reason,
+        detail=f"{failure.detail}: {why}" if why else failure.detail,
+        nothing_sent=failure.nothing_sent,
+    )
+
+
+def _proxy(base_url: str) -> httpx.Proxy | None:
+    parts = urlsplit(base_url)
+    # Plain http goes to loopback only, which no proxy can reach; aiohttp's own trust_env would read ~/.netrc too.
+    if parts.scheme != "https" or urllib.request.proxy_bypass(parts.hostname or ""):
+        return None
+    proxies: Mapping[str, str] = urllib.request.getproxies()
+    address = proxies.get("https") or proxies.get("all")
+    return httpx.Proxy(address) if address else None
