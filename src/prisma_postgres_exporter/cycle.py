@@ -15,7 +15,6 @@ from prisma_postgres_exporter import ledger
 from prisma_postgres_exporter.api import ManagementApi
 from prisma_postgres_exporter.config import Config
 from prisma_postgres_exporter.discover import (
-    CredentialReport,
     Discovery,
     discover,
     find_changes,
@@ -45,6 +44,16 @@ CYCLE_SPAN = timedelta(seconds=60)
 STORE_TRIES = 3
 
 T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CredentialState:
+    """What is known of one credential. `error` is why the API did not accept it the last time, and since when."""
+
+    workspace_id: str | None
+    error: ApiError | None
+    failing_since_at: datetime | None
+    expires_at: datetime | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -79,7 +88,7 @@ class Collector:
         self.config = config
         self.book = Book(generation=0)
         self.snapshot: Snapshot | None = None
-        self.credentials: tuple[CredentialReport, ...] = ()
+        self.credentials: dict[str, CredentialState] = {}
         self.last_cycle: CycleReport | None = None
         self.store_error: str | None = None
         self.widened_windows: dict[str, bool] = {}
@@ -89,6 +98,7 @@ class Collector:
         self._clock = clock
         self._store_thread = store_thread
         self._clients: Mapping[str, ManagementApi] = {}
+        self._expiries: Mapping[str, datetime] = {}
         self._readers: dict[str, str] = {}
         self._workspace_failures: dict[str, str | None] = {}
         self._followed: frozenset[str] = frozenset()
@@ -100,11 +110,12 @@ class Collector:
         await self._reload_book()
         await self.redraw()
 
-    def use_clients(self, clients: Mapping[str, ManagementApi]) -> None:
-        """Read with these clients, by credential name, from the next round on."""
+    def use_clients(self, clients: Mapping[str, ManagementApi], expiries: Mapping[str, datetime]) -> None:
+        """Read with these clients from the next round on; clients and their tokens' ends by credential name."""
         for name in self._clients.keys() - clients.keys():
             self._health.credential_gone(name)
         self._clients = dict(clients)
+        self._expiries = dict(expiries)
         self._readers = {id_: name for id_, name in self._readers.items() if name in clients}
 
     def reconfigure(self, config: Config) -> None:
@@ -143,8 +154,8 @@ class Collector:
             await self._write(lambda: Discovered(at=self._now(), workspaces=self._renamed(changed)))
         await self.redraw()
 
-    async def run_cycle(self, is_stopped: Callable[[], bool] = lambda: False) -> CycleReport:
-        """Read what is due, store it, show it."""
+    async def run_cycle(self, stop: asyncio.Event) -> CycleReport:
+        """Read what is due, store it, show it. When `stop` is set, with what was read by then."""
         started_at = self._now()
         started = asyncio.get_running_loop().time()
         plan = await asyncio.to_thread(self._plan, started_at)
@@ -153,7 +164,8 @@ class Collector:
             self._clients_by_workspace(),
             concurrency=self.config.poll.concurrency,
             clock=self._clock,
-            is_stopped=is_stopped,
+            span_seconds=CYCLE_SPAN.total_seconds(),
+            stop=stop,
         )
         self._remember(result)
         async with self._writing:
@@ -228,17 +240,26 @@ class Collector:
 
     # Discovery ----------------------------------------------------------------------------------
     def _report_credentials(self, discovery: Discovery) -> None:
-        known = {report.name: report for report in self.credentials}
+        self.credentials = {name: state for name, state in self.credentials.items() if name in self._clients}
         for report in discovery.credentials:
-            before = known.get(report.name)
-            reason = report.error.reason if report.error else None
-            self._health.credential_seen(report.name, report.error is None)
-            if report.error is not None and (before is None or before.error is None or before.error.reason != reason):
-                log.warning("credential failing", credential=report.name, reason=reason, error=str(report.error))
-            if report.error is None and before is not None and before.error is not None:
-                log.info("credential recovered", credential=report.name)
-        self.credentials = discovery.credentials
+            self._note_credential(report.name, report.workspace_id, report.error)
         self._choose_readers(discovery)
+
+    def _note_credential(self, name: str, workspace_id: str | None, error: ApiError | None) -> None:
+        before = self.credentials.get(name)
+        was_failing = before is not None and before.error is not None
+        if error is not None and (before is None or before.error is None or before.error.reason != error.reason):
+            log.warning("credential failing", credential=name, reason=error.reason, error=str(error))
+        if error is None and was_failing:
+            log.info("credential recovered", credential=name)
+        failing_since_at = before.failing_since_at if before is not None and was_failing else self._now()
+        self.credentials[name] = CredentialState(
+            workspace_id=workspace_id or (before.workspace_id if before else None),
+            error=error,
+            failing_since_at=failing_since_at if error else None,
+            expires_at=self._expiries.get(name),
+        )
+        self._health.credential_seen(name, error is None, self._expiries.get(name))
 
     def _choose_readers(self, discovery: Discovery) -> None:
         """A workspace keeps its reader while the vendor is down, and loses it when the vendor refuses it."""
@@ -363,6 +384,7 @@ class Collector:
                 self._attempts.pop(key, None)
                 self._note_width(outcome)
             else:
+                self._health.reading_failed(outcome.reason)
                 failures = self._attempts[key].failures + 1 if key in self._attempts else 1
                 self._attempts[key] = Attempt(failed_at=outcome.failed_at, failures=failures)
         for workspace_id, error in result.errors.items():
@@ -375,7 +397,7 @@ class Collector:
         if isinstance(error, CredentialRefused):
             name = self._readers.pop(workspace_id, None)
             if name is not None:
-                self._health.credential_seen(name, False)
+                self._note_credential(name, workspace_id, error)
 
     def _note_width(self, reading: UsageReading) -> None:
         name = reading.window.name

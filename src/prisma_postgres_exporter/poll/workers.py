@@ -43,31 +43,51 @@ async def poll(
     *,
     concurrency: int,
     clock: Callable[[], datetime],
-    is_stopped: Callable[[], bool],
+    span_seconds: float,
+    stop: asyncio.Event,
 ) -> PollResult:
     """Make `reads` in their order, with `clients` by workspace id and `concurrency` workers for each.
 
     Nothing the vendor answers raises. A refused credential or a blocked workspace fails all its
-    reads at once; a vendor that is down leaves the rest for another cycle, as does `is_stopped`,
-    asked before each request.
+    reads at once; a vendor that is down leaves the rest for another cycle. After `span_seconds` no
+    further request begins; `stop` ends those under way too. What was read by then is returned.
     """
     by_workspace: dict[str, _Workspace] = {}
     for read in reads:
         if read.workspace_id not in by_workspace:
             by_workspace[read.workspace_id] = _Workspace(clients[read.workspace_id])
         by_workspace[read.workspace_id].waiting.append(read)
-    async with asyncio.TaskGroup() as workers:
-        for workspace in by_workspace.values():
-            for _ in range(min(concurrency, len(workspace.waiting))):
-                workers.create_task(_work(workspace, clock, is_stopped))
+    ends_at = asyncio.get_running_loop().time() + span_seconds
+    workers = [
+        asyncio.create_task(_work(workspace, clock, ends_at, stop))
+        for workspace in by_workspace.values()
+        for _ in range(min(concurrency, len(workspace.waiting)))
+    ]
+    await _finish(workers, stop)
     return PollResult(
         outcomes=tuple(outcome for workspace in by_workspace.values() for outcome in workspace.outcomes),
         errors={id_: workspace.error for id_, workspace in by_workspace.items() if workspace.error is not None},
     )
 
 
-async def _work(workspace: _Workspace, clock: Callable[[], datetime], is_stopped: Callable[[], bool]) -> None:
-    while workspace.waiting and not is_stopped():
+async def _finish(workers: list[asyncio.Task[None]], stop: asyncio.Event) -> None:
+    """Wait for the workers or for `stop`, whichever comes first; none is left running."""
+    everything = asyncio.gather(*workers)
+    stopping = asyncio.create_task(stop.wait())
+    try:
+        await asyncio.wait((everything, stopping), return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        stopping.cancel()
+        everything.cancel()
+        ended = await asyncio.gather(*workers, return_exceptions=True)
+    for outcome in ended:
+        if isinstance(outcome, Exception):
+            raise outcome
+
+
+async def _work(workspace: _Workspace, clock: Callable[[], datetime], ends_at: float, stop: asyncio.Event) -> None:
+    time = asyncio.get_running_loop().time
+    while workspace.waiting and not stop.is_set() and time() < ends_at:
         read = workspace.waiting.popleft()
         try:
             usage = await workspace.client.usage(
