@@ -25,8 +25,6 @@ def describe() -> Iterator[Description]:
     for family in DATABASES.families:
         yield Description(family.name, family.kind, family.labels, family.help)
     for workspace_family in WORKSPACES.families:
-        yield Description(
-            workspace_family.name, workspace_family.kind, workspace_family.labels, workspace_family.help
-        )
+        yield Description(workspace_family.name, workspace_family.kind, workspace_family.labels, workspace_family.help)
     for metric in OWN_METRICS:
         yield Description(metric.full_name, metric.kind, metric.labels, metric.help)

@@ -17,7 +17,6 @@ from prisma_postgres_exporter.expose.lines import Kind, showable
 
 _PREFIX = "prisma_postgres_exporter_"
 _CALL_SECONDS = (0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 15.0, 30.0)
-_EOF = b"# EOF\n"
 _encode_text, _ = choose_encoder("text/plain; version=0.0.4")
 _encode_openmetrics, _ = choose_encoder("application/openmetrics-text; version=1.0.0")
 
@@ -115,7 +114,7 @@ _DEFINITIONS = {metric.name: metric for metric in OWN_METRICS}
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HealthText:
-    """The exporter's own families in both formats (`openmetrics` without the final EOF), with their samples' number."""
+    """The exporter's own families in both formats, OpenMetrics with its end, and how many samples they have."""
 
     text: bytes
     openmetrics: bytes
@@ -221,7 +220,7 @@ class ExporterHealth:
         collected = _Collected(families)
         return HealthText(
             text=_encode_text(collected),
-            openmetrics=_encode_openmetrics(collected).removesuffix(_EOF),
+            openmetrics=_encode_openmetrics(collected),
             samples=samples,
         )
 

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import zlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
-# Measured on this text: level 1 takes half the time of level 6 and gives 7 % more bytes.
+# Measured on this text: level 1 takes half the time of level 6; with a window of 8 KiB, which holds some forty
+# lines, it gives 2 % more bytes, with one of 32 KiB 7 %.
 _GZIP_LEVEL = 1
-_RAW_DEFLATE = -zlib.MAX_WBITS
+_RAW_DEFLATE = -13
 _GZIP_START = b"\x1f\x8b\x08\x00\x00\x00\x00\x00\x04\xff"  # no name, no time: the same text gives the same bytes
 _DEFLATE_END = b"\x03\x00"  # an empty last block
 _JOIN_BELOW_BYTES = 32 * 1024
@@ -19,10 +20,15 @@ Message = bytes | memoryview
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """A piece of a body: plain, and as whole deflate blocks that refer to no other piece."""
+    """A piece of a body: plain, and as whole deflate blocks that refer to no other piece.
+
+    `crc` is the CRC-32 of the plain bytes, `crc_shift` what an earlier checksum is multiplied by to continue it.
+    """
 
     plain: bytes
     deflated: bytes
+    crc: int
+    crc_shift: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,18 +38,16 @@ class Body:
     messages: tuple[Message, ...]
     length: int
 
+    def joined(self) -> bytes:
+        """All of it as one copy."""
+        return b"".join(self.messages)
+
 
 def make_part(plain: bytes) -> Part:
     """Compress a piece once, for every body that it will be in."""
     compressor = zlib.compressobj(_GZIP_LEVEL, zlib.DEFLATED, _RAW_DEFLATE)
-    return Part(plain, compressor.compress(plain) + compressor.flush(zlib.Z_FULL_FLUSH))
-
-
-def checksum(parts: Iterable[Part], start: int = 0) -> int:
-    """CRC-32 of the plain bytes, continued from `start`."""
-    for part in parts:
-        start = zlib.crc32(part.plain, start)
-    return start
+    deflated = compressor.compress(plain) + compressor.flush(zlib.Z_FULL_FLUSH)
+    return Part(plain, deflated, zlib.crc32(plain), _crc_shift(len(plain)))
 
 
 def plain_body(parts: Sequence[Part]) -> Body:
@@ -51,9 +55,12 @@ def plain_body(parts: Sequence[Part]) -> Body:
     return _body([part.plain for part in parts])
 
 
-def gzip_body(parts: Sequence[Part], crc: int) -> Body:
-    """One gzip member whose content is the parts one after the other; `crc` is their checksum."""
-    length = sum([len(part.plain) for part in parts])
+def gzip_body(parts: Sequence[Part]) -> Body:
+    """One gzip member whose content is the parts one after the other."""
+    crc = length = 0
+    for part in parts:
+        crc = _crc_product(part.crc_shift, crc) ^ part.crc
+        length += len(part.plain)
     trailer = crc.to_bytes(4, "little") + (length & 0xFFFFFFFF).to_bytes(4, "little")
     return _body([_GZIP_START, *[part.deflated for part in parts], _DEFLATE_END + trailer])
 
@@ -62,7 +69,7 @@ def _body(pieces: Sequence[bytes]) -> Body:
     return Body(tuple(_messages(pieces)), sum(map(len, pieces)))
 
 
-def _messages(pieces: Iterable[bytes]) -> Iterable[Message]:
+def _messages(pieces: Iterable[bytes]) -> Iterator[Message]:
     """Small pieces joined, large ones as views of at most 256 KiB: what waits for a slow scraper stays small."""
     small: list[bytes] = []
     small_bytes = 0
@@ -80,3 +87,31 @@ def _messages(pieces: Iterable[bytes]) -> Iterable[Message]:
             yield from (view[start : start + _MESSAGE_BYTES] for start in range(0, len(piece), _MESSAGE_BYTES))
     if small:
         yield b"".join(small)
+
+
+# CRC-32 is a polynomial over GF(2), bit 31 its constant term: the checksum of two texts after each other is the
+# first one's times x to the power of the second one's bits, plus the second one's (as zlib's crc32_combine does).
+_CRC_POLYNOMIAL = 0xEDB88320
+_CRC_ONE = 1 << 31
+_CRC_X = 1 << 30
+
+
+def _crc_product(left: int, right: int) -> int:
+    product = 0
+    while left:
+        if left & _CRC_ONE:
+            product ^= right
+        left = (left << 1) & 0xFFFFFFFF
+        right = (right >> 1) ^ _CRC_POLYNOMIAL if right & 1 else right >> 1
+    return product
+
+
+def _crc_shift(length_bytes: int) -> int:
+    """x to the power of that many bytes' bits, by repeated squaring."""
+    power, square, bits = _CRC_ONE, _CRC_X, length_bytes * 8
+    while bits:
+        if bits & 1:
+            power = _crc_product(power, square)
+        square = _crc_product(square, square)
+        bits >>= 1
+    return power

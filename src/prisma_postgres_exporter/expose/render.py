@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator
-from dataclasses import dataclass
 from enum import Enum
 from typing import TypeVar
 
 from prisma_postgres_exporter.expose.families import DATABASES, WORKSPACES
 from prisma_postgres_exporter.expose.health import ExporterHealth
-from prisma_postgres_exporter.expose.parts import Body, Part, checksum, gzip_body, make_part, plain_body
+from prisma_postgres_exporter.expose.parts import Body, Part, gzip_body, make_part, plain_body
 from prisma_postgres_exporter.expose.sheet import Sheet, empty_sheet, redraw
 from prisma_postgres_exporter.snapshot import DatabaseView, Snapshot, WorkspaceView
 
@@ -22,14 +21,6 @@ class Format(Enum):
 
     TEXT = "text/plain; version=0.0.4; charset=utf-8"
     OPENMETRICS = "application/openmetrics-text; version=1.0.0; charset=utf-8"
-
-
-@dataclass(frozen=True, slots=True)
-class _Drawn:
-    """The picture in one format, without the exporter's own health."""
-
-    parts: tuple[Part, ...]
-    crc: int
 
 
 class Exposition:
@@ -44,7 +35,7 @@ class Exposition:
         self._publishing = threading.Lock()
         self._databases: Sheet[DatabaseView] = empty_sheet(DATABASES)
         self._workspaces: Sheet[WorkspaceView] = empty_sheet(WORKSPACES)
-        self._drawn = {exposition_format: _Drawn((), 0) for exposition_format in Format}
+        self._parts: dict[Format, tuple[Part, ...]] = dict.fromkeys(Format, ())
         self._samples = 0
         self._bodies: dict[tuple[Format, bool], Body] = {}
         self.refresh_health()
@@ -53,15 +44,25 @@ class Exposition:
         """The current body; it stays whole however long it takes to send."""
         return self._bodies[exposition_format, is_gzip]
 
+    def picture_text(self) -> bytes:
+        """The picture in text 0.0.4 without the exporter's own health.
+
+        For node_exporter's textfile collector, which refuses families that it has itself (`process_*`).
+        """
+        return plain_body(self._parts[Format.TEXT]).joined()
+
     def render(self, snapshot: Snapshot) -> None:
         """Show this picture from now on. Slow: for a worker thread."""
         databases = redraw(self._databases, snapshot.databases)
         workspaces = redraw(self._workspaces, snapshot.workspaces)
-        drawn = {exposition_format: _draw(exposition_format, databases, workspaces) for exposition_format in Format}
+        parts = {
+            exposition_format: (*_parts(exposition_format, databases), *_parts(exposition_format, workspaces))
+            for exposition_format in Format
+        }
         samples = sum([column.samples for column in (*databases.columns, *workspaces.columns)])
         self._databases, self._workspaces = databases, workspaces
         with self._publishing:
-            self._drawn, self._samples = drawn, samples
+            self._parts, self._samples = parts, samples
             self._publish()
 
     def refresh_health(self) -> None:
@@ -72,21 +73,11 @@ class Exposition:
     def _publish(self) -> None:
         health = self._health.text(self._samples)
         bodies = {}
-        for exposition_format, own in (
-            (Format.TEXT, health.text),
-            (Format.OPENMETRICS, health.openmetrics + b"# EOF\n"),
-        ):
-            drawn = self._drawn[exposition_format]
-            tail = make_part(own)
-            parts = (*drawn.parts, tail)
+        for exposition_format, own in ((Format.TEXT, health.text), (Format.OPENMETRICS, health.openmetrics)):
+            parts = (*self._parts[exposition_format], make_part(own))
             bodies[exposition_format, False] = plain_body(parts)
-            bodies[exposition_format, True] = gzip_body(parts, checksum([tail], drawn.crc))
+            bodies[exposition_format, True] = gzip_body(parts)
         self._bodies = bodies
-
-
-def _draw(exposition_format: Format, databases: Sheet[DatabaseView], workspaces: Sheet[WorkspaceView]) -> _Drawn:
-    parts = (*_parts(exposition_format, databases), *_parts(exposition_format, workspaces))
-    return _Drawn(parts, checksum(parts))
 
 
 def _parts(exposition_format: Format, sheet: Sheet[V]) -> Iterator[Part]:

@@ -1,0 +1,19 @@
+"""Showing the picture: metrics as bytes rendered before, health checks, a status page."""
+
+from prisma_postgres_exporter.expose.catalogue import Description, describe
+from prisma_postgres_exporter.expose.health import ExporterHealth
+from prisma_postgres_exporter.expose.render import Exposition, Format
+from prisma_postgres_exporter.expose.status import CredentialStatus, CycleStatus, ServiceStatus
+from prisma_postgres_exporter.expose.web import web_app
+
+__all__ = [
+    "CredentialStatus",
+    "CycleStatus",
+    "Description",
+    "ExporterHealth",
+    "Exposition",
+    "Format",
+    "ServiceStatus",
+    "describe",
+    "web_app",
+]

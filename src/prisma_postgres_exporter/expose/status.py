@@ -1,0 +1,56 @@
+"""What the service says about itself to people: the content of the status page and of the health checks."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from prisma_postgres_exporter.snapshot import Snapshot
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CredentialStatus:
+    """One credential by its configured name, never its token. `reason` says why it is down."""
+
+    name: str
+    is_up: bool
+    workspace_name: str | None = None
+    reason: str | None = None
+    failing_since_at: datetime | None = None
+    expires_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CycleStatus:
+    """The last finished cycle: readings that came, and that did not."""
+
+    finished_at: datetime
+    seconds: float
+    readings: int
+    failed: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ServiceStatus:
+    """The service at `now_at`. All instants are aware UTC.
+
+    `not_ready_reason` is `None` when the service is ready, `unhealthy_reason` when it is healthy
+    (a service that waits for the vendor is both). `store_url` has no password; `store_error` says
+    why the last write or read failed. `widened_windows` are rolling windows for which the vendor
+    answers for more time than was asked for. `notes` are lines a person should read first.
+    """
+
+    version: str
+    now_at: datetime
+    started_at: datetime
+    api_url: str
+    store_url: str
+    store_error: str | None = None
+    not_ready_reason: str | None = None
+    unhealthy_reason: str | None = None
+    credentials: tuple[CredentialStatus, ...] = ()
+    snapshot: Snapshot | None = None
+    widened_windows: tuple[str, ...] = ()
+    last_cycle: CycleStatus | None = None
+    next_cycle_at: datetime | None = None
+    notes: tuple[str, ...] = ()

@@ -1,0 +1,113 @@
+"""The HTTP side: metrics, health checks, reload, status page."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import HTMLResponse, PlainTextResponse, Response
+from starlette.routing import Route
+from starlette.types import Receive, Scope, Send
+
+from prisma_postgres_exporter.expose.negotiate import choose_format, is_gzip_wanted
+from prisma_postgres_exporter.expose.page import CONTENT_SECURITY_POLICY, status_page
+from prisma_postgres_exporter.expose.render import Exposition
+from prisma_postgres_exporter.expose.status import ServiceStatus
+
+_PAGE_HEADERS = {
+    "Content-Security-Policy": CONTENT_SECURITY_POLICY,
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "no-referrer",
+    "Cache-Control": "no-store",
+}
+_CHECK_HEADERS = {"Cache-Control": "no-store"}
+
+
+def web_app(
+    exposition: Exposition,
+    status: Callable[[], ServiceStatus],
+    reload: Callable[[], Awaitable[str | None]] | None,
+    *,
+    send_limit_seconds: float = 60.0,
+) -> Starlette:
+    """The application; `status` is asked at each request of a page or a check.
+
+    `reload` reads the configuration again and gives what is wrong with it, `None` when it is in
+    use now; without it there is no `/-/reload`. A scrape that takes longer than
+    `send_limit_seconds` to read its answer is cut off, since it keeps an old picture in memory.
+    """
+
+    async def healthy(_: Request) -> Response:
+        return _check(status().unhealthy_reason, "healthy")
+
+    async def ready(_: Request) -> Response:
+        return _check(status().not_ready_reason, "ready")
+
+    async def page(_: Request) -> Response:
+        return HTMLResponse(status_page(status()), headers=_PAGE_HEADERS)
+
+    routes = [
+        Route("/metrics", _Metrics(exposition, send_limit_seconds), methods=["GET"]),
+        Route("/-/healthy", healthy),
+        Route("/-/ready", ready),
+        Route("/", page),
+    ]
+    if reload is not None:
+        routes.append(Route("/-/reload", _reload_endpoint(reload), methods=["POST"]))
+    return Starlette(routes=routes)
+
+
+def _check(reason: str | None, state: str) -> Response:
+    if reason is None:
+        return PlainTextResponse(f"{state}\n", headers=_CHECK_HEADERS)
+    return PlainTextResponse(f"not {state}: {reason}\n", status_code=503, headers=_CHECK_HEADERS)
+
+
+def _reload_endpoint(reload: Callable[[], Awaitable[str | None]]) -> Callable[[Request], Awaitable[Response]]:
+    async def reload_configuration(request: Request) -> Response:
+        # A page on another site can make a browser send a POST here; only browsers send this header.
+        if request.headers.get("sec-fetch-site", "none") not in {"none", "same-origin"}:
+            return PlainTextResponse("not reloaded: the request came from another site\n", status_code=403)
+        problem = await reload()
+        if problem is not None:
+            return PlainTextResponse(f"not reloaded: {problem}\n", status_code=500)
+        return PlainTextResponse("reloaded\n")
+
+    return reload_configuration
+
+
+class _Metrics:
+    """Sends the bytes that are there, the same objects to every scraper."""
+
+    def __init__(self, exposition: Exposition, send_limit_seconds: float) -> None:
+        self._exposition = exposition
+        self._send_limit_seconds = send_limit_seconds
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        exposition_format = choose_format(_header(scope, b"accept"))
+        is_gzip = is_gzip_wanted(_header(scope, b"accept-encoding"))
+        body = self._exposition.body(exposition_format, is_gzip=is_gzip)
+        headers = [
+            (b"content-type", exposition_format.value.encode()),
+            (b"content-length", str(body.length).encode()),
+            (b"vary", b"Accept, Accept-Encoding"),
+        ]
+        if is_gzip:
+            headers.append((b"content-encoding", b"gzip"))
+        *first, last = body.messages if scope["method"] != "HEAD" else (b"",)
+        try:
+            async with asyncio.timeout(self._send_limit_seconds):
+                await send({"type": "http.response.start", "status": 200, "headers": headers})
+                for message in first:
+                    await send({"type": "http.response.body", "body": message, "more_body": True})
+                    # A fast reader never makes `send` wait: let others have their turn between two messages.
+                    await asyncio.sleep(0)
+                await send({"type": "http.response.body", "body": last, "more_body": False})
+        except TimeoutError:
+            return
+
+
+def _header(scope: Scope, name: bytes) -> str:
+    return ",".join([value.decode("latin-1") for key, value in scope["headers"] if key == name])
