@@ -1,0 +1,62 @@
+"""Log lines on standard error, for people or for machines, without any token in them."""
+
+from __future__ import annotations
+
+import logging
+import sys
+from collections.abc import Iterable
+
+import structlog
+import typer
+from structlog.typing import EventDict, Processor, WrappedLogger
+
+FORMATS = ("console", "json")
+MASK = "***"
+
+
+def configure_logs(log_format: str, *, secrets: Iterable[str] = (), level: int = logging.INFO) -> None:
+    """Send every log line to standard error as `log_format`; `secrets` are masked wherever they turn up."""
+    if log_format not in FORMATS:
+        raise typer.BadParameter(f"{log_format!r} is no log format; use one of: {', '.join(FORMATS)}")
+    renderer: Processor = (
+        structlog.processors.JSONRenderer(ensure_ascii=False)
+        if log_format == "json"
+        else structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty())
+    )
+    shared: list[Processor] = [
+        structlog.processors.add_log_level,
+        structlog.processors.TimeStamper(fmt="iso", utc=True),
+        structlog.processors.format_exc_info,
+        _masking(tuple(secret for secret in secrets if secret)),
+    ]
+    structlog.configure(
+        processors=[*shared, renderer],
+        wrapper_class=structlog.make_filtering_bound_logger(level),
+        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+        cache_logger_on_first_use=False,
+    )
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(
+        structlog.stdlib.ProcessorFormatter(
+            foreign_pre_chain=shared,
+            processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, renderer],
+        )
+    )
+    logging.basicConfig(handlers=[handler], level=logging.WARNING, force=True)
+
+
+def _masking(secrets: tuple[str, ...]) -> Processor:
+    def mask(logger: WrappedLogger, name: str, event: EventDict) -> EventDict:
+        return {key: _masked(value, secrets) for key, value in event.items()}
+
+    return mask
+
+
+def _masked(value: object, secrets: tuple[str, ...]) -> object:
+    if isinstance(value, str):
+        for secret in secrets:
+            value = value.replace(secret, MASK)
+        return value
+    if isinstance(value, list | tuple):
+        return [_masked(part, secrets) for part in value]
+    return value

@@ -1,0 +1,67 @@
+"""The options that several commands share, and the configuration they lead to."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from prisma_postgres_exporter.config import Config, load_config, require_credentials
+
+ConfigOption = Annotated[
+    Path | None,
+    typer.Option("--config", help="YAML file with the configuration.  [env: PRISMA_POSTGRES_CONFIG]", metavar="FILE"),
+]
+ApiUrlOption = Annotated[
+    str | None,
+    typer.Option(
+        "--api-url",
+        help="Where the Management API is.  [env: PRISMA_POSTGRES_API_URL; default: https://api.prisma.io]",
+        metavar="URL",
+    ),
+]
+StoreUrlOption = Annotated[
+    str | None,
+    typer.Option(
+        "--store-url",
+        help="Where the ledger is kept: sqlite:///FILE or postgresql://…  "
+        "[env: PRISMA_POSTGRES_STORE_URL; default: sqlite:///prisma-postgres-exporter.db]",
+        metavar="URL",
+    ),
+]
+ListenOption = Annotated[
+    str | None,
+    typer.Option(
+        "--listen",
+        help="Address and port to serve on.  [env: PRISMA_POSTGRES_LISTEN; default: :9478]",
+        metavar="[HOST]:PORT",
+    ),
+]
+LogFormatOption = Annotated[
+    str, typer.Option("--log-format", help="`console` lines for people or `json` for machines.", metavar="FORMAT")
+]
+
+
+def configuration(
+    config: Path | None, api_url: str | None, store_url: str | None, listen: str | None = None
+) -> Callable[[], Config]:
+    """Return what reads the configuration, now and again at a reload: flags over environment over file.
+
+    The returned function raises `ConfigurationError` with every problem, and where there is no credential.
+    """
+
+    def load() -> Config:
+        loaded = load_config(
+            config_path=str(config) if config else None,
+            api_url=api_url,
+            store_url=store_url,
+            listen=listen,
+            environ=os.environ,
+        )
+        require_credentials(loaded)
+        return loaded
+
+    return load

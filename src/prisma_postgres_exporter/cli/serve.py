@@ -1,0 +1,39 @@
+"""`serve`: collect and serve until told to stop."""
+
+from __future__ import annotations
+
+import asyncio
+
+from prisma_postgres_exporter.cli.logs import configure_logs
+from prisma_postgres_exporter.cli.options import (
+    ApiUrlOption,
+    ConfigOption,
+    ListenOption,
+    LogFormatOption,
+    StoreUrlOption,
+    configuration,
+)
+from prisma_postgres_exporter.config import read_tokens
+from prisma_postgres_exporter.service import Service
+
+
+def serve(
+    config: ConfigOption = None,
+    api_url: ApiUrlOption = None,
+    store_url: StoreUrlOption = None,
+    listen: ListenOption = None,
+    log_format: LogFormatOption = "console",
+) -> None:
+    """Collect usage and serve it on /metrics until SIGTERM or Ctrl-C.
+
+    One secret is enough: a service token in PRISMA_POSTGRES_TOKEN (several separated by commas) or a
+    file that PRISMA_POSTGRES_TOKEN_FILE names. SIGHUP or POST /-/reload reads the configuration again.
+    """
+    load = configuration(config, api_url, store_url, listen)
+    loaded = load()
+    configure_logs(log_format, secrets=[credential.token.reveal() for credential in read_tokens(loaded)])
+    asyncio.run(_serve(Service(loaded, load=load)))
+
+
+async def _serve(service: Service) -> None:
+    await service.run()
