@@ -25,7 +25,7 @@ from prisma_postgres_exporter.cli.options import (
 )
 from prisma_postgres_exporter.config import read_tokens
 from prisma_postgres_exporter.errors import ConfigurationError
-from prisma_postgres_exporter.service import Collected, collect_once
+from prisma_postgres_exporter.service import collect_once
 from prisma_postgres_exporter.snapshot import DatabaseView, Snapshot
 
 GIB = 2**30

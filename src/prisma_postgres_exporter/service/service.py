@@ -7,7 +7,6 @@ import contextlib
 import os
 import signal
 from collections.abc import AsyncIterator, Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 
 import structlog
@@ -18,14 +17,14 @@ from apscheduler.triggers.date import DateTrigger
 from apscheduler.triggers.interval import IntervalTrigger
 
 from prisma_postgres_exporter.config import Config, read_tokens
-from prisma_postgres_exporter.cycle import Collector, CycleReport
+from prisma_postgres_exporter.cycle import Collector
 from prisma_postgres_exporter.discover import Discovery
 from prisma_postgres_exporter.errors import ConfigurationError, Unavailable
 from prisma_postgres_exporter.expose import ExporterHealth, Exposition, web_app
 from prisma_postgres_exporter.service.clients import Clients
+from prisma_postgres_exporter.service.opening import open_collector, utc_now
 from prisma_postgres_exporter.service.status import describe
 from prisma_postgres_exporter.service.web import listening
-from prisma_postgres_exporter.store import Store
 
 log = structlog.get_logger(__name__)
 
@@ -36,11 +35,6 @@ DISCOVERY_RETRY = timedelta(minutes=1)
 TOKENS_READ_EVERY = timedelta(seconds=30)
 HEALTH_SHOWN_EVERY = timedelta(seconds=5)
 RETENTION_EVERY = timedelta(hours=6)
-
-
-def utc_now() -> datetime:
-    """The wall clock, in UTC."""
-    return datetime.now(UTC)
 
 
 class Service:
@@ -118,7 +112,7 @@ class Service:
     @contextlib.asynccontextmanager
     async def _collector(self) -> AsyncIterator[Collector]:
         await self._use_credentials(self.config)
-        async with _open_collector(self.config, self.exposition, self.health, self._clients, self._clock) as collector:
+        async with open_collector(self.config, self.exposition, self.health, self._clients, self._clock) as collector:
             self.is_ready = collector.book.generation > 0
             self.health.config_reloaded(True, self._clock())
             yield collector
@@ -224,54 +218,6 @@ class Service:
             log.warning("the round under way was abandoned", grace_seconds=GRACE_SECONDS)
         self._scheduler.shutdown(wait=False)
         log.info("stopped")
-
-
-async def collect_once(
-    config: Config, *, clock: Callable[[], datetime] = utc_now, stop: asyncio.Event | None = None
-) -> tuple[Collector, Exposition, CycleReport]:
-    """Discover, read everything that is due, store it, and return what is known then.
-
-    Raises:
-        ConfigurationError: tokens or addresses cannot be used.
-        StoreError: the store cannot be opened.
-    """
-    health = ExporterHealth()
-    exposition = Exposition(health)
-    clients = Clients(health)
-    await clients.use(config, await asyncio.to_thread(read_tokens, config))
-    async with _open_collector(config, exposition, health, clients, clock) as collector:
-        await collector.run_discovery()
-        await collector.run_subscriptions()
-        report = await collector.run_cycle(stop or asyncio.Event())
-        return collector, exposition, report
-
-
-@contextlib.asynccontextmanager
-async def _open_collector(
-    config: Config,
-    exposition: Exposition,
-    health: ExporterHealth,
-    clients: Clients,
-    clock: Callable[[], datetime],
-) -> AsyncIterator[Collector]:
-    with ThreadPoolExecutor(max_workers=1, thread_name_prefix="store") as store_thread:
-        in_thread = asyncio.get_running_loop().run_in_executor
-        store = await in_thread(store_thread, Store.open, config.store.url)
-        try:
-            collector = Collector(
-                config=config,
-                store=store,
-                exposition=exposition,
-                health=health,
-                clock=clock,
-                store_thread=store_thread,
-            )
-            collector.use_clients(clients.by_name, clients.expiries)
-            await collector.open()
-            yield collector
-        finally:
-            await clients.close()
-            await in_thread(store_thread, store.close)
 
 
 def _scheduler() -> AsyncIOScheduler:
