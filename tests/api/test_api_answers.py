@@ -1,0 +1,348 @@
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from prisma_postgres_exporter.api import operations
+from prisma_postgres_exporter.api.answers import Answer, result_of
+from prisma_postgres_exporter.api.identifiers import normalised_id
+from prisma_postgres_exporter.api.operations import Operation
+from prisma_postgres_exporter.api.schemas import Usage
+from prisma_postgres_exporter.errors import (
+    ApiError,
+    CredentialRefused,
+    MalformedAnswer,
+    NotAllowed,
+    NotFound,
+    PlanLimitReached,
+    RequestRefused,
+    Throttled,
+    Unavailable,
+)
+
+NOW = datetime(2026, 11, 23, 12, tzinfo=UTC)
+PERIOD = '{"start":"2026-11-01T00:00:00.000Z","end":"2026-11-23T12:00:00.000Z"}'
+GOOD_USAGE = (
+    '{"period":' + PERIOD + ',"metrics":{"operations":{"used":12,"unit":"ops"},"storage":{"used":1.5,"unit":"GiB"}},'
+    '"generatedAt":"2026-11-23T11:59:00Z"}'
+)
+
+
+def read(operation: Operation[Any], body: bytes | str, *, status: int = 200, **headers: str) -> Any:
+    content = body.encode("utf-8", "surrogatepass") if isinstance(body, str) else body
+    return result_of(
+        Answer(status=status, headers={name.replace("_", "-"): value for name, value in headers.items()}, body=content),
+        endpoint=operation.endpoint,
+        success=operation.success,
+        shape=operation.shape,
+        now=NOW,
+        conceal=lambda text: text.replace("hunter2", "[token]"),
+    )
+
+
+def usage_with(*, operations_used: str = "12", storage_used: str = "1.5", unit: str = "ops") -> str:
+    return (
+        f'{{"period":{PERIOD},"metrics":{{"operations":{{"used":{operations_used},"unit":"{unit}"}},'
+        f'"storage":{{"used":{storage_used},"unit":"GiB"}}}}}}'
+    )
+
+
+def refusal(operation: Operation[Any], body: bytes | str, *, status: int = 200, **headers: str) -> ApiError:
+    with pytest.raises(ApiError) as caught:
+        read(operation, body, status=status, **headers)
+    assert caught.value.__cause__ is None
+    assert caught.value.__context__ is None
+    assert caught.value.endpoint == operation.endpoint
+    return caught.value
+
+
+def test_usage_is_read_in_whole_operations_and_bytes() -> None:
+    assert read(operations.USAGE, GOOD_USAGE) == Usage(
+        period_start_at=datetime(2026, 11, 1, tzinfo=UTC),
+        period_end_at=datetime(2026, 11, 23, 12, tzinfo=UTC),
+        operations=12,
+        storage_bytes=3 * 2**29,
+        generated_at=datetime(2026, 11, 23, 11, 59, tzinfo=UTC),
+    )
+
+
+@pytest.mark.parametrize(
+    "metrics",
+    [
+        "null",
+        "{}",
+        '{"operations":null,"storage":null}',
+        '{"operations":{"used":null,"unit":"ops"},"storage":{"unit":"GiB"}}',
+        '{"operations":{},"storage":{"used":null}}',
+    ],
+)
+def test_a_number_that_was_not_told_is_none_and_never_zero(metrics: str) -> None:
+    reading = read(operations.USAGE, f'{{"period":{PERIOD},"metrics":{metrics}}}')
+
+    assert (reading.operations, reading.storage_bytes, reading.generated_at) == (None, None, None)
+
+
+@pytest.mark.parametrize(
+    ("used", "expected"), [("0", 0), ("12.0", 12), ("12.6", 13), ("1e3", 1000), ("9007199254740992", 2**53)]
+)
+def test_operations_are_whole(used: str, expected: int) -> None:
+    reading = read(operations.USAGE, usage_with(operations_used=used))
+
+    assert reading.operations == expected
+    assert type(reading.operations) is int
+
+
+@given(st.integers(0, 2**53), st.floats(0, 65_536))
+def test_every_honest_number_survives(used: int, storage_gib: float) -> None:
+    reading = read(operations.USAGE, usage_with(operations_used=str(used), storage_used=json.dumps(storage_gib)))
+
+    assert reading.operations == used
+    assert reading.storage_bytes == round(storage_gib * 2**30)
+
+
+@pytest.mark.parametrize(
+    ("body", "reason"),
+    [
+        (usage_with(operations_used="NaN"), "not_json"),
+        (usage_with(operations_used="-Infinity"), "not_json"),
+        (usage_with(operations_used="1e999"), "absurd_number"),
+        (usage_with(operations_used="1e300"), "absurd_number"),
+        (usage_with(operations_used="9" * 400), "absurd_number"),
+        (usage_with(operations_used="9" * 5000), "not_json"),
+        (usage_with(operations_used="9007199254740993"), "absurd_number"),
+        (usage_with(operations_used="-1"), "absurd_number"),
+        (usage_with(storage_used="-0.001"), "absurd_number"),
+        (usage_with(storage_used="65537"), "absurd_number"),
+        (usage_with(operations_used='"12"'), "wrong_shape"),
+        (usage_with(operations_used="true"), "wrong_shape"),
+        (usage_with(operations_used="[12]"), "wrong_shape"),
+        (usage_with(unit="kops"), "wrong_unit"),
+        (usage_with(unit="\\ud800"), "wrong_unit"),
+        (f'{{"period":{PERIOD},"metrics":{{"operations":{{"used":1}}}}}}', "wrong_unit"),
+        (f'{{"period":{PERIOD},"metrics":[]}}', "wrong_shape"),
+        ('{"metrics":{}}', "wrong_shape"),
+        ('{"period":null}', "wrong_shape"),
+        ('{"period":{"start":"2026-11-02T00:00:00Z","end":"2026-11-01T00:00:00Z"}}', "bad_period"),
+        ('{"period":{"start":"2026-11-01T00:00:00","end":"2026-11-02T00:00:00Z"}}', "wrong_shape"),
+        ('{"period":{"start":"2026-11-01","end":"2026-11-02T00:00:00Z"}}', "wrong_shape"),
+        ('{"period":{"start":1761955200,"end":"2026-11-02T00:00:00Z"}}', "wrong_shape"),
+        ('{"period":{"start":"0001-01-01T00:00:00+14:00","end":"2026-11-02T00:00:00Z"}}', "wrong_shape"),
+        ('{"data":' + GOOD_USAGE + "}", "wrong_shape"),
+        ("[]", "wrong_shape"),
+        ("null", "wrong_shape"),
+        ("12", "wrong_shape"),
+        ("", "not_json"),
+        (GOOD_USAGE[:-1], "not_json"),
+        (GOOD_USAGE + "}", "not_json"),
+        ("<!doctype html><title>Sign in</title>", "not_json"),
+        ("\ufeff" + GOOD_USAGE, "not_json"),
+        (GOOD_USAGE.encode("utf-16"), "not_json"),
+        (GOOD_USAGE.replace("ops", "o\0ps"), "not_json"),
+        (b'{"period":"\xff\xfe"}', "not_json"),
+        ("[" * 30_000, "not_json"),
+        ('{"a":' * 30_000, "not_json"),
+        ("[" * 30_000 + "]" * 30_000, "not_json"),
+        (GOOD_USAGE.replace('"generatedAt"', '"period":' + PERIOD + ',"generatedAt"'), "not_json"),
+    ],
+)
+def test_a_usage_answer_outside_the_contract_is_malformed(body: str | bytes, reason: str) -> None:
+    error = refusal(operations.USAGE, body)
+
+    assert isinstance(error, MalformedAnswer)
+    assert error.reason == reason
+
+
+@given(st.binary(max_size=200))
+def test_no_bytes_are_anything_but_a_result_or_a_malformed_answer(body: bytes) -> None:
+    assert isinstance(refusal(operations.USAGE, body), MalformedAnswer)
+
+
+@pytest.mark.parametrize(
+    ("status", "kind", "reason"),
+    [
+        (400, RequestRefused, "http_400"),
+        (401, CredentialRefused, "http_401"),
+        (402, RequestRefused, "http_402"),
+        (403, NotAllowed, "http_403"),
+        (404, NotFound, "http_404"),
+        (408, Unavailable, "http_408"),
+        (409, RequestRefused, "http_409"),
+        (425, Unavailable, "http_425"),
+        (429, Throttled, "http_429"),
+        (500, Unavailable, "http_500"),
+        (503, Unavailable, "http_503"),
+        (599, Unavailable, "http_599"),
+        (301, MalformedAnswer, "redirect"),
+        (204, MalformedAnswer, "unexpected_status"),
+        (206, MalformedAnswer, "unexpected_status"),
+        (700, MalformedAnswer, "unexpected_status"),
+    ],
+)
+@pytest.mark.parametrize("body", ["", "<html>", "null", "[]", '{"error":null}', '{"error":{"code":7}}', GOOD_USAGE])
+def test_each_status_has_its_error_whatever_the_body(status: int, kind: type[ApiError], reason: str, body: str) -> None:
+    error = refusal(operations.USAGE, body, status=status)
+
+    assert type(error) is kind
+    assert (error.reason, error.status, error.code) == (reason, status, None)
+
+
+def test_an_error_carries_the_vendors_words() -> None:
+    body = '{"error":{"code":"badWindow","message":"No\\nsuch window","hint":"Use ISO"}}'
+    error = refusal(operations.USAGE, body, status=400, retry_after="3")
+
+    assert (error.code, error.hint, error.retry_after_seconds) == ("badWindow", "Use ISO", 3)
+    assert str(error) == "GET /v1/databases/{id}/usage answered 400 (badWindow: No such window)"
+
+
+def test_the_vendors_words_are_cut_and_hold_no_secret() -> None:
+    body = json.dumps({"error": {"code": "c" * 900, "message": "x" * 290 + "hunter2" + "y" * 9000, "hint": "hunter2"}})
+    error = refusal(operations.USAGE, body, status=400)
+
+    assert "hunter" not in f"{error}{error.hint}"
+    assert len(str(error)) < 500
+
+
+@pytest.mark.parametrize("status", [200, 201, 400, 401, 402, 403, 404, 429, 500, 503])
+def test_a_blocked_workspace_is_told_by_the_code_before_the_status(status: int) -> None:
+    body = '{"error":{"code":"planLimitReached","message":"Upgrade"}}'
+    error = refusal(operations.USAGE, body, status=status)
+
+    assert isinstance(error, PlanLimitReached)
+    assert error.reason == "plan_limit_reached"
+
+
+def test_an_unread_error_body_leaves_the_status_to_speak() -> None:
+    flawed = Answer(status=502, headers={}, body=b"", flaw="too_large")
+
+    with pytest.raises(Unavailable) as caught:
+        result_of(
+            flawed,
+            endpoint="GET /",
+            success=frozenset({200}),
+            shape=lambda body: body,
+            now=NOW,
+            conceal=lambda text: text,
+        )
+
+    assert caught.value.reason == "http_502"
+
+
+def test_an_answer_without_a_body_is_a_result_where_the_contract_says_so() -> None:
+    delete = Operation(method="DELETE", path="/v1/databases/{id}", shape=lambda _: None, success=frozenset({204}))
+
+    assert read(delete, b"", status=204) is None
+
+
+DATABASE = {
+    "id": "clx1",
+    "type": "database",
+    "name": "shop",
+    "status": "ready",
+    "createdAt": "2026-01-02T03:04:05.678+02:00",
+    "project": {"id": "proj_clx2", "url": "…", "name": "Shop"},
+}
+
+
+def test_ids_get_their_prefix_and_missing_optional_fields_are_tolerated() -> None:
+    database = read(operations.DATABASE, json.dumps({"data": DATABASE}))
+
+    assert (database.id, database.project.id) == ("db_clx1", "proj_clx2")
+    assert (database.region, database.is_default, database.logical_id) == (None, False, None)
+    assert database.created_at == datetime(2026, 1, 2, 1, 4, 5, 678000, tzinfo=UTC)
+
+
+def test_passwords_in_connections_are_not_kept() -> None:
+    connections = [{"directConnection": {"pass": "hunter2"}, "endpoints": {"direct": {"connectionString": "hunter2"}}}]
+    database = read(operations.DATABASE, json.dumps({"data": {**DATABASE, "connections": connections}}))
+
+    assert "hunter2" not in repr(database)
+    assert "hunter2" not in database.model_dump_json()
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"id": None},
+        {"id": 7},
+        {"id": ""},
+        {"id": "../me"},
+        {"id": "db_a b"},
+        {"id": "db_" + "x" * 500},
+        {"id": "proj_clx1"},
+        {"name": 7},
+        {"createdAt": "yesterday"},
+        {"createdAt": "2026-01-02"},
+        {"project": None},
+        {"project": "proj_clx2"},
+        {"isDefault": "false"},
+        {"region": "us-east-1"},
+    ],
+)
+def test_a_database_of_the_wrong_shape_is_malformed_and_its_values_are_not_shown(change: dict[str, object]) -> None:
+    error = refusal(operations.DATABASE, json.dumps({"data": {**DATABASE, "extra": "hunter2", **change}}))
+
+    assert (type(error), error.reason) == (MalformedAnswer, "wrong_shape")
+    assert next(iter(change)).lower() in str(error).lower().replace("_", "")
+    assert "yesterday" not in str(error)
+
+
+@pytest.mark.parametrize("name", ["\0", "a\ud800b", "\udfff"])
+def test_a_name_that_cannot_be_stored_is_mended(name: str) -> None:
+    database = read(operations.DATABASE, json.dumps({"data": {**DATABASE, "name": name, name: name}}))
+
+    assert "\ufffd" in database.name
+    database.name.encode()
+
+
+@pytest.mark.parametrize("name", ['"quoted"', "two\nlines", "back\\slash", "🐘" * 10_000, ""])
+def test_any_other_name_is_kept_as_it_is(name: str) -> None:
+    assert read(operations.DATABASE, json.dumps({"data": {**DATABASE, "name": name}})).name == name
+
+
+@pytest.mark.parametrize(
+    ("pagination", "cursor"),
+    [
+        ({"hasMore": True, "nextCursor": "c"}, "c"),
+        ({"hasMore": False, "nextCursor": "c"}, None),
+        ({"hasMore": True, "nextCursor": None}, None),
+        ({"hasMore": True, "nextCursor": ""}, None),
+        ({"hasMore": False}, None),
+    ],
+)
+def test_a_list_goes_on_only_with_both_a_cursor_and_more(pagination: dict[str, object], cursor: str | None) -> None:
+    assert read(operations.DATABASES, json.dumps({"data": [], "pagination": pagination})).next_cursor == cursor
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        {"data": []},
+        {"data": [], "pagination": None},
+        {"data": [], "pagination": {"nextCursor": "c"}},
+        {"data": [], "pagination": {"hasMore": True, "nextCursor": 7}},
+        {"data": [], "pagination": {"hasMore": True, "nextCursor": "c" * 5000}},
+        {"data": [], "pagination": {"hasMore": True, "nextCursor": "\ud800"}},
+        {"data": None, "pagination": {"hasMore": False}},
+        {"data": {}, "pagination": {"hasMore": False}},
+        {"data": [None], "pagination": {"hasMore": False}},
+        [],
+    ],
+)
+def test_a_list_that_does_not_say_where_it_ends_is_malformed(body: object) -> None:
+    assert refusal(operations.DATABASES, json.dumps(body)).reason == "wrong_shape"
+
+
+@given(st.text(max_size=20))
+def test_a_normalised_id_is_stable_and_safe_in_a_path(raw_id: str) -> None:
+    try:
+        once = normalised_id("db_", raw_id)
+    except ValueError:
+        return
+    assert normalised_id("db_", once) == once
+    assert once.startswith("db_")
+    assert not set(once) & set("/?#%. \n")
