@@ -87,7 +87,7 @@ class Collector:
     ) -> None:
         self.config = config
         self.book = Book(generation=0)
-        self.snapshot: Snapshot | None = None
+        self.snapshot = Snapshot(taken_at=clock(), workspaces=(), databases=(), filtered=0)
         self.credentials: dict[str, CredentialState] = {}
         self.last_cycle: CycleReport | None = None
         self.store_error: str | None = None
@@ -153,6 +153,14 @@ class Collector:
         async with self._writing:
             await self._write(lambda: Discovered(at=self._now(), workspaces=self._renamed(changed)))
         await self.redraw()
+
+    async def run_cycles(self, stop: asyncio.Event, on_finished: Callable[[], None] = lambda: None) -> None:
+        """Run one cycle, and further ones while reads are still due that did not fit the last."""
+        while not stop.is_set():
+            report = await self.run_cycle(stop)
+            on_finished()
+            if report.deferred == 0 or report.reads == 0 or not report.is_stored:
+                return
 
     async def run_cycle(self, stop: asyncio.Event) -> CycleReport:
         """Read what is due, store it, show it. When `stop` is set, with what was read by then."""

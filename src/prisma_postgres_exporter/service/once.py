@@ -38,12 +38,7 @@ async def collect_once(config: Config, *, clock: Callable[[], datetime] = utc_no
     async with open_collector(config, exposition, health, clients, clock) as collector:
         await collector.run_discovery()
         await collector.run_subscriptions()
-        stop = asyncio.Event()
-        while True:
-            report = await collector.run_cycle(stop)
-            if not report.deferred or not report.is_stored or report.reads == 0:
-                break
-        assert collector.snapshot is not None
+        await collector.run_cycles(asyncio.Event())
         return Collected(
             snapshot=collector.snapshot,
             metrics=exposition.picture_text(),
@@ -57,6 +52,6 @@ def _problems(collector: Collector) -> Iterator[str]:
             yield f"credential {name}: {state.error}"
     if collector.store_error is not None:
         yield f"store: {collector.store_error}"
-    for view in collector.snapshot.databases if collector.snapshot else ():
+    for view in collector.snapshot.databases:
         if view.is_up is False:
             yield f"database {view.database_id} ({view.database_name}): {view.failure_reason}"

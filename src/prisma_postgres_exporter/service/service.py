@@ -161,11 +161,10 @@ class Service:
 
     async def _cycle(self) -> None:
         async with self._round:
-            while not self._stop.is_set():
-                report = await self.collector.run_cycle(self._stop)
-                self.is_ready = True
-                if not report.deferred or not report.is_stored or report.reads == 0:
-                    break
+            await self.collector.run_cycles(self._stop, self._note_ready)
+
+    def _note_ready(self) -> None:
+        self.is_ready = True
 
     async def _prune(self) -> None:
         await self.collector.run_retention()
