@@ -1,20 +1,20 @@
 """The one exception tree, split by what the caller can do.
 
-    ExporterError
-    ├── ConfigurationError         fix the configuration; `problems` lists every one
-    ├── ApiError                   what the Management API, or the way to it, answered
-    │   ├── CredentialRefused      replace the credential (401)
-    │   ├── NotAllowed             the credential may not do this (403)
-    │   ├── NotFound               the thing is gone, or was never there (404)
-    │   ├── RequestRefused         the request itself is wrong (any other 4xx)
-    │   ├── PlanLimitReached       tell a human: the workspace is blocked
-    │   ├── Unavailable            wait: overloaded, down, unreachable or too slow
-    │   │   └── Throttled          wait: too many requests (429)
-    │   └── MalformedAnswer        report it: the answer is not what the contract says
-    └── StoreError
-        ├── StoreUnavailable       wait, or make room: it cannot be read or written now
-        ├── StoreTooNew            run the version that made it, or a newer one
-        └── StoreChanged           load again: another process wrote in between
+ExporterError
+├── ConfigurationError         fix the configuration; `problems` lists every one
+├── ApiError                   what the Management API, or the way to it, answered
+│   ├── CredentialRefused      replace the credential (401)
+│   ├── NotAllowed             the credential may not do this (403)
+│   ├── NotFound               the thing is gone, or was never there (404)
+│   ├── RequestRefused         the request itself is wrong (any other 4xx)
+│   ├── PlanLimitReached       tell a human: the workspace is blocked
+│   ├── Unavailable            wait: overloaded, down, unreachable or too slow
+│   │   └── Throttled          wait: too many requests (429)
+│   └── MalformedAnswer        report it: the answer is not what the contract says
+└── StoreError
+    ├── StoreUnavailable       wait, or make room: it cannot be read or written now
+    ├── StoreTooNew            run the version that made it, or a newer one
+    └── StoreChanged           load again: another process wrote in between
 """
 
 from __future__ import annotations

@@ -262,7 +262,8 @@ class Posting:
     `positions` are the new values of those that changed (their `recent_days`, `months` and `rolling`
     are written too, where they differ from `before`, the positions they replace, same order).
     `other_days` and `other_months` are changed rows that no position carries: days that settled and
-    are older than yesterday, months that are long over. Each row is an upsert, so that writing it twice leaves the same rows.
+    are older than yesterday, months that are long over. Each row is an upsert, so that writing it
+    twice leaves the same rows.
     """
 
     before: tuple[Position, ...] = ()

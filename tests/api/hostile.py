@@ -45,6 +45,13 @@ class HostileServer:
     open_connections: int = 0
     most_open_connections: int = 0
     tasks: set[asyncio.Task[None]] = field(default_factory=set)
+    arrival: asyncio.Event = field(default_factory=asyncio.Event)
+
+    async def arrived(self, count: int) -> None:
+        """Returns when `count` requests have arrived."""
+        while len(self.requests) < count:
+            self.arrival.clear()
+            await self.arrival.wait()
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         task = asyncio.current_task()
@@ -60,6 +67,7 @@ class HostileServer:
                     request = _parsed(await reader.readuntil(b"\r\n\r\n"))
                     behaviour = self.script[min(len(self.requests), len(self.script) - 1)]
                     self.requests.append(request)
+                    self.arrival.set()
                     await behaviour(request, writer)
         finally:
             self.open_connections -= 1
@@ -73,7 +81,7 @@ async def hostile_server(*script: Behaviour, tls: ssl.SSLContext | None = None) 
     hostile = HostileServer(script)
     server = await asyncio.start_server(hostile.serve, "127.0.0.1", 0, ssl=tls)
     port = server.sockets[0].getsockname()[1]
-    hostile.url = f"{'https' if tls else 'http'}://localhost:{port}" if tls else f"http://127.0.0.1:{port}"
+    hostile.url = f"http://127.0.0.1:{port}" if tls is None else f"https://localhost:{port}"
     try:
         yield hostile
     finally:

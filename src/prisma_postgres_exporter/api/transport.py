@@ -76,6 +76,9 @@ class Transport:
     async def send(self, request: Request) -> Answer | NoAnswer:
         """Make one attempt, within the total timeout.
 
+        aiohttp itself repeats a GET or DELETE once when the connection breaks before an answer: it
+        cannot know that the server has closed a kept connection.
+
         A failure is a value: the libraries' exceptions hold the request with its token, so none of them
         may become the cause or context of ours.
         """
@@ -135,7 +138,7 @@ _FAILURES: Final = (
 
 def _no_answer(exc: Exception) -> NoAnswer:
     # httpx-aiohttp calls every broken connection a connect timeout: what happened is in the cause.
-    cause = exc.__cause__ or exc
+    cause = exc.__cause__ if isinstance(exc, httpx.HTTPError) and exc.__cause__ else exc
     failure = next(failure for failure in _FAILURES if isinstance(cause, failure.kind))
     why = cause.strerror if isinstance(cause, aiohttp.ClientConnectorError) else None
     return NoAnswer(
