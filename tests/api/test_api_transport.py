@@ -1,0 +1,319 @@
+"""The client against a server that behaves badly: each promise about one attempt."""
+
+from __future__ import annotations
+
+import asyncio
+import resource
+import ssl
+
+import pytest
+import trustme
+from api_time import SteppingTime, Witness
+from conftest import TOKEN, ApiFor
+from hostile import (
+    Behaviour,
+    answer,
+    bomb,
+    drip,
+    endless,
+    endless_headers,
+    half,
+    hostile_server,
+    raw,
+    reset,
+    silence,
+)
+
+from prisma_postgres_exporter import __version__
+from prisma_postgres_exporter.api import Limits, ManagementApi
+from prisma_postgres_exporter.api.operations import Operation
+from prisma_postgres_exporter.errors import ApiError, MalformedAnswer, Unavailable
+
+USAGE = {
+    "period": {"start": "2026-11-01T00:00:00.000Z", "end": "2026-11-23T12:00:00.000Z"},
+    "metrics": {"operations": {"used": 12, "unit": "ops"}, "storage": {"used": 1, "unit": "GiB"}},
+    "generatedAt": "2026-11-23T11:59:00Z",
+}
+
+
+async def failure_of(api: ManagementApi) -> ApiError:
+    with pytest.raises(ApiError) as caught:
+        await api.usage("db_1")
+    return caught.value
+
+
+@pytest.mark.parametrize(
+    ("behaviour", "kind", "reason"),
+    [
+        (drip(USAGE), Unavailable, "timeout"),
+        (silence, Unavailable, "timeout"),
+        (reset, Unavailable, "disconnected"),
+        (raw(b""), Unavailable, "disconnected"),
+        (half(USAGE, framing="length"), Unavailable, "cut_body"),
+        (half(USAGE, framing="chunked"), Unavailable, "cut_body"),
+        (half(USAGE, framing="close"), MalformedAnswer, "not_json"),
+        (bomb(), MalformedAnswer, "compressed"),
+        (bomb(status=502), Unavailable, "http_502"),
+        (answer(USAGE, headers={"Content-Encoding": "br"}), MalformedAnswer, "compressed"),
+        (endless(), MalformedAnswer, "too_large"),
+        (endless(status=502), Unavailable, "http_502"),
+        (answer(b" " * 65_537), MalformedAnswer, "too_large"),
+        (answer(USAGE, headers={"X-Huge": "x" * 100_000}), MalformedAnswer, "bad_http"),
+        (endless_headers(), MalformedAnswer, "bad_http"),
+        (raw(b"SSH-2.0-OpenSSH_9.2\r\n\r\n"), MalformedAnswer, "bad_http"),
+        (raw(b"HTTP/1.1 200 OK\r\nContent-Length: -5\r\n\r\n{}"), MalformedAnswer, "bad_http"),
+        (raw(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nContent-Length: 3\r\n\r\n{}"), MalformedAnswer, "bad_http"),
+        (raw(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n{}"), MalformedAnswer, "bad_http"),
+        (answer(b"<html>Sign in</html>"), MalformedAnswer, "not_json"),
+        (answer(b"<html>Bad gateway</html>", status=502), Unavailable, "http_502"),
+        (answer(b"", status=502), Unavailable, "http_502"),
+        (answer(b"", status=204), MalformedAnswer, "unexpected_status"),
+    ],
+)
+async def test_bad_weather_is_a_known_error_within_the_timeout(
+    api_for: ApiFor, behaviour: Behaviour, kind: type[ApiError], reason: str
+) -> None:
+    async with hostile_server(behaviour) as server:
+        api = api_for(server, attempts=1, total_timeout_seconds=0.3)
+        error = await failure_of(api)
+
+    assert (type(error), error.reason) == (kind, reason)
+    assert error.endpoint == "GET /v1/databases/{id}/usage"
+
+
+@pytest.mark.parametrize("behaviour", [drip(USAGE), half(USAGE, framing="length"), bomb(), endless(), silence])
+async def test_the_client_works_after_each_kind_of_weather(api_for: ApiFor, behaviour: Behaviour) -> None:
+    async with hostile_server(behaviour, behaviour, answer(USAGE)) as server:
+        api = api_for(server, attempts=1, concurrency=1, total_timeout_seconds=0.2)
+        await failure_of(api)
+        await failure_of(api)
+
+        assert (await api.usage("db_1")).operations == 12
+
+
+async def test_a_kept_connection_that_the_server_closed_is_opened_anew(api_for: ApiFor, witness: Witness) -> None:
+    async with hostile_server(answer(USAGE), reset, answer(USAGE)) as server:
+        api = api_for(server)
+        await api.usage("db_1")
+        await api.usage("db_1")
+
+    assert [failure for _endpoint, failure in witness.attempts] == [None, None]
+    assert (len(server.requests), server.connections) == (3, 2)
+
+
+async def test_nothing_that_is_refused_is_held_in_memory(api_for: ApiFor) -> None:
+    async with hostile_server(bomb(), endless(), endless_headers()) as server:
+        api = api_for(server, attempts=1)
+        before_kib = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+        for _ in range(3):
+            await failure_of(api)
+        after_kib = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+
+    assert after_kib - before_kib < 50 * 1024
+
+
+async def test_a_read_that_stalls_ends_by_the_read_timeout(api_for: ApiFor) -> None:
+    async with hostile_server(silence) as server:
+        error = await failure_of(api_for(server, attempts=1, read_timeout_seconds=0.1))
+
+    assert error.reason == "timeout"
+
+
+async def test_a_server_that_is_not_there_is_unreachable(api_for: ApiFor) -> None:
+    async with hostile_server(silence) as server:
+        url = server.url
+
+    error = await failure_of(api_for(url, attempts=1))
+
+    assert isinstance(error, Unavailable)
+    assert error.reason == "unreachable"
+
+
+async def test_a_handshake_that_is_never_answered_ends_by_the_connect_timeout(api_for: ApiFor) -> None:
+    async with hostile_server(silence) as server:
+        # The plain server waits for the end of a head, and the client for the server's part of the handshake.
+        url = server.url.replace("http:", "https:")
+        error = await failure_of(api_for(url, attempts=1, connect_timeout_seconds=0.1))
+
+    assert error.reason == "connect_timeout"
+
+
+@pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
+async def test_a_redirect_to_another_origin_is_not_followed(api_for: ApiFor, status: int) -> None:
+    async with hostile_server(answer(USAGE)) as thief:
+        redirect = answer(b"", status=status, headers={"Location": f"{thief.url}/v1/me"})
+        async with hostile_server(redirect) as server:
+            error = await failure_of(api_for(server))
+
+    assert error.reason == "redirect"
+    assert thief.connections == 0
+
+
+async def test_a_redirect_loop_is_one_request(api_for: ApiFor) -> None:
+    async with hostile_server(answer(b"", status=307, headers={"Location": "/v1/databases/db_1/usage"})) as server:
+        error = await failure_of(api_for(server))
+
+    assert (error.reason, len(server.requests)) == ("redirect", 1)
+
+
+async def test_a_request_says_who_asks_and_wants_no_compression(api_for: ApiFor) -> None:
+    async with hostile_server(answer(USAGE, headers={"Set-Cookie": "session=1; Path=/"})) as server:
+        api = api_for(server)
+        await api.usage("db_1")
+        await api.usage("db_1")
+
+    headers = server.requests[1].headers
+    assert headers["authorization"] == f"Bearer {TOKEN}"
+    assert headers["user-agent"] == f"prisma-postgres-exporter/{__version__}"
+    assert headers["accept-encoding"] == "identity"
+    assert "cookie" not in headers
+    assert server.connections == 1
+
+
+async def test_a_path_before_v1_is_kept(api_for: ApiFor) -> None:
+    async with hostile_server(answer(USAGE)) as server:
+        await api_for(server.url + "/prisma/").usage("db_1")
+
+    assert server.requests[0].path == "/prisma/v1/databases/db_1/usage"
+
+
+async def test_as_many_connections_as_calls_may_run_and_no_more(api_for: ApiFor) -> None:
+    async with hostile_server(answer(USAGE)) as server:
+        api = api_for(server, concurrency=5)
+        await asyncio.gather(*(api.usage("db_1") for _ in range(100)))
+
+    assert server.most_open_connections == 5
+    assert len(server.requests) == 100
+
+
+@pytest.mark.parametrize("behaviour", [silence, drip(USAGE)])
+async def test_two_hundred_cancelled_calls_leave_the_client_working(api_for: ApiFor, behaviour: Behaviour) -> None:
+    async with hostile_server(*[behaviour] * 8, answer(USAGE)) as server:
+        api = api_for(server, concurrency=8)
+        calls = [asyncio.create_task(api.usage("db_1")) for _ in range(200)]
+        await server.arrived(8)
+        for call in calls:
+            call.cancel()
+        results = await asyncio.gather(*calls, return_exceptions=True)
+
+        assert {type(result) for result in results} == {asyncio.CancelledError}
+        readings = await asyncio.gather(*(api.usage("db_1") for _ in range(50)))
+
+    assert {reading.operations for reading in readings} == {12}
+
+
+async def test_calls_cancelled_while_they_connect_leave_the_client_working(api_for: ApiFor) -> None:
+    async with hostile_server(answer(USAGE)) as server:
+        api = api_for(server, concurrency=4)
+        for turns in range(40):
+            calls = [asyncio.create_task(api.usage("db_1")) for _ in range(8)]
+            for _ in range(turns):  # each round lets them come one turn of the event loop further
+                await asyncio.sleep(0)
+            for call in calls:
+                call.cancel()
+            await asyncio.gather(*calls, return_exceptions=True)
+
+        readings = await asyncio.gather(*(api.usage("db_1") for _ in range(20)))
+
+    assert {reading.operations for reading in readings} == {12}
+    assert server.most_open_connections <= 8
+
+
+async def test_an_outer_timeout_stays_a_timeout_of_the_caller(api_for: ApiFor) -> None:
+    async with hostile_server(silence) as server:
+        api = api_for(server)
+        with pytest.raises(TimeoutError):
+            async with asyncio.timeout(0.1):
+                await api.usage("db_1")
+
+
+async def test_a_certificate_of_an_unknown_authority_is_a_tls_failure_and_not_tried_again(
+    time: SteppingTime, witness: Witness
+) -> None:
+    async with (
+        hostile_server(answer(USAGE), tls=_server_context(trustme.CA(), "localhost")) as server,
+        ManagementApi(TOKEN, base_url=server.url, observer=witness, clockwork=time.clockwork()) as api,
+    ):
+        error = await failure_of(api)
+
+    assert isinstance(error, Unavailable)
+    assert error.reason == "tls"
+    assert "certificate verify failed" in str(error)
+    assert len(witness.attempts) == 1
+    assert server.requests == []
+
+
+async def test_a_certificate_for_another_host_is_a_tls_failure() -> None:
+    authority = trustme.CA()
+    async with (
+        hostile_server(answer(USAGE), tls=_server_context(authority, "elsewhere.example.com")) as server,
+        ManagementApi(TOKEN, base_url=server.url, tls=_client_context(authority)) as api,
+    ):
+        assert (await failure_of(api)).reason == "tls"
+
+
+async def test_a_trusted_certificate_works() -> None:
+    authority = trustme.CA()
+    async with (
+        hostile_server(answer(USAGE), tls=_server_context(authority, "localhost")) as server,
+        ManagementApi(TOKEN, base_url=server.url, tls=_client_context(authority)) as api,
+    ):
+        assert (await api.usage("db_1")).operations == 12
+
+
+async def test_a_proxy_in_the_environment_counts_only_when_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    authority = trustme.CA()
+    for name in ("no_proxy", "NO_PROXY", "all_proxy", "ALL_PROXY", "HTTPS_PROXY"):
+        monkeypatch.delenv(name, raising=False)
+    async with (
+        hostile_server(answer(b"", status=403)) as proxy,
+        hostile_server(answer(USAGE), tls=_server_context(authority, "localhost")) as server,
+    ):
+        monkeypatch.setenv("https_proxy", proxy.url)
+        for trust_env, reason in ((False, None), (True, "proxy")):
+            async with ManagementApi(
+                TOKEN,
+                base_url=server.url,
+                tls=_client_context(authority),
+                trust_env=trust_env,
+                limits=Limits(attempts=1),
+            ) as api:
+                outcome = await failure_of(api) if reason else await api.usage("db_1")
+            assert getattr(outcome, "reason", None) == reason
+
+    (request,) = proxy.requests
+    assert request.method == "CONNECT"
+    assert "authorization" not in request.headers
+
+
+@pytest.mark.parametrize("behaviour", [reset, silence, answer(b"", status=503), answer(b"", status=429)])
+async def test_a_write_that_may_have_arrived_is_never_sent_again(api_for: ApiFor, behaviour: Behaviour) -> None:
+    create = Operation(method="POST", path="/v1/projects", shape=lambda body: body, success=frozenset({201}))
+    async with hostile_server(behaviour) as server:
+        api = api_for(server, total_timeout_seconds=0.1)
+        with pytest.raises(Unavailable):
+            await api._calls.call(create, create.request())
+
+    assert len(server.requests) == 1
+
+
+async def test_a_write_that_was_never_sent_is_tried_again(api_for: ApiFor, witness: Witness) -> None:
+    create = Operation(method="POST", path="/v1/projects", shape=lambda body: body, success=frozenset({201}))
+    async with hostile_server(silence) as server:
+        url = server.url
+    with pytest.raises(Unavailable):
+        await api_for(url)._calls.call(create, create.request())
+
+    assert witness.attempts == [("POST /v1/projects", "unreachable")] * 4
+
+
+def _server_context(authority: trustme.CA, host: str) -> ssl.SSLContext:
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    authority.issue_cert(host).configure_cert(context)
+    return context
+
+
+def _client_context(authority: trustme.CA) -> ssl.SSLContext:
+    context = ssl.create_default_context()
+    authority.configure_trust(context)
+    return context
