@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from concurrent.futures import Executor
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import partial
 from typing import TypeVar
 
 import structlog
@@ -332,9 +333,7 @@ class Collector:
                 return True
             generation = self.book.generation
             try:
-                await self._in_store(
-                    lambda found=discovered, at=generation: self._store.record_discovery(found, generation=at)
-                )
+                await self._in_store(partial(self._store.record_discovery, discovered, generation=generation))
                 await self._reload_book()
             except StoreChanged:
                 await self._reload_book()
@@ -355,7 +354,7 @@ class Collector:
             generation = self.book.generation
             try:
                 written = await self._in_store(
-                    lambda rows=posting, at=generation: self._store.record(rows, at=self._now(), generation=at)
+                    partial(self._store.record, posting, at=self._now(), generation=generation)
                 )
             except StoreChanged:
                 await self._reload_book()

@@ -132,7 +132,8 @@ def attempt_key(database_id: str, window: Window) -> AttemptKey:
 
 def retry_wait(interval: timedelta, failures: int) -> timedelta:
     """How long a window that failed `failures` times in a row is left alone: doubled each time, up to an hour."""
-    return min(interval * 2 ** min(failures - 1, 16), max(interval, RETRY_LONGEST))
+    doubled: timedelta = interval * 2 ** min(failures - 1, 16)
+    return min(doubled, max(interval, RETRY_LONGEST))
 
 
 def _within(reads: Iterable[PlannedRead], budget: int) -> list[PlannedRead]:

@@ -101,9 +101,9 @@ class Credential(Wire):
 
 
 class Me(Wire):
-    """Whose token this is. `user` is `None` for a service token."""
+    """Whose token this is. `user` is `None` for a service token, `workspace` where the vendor does not say."""
 
-    workspace: WorkspaceReference
+    workspace: WorkspaceReference | None = None
     user: User | None = None
     credential: Credential | None = None
 

@@ -1,0 +1,38 @@
+"""What can be configured, as frozen values, and how it is read from flags, environment and file."""
+
+from prisma_postgres_exporter.config.durations import format_duration, parse_duration
+from prisma_postgres_exporter.config.loading import load_config
+from prisma_postgres_exporter.config.secret import Claims, Secret, claims
+from prisma_postgres_exporter.config.tokens import Credential, read_tokens, require_credentials
+from prisma_postgres_exporter.config.values import (
+    Config,
+    CredentialConfig,
+    DiscoveryConfig,
+    Filter,
+    PollConfig,
+    RollingWindow,
+    StoreConfig,
+    WebConfig,
+    display_url,
+)
+
+__all__ = [
+    "Claims",
+    "Config",
+    "Credential",
+    "CredentialConfig",
+    "DiscoveryConfig",
+    "Filter",
+    "PollConfig",
+    "RollingWindow",
+    "Secret",
+    "StoreConfig",
+    "WebConfig",
+    "claims",
+    "display_url",
+    "format_duration",
+    "load_config",
+    "parse_duration",
+    "read_tokens",
+    "require_credentials",
+]

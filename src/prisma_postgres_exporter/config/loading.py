@@ -1,0 +1,198 @@
+"""Flags over environment over file, with every problem found in one go.
+
+pydantic-settings reads such sources too, but neither knows the line of a key nor the nearest known
+name of a wrong one; reading three short lists is less than teaching it both.
+"""
+
+from __future__ import annotations
+
+import difflib
+import stat
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import get_args
+
+import yaml
+from pydantic import BaseModel, ValidationError
+from pydantic_core import ErrorDetails
+
+from prisma_postgres_exporter.config.values import Config
+from prisma_postgres_exporter.errors import ConfigurationError
+
+ENVIRONMENT = {
+    "PRISMA_POSTGRES_TOKEN": ("credentials",),
+    "PRISMA_POSTGRES_TOKEN_FILE": ("credentials",),
+    "PRISMA_POSTGRES_CONFIG": (),
+    "PRISMA_POSTGRES_API_URL": ("api_url",),
+    "PRISMA_POSTGRES_STORE_URL": ("store", "url"),
+    "PRISMA_POSTGRES_LISTEN": ("web", "listen"),
+    "PRISMA_POSTGRES_POLL_INTERVAL": ("poll", "interval"),
+    "PRISMA_POSTGRES_WINDOWS": ("poll", "windows"),
+}
+"""Every variable that is read, with the key it sets."""
+
+VENDORS_TOKEN = "PRISMA_SERVICE_TOKEN"  # noqa: S105  # a variable's name, no token
+PREFIX = "PRISMA_POSTGRES_"
+
+Path_ = tuple[str | int, ...]
+
+
+def load_config(
+    *,
+    environ: Mapping[str, str],
+    config_path: str | None = None,
+    api_url: str | None = None,
+    store_url: str | None = None,
+    listen: str | None = None,
+) -> Config:
+    """Read the configuration; a flag that is `None` was not given.
+
+    Raises:
+        ConfigurationError: with one line for every problem: what, where, and what to do.
+    """
+    problems = list(_unknown_variables(environ))
+    warnings: list[str] = []
+    path = config_path or environ.get("PRISMA_POSTGRES_CONFIG") or None
+    places: dict[Path_, str] = {}
+    values: dict[str, object] = {}
+    if path is not None:
+        values, found = _read_file(path, places)
+        problems.extend(found)
+    for variable, value in environ.items():
+        if ENVIRONMENT.get(variable) and value:
+            _set_from_environment(values, places, variable, value)
+    if environ.get(VENDORS_TOKEN) and not environ.get("PRISMA_POSTGRES_TOKEN"):
+        _set_from_environment(values, places, VENDORS_TOKEN, environ[VENDORS_TOKEN])
+    flags = (
+        ("--api-url", ("api_url",), api_url),
+        ("--store-url", ("store", "url"), store_url),
+        ("--listen", ("web", "listen"), listen),
+    )
+    for flag, key, given in flags:
+        if given is not None:
+            _set(values, places, key, given, flag)
+    try:
+        config = Config.model_validate(values)
+    except ValidationError as error:
+        problems.extend(_describe(details, places) for details in error.errors(include_url=False, include_input=False))
+        raise ConfigurationError(problems) from None
+    if problems:
+        raise ConfigurationError(problems)
+    warnings.extend(_open_files(config))
+    return config.model_copy(update={"warnings": tuple(warnings)})
+
+
+def _unknown_variables(environ: Mapping[str, str]) -> Iterator[str]:
+    for variable in sorted(environ):
+        if variable.startswith(PREFIX) and variable not in ENVIRONMENT:
+            yield f"{variable}: no such variable{_nearest(variable, ENVIRONMENT)}"
+
+
+def _nearest(given: str, known: Iterable[str]) -> str:
+    near = difflib.get_close_matches(given, list(known), n=1, cutoff=0.5)
+    return f"; did you mean {near[0]}?" if near else f"; known are {', '.join(sorted(known))}"
+
+
+# The file ---------------------------------------------------------------------------------------
+def _read_file(path: str, places: dict[Path_, str]) -> tuple[dict[str, object], list[str]]:
+    """Return the file's values and its problems; without values where it cannot be read at all."""
+    try:
+        text = Path(path).read_text(encoding="utf-8")
+        root = yaml.compose(text, Loader=yaml.SafeLoader)
+    except OSError as error:
+        return {}, [f"{path}: cannot be read: {error.strerror}"]
+    except UnicodeDecodeError:
+        return {}, [f"{path}: is not UTF-8 text"]
+    except yaml.YAMLError as error:
+        # The error's own text quotes the line, which may hold a token.
+        mark = getattr(error, "problem_mark", None)
+        line = f":{mark.line + 1}" if mark is not None else ""
+        return {}, [f"{path}{line}: is not YAML: {getattr(error, 'problem', None) or 'syntax error'}"]
+    if root is None:
+        return {}, []
+    if not isinstance(root, yaml.MappingNode):
+        return {}, [f"{path}: must be keys and values, like `poll:`"]
+    problems = list(_note_places(root, path, (), places))
+    values: dict[str, object] = yaml.safe_load(text)
+    return {key: {} if value is None else value for key, value in values.items()}, problems
+
+
+def _note_places(node: yaml.Node, path: str, key: Path_, places: dict[Path_, str]) -> Iterator[str]:
+    """Remember the line of every key; yields a line for each key that stands twice."""
+    places.setdefault(key, f"{path}:{node.start_mark.line + 1}")
+    if isinstance(node, yaml.MappingNode):
+        seen: set[str] = set()
+        for name, value in node.value:
+            place = f"{path}:{name.start_mark.line + 1}"
+            if name.value in seen:
+                yield f"{place}: {'.'.join(map(str, (*key, name.value)))}: stands twice; leave one"
+            seen.add(name.value)
+            places[*key, name.value] = place
+            yield from _note_places(value, path, (*key, name.value), places)
+    elif isinstance(node, yaml.SequenceNode):
+        for index, value in enumerate(node.value):
+            yield from _note_places(value, path, (*key, index), places)
+
+
+# Environment and flags --------------------------------------------------------------------------
+def _set_from_environment(values: dict[str, object], places: dict[Path_, str], variable: str, value: str) -> None:
+    key = ENVIRONMENT.get(variable, ("credentials",))
+    given: object = value
+    if variable == "PRISMA_POSTGRES_TOKEN_FILE":
+        given = [*_from_environment(values, places), {"token_file": value}]
+    elif key == ("credentials",):
+        tokens = [part.strip() for part in value.split(",") if part.strip()]
+        given = [*_from_environment(values, places), *({"token": token} for token in tokens)]
+    elif variable == "PRISMA_POSTGRES_WINDOWS":
+        given = [part.strip() for part in value.split(",")]
+    _set(values, places, key, given, variable)
+
+
+def _from_environment(values: dict[str, object], places: dict[Path_, str]) -> list[object]:
+    """Credentials that another variable gave already; those of the file give way."""
+    given = values.get("credentials")
+    is_from_environment = places.get(("credentials",), "").startswith("PRISMA_")
+    return given if is_from_environment and isinstance(given, list) else []
+
+
+def _set(values: dict[str, object], places: dict[Path_, str], key: tuple[str, ...], value: object, place: str) -> None:
+    section = values
+    for name in key[:-1]:
+        inner = section.get(name)
+        section[name] = dict(inner) if isinstance(inner, dict) else {}
+        section = section[name]  # type: ignore[assignment]  # made a dict in the line above
+    section[key[-1]] = value
+    for known in [known for known in places if known[: len(key)] == key]:
+        del places[known]
+    places[key] = place
+
+
+# Messages ---------------------------------------------------------------------------------------
+def _describe(details: ErrorDetails, places: Mapping[Path_, str]) -> str:
+    key: Path_ = details["loc"]
+    place = next((places[key[:end]] for end in range(len(key), -1, -1) if key[:end] in places), "")
+    name = ".".join(map(str, key))
+    message = details["msg"].removeprefix("Value error, ")
+    if details["type"] == "extra_forbidden":
+        message = f"no such key{_nearest(str(key[-1]), _known_keys(key[:-1]))}"
+    return ": ".join(part for part in (place, name if name != place else "", message) if part)
+
+
+def _known_keys(key: Path_) -> list[str]:
+    model: type[BaseModel] = Config
+    for name in key:
+        if isinstance(name, int):
+            continue
+        annotation = model.model_fields[name].annotation
+        inner = [part for part in (annotation, *get_args(annotation)) if isinstance(part, type)]
+        model = next(part for part in inner if issubclass(part, BaseModel))
+    return [name for name in model.model_fields if name != "warnings"]
+
+
+def _open_files(config: Config) -> Iterator[str]:
+    for credential in config.credentials:
+        path = credential.token_file
+        if path is None or not path.is_file():
+            continue
+        if path.stat().st_mode & stat.S_IROTH:
+            yield f"{path}: everyone on this machine can read this token; chmod 600 it"

@@ -1,0 +1,204 @@
+"""The configuration's values, their bounds and their defaults.
+
+pydantic models: they are the schema of the YAML file too, so that there is one list of keys.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from datetime import timedelta
+from pathlib import Path
+from typing import Annotated
+from urllib.parse import urlsplit, urlunsplit
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_validator, model_validator
+
+from prisma_postgres_exporter.config.durations import parse_duration
+from prisma_postgres_exporter.config.secret import Secret
+
+LOOPBACK = ("localhost", "127.0.0.1", "::1")
+
+
+def _duration(value: object) -> object:
+    if isinstance(value, timedelta):
+        return value
+    if not isinstance(value, str):
+        raise ValueError(f"{value!r} is no duration; write it like 30s, 5m, 1h30m or 7d")
+    return parse_duration(value)
+
+
+def _pattern(value: object) -> object:
+    if not isinstance(value, str):
+        return value
+    try:
+        return re.compile(value)
+    except re.error as error:
+        raise ValueError(f"{value!r} is no regular expression: {error}") from None
+
+
+def _secret(value: object) -> object:
+    if isinstance(value, str):
+        return Secret(value)
+    if isinstance(value, Secret):
+        return value
+    raise ValueError("a token is text; put it in quotes")
+
+
+Duration = Annotated[timedelta, BeforeValidator(_duration)]
+Pattern = Annotated[re.Pattern[str], BeforeValidator(_pattern)]
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", arbitrary_types_allowed=True, hide_input_in_errors=True)
+
+
+class CredentialConfig(_Section):
+    """One credential: exactly one of a file, the name of an environment variable, or the token itself."""
+
+    name: str | None = None
+    token_file: Path | None = None
+    token_env: str | None = None
+    token: Annotated[Secret, BeforeValidator(_secret)] | None = None
+
+    @model_validator(mode="after")
+    def _one_source(self) -> CredentialConfig:
+        if sum(source is not None for source in (self.token_file, self.token_env, self.token)) != 1:
+            raise ValueError("needs exactly one of token_file, token_env and token")
+        return self
+
+
+class Filter(_Section):
+    """Regular expressions, searched for in names and ids (regions: in the id)."""
+
+    workspaces: tuple[Pattern, ...] = ()
+    projects: tuple[Pattern, ...] = ()
+    databases: tuple[Pattern, ...] = ()
+    regions: tuple[Pattern, ...] = ()
+
+
+class DiscoveryConfig(_Section):
+    """How often to look what exists, and which databases to follow."""
+
+    interval: Duration = timedelta(minutes=10)
+    subscription_interval: Duration = timedelta(hours=1)
+    include: Filter = Filter()
+    exclude: Filter = Filter()
+
+
+class RollingWindow(_Section):
+    """A rolling window, named as it was written."""
+
+    name: str
+    width: timedelta
+
+
+def rolling_windows(texts: Iterable[str]) -> tuple[RollingWindow, ...]:
+    """Read rolling windows.
+
+    Raises:
+        ValueError: one is no duration, or two are equally wide.
+    """
+    windows: list[RollingWindow] = []
+    for text in texts:
+        width = parse_duration(text)
+        same = next((window.name for window in windows if window.width == width), None)
+        if same is not None:
+            raise ValueError(f"{text!r} is as wide as {same!r}; leave one of them out")
+        windows.append(RollingWindow(name=text, width=width))
+    return tuple(windows)
+
+
+class PollConfig(_Section):
+    """How often to read usage, at what pace (for each credential), and how long to believe it."""
+
+    interval: Duration = timedelta(minutes=5)
+    windows: tuple[RollingWindow, ...] = rolling_windows(("24h", "7d", "30d"))
+    requests_per_second: Annotated[float, Field(gt=0, le=1_000, allow_inf_nan=False)] = 10.0
+    concurrency: Annotated[int, Field(ge=1, le=256)] = 8
+    connect_timeout: Duration = timedelta(seconds=5)
+    read_timeout: Duration = timedelta(seconds=15)
+    total_timeout: Duration = timedelta(seconds=30)
+    keep_last_value: Duration = timedelta(days=1)
+    settle_after: Duration = timedelta(hours=6)
+
+    @field_validator("windows", mode="before")
+    @classmethod
+    def _windows(cls, value: object) -> object:
+        if isinstance(value, list | tuple) and all(isinstance(text, str) for text in value):
+            return rolling_windows(value)
+        if isinstance(value, tuple):
+            return value
+        raise ValueError("windows are a list of durations, like [24h, 7d, 30d]")
+
+
+class StoreConfig(_Section):
+    """Where the ledger is kept, and how long raw readings are; days and months are kept for ever."""
+
+    url: str = "sqlite:///prisma-postgres-exporter.db"
+    keep_readings: Duration = timedelta(days=30)
+
+    @field_validator("url")
+    @classmethod
+    def _known_engine(cls, value: str) -> str:
+        if not re.match(r"(sqlite|postgres|postgresql)(\+\w+)?://", value):
+            raise ValueError("a store is sqlite:///FILE or postgresql://USER@HOST/DATABASE")
+        return value
+
+
+class WebConfig(_Section):
+    """Where to serve: `:9478` (every address), `127.0.0.1:9478` or `[::1]:9478`."""
+
+    listen: str = ":9478"
+
+    @field_validator("listen")
+    @classmethod
+    def _address(cls, value: str) -> str:
+        matched = re.fullmatch(r"(\[[0-9A-Fa-f:.]+\]|[^:\s\[\]]*):(\d{1,5})", value)
+        if not matched or int(matched[2]) > 65_535:
+            raise ValueError(f"{value!r} is no address to listen on; write :9478, 127.0.0.1:9478 or [::1]:9478")
+        return value
+
+    @property
+    def host(self) -> str:
+        """The address to bind, empty for every one."""
+        return self.listen.rpartition(":")[0].strip("[]")
+
+    @property
+    def port(self) -> int:
+        """The port to bind, 0 for any free one."""
+        return int(self.listen.rpartition(":")[2])
+
+
+class Config(_Section):
+    """Everything that can be configured. `warnings` are lines for people: nothing that stops the service."""
+
+    api_url: str = "https://api.prisma.io"
+    credentials: tuple[CredentialConfig, ...] = ()
+    discovery: DiscoveryConfig = DiscoveryConfig()
+    poll: PollConfig = PollConfig()
+    store: StoreConfig = StoreConfig()
+    web: WebConfig = WebConfig()
+    warnings: tuple[str, ...] = Field(default=(), exclude=True)
+
+    @field_validator("api_url")
+    @classmethod
+    def _https(cls, value: str) -> str:
+        parts = urlsplit(value)
+        is_loopback = parts.scheme == "http" and parts.hostname in LOOPBACK
+        if parts.scheme != "https" and not is_loopback:
+            raise ValueError("the API is spoken to over https only (plain http is for this machine)")
+        if not parts.hostname or parts.username or parts.query or parts.fragment:
+            raise ValueError("an address like https://api.prisma.io, without user, query and fragment")
+        return value.rstrip("/")
+
+
+def display_url(url: str) -> str:
+    """Return a store's URL without its password, to show to people."""
+    parts = urlsplit(url)
+    if parts.password is None and not parts.query:
+        return url
+    user, _, host = parts.netloc.rpartition("@")
+    name = user.partition(":")[0]
+    shown = f"{name}@{host}" if name else host
+    return urlunsplit(parts._replace(netloc=shown, query=""))
