@@ -16,6 +16,7 @@ Row = tuple[tuple[str, ...], int]
 
 # Prometheus ends its input at a NUL, and a lone surrogate has no UTF-8 form.
 _NOT_SHOWABLE = re.compile("[\x00\ud800-\udfff]")
+_NOT_PLAIN = re.compile('[\x00\ud800-\udfff\\\\\n"]')
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,10 +73,18 @@ def rows(
     """A family with labels of its own beside the subject's: `read` gives their values and the number, row by row."""
 
     def draw(views: Sequence[V], opened: Sequence[str]) -> list[str]:
-        return [
-            "".join([f"{name}{start},{pairs(own_labels, values)}}} {number}\n" for values, number in read(view)])
-            for start, view in zip(opened, views, strict=True)
-        ]
+        # Few values, in many rows: `direction` has two, `window` as many as are configured.
+        closed: dict[tuple[str, ...], str] = {}
+        drawn = []
+        for start, view in zip(opened, views, strict=True):
+            lines = ""
+            for values, number in read(view):
+                rest = closed.get(values)
+                if rest is None:
+                    rest = closed[values] = f",{pairs(own_labels, values)}}}"
+                lines += f"{name}{start}{rest} {number}\n"
+            drawn.append(lines)
+        return drawn
 
     return Family(name=name, kind=kind, labels=labels + own_labels, help=help_text, read=read, draw=draw)
 
@@ -92,6 +101,8 @@ def pairs(names: Iterable[str], values: Iterable[str]) -> str:
 
 def escaped(value: str) -> str:
     """A label value as both formats write it."""
+    if _NOT_PLAIN.search(value) is None:
+        return value
     return showable(value).replace("\\", "\\\\").replace("\n", "\\n").replace('"', '\\"')
 
 

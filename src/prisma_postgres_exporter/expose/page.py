@@ -7,7 +7,7 @@ import hashlib
 from collections.abc import Iterator
 from datetime import timedelta
 
-from prisma_postgres_exporter.expose.html import Markup, duration, element, facts, instant, joined, table
+from prisma_postgres_exporter.expose.markup import Markup, duration, element, facts, instant, joined, table
 from prisma_postgres_exporter.expose.status import ServiceStatus
 from prisma_postgres_exporter.snapshot import DatabaseView, WorkspaceView
 

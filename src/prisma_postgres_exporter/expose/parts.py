@@ -12,7 +12,7 @@ _GZIP_LEVEL = 1
 _RAW_DEFLATE = -13
 _GZIP_START = b"\x1f\x8b\x08\x00\x00\x00\x00\x00\x04\xff"  # no name, no time: the same text gives the same bytes
 _DEFLATE_END = b"\x03\x00"  # an empty last block
-_JOIN_BELOW_BYTES = 32 * 1024
+_JOIN_BELOW_BYTES = 128 * 1024
 _MESSAGE_BYTES = 256 * 1024
 
 Message = bytes | memoryview
@@ -74,15 +74,14 @@ def _messages(pieces: Iterable[bytes]) -> Iterator[Message]:
     small: list[bytes] = []
     small_bytes = 0
     for piece in pieces:
-        if len(piece) < _JOIN_BELOW_BYTES:
-            small.append(piece)
-            small_bytes += len(piece)
-            if small_bytes < _MESSAGE_BYTES - _JOIN_BELOW_BYTES:
-                continue
-        if small:
+        is_small = len(piece) < _JOIN_BELOW_BYTES
+        if small and (not is_small or small_bytes + len(piece) > _MESSAGE_BYTES):
             yield b"".join(small)
             small, small_bytes = [], 0
-        if len(piece) >= _JOIN_BELOW_BYTES:
+        if is_small:
+            small.append(piece)
+            small_bytes += len(piece)
+        else:
             view = memoryview(piece)
             yield from (view[start : start + _MESSAGE_BYTES] for start in range(0, len(piece), _MESSAGE_BYTES))
     if small:

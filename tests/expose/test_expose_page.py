@@ -1,0 +1,157 @@
+"""The status page tells a person what runs, what was found and what failed, and trusts no text."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import timedelta
+from html.parser import HTMLParser
+
+import httpx
+from expose_views import A_DATABASE, A_SNAPSHOT, A_WORKSPACE, NOW, exposition_of, names, snapshot_of
+from hypothesis import given
+from test_expose_web import A_STATUS, app_of, client_of
+
+from prisma_postgres_exporter.expose import CredentialStatus, CycleStatus
+from prisma_postgres_exporter.expose.page import status_page
+
+FULL = replace(
+    A_STATUS,
+    store_error="disk is full",
+    credentials=(
+        CredentialStatus(name="eu", is_up=True, workspace_name="Acme", expires_at=NOW + timedelta(days=30)),
+        CredentialStatus(
+            name="us", is_up=False, reason="the token was refused", failing_since_at=NOW - timedelta(hours=3)
+        ),
+    ),
+    snapshot=replace(
+        A_SNAPSHOT,
+        databases=(
+            A_DATABASE,
+            replace(
+                A_DATABASE,
+                database_id="db_f",
+                database_name="broken",
+                failing_since_at=NOW - timedelta(minutes=20),
+                failure_reason="http_503",
+            ),
+        ),
+        workspaces=(A_WORKSPACE, replace(A_WORKSPACE, is_up=False, failure_reason="timeout", is_usage_blocked=True)),
+    ),
+    widened_windows=("24h",),
+    last_cycle=CycleStatus(finished_at=NOW - timedelta(seconds=90), seconds=4.25, readings=812, failed=3),
+    next_cycle_at=NOW + timedelta(minutes=4),
+    notes=("Demo: the world is simulated.",),
+)
+
+
+class _Reader(HTMLParser):
+    """Collects what a browser would show and what it would load; every element must be closed in order."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.open: list[str] = []
+        self.words: list[str] = []
+        self.elements: list[str] = []
+        self.links: list[str] = []
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.elements.append(tag)
+        self.links += [value or "" for name, value in attrs if name in {"href", "src", "action"}]
+        if tag != "meta":
+            self.open.append(tag)
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self.open.pop() == tag
+
+    def handle_data(self, data: str) -> None:
+        if self.open and self.open[-1] != "style":
+            self.words.append(data)
+
+
+def read(page: str) -> _Reader:
+    reader = _Reader()
+    reader.feed(page)
+    reader.close()
+    assert reader.open == []
+    return reader
+
+
+def words(page: str) -> str:
+    return " ".join(" ".join(read(page).words).split())
+
+
+def test_it_says_everything_a_person_asks_for() -> None:
+    text = words(status_page(FULL))
+    for said in (
+        "1.2.3",
+        "2026-11-23 09:00:00 UTC, 3 h ago",
+        "Demo: the world is simulated.",
+        "sqlite:///prisma-postgres-exporter.db failing : disk is full",
+        "2 shown, 1 failing , 3 left out by configuration",
+        "812 readings in 4.2 s, 3 failed",
+        "in 4 min",
+        "24h: the API answers for more time than was asked for",
+        "us not known yet down the token was refused",
+        "in 30 days",
+        "Acme wksp_a Pro 2 down timeout blocked",
+        "broken db_f Acme http_503 2026-11-23 11:40:00 UTC, 20 min ago",
+    ):
+        assert said in text
+
+
+def test_a_service_that_knows_nothing_yet_says_so() -> None:
+    text = words(status_page(replace(A_STATUS, not_ready_reason="the store was not read yet")))
+    assert "Not ready : the store was not read yet" in text
+    assert "None is configured." in text
+    assert "none finished yet" in text
+
+
+def test_an_unhealthy_service_says_so_first() -> None:
+    status = replace(A_STATUS, unhealthy_reason="no cycle began for an hour", not_ready_reason="no picture")
+    assert "Not healthy : no cycle began for an hour" in words(status_page(status))
+
+
+@given(name=names)
+def test_names_never_become_markup(name: str) -> None:
+    hostile = f"<script>alert(1)</script>{name}"
+    database = replace(
+        A_DATABASE, database_name=hostile, workspace_name=hostile, failure_reason=hostile, failing_since_at=NOW
+    )
+    workspace = replace(A_WORKSPACE, workspace_name=hostile, plan=hostile, is_up=False, failure_reason=hostile)
+    status = replace(
+        FULL,
+        snapshot=snapshot_of([database], [workspace]),
+        store_error=hostile,
+        credentials=(CredentialStatus(name=hostile, is_up=False, reason=hostile, workspace_name=hostile),),
+        widened_windows=(hostile,),
+        notes=(hostile,),
+    )
+    page = status_page(status)
+    page.encode()
+    assert "script" not in read(page).elements
+
+
+def test_it_loads_nothing_and_links_only_to_itself() -> None:
+    reader = read(status_page(FULL))
+    assert set(reader.links) == {"/metrics", "/-/healthy", "/-/ready"}
+    assert not {"script", "img", "link", "iframe", "object", "form"} & set(reader.elements)
+
+
+def test_a_long_list_is_cut_and_says_so() -> None:
+    failing = [
+        replace(A_DATABASE, database_id=f"db_{number}", failing_since_at=NOW, failure_reason="timeout")
+        for number in range(1250)
+    ]
+    page = status_page(replace(FULL, snapshot=snapshot_of(failing)))
+    assert "And 1,150 more, in the metrics." in words(page)
+    assert len(page) < 200_000
+
+
+async def test_the_page_is_guarded_by_its_headers() -> None:
+    async with client_of(app_of(exposition_of(A_SNAPSHOT), FULL)) as client:
+        answer: httpx.Response = await client.get("/")
+    assert answer.headers["content-type"] == "text/html; charset=utf-8"
+    policy = answer.headers["content-security-policy"]
+    assert policy.startswith("default-src 'none'; style-src 'sha256-")
+    assert "unsafe" not in policy
+    assert answer.headers["x-content-type-options"] == "nosniff"
