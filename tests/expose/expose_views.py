@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import os
+import shutil
 import socket
 from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
 
+import pytest
 import uvicorn
 from hypothesis import strategies as st
 from prometheus_client.metrics_core import Metric
@@ -83,6 +86,12 @@ A_WORKSPACE = WorkspaceView(
     failure_reason=None,
 )
 A_SNAPSHOT = Snapshot(taken_at=NOW, workspaces=(A_WORKSPACE,), databases=(A_DATABASE, AN_UNREAD_DATABASE), filtered=3)
+
+
+def needs_program(name: str) -> pytest.MarkDecorator:
+    """Skip, by name, where a program is missing; where CI is set the test runs and fails instead."""
+    is_missing = shutil.which(name) is None and "CI" not in os.environ
+    return pytest.mark.skipif(is_missing, reason=f"{name} is missing")
 
 
 def snapshot_of(databases: Iterable[DatabaseView], workspaces: Iterable[WorkspaceView] = ()) -> Snapshot:

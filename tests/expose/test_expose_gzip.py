@@ -9,7 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from expose_views import A_DATABASE, A_SNAPSHOT, exposition_of, gzipped, plain, snapshot_of
+from expose_views import A_DATABASE, A_SNAPSHOT, exposition_of, gzipped, needs_program, plain, snapshot_of
 
 from prisma_postgres_exporter.expose import Exposition, Format
 
@@ -42,6 +42,7 @@ def test_pythons_gzip_checks_its_sum_and_length(exposition: Exposition, expositi
     assert gzip.decompress(gzipped(exposition, exposition_format)) == plain(exposition, exposition_format)
 
 
+@needs_program("zcat")
 @every_body
 @every_exposition
 def test_zcat_reads_it(exposition: Exposition, exposition_format: Format, tmp_path: Path) -> None:

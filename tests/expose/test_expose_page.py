@@ -8,7 +8,7 @@ from html.parser import HTMLParser
 
 import httpx
 from expose_views import A_DATABASE, A_SNAPSHOT, A_WORKSPACE, NOW, exposition_of, names, snapshot_of
-from hypothesis import given
+from hypothesis import given, settings
 from test_expose_web import A_STATUS, app_of, client_of
 
 from prisma_postgres_exporter.expose import CredentialStatus, CycleStatus
@@ -111,6 +111,7 @@ def test_an_unhealthy_service_says_so_first() -> None:
     assert "Not healthy : no cycle began for an hour" in words(status_page(status))
 
 
+@settings(deadline=None)
 @given(name=names)
 def test_names_never_become_markup(name: str) -> None:
     hostile = f"<script>alert(1)</script>{name}"

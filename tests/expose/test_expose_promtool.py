@@ -2,19 +2,13 @@
 
 from __future__ import annotations
 
-import os
-import shutil
 import subprocess
 
-import pytest
-from expose_views import A_SNAPSHOT, NOW, plain
+from expose_views import A_SNAPSHOT, NOW, needs_program, plain
 
 from prisma_postgres_exporter.expose import ExporterHealth, Exposition, Format
 
-pytestmark = pytest.mark.skipif(
-    shutil.which("promtool") is None and "CI" not in os.environ,
-    reason="promtool is missing (Debian package prometheus)",
-)
+pytestmark = needs_program("promtool")
 
 
 def lived_in() -> Exposition:

@@ -10,7 +10,7 @@ from typing import Any
 
 import httpx
 import pytest
-from expose_views import A_DATABASE, A_SNAPSHOT, NOW, exposition_of, plain, serving, snapshot_of
+from expose_views import A_DATABASE, A_SNAPSHOT, NOW, exposition_of, needs_program, plain, serving, snapshot_of
 from starlette.applications import Starlette
 
 from prisma_postgres_exporter.expose import Exposition, Format, ServiceStatus, web_app
@@ -58,6 +58,7 @@ async def test_a_scrape_gets_the_rendered_body_with_its_headers(exposition_forma
     assert "transfer-encoding" not in answer.headers
 
 
+@needs_program("curl")
 async def test_curl_reads_what_it_asked_to_be_compressed() -> None:
     exposition = exposition_of(_LARGE)
     async with serving(app_of(exposition)) as url:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import platform
+import threading
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
@@ -127,6 +128,7 @@ class ExporterHealth:
     def __init__(self) -> None:
         self._registry = CollectorRegistry()
         self._shown: set[str] = set()
+        self._showing = threading.Lock()
         self._requests = self._counter("api_requests_total")
         self._failures = self._counter("api_request_failures_total")
         duration = _DEFINITIONS["api_request_duration_seconds"]
@@ -232,9 +234,10 @@ class ExporterHealth:
         gauge = self._gauges[name]
         (gauge.labels(*map(showable, labels)) if labels else gauge).set(value)
         # A gauge without labels shows 0 from its birth on, so it is shown only once it says something.
-        if name not in self._shown:
-            self._shown.add(name)
-            self._registry.register(gauge)
+        with self._showing:
+            if name not in self._shown:
+                self._shown.add(name)
+                self._registry.register(gauge)
 
     def _unset(self, name: str, *labels: str) -> None:
         self._gauges[name].remove(*map(showable, labels))
