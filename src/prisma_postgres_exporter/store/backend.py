@@ -1,0 +1,46 @@
+"""What SQLite and Postgres do differently, behind the same few functions."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from datetime import datetime
+from typing import Any, Protocol
+
+from sqlalchemy import Connection, Engine, Table
+from sqlalchemy.engine import URL
+
+from prisma_postgres_exporter.store import postgres, sqlite
+from prisma_postgres_exporter.store.rows import Values
+
+
+class Backend(Protocol):
+    """An engine's own ways; the modules `sqlite` and `postgres` are the two there are."""
+
+    READING: Mapping[str, Any]
+    """Execution options of a transaction that reads: all of it sees one moment."""
+
+    WRITING: Mapping[str, Any]
+    """Execution options of a transaction that writes."""
+
+    def create_engine(self, url: URL) -> Engine:
+        """Make the engine, and the file where the store is one."""
+
+    def lock_schema(self, connection: Connection) -> None:
+        """Wait until no other process migrates, and keep others from it until the transaction ends."""
+
+    def lock_writing(self, connection: Connection) -> None:
+        """Wait for another writer, not for ever, and keep others out until the transaction ends."""
+
+    def make_room(self, connection: Connection, instants: Collection[datetime]) -> None:
+        """Prepare `readings` for rows read at these instants."""
+
+    def upsert(self, connection: Connection, table: Table, rows: Sequence[Values]) -> None:
+        """Write rows, values in the order of the table's columns; a row with the same primary key is replaced."""
+
+    def prune_readings(self, engine: Engine, before_unix: int) -> int:
+        """Remove older readings without keeping a writer waiting, and give their space back; return how many."""
+
+
+def backend_of(url: URL) -> Backend:
+    """Return the backend of a URL that `parse_url` accepted."""
+    return sqlite if url.get_backend_name() == "sqlite" else postgres

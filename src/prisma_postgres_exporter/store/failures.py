@@ -1,0 +1,55 @@
+"""A database library's exceptions, translated once: what is wrong, where, and what to do."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import psycopg
+from sqlalchemy.exc import DBAPIError, SQLAlchemyError
+
+from prisma_postgres_exporter.errors import StoreUnavailable
+
+ADVICE = (
+    # a part of the library's message, lower case; what to do about it
+    ("unable to open database file", "create its directory and let this user write in it"),
+    ("readonly database", "let this user write the file and its directory"),
+    ("read-only transaction", "give the address of the primary server, not of a replica"),
+    ("disk is full", "make room on the disk"),
+    ("no space left", "make room on the server's disk"),
+    ("is locked", "another process is writing for too long: stop it, or wait"),
+    ("lock timeout", "another process is writing for too long: stop it, or wait"),
+    ("not a database", "it is some other file: move it away, or give another path"),
+    ("malformed", "the file is damaged: put a backup in its place, or move it away to begin anew"),
+    ("authentication failed", "correct the user or the password in the store's URL"),
+    ("no password supplied", "write the password into the store's URL"),
+    ('database "', "create it, or correct the store's URL"),
+    ("permission denied", "let this user create tables and write them"),
+    ("already exists", "the database belongs to another program: give the store one of its own"),
+    ("too many clients", "raise max_connections, or wait"),
+    ("connection", "start the server, or correct host and port in the store's URL"),
+)
+
+
+@contextmanager
+def translated(doing: str, where: str) -> Iterator[None]:
+    """Turn what SQLAlchemy, SQLite, psycopg and the file system raise into `StoreUnavailable`."""
+    try:
+        yield
+    except (SQLAlchemyError, sqlite3.Error, psycopg.Error, OSError) as exc:
+        reason = _reason(exc)
+        raise StoreUnavailable(f"cannot {doing} the store at {where}: {reason}{_advice(reason)}") from exc
+
+
+def _reason(exc: Exception) -> str:
+    cause = exc.orig if isinstance(exc, DBAPIError) and exc.orig is not None else exc
+    if isinstance(cause, OSError) and cause.strerror:
+        return cause.strerror.lower()
+    lines = str(cause).strip().splitlines()
+    return lines[0].strip() if lines else type(cause).__name__
+
+
+def _advice(reason: str) -> str:
+    lowered = reason.lower()
+    return next((f"; {advice}" for part, advice in ADVICE if part in lowered), "")

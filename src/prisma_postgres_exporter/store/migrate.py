@@ -1,0 +1,66 @@
+"""Bring a store's tables to this version's, once, whoever opens it first."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from sqlalchemy import Column, Connection, Engine, MetaData, Table, Text, inspect, select
+
+from prisma_postgres_exporter import __version__
+from prisma_postgres_exporter.errors import StoreTooNew
+from prisma_postgres_exporter.store.backend import Backend
+from prisma_postgres_exporter.store.tables import store_state
+
+HEAD = "0001"
+"""The newest migration. Written down, so that a store that has it opens without loading Alembic."""
+
+VERSION_TABLE = "store_version"
+_version = Table(VERSION_TABLE, MetaData(), Column("version_num", Text))
+
+
+def migrate(reader: Engine, writer: Engine, backend: Backend, *, where: str) -> None:
+    """Apply the migrations that are missing, in one transaction.
+
+    Raises:
+        StoreTooNew: the store has a migration that this version does not know.
+    """
+    with reader.begin() as connection:
+        revision = _revision(connection)
+    if revision == HEAD:
+        return
+    with writer.begin() as connection:
+        backend.lock_schema(connection)
+        _upgrade(connection, where)
+
+
+def _upgrade(connection: Connection, where: str) -> None:
+    """Another process may have upgraded while this one waited for the lock: then nothing is left to do."""
+    # 150 ms that no start needs but the first of a version.
+    from alembic import command  # noqa: PLC0415
+    from alembic.config import Config  # noqa: PLC0415
+    from alembic.script import ScriptDirectory  # noqa: PLC0415
+
+    config = Config()
+    config.set_main_option("script_location", str(Path(__file__).parent / "migrations").replace("%", "%%"))
+    config.set_main_option("path_separator", "os")
+    config.attributes["connection"] = connection
+
+    revision = _revision(connection)
+    known = {script.revision for script in ScriptDirectory.from_config(config).walk_revisions()}
+    if revision is not None and revision not in known:
+        raise StoreTooNew(
+            f"the store at {where} was made by version {_made_by(connection)}, and this is {__version__}:"
+            " run that version or a newer one, or give another store"
+        )
+    command.upgrade(config, HEAD)
+    connection.execute(store_state.update().values(made_by=__version__))
+
+
+def _revision(connection: Connection) -> str | None:
+    if not inspect(connection).has_table(VERSION_TABLE):
+        return None
+    return connection.execute(select(_version.c.version_num)).scalar_one_or_none()
+
+
+def _made_by(connection: Connection) -> str:
+    return str(connection.execute(select(store_state.c.made_by)).scalar_one())

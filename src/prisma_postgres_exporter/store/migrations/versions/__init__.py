@@ -1,0 +1,1 @@
+"""One module a migration; what has been released is never edited."""

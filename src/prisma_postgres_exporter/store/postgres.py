@@ -1,0 +1,121 @@
+"""Postgres: a server that several replicas can share."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from datetime import datetime, timedelta
+from functools import cache
+from typing import Any, cast
+
+import psycopg
+import sqlalchemy
+from sqlalchemy import Connection, Engine, Table, func, select, text
+from sqlalchemy.dialects import postgresql
+from sqlalchemy.engine import URL
+
+from prisma_postgres_exporter.store.rows import Values, unix_seconds
+from prisma_postgres_exporter.store.tables import store_state
+
+READING: Mapping[str, Any] = {"isolation_level": "REPEATABLE READ", "postgresql_readonly": True}
+WRITING: Mapping[str, Any] = {}
+
+CONNECT_OPTIONS = {
+    "application_name": "prisma-postgres-exporter",
+    "connect_timeout": 10,
+    # A server that vanished without a word is noticed within a minute.
+    "keepalives_idle": 30,
+    "keepalives_interval": 10,
+    "keepalives_count": 3,
+    "tcp_user_timeout": 30_000,
+}
+LOCK_TIMEOUT = "10s"
+SCHEMA_LOCK = 0x70706578  # any number that no other program takes
+PARTITION_SECONDS = int(timedelta(days=7).total_seconds())
+PARTITION_PREFIX = "readings_from_"
+
+
+def create_engine(url: URL) -> Engine:
+    """Make the engine; a connection that died is replaced when it is next taken."""
+    options = {name: value for name, value in CONNECT_OPTIONS.items() if name not in url.query}
+    return sqlalchemy.create_engine(
+        url,
+        # Statements prepared on a session break behind a pooler that hands out one for each transaction.
+        connect_args={**options, "prepare_threshold": None},
+        pool_pre_ping=True,
+        hide_parameters=True,
+    )
+
+
+def lock_schema(connection: Connection) -> None:
+    """Wait for another process's migration, as long as that takes."""
+    connection.execute(select(func.pg_advisory_xact_lock(SCHEMA_LOCK)))
+
+
+def lock_writing(connection: Connection) -> None:
+    """Lock the store's one row of state: writers queue there, readers pass."""
+    _limit_waiting(connection)
+    connection.execute(select(store_state.c.key).with_for_update())
+
+
+def make_room(connection: Connection, instants: Collection[datetime]) -> None:
+    """Create the partitions that are missing, one for each week (Unix weeks begin on a Thursday)."""
+    starts = {unix - unix % PARTITION_SECONDS for unix in map(unix_seconds, instants)}
+    if not starts:
+        return
+    for start in sorted(starts.difference(_partitions(connection))):
+        connection.execute(
+            text(
+                f"CREATE TABLE {PARTITION_PREFIX}{start} PARTITION OF readings"
+                f" FOR VALUES FROM ({start}) TO ({start + PARTITION_SECONDS})"
+            )
+        )
+
+
+def upsert(connection: Connection, table: Table, rows: Sequence[Values]) -> None:
+    """Write rows by primary key: COPY into a temporary table, and merge that in one statement."""
+    incoming = f"incoming_{table.name}"
+    connection.execute(text(f"CREATE TEMPORARY TABLE {incoming} (LIKE {table.name}) ON COMMIT DROP"))
+    driver = cast("psycopg.Connection", connection.connection.driver_connection)
+    with driver.cursor() as cursor, cursor.copy(f"COPY {incoming} FROM STDIN".encode()) as copy:
+        for row in rows:
+            copy.write_row(row)
+    connection.execute(_merge(table))
+
+
+def prune_readings(engine: Engine, before_unix: int) -> int:
+    """Drop the weeks that are older as a whole: up to a week more than asked for is kept."""
+    with engine.connect() as connection:
+        old = [start for start in _partitions(connection) if start + PARTITION_SECONDS <= before_unix]
+    return sum(_drop_partition(engine, start) for start in old)
+
+
+def _limit_waiting(connection: Connection) -> None:
+    connection.execute(text(f"SET LOCAL lock_timeout = '{LOCK_TIMEOUT}'"))
+
+
+def _partitions(connection: Connection) -> list[int]:
+    """The instants at which the partitions that exist begin."""
+    names = connection.execute(
+        text("SELECT inhrelid::regclass::text FROM pg_inherits WHERE inhparent = 'readings'::regclass")
+    ).scalars()
+    return sorted(int(name.rsplit(".")[-1].removeprefix(PARTITION_PREFIX)) for name in names)
+
+
+def _drop_partition(engine: Engine, start: int) -> int:
+    """Count its rows first, as dropping waits for every reader and keeps new ones waiting meanwhile."""
+    name = f"{PARTITION_PREFIX}{start}"
+    with engine.begin() as connection:
+        rows = connection.execute(select(func.count()).select_from(sqlalchemy.table(name))).scalar_one()
+    with engine.begin() as connection:
+        _limit_waiting(connection)
+        connection.execute(text(f"DROP TABLE IF EXISTS {name}"))
+    return rows
+
+
+@cache
+def _merge(target: Table) -> postgresql.Insert:
+    names = [column.name for column in target.columns]
+    incoming = sqlalchemy.table(f"incoming_{target.name}", *map(sqlalchemy.column, names))
+    insert = postgresql.insert(target).from_select(names, select(incoming))
+    replaced = {name: insert.excluded[name] for name in names if not target.columns[name].primary_key}
+    return insert.on_conflict_do_update(index_elements=list(target.primary_key), set_=replaced)

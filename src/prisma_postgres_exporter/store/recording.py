@@ -1,0 +1,75 @@
+"""Write what a cycle learned: only rows that differ from those before, each replaced by primary key."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+
+from sqlalchemy import Connection, Table, select
+
+from prisma_postgres_exporter.model import DayUsage, MonthUsage, Position, Posting
+from prisma_postgres_exporter.store import rows, tables
+from prisma_postgres_exporter.store.backend import Backend
+from prisma_postgres_exporter.store.rows import Values
+
+
+def write_posting(connection: Connection, backend: Backend, posting: Posting) -> None:
+    """Write every row of `posting`; a row that is there already is replaced by the same values."""
+    window_keys = _window_keys(connection, backend, posting)
+    readings = [rows.reading_row(reading, window_keys) for reading in posting.readings]
+    backend.make_room(connection, {reading.read_at for reading in posting.readings})
+
+    changes = list(zip(posting.before, posting.positions, strict=True))
+    for table, table_rows in (
+        (tables.positions, map(rows.position_row, posting.positions)),
+        (tables.days, map(rows.day_row, _changed_days(changes, posting.other_days))),
+        (tables.months, map(rows.month_row, _changed_months(changes, posting.other_months))),
+        (tables.rolling, _changed_rolling(changes, window_keys)),
+        (tables.readings, readings),
+        (tables.revisions, map(rows.revision_row, posting.revisions)),
+    ):
+        write_rows(connection, backend, table, table_rows)
+
+
+def write_rows(connection: Connection, backend: Backend, table: Table, table_rows: Iterable[Values]) -> None:
+    """Write rows in the order of their primary key (its columns come first), the last one of each key."""
+    key_columns = len(table.primary_key)
+    by_key = {row[:key_columns]: row for row in table_rows}
+    if by_key:
+        backend.upsert(connection, table, [by_key[key] for key in sorted(by_key)])
+
+
+def _window_keys(connection: Connection, backend: Backend, posting: Posting) -> Mapping[str, int]:
+    """The keys of all windows; a name seen for the first time takes the next one."""
+    known = {name: key for key, name in connection.execute(select(tables.windows))}
+    named = {reading.window_name for reading in posting.readings}
+    named.update(usage.window_name for position in posting.positions for usage in position.rolling)
+    new = {name: key for key, name in enumerate(sorted(named - set(known)), start=len(known))}
+    write_rows(connection, backend, tables.windows, [(key, name) for name, key in new.items()])
+    return known | new
+
+
+Changes = Sequence[tuple[Position, Position]]
+"""Positions before and after."""
+
+
+def _changed_days(changes: Changes, other_days: Iterable[DayUsage]) -> Iterator[DayUsage]:
+    for before, after in changes:
+        for usage in after.recent_days:
+            if usage not in before.recent_days:
+                yield usage
+    yield from other_days
+
+
+def _changed_months(changes: Changes, other_months: Iterable[MonthUsage]) -> Iterator[MonthUsage]:
+    for before, after in changes:
+        for usage in after.months:
+            if usage not in before.months:
+                yield usage
+    yield from other_months
+
+
+def _changed_rolling(changes: Changes, window_keys: Mapping[str, int]) -> Iterator[Values]:
+    for before, after in changes:
+        for usage in after.rolling:
+            if usage not in before.rolling:
+                yield rows.rolling_row(after.key, window_keys, usage)

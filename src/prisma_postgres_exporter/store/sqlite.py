@@ -1,0 +1,129 @@
+"""SQLite: one file, one writer at a time, readers beside it."""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+import time
+from collections.abc import Collection, Mapping, Sequence
+from contextlib import closing
+from datetime import datetime
+from functools import cache
+from typing import Any, cast
+
+import sqlalchemy
+from sqlalchemy import Connection, Engine, Table, event
+from sqlalchemy.dialects import sqlite
+from sqlalchemy.engine import URL
+from sqlalchemy.engine.interfaces import DBAPIConnection
+from sqlalchemy.pool import ConnectionPoolEntry
+
+from prisma_postgres_exporter.store.rows import Values
+from prisma_postgres_exporter.store.tables import readings
+
+READING: Mapping[str, Any] = {}
+WRITING: Mapping[str, Any] = {"sqlite_begin": "BEGIN IMMEDIATE"}
+
+BUSY_TIMEOUT_SECONDS = 10
+BUSY_RETRY_SECONDS = 0.02
+FILE_MODE = 0o600
+PRUNE_ROWS = 5_000
+VACUUM_PAGES = 500
+
+
+def create_engine(url: URL) -> Engine:
+    """Make the engine, and the file: readable by its owner only, as its `-wal` and `-shm` then are too."""
+    _create_file(url.database or "")
+    engine = sqlalchemy.create_engine(
+        url,
+        # The driver's own transactions begin too late, and deferred: two writers would fail instead of waiting.
+        connect_args={"isolation_level": None, "timeout": BUSY_TIMEOUT_SECONDS},
+        hide_parameters=True,
+    )
+    event.listen(engine, "connect", _prepare_connection)
+    event.listen(engine, "begin", _begin)
+    return engine
+
+
+def lock_schema(connection: Connection) -> None:
+    """Nothing to do: `BEGIN IMMEDIATE` has waited for other writers already."""
+
+
+def lock_writing(connection: Connection) -> None:
+    """Nothing to do: `BEGIN IMMEDIATE` has waited for other writers already."""
+
+
+def make_room(connection: Connection, instants: Collection[datetime]) -> None:
+    """Nothing to do: there are no partitions."""
+
+
+def upsert(connection: Connection, table: Table, rows: Sequence[Values]) -> None:
+    """Write rows by primary key: SQL made once by SQLAlchemy, values straight to the driver."""
+    connection.exec_driver_sql(_upsert_sql(table), list(rows))
+
+
+def prune_readings(engine: Engine, before_unix: int) -> int:
+    """Remove older readings, a few thousand in each transaction, and give free pages back to the file system."""
+    oldest = (
+        sqlalchemy.select(*readings.primary_key).where(readings.c.read_at < before_unix).order_by(*readings.primary_key)
+    )
+    chunk = readings.delete().where(sqlalchemy.tuple_(*readings.primary_key).in_(oldest.limit(PRUNE_ROWS)))
+    pruned = 0
+    while True:
+        with engine.begin() as connection:
+            removed = connection.execute(chunk).rowcount
+        pruned += removed
+        if removed < PRUNE_ROWS:
+            break
+    _give_pages_back(engine)
+    return pruned
+
+
+def _create_file(path: str) -> None:
+    try:
+        # Only ever a new one: to close a database's file would drop the locks that SQLite holds on it.
+        os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_RDWR, FILE_MODE))
+    except FileExistsError:
+        return
+
+
+def _prepare_connection(connection: DBAPIConnection, _: ConnectionPoolEntry) -> None:
+    with closing(connection.cursor()) as cursor:
+        # It counts for a file without tables only, and not any more once that is in WAL mode.
+        cursor.execute("PRAGMA auto_vacuum = INCREMENTAL")
+        _set_journal_mode(cursor)
+        cursor.execute("PRAGMA synchronous = FULL")
+        cursor.execute("PRAGMA foreign_keys = ON")
+
+
+def _set_journal_mode(cursor: Any) -> None:
+    """Switch to WAL. SQLite does not wait its busy timeout here when several processes open a new file."""
+    give_up_at = time.monotonic() + BUSY_TIMEOUT_SECONDS
+    while True:
+        try:
+            cursor.execute("PRAGMA journal_mode = WAL")
+            return
+        except sqlite3.OperationalError as exc:
+            if exc.sqlite_errorcode != sqlite3.SQLITE_BUSY or time.monotonic() >= give_up_at:
+                raise
+            time.sleep(BUSY_RETRY_SECONDS)
+
+
+def _begin(connection: Connection) -> None:
+    connection.exec_driver_sql(connection.get_execution_options().get("sqlite_begin", "BEGIN"))
+
+
+@cache
+def _upsert_sql(table: Table) -> str:
+    insert = sqlite.insert(table)
+    replaced = {column.name: insert.excluded[column.name] for column in table.columns if not column.primary_key}
+    statement = insert.on_conflict_do_update(index_elements=list(table.primary_key), set_=replaced)
+    return str(statement.compile(dialect=sqlite.dialect(paramstyle="qmark")))
+
+
+def _give_pages_back(engine: Engine) -> None:
+    """Shrink the file in steps, each a short transaction; only `executescript` runs the pragma to its end."""
+    with closing(engine.raw_connection()) as connection:
+        database = cast("sqlite3.Connection", connection.driver_connection)
+        while database.execute("PRAGMA freelist_count").fetchone()[0] >= VACUUM_PAGES:
+            database.executescript(f"PRAGMA incremental_vacuum({VACUUM_PAGES})")

@@ -1,0 +1,151 @@
+"""The store as the rest of the program sees it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from datetime import date, datetime
+
+from sqlalchemy import Connection, select
+from sqlalchemy.engine import URL
+
+from prisma_postgres_exporter.errors import StoreChanged
+from prisma_postgres_exporter.model import Book, DayUsage, Discovered, Event, MonthUsage, Posting
+from prisma_postgres_exporter.store import history
+from prisma_postgres_exporter.store.backend import backend_of
+from prisma_postgres_exporter.store.discovering import write_discovered
+from prisma_postgres_exporter.store.failures import translated
+from prisma_postgres_exporter.store.loading import load_book
+from prisma_postgres_exporter.store.migrate import migrate
+from prisma_postgres_exporter.store.recording import write_posting
+from prisma_postgres_exporter.store.rows import unix_seconds
+from prisma_postgres_exporter.store.tables import store_state
+from prisma_postgres_exporter.store.urls import parse_url, public_url
+
+
+class Store:
+    """One open store. Every call is one transaction; several processes may share a store.
+
+    Instants are kept in whole seconds, so a caller that compares what it holds with what `load`
+    returns cuts them before it writes.
+
+    Every method raises `StoreUnavailable` when the store cannot be reached, read or written now;
+    nothing is half written then, and the next call may succeed.
+    """
+
+    def __init__(self, url: URL) -> None:
+        self.url = public_url(url)
+        self._backend = backend_of(url)
+        with translated("open", self.url):
+            self._engine = self._backend.create_engine(url)
+        self._reader = self._engine.execution_options(**self._backend.READING)
+        self._writer = self._engine.execution_options(**self._backend.WRITING)
+
+    @classmethod
+    def open(cls, url: str) -> Store:
+        """Open the store, make it if there is none, and bring its tables to this version's.
+
+        `url` is `sqlite:///PATH`, or `postgresql://USER:PASSWORD@HOST/DATABASE` (`postgres://` too).
+
+        Raises:
+            ConfigurationError: `url` is not the URL of a store.
+            StoreTooNew: a newer version made it.
+            StoreUnavailable: it cannot be opened.
+        """
+        store = cls(parse_url(url))
+        try:
+            with translated("open", store.url):
+                migrate(store._reader, store._writer, store._backend, where=store.url)
+        except BaseException:
+            store.close()
+            raise
+        return store
+
+    def load(self, now: datetime) -> Book:
+        """Return every followed workspace and database, and the deleted ones that have a row of this or last month."""
+        with self._reading() as connection:
+            return load_book(connection, now)
+
+    def record(self, posting: Posting, *, at: datetime, generation: int) -> int:
+        """Write what a cycle learned, and return the new generation.
+
+        Raises:
+            StoreChanged: the store is not at `generation` any more; nothing was written.
+        """
+        with self._writing(generation, at) as connection:
+            write_posting(connection, self._backend, posting)
+        return generation + 1
+
+    def record_discovery(self, discovered: Discovered, *, generation: int) -> int:
+        """Write what a discovery found, and return the new generation; `load` gives the book it makes.
+
+        A database that moved keeps its key and history, one that came back is not deleted any more.
+
+        Raises:
+            StoreChanged: the store is not at `generation` any more; nothing was written.
+            KeyError: a database's workspace was never discovered.
+        """
+        with self._writing(generation, discovered.at) as connection:
+            write_discovered(connection, self._backend, discovered)
+        return generation + 1
+
+    def days(
+        self, database_id: str | None = None, from_day: date | None = None, to_day: date | None = None
+    ) -> Iterator[DayUsage]:
+        """Iterate over the ledger's days, both ends included, by day and then database key.
+
+        Rows are read as they are asked for, all from one moment of the store; `None` is no limit.
+        """
+        with self._reading() as connection:
+            if database_id is None:
+                yield from history.stream_days(connection, from_day, to_day)
+            else:
+                yield from history.stream_database_days(connection, database_id, from_day, to_day)
+
+    def events(self, from_at: datetime | None = None, to_at: datetime | None = None) -> Iterator[Event]:
+        """Iterate over what discoveries noticed, oldest first, `from_at` included and `to_at` not."""
+        with self._reading() as connection:
+            yield from history.stream_events(connection, from_at, to_at)
+
+    def ledger_rows(self, pairs: Iterable[tuple[int, date]]) -> tuple[tuple[DayUsage, ...], tuple[MonthUsage, ...]]:
+        """Return what exists of these (database key, day): the days, and the rows of the months they lie in."""
+        wanted = frozenset(pairs)
+        with self._reading() as connection:
+            return history.look_up_days(connection, wanted), history.look_up_months(connection, wanted)
+
+    def prune(self, readings_before: datetime) -> int:
+        """Remove raw readings that are older, and return how many; no total depends on them.
+
+        Works in short transactions, so that others can write meanwhile. Postgres keeps up to a week more.
+        """
+        with translated("prune", self.url):
+            return self._backend.prune_readings(self._writer, unix_seconds(readings_before))
+
+    def ping(self) -> None:
+        """Check that the store can be written: take the lock that a write takes, and write nothing."""
+        with translated("write", self.url), self._writer.connect() as connection:
+            self._backend.lock_writing(connection)
+            connection.execute(store_state.update().values(generation=store_state.c.generation))
+            connection.rollback()
+
+    def close(self) -> None:
+        """Close every connection; an open iteration keeps its own until it ends."""
+        self._engine.dispose()
+
+    @contextmanager
+    def _reading(self) -> Iterator[Connection]:
+        with translated("read", self.url), self._reader.begin() as connection:
+            yield connection
+
+    @contextmanager
+    def _writing(self, generation: int, at: datetime) -> Iterator[Connection]:
+        """Take the write lock, and write only if nobody has since `generation` was loaded."""
+        with translated("write", self.url), self._writer.begin() as connection:
+            self._backend.lock_writing(connection)
+            stored = connection.execute(select(store_state.c.generation)).scalar_one()
+            if stored != generation:
+                raise StoreChanged(
+                    f"the store at {self.url} is at generation {stored}, not {generation}: another process wrote to it"
+                )
+            yield connection
+            connection.execute(store_state.update().values(generation=generation + 1, written_at=unix_seconds(at)))

@@ -1,0 +1,180 @@
+"""The tables, as the newest migration leaves them.
+
+Instants are unix seconds (`…_at`), spans seconds (`…_seconds`), days count from 1970-01-01, months
+are `year * 12 + month - 1`. Databases, workspaces and windows have small integer keys: ids are
+text, and most rows are keyed by several of them.
+"""
+
+from __future__ import annotations
+
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    Column,
+    ForeignKey,
+    Index,
+    Integer,
+    MetaData,
+    Numeric,
+    SmallInteger,
+    Table,
+    Text,
+)
+
+metadata = MetaData()
+
+# Never changes: an older version must be able to say who made a store that it cannot read.
+store_state = Table(
+    "store_state",
+    metadata,
+    Column("key", Integer, primary_key=True, autoincrement=False),
+    Column("generation", BigInteger, nullable=False),
+    Column("made_by", Text, nullable=False),  # the version that migrated it last
+    Column("written_at", BigInteger),
+)
+
+workspaces = Table(
+    "workspaces",
+    metadata,
+    Column("key", Integer, primary_key=True, autoincrement=False),
+    Column("id", Text, nullable=False, unique=True),
+    Column("name", Text, nullable=False),
+    Column("plan", Text),
+    Column("usage_blocked", Boolean),
+    Column("first_seen_at", BigInteger, nullable=False),
+    Column("gone_at", BigInteger),
+)
+
+# Written by discoveries; what cycles change often is in `positions`, in narrow rows.
+databases = Table(
+    "databases",
+    metadata,
+    Column("key", Integer, primary_key=True, autoincrement=False),
+    Column("id", Text, nullable=False, unique=True),
+    Column("workspace_key", Integer, ForeignKey("workspaces.key"), nullable=False),
+    Column("name", Text, nullable=False),
+    Column("project_id", Text, nullable=False),
+    Column("project_name", Text, nullable=False),
+    Column("region", Text),
+    Column("status", Text, nullable=False),
+    Column("is_default", Boolean, nullable=False),
+    Column("created_at", BigInteger, nullable=False),
+    Column("first_seen_at", BigInteger, nullable=False),
+    Column("counted_from", Integer, nullable=False),
+    Column("deleted_at", BigInteger),
+)
+
+# No foreign keys below: they would be checked for each of ten thousand rows, every cycle.
+positions = Table(
+    "positions",
+    metadata,
+    Column("database_key", Integer, primary_key=True, autoincrement=False),
+    Column("known_until", Integer, nullable=False),
+    Column("operations_total", BigInteger, nullable=False),
+    Column("revisions_up", BigInteger, nullable=False),
+    Column("revisions_down", BigInteger, nullable=False),
+    Column("storage_bytes", BigInteger),
+    Column("storage_at", BigInteger),
+    Column("usage_at", BigInteger),
+    Column("last_success_at", BigInteger),
+    Column("failing_since_at", BigInteger),
+    Column("failure_reason", Text),
+)
+
+# Kept for ever, so narrow: SQLite spends no byte on a value that is 0, which is what `operations_fallen`
+# (the highest number there was, less today's) and `settled_seconds` are in nearly every row.
+days = Table(
+    "days",
+    metadata,
+    Column("day", Integer, primary_key=True, autoincrement=False),
+    Column("database_key", Integer, primary_key=True, autoincrement=False),
+    Column("workspace_key", Integer, nullable=False),
+    Column("operations", BigInteger, nullable=False),
+    Column("operations_fallen", BigInteger, nullable=False),
+    Column("storage_bytes", BigInteger, nullable=False),
+    Column("storage_byte_seconds", BigInteger, nullable=False),
+    Column("storage_seconds", Integer, nullable=False),
+    Column("read_at", BigInteger, nullable=False),
+    Column("unchanged_seconds", BigInteger),  # for how long, when it was read last
+    Column("settled_seconds", BigInteger),  # for how long, when it was read last
+    Column("is_counted", Boolean, nullable=False),
+    sqlite_with_rowid=False,
+)
+unsettled = days.c.settled_seconds.is_(None)
+Index("days_unsettled", days.c.day, days.c.database_key, sqlite_where=unsettled, postgresql_where=unsettled)
+
+months = Table(
+    "months",
+    metadata,
+    Column("month", Integer, primary_key=True, autoincrement=False),
+    Column("database_key", Integer, primary_key=True, autoincrement=False),
+    Column("workspace_key", Integer, primary_key=True, autoincrement=False),
+    Column("days", SmallInteger, nullable=False),
+    Column("days_operations", BigInteger, nullable=False),
+    # A month at 4 TiB does not fit 64 bits, and SQLite's own numbers have no more.
+    Column("storage_byte_seconds", Numeric(24, 0).with_variant(Text, "sqlite"), nullable=False),
+    Column("storage_seconds", Integer, nullable=False),
+    Column("operations", BigInteger),
+    Column("difference_operations", BigInteger),
+    Column("period_end_at", BigInteger),
+    Column("read_at", BigInteger),
+    sqlite_with_rowid=False,
+)
+
+windows = Table(
+    "windows",
+    metadata,
+    Column("key", SmallInteger, primary_key=True, autoincrement=False),
+    Column("name", Text, nullable=False, unique=True),
+)
+
+rolling = Table(
+    "rolling",
+    metadata,
+    Column("database_key", Integer, primary_key=True, autoincrement=False),
+    Column("window_key", SmallInteger, primary_key=True, autoincrement=False),
+    Column("operations", BigInteger, nullable=False),
+    Column("period_start_at", BigInteger, nullable=False),
+    Column("period_end_at", BigInteger, nullable=False),
+    Column("read_at", BigInteger, nullable=False),
+    sqlite_with_rowid=False,
+)
+
+# On Postgres in partitions by week, made by `postgres.make_room`.
+readings = Table(
+    "readings",
+    metadata,
+    Column("read_at", BigInteger, primary_key=True, autoincrement=False),
+    Column("database_key", Integer, primary_key=True, autoincrement=False),
+    Column("window_key", SmallInteger, primary_key=True, autoincrement=False),
+    Column("period_start_at", BigInteger, primary_key=True, autoincrement=False),
+    Column("period_end_at", BigInteger, nullable=False),
+    Column("operations", BigInteger),
+    Column("storage_bytes", BigInteger),
+    sqlite_with_rowid=False,
+    postgresql_partition_by="RANGE (read_at)",
+)
+
+revisions = Table(
+    "revisions",
+    metadata,
+    Column("day", Integer, primary_key=True, autoincrement=False),
+    Column("database_key", Integer, primary_key=True, autoincrement=False),
+    Column("revised_at", BigInteger, primary_key=True, autoincrement=False),
+    Column("operations_before", BigInteger, nullable=False),
+    Column("operations_after", BigInteger, nullable=False),
+    sqlite_with_rowid=False,
+)
+
+events = Table(
+    "events",
+    metadata,
+    Column("at", BigInteger, primary_key=True, autoincrement=False),
+    Column("subject", Text, primary_key=True),
+    Column("subject_id", Text, primary_key=True),
+    Column("kind", Text, primary_key=True),
+    Column("workspace_id", Text, nullable=False),
+    Column("before", Text),
+    Column("after", Text),
+    sqlite_with_rowid=False,
+)
