@@ -1,15 +1,12 @@
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 
 import pytest
-from api_time import SteppingTime, Witness
+from api_fakes import TOKEN, ApiFor, SteppingTime, Witness
 from hostile import HostileServer
 
 from prisma_postgres_exporter.api import Limits, ManagementApi
-
-TOKEN = "test-token-1"
-ApiFor = Callable[..., ManagementApi]
 
 
 @pytest.fixture

@@ -7,10 +7,10 @@ from datetime import UTC, datetime, timedelta, timezone
 from typing import TypeVar
 
 import pytest
-from api_time import SteppingTime, Witness
-from conftest import ApiFor
+from api_fakes import ApiFor, SteppingTime, Witness
 from hostile import Behaviour, SeenRequest, answer, half, hostile_server, reset, routed
 
+from prisma_postgres_exporter.api import WorkspaceReference
 from prisma_postgres_exporter.errors import (
     ApiError,
     CredentialRefused,
@@ -65,7 +65,7 @@ async def test_every_reading_call_asks_the_right_path(api_for: ApiFor) -> None:
     async with hostile_server(routed(lambda request: answer(replies[request.path]))) as server:
         api = api_for(server)
 
-        assert (await api.me()).workspace.id == "wksp_1"
+        assert (await api.me()).workspace == WorkspaceReference(id="wksp_1", name="Acme")
         assert (await api.workspace("1")).name == "Acme"
         assert (await api.subscription("wksp_1")).plan_name == "Starter"
         assert (await api.project("1")).workspace.name == "Acme"
@@ -276,6 +276,7 @@ async def test_too_many_requests_slows_every_call_down(
 
     assert time.waits[0] == pytest.approx(wait_seconds, abs=0.01)
     assert time.waits[1:] == pytest.approx([0.2, 0.2], abs=0.02)  # ten a second became five
+    assert time.waits[2] < time.waits[1]  # and each success brings some of it back
     ((endpoint, throttled_seconds),) = witness.throttles
     assert endpoint == USAGE_ENDPOINT
     assert throttled_seconds == pytest.approx(wait_seconds, abs=0.01)

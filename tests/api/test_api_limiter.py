@@ -3,7 +3,7 @@ from __future__ import annotations
 import asyncio
 
 import pytest
-from api_time import SteppingTime
+from api_fakes import SteppingTime
 
 from prisma_postgres_exporter.api import Limits
 from prisma_postgres_exporter.api.limiter import Limiter

@@ -8,7 +8,7 @@ import traceback
 from collections.abc import Iterator
 
 import pytest
-from api_time import SteppingTime
+from api_fakes import SteppingTime
 from hostile import Behaviour, answer, endless_headers, half, hostile_server, raw, reset, silence
 
 from prisma_postgres_exporter.api import Limits, ManagementApi

@@ -8,8 +8,7 @@ import ssl
 
 import pytest
 import trustme
-from api_time import SteppingTime, Witness
-from conftest import TOKEN, ApiFor
+from api_fakes import TOKEN, ApiFor, SteppingTime, Witness
 from hostile import (
     Behaviour,
     answer,
@@ -127,6 +126,28 @@ async def test_a_server_that_is_not_there_is_unreachable(api_for: ApiFor) -> Non
 
     assert isinstance(error, Unavailable)
     assert error.reason == "unreachable"
+
+
+@pytest.mark.parametrize("host", ["a" * 300 + ".com", "a..b", ".", "xn--a"])
+async def test_a_name_that_no_host_can_have_is_unreachable(api_for: ApiFor, host: str) -> None:
+    error = await failure_of(api_for(f"https://{host}", attempts=1))
+
+    assert isinstance(error, Unavailable)
+    assert error.reason == "unreachable"
+
+
+async def test_a_name_that_is_never_resolved_ends_by_the_connect_timeout(
+    api_for: ApiFor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def never(*_arguments: object, **_options: object) -> None:
+        await asyncio.Event().wait()
+
+    monkeypatch.setattr(asyncio.get_running_loop(), "getaddrinfo", never)
+    error = await failure_of(
+        api_for("https://slow.example.com", attempts=1, connect_timeout_seconds=0.1, total_timeout_seconds=1)
+    )
+
+    assert error.reason == "connect_timeout"
 
 
 async def test_a_handshake_that_is_never_answered_ends_by_the_connect_timeout(api_for: ApiFor) -> None:

@@ -29,12 +29,14 @@ from prisma_postgres_exporter.api.schemas import (
     Database,
     Me,
     Project,
+    ProjectReference,
     Reference,
     Region,
     Subscription,
     Usage,
     User,
     Workspace,
+    WorkspaceReference,
 )
 
 __all__ = [
@@ -46,10 +48,12 @@ __all__ = [
     "ManagementApi",
     "Me",
     "Project",
+    "ProjectReference",
     "Reference",
     "Region",
     "Subscription",
     "Usage",
     "User",
     "Workspace",
+    "WorkspaceReference",
 ]

@@ -1,4 +1,4 @@
-"""Where a token may be sent to, and what a token may be made of."""
+"""What makes a token or an address unfit for use."""
 
 from __future__ import annotations
 

@@ -10,15 +10,11 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 
-def _utc_now() -> datetime:
-    return datetime.now(UTC)
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Clockwork:
     """`monotonic` in seconds, `now` as an aware UTC instant, `sleep` for seconds, `random` in [0, 1)."""
 
     monotonic: Callable[[], float] = time.monotonic
-    now: Callable[[], datetime] = _utc_now
+    now: Callable[[], datetime] = lambda: datetime.now(UTC)
     sleep: Callable[[float], Awaitable[None]] = asyncio.sleep
     random: Callable[[], float] = random.random

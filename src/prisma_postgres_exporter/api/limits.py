@@ -1,4 +1,4 @@
-"""How much one client may ask for, and how patient it is."""
+"""The bounds of one client."""
 
 from __future__ import annotations
 

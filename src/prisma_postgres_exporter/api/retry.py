@@ -1,4 +1,4 @@
-"""Whether a failed attempt is made again, and after how long: pure.
+"""When a failed attempt is made again: pure.
 
 httpx-retries sits below the body, where a cut one, `planLimitReached` and our limiter cannot be seen; stamina
 brings its own sleep and global switches. What remains of them for us is the arithmetic below.

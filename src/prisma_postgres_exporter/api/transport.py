@@ -57,9 +57,10 @@ class Transport:
                 "User-Agent": f"prisma-postgres-exporter/{__version__}",
             }
         )
-        timeouts = httpx.Timeout(limits.read_timeout_seconds, connect=limits.connect_timeout_seconds)
         # The transport takes "pool" as the bound on connecting with the name look-up, which "connect" leaves out.
-        self._extensions = {"timeout": {**timeouts.as_dict(), "pool": limits.connect_timeout_seconds}}
+        connect_seconds = limits.connect_timeout_seconds
+        timeouts = httpx.Timeout(limits.read_timeout_seconds, connect=connect_seconds, pool=connect_seconds)
+        self._extensions = {"timeout": timeouts.as_dict()}
         context = tls or httpx.create_ssl_context(trust_env=trust_env)
 
         def session() -> aiohttp.ClientSession:
@@ -85,7 +86,7 @@ class Transport:
         try:
             async with asyncio.timeout(self._total_timeout_seconds):
                 return await self._exchange(request)
-        except (httpx.HTTPError, aiohttp.ClientError, HttpProcessingError, OSError) as exc:
+        except (httpx.HTTPError, aiohttp.ClientError, HttpProcessingError, OSError, UnicodeError) as exc:
             return _no_answer(exc)
 
     async def aclose(self) -> None:
@@ -128,6 +129,7 @@ _FAILURES: Final = (
     _Failure((aiohttp.ClientProxyConnectionError, aiohttp.ClientHttpProxyError), "proxy", "the proxy refused", True),
     _Failure(aiohttp.ClientSSLError, "tls", "no trusted TLS connection", True),
     _Failure(aiohttp.ClientConnectorError, "unreachable", "cannot connect", True),
+    _Failure(UnicodeError, "unreachable", "cannot connect: not the name of a host", True),
     _Failure(aiohttp.ConnectionTimeoutError, "connect_timeout", "no connection in time", True),
     _Failure(TimeoutError, "timeout", "no whole answer in time"),
     _Failure(aiohttp.ClientPayloadError, "cut_body", "the body was cut short"),

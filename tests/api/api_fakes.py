@@ -1,12 +1,16 @@
-"""Time and chance for the tests of the client: a wait is a step, and is remembered."""
+"""What the tests of the client give it: time where a wait is a step, chance, an observer with a memory."""
 
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
-from prisma_postgres_exporter.api import Clockwork
+from prisma_postgres_exporter.api import Clockwork, ManagementApi
+
+TOKEN = "test-token-1"
+ApiFor = Callable[..., ManagementApi]
 
 
 @dataclass(slots=True)
