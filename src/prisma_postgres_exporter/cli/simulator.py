@@ -1,0 +1,59 @@
+"""`simulator`: the Management API in a box."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+from datetime import UTC, datetime
+from typing import Annotated
+
+import typer
+
+from prisma_postgres_exporter.errors import ConfigurationError
+from prisma_postgres_exporter.simulator import (
+    Simulator,
+    VendorBehaviour,
+    World,
+    WorldShape,
+    serve_simulator,
+    system_clock,
+)
+
+
+def simulator(
+    port: Annotated[int, typer.Option(help="Port on this machine; 0 is any free one.", min=0, max=65_535)] = 9479,
+    seed: Annotated[int, typer.Option(help="The same seed makes the same world.")] = 1,
+    workspaces: Annotated[int, typer.Option(help="How many workspaces, each with a token.", min=1)] = 3,
+    databases: Annotated[int, typer.Option(help="How many databases in all.", min=0)] = 40,
+    revised_share: Annotated[
+        float, typer.Option(help="Share of the closed days that are told wrongly for some hours.", min=0, max=1)
+    ] = 0.1,
+    widens: Annotated[bool, typer.Option(help="Answer for whole UTC days, whatever window is asked for.")] = False,
+) -> None:
+    """Answer as the vendor's Management API does, for a made-up world, until Ctrl-C.
+
+    Prints its address and its tokens. Under /simulator/ it tells the truth about its world and takes faults.
+    """
+    world = World(
+        seed=seed,
+        shape=WorldShape(workspaces=workspaces, databases=databases, awkward_share=0.1, churn_per_day=0.5),
+        begins_at=datetime.now(UTC),
+    )
+    asyncio.run(
+        _run(
+            Simulator(world, system_clock, behaviour=VendorBehaviour(revised_share=revised_share, widens=widens)), port
+        )
+    )
+
+
+async def _run(vendor: Simulator, port: int) -> None:
+    stop = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    try:
+        async with serve_simulator(vendor.app, port=port) as url:
+            typer.echo(f"Management API at {url}")
+            typer.echo(f"tokens: {','.join(vendor.world.tokens)}")
+            await stop.wait()
+    except OSError as error:
+        raise ConfigurationError([f"--port {port}: cannot be listened on: {error.strerror}"]) from error
