@@ -6,13 +6,16 @@ import asyncio
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from prisma_postgres_exporter.api import ManagementApi
 from prisma_postgres_exporter.errors import ApiError, CredentialRefused, PlanLimitReached, Unavailable
 from prisma_postgres_exporter.model import ReadingFailure, UsageReading
 from prisma_postgres_exporter.plan import PlannedRead
 from prisma_postgres_exporter.poll.answers import interpret
+
+LAST_MILLISECOND = timedelta(milliseconds=1)
+"""Our windows end before `end_at`; the vendor's hold both their ends."""
 
 HOPELESS_AFTER = 20
 """So many reads of a workspace in a row that found nobody: the rest of its reads wait for the next cycle."""
@@ -72,13 +75,15 @@ async def poll(
 
 async def _finish(workers: list[asyncio.Task[None]], stop: asyncio.Event) -> None:
     """Wait for the workers or for `stop`, whichever comes first; none is left running."""
-    everything = asyncio.gather(*workers)
     stopping = asyncio.create_task(stop.wait())
+    pending = {*workers}
     try:
-        await asyncio.wait((everything, stopping), return_when=asyncio.FIRST_COMPLETED)
+        while pending and not stop.is_set():
+            _, waiting = await asyncio.wait({*pending, stopping}, return_when=asyncio.FIRST_COMPLETED)
+            pending = {worker for worker in workers if worker in waiting}
     finally:
-        stopping.cancel()
-        everything.cancel()
+        for task in (*workers, stopping):
+            task.cancel()
         ended = await asyncio.gather(*workers, return_exceptions=True)
     for outcome in ended:
         if isinstance(outcome, Exception):
@@ -90,8 +95,9 @@ async def _work(workspace: _Workspace, clock: Callable[[], datetime], ends_at: f
     while workspace.waiting and not stop.is_set() and time() < ends_at:
         read = workspace.waiting.popleft()
         try:
+            window = read.windows[0]
             usage = await workspace.client.usage(
-                read.database_id, start_at=read.windows[0].start_at, end_at=read.windows[0].end_at
+                read.database_id, start_at=window.start_at, end_at=window.end_at - LAST_MILLISECOND
             )
         except ApiError as error:
             workspace.outcomes.extend(_failures(read, error, clock()))
