@@ -17,7 +17,7 @@ MOST_OPERATIONS = 2**53  # beyond it a JSON number is not exact
 MOST_STORAGE_GIB = 65_536
 
 
-class Unfit(Exception):  # noqa: N818 - never leaves this package: answers turns it into a MalformedAnswer
+class Unfit(Exception):
     """A decoded body that the contract does not allow; `reason` is the error's short constant."""
 
     def __init__(self, reason: str, detail: str) -> None:

@@ -29,7 +29,7 @@ T = TypeVar("T")
 Answered = Callable[["Simulator", Request, SimWorkspace, datetime], Response]
 
 
-class Refused(Exception):  # noqa: N818  # an answer that ends a call early, not an error of ours
+class Refused(Exception):  # an answer that ends a call early, not an error of ours
     """The call ends with this answer."""
 
     def __init__(self, status: int, code: str, message: str) -> None:
