@@ -144,7 +144,7 @@ def _check_clock(vendor_at: datetime | None) -> Iterator[Finding]:
     if off < -CLOCK_TOLERANCE:
         yield Finding(
             subject="clock",
-            text=f"this machine is {-off.total_seconds():.0f} s behind the vendor: days and months would be cut wrongly; "
+            text=f"this machine is {-off.total_seconds():.0f} s behind the vendor, so days would be cut wrongly; "
             "set the clock",
             exit_code=1,
         )

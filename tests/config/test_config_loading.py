@@ -1,0 +1,196 @@
+"""Flags over environment over file, and every problem in one go."""
+
+from __future__ import annotations
+
+import stat
+from collections.abc import Iterator
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+import yaml
+from pydantic import BaseModel
+
+from prisma_postgres_exporter.config import Config, format_duration, load_config, parse_duration
+from prisma_postgres_exporter.errors import ConfigurationError
+
+EXAMPLE = Path(__file__).parents[2] / "deploy" / "config.example.yaml"
+
+
+def write(tmp_path: Path, text: str) -> str:
+    path = tmp_path / "config.yaml"
+    path.write_text(text, encoding="utf-8")
+    return str(path)
+
+
+def problems(**given: object) -> tuple[str, ...]:
+    with pytest.raises(ConfigurationError) as caught:
+        load_config(**{"environ": {}, **given})  # type: ignore[arg-type]  # a shorthand of these tests
+    return caught.value.problems
+
+
+def test_without_anything_the_defaults_hold() -> None:
+    assert load_config(environ={}) == Config()
+
+
+def test_one_secret_in_the_environment_is_enough() -> None:
+    config = load_config(environ={"PRISMA_POSTGRES_TOKEN": "one, two"})
+
+    assert [credential.token.reveal() for credential in config.credentials if credential.token] == ["one", "two"]
+
+
+def test_the_vendors_own_name_for_a_token_is_read_too() -> None:
+    config = load_config(environ={"PRISMA_SERVICE_TOKEN": "one"})
+    assert len(config.credentials) == 1
+
+    both = load_config(environ={"PRISMA_SERVICE_TOKEN": "one", "PRISMA_POSTGRES_TOKEN": "two"})
+    assert [credential.token.reveal() for credential in both.credentials if credential.token] == ["two"]
+
+
+def test_flags_win_over_environment_and_environment_over_file(tmp_path: Path) -> None:
+    path = write(
+        tmp_path, "web: {listen: ':1'}\nstore: {url: 'sqlite:///file.db', keep_readings: 3d}\npoll: {interval: 1m}\n"
+    )
+    environ = {"PRISMA_POSTGRES_LISTEN": ":2", "PRISMA_POSTGRES_STORE_URL": "sqlite:///environment.db"}
+
+    config = load_config(config_path=path, listen=":3", environ=environ)
+
+    assert (config.web.listen, config.store.url) == (":3", "sqlite:///environment.db")
+    assert (config.store.keep_readings, config.poll.interval) == (timedelta(days=3), timedelta(minutes=1))
+
+
+def test_the_configuration_file_can_be_named_in_the_environment(tmp_path: Path) -> None:
+    path = write(tmp_path, "poll: {interval: 90s}")
+
+    assert load_config(environ={"PRISMA_POSTGRES_CONFIG": path}).poll.interval == timedelta(seconds=90)
+
+
+def test_every_problem_is_found_at_once_with_its_place(tmp_path: Path) -> None:
+    path = write(
+        tmp_path,
+        """\
+poll:
+  intervall: 5m
+  windows: [24h, 1d]
+  requests_per_second: 0
+discovery:
+  include:
+    databases: ["(a"]
+web:
+  listen: 9478
+""",
+    )
+
+    found = "\n".join(problems(config_path=path, api_url="http://example.com", environ={"PRISMA_POSTGRES_TOKN": "x"}))
+
+    assert "PRISMA_POSTGRES_TOKN: no such variable; did you mean PRISMA_POSTGRES_TOKEN?" in found
+    assert f"{path}:2: poll.intervall: no such key; did you mean interval?" in found
+    assert f"{path}:3: poll.windows: '1d' is as wide as '24h'" in found
+    assert f"{path}:4: poll.requests_per_second" in found
+    assert f"{path}:7: discovery.include.databases.0: '(a' is no regular expression" in found
+    assert f"{path}:9: web.listen" in found
+    assert "--api-url: api_url: the API is spoken to over https only" in found
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("a: [", "is not YAML"),
+        ("- a", "must be keys and values"),
+        ("poll: 3", "poll: Input should be"),
+        ("web: {listen: ':1'}\nweb: {listen: ':2'}", "web: stands twice"),
+        ("credentials: [{name: a}]", "needs exactly one of"),
+        ("credentials: [{token: a, token_env: B}]", "needs exactly one of"),
+        ("credentials: [{token: 17}]", "a token is text"),
+        ("poll: {windows: 24h}", "windows are a list"),
+        ("poll: {interval: 0s}", "is not between 1s and 366d"),
+        ("poll: {interval: 5}", "is no duration"),
+        ("poll: {concurrency: 0}", "poll.concurrency"),
+        ("poll: {requests_per_second: .nan}", "poll.requests_per_second"),
+        ("store: {url: 'mysql://x'}", "a store is sqlite:///FILE or postgresql://"),
+        ("web: {listen: ':70000'}", "is no address to listen on"),
+        ("api_url: https://user:pw@api.prisma.io", "without user"),
+    ],
+)
+def test_what_is_wrong_in_a_file_is_said(tmp_path: Path, text: str, expected: str) -> None:
+    assert any(expected in problem for problem in problems(config_path=write(tmp_path, text)))
+
+
+def test_a_missing_file_and_one_that_is_not_text_are_said(tmp_path: Path) -> None:
+    assert "cannot be read" in problems(config_path=str(tmp_path / "missing.yaml"))[0]
+    binary = tmp_path / "binary.yaml"
+    binary.write_bytes(b"\xff\xfe\x00")
+    assert "is not UTF-8" in problems(config_path=str(binary))[0]
+
+
+def test_no_problem_shows_a_token(tmp_path: Path) -> None:
+    secret = "very-secret-token"
+    for text in (f"credentials: [{{tokn: {secret}}}]", f"credentials: [{{token: {secret}, name: 3}}]", f"a: [{secret}"):
+        assert secret not in "".join(problems(config_path=write(tmp_path, text)))
+
+
+def test_a_token_file_that_everyone_can_read_is_a_warning(tmp_path: Path) -> None:
+    token = tmp_path / "token"
+    token.write_text("one")
+    token.chmod(0o644)
+    environ = {"PRISMA_POSTGRES_TOKEN_FILE": str(token)}
+    assert "chmod 600" in load_config(environ=environ).warnings[0]
+
+    token.chmod(stat.S_IRUSR | stat.S_IWUSR)
+    assert load_config(environ=environ).warnings == ()
+
+
+@pytest.mark.parametrize(
+    ("text", "seconds"), [("30s", 30), ("5m", 300), ("1h30m", 5_400), ("7d", 604_800), ("2w", 1_209_600)]
+)
+def test_durations_are_read_and_written_back(text: str, seconds: int) -> None:
+    duration = parse_duration(text)
+
+    assert duration == timedelta(seconds=seconds)
+    assert parse_duration(format_duration(duration)) == duration
+
+
+@pytest.mark.parametrize("text", ["", "5", "5 m", "5 minutes", "-5m", "m", "1.5h", "0s", "367d"])
+def test_what_is_no_duration_is_refused(text: str) -> None:
+    with pytest.raises(ValueError, match=r"duration|between"):
+        parse_duration(text)
+
+
+@pytest.mark.parametrize(
+    ("listen", "host", "port"), [(":9478", "", 9478), ("127.0.0.1:0", "127.0.0.1", 0), ("[::1]:80", "::1", 80)]
+)
+def test_an_address_has_a_host_and_a_port(listen: str, host: str, port: int) -> None:
+    web = load_config(listen=listen, environ={}).web
+
+    assert (web.host, web.port) == (host, port)
+
+
+def test_the_example_holds_every_key_with_its_default() -> None:
+    example = yaml.safe_load(EXAMPLE.read_text(encoding="utf-8"))
+
+    assert load_config(config_path=str(EXAMPLE), environ={}) == Config()
+    assert set(keys_of(example)) == set(fields_of(Config))
+
+
+def keys_of(section: dict[str, object], prefix: str = "") -> Iterator[str]:
+    for name, value in section.items():
+        yield prefix + name
+        if isinstance(value, dict):
+            yield from keys_of(value, f"{prefix}{name}.")
+
+
+def fields_of(model: type[BaseModel], prefix: str = "") -> Iterator[str]:
+    for name, field in model.model_fields.items():
+        if name == "warnings":
+            continue
+        yield prefix + name
+        if isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel):
+            yield from fields_of(field.annotation, f"{prefix}{name}.")
+
+
+def test_the_readme_names_every_variable() -> None:
+    from prisma_postgres_exporter.config.loading import ENVIRONMENT, VENDORS_TOKEN
+
+    readme = (EXAMPLE.parents[1] / "README.md").read_text(encoding="utf-8")
+
+    assert all(f"`{variable}`" in readme for variable in (*ENVIRONMENT, VENDORS_TOKEN))
