@@ -21,8 +21,8 @@ dl { display: grid; grid-template-columns: repeat(auto-fill, minmax(17rem, 1fr))
 dt { font-size: .85rem; opacity: .75 } dd { margin: 0; overflow-wrap: anywhere }
 .wide { overflow-x: auto } table { border-collapse: collapse; width: 100% }
 th, td { text-align: left; vertical-align: top; padding: .35rem .75rem .35rem 0; border-bottom: 1px solid var(--line) }
-td { max-width: 24rem; overflow-wrap: anywhere } th[scope=row] { font-weight: 600; max-width: 24rem }
-th[scope=row] { overflow-wrap: anywhere }
+th[scope=row] { font-weight: 600 }
+td, th[scope=row] { min-width: 5rem; max-width: 24rem; overflow-wrap: break-word }
 .bad { color: var(--bad); font-weight: 600 } .good { color: var(--good); font-weight: 600 }
 """)
 _STYLE_HASH = base64.b64encode(hashlib.sha256(_STYLE.encode()).digest()).decode()
