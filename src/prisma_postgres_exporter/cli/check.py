@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -45,7 +46,7 @@ def check(
     configuration or a token has to be corrected.
     """
     console = Console(highlight=False)
-    configure_logs("console", level=100)
+    configure_logs("console", level=logging.CRITICAL)
     findings = _findings(config, api_url, store_url, listen)
     for finding in findings:
         mark, style = ("ok     ", "green") if finding.exit_code == 0 else ("problem", "red")

@@ -13,13 +13,13 @@ from prisma_postgres_exporter.config import Config, load_config, require_credent
 
 ConfigOption = Annotated[
     Path | None,
-    typer.Option("--config", help="YAML file with the configuration.  [env: PRISMA_POSTGRES_CONFIG]", metavar="FILE"),
+    typer.Option("--config", help="YAML file with the configuration (env: PRISMA_POSTGRES_CONFIG).", metavar="FILE"),
 ]
 ApiUrlOption = Annotated[
     str | None,
     typer.Option(
         "--api-url",
-        help="Where the Management API is.  [env: PRISMA_POSTGRES_API_URL; default: https://api.prisma.io]",
+        help="Where the Management API is (env: PRISMA_POSTGRES_API_URL; default: https://api.prisma.io).",
         metavar="URL",
     ),
 ]
@@ -27,8 +27,8 @@ StoreUrlOption = Annotated[
     str | None,
     typer.Option(
         "--store-url",
-        help="Where the ledger is kept: sqlite:///FILE or postgresql://…  "
-        "[env: PRISMA_POSTGRES_STORE_URL; default: sqlite:///prisma-postgres-exporter.db]",
+        help="Where the ledger is kept: sqlite:///FILE or postgresql://… "
+        "(env: PRISMA_POSTGRES_STORE_URL; default: sqlite:///prisma-postgres-exporter.db).",
         metavar="URL",
     ),
 ]
@@ -36,8 +36,8 @@ ListenOption = Annotated[
     str | None,
     typer.Option(
         "--listen",
-        help="Address and port to serve on.  [env: PRISMA_POSTGRES_LISTEN; default: :9478]",
-        metavar="[HOST]:PORT",
+        help="Address and port to serve on (env: PRISMA_POSTGRES_LISTEN; default: :9478).",
+        metavar="HOST:PORT",
     ),
 ]
 LogFormatOption = Annotated[
