@@ -64,15 +64,24 @@ def _findings(
 ) -> tuple[Finding, ...]:
     try:
         loaded = configuration(config, api_url, store_url, listen)()
+    except ConfigurationError as error:
+        return _to_fix("configuration", error)
+    warnings = (Finding(subject="configuration", text=warning, is_warning=True) for warning in loaded.warnings)
+    store = _check_store(loaded)
+    try:
         credentials = read_tokens(loaded)
     except ConfigurationError as error:
-        return tuple(Finding(subject="configuration", text=problem, exit_code=2) for problem in error.problems)
+        return (*warnings, *store, *_to_fix("credentials", error))
     return (
         Finding(subject="configuration", text=f"{len(credentials)} credential(s), API at {loaded.api_url}"),
-        *(Finding(subject="configuration", text=warning, is_warning=True) for warning in loaded.warnings),
-        *_check_store(loaded),
+        *warnings,
+        *store,
         *asyncio.run(_check_credentials(loaded, credentials)),
     )
+
+
+def _to_fix(subject: str, error: ConfigurationError) -> tuple[Finding, ...]:
+    return tuple(Finding(subject=subject, text=problem, exit_code=2) for problem in error.problems)
 
 
 def _check_store(config: Config) -> Iterator[Finding]:
@@ -103,7 +112,7 @@ async def _check_credentials(config: Config, credentials: tuple[Credential, ...]
     try:
         await clients.use(config, credentials)
     except ConfigurationError as error:
-        return [Finding(subject="credentials", text=problem, exit_code=2) for problem in error.problems]
+        return list(_to_fix("credentials", error))
     try:
         findings: list[Finding] = []
         for credential in credentials:

@@ -27,6 +27,7 @@ def configure_logs(log_format: str, *, secrets: Iterable[str] = (), level: int =
         structlog.processors.add_log_level,
         structlog.processors.TimeStamper(fmt="iso", utc=True),
         structlog.processors.format_exc_info,
+        _without_unknowns,
         _masking(tuple(secret for secret in secrets if secret)),
     ]
     structlog.configure(
@@ -43,6 +44,11 @@ def configure_logs(log_format: str, *, secrets: Iterable[str] = (), level: int =
         )
     )
     logging.basicConfig(handlers=[handler], level=logging.WARNING, force=True)
+
+
+def _without_unknowns(logger: WrappedLogger, name: str, event: EventDict) -> EventDict:
+    """Leave out what is `None`: a line says what is known."""
+    return {key: value for key, value in event.items() if value is not None}
 
 
 def _masking(secrets: tuple[str, ...]) -> Processor:
