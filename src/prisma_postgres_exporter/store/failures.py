@@ -13,6 +13,7 @@ from prisma_postgres_exporter.errors import StoreUnavailable
 
 ADVICE = (
     # a part of the library's message, lower case; what to do about it
+    ("no such file or directory", "create its directory"),
     ("unable to open database file", "create its directory and let this user write in it"),
     ("readonly database", "let this user write the file and its directory"),
     ("read-only transaction", "give the address of the primary server, not of a replica"),
@@ -25,7 +26,8 @@ ADVICE = (
     ("authentication failed", "correct the user or the password in the store's URL"),
     ("no password supplied", "write the password into the store's URL"),
     ('database "', "create it, or correct the store's URL"),
-    ("permission denied", "let this user create tables and write them"),
+    ("permission denied for", "let this user create tables and write them"),
+    ("permission denied", "let this user write in its directory"),
     ("already exists", "the database belongs to another program: give the store one of its own"),
     ("too many clients", "raise max_connections, or wait"),
     ("connection", "start the server, or correct host and port in the store's URL"),

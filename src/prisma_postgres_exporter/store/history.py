@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator
 from datetime import date, datetime
-from typing import Any
+from itertools import groupby
+from operator import itemgetter
 
-from sqlalchemy import Connection, Select, func, select, tuple_
+from sqlalchemy import Column, ColumnElement, Connection, ScalarSelect, Table, func, select
 
 from prisma_postgres_exporter.model import DayUsage, Event, MonthUsage
 from prisma_postgres_exporter.store import rows
 from prisma_postgres_exporter.store.tables import databases, days, events, months
 
-STREAMED_ROWS = 5_000
 LOOKED_UP_ROWS = 500
 
 
@@ -23,7 +23,7 @@ def stream_days(connection: Connection, from_day: date | None, to_day: date | No
         query = query.where(days.c.day >= rows.day_number(from_day))
     if to_day is not None:
         query = query.where(days.c.day <= rows.day_number(to_day))
-    return rows.read_days(_streamed(connection, query))
+    return rows.read_days(rows.fetched(connection, query))
 
 
 def stream_database_days(
@@ -31,7 +31,7 @@ def stream_database_days(
 ) -> Iterator[DayUsage]:
     """Days of one database, both ends included, by day: each looked up, as days of all others lie between."""
     key = connection.execute(select(databases.c.key).where(databases.c.id == database_id)).scalar_one_or_none()
-    first, last = connection.execute(select(func.min(days.c.day), func.max(days.c.day))).one()
+    first, last = connection.execute(select(_day(func.min), _day(func.max))).one()
     if key is None or first is None:
         return
     first = first if from_day is None else max(first, rows.day_number(from_day))
@@ -49,45 +49,33 @@ def stream_events(connection: Connection, from_at: datetime | None, to_at: datet
         query = query.where(events.c.at >= rows.unix_seconds(from_at))
     if to_at is not None:
         query = query.where(events.c.at < rows.unix_seconds(to_at))
-    return map(rows.read_event, _streamed(connection, query))
+    return map(rows.read_event, rows.fetched(connection, query))
 
 
 def look_up_days(connection: Connection, pairs: Collection[tuple[int, date]]) -> tuple[DayUsage, ...]:
-    """The days that exist of these (database key, day)."""
-    wanted = sorted({(rows.day_number(day), key) for key, day in pairs})
-    return tuple(
-        usage
-        for chunk in _chunks(wanted)
-        for usage in rows.read_days(
-            connection.execute(
-                select(days)
-                .where(tuple_(days.c.day, days.c.database_key).in_(chunk))
-                .order_by(days.c.day, days.c.database_key)
-            )
-        )
-    )
+    """The days that exist of these (database key, day), by day and key."""
+    wanted = {(rows.day_number(day), key) for key, day in pairs}
+    return tuple(rows.read_days(_looked_up(connection, days, days.c.day, wanted)))
 
 
 def look_up_months(connection: Connection, pairs: Collection[tuple[int, date]]) -> tuple[MonthUsage, ...]:
     """The rows that exist of the months that these (database key, day) lie in, of any workspace."""
-    wanted = sorted({(rows.month_number(day), key) for key, day in pairs})
-    return tuple(
-        usage
-        for chunk in _chunks(wanted)
-        for usage in rows.read_months(
-            connection.execute(
-                select(months)
-                .where(tuple_(months.c.month, months.c.database_key).in_(chunk))
-                .order_by(*months.primary_key)
-            )
-        )
-    )
+    wanted = {(rows.month_number(day), key) for key, day in pairs}
+    return tuple(rows.read_months(_looked_up(connection, months, months.c.month, wanted)))
 
 
-def _streamed(connection: Connection, query: Select[*tuple[Any, ...]]) -> Iterator[rows.AnyRow]:
-    return iter(connection.execution_options(yield_per=STREAMED_ROWS).execute(query))
+def _day(first_or_last: Callable[[Column[int]], ColumnElement[int]]) -> ScalarSelect[int]:
+    """In a query of its own, each is one look into the index; asked for both at once, SQLite reads every row."""
+    return select(first_or_last(days.c.day)).scalar_subquery()
 
 
-def _chunks(wanted: Sequence[tuple[int, int]]) -> Iterator[Sequence[tuple[int, int]]]:
-    for begin in range(0, len(wanted), LOOKED_UP_ROWS):
-        yield wanted[begin : begin + LOOKED_UP_ROWS]
+def _looked_up(
+    connection: Connection, table: Table, number: Column[int], wanted: Iterable[tuple[int, int]]
+) -> Iterator[rows.AnyRow]:
+    """Rows of these (number, database key): for each number its keys, as SQLite would scan for a list of pairs."""
+    for value, pairs in groupby(sorted(wanted), key=itemgetter(0)):
+        keys = [key for _, key in pairs]
+        for begin in range(0, len(keys), LOOKED_UP_ROWS):
+            chunk = keys[begin : begin + LOOKED_UP_ROWS]
+            query = select(table).where(number == value, table.c.database_key.in_(chunk))
+            yield from connection.execute(query.order_by(*table.primary_key)).all()

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from datetime import UTC, date, datetime
 from typing import Any
 
-from sqlalchemy import Row
+from sqlalchemy import Connection, Row, Select
 
 from prisma_postgres_exporter.model import (
     Database,
@@ -28,6 +28,7 @@ Values = tuple[Value, ...]
 AnyRow = Row[*tuple[Any, ...]]
 
 EPOCH_ORDINAL = date(1970, 1, 1).toordinal()
+FETCHED_ROWS = 1_000
 REMEMBERED_INSTANTS = 100_000
 
 
@@ -197,6 +198,12 @@ def event_row(event: Event) -> Values:
         event.before,
         event.after,
     )
+
+
+def fetched(connection: Connection, query: Select[*tuple[Any, ...]]) -> Iterator[AnyRow]:
+    """Iterate over the answer as it comes, by the thousand: one by one takes twice as long."""
+    for part in connection.execute(query, execution_options={"yield_per": FETCHED_ROWS}).partitions():
+        yield from part
 
 
 def read_days(rows: Iterable[AnyRow]) -> Iterator[DayUsage]:

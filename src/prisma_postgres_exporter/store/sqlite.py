@@ -15,7 +15,7 @@ import sqlalchemy
 from sqlalchemy import Connection, Engine, Table, event
 from sqlalchemy.dialects import sqlite
 from sqlalchemy.engine import URL
-from sqlalchemy.engine.interfaces import DBAPIConnection
+from sqlalchemy.engine.interfaces import DBAPIConnection, DBAPICursor
 from sqlalchemy.pool import ConnectionPoolEntry
 
 from prisma_postgres_exporter.store.rows import Values
@@ -89,18 +89,20 @@ def _create_file(path: str) -> None:
 
 def _prepare_connection(connection: DBAPIConnection, _: ConnectionPoolEntry) -> None:
     with closing(connection.cursor()) as cursor:
-        # It counts for a file without tables only, and not any more once that is in WAL mode.
-        cursor.execute("PRAGMA auto_vacuum = INCREMENTAL")
-        _set_journal_mode(cursor)
+        cursor.execute("PRAGMA journal_mode")
+        if cursor.fetchone() != ("wal",):
+            _prepare_file(cursor)
         cursor.execute("PRAGMA synchronous = FULL")
         cursor.execute("PRAGMA foreign_keys = ON")
 
 
-def _set_journal_mode(cursor: Any) -> None:
-    """Switch to WAL. SQLite does not wait its busy timeout here when several processes open a new file."""
+def _prepare_file(cursor: DBAPICursor) -> None:
+    """Settle how a new file works. SQLite does not wait for others who do the same: they are done in a moment."""
     give_up_at = time.monotonic() + BUSY_TIMEOUT_SECONDS
     while True:
         try:
+            # Before anything is written: later it would be ignored.
+            cursor.execute("PRAGMA auto_vacuum = INCREMENTAL")
             cursor.execute("PRAGMA journal_mode = WAL")
             return
         except sqlite3.OperationalError as exc:

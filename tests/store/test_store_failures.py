@@ -1,0 +1,200 @@
+from __future__ import annotations
+
+import os
+import pwd
+import sqlite3
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import pytest
+from sqlalchemy import Engine, event
+from store_values import NOW, execute, known, month_usage, other_program, post, posting_of, query, reading
+
+from postgres import PASSWORD, PostgresServer, find_programs, postgres_server
+from prisma_postgres_exporter.errors import StoreUnavailable
+from prisma_postgres_exporter.model import Posting
+from prisma_postgres_exporter.store import Store, postgres, sqlite
+
+
+@pytest.fixture
+def own_server() -> Iterator[PostgresServer]:
+    """A server that may be stopped."""
+    with postgres_server(find_programs()) as server:
+        yield server
+
+
+@pytest.fixture
+def short_waits(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Wait for other writers a moment only."""
+    monkeypatch.setattr(sqlite, "BUSY_TIMEOUT_SECONDS", 0.05)
+    monkeypatch.setattr(postgres, "LOCK_TIMEOUT", "50ms")
+
+
+@contextmanager
+def ordinary_user(*paths: Path) -> Iterator[None]:
+    """Act as the owner of `paths`, and as nobody who may do more."""
+    if os.geteuid() != 0:
+        yield
+        return
+    account = pwd.getpwnam("nobody")
+    for path in paths:
+        os.chown(path, account.pw_uid, account.pw_gid)
+    os.seteuid(account.pw_uid)
+    try:
+        yield
+    finally:
+        os.seteuid(0)
+
+
+def test_a_missing_directory_is_named(tmp_path: Path) -> None:
+    with pytest.raises(StoreUnavailable, match=r"cannot open the store at .*nowhere/store\.db: .*create its directory"):
+        Store.open(f"sqlite:///{tmp_path}/nowhere/store.db")
+
+
+def test_a_directory_is_no_store(tmp_path: Path) -> None:
+    with pytest.raises(StoreUnavailable, match="unable to open database file"):
+        Store.open(f"sqlite:///{tmp_path}")
+
+
+def test_some_other_file_is_no_store_and_stays_as_it_is(tmp_path: Path) -> None:
+    path = tmp_path / "notes.txt"
+    path.write_text("not a store\n" * 1_000)
+    with pytest.raises(StoreUnavailable, match="not a database; it is some other file"):
+        Store.open(f"sqlite:///{path}")
+    assert path.read_text() == "not a store\n" * 1_000
+
+
+def test_a_file_that_may_not_be_written_can_be_read_and_says_so_when_written() -> None:
+    with TemporaryDirectory() as directory:
+        path = Path(directory) / "store.db"
+        store = Store.open(f"sqlite:///{path}")
+        book = known(store)
+        path.chmod(0o400)
+        side_files = [path.with_name(f"store.db-{suffix}") for suffix in ("wal", "shm")]
+        with ordinary_user(Path(directory), path, *side_files):
+            reopened = Store.open(f"sqlite:///{path}")
+            assert reopened.load(NOW) == book
+            with pytest.raises(StoreUnavailable, match="readonly database; let this user write the file"):
+                reopened.ping()
+            with pytest.raises(StoreUnavailable, match="readonly database; let this user write the file"):
+                post(reopened, Posting(readings=(reading(),)))
+            reopened.close()
+        store.close()
+
+
+def test_a_directory_that_may_not_be_written_is_named() -> None:
+    with TemporaryDirectory() as directory, ordinary_user(Path(directory)):
+        Path(directory).chmod(0o500)
+        with pytest.raises(StoreUnavailable, match="permission denied; let this user write in its directory"):
+            Store.open(f"sqlite:///{directory}/store.db")
+
+
+def test_a_full_disk_writes_nothing_and_later_all_of_it(tmp_path: Path) -> None:
+    store = Store.open(f"sqlite:///{tmp_path / 'store.db'}")
+    book = known(store)
+    store.close()
+    disk_pages = [60]
+
+    def shrink_disk(connection: sqlite3.Connection, _: object) -> None:
+        connection.execute(f"PRAGMA max_page_count = {disk_pages[0]}")
+
+    large = replace(
+        posting_of(book.positions["db_1"], operations_total=7, months=(month_usage(),)),
+        readings=tuple(reading(key) for key in range(50_000)),
+    )
+    event.listen(Engine, "connect", shrink_disk)
+    try:
+        with pytest.raises(StoreUnavailable, match="disk is full; make room on the disk"):
+            post(store, large)
+        assert store.load(NOW) == book
+        store.close()
+        disk_pages[0] = 1_000_000
+        assert post(store, large).positions["db_1"].operations_total == 7
+    finally:
+        event.remove(Engine, "connect", shrink_disk)
+        store.close()
+
+
+@pytest.mark.usefixtures("short_waits")
+def test_another_writer_that_never_ends_is_waited_for_a_bounded_time(store_url: str) -> None:
+    store = Store.open(store_url)
+    book = known(store)
+    with other_program(store_url) as connection:
+        connection.exec_driver_sql("UPDATE store_state SET generation = generation")
+        for write in (store.ping, lambda: post(store, Posting(readings=(reading(),)))):
+            with pytest.raises(StoreUnavailable, match="another process is writing for too long"):
+                write()
+        assert store.load(NOW) == book
+    store.ping()
+    assert post(store, Posting(readings=(reading(),))).generation == 2
+    store.close()
+
+
+def test_a_server_that_stops_and_starts_is_used_again(own_server: PostgresServer) -> None:
+    with own_server.fresh_database() as url:
+        store = Store.open(url)
+        book = known(store)
+        own_server.stop()
+        for call in (store.ping, lambda: store.load(NOW), lambda: list(store.days()), lambda: store.prune(NOW)):
+            with pytest.raises(StoreUnavailable, match=r"Connection refused.*; start the server") as failed:
+                call()
+            assert PASSWORD not in str(failed.value)
+        own_server.start()
+        assert store.load(NOW) == book
+        store.close()
+
+
+def test_a_server_that_stops_in_the_middle_of_a_write_has_written_nothing(own_server: PostgresServer) -> None:
+    with own_server.fresh_database() as url:
+        store = Store.open(url)
+        book = known(store)
+        posting = replace(
+            posting_of(book.positions["db_1"], operations_total=7, months=(month_usage(),)), readings=(reading(),)
+        )
+        failures: list[BaseException] = []
+
+        def write() -> None:
+            try:
+                post(store, posting)
+            except StoreUnavailable as exc:
+                failures.append(exc)
+
+        with pytest.raises(Exception, match="connection"), other_program(url) as connection:  # noqa: PT012
+            connection.exec_driver_sql("LOCK TABLE revisions, readings")
+            writing = threading.Thread(target=write)
+            writing.start()
+            while not query(own_server.url(), "SELECT 1 FROM pg_stat_activity WHERE wait_event_type = 'Lock'"):
+                pass
+            own_server.stop()
+            writing.join()
+        assert "cannot write the store" in str(failures[0])
+        own_server.start()
+        assert store.load(NOW) == book
+        assert post(store, posting).positions["db_1"].operations_total == 7
+        store.close()
+
+
+def test_a_wrong_password_is_told_and_not_shown(shared_postgres: PostgresServer) -> None:
+    with pytest.raises(StoreUnavailable, match="correct the user or the password") as failed:
+        Store.open(shared_postgres.url(password="not-the-synthetic-one"))
+    assert "not-the-synthetic-one" not in str(failed.value)
+    assert "exporter:***@127.0.0.1" in str(failed.value)
+
+
+def test_a_missing_postgres_database_is_named(shared_postgres: PostgresServer) -> None:
+    with pytest.raises(StoreUnavailable, match='database "absent" does not exist; create it'):
+        Store.open(shared_postgres.url("absent"))
+
+
+def test_a_user_without_rights_is_told(postgres_url: str) -> None:
+    Store.open(postgres_url).close()
+    execute(postgres_url, "CREATE ROLE reader LOGIN PASSWORD 'synthetic-password'")
+    try:
+        with pytest.raises(StoreUnavailable, match=r"permission denied for table .*; let this user create tables"):
+            Store.open(postgres_url.replace("exporter:", "reader:")).load(NOW)
+    finally:
+        execute(postgres_url, "DROP ROLE reader")
