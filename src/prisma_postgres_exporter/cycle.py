@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from concurrent.futures import Executor
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -105,6 +105,7 @@ class Collector:
         self._followed: frozenset[str] = frozenset()
         self._attempts: dict[AttemptKey, Attempt] = {}
         self._writing = asyncio.Lock()
+        self._drawing = asyncio.Lock()
 
     async def open(self) -> None:
         """Read the store back and show it: what was known before the start is there before the first poll."""
@@ -211,23 +212,22 @@ class Collector:
 
     async def redraw(self) -> None:
         """Take the picture of the book as it is now and show it."""
-        now = self._now()
-        positions = self.book.positions.values()
-        snapshot = await asyncio.to_thread(
-            take_snapshot,
-            self.book,
-            followed=self._followed,
-            discovered=sum(position.deleted_at is None for position in positions),
-            workspace_failures=self._workspace_failures,
-            keep_last_value=self.config.poll.keep_last_value,
-            now=now,
-            last=self.snapshot,
-        )
-        self.snapshot = snapshot
-        self._health.databases("polled", len(snapshot.databases))
-        self._health.databases("filtered", snapshot.filtered)
-        self._health.databases("failed", sum(view.is_up is False for view in snapshot.databases))
-        await asyncio.to_thread(self._exposition.render, snapshot)
+        async with self._drawing:
+            snapshot = await asyncio.to_thread(
+                take_snapshot,
+                self.book,
+                followed=self._followed,
+                workspace_failures=self._workspace_failures,
+                keep_last_value=self.config.poll.keep_last_value,
+                window_names=[window.name for window in self.config.poll.windows],
+                now=self._now(),
+                last=self.snapshot,
+            )
+            self.snapshot = snapshot
+            self._health.databases("polled", len(snapshot.databases))
+            self._health.databases("filtered", snapshot.filtered)
+            self._health.databases("failed", sum(view.is_up is False for view in snapshot.databases))
+            await asyncio.to_thread(self._exposition.render, snapshot)
 
     def _plan(self, now: datetime) -> Plan:
         poll_config = self.config.poll
@@ -327,46 +327,52 @@ class Collector:
 
     async def _write(self, find: Callable[[], Discovered]) -> bool:
         """Store what `find` says is different from the book, and read the book back."""
-        for _ in range(STORE_TRIES):
+
+        async def write() -> Discovered | None:
             discovered = await asyncio.to_thread(find)
             if not (discovered.workspaces or discovered.databases or discovered.events):
-                return True
-            generation = self.book.generation
-            try:
-                await self._in_store(partial(self._store.record_discovery, discovered, generation=generation))
-                await self._reload_book()
-            except StoreChanged:
-                await self._reload_book()
-                continue
-            except StoreUnavailable as error:
-                self._note_store_failure(error)
-                return False
-            self._note_store_success()
+                return None
+            await self._in_store(partial(self._store.record_discovery, discovered, generation=self.book.generation))
+            await self._reload_book()
+            return discovered
+
+        is_stored, discovered = await self._stored(write)
+        if discovered is not None:
             self._log_events(discovered)
-            return True
-        return False
+        return is_stored
 
     async def _post(self, result: PollResult) -> bool:
-        for _ in range(STORE_TRIES):
+        async def write() -> Posting:
             posting = await asyncio.to_thread(
                 ledger.post, self.book, result.outcomes, settle_after=self.config.poll.settle_after
             )
-            generation = self.book.generation
-            try:
-                written = await self._in_store(
-                    partial(self._store.record, posting, at=self._now(), generation=generation)
-                )
-            except StoreChanged:
-                await self._reload_book()
-                continue
-            except StoreUnavailable as error:
-                self._note_store_failure(error)
-                return False
+            written = await self._in_store(
+                partial(self._store.record, posting, at=self._now(), generation=self.book.generation)
+            )
             self.book = ledger.apply(self.book, posting, generation=written)
-            self._note_store_success()
+            return posting
+
+        is_stored, posting = await self._stored(write)
+        if posting is not None:
             self._log_failures(posting)
-            return True
-        return False
+        return is_stored
+
+    async def _stored(self, write: Callable[[], Awaitable[T]]) -> tuple[bool, T | None]:
+        """Run `write` on the newest book; whether it came through, and what it returned."""
+        try:
+            for _ in range(STORE_TRIES):
+                try:
+                    written = await write()
+                except StoreChanged:
+                    await self._reload_book()
+                    continue
+                if self.store_error is not None:
+                    log.info("store writable again")
+                self.store_error = None
+                return True, written
+        except StoreUnavailable as error:
+            self._note_store_failure(error)
+        return False, None
 
     async def _in_store(self, call: Callable[[], T]) -> T:
         return await asyncio.get_running_loop().run_in_executor(self._store_thread, call)
@@ -376,11 +382,6 @@ class Collector:
         if self.store_error is None:
             log.error("store not writable", error=str(error))
         self.store_error = str(error)
-
-    def _note_store_success(self) -> None:
-        if self.store_error is not None:
-            log.info("store writable again")
-        self.store_error = None
 
     # What a cycle learned besides numbers --------------------------------------------------------
     def _remember(self, result: PollResult) -> None:
@@ -394,8 +395,14 @@ class Collector:
                 self._health.reading_failed(outcome.reason)
                 failures = self._attempts[key].failures + 1 if key in self._attempts else 1
                 self._attempts[key] = Attempt(failed_at=outcome.failed_at, failures=failures)
+        for workspace_id in self._workspaces_read(result) - result.errors.keys():
+            self._workspace_failures[workspace_id] = None
         for workspace_id, error in result.errors.items():
             self._note_workspace_failure(workspace_id, error)
+
+    def _workspaces_read(self, result: PollResult) -> set[str]:
+        read = {outcome.database_id for outcome in result.outcomes if isinstance(outcome, UsageReading)}
+        return {position.database.workspace_id for id_, position in self.book.positions.items() if id_ in read}
 
     def _note_workspace_failure(self, workspace_id: str, error: ApiError) -> None:
         if self._workspace_failures.get(workspace_id) != error.reason:

@@ -41,7 +41,7 @@ RECHECK_SHORTEST = timedelta(hours=1)
 RECHECK_LONGEST = timedelta(hours=6)
 MONTH_RECHECK_LONGEST = timedelta(days=1)
 MONTH_RECHECKED_FOR = timedelta(days=5)
-RETRY_LONGEST = timedelta(hours=1)
+RETRY_LONGEST = timedelta(minutes=15)
 MISSING_DAYS_AT_ONCE = 4
 MISSING_DAYS_SHARE = 10
 NEVER = datetime.min.replace(tzinfo=UTC)
@@ -131,7 +131,7 @@ def attempt_key(database_id: str, window: Window) -> AttemptKey:
 
 
 def retry_wait(interval: timedelta, failures: int) -> timedelta:
-    """How long a window that failed `failures` times in a row is left alone: doubled each time, up to an hour."""
+    """How long a window that failed `failures` times in a row is left alone: doubled each time, to 15 minutes."""
     doubled: timedelta = interval * 2 ** min(failures - 1, 16)
     return min(doubled, max(interval, RETRY_LONGEST))
 

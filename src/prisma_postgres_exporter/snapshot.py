@@ -79,15 +79,15 @@ def take_snapshot(
     book: Book,
     *,
     followed: Collection[str],
-    discovered: int,
     workspace_failures: Mapping[str, str | None],
     keep_last_value: timedelta,
+    window_names: Collection[str],
     now: datetime,
     last: Snapshot | None = None,
 ) -> Snapshot:
     """Build the picture of `book` at `now`.
 
-    `followed` are the ids of the databases to show, out of `discovered` that exist.
+    `followed` are the ids of the databases to show, `window_names` the rolling windows to show.
     `workspace_failures` says by workspace id why it cannot be read, `None` where it can; one that is
     not in it was not tried yet. A value whose database has not answered for `keep_last_value` is
     shown no more. Views equal to those of `last` are kept.
@@ -95,12 +95,15 @@ def take_snapshot(
     names = {id_: row.workspace.name for id_, row in book.workspaces.items()}
     last_views = {view.database_id: view for view in last.databases} if last else {}
     views = []
+    existing = 0
     for position in book.positions.values():
+        existing += position.deleted_at is None
         if position.deleted_at is None and position.database.id in followed:
             view = view_database(
                 position,
                 workspace_name=names.get(position.database.workspace_id, ""),
                 keep_last_value=keep_last_value,
+                window_names=window_names,
                 now=now,
             )
             before = last_views.get(view.database_id)
@@ -110,12 +113,17 @@ def take_snapshot(
         taken_at=now,
         workspaces=workspaces,
         databases=tuple(sorted(views, key=lambda view: (view.workspace_id, view.project_id, view.database_id))),
-        filtered=max(0, discovered - len(views)),
+        filtered=existing - len(views),
     )
 
 
 def view_database(
-    position: Position, *, workspace_name: str, keep_last_value: timedelta, now: datetime
+    position: Position,
+    *,
+    workspace_name: str,
+    keep_last_value: timedelta,
+    window_names: Collection[str],
+    now: datetime,
 ) -> DatabaseView:
     """Return what one database shows at `now`."""
     database = position.database
@@ -146,7 +154,11 @@ def view_database(
         previous_month_operations=previous_month.operations
         if previous_month and previous_month.read_at and previous_month.read_at >= month_start(now)
         else None,
-        rolling=tuple((row.window_name, row.operations) for row in position.rolling) if is_known else (),
+        rolling=tuple(
+            (row.window_name, row.operations)
+            for row in position.rolling
+            if is_known and row.window_name in window_names
+        ),
         storage_bytes=position.storage_bytes if is_known else None,
         usage_at=position.usage_at if is_known else None,
         last_success_at=position.last_success_at,

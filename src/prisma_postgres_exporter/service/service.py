@@ -54,7 +54,7 @@ class Service:
         self._clients = Clients(self.health)
         self._scheduler = _scheduler()
         self._stop = asyncio.Event()
-        self._round = asyncio.Lock()
+        self._cycling = asyncio.Lock()
 
     async def run(self, on_listening: Callable[[str], None] = lambda url: None) -> None:
         """Serve until SIGTERM, SIGINT or `stop()`; `on_listening` is told the URL.
@@ -147,8 +147,7 @@ class Service:
         await self._cycle()
 
     async def _discover(self) -> None:
-        async with self._round:
-            discovery = await self.collector.run_discovery()
+        discovery = await self.collector.run_discovery()
         if _is_unavailable(discovery):
             again_at = utc_now() + min(DISCOVERY_RETRY, self.config.discovery.interval)
             self._scheduler.add_job(
@@ -156,11 +155,10 @@ class Service:
             )
 
     async def _read_subscriptions(self) -> None:
-        async with self._round:
-            await self.collector.run_subscriptions()
+        await self.collector.run_subscriptions()
 
     async def _cycle(self) -> None:
-        async with self._round:
+        async with self._cycling:
             await self.collector.run_cycles(self._stop, self._note_ready)
 
     def _note_ready(self) -> None:
@@ -212,7 +210,7 @@ class Service:
         """Let the round under way store what it has, within the grace period, and end the schedule."""
         self._scheduler.pause()
         try:
-            await asyncio.wait_for(self._round.acquire(), GRACE_SECONDS)
+            await asyncio.wait_for(self._cycling.acquire(), GRACE_SECONDS)
         except TimeoutError:
             log.warning("the round under way was abandoned", grace_seconds=GRACE_SECONDS)
         self._scheduler.shutdown(wait=False)
