@@ -1,0 +1,334 @@
+"""Whole rounds on both stores: the real client, the simulated vendor over HTTP, and a clock that is moved by hand."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from prisma_postgres_exporter.config import Config, load_config, read_tokens
+from prisma_postgres_exporter.cycle import Collector
+from prisma_postgres_exporter.expose import ExporterHealth, Exposition, Format
+from prisma_postgres_exporter.model import EventKind, day_start
+from prisma_postgres_exporter.service import Clients
+from prisma_postgres_exporter.simulator import (
+    Fault,
+    FaultKind,
+    Faults,
+    ManualClock,
+    Simulator,
+    VendorBehaviour,
+    World,
+    WorldShape,
+    serve_simulator,
+)
+from prisma_postgres_exporter.store import Store
+
+BEGINS_AT = datetime(2026, 11, 20, 10, 0, tzinfo=UTC)
+
+
+@dataclass(frozen=True, slots=True)
+class Bench:
+    """A collector with the vendor and the clock that it works against."""
+
+    collector: Collector
+    vendor: Simulator
+    clock: ManualClock
+    store: Store
+    exposition: Exposition
+
+    async def round(self, *, discover: bool = True) -> None:
+        if discover:
+            await self.collector.run_discovery()
+        await self.collector.run_cycles(asyncio.Event())
+
+    def text(self) -> str:
+        return self.exposition.body(Format.TEXT, is_gzip=False).joined().decode()
+
+
+@pytest.fixture(params=["sqlite", "postgres"])
+def store_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    if request.param == "postgres":
+        url = request.getfixturevalue("postgres_url")
+        assert isinstance(url, str)
+        return url
+    return f"sqlite:///{tmp_path / 'ledger.db'}"
+
+
+@contextlib.asynccontextmanager
+async def bench(store_url: str, vendor: Simulator, clock: ManualClock) -> AsyncIterator[Bench]:
+    async with serve_simulator(vendor.app) as url:
+        config = configuration(url, store_url, vendor)
+        async with opened(config, vendor, clock) as running:
+            yield running
+
+
+def configuration(url: str, store_url: str, vendor: Simulator) -> Config:
+    config = load_config(
+        api_url=url, store_url=store_url, environ={"PRISMA_POSTGRES_TOKEN": ",".join(vendor.world.tokens)}
+    )
+    poll = config.poll.model_copy(update={"requests_per_second": 1_000.0})
+    return config.model_copy(update={"poll": poll})
+
+
+@contextlib.asynccontextmanager
+async def opened(config: Config, vendor: Simulator, clock: ManualClock) -> AsyncIterator[Bench]:
+    health = ExporterHealth()
+    exposition = Exposition(health)
+    clients = Clients(health)
+    await clients.use(config, read_tokens(config))
+    with ThreadPoolExecutor(max_workers=1) as thread:
+        store = await asyncio.get_running_loop().run_in_executor(thread, Store.open, config.store.url)
+        collector = Collector(
+            config=config, store=store, exposition=exposition, health=health, clock=clock, store_thread=thread
+        )
+        collector.use_clients(clients.by_name, clients.expiries)
+        await collector.open()
+        try:
+            yield Bench(collector, vendor, clock, store, exposition)
+        finally:
+            await clients.close()
+            await asyncio.get_running_loop().run_in_executor(thread, store.close)
+
+
+def small_vendor(clock: ManualClock, *, behaviour: VendorBehaviour | None = None, databases: int = 4) -> Simulator:
+    world = World(
+        seed=3,
+        shape=WorldShape(workspaces=2, projects_per_workspace=2, databases=databases, idle_share=0.0),
+        begins_at=BEGINS_AT,
+    )
+    return Simulator(world, clock, behaviour=behaviour, faults=Faults())
+
+
+async def test_over_days_the_ledger_equals_the_truth_however_late_and_revised_the_vendor_is(store_url: str) -> None:
+    clock = ManualClock(BEGINS_AT)
+    behaviour = VendorBehaviour(
+        known_after=timedelta(minutes=50),
+        known_every=timedelta(minutes=30),
+        revised_share=0.5,
+        revised_by=0.2,
+        revised_for=timedelta(hours=5),
+    )
+    vendor = small_vendor(clock, behaviour=behaviour)
+    async with bench(store_url, vendor, clock) as running:
+        totals: dict[str, int] = {}
+        for _ in range(4 * 24):
+            await running.round(discover=clock.now.hour % 6 == 0)
+            for id_, position in running.collector.book.positions.items():
+                assert position.operations_total >= totals.get(id_, 0)
+                totals[id_] = position.operations_total
+            clock.advance(timedelta(hours=1))
+
+        month_start, today = datetime(2026, 11, 1, tzinfo=UTC), day_start(clock.now.date())
+        book = running.collector.book
+        assert len(book.positions) == 4
+        for id_, position in book.positions.items():
+            truth = vendor.world.databases[id_.removeprefix("db_")]
+            days = {row.day: row for row in running.store.days(id_)}
+            closed = [row for row in days.values() if row.day < (today - timedelta(days=1)).date()]
+            begins = max(month_start, day_start(truth.created_at.date()))
+            assert min(days) == begins.date()
+            assert all(row.settled_at is not None for row in closed)
+            for row in closed:
+                assert row.operations == truth.operations(day_start(row.day), day_start(row.day) + timedelta(days=1))
+            (month,) = [row for row in position.months if row.month == month_start.date()]
+            assert month.days_operations == sum(row.operations for row in days.values() if row.day.month == 11)
+            assert position.operations_total == sum(row.operations_high for row in days.values() if row.is_counted)
+
+
+async def test_a_second_round_at_the_same_instant_reads_nothing_and_changes_nothing(store_url: str) -> None:
+    clock = ManualClock(BEGINS_AT)
+    vendor = small_vendor(clock)
+    async with bench(store_url, vendor, clock) as running:
+        for _ in range(10):
+            await running.round()
+        book, asked = running.collector.book, vendor.requests["usage"]
+
+        await running.round()
+
+        assert vendor.requests["usage"] == asked
+        assert running.collector.book.positions == book.positions
+
+
+async def test_what_is_in_memory_is_what_is_stored(store_url: str) -> None:
+    clock = ManualClock(BEGINS_AT)
+    vendor = small_vendor(clock, behaviour=VendorBehaviour(revised_share=0.5))
+    async with bench(store_url, vendor, clock) as running:
+        for _ in range(20):
+            await running.round()
+            clock.advance(timedelta(hours=3))
+        clock.advance(-timedelta(hours=3))
+
+        assert running.store.load(clock.now) == running.collector.book
+
+
+async def test_a_restart_shows_the_same_picture_before_the_vendor_is_asked(store_url: str) -> None:
+    clock = ManualClock(BEGINS_AT)
+    vendor = small_vendor(clock)
+    async with serve_simulator(vendor.app) as url:
+        config = configuration(url, store_url, vendor)
+        async with opened(config, vendor, clock) as first:
+            await first.round()
+            before = data_lines(first.text())
+        asked = sum(vendor.requests.values())
+        async with opened(config, vendor, clock) as second:
+            after = data_lines(second.text())
+
+        assert sum(vendor.requests.values()) == asked
+        assert [line for line in before if "_workspace_up" not in line] == after
+
+
+def data_lines(text: str) -> list[str]:
+    return [line for line in text.splitlines() if line.startswith(("prisma_postgres_database", "prisma_postgres_work"))]
+
+
+async def test_at_the_months_end_last_months_numbers_are_never_shown_as_this_months(store_url: str) -> None:
+    clock = ManualClock(datetime(2026, 11, 30, 23, 50, tzinfo=UTC))
+    vendor = small_vendor(clock)
+    async with bench(store_url, vendor, clock) as running:
+        await running.round()
+        assert "prisma_postgres_database_month_to_date_operations{" in running.text()
+
+        clock.now = datetime(2026, 12, 1, tzinfo=UTC)
+        await running.collector.redraw()
+        assert "prisma_postgres_database_month_to_date_operations{" not in running.text()
+
+        clock.now = datetime(2026, 12, 1, 0, 0, 1, tzinfo=UTC)
+        await running.round()
+        for view in running.collector.snapshot.databases:
+            truth = vendor.world.databases[view.database_id.removeprefix("db_")]
+            november = datetime(2026, 11, 1, tzinfo=UTC), datetime(2026, 12, 1, tzinfo=UTC)
+            assert view.previous_month_operations == truth.operations(*november)
+            assert view.month_to_date_operations == truth.operations(november[1], clock.now)
+
+
+async def test_created_renamed_moved_and_deleted_databases_are_noticed_once(store_url: str) -> None:
+    clock = ManualClock(BEGINS_AT)
+    vendor = small_vendor(clock, databases=8)
+    async with bench(store_url, vendor, clock) as running:
+        await running.round()
+        renamed, deleted = list(vendor.world.databases)[:2]
+        project = vendor.world.databases[list(vendor.world.databases)[2]].project
+        target = next(id_ for id_ in vendor.world.workspaces if id_ != project.workspace_id)
+        clock.advance(timedelta(minutes=10))
+        vendor.world.rename(renamed, "another", clock.now)
+        vendor.world.delete(deleted, clock.now)
+        vendor.world.move(project.id, target, clock.now)
+
+        await running.round()
+        await running.round()
+
+        events = [(event.kind, event.subject_id) for event in running.store.events() if event.subject == "database"]
+        assert events.count((EventKind.RENAMED, f"db_{renamed}")) == 1
+        assert events.count((EventKind.DELETED, f"db_{deleted}")) == 1
+        moved = [database.id for database in vendor.world.databases_of(project, clock.now)]
+        assert sorted(id_ for kind, id_ in events if kind is EventKind.MOVED) == sorted(f"db_{id_}" for id_ in moved)
+        assert f'database_id="db_{deleted}"' not in running.text()
+        assert f'workspace_id="wksp_{target}",project_id="proj_{project.id}"' in running.text()
+
+
+async def test_a_deleted_database_stays_in_its_workspaces_month(store_url: str) -> None:
+    clock = ManualClock(BEGINS_AT)
+    vendor = small_vendor(clock)
+    async with bench(store_url, vendor, clock) as running:
+        await running.round()
+        before = {view.workspace_id: view.month_to_date_operations for view in running.collector.snapshot.workspaces}
+        for id_ in list(vendor.world.databases):
+            vendor.world.delete(id_, clock.now)
+
+        await running.round()
+
+        after = {view.workspace_id: view.month_to_date_operations for view in running.collector.snapshot.workspaces}
+        assert after == before
+        assert running.collector.snapshot.databases == ()
+
+
+async def test_a_database_that_fails_keeps_its_values_for_a_bounded_time(store_url: str) -> None:
+    clock = ManualClock(BEGINS_AT)
+    vendor = small_vendor(clock)
+    async with bench(store_url, vendor, clock) as running:
+        await running.round()
+        failing = next(iter(vendor.world.databases))
+        vendor.faults.add(Fault(kind=FaultKind.NOT_FOUND, call="usage", database_id=failing))
+        before = {view.database_id: view for view in running.collector.snapshot.databases}[f"db_{failing}"]
+
+        clock.advance(timedelta(minutes=10))
+        await running.round()
+        kept = {view.database_id: view for view in running.collector.snapshot.databases}[f"db_{failing}"]
+        assert (kept.is_up, kept.failure_reason) == (False, "http_404")
+        assert kept.operations_total == before.operations_total
+        assert kept.last_success_at == before.last_success_at
+
+        clock.advance(timedelta(days=1))
+        await running.round()
+        gone = {view.database_id: view for view in running.collector.snapshot.databases}[f"db_{failing}"]
+        assert (gone.is_up, gone.operations_total, gone.storage_bytes) == (False, None, None)
+
+
+@pytest.mark.parametrize(
+    "kind",
+    [
+        FaultKind.NEGATIVE,
+        FaultKind.NAN,
+        FaultKind.HUGE,
+        FaultKind.TEXT_NUMBER,
+        FaultKind.WRONG_UNIT,
+        FaultKind.OTHER_PERIOD,
+        FaultKind.WRONG_JSON,
+        FaultKind.HTML,
+    ],
+)
+async def test_an_absurd_answer_is_a_counted_failure_and_changes_nothing_stored(
+    kind: FaultKind, tmp_path: Path
+) -> None:
+    clock = ManualClock(BEGINS_AT)
+    vendor = small_vendor(clock)
+    async with bench(f"sqlite:///{tmp_path / 'ledger.db'}", vendor, clock) as running:
+        await running.round()
+        days = list(running.store.days())
+        vendor.faults.add(Fault(kind=kind, call="usage"))
+        clock.advance(timedelta(minutes=10))
+
+        await running.round()
+        await asyncio.to_thread(running.exposition.refresh_health)
+
+        assert list(running.store.days()) == days
+        assert all(view.is_up is False for view in running.collector.snapshot.databases)
+        assert "prisma_postgres_exporter_reading_failures_total{" in running.text()
+
+
+async def test_a_widened_window_is_shown_as_such(tmp_path: Path) -> None:
+    clock = ManualClock(BEGINS_AT)
+    vendor = small_vendor(clock, behaviour=VendorBehaviour(widens=True))
+    async with bench(f"sqlite:///{tmp_path / 'ledger.db'}", vendor, clock) as running:
+        await running.round()
+        await asyncio.to_thread(running.exposition.refresh_health)
+
+        assert 'prisma_postgres_exporter_window_widened{window="24h"} 1' in running.text()
+        assert 'prisma_postgres_exporter_window_widened{window="day"} 0' in running.text()
+
+
+async def test_two_processes_on_one_store_count_nothing_twice(store_url: str) -> None:
+    clock = ManualClock(BEGINS_AT)
+    vendor = small_vendor(clock)
+    async with serve_simulator(vendor.app) as url:
+        config = configuration(url, store_url, vendor)
+        async with opened(config, vendor, clock) as one, opened(config, vendor, clock) as other:
+            for _ in range(6):
+                await one.round()
+                clock.advance(timedelta(minutes=5))
+                await other.round()
+                clock.advance(timedelta(minutes=5))
+
+            for id_, position in one.store.load(clock.now).positions.items():
+                counted = [row for row in one.store.days(id_) if row.is_counted]
+                assert position.operations_total == sum(row.operations_high for row in counted)
+                truth = vendor.world.databases[id_.removeprefix("db_")]
+                since = day_start(min(row.day for row in counted))
+                assert position.operations_total == truth.operations(since, clock.now - timedelta(minutes=5))
