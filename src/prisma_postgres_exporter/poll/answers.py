@@ -10,37 +10,42 @@ from prisma_postgres_exporter.model import ReadingFailure, UsageReading, Window,
 from prisma_postgres_exporter.plan import PlannedRead
 
 SLACK = timedelta(seconds=1)
-"""The vendor's days end at 23:59:59.999, and its instants may be rounded to the second."""
+"""The vendor's instants may be rounded to the second."""
+
+LAST_MILLISECOND = timedelta(milliseconds=1)
+"""The vendor's periods hold both their ends, ours end before `period_end_at`."""
 
 
 def interpret(read: PlannedRead, usage: Usage, *, read_at: datetime) -> Iterator[UsageReading | ReadingFailure]:
     """Turn one answer into a reading for each window that it was asked for.
 
-    `read_at` (UTC) is cut to whole seconds. A period outside the question is a failure: it may be
-    wider than the window only as far as whole UTC days go, and a day or a month must begin where
-    it was asked to, or where the database was created.
+    Instants are cut to whole seconds, and the vendor's inclusive end becomes the first instant after
+    it. A period outside the question is a failure: it may be wider than the window only as far as
+    whole UTC days go, and a day or a month must begin where it was asked to, or where the database
+    was created.
     """
-    whole_read_at = read_at.replace(microsecond=0)
+    starts_at = usage.period_start_at.replace(microsecond=0)
+    ends_at = (usage.period_end_at + LAST_MILLISECOND).replace(microsecond=0)
     for window in read.windows:
-        wrong = _wrong_period(window, usage.period_start_at, usage.period_end_at, read.created_at)
+        wrong = _wrong_period(window, starts_at, ends_at, read.created_at)
         if wrong is not None:
             yield ReadingFailure(
                 database_id=read.database_id,
                 window=window,
                 reason="wrong_period",
                 message=wrong,
-                failed_at=whole_read_at,
+                failed_at=read_at.replace(microsecond=0),
             )
             continue
         yield UsageReading(
             database_id=read.database_id,
             window=window,
-            period_start_at=usage.period_start_at,
-            period_end_at=usage.period_end_at,
+            period_start_at=starts_at,
+            period_end_at=ends_at,
             operations=usage.operations,
             storage_bytes=usage.storage_bytes,
             generated_at=usage.generated_at,
-            read_at=whole_read_at,
+            read_at=read_at.replace(microsecond=0),
         )
 
 

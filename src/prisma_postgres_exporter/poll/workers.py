@@ -6,16 +6,13 @@ import asyncio
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import datetime
 
 from prisma_postgres_exporter.api import ManagementApi
 from prisma_postgres_exporter.errors import ApiError, CredentialRefused, PlanLimitReached, Unavailable
 from prisma_postgres_exporter.model import ReadingFailure, UsageReading
 from prisma_postgres_exporter.plan import PlannedRead
-from prisma_postgres_exporter.poll.answers import interpret
-
-LAST_MILLISECOND = timedelta(milliseconds=1)
-"""Our windows end before `end_at`; the vendor's hold both their ends."""
+from prisma_postgres_exporter.poll.answers import LAST_MILLISECOND, interpret
 
 HOPELESS_AFTER = 20
 """So many reads of a workspace in a row that found nobody: the rest of its reads wait for the next cycle."""
