@@ -85,8 +85,8 @@ class UsageReading:
     """What the vendor said for one database and one window.
 
     `period_start_at` and `period_end_at` (whole seconds, the end exclusive) are the span the vendor
-    says it used, which may differ from the window asked for. `generated_at` is the vendor's time, `read_at` ours, in whole
-    seconds. A number the vendor left out is `None`: we were not told.
+    says it used, which may differ from the window asked for. `generated_at` is the vendor's time,
+    `read_at` ours, in whole seconds. A number the vendor left out is `None`: we were not told.
     """
 
     database_id: str
