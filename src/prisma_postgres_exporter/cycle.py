@@ -333,6 +333,7 @@ class Collector:
             if not (discovered.workspaces or discovered.databases or discovered.events):
                 return None
             await self._in_store(partial(self._store.record_discovery, discovered, generation=self.book.generation))
+            self._note_store_success()
             await self._reload_book()
             return discovered
 
@@ -349,6 +350,7 @@ class Collector:
             written = await self._in_store(
                 partial(self._store.record, posting, at=self._now(), generation=self.book.generation)
             )
+            self._note_store_success()
             self.book = ledger.apply(self.book, posting, generation=written)
             return posting
 
@@ -366,9 +368,6 @@ class Collector:
                 except StoreChanged:
                     await self._reload_book()
                     continue
-                if self.store_error is not None:
-                    log.info("store writable again")
-                self.store_error = None
                 return True, written
         except StoreUnavailable as error:
             self._note_store_failure(error)
@@ -382,6 +381,11 @@ class Collector:
         if self.store_error is None:
             log.error("store not writable", error=str(error))
         self.store_error = str(error)
+
+    def _note_store_success(self) -> None:
+        if self.store_error is not None:
+            log.info("store writable again")
+        self.store_error = None
 
     # What a cycle learned besides numbers --------------------------------------------------------
     def _remember(self, result: PollResult) -> None:
