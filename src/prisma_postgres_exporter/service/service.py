@@ -33,6 +33,8 @@ GRACE_SECONDS = 10.0
 
 DISCOVERY_RETRY = timedelta(minutes=1)
 TOKENS_READ_EVERY = timedelta(seconds=30)
+"""How soon a replaced token file is noticed, or within the poll interval where that is shorter."""
+
 HEALTH_SHOWN_EVERY = timedelta(seconds=5)
 RETENTION_EVERY = timedelta(hours=6)
 
@@ -135,7 +137,8 @@ class Service:
             id="subscriptions",
         )
         add(self._prune, IntervalTrigger(seconds=RETENTION_EVERY.total_seconds()), id="retention")
-        add(self._read_tokens, IntervalTrigger(seconds=TOKENS_READ_EVERY.total_seconds()), id="tokens")
+        tokens_every = min(TOKENS_READ_EVERY, config.poll.interval)
+        add(self._read_tokens, IntervalTrigger(seconds=tokens_every.total_seconds()), id="tokens")
         add(self._show_health, IntervalTrigger(seconds=HEALTH_SHOWN_EVERY.total_seconds()), id="health")
         if not self._scheduler.running:
             self._scheduler.add_listener(self._note_lag, EVENT_JOB_SUBMITTED)
