@@ -20,7 +20,7 @@ from prisma_postgres_exporter.config import Config, read_tokens
 from prisma_postgres_exporter.cycle import Collector
 from prisma_postgres_exporter.discover import Discovery
 from prisma_postgres_exporter.errors import ConfigurationError, Unavailable
-from prisma_postgres_exporter.expose import ExporterHealth, Exposition, web_app
+from prisma_postgres_exporter.expose import ExporterHealth, Exposition, ServiceStatus, web_app
 from prisma_postgres_exporter.service.clients import Clients
 from prisma_postgres_exporter.service.opening import open_collector, utc_now
 from prisma_postgres_exporter.service.status import describe
@@ -68,7 +68,7 @@ class Service:
         async with self._collector() as collector:
             self.collector = collector
             with self._signals():
-                app = web_app(self.exposition, lambda: describe(self), self.reload)
+                app = web_app(self.exposition, self._describe, self.reload)
                 async with listening(app, host=self.config.web.host, port=self.config.web.port) as url:
                     log.info("listening", url=url)
                     on_listening(url)
@@ -79,15 +79,6 @@ class Service:
     def stop(self) -> None:
         """Ask the service to end."""
         self._stop.set()
-
-    def now(self) -> datetime:
-        """The service's clock, in UTC."""
-        return self._clock()
-
-    def next_cycle_at(self) -> datetime | None:
-        """When the next cycle is due (UTC); `None` before the schedule runs."""
-        job = self._scheduler.get_job("cycle")
-        return job.next_run_time if job is not None else None
 
     async def reload(self) -> str | None:
         """Read the configuration again; returns what is wrong with it, and then the old one stays in force.
@@ -122,6 +113,17 @@ class Service:
     async def _use_credentials(self, config: Config) -> bool:
         credentials = await asyncio.to_thread(read_tokens, config)
         return await self._clients.use(config, credentials)
+
+    def _describe(self) -> ServiceStatus:
+        cycle = self._scheduler.get_job("cycle")
+        return describe(
+            self.config,
+            self.collector,
+            started_at=self.started_at,
+            next_cycle_at=cycle.next_run_time if cycle is not None else None,
+            is_ready=self.is_ready,
+            now=self._clock(),
+        )
 
     # Schedule -----------------------------------------------------------------------------------
     def _schedule(self) -> None:
