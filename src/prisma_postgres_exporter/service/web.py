@@ -53,10 +53,13 @@ async def listening(app: Starlette, *, host: str, port: int) -> AsyncIterator[st
 def _listener(host: str, port: int) -> socket.socket:
     try:
         if not host and socket.has_dualstack_ipv6():
-            return socket.create_server(("", port), family=socket.AF_INET6, dualstack_ipv6=True)
-        family = socket.AF_INET6 if ":" in host else socket.AF_INET
-        return socket.create_server((host, port), family=family)
+            listener = socket.create_server(("", port), family=socket.AF_INET6, dualstack_ipv6=True)
+        else:
+            family = socket.AF_INET6 if ":" in host else socket.AF_INET
+            listener = socket.create_server((host, port), family=family)
     except OSError as error:
         raise ConfigurationError(
             [f"web.listen: cannot listen on {host}:{port}: {error.strerror}; choose another address or port"]
         ) from error
+    # asyncio turns Nagle's algorithm off only where it sees that this is TCP; with it each small scrape takes 40 ms.
+    return socket.socket(listener.family, listener.type, socket.IPPROTO_TCP, fileno=listener.detach())
