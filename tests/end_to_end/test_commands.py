@@ -1,0 +1,291 @@
+"""The other commands as processes: what they print, and the code they leave with."""
+
+from __future__ import annotations
+
+import json
+import re
+import signal
+import stat
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import pytest
+from processes import (
+    DATA_PREFIX,
+    TOKEN_MARK,
+    Vendor,
+    command,
+    exporter,
+    fetch,
+    parse_metrics,
+    run,
+    vendor,
+    write_config,
+)
+
+from prisma_postgres_exporter import __version__
+from prisma_postgres_exporter.simulator import Fault, FaultKind
+
+COMMANDS = ("serve", "demo", "collect", "check", "simulator")
+TOTAL = f"{DATA_PREFIX}operations_total"
+BOTH_TOKENS = {"PRISMA_POSTGRES_TOKEN": "simulator-token-1,simulator-token-2"}
+ONE_WRONG_TOKEN = {"PRISMA_POSTGRES_TOKEN": "simulator-token-1,simulator-token-of-nobody"}
+DATABASES = 6
+
+
+@pytest.fixture
+def api() -> Iterator[Vendor]:
+    """A vendor with two workspaces and six databases."""
+    with vendor(workspaces=2, databases=DATABASES) as running:
+        yield running
+
+
+@pytest.fixture
+def options(tmp_path: Path, api: Vendor) -> Sequence[str]:
+    """The options that lead a command to the vendor and a store of its own, without a pause between requests."""
+    config = write_config(tmp_path / "config.yaml")
+    return ("--config", str(config), "--api-url", api.url, "--store-url", f"sqlite:///{tmp_path / 'ledger.db'}")
+
+
+# Without an account -------------------------------------------------------------------------------
+def test_the_version_is_printed(tmp_path: Path) -> None:
+    answer = run("--version", cwd=tmp_path)
+
+    assert (answer.returncode, answer.stdout) == (0, f"prisma-postgres-exporter {__version__}\n")
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_every_command_has_help(tmp_path: Path, name: str) -> None:
+    answer = run(name, "--help", cwd=tmp_path)
+
+    assert answer.returncode == 0
+    assert f" {name} [OPTIONS]" in answer.stdout
+
+
+def test_the_help_names_every_command_and_the_exit_codes(tmp_path: Path) -> None:
+    answer = run("--help", cwd=tmp_path)
+
+    assert answer.returncode == 0
+    assert [name for name in COMMANDS if name not in answer.stdout] == []
+    assert "0 done, 1 failed, 2 wrong usage or configuration" in " ".join(answer.stdout.split())
+
+
+def test_the_demo_shows_metrics_and_leaves_nothing_behind(tmp_path: Path) -> None:
+    temporary = tmp_path / "temporary"
+    temporary.mkdir()
+    with exporter("demo", cwd=tmp_path, environ={"TMPDIR": str(temporary)}) as running:
+        assert running.wait_for(r"metrics +(\S+)") == f"{running.url}/metrics"
+        samples = running.scrape_when(lambda samples: samples.labels(TOTAL, "database_id"), "the first numbers")
+        assert len(samples.labels(f"{DATA_PREFIX}info", "database_id")) >= 30
+        assert len(samples.labels("prisma_postgres_workspace_info", "workspace_id")) == 3
+        running.send(signal.SIGINT)
+        assert running.wait() == 0
+    assert [path for path in tmp_path.rglob("*") if path != temporary] == []
+
+
+def test_the_simulator_prints_what_a_client_needs_and_answers_until_it_is_stopped(tmp_path: Path) -> None:
+    with command("simulator", "--port", "0", "--workspaces", "2", "--databases", "5", cwd=tmp_path) as running:
+        url = running.wait_for(r"Management API at (\S+)")
+        tokens = running.wait_for(r"tokens: (\S+)\n").split(",")
+        assert len(tokens) == 2
+        assert fetch(f"{url}/v1/me").status == 401
+        world = json.loads(fetch(f"{url}/simulator/world").text)
+        assert set(world["tokens"]) == set(tokens)
+
+        port = url.rpartition(":")[2]
+        second = run("simulator", "--port", port, cwd=tmp_path)
+        assert second.returncode == 2
+        assert f"--port {port}" in second.stderr
+
+        running.send(signal.SIGTERM)
+        assert running.wait() == 0
+
+
+# Wrong usage --------------------------------------------------------------------------------------
+@pytest.mark.parametrize(
+    "arguments", [("collect", "--no-such-option"), ("no-such-command",), ("simulator", "--port=x")]
+)
+def test_wrong_usage_leaves_with_2(tmp_path: Path, arguments: Sequence[str]) -> None:
+    answer = run(*arguments, cwd=tmp_path)
+
+    assert answer.returncode == 2
+    assert "Traceback" not in answer.stderr
+
+
+@pytest.mark.parametrize("name", ["serve", "collect", "check"])
+def test_without_a_credential_a_command_leaves_with_2_and_says_what_to_do(tmp_path: Path, name: str) -> None:
+    answer = run(name, cwd=tmp_path)
+
+    assert answer.returncode == 2
+    assert "PRISMA_POSTGRES_TOKEN" in answer.stdout + answer.stderr
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("name", ["serve", "collect", "check"])
+def test_an_unknown_key_leaves_with_2_and_names_the_nearest(tmp_path: Path, name: str) -> None:
+    config = tmp_path / "config.yaml"
+    config.write_text("poll:\n  intervall: 5m\n")
+
+    answer = run(name, "--config", str(config), cwd=tmp_path, environ=BOTH_TOKENS)
+
+    assert answer.returncode == 2
+    shown = answer.stdout + answer.stderr
+    assert f"{config}:2: poll.intervall" in shown
+    assert "did you mean interval?" in shown
+
+
+def test_an_address_that_is_taken_leaves_with_2(tmp_path: Path, api: Vendor, options: Sequence[str]) -> None:
+    taken = api.url.removeprefix("http://")
+
+    answer = run("serve", *options, "--listen", taken, cwd=tmp_path, environ=BOTH_TOKENS)
+
+    assert answer.returncode == 2
+    assert taken in answer.stderr
+
+
+# collect ------------------------------------------------------------------------------------------
+def test_collect_prints_a_table_of_every_database(tmp_path: Path, api: Vendor, options: Sequence[str]) -> None:
+    answer = run("collect", *options, cwd=tmp_path, environ=BOTH_TOKENS)
+
+    assert answer.returncode == 0, answer.stderr
+    rows = [line for line in answer.stdout.splitlines() if re.search(r"\bdatabase-\d", line)]
+    assert len(rows) == DATABASES
+    assert all(re.search(r"\d", row) and " ok " in row for row in rows)
+    assert TOKEN_MARK not in answer.stdout + answer.stderr
+
+
+def test_collect_prints_json_and_nothing_else(tmp_path: Path, api: Vendor, options: Sequence[str]) -> None:
+    answer = run("collect", "--json", *options, cwd=tmp_path, environ=BOTH_TOKENS)
+
+    assert answer.returncode == 0, answer.stderr
+    document = json.loads(answer.stdout)
+    assert len(document["workspaces"]) == 2
+    assert {row["database_id"] for row in document["databases"]} == {f"db_{id_}" for id_ in api.database_ids}
+    assert all(
+        row["up"] and row["storage_bytes"] > 0 and set(row["windows"]) == {"24h", "7d"} for row in document["databases"]
+    )
+
+
+def test_collect_replaces_the_textfile_whole(tmp_path: Path, options: Sequence[str]) -> None:
+    textfile = tmp_path / "textfile" / "usage.prom"
+    textfile.parent.mkdir()
+    assert run("collect", "--textfile", str(textfile), *options, cwd=tmp_path, environ=BOTH_TOKENS).returncode == 0
+    first = textfile.read_text()
+    with textfile.open() as held:
+        assert run("collect", "--textfile", str(textfile), *options, cwd=tmp_path, environ=BOTH_TOKENS).returncode == 0
+        # Whoever reads the file that was there reads it to its end: the new one is another file.
+        assert held.read() == first
+        assert textfile.stat().st_ino != Path(f"/dev/fd/{held.fileno()}").stat().st_ino
+
+    assert [path.name for path in textfile.parent.iterdir()] == ["usage.prom"]
+    assert stat.S_IMODE(textfile.stat().st_mode) == 0o644
+    samples = parse_metrics(textfile.read_text())
+    assert len(samples.labels(TOTAL, "database_id")) == DATABASES
+    assert samples.keys() >= {key for key in parse_metrics(first) if key[0] == TOTAL}
+
+
+def test_collect_leaves_with_2_where_the_textfile_cannot_be_written(tmp_path: Path, options: Sequence[str]) -> None:
+    textfile = tmp_path / "absent" / "usage.prom"
+
+    answer = run("collect", "--textfile", str(textfile), *options, cwd=tmp_path, environ=BOTH_TOKENS)
+
+    assert answer.returncode == 2
+    assert f"--textfile {textfile}" in answer.stderr
+
+
+def test_collect_leaves_with_1_for_a_failing_database_and_prints_the_others(
+    tmp_path: Path, api: Vendor, options: Sequence[str]
+) -> None:
+    failing, *others = api.database_ids
+    api.faults.add(Fault(kind=FaultKind.NEGATIVE, call="usage", database_id=failing))
+
+    answer = run("collect", "--json", *options, cwd=tmp_path, environ=BOTH_TOKENS)
+
+    assert answer.returncode == 1
+    assert f"failed: database db_{failing}" in answer.stderr
+    rows = {row["database_id"]: row for row in json.loads(answer.stdout)["databases"]}
+    assert rows[f"db_{failing}"]["up"] is False
+    assert rows[f"db_{failing}"]["operations_total"] is None
+    assert all(rows[f"db_{id_}"]["operations_total"] is not None for id_ in others)
+
+
+def test_collect_leaves_with_1_for_a_wrong_token_and_prints_the_others(tmp_path: Path, options: Sequence[str]) -> None:
+    answer = run("collect", "--json", *options, cwd=tmp_path, environ=ONE_WRONG_TOKEN)
+
+    assert answer.returncode == 1
+    assert re.search(r"failed: credential token-2: .*401", answer.stderr)
+    assert len(json.loads(answer.stdout)["databases"]) == DATABASES // 2
+    assert TOKEN_MARK not in answer.stdout + answer.stderr
+
+
+# check --------------------------------------------------------------------------------------------
+def test_check_finds_everything_in_place(tmp_path: Path, options: Sequence[str]) -> None:
+    answer = run("check", *options, cwd=tmp_path, environ=BOTH_TOKENS)
+
+    assert answer.returncode == 0, answer.stdout
+    assert "problem" not in answer.stdout
+    assert answer.stdout.count("3 database(s)") == 2
+    assert TOKEN_MARK not in answer.stdout + answer.stderr
+
+
+def test_check_prints_every_problem_of_a_configuration_at_once(tmp_path: Path) -> None:
+    config = write_config(
+        tmp_path / "config.yaml",
+        poll={"interval": "soon", "windows": ["24h", "1d"]},
+        discovery={"include": {"databases": ["("]}},
+        stor={"url": "sqlite:///x.db"},
+    )
+    environ = {**BOTH_TOKENS, "PRISMA_POSTGRES_LISSEN": ":1"}
+
+    answer = run("check", "--config", str(config), "--listen", "nowhere", cwd=tmp_path, environ=environ)
+
+    assert answer.returncode == 2
+    problems = [line for line in answer.stdout.splitlines() if line.startswith("problem")]
+    for expected in (
+        "poll.interval",
+        "poll.windows",
+        "discovery.include.databases",
+        "did you mean store?",
+        "did you mean PRISMA_POSTGRES_LISTEN?",
+        "--listen",
+    ):
+        assert len([line for line in problems if expected in line]) == 1, (expected, problems)
+
+
+def test_check_prints_a_wrong_token_and_a_store_that_cannot_be_opened_together(tmp_path: Path, api: Vendor) -> None:
+    options = ("--api-url", api.url, "--store-url", f"sqlite:///{tmp_path / 'absent' / 'ledger.db'}")
+
+    answer = run("check", *options, cwd=tmp_path, environ=ONE_WRONG_TOKEN)
+
+    assert answer.returncode == 2
+    assert re.search(r"problem +store sqlite:", answer.stdout)
+    assert re.search(r"problem +credential token-2: .*401", answer.stdout)
+    assert re.search(r"ok +credential token-1: ", answer.stdout)
+    assert TOKEN_MARK not in answer.stdout + answer.stderr
+
+
+def test_check_prints_every_token_file_that_cannot_be_used(tmp_path: Path) -> None:
+    (tmp_path / "empty").write_text("\n")
+    config = write_config(
+        tmp_path / "config.yaml",
+        credentials=[
+            {"name": "absent", "token_file": str(tmp_path / "absent")},
+            {"name": "empty", "token_file": str(tmp_path / "empty")},
+        ],
+    )
+
+    answer = run("check", "--config", str(config), cwd=tmp_path)
+
+    assert answer.returncode == 2
+    assert re.search(r"problem +credentials: credential absent: ", answer.stdout)
+    assert re.search(r"problem +credentials: credential empty: the token is empty", answer.stdout)
+
+
+def test_check_leaves_with_1_where_only_the_vendor_is_down(tmp_path: Path, api: Vendor, options: Sequence[str]) -> None:
+    api.stop()
+
+    answer = run("check", *options, cwd=tmp_path, environ=BOTH_TOKENS)
+
+    assert answer.returncode == 1
+    assert len(re.findall(r"problem +credential token-[12]: ", answer.stdout)) == 2
+    assert re.search(r"ok +store ", answer.stdout)
