@@ -101,7 +101,7 @@ def small_vendor(clock: ManualClock, *, behaviour: VendorBehaviour | None = None
     world = World(
         seed=3,
         shape=WorldShape(workspaces=2, projects_per_workspace=2, databases=databases, idle_share=0.0),
-        begins_at=BEGINS_AT,
+        begins_at=BEGINS_AT - timedelta(days=60),
     )
     return Simulator(world, clock, behaviour=behaviour, faults=Faults())
 
@@ -129,14 +129,17 @@ async def test_over_days_the_ledger_equals_the_truth_however_late_and_revised_th
         book = running.collector.book
         assert len(book.positions) == 4
         for id_, position in book.positions.items():
-            truth = vendor.world.databases[id_.removeprefix("db_")]
+            database = vendor.world.database(id_, clock.now)
+            assert database is not None
             days = {row.day: row for row in running.store.days(id_)}
             closed = [row for row in days.values() if row.day < (today - timedelta(days=1)).date()]
-            begins = max(month_start, day_start(truth.created_at.date()))
+            begins = max(month_start, day_start(database.created_at.date()))
             assert min(days) == begins.date()
             assert all(row.settled_at is not None for row in closed)
             for row in closed:
-                assert row.operations == truth.operations(day_start(row.day), day_start(row.day) + timedelta(days=1))
+                assert row.operations == vendor.world.operations(
+                    id_, day_start(row.day), day_start(row.day) + timedelta(days=1)
+                )
             (month,) = [row for row in position.months if row.month == month_start.date()]
             assert month.days_operations == sum(row.operations for row in days.values() if row.day.month == 11)
             assert position.operations_total == sum(row.operations_high for row in days.values() if row.is_counted)
@@ -206,10 +209,9 @@ async def test_at_the_months_end_last_months_numbers_are_never_shown_as_this_mon
         clock.now = datetime(2026, 12, 1, 0, 0, 1, tzinfo=UTC)
         await running.round()
         for view in running.collector.snapshot.databases:
-            truth = vendor.world.databases[view.database_id.removeprefix("db_")]
             november = datetime(2026, 11, 1, tzinfo=UTC), datetime(2026, 12, 1, tzinfo=UTC)
-            assert view.previous_month_operations == truth.operations(*november)
-            assert view.month_to_date_operations == truth.operations(november[1], clock.now)
+            assert view.previous_month_operations == vendor.world.operations(view.database_id, *november)
+            assert view.month_to_date_operations == vendor.world.operations(view.database_id, november[1], clock.now)
 
 
 async def test_created_renamed_moved_and_deleted_databases_are_noticed_once(store_url: str) -> None:
@@ -217,24 +219,23 @@ async def test_created_renamed_moved_and_deleted_databases_are_noticed_once(stor
     vendor = small_vendor(clock, databases=8)
     async with bench(store_url, vendor, clock) as running:
         await running.round()
-        renamed, deleted = list(vendor.world.databases)[:2]
-        project = vendor.world.databases[list(vendor.world.databases)[2]].project
-        target = next(id_ for id_ in vendor.world.workspaces if id_ != project.workspace_id)
+        renamed, deleted, other = vendor.world.databases(clock.now)[:3]
+        target = next(row.id for row in vendor.world.workspaces(clock.now) if row.id != other.workspace_id)
         clock.advance(timedelta(minutes=10))
-        vendor.world.rename(renamed, "another", clock.now)
-        vendor.world.delete(deleted, clock.now)
-        vendor.world.move(project.id, target, clock.now)
+        vendor.world.rename_database(renamed.id, "another", at=clock.now)
+        vendor.world.delete_database(deleted.id, at=clock.now)
+        vendor.world.move_project(other.project_id, target, at=clock.now)
 
         await running.round()
         await running.round()
 
         events = [(event.kind, event.subject_id) for event in running.store.events() if event.subject == "database"]
-        assert events.count((EventKind.RENAMED, f"db_{renamed}")) == 1
-        assert events.count((EventKind.DELETED, f"db_{deleted}")) == 1
-        moved = [database.id for database in vendor.world.databases_of(project, clock.now)]
-        assert sorted(id_ for kind, id_ in events if kind is EventKind.MOVED) == sorted(f"db_{id_}" for id_ in moved)
-        assert f'database_id="db_{deleted}"' not in running.text()
-        assert f'workspace_id="wksp_{target}",project_id="proj_{project.id}"' in running.text()
+        assert events.count((EventKind.RENAMED, renamed.id)) == 1
+        assert events.count((EventKind.DELETED, deleted.id)) == 1
+        moved = [row.id for row in vendor.world.databases(clock.now) if row.project_id == other.project_id]
+        assert sorted(id_ for kind, id_ in events if kind is EventKind.MOVED) == sorted(moved)
+        assert f'database_id="{deleted.id}"' not in running.text()
+        assert f'workspace_id="{target}",project_id="{other.project_id}"' in running.text()
 
 
 async def test_a_deleted_database_stays_in_its_workspaces_month(store_url: str) -> None:
@@ -243,8 +244,8 @@ async def test_a_deleted_database_stays_in_its_workspaces_month(store_url: str) 
     async with bench(store_url, vendor, clock) as running:
         await running.round()
         before = {view.workspace_id: view.month_to_date_operations for view in running.collector.snapshot.workspaces}
-        for id_ in list(vendor.world.databases):
-            vendor.world.delete(id_, clock.now)
+        for database in vendor.world.databases(clock.now):
+            vendor.world.delete_database(database.id, at=clock.now)
 
         await running.round()
 
@@ -258,20 +259,20 @@ async def test_a_database_that_fails_keeps_its_values_for_a_bounded_time(store_u
     vendor = small_vendor(clock)
     async with bench(store_url, vendor, clock) as running:
         await running.round()
-        failing = next(iter(vendor.world.databases))
+        failing = vendor.world.databases(clock.now)[0].id
         vendor.faults.add(Fault(kind=FaultKind.NOT_FOUND, call="usage", database_id=failing))
-        before = {view.database_id: view for view in running.collector.snapshot.databases}[f"db_{failing}"]
+        before = {view.database_id: view for view in running.collector.snapshot.databases}[failing]
 
         clock.advance(timedelta(minutes=10))
         await running.round()
-        kept = {view.database_id: view for view in running.collector.snapshot.databases}[f"db_{failing}"]
+        kept = {view.database_id: view for view in running.collector.snapshot.databases}[failing]
         assert (kept.is_up, kept.failure_reason) == (False, "http_404")
         assert kept.operations_total == before.operations_total
         assert kept.last_success_at == before.last_success_at
 
         clock.advance(timedelta(days=1))
         await running.round()
-        gone = {view.database_id: view for view in running.collector.snapshot.databases}[f"db_{failing}"]
+        gone = {view.database_id: view for view in running.collector.snapshot.databases}[failing]
         assert (gone.is_up, gone.operations_total, gone.storage_bytes) == (False, None, None)
 
 
@@ -333,6 +334,7 @@ async def test_two_processes_on_one_store_count_nothing_twice(store_url: str) ->
             for id_, position in one.store.load(clock.now).positions.items():
                 counted = [row for row in one.store.days(id_) if row.is_counted]
                 assert position.operations_total == sum(row.operations_high for row in counted)
-                truth = vendor.world.databases[id_.removeprefix("db_")]
                 since = day_start(min(row.day for row in counted))
-                assert position.operations_total == truth.operations(since, clock.now - timedelta(minutes=5))
+                assert position.operations_total == vendor.world.operations(
+                    id_, since, clock.now - timedelta(minutes=5)
+                )

@@ -16,7 +16,7 @@ import urllib.request
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import TypeVar
 
@@ -181,8 +181,8 @@ class Vendor:
 
     @property
     def database_ids(self) -> list[str]:
-        """The ids of all databases, without their prefix."""
-        return list(self.world.databases)
+        """The ids of all databases."""
+        return [database.id for database in self.world.databases(datetime.now(UTC))]
 
     def start(self) -> None:
         """Answer, from here on."""
@@ -211,12 +211,18 @@ class Vendor:
 
 
 @contextmanager
-def vendor(**shape: int) -> Iterator[Vendor]:
+def vendor(*, workspaces: int, databases: int, projects_per_workspace: int = 3) -> Iterator[Vendor]:
     """Run a vendor whose databases are all used, so that no number is 0."""
     world = World(
         seed=3,
-        shape=WorldShape(idle_share=0.0, operations_per_day=1_000_000, **shape),
-        begins_at=datetime.now(UTC),
+        shape=WorldShape(
+            workspaces=workspaces,
+            projects_per_workspace=projects_per_workspace,
+            databases=databases,
+            idle_share=0.0,
+            operations_per_day=(1_000_000, 2_000_000),
+        ),
+        begins_at=datetime.now(UTC) - timedelta(days=60),
     )
     running = Vendor(Simulator(world, system_clock))
     running.start()

@@ -105,7 +105,7 @@ def test_killed_and_started_again_it_shows_everything_before_the_vendor_answers(
             everything_of(first, databases)
             # From here on each cycle is under way for long: the kill strikes in the middle of one.
             slow = {"kind": "slow", "call": "usage", "seconds": HANGING_SECONDS}
-            assert fetch(f"{url}/simulator/faults", method="POST", document=slow).status == 204
+            assert fetch(f"{url}/simulator/faults", method="POST", document=slow).status == 201
             _wait_for_calls(url, "usage")
             before = first.scrape()
             first.kill()
@@ -207,7 +207,7 @@ def test_a_bad_configuration_is_refused_with_its_problems_and_a_good_one_takes_i
         before = everything_of(running, 6)
         running.scrape_when(lambda after: _cycles(after) > _cycles(before) + 1, "cycles go on")
 
-        hidden = f"db_{two_workspaces.database_ids[0]}"
+        hidden = two_workspaces.database_ids[0]
         write_config(
             tmp_path / "config.yaml", credentials=credentials, discovery={"exclude": {"databases": [f"^{hidden}$"]}}
         )
@@ -262,21 +262,19 @@ def test_a_database_that_answers_404_disappears_when_discovery_agrees(tmp_path: 
     with serving(tmp_path, two_workspaces.url) as running:
         before = everything_of(running, 6)
         two_workspaces.faults.add(Fault(kind=FaultKind.NOT_FOUND, call="usage", database_id=gone))
-        failing = running.scrape_when(
-            lambda samples: samples.value(UP, database_id=f"db_{gone}") == 0, "the database fails"
-        )
+        failing = running.scrape_when(lambda samples: samples.value(UP, database_id=gone) == 0, "the database fails")
         two_workspaces.wait_for_calls("databases")
         for _ in range(2):
             two_workspaces.wait_for_calls("databases")
-        assert failing.value(TOTAL, database_id=f"db_{gone}") == running.scrape().value(TOTAL, database_id=f"db_{gone}")
+        assert failing.value(TOTAL, database_id=gone) == running.scrape().value(TOTAL, database_id=gone)
         assert_no_counter_fell(before, failing)
 
-        two_workspaces.world.delete(gone, datetime.now(UTC))
+        two_workspaces.world.delete_database(gone, at=datetime.now(UTC))
         after = running.scrape_when(
-            lambda samples: f"db_{gone}" not in samples.labels(INFO, "database_id"), "the database is gone"
+            lambda samples: gone not in samples.labels(INFO, "database_id"), "the database is gone"
         )
-        assert [key for key in after if ("database_id", f"db_{gone}") in key[1]] == []
-        assert after.labels(TOTAL, "database_id") == {f"db_{id_}" for id_ in others}
+        assert [key for key in after if ("database_id", gone) in key[1]] == []
+        assert after.labels(TOTAL, "database_id") == set(others)
         assert after.value(f"{OWN}events_total", subject="database", kind="deleted") == 1
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import tempfile
-from datetime import UTC, datetime
 from pathlib import Path
 
 import typer
@@ -13,24 +12,14 @@ from prisma_postgres_exporter.cli.logs import configure_logs
 from prisma_postgres_exporter.cli.options import ListenOption, LogFormatOption
 from prisma_postgres_exporter.config import Config, load_config
 from prisma_postgres_exporter.service import Service
-from prisma_postgres_exporter.simulator import (
-    Fault,
-    FaultKind,
-    Faults,
-    Simulator,
-    VendorBehaviour,
-    World,
-    WorldShape,
-    serve_simulator,
-    system_clock,
-)
+from prisma_postgres_exporter.simulator import Simulator, demo_simulator, serve_simulator
 
 POLL_INTERVAL = "5s"
 REQUESTS_PER_SECOND = 200.0
 
 
 def demo(listen: ListenOption = "127.0.0.1:9478", log_format: LogFormatOption = "console") -> None:
-    """Run against a simulated vendor with three workspaces and forty databases: no account, no network.
+    """Run against a simulated vendor with three workspaces and about forty databases: no account, no network.
 
     The store is a temporary file that goes with the demo.
     """
@@ -40,27 +29,11 @@ def demo(listen: ListenOption = "127.0.0.1:9478", log_format: LogFormatOption = 
 
 
 async def _demo(listen: str, folder: Path) -> None:
-    vendor = _vendor()
+    vendor = demo_simulator()
     async with serve_simulator(vendor.app) as url:
         config = _config(url, listen, folder, vendor)
         service = Service(config, load=lambda: config)
         await service.run(_announce)
-
-
-def _vendor() -> Simulator:
-    """A vendor whose numbers move, with a database that fails and days that are revised."""
-    world = World(
-        seed=7,
-        shape=WorldShape(workspaces=3, databases=40, awkward_share=0.1, churn_per_day=0.5),
-        begins_at=datetime.now(UTC),
-    )
-    failing = next(iter(world.databases))
-    return Simulator(
-        world,
-        system_clock,
-        behaviour=VendorBehaviour(revised_share=0.1),
-        faults=Faults([Fault(kind=FaultKind.SERVER_ERROR, call="usage", database_id=failing)]),
-    )
 
 
 def _config(url: str, listen: str, folder: Path, vendor: Simulator) -> Config:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import signal
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Annotated
 
 import typer
@@ -18,6 +18,8 @@ from prisma_postgres_exporter.simulator import (
     serve_simulator,
     system_clock,
 )
+
+HISTORY_DAYS = 100
 
 
 def simulator(
@@ -37,7 +39,7 @@ def simulator(
     world = World(
         seed=seed,
         shape=WorldShape(workspaces=workspaces, databases=databases, awkward_share=0.1, churn_per_day=0.5),
-        begins_at=datetime.now(UTC),
+        begins_at=datetime.now(UTC) - timedelta(days=HISTORY_DAYS),
     )
     asyncio.run(
         _run(

@@ -1,22 +1,41 @@
-"""The Management API in a box: a deterministic world, a vendor that behaves like one, and faults on request."""
+"""The Management API in a box: a world that is the truth, a vendor that tells it late, faults, and a server."""
 
 from prisma_postgres_exporter.simulator.app import Simulator
-from prisma_postgres_exporter.simulator.clocks import ManualClock, system_clock
+from prisma_postgres_exporter.simulator.calls import SeenCall
+from prisma_postgres_exporter.simulator.clock import Clock, ManualClock, system_clock
 from prisma_postgres_exporter.simulator.faults import Fault, FaultKind, Faults
+from prisma_postgres_exporter.simulator.presets import benchmark_simulator, demo_simulator
 from prisma_postgres_exporter.simulator.server import serve_simulator
-from prisma_postgres_exporter.simulator.vendor import VendorBehaviour
-from prisma_postgres_exporter.simulator.world import SimDatabase, World, WorldShape
+from prisma_postgres_exporter.simulator.shape import WorldShape
+from prisma_postgres_exporter.simulator.vendor import (
+    REALISTIC,
+    PeriodRefused,
+    StorageMeaning,
+    Vendor,
+    VendorBehaviour,
+    VendorUsage,
+)
+from prisma_postgres_exporter.simulator.world import Stay, World
 
 __all__ = [
+    "REALISTIC",
+    "Clock",
     "Fault",
     "FaultKind",
     "Faults",
     "ManualClock",
-    "SimDatabase",
+    "PeriodRefused",
+    "SeenCall",
     "Simulator",
+    "Stay",
+    "StorageMeaning",
+    "Vendor",
     "VendorBehaviour",
+    "VendorUsage",
     "World",
     "WorldShape",
+    "benchmark_simulator",
+    "demo_simulator",
     "serve_simulator",
     "system_clock",
 ]

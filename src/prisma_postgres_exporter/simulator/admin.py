@@ -1,87 +1,141 @@
-"""What the simulator tells and takes beside the vendor's API: under /simulator/, without a token."""
+"""The simulator's remote control under `/simulator/`: truth, world, faults, clock and request counts, as JSON."""
 
 from __future__ import annotations
 
+import json
+from dataclasses import asdict
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING
 
+from pydantic import ValidationError
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from prisma_postgres_exporter.simulator.clocks import ManualClock
-from prisma_postgres_exporter.simulator.faults import Fault, FaultKind
+from prisma_postgres_exporter.simulator.calls import CallLog
+from prisma_postgres_exporter.simulator.clock import Clock, ManualClock
+from prisma_postgres_exporter.simulator.faults import Fault, Faults
+from prisma_postgres_exporter.simulator.instants import from_ms, parsed, to_ms, vendor_text
+from prisma_postgres_exporter.simulator.vendor import Vendor
 
-if TYPE_CHECKING:
-    from prisma_postgres_exporter.simulator.app import Simulator
 
+class Admin:
+    """Handlers of the remote control; instants are ISO date-times with a time zone, spans end exclusive."""
 
-def admin_routes(simulator: Simulator) -> list[Route]:
-    """Return the routes: world, truth, faults, clock and requests."""
+    def __init__(self, *, vendor: Vendor, clock: Clock, faults: Faults, calls: CallLog) -> None:
+        self._vendor = vendor
+        self._world = vendor.world
+        self._clock = clock
+        self._faults = faults
+        self._calls = calls
 
-    async def world(request: Request) -> Response:
-        now = simulator.clock()
+    def routes(self) -> list[Route]:
+        """The paths below `/simulator`."""
+        return [
+            Route("/world", self._show_world),
+            Route("/truth", self._show_truth),
+            Route("/faults", self._show_faults, methods=["GET"]),
+            Route("/faults", self._add_fault, methods=["POST"]),
+            Route("/faults", self._clear_faults, methods=["DELETE"]),
+            Route("/faults/{number:int}", self._clear_fault, methods=["DELETE"]),
+            Route("/clock", self._show_clock, methods=["GET"]),
+            Route("/clock", self._set_clock, methods=["POST"]),
+            Route("/requests", self._show_requests, methods=["GET"]),
+            Route("/requests", self._reset_requests, methods=["DELETE"]),
+        ]
+
+    async def _show_world(self, request: Request) -> Response:
+        """Everything that exists at `at`, by default now; databases of one workspace with `workspace`."""
+        at = self._instant(request, "at") or self._clock()
+        workspace_id = request.query_params.get("workspace")
+        if workspace_id is not None and workspace_id not in self._world.registry.workspaces:
+            return _problem(404, f"no workspace {workspace_id}")
         return JSONResponse(
             {
-                "now": now.isoformat(),
-                "tokens": {token: f"wksp_{id_}" for token, id_ in simulator.world.tokens.items()},
+                "at": vendor_text(to_ms(at)),
+                "tokens": dict(self._world.tokens),
+                "workspaces": [asdict(workspace) for workspace in self._world.workspaces(at)],
+                "projects": [asdict(project) for project in self._world.projects(at)],
                 "databases": [
-                    {
-                        "id": f"db_{database.id}",
-                        "name": database.name_at(now),
-                        "workspace_id": f"wksp_{database.project.workspace_at(now)}",
-                    }
-                    for database in simulator.world.databases.values()
-                    if database.exists_at(now)
+                    {**asdict(database), "created_at": vendor_text(to_ms(database.created_at))}
+                    for database in self._world.databases(at, workspace_id=workspace_id)
                 ],
             }
         )
 
-    async def truth(request: Request) -> Response:
-        query = request.query_params
-        database = simulator.world.databases.get(query.get("database", "").removeprefix("db_"))
-        try:
-            starts_at, ends_at = datetime.fromisoformat(query["from"]), datetime.fromisoformat(query["to"])
-        except (KeyError, ValueError):
-            return _wrong("from and to must be ISO date-times with a time zone")
-        if database is None:
-            return _wrong("database must be the id of one")
-        return JSONResponse({"operations": database.operations(starts_at, ends_at)})
+    async def _show_truth(self, request: Request) -> Response:
+        """Operations of `database` or `workspace` from `from` to `to`, and a database's storage at the end."""
+        start_at, end_at = self._instant(request, "from"), self._instant(request, "to")
+        if start_at is None or end_at is None or end_at < start_at:
+            return _problem(400, "from and to must be ISO date-times with a time zone, from not after to")
+        database_id, workspace_id = (request.query_params.get(name) for name in ("database", "workspace"))
+        self._world.live_until(end_at)
+        if database_id in self._world.registry.databases:
+            return JSONResponse(
+                {
+                    "operations": self._world.operations(database_id, start_at, end_at),
+                    "storage_bytes": self._world.storage_bytes(database_id, end_at),
+                    "final_at": vendor_text(to_ms(self._vendor.final_at(end_at.date()))),
+                }
+            )
+        if workspace_id in self._world.registry.workspaces:
+            return JSONResponse({"operations": self._world.workspace_operations(workspace_id, start_at, end_at)})
+        return _problem(404, "database or workspace must name something in the world")
 
-    async def add_fault(request: Request) -> Response:
+    async def _show_faults(self, _request: Request) -> Response:
+        return JSONResponse(
+            {number: fault.model_dump(mode="json") for number, fault in self._faults.in_force().items()}
+        )
+
+    async def _add_fault(self, request: Request) -> Response:
         try:
-            given = await request.json()
-            fault = Fault(**{**given, "kind": FaultKind(given["kind"])})
-        except (KeyError, TypeError, ValueError):
-            return _wrong(f"a fault has a kind, one of {', '.join(FaultKind)}, and the fields of Fault")
-        simulator.faults.add(fault)
+            fault = Fault.model_validate_json(await request.body())
+        except ValidationError as exc:
+            return _problem(400, str(exc))
+        return JSONResponse({"number": self._faults.add(fault)}, status_code=201)
+
+    async def _clear_faults(self, _request: Request) -> Response:
+        self._faults.clear()
         return Response(status_code=204)
 
-    async def clear_faults(request: Request) -> Response:
-        simulator.faults.clear()
+    async def _clear_fault(self, request: Request) -> Response:
+        try:
+            self._faults.clear(request.path_params["number"])
+        except KeyError:
+            return _problem(404, "no such fault in force")
         return Response(status_code=204)
 
-    async def advance_clock(request: Request) -> Response:
-        if not isinstance(simulator.clock, ManualClock):
-            return _wrong("the clock is the real one and cannot be moved")
+    async def _show_clock(self, _request: Request) -> Response:
+        return JSONResponse(
+            {"now": vendor_text(to_ms(self._clock())), "is_manual": isinstance(self._clock, ManualClock)}
+        )
+
+    async def _set_clock(self, request: Request) -> Response:
+        """`{"now": "…"}` or `{"advance_seconds": 60}`, for a manual clock."""
+        if not isinstance(self._clock, ManualClock):
+            return _problem(409, "this simulator runs on the machine's time")
         try:
-            seconds = float((await request.json())["advance_seconds"])
-        except (KeyError, TypeError, ValueError):
-            return _wrong("advance_seconds must be a number")
-        return JSONResponse({"now": simulator.clock.advance(timedelta(seconds=seconds)).isoformat()})
+            wish = json.loads(await request.body())
+            if "now" in wish:
+                self._clock.now = datetime.fromisoformat(wish["now"])
+            else:
+                self._clock.advance(timedelta(seconds=wish["advance_seconds"]))
+        except (ValueError, KeyError, TypeError, OverflowError):
+            return _problem(400, 'expected {"now": date-time with a time zone} or {"advance_seconds": number}')
+        return await self._show_clock(request)
 
-    async def requests(request: Request) -> Response:
-        return JSONResponse(dict(simulator.requests))
+    async def _show_requests(self, _request: Request) -> Response:
+        return JSONResponse(
+            {"counts": dict(self._calls.counts), "newest": [asdict(seen) for seen in self._calls.newest]}
+        )
 
-    return [
-        Route("/simulator/world", world),
-        Route("/simulator/truth", truth),
-        Route("/simulator/faults", add_fault, methods=["POST"]),
-        Route("/simulator/faults", clear_faults, methods=["DELETE"]),
-        Route("/simulator/clock", advance_clock, methods=["POST"]),
-        Route("/simulator/requests", requests),
-    ]
+    async def _reset_requests(self, _request: Request) -> Response:
+        self._calls.reset()
+        return Response(status_code=204)
+
+    def _instant(self, request: Request, name: str) -> datetime | None:
+        instant_ms = parsed(request.query_params.get(name, ""))
+        return None if instant_ms is None else from_ms(instant_ms)
 
 
-def _wrong(message: str) -> Response:
-    return JSONResponse({"error": {"code": "validationError", "message": message}}, 400)
+def _problem(status: int, message: str) -> JSONResponse:
+    return JSONResponse({"error": {"code": "simulator", "message": message}}, status_code=status)

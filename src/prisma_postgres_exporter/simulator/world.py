@@ -1,229 +1,190 @@
-"""The simulated world: workspaces, projects and databases as functions of time, drawn from a seed."""
+"""The truth: what exists, what it is called, who holds it and what it really used, at any instant."""
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Iterator
-from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Final
 
-from prisma_postgres_exporter.simulator.draws import cuid, draw, share
-from prisma_postgres_exporter.simulator.traffic import Traffic, make_traffic
+from prisma_postgres_exporter.model import Database, Project, Workspace
+from prisma_postgres_exporter.simulator.founding import Founder
+from prisma_postgres_exporter.simulator.instants import HOUR_MS, from_ms, to_ms
+from prisma_postgres_exporter.simulator.lifecycle import Lifecycle
+from prisma_postgres_exporter.simulator.records import DatabaseRecord
+from prisma_postgres_exporter.simulator.registry import Registry, prefixed
+from prisma_postgres_exporter.simulator.shape import WorldShape
 
-REGIONS = ("us-east-1", "us-west-1", "eu-west-3", "eu-central-1", "ap-northeast-1", "ap-southeast-1")
-PLANS = ("Starter", "Pro", "Business", "Free")
-AWKWARD_NAMES = (
-    'quo"ted',
-    "back\\slash\\",
-    "line\nbreak",
-    "emoji 🐘🔥",
-    "ünïcödé 数据库",
-    "<script>alert(1)</script>",
-    '{braces="1"} # HELP',
-    "long " + "x" * 9_995,
-    " ",
-    "tab\tand \u202eright to left",
-)
+_DRAWN, _ADDED = 3, 4  # rows of random numbers: what the seed makes, and what is added by hand
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class WorldShape:
-    """How large the world is, and what it is like.
+class Stay:
+    """A span in which one workspace held a database that existed."""
 
-    `databases` is the number in all. The shares are of databases: never used, without a region,
-    named awkwardly. `churn_per_day` databases a day are created, and as many deleted, renamed or
-    short-lived, from 30 days before the world begins to 365 days after it; `moved_projects` move to
-    the next workspace, one a day from the day after the world begins. `blocked_workspaces` of the
-    workspaces (the last ones) say that their usage is blocked.
-    """
-
-    workspaces: int = 3
-    projects_per_workspace: int = 3
-    databases: int = 40
-    idle_share: float = 0.2
-    regionless_share: float = 0.05
-    awkward_share: float = 0.0
-    churn_per_day: float = 0.0
-    moved_projects: int = 0
-    blocked_workspaces: int = 0
-    operations_per_day: int | None = None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SimWorkspace:
-    """A workspace; ids are without their prefix here."""
-
-    id: str
-    name: str
-    plan: str
-    is_blocked: bool
-    token: str
-    created_at: datetime
-
-
-@dataclass(slots=True, kw_only=True)
-class SimProject:
-    """A project; `moves` are the instants at which it went to another workspace, in order."""
-
-    id: str
-    name: str
     workspace_id: str
-    created_at: datetime
-    moves: list[tuple[datetime, str]] = field(default_factory=list)
-
-    def workspace_at(self, at: datetime) -> str:
-        """Return the id of the workspace that holds the project."""
-        held = self.workspace_id
-        for moved_at, workspace_id in self.moves:
-            if moved_at <= at:
-                held = workspace_id
-        return held
-
-
-@dataclass(slots=True, kw_only=True)
-class SimDatabase:
-    """A database; it exists from `created_at` until `deleted_at`, and has its last name by then."""
-
-    id: str
-    names: list[tuple[datetime, str]]
-    project: SimProject
-    region: str | None
-    is_default: bool
-    created_at: datetime
-    deleted_at: datetime | None
-    traffic: Traffic
-
-    def name_at(self, at: datetime) -> str:
-        """Return the name it has."""
-        return next((name for since_at, name in reversed(self.names) if since_at <= at), self.names[0][1])
-
-    def exists_at(self, at: datetime) -> bool:
-        """Whether it is there."""
-        return self.created_at <= at and (self.deleted_at is None or at < self.deleted_at)
-
-    def operations(self, starts_at: datetime, ends_at: datetime) -> int:
-        """Count the operations between two instants: the truth."""
-        ends_at = min(ends_at, self.deleted_at) if self.deleted_at is not None else ends_at
-        return self.traffic.operations(max(starts_at, self.created_at), ends_at)
+    start_at: datetime
+    end_at: datetime
 
 
 class World:
-    """Everything that exists, ever; the same for the same seed and shape.
+    """A world that is a function of its seed, its shape and time, except for what is changed by hand.
 
-    `begins_at` (UTC) is the instant that the world is made for: its databases have a history before
-    it, and its changes come after it. `add`, `delete` and `move` change it at run time.
+    It `begins_at` (aware) with everything of `shape` in place, made up to two years earlier; from then on
+    `churn_a_day` changes happen. Every instant can be asked for, in any order. Instants are cut to
+    milliseconds; spans run from `start_at` until just before `end_at`. Database ids are taken with or
+    without their prefix; one that never was is a `KeyError`.
+
+    What is changed by hand must not lie before what was changed by hand earlier, to be told as it happened.
     """
 
     def __init__(self, *, seed: int = 1, shape: WorldShape | None = None, begins_at: datetime) -> None:
-        self.seed = seed
-        self.shape = shape or WorldShape()
-        self.begins_at = begins_at
-        self.workspaces: dict[str, SimWorkspace] = {}
-        self.projects: dict[str, SimProject] = {}
-        self.databases: dict[str, SimDatabase] = {}
-        self._by_project: dict[str, list[SimDatabase]] = defaultdict(list)
-        self._make()
+        self.seed: Final = seed
+        self.begins_at: Final = begins_at
+        self.registry: Final = Registry()
+        shape = shape or WorldShape()
+        founder = Founder(seed, _DRAWN, shape, self.registry)
+        self._lifecycle = Lifecycle(seed, shape, self.registry, founder, begins_ms=to_ms(begins_at))
+        self._by_hand = Founder(seed, _ADDED, shape, self.registry)
 
     @property
-    def tokens(self) -> dict[str, str]:
-        """Every token with the id of its workspace."""
-        return {workspace.token: workspace.id for workspace in self.workspaces.values()}
+    def tokens(self) -> Mapping[str, str]:
+        """The id of the workspace that each token opens: `simulator-token-1` and so on."""
+        return {workspace.token: workspace.id for workspace in self.registry.workspaces.values()}
 
-    def projects_of(self, workspace_id: str, at: datetime) -> list[SimProject]:
-        """Return the projects that a workspace holds, by id."""
-        held = [p for p in self.projects.values() if p.created_at <= at and p.workspace_at(at) == workspace_id]
-        return sorted(held, key=lambda project: project.id)
+    def live_until(self, at: datetime) -> int:
+        """Let everything until `at` happen, if it has not yet; returns `at` in milliseconds."""
+        at_ms = to_ms(at)
+        self._lifecycle.live_until(at_ms)
+        return at_ms
 
-    def databases_of(self, project: SimProject, at: datetime) -> list[SimDatabase]:
-        """Return the databases that a project holds, by id."""
-        held = [database for database in self._by_project[project.id] if database.exists_at(at)]
-        return sorted(held, key=lambda database: database.id)
-
-    def operations(self, database_id: str, starts_at: datetime, ends_at: datetime) -> int:
-        """Count the operations of a database between two instants: the truth."""
-        return self.databases[database_id].operations(starts_at, ends_at)
-
-    def add(self, database: SimDatabase) -> None:
-        """Put a database into the world."""
-        self.databases[database.id] = database
-        self._by_project[database.project.id].append(database)
-
-    def delete(self, database_id: str, at: datetime) -> None:
-        """Delete a database at `at`."""
-        self.databases[database_id].deleted_at = at
-
-    def rename(self, database_id: str, name: str, at: datetime) -> None:
-        """Rename a database at `at`."""
-        self.databases[database_id].names.append((at, name))
-
-    def move(self, project_id: str, workspace_id: str, at: datetime) -> None:
-        """Transfer a project with its databases to another workspace at `at`."""
-        self.projects[project_id].moves.append((at, workspace_id))
-
-    # Making it ----------------------------------------------------------------------------------
-    def _make(self) -> None:
-        seed, shape, begins_at = self.seed, self.shape, self.begins_at
-        for number in range(shape.workspaces):
-            workspace = SimWorkspace(
-                id=cuid(seed, 1, number),
-                name=f"workspace-{number + 1}",
-                plan=PLANS[number % len(PLANS)],
-                is_blocked=number >= shape.workspaces - shape.blocked_workspaces,
-                token=f"simulator-token-{number + 1}",
-                created_at=begins_at - timedelta(days=500),
+    def workspaces(self, at: datetime) -> tuple[Workspace, ...]:
+        """Every workspace, as it is at `at`."""
+        at_ms = self.live_until(at)
+        return tuple(
+            Workspace(
+                id=record.id, name=record.names.at(at_ms), plan=record.plan, usage_blocked=record.blocked.at(at_ms)
             )
-            self.workspaces[workspace.id] = workspace
-            for index in range(shape.projects_per_workspace):
-                project = SimProject(
-                    id=cuid(seed, 2, number, index),
-                    name=f"project-{number + 1}-{index + 1}",
-                    workspace_id=workspace.id,
-                    created_at=begins_at - timedelta(days=450),
-                )
-                self.projects[project.id] = project
-        projects = list(self.projects.values())
-        for number in range(shape.databases):
-            age = timedelta(days=int(1 + 399 * share(seed, 3, number)))
-            self.add(self._draw(number, projects[number % len(projects)], begins_at - age, None))
-        for number, (created_at, deleted_at) in enumerate(self._churn()):
-            project = projects[draw(seed, 4, number) % len(projects)]
-            self.add(self._draw(shape.databases + number, project, created_at, deleted_at))
-        workspace_ids = list(self.workspaces)
-        for number, project in enumerate(projects[: shape.moved_projects]):
-            place = workspace_ids.index(project.workspace_id)
-            target = workspace_ids[(place + 1) % len(workspace_ids)]
-            project.moves.append((begins_at + timedelta(days=number + 1, hours=9), target))
+            for record in self.registry.workspaces.values()
+        )
 
-    def _churn(self) -> Iterator[tuple[datetime, datetime | None]]:
-        for day in range(-30, 365):
-            for number in range(
-                int(self.shape.churn_per_day * (day + 31)) - int(self.shape.churn_per_day * (day + 30))
-            ):
-                created_at = self.begins_at + timedelta(days=day, hours=23 * share(self.seed, 5, day, number))
-                kind = draw(self.seed, 6, day, number) % 3
-                life = timedelta(hours=1 + 20 * share(self.seed, 7, day, number)) * (1 if kind == 0 else 24)
-                yield (
-                    created_at.replace(microsecond=0),
-                    None if kind == 2 else (created_at + life).replace(microsecond=0),
-                )
+    def projects(self, at: datetime) -> tuple[Project, ...]:
+        """Every project that exists at `at`, by workspace."""
+        at_ms = self.live_until(at)
+        return tuple(
+            Project(id=record.id, name=record.names.at(at_ms), workspace_id=workspace_id)
+            for workspace_id in self.registry.workspaces
+            for record in self.registry.projects_in(workspace_id, at_ms)
+        )
 
-    def _draw(self, number: int, project: SimProject, created_at: datetime, deleted_at: datetime | None) -> SimDatabase:
-        seed, shape = self.seed, self.shape
-        name = f"database-{number + 1}"
-        if share(seed, 8, number) < shape.awkward_share:
-            name = AWKWARD_NAMES[number % len(AWKWARD_NAMES)]
-        return SimDatabase(
-            id=cuid(seed, 9, number),
-            names=[(created_at, name)],
-            project=project,
-            region=None if share(seed, 10, number) < shape.regionless_share else REGIONS[draw(seed, 11, number) % 6],
-            is_default=number < len(self.projects),
-            created_at=created_at,
-            deleted_at=deleted_at,
-            traffic=make_traffic(
-                draw(seed, 12, number),
-                since=created_at,
-                is_idle=share(seed, 13, number) < shape.idle_share,
-                per_day=shape.operations_per_day,
-            ),
+    def databases(self, at: datetime, *, workspace_id: str | None = None) -> tuple[Database, ...]:
+        """Every database that exists at `at`, by workspace and project; of one workspace if asked."""
+        at_ms = self.live_until(at)
+        workspace_ids = tuple(self.registry.workspaces) if workspace_id is None else (workspace_id,)
+        return tuple(
+            self._as_of(record, at_ms)
+            for held_by in workspace_ids
+            for record in self.registry.databases_in(held_by, at_ms)
+        )
+
+    def database(self, database_id: str, at: datetime) -> Database | None:
+        """One database as it is at `at`; `None` when it does not exist then."""
+        at_ms = self.live_until(at)
+        record = self.registry.databases.get(prefixed("db_", database_id))
+        return self._as_of(record, at_ms) if record is not None and record.exists_at(at_ms) else None
+
+    def deleted_at(self, database_id: str) -> datetime | None:
+        """From when on the database is no more; `None` for one that stays."""
+        deleted_ms = self._record(database_id).deleted_ms
+        return None if deleted_ms is None else from_ms(deleted_ms)
+
+    def operations(self, database_id: str, start_at: datetime, end_at: datetime) -> int:
+        """Operations that a database really made: exact, so that spans add up."""
+        start_ms, end_ms = self._span(start_at, end_at)
+        return self._record(database_id).operations(start_ms, end_ms)
+
+    def workspace_operations(self, workspace_id: str, start_at: datetime, end_at: datetime) -> int:
+        """Operations made while the workspace held their database, those of deleted databases included."""
+        start_ms, end_ms = self._span(start_at, end_at)
+        return sum(
+            record.operations(since_ms, until_ms)
+            for record in self.registry.databases_ever_in(workspace_id)
+            for held_by, since_ms, until_ms in self._held(record, start_ms, end_ms)
+            if held_by == workspace_id
+        )
+
+    def stays(self, database_id: str, start_at: datetime, end_at: datetime) -> tuple[Stay, ...]:
+        """Which workspace held a database when, within a span and while it existed; in order."""
+        start_ms, end_ms = self._span(start_at, end_at)
+        return tuple(
+            Stay(workspace_id=workspace_id, start_at=from_ms(since_ms), end_at=from_ms(until_ms))
+            for workspace_id, since_ms, until_ms in self._held(self._record(database_id), start_ms, end_ms)
+        )
+
+    def storage_bytes(self, database_id: str, at: datetime) -> int:
+        """The level that a database really holds at an instant; 0 when it does not exist."""
+        return self._record(database_id).storage_bytes(self.live_until(at))
+
+    def storage_byte_hours(self, database_id: str, start_at: datetime, end_at: datetime) -> int:
+        """The levels at every whole hour of a span, summed: what storage is billed by."""
+        start_ms, end_ms = self._span(start_at, end_at)
+        record = self._record(database_id)
+        return sum(map(record.storage_bytes, range(-(-start_ms // HOUR_MS) * HOUR_MS, end_ms, HOUR_MS)))
+
+    def add_project(self, workspace_id: str, *, at: datetime, name: str | None = None) -> str:
+        """Create a project by hand; returns its id."""
+        return self._by_hand.project(workspace_id, self.live_until(at), name=name).id
+
+    def add_database(self, project_id: str, *, at: datetime, name: str | None = None, is_default: bool = False) -> str:
+        """Create a database by hand; returns its id."""
+        at_ms = self.live_until(at)
+        return self._by_hand.database(self.registry.projects[project_id], at_ms, is_default=is_default, name=name).id
+
+    def rename_workspace(self, workspace_id: str, name: str, *, at: datetime) -> None:
+        """Rename a workspace by hand."""
+        self.registry.workspaces[workspace_id].names.change(self.live_until(at), name)
+
+    def block_workspace(self, workspace_id: str, is_blocked: bool, *, at: datetime) -> None:
+        """Block a workspace's usage by hand, or lift the block."""
+        self.registry.workspaces[workspace_id].blocked.change(self.live_until(at), is_blocked)
+
+    def rename_project(self, project_id: str, name: str, *, at: datetime) -> None:
+        """Rename a project by hand."""
+        self.registry.projects[project_id].names.change(self.live_until(at), name)
+
+    def move_project(self, project_id: str, workspace_id: str, *, at: datetime) -> None:
+        """Transfer a project with its databases to another workspace by hand."""
+        self.registry.move_project(project_id, workspace_id, self.live_until(at))
+
+    def rename_database(self, database_id: str, name: str, *, at: datetime) -> None:
+        """Rename a database by hand."""
+        self._record(database_id).names.change(self.live_until(at), name)
+
+    def delete_database(self, database_id: str, *, at: datetime) -> None:
+        """Delete a database by hand."""
+        self.registry.delete_database(self._record(database_id).id, self.live_until(at))
+
+    def _record(self, database_id: str) -> DatabaseRecord:
+        return self.registry.databases[prefixed("db_", database_id)]
+
+    def _span(self, start_at: datetime, end_at: datetime) -> tuple[int, int]:
+        return to_ms(start_at), self.live_until(end_at)
+
+    def _held(self, record: DatabaseRecord, start_ms: int, end_ms: int) -> Iterator[tuple[str, int, int]]:
+        since_ms = max(start_ms, record.created_ms)
+        until_ms = end_ms if record.deleted_ms is None else min(end_ms, record.deleted_ms)
+        return self.registry.projects[record.project_id].workspace_ids.spans(since_ms, until_ms)
+
+    def _as_of(self, record: DatabaseRecord, at_ms: int) -> Database:
+        project = self.registry.projects[record.project_id]
+        return Database(
+            id=record.id,
+            name=record.names.at(at_ms),
+            project_id=project.id,
+            project_name=project.names.at(at_ms),
+            workspace_id=project.workspace_ids.at(at_ms),
+            region=record.region,
+            status="ready",
+            is_default=record.is_default,
+            created_at=from_ms(record.created_ms),
         )

@@ -1,0 +1,111 @@
+"""What the world remembers of a workspace, project or database: values over time."""
+
+from __future__ import annotations
+
+from bisect import insort
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Generic, TypeVar
+
+from prisma_postgres_exporter.simulator.storage import StorageCourse, storage_course
+from prisma_postgres_exporter.simulator.usage import Load
+
+T = TypeVar("T")
+
+
+class History(Generic[T]):
+    """A value that changes at instants (milliseconds); before the first change it is the first value."""
+
+    __slots__ = ("_changes",)
+
+    def __init__(self, since_ms: int, value: T) -> None:
+        self._changes: list[tuple[int, T]] = [(since_ms, value)]
+
+    def at(self, instant_ms: int) -> T:
+        """The value held at an instant."""
+        for since_ms, value in reversed(self._changes):
+            if since_ms <= instant_ms:
+                return value
+        return self._changes[0][1]
+
+    def change(self, at_ms: int, value: T) -> None:
+        """Hold `value` from `at_ms` until the next change, if there is one."""
+        insort(self._changes, (at_ms, value), key=lambda change: change[0])
+
+    def spans(self, start_ms: int, end_ms: int) -> Iterator[tuple[T, int, int]]:
+        """The values held from `start_ms` to `end_ms`, each with its part of that span."""
+        starts = [start_ms, *(max(start_ms, since_ms) for since_ms, _ in self._changes[1:])]
+        ends = [*starts[1:], end_ms]
+        for (_, value), since_ms, until_ms in zip(self._changes, starts, ends, strict=True):
+            if since_ms < min(until_ms, end_ms):
+                yield value, since_ms, min(until_ms, end_ms)
+
+
+@dataclass(slots=True, kw_only=True)
+class WorkspaceRecord:
+    """A workspace; it stays for ever."""
+
+    id: str
+    token: str
+    created_ms: int
+    plan: str
+    busy_permille: int
+    names: History[str]
+    blocked: History[bool]
+
+
+@dataclass(slots=True, kw_only=True)
+class ProjectRecord:
+    """A project and the workspaces it belonged to."""
+
+    id: str
+    created_ms: int
+    names: History[str]
+    workspace_ids: History[str]
+
+
+@dataclass(slots=True, kw_only=True)
+class DatabaseRecord:
+    """A database, with what makes its usage: `key` is its own random number.
+
+    `deleted_ms` is the first instant at which it is no more, `None` for one that stays. `branch_name`
+    is set for preview databases only.
+    """
+
+    id: str
+    key: int
+    project_id: str
+    created_ms: int
+    deleted_ms: int | None
+    is_default: bool
+    region: str | None
+    branch_name: str | None
+    names: History[str]
+    operations_a_day: int
+    first_storage_bytes: int
+    _load: Load | None = None
+    _storage: StorageCourse | None = None
+
+    def exists_at(self, instant_ms: int) -> bool:
+        """Whether it was made and not yet deleted."""
+        return self.created_ms <= instant_ms and (self.deleted_ms is None or instant_ms < self.deleted_ms)
+
+    def operations(self, start_ms: int, end_ms: int) -> int:
+        """True operations from `start_ms` until just before `end_ms`."""
+        return self._operations_until(end_ms) - self._operations_until(start_ms)
+
+    def storage_bytes(self, at_ms: int) -> int:
+        """The true level at an instant; 0 when it does not exist."""
+        if not self.exists_at(at_ms):
+            return 0
+        # Made when first asked for: a world of 50,000 databases must begin at once.
+        if self._storage is None:
+            self._storage = storage_course(self.key, self.first_storage_bytes)
+        return self._storage.level_bytes(at_ms - self.created_ms)
+
+    def _operations_until(self, at_ms: int) -> int:
+        if at_ms <= self.created_ms:
+            return 0
+        if self._load is None:
+            self._load = Load(key=self.key, created_ms=self.created_ms, operations_a_day=self.operations_a_day)
+        return self._load.operations_until(at_ms if self.deleted_ms is None else min(at_ms, self.deleted_ms))

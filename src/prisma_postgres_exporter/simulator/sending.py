@@ -1,0 +1,84 @@
+"""Answers on their way to the client: whole, or as badly as a fault wants."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+import struct
+from typing import Final
+
+from starlette.types import Receive, Scope, Send
+
+from prisma_postgres_exporter.simulator.answers import Answer
+from prisma_postgres_exporter.simulator.faults import Fault, FaultKind
+
+CONNECTION_FAULTS: Final = frozenset({FaultKind.SLOW, FaultKind.DRIP, FaultKind.RESET, FaultKind.HALF_BODY})
+TRANSPORT: Final = "transport"
+"""Where a request's scope state holds the connection's transport, which ASGI itself hides."""
+
+_JSON: Final = (b"content-type", b"application/json")
+_RESET_ON_CLOSE: Final = struct.pack("ii", 1, 0)  # SO_LINGER for no time: the kernel sends RST instead of FIN
+
+
+async def send_answer(answer: Answer, send: Send) -> None:
+    """Send an answer whole."""
+    await _send_start(answer, send)
+    await send({"type": "http.response.body", "body": answer.body})
+
+
+async def send_badly(answer: Answer, fault: Fault, scope: Scope, receive: Receive, send: Send) -> None:
+    """Send an answer late or drop by drop, cut it in the middle, or reset the connection instead."""
+    if fault.kind is FaultKind.SLOW:
+        if await _stays(receive, fault.seconds):
+            await send_answer(answer, send)
+    elif fault.kind is FaultKind.DRIP:
+        await _drip(answer, fault, receive, send)
+    elif fault.kind is FaultKind.HALF_BODY:
+        await _send_start(answer, send)
+        half = answer.body[: len(answer.body) // 2]
+        await send({"type": "http.response.body", "body": half, "more_body": True})
+        _transport(scope).close()
+        await _gone(receive)
+    else:
+        connection: socket.socket = _transport(scope).get_extra_info("socket")
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET_ON_CLOSE)
+        _transport(scope).abort()
+        await _gone(receive)
+
+
+async def _drip(answer: Answer, fault: Fault, receive: Receive, send: Send) -> None:
+    await _send_start(answer, send)
+    for place in range(len(answer.body)):
+        is_last = place + 1 == len(answer.body)
+        await send({"type": "http.response.body", "body": answer.body[place : place + 1], "more_body": not is_last})
+        if not is_last and not await _stays(receive, fault.seconds):
+            return
+
+
+async def _send_start(answer: Answer, send: Send) -> None:
+    length = (b"content-length", str(len(answer.body)).encode())
+    has_type = any(name == b"content-type" for name, _ in answer.headers)
+    headers = [*answer.headers, length] if has_type else [_JSON, *answer.headers, length]
+    await send({"type": "http.response.start", "status": answer.status, "headers": headers})
+
+
+async def _stays(receive: Receive, seconds: float) -> bool:
+    """Wait; whether the client is still there afterwards. One that leaves ends the wait."""
+    try:
+        async with asyncio.timeout(seconds):
+            await _gone(receive)
+    except TimeoutError:
+        return True
+    return False
+
+
+async def _gone(receive: Receive) -> None:
+    while (await receive())["type"] != "http.disconnect":
+        pass
+
+
+def _transport(scope: Scope) -> asyncio.Transport:
+    transport = scope["state"][TRANSPORT]
+    if not isinstance(transport, asyncio.Transport):
+        raise TypeError("connection faults need the simulator's own server")
+    return transport
