@@ -289,7 +289,7 @@ def _documents(url: str) -> list[object]:
 
 def _wait_for_calls(url: str, name: str) -> None:
     def calls() -> int:
-        count: int = json.loads(fetch(f"{url}/simulator/requests").text)[name]
+        count: int = json.loads(fetch(f"{url}/simulator/requests").text)["counts"][name]
         return count
 
     before = calls()
