@@ -35,7 +35,7 @@ from prisma_postgres_exporter.store import Store
 
 SIZES = [int(size) for size in os.environ.get("DATABASES", "1000,10000").split(",")]
 BARE_REQUESTS = 4_000
-BARE_WORKERS = 32
+BARE_WORKERS = 8
 SCRAPES = 100
 VENDOR = """
 import asyncio, sys
@@ -165,12 +165,16 @@ async def _bare_cpu_per_request(config: Config, collector: Collector) -> float:
         for position in collector.book.positions.values()
     ]
     waiting = [wanted[number % len(wanted)] for number in range(BARE_REQUESTS)]
+    now = datetime.now(UTC).replace(tzinfo=None)
+    query = {"startDate": f"{now:%Y-%m-%dT00:00:00.000Z}", "endDate": f"{now.isoformat(timespec='milliseconds')}Z"}
 
     async def work(client: httpx.AsyncClient) -> None:
         while waiting:
             database_id, secret = waiting.pop()
             answer = await client.get(
-                f"{config.api_url}/v1/databases/{database_id}/usage", headers={"Authorization": f"Bearer {secret}"}
+                f"{config.api_url}/v1/databases/{database_id}/usage",
+                params=query,
+                headers={"Authorization": f"Bearer {secret}"},
             )
             answer.json()
 
