@@ -30,7 +30,7 @@ from rich.table import Table
 from prisma_postgres_exporter.config import Config, load_config, read_tokens
 from prisma_postgres_exporter.cycle import Collector
 from prisma_postgres_exporter.expose import ExporterHealth, Exposition, Format
-from prisma_postgres_exporter.service import Clients
+from prisma_postgres_exporter.service import Clients, memory
 from prisma_postgres_exporter.store import Store
 
 SIZES = [int(size) for size in os.environ.get("DATABASES", "1000,10000").split(",")]
@@ -149,6 +149,7 @@ async def _round(collector: Collector) -> tuple[int, list[float], Cost]:
     with _cost() as cost:
         while True:
             report = await collector.run_cycle(asyncio.Event())
+            memory.set_aside()  # as the service does
             reads += report.reads
             if report.deferred == 0:
                 break

@@ -21,6 +21,7 @@ from prisma_postgres_exporter.cycle import Collector
 from prisma_postgres_exporter.discover import Discovery
 from prisma_postgres_exporter.errors import ConfigurationError, Unavailable
 from prisma_postgres_exporter.expose import ExporterHealth, Exposition, ServiceStatus, web_app
+from prisma_postgres_exporter.service import memory
 from prisma_postgres_exporter.service.clients import Clients
 from prisma_postgres_exporter.service.opening import open_collector, utc_now
 from prisma_postgres_exporter.service.status import describe
@@ -107,6 +108,7 @@ class Service:
         await self._use_credentials(self.config)
         async with open_collector(self.config, self.exposition, self.health, self._clients, self._clock) as collector:
             self.is_ready = collector.book.generation > 0
+            memory.set_aside()
             self.health.config_reloaded(True, self._clock())
             yield collector
 
@@ -168,9 +170,11 @@ class Service:
 
     def _note_ready(self) -> None:
         self.is_ready = True
+        memory.set_aside()
 
     async def _prune(self) -> None:
         await self.collector.run_retention()
+        memory.look_at_everything()
 
     async def _read_tokens(self) -> None:
         try:
