@@ -13,6 +13,7 @@ ExporterError
 │   └── MalformedAnswer        report it: the answer is not what the contract says
 └── StoreError
     ├── StoreUnavailable       wait, or make room: it cannot be read or written now
+    │   └── StoreMissing       run the service first: there is none yet
     ├── StoreTooNew            run the version that made it, or a newer one
     └── StoreChanged           load again: another process wrote in between
 """
@@ -100,6 +101,10 @@ class StoreError(ExporterError):
 
 class StoreUnavailable(StoreError):
     """The store cannot be opened, read or written now."""
+
+
+class StoreMissing(StoreUnavailable):
+    """There is no store, and it was opened to be read only."""
 
 
 class StoreTooNew(StoreError):

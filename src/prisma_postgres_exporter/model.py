@@ -243,6 +243,30 @@ class WorkspacePosition:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class KnownDatabase:
+    """A database that the store ever followed, there or deleted: who it is, without its numbers.
+
+    Names, project and workspace are the last that were seen.
+    """
+
+    key: int
+    workspace_key: int
+    database: Database
+    first_seen_at: datetime
+    counted_from: date
+    deleted_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BilledMonth:
+    """A month of a database with who it is of. `workspace` is the one that held it then, perhaps not its own now."""
+
+    usage: MonthUsage
+    database: KnownDatabase
+    workspace: Workspace
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Book:
     """Everything the plan and the picture need, as the store held it at `generation`.
 

@@ -22,8 +22,12 @@ class Backend(Protocol):
     WRITING: Mapping[str, Any]
     """Execution options of a transaction that writes."""
 
-    def create_engine(self, url: URL) -> Engine:
-        """Make the engine, and the file where the store is one."""
+    def create_engine(self, url: URL, *, is_read_only: bool) -> Engine:
+        """Make the engine, and the file where the store is one; to read only, nothing is made or changed.
+
+        Raises:
+            StoreMissing: there is no file, and it is to be read only.
+        """
 
     def lock_schema(self, connection: Connection) -> None:
         """Wait until no other process migrates, and keep others from it until the transaction ends."""

@@ -1,4 +1,4 @@
-"""Read what is kept beside the book: days and months of any time, and events."""
+"""Read what is kept beside the book: days, revisions and months of any time, and events."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from operator import itemgetter
 
 from sqlalchemy import Column, ColumnElement, Connection, ScalarSelect, Table, func, select
 
-from prisma_postgres_exporter.model import DayUsage, Event, MonthUsage
+from prisma_postgres_exporter.model import DayUsage, Event, MonthUsage, Revision
 from prisma_postgres_exporter.store import rows
-from prisma_postgres_exporter.store.tables import databases, days, events, months
+from prisma_postgres_exporter.store.tables import databases, days, events, months, revisions
 
 LOOKED_UP_ROWS = 500
 
@@ -29,26 +29,37 @@ def stream_days(connection: Connection, from_day: date | None, to_day: date | No
 def stream_database_days(
     connection: Connection, database_id: str, from_day: date | None, to_day: date | None
 ) -> Iterator[DayUsage]:
-    """Days of one database, both ends included, by day: each looked up, as days of all others lie between."""
-    key = connection.execute(select(databases.c.key).where(databases.c.id == database_id)).scalar_one_or_none()
-    first, last = connection.execute(select(_day(func.min), _day(func.max))).one()
-    if key is None or first is None:
-        return
-    first = first if from_day is None else max(first, rows.day_number(from_day))
-    last = last if to_day is None else min(last, rows.day_number(to_day))
-    for begin in range(first, last + 1, LOOKED_UP_ROWS):
-        numbers = range(begin, min(begin + LOOKED_UP_ROWS, last + 1))
-        query = select(days).where(days.c.day.in_(numbers), days.c.database_key == key).order_by(days.c.day)
-        yield from rows.read_days(connection.execute(query))
+    """Days of one database, both ends included, by day."""
+    return rows.read_days(_stream_database(connection, days, database_id, from_day, to_day))
 
 
-def stream_events(connection: Connection, from_at: datetime | None, to_at: datetime | None) -> Iterator[Event]:
+def stream_revisions(
+    connection: Connection, database_id: str | None, from_day: date | None, to_day: date | None
+) -> Iterator[Revision]:
+    """Revisions of these days, both ends included, by day, database key and when they were noticed."""
+    if database_id is not None:
+        found = _stream_database(connection, revisions, database_id, from_day, to_day)
+    else:
+        query = select(revisions).order_by(*revisions.primary_key)
+        if from_day is not None:
+            query = query.where(revisions.c.day >= rows.day_number(from_day))
+        if to_day is not None:
+            query = query.where(revisions.c.day <= rows.day_number(to_day))
+        found = rows.fetched(connection, query)
+    return map(rows.read_revision, found)
+
+
+def stream_events(
+    connection: Connection, from_at: datetime | None, to_at: datetime | None, subject_id: str | None
+) -> Iterator[Event]:
     """Events, `from_at` included and `to_at` not, oldest first; of one instant workspaces come before databases."""
     query = select(events).order_by(events.c.at, events.c.subject.desc(), events.c.subject_id, events.c.kind)
     if from_at is not None:
         query = query.where(events.c.at >= rows.unix_seconds(from_at))
     if to_at is not None:
         query = query.where(events.c.at < rows.unix_seconds(to_at))
+    if subject_id is not None:
+        query = query.where(events.c.subject_id == subject_id)
     return map(rows.read_event, rows.fetched(connection, query))
 
 
@@ -64,9 +75,26 @@ def look_up_months(connection: Connection, pairs: Collection[tuple[int, date]]) 
     return tuple(rows.read_months(_looked_up(connection, months, months.c.month, wanted)))
 
 
-def _day(first_or_last: Callable[[Column[int]], ColumnElement[int]]) -> ScalarSelect[int]:
+def _stream_database(
+    connection: Connection, table: Table, database_id: str, from_day: date | None, to_day: date | None
+) -> Iterator[rows.AnyRow]:
+    """One database's rows of a table keyed by day and database: each looked up, as those of all others lie between."""
+    key = connection.execute(select(databases.c.key).where(databases.c.id == database_id)).scalar_one_or_none()
+    day = table.c.day
+    first, last = connection.execute(select(_end(func.min, day), _end(func.max, day))).one()
+    if key is None or first is None:
+        return
+    first = first if from_day is None else max(first, rows.day_number(from_day))
+    last = last if to_day is None else min(last, rows.day_number(to_day))
+    for begin in range(first, last + 1, LOOKED_UP_ROWS):
+        numbers = range(begin, min(begin + LOOKED_UP_ROWS, last + 1))
+        query = select(table).where(day.in_(numbers), table.c.database_key == key).order_by(*table.primary_key)
+        yield from connection.execute(query)
+
+
+def _end(first_or_last: Callable[[Column[int]], ColumnElement[int]], day: Column[int]) -> ScalarSelect[int]:
     """In a query of its own, each is one look into the index; asked for both at once, SQLite reads every row."""
-    return select(first_or_last(days.c.day)).scalar_subquery()
+    return select(first_or_last(day)).scalar_subquery()
 
 
 def _looked_up(

@@ -7,7 +7,7 @@ from pathlib import Path
 from sqlalchemy import Column, Connection, Engine, MetaData, Table, Text, inspect, select
 
 from prisma_postgres_exporter import __version__
-from prisma_postgres_exporter.errors import StoreTooNew
+from prisma_postgres_exporter.errors import StoreMissing, StoreTooNew, StoreUnavailable
 from prisma_postgres_exporter.store.backend import Backend
 from prisma_postgres_exporter.store.tables import store_state
 
@@ -33,6 +33,27 @@ def migrate(reader: Engine, writer: Engine, backend: Backend, *, where: str) -> 
         _upgrade(connection, where)
 
 
+def require_current(reader: Engine, *, where: str) -> None:
+    """Make sure that the tables are this version's, and change nothing.
+
+    Raises:
+        StoreMissing: there are no tables at all.
+        StoreTooNew: the store has a migration that this version does not know.
+        StoreUnavailable: a migration is missing.
+    """
+    with reader.begin() as connection:
+        revision = _revision(connection)
+        if revision is None:
+            raise StoreMissing(f"there is no store at {where} yet: `serve` and `collect` make it")
+        if revision > HEAD:
+            raise _too_new(connection, where)
+        if revision != HEAD:
+            raise StoreUnavailable(
+                f"the store at {where} was made by version {_made_by(connection)}, and this is {__version__}:"
+                " run `serve` or `collect` of this version once, to bring its tables up to date"
+            )
+
+
 def _upgrade(connection: Connection, where: str) -> None:
     """Another process may have upgraded while this one waited for the lock: then nothing is left to do."""
     # 150 ms that no start needs but the first of a version.
@@ -48,12 +69,16 @@ def _upgrade(connection: Connection, where: str) -> None:
     revision = _revision(connection)
     known = {script.revision for script in ScriptDirectory.from_config(config).walk_revisions()}
     if revision is not None and revision not in known:
-        raise StoreTooNew(
-            f"the store at {where} was made by version {_made_by(connection)}, and this is {__version__}:"
-            " run that version or a newer one, or give another store"
-        )
+        raise _too_new(connection, where)
     command.upgrade(config, HEAD)
     connection.execute(store_state.update().values(made_by=__version__))
+
+
+def _too_new(connection: Connection, where: str) -> StoreTooNew:
+    return StoreTooNew(
+        f"the store at {where} was made by version {_made_by(connection)}, and this is {__version__}:"
+        " run that version or a newer one, or give another store"
+    )
 
 
 def _revision(connection: Connection) -> str | None:

@@ -34,8 +34,8 @@ PARTITION_SECONDS = int(timedelta(days=7).total_seconds())
 PARTITION_PREFIX = "readings_from_"
 
 
-def create_engine(url: URL) -> Engine:
-    """Make the engine; a connection that died is replaced when it is next taken."""
+def create_engine(url: URL, *, is_read_only: bool) -> Engine:
+    """Make the engine; a connection that died is replaced when it is next taken. To read only takes no other one."""
     options = {name: value for name, value in CONNECT_OPTIONS.items() if name not in url.query}
     return sqlalchemy.create_engine(
         url,

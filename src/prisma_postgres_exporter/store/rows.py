@@ -5,7 +5,7 @@ A row is a tuple in the order of its table's columns. Instants are cut to whole 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, date, datetime
 from typing import Any
 
@@ -16,6 +16,7 @@ from prisma_postgres_exporter.model import (
     DayUsage,
     Event,
     EventKind,
+    KnownDatabase,
     MonthUsage,
     Position,
     Revision,
@@ -239,7 +240,7 @@ def read_days(rows: Iterable[AnyRow]) -> Iterator[DayUsage]:
         )
 
 
-def read_months(rows: Iterable[AnyRow]) -> Iterator[MonthUsage]:
+def read_months(rows: Iterable[Sequence[Any]]) -> Iterator[MonthUsage]:
     """Rows of `months` as values, in their order."""
     at = Instants()
     for (
@@ -268,6 +269,56 @@ def read_months(rows: Iterable[AnyRow]) -> Iterator[MonthUsage]:
             period_end_at=None if period_end_at is None else at[period_end_at],
             read_at=None if read_at is None else at[read_at],
         )
+
+
+def read_revision(row: AnyRow) -> Revision:
+    """Turn a row of `revisions` into a value."""
+    day, database_key, revised_at, operations_before, operations_after = row
+    return Revision(
+        database_key=database_key,
+        day=day_of(day),
+        revised_at=instant(revised_at),
+        operations_before=operations_before,
+        operations_after=operations_after,
+    )
+
+
+def read_database(row: Sequence[Any]) -> KnownDatabase:
+    """Turn a row of `databases`, followed by its workspace's id, into a value."""
+    (
+        key,
+        id_,
+        workspace_key,
+        name,
+        project_id,
+        project_name,
+        region,
+        status,
+        is_default,
+        created_at,
+        first_seen_at,
+        counted_from,
+        deleted_at,
+        workspace_id,
+    ) = row
+    return KnownDatabase(
+        key=key,
+        workspace_key=workspace_key,
+        database=Database(
+            id=id_,
+            name=name,
+            project_id=project_id,
+            project_name=project_name,
+            workspace_id=workspace_id,
+            region=region,
+            status=status,
+            is_default=is_default,
+            created_at=instant(created_at),
+        ),
+        first_seen_at=instant(first_seen_at),
+        counted_from=day_of(counted_from),
+        deleted_at=None if deleted_at is None else instant(deleted_at),
+    )
 
 
 def read_event(row: AnyRow) -> Event:

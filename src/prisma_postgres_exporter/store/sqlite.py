@@ -9,6 +9,7 @@ from collections.abc import Collection, Mapping, Sequence
 from contextlib import closing
 from datetime import datetime
 from functools import cache
+from pathlib import Path
 from typing import Any, cast
 
 import sqlalchemy
@@ -18,6 +19,7 @@ from sqlalchemy.engine import URL
 from sqlalchemy.engine.interfaces import DBAPIConnection, DBAPICursor
 from sqlalchemy.pool import ConnectionPoolEntry
 
+from prisma_postgres_exporter.errors import StoreMissing
 from prisma_postgres_exporter.store.rows import Values
 from prisma_postgres_exporter.store.tables import readings
 
@@ -31,16 +33,20 @@ PRUNE_ROWS = 5_000
 VACUUM_PAGES = 500
 
 
-def create_engine(url: URL) -> Engine:
+def create_engine(url: URL, *, is_read_only: bool) -> Engine:
     """Make the engine, and the file: readable by its owner only, as its `-wal` and `-shm` then are too."""
-    _create_file(url.database or "")
+    path = url.database or ""
+    if not is_read_only:
+        _create_file(path)
+    elif not Path(path).exists():
+        raise StoreMissing(f"there is no store at {path} yet: `serve` and `collect` make it")
     engine = sqlalchemy.create_engine(
         url,
         # The driver's own transactions begin too late, and deferred: two writers would fail instead of waiting.
         connect_args={"isolation_level": None, "timeout": BUSY_TIMEOUT_SECONDS},
         hide_parameters=True,
     )
-    event.listen(engine, "connect", _prepare_connection)
+    event.listen(engine, "connect", _only_read if is_read_only else _prepare_connection)
     event.listen(engine, "begin", _begin)
     return engine
 
@@ -85,6 +91,11 @@ def _create_file(path: str) -> None:
         os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_RDWR, FILE_MODE))
     except FileExistsError:
         return
+
+
+def _only_read(connection: DBAPIConnection, _: ConnectionPoolEntry) -> None:
+    with closing(connection.cursor()) as cursor:
+        cursor.execute("PRAGMA query_only = ON")
 
 
 def _prepare_connection(connection: DBAPIConnection, _: ConnectionPoolEntry) -> None:

@@ -10,13 +10,23 @@ from sqlalchemy import Connection, select
 from sqlalchemy.engine import URL
 
 from prisma_postgres_exporter.errors import StoreChanged
-from prisma_postgres_exporter.model import Book, DayUsage, Discovered, Event, MonthUsage, Posting
-from prisma_postgres_exporter.store import history
+from prisma_postgres_exporter.model import (
+    BilledMonth,
+    Book,
+    DayUsage,
+    Discovered,
+    Event,
+    KnownDatabase,
+    MonthUsage,
+    Posting,
+    Revision,
+)
+from prisma_postgres_exporter.store import history, identities
 from prisma_postgres_exporter.store.backend import backend_of
 from prisma_postgres_exporter.store.discovering import write_discovered
 from prisma_postgres_exporter.store.failures import translated
 from prisma_postgres_exporter.store.loading import load_book
-from prisma_postgres_exporter.store.migrate import migrate
+from prisma_postgres_exporter.store.migrate import migrate, require_current
 from prisma_postgres_exporter.store.recording import write_posting
 from prisma_postgres_exporter.store.rows import unix_seconds
 from prisma_postgres_exporter.store.tables import store_state
@@ -33,13 +43,15 @@ class Store:
     nothing is half written then, and the next call may succeed.
     """
 
-    def __init__(self, url: URL) -> None:
+    def __init__(self, url: URL, *, is_read_only: bool = False) -> None:
         self.url = public_url(url)
         self._backend = backend_of(url)
         with translated("open", self.url):
-            self._engine = self._backend.create_engine(url)
+            self._engine = self._backend.create_engine(url, is_read_only=is_read_only)
         self._reader = self._engine.execution_options(**self._backend.READING)
-        self._writer = self._engine.execution_options(**self._backend.WRITING)
+        self._writer = self._engine.execution_options(
+            **(self._backend.READING if is_read_only else self._backend.WRITING)
+        )
 
     @classmethod
     def open(cls, url: str) -> Store:
@@ -56,6 +68,27 @@ class Store:
         try:
             with translated("open", store.url):
                 migrate(store._reader, store._writer, store._backend, where=store.url)
+        except BaseException:
+            store.close()
+            raise
+        return store
+
+    @classmethod
+    def open_to_read(cls, url: str) -> Store:
+        """Open a store that is there already, and never change it: beside a running service, say.
+
+        `url` is as for `open`. Writing to it afterwards raises `StoreUnavailable`.
+
+        Raises:
+            ConfigurationError: `url` is not the URL of a store.
+            StoreMissing: there is no store.
+            StoreTooNew: a newer version made it.
+            StoreUnavailable: it cannot be opened, or an older version made it and none has brought it up to date.
+        """
+        store = cls(parse_url(url), is_read_only=True)
+        try:
+            with translated("open", store.url):
+                require_current(store._reader, where=store.url)
         except BaseException:
             store.close()
             raise
@@ -102,10 +135,38 @@ class Store:
             else:
                 yield from history.stream_database_days(connection, database_id, from_day, to_day)
 
-    def events(self, from_at: datetime | None = None, to_at: datetime | None = None) -> Iterator[Event]:
-        """Iterate over what discoveries noticed, oldest first, `from_at` included and `to_at` not."""
+    def revisions(
+        self, database_id: str | None = None, from_day: date | None = None, to_day: date | None = None
+    ) -> Iterator[Revision]:
+        """Iterate over the revisions of these days (not: noticed on them), both ends included.
+
+        By day, database key and when they were noticed; `None` is no limit.
+        """
         with self._reading() as connection:
-            yield from history.stream_events(connection, from_at, to_at)
+            yield from history.stream_revisions(connection, database_id, from_day, to_day)
+
+    def months(self, month: date) -> Iterator[BilledMonth]:
+        """Iterate over every database's usage in the month that `month` lies in, deleted ones included, by key.
+
+        A database that moved has a row for each workspace that held it: the days of each are its own.
+        """
+        with self._reading() as connection:
+            yield from identities.stream_billed_months(connection, month)
+
+    def databases(self) -> Iterator[KnownDatabase]:
+        """Iterate over every database that was ever followed, deleted ones included, by key."""
+        with self._reading() as connection:
+            yield from identities.stream_databases(connection)
+
+    def events(
+        self, from_at: datetime | None = None, to_at: datetime | None = None, *, subject_id: str | None = None
+    ) -> Iterator[Event]:
+        """Iterate over what discoveries noticed, oldest first, `from_at` included and `to_at` not.
+
+        `subject_id` is the id of one workspace, project or database; `None` is all of them.
+        """
+        with self._reading() as connection:
+            yield from history.stream_events(connection, from_at, to_at, subject_id)
 
     def ledger_rows(self, pairs: Iterable[tuple[int, date]]) -> tuple[tuple[DayUsage, ...], tuple[MonthUsage, ...]]:
         """Return what exists of these (database key, day): the days, and the rows of the months they lie in."""

@@ -1,0 +1,159 @@
+from __future__ import annotations
+
+from datetime import date, timedelta
+from itertools import islice
+from pathlib import Path
+
+import pytest
+from store_values import (
+    DAY,
+    NOW,
+    TODAY,
+    database,
+    day_usage,
+    discovered,
+    execute,
+    known,
+    month_usage,
+    post,
+    posting_of,
+    query,
+)
+
+from prisma_postgres_exporter.errors import StoreMissing, StoreUnavailable
+from prisma_postgres_exporter.model import BilledMonth, Discovered, Event, EventKind, Posting, Revision, Workspace
+from prisma_postgres_exporter.store import Store
+
+NOVEMBER = date(2026, 11, 1)
+
+
+def revision(key: int, day: date, hours: int = 1) -> Revision:
+    return Revision(
+        database_key=key,
+        day=day,
+        revised_at=NOW + timedelta(hours=hours),
+        operations_before=10,
+        operations_after=12,
+    )
+
+
+def test_revisions_are_read_by_day_database_and_time(store: Store) -> None:
+    known(store, databases=3)
+    kept = [revision(key, TODAY - back * DAY, hours) for back in (700, 2, 1) for key in (1, 3) for hours in (1, 30, 31)]
+    post(store, Posting(revisions=tuple(reversed(kept))))
+    assert list(store.revisions()) == kept
+    assert list(store.revisions(None, TODAY - 2 * DAY, TODAY - 2 * DAY)) == [
+        row for row in kept if row.day == TODAY - 2 * DAY
+    ]
+    assert list(store.revisions("db_3")) == [row for row in kept if row.database_key == 3]
+    assert list(store.revisions("db_3", TODAY - 2 * DAY)) == [
+        row for row in kept if row.database_key == 3 and row.day >= TODAY - 2 * DAY
+    ]
+    assert list(store.revisions("db_2")) == list(store.revisions("db_9")) == []
+
+
+def test_revisions_of_an_empty_store_are_none(store: Store) -> None:
+    assert list(store.revisions()) == list(store.revisions("db_1")) == []
+
+
+def test_a_month_names_every_database_and_the_workspace_that_held_it(store: Store) -> None:
+    known(store, databases=3, workspaces=2)
+    moved = database(2, workspace=2)
+    store.record_discovery(
+        Discovered(at=NOW, databases=(moved,), deleted_database_ids=("db_3",)), generation=store.load(NOW).generation
+    )
+    rows = (
+        month_usage(1),
+        month_usage(2, workspace_key=1),
+        month_usage(2, workspace_key=2),
+        month_usage(3),
+    )
+    post(store, Posting(other_months=(*rows, month_usage(1, date(2026, 10, 1)))))
+    found = list(store.months(date(2026, 11, 23)))
+    assert [entry.usage for entry in found] == list(rows)
+    first, left, entered, deleted = found
+    assert first == BilledMonth(
+        usage=rows[0], database=next(store.databases()), workspace=Workspace(id="wksp_1", name="workspace 1")
+    )
+    assert [left.workspace.id, entered.workspace.id] == ["wksp_1", "wksp_2"]
+    assert left.database == entered.database
+    assert left.database.database == moved
+    assert (deleted.database.database.id, deleted.database.deleted_at) == ("db_3", NOW)
+    assert list(store.months(date(2025, 1, 1))) == []
+
+
+def test_databases_are_all_that_ever_were(store: Store) -> None:
+    known(store, databases=2)
+    later = NOW + 400 * DAY
+    generation = store.load(NOW).generation
+    store.record_discovery(Discovered(at=NOW, deleted_database_ids=("db_2",)), generation=generation)
+    assert list(store.load(later).positions) == ["db_1"]
+    first, deleted = store.databases()
+    assert (first.key, first.database, first.counted_from, first.deleted_at) == (1, database(1), TODAY, None)
+    assert (deleted.key, deleted.database, deleted.first_seen_at, deleted.deleted_at) == (2, database(2), NOW, NOW)
+
+
+def test_events_of_one_subject_are_its_own(store: Store) -> None:
+    kept = [
+        Event(
+            at=NOW + minutes * timedelta(minutes=1),
+            kind=EventKind.RENAMED,
+            subject="database",
+            subject_id=id_,
+            workspace_id="wksp_1",
+            before="a",
+            after="b",
+        )
+        for minutes in (1, 2, 3)
+        for id_ in ("db_1", "db_2")
+    ]
+    store.record_discovery(Discovered(at=NOW, events=tuple(kept)), generation=0)
+    assert list(store.events()) == kept
+    assert list(store.events(subject_id="db_2")) == [event for event in kept if event.subject_id == "db_2"]
+    assert list(store.events(NOW + timedelta(minutes=2), NOW + timedelta(minutes=3), subject_id="db_2")) == [kept[3]]
+
+
+def test_readers_see_one_moment_while_others_write(store: Store) -> None:
+    known(store, databases=3)
+    kept = [revision(key, TODAY - back * DAY) for back in range(900, 0, -1) for key in (1, 2, 3)]
+    post(store, Posting(revisions=tuple(kept), other_months=(month_usage(1), month_usage(2))))
+    reading, months = store.revisions(), store.months(NOVEMBER)
+    first = list(islice(reading, 5)), list(islice(months, 1))
+    post(store, Posting(revisions=(revision(1, TODAY),), other_months=(month_usage(3),)))
+    assert first[0] + list(reading) == kept
+    assert [entry.usage.database_key for entry in first[1] + list(months)] == [1, 2]
+    assert len(list(store.months(NOVEMBER))) == 3
+
+
+def test_a_store_opened_to_read_reads_and_changes_nothing(store: Store, store_url: str) -> None:
+    book = known(store)
+    reader = Store.open_to_read(store_url)
+    assert reader.load(NOW) == book
+    with pytest.raises(StoreUnavailable):
+        reader.record(posting_of(book.positions["db_1"], operations_total=1), at=NOW, generation=book.generation)
+    with pytest.raises(StoreUnavailable):
+        reader.record_discovery(discovered(2), generation=book.generation)
+    after = post(store, posting_of(book.positions["db_1"], recent_days=(day_usage(),)))
+    assert reader.load(NOW) == after
+    reader.close()
+
+
+def test_a_store_that_is_not_there_is_not_made_by_reading(store_url: str, tmp_path: Path) -> None:
+    with pytest.raises(StoreMissing, match=r"no store at .* yet: `serve`"):
+        Store.open_to_read(store_url)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_an_empty_file_is_no_store(tmp_path: Path) -> None:
+    path = tmp_path / "empty.db"
+    path.touch()
+    with pytest.raises(StoreMissing):
+        Store.open_to_read(f"sqlite:///{path}")
+    assert path.stat().st_size == 0
+
+
+def test_an_older_store_is_not_migrated_by_reading(store: Store, store_url: str) -> None:
+    execute(store_url, "UPDATE store_version SET version_num = '0000'")
+    with pytest.raises(StoreUnavailable, match=r"run `serve` or `collect` of this version once"):
+        Store.open_to_read(store_url)
+    assert query(store_url, "SELECT version_num FROM store_version") == [("0000",)]
