@@ -9,11 +9,11 @@ from datetime import UTC, date, datetime, timedelta
 import pytest
 
 from prisma_postgres_exporter import ledger
-from prisma_postgres_exporter.ledger import LedgerRows
 from prisma_postgres_exporter.model import (
     Book,
     Database,
     DayUsage,
+    LedgerRows,
     Position,
     Posting,
     ReadingFailure,
@@ -50,6 +50,7 @@ def position(**changes: object) -> Position:
         first_seen_at=at(22, 12),
         counted_from=date(2026, 11, 22),
         known_until=date(2026, 11, 21),
+        checked_until=date(2026, 11, 21),
     )
     return replace(first, **changes)  # type: ignore[arg-type]  # a test's shorthand: the names are checked at run time
 
@@ -236,7 +237,7 @@ def test_a_given_old_row_is_corrected_and_its_month_follows() -> None:
     corrected = post(
         since,
         read_day(22, 90, until=at(25, 3)),
-        older=LedgerRows(days=(old,), months=since.months),
+        older=LedgerRows(looked_up=frozenset({(1, old.day)}), days=(old,), months=since.months),
     )
 
     assert corrected.positions[0].months[0].days_operations == 92

@@ -44,6 +44,7 @@ def position(number: int = 1, *, created_at: datetime = NOW - timedelta(days=400
         first_seen_at=NOW,
         counted_from=NOW.date(),
         known_until=NOW.date() - timedelta(days=1),
+        checked_until=NOW.date() - timedelta(days=1),
     )
     return replace(first, **changes)  # type: ignore[arg-type]  # a shorthand of these tests
 

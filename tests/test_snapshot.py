@@ -72,6 +72,7 @@ def position(id_: str = "db_a", **changes: object) -> Position:
         first_seen_at=NOW,
         counted_from=NOW.date(),
         known_until=NOW.date(),
+        checked_until=NOW.date(),
         operations_total=7,
         storage_bytes=50,
         storage_at=NOW,

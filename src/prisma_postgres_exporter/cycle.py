@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -27,6 +27,7 @@ from prisma_postgres_exporter.expose import ExporterHealth, Exposition
 from prisma_postgres_exporter.model import (
     Book,
     Discovered,
+    LedgerRows,
     Posting,
     ReadingFailure,
     UsageReading,
@@ -345,7 +346,11 @@ class Collector:
     async def _post(self, result: PollResult) -> bool:
         async def write() -> Posting:
             posting = await asyncio.to_thread(
-                ledger.post, self.book, result.outcomes, settle_after=self.config.poll.settle_after
+                ledger.post,
+                self.book,
+                result.outcomes,
+                settle_after=self.config.poll.settle_after,
+                older=await self._older_rows(result.outcomes),
             )
             written = await self._in_store(
                 partial(self._store.record, posting, at=self._now(), generation=self.book.generation)
@@ -358,6 +363,10 @@ class Collector:
         if posting is not None:
             self._log_failures(posting)
         return is_stored
+
+    async def _older_rows(self, outcomes: Sequence[UsageReading | ReadingFailure]) -> LedgerRows:
+        pairs = ledger.older_days(self.book, outcomes)
+        return await self._in_store(partial(self._store.ledger_rows, pairs)) if pairs else LedgerRows()
 
     async def _stored(self, write: Callable[[], Awaitable[T]]) -> tuple[bool, T | None]:
         """Run `write` on the newest book; whether it came through, and what it returned."""

@@ -6,7 +6,10 @@ Pure. The rules, each with its reason:
   `operations_total` grows by what the highs of the counted days grow. So it never falls, a
   downward revision adds nothing, and nothing is counted twice.
 - A change of a day that had been read after its end is a revision, and so is any fall.
-- A closed day settles when its number has not changed for `settle_after`; a revision opens it again.
+- A closed day settles when its number has not changed for `settle_after` and every day before it is
+  known; a revision opens it again. Days of a month that is no longer watched settle at once.
+- A settled day is read again once its month is over, and when the vendor's month is not the sum of
+  the days: once for a difference, and at most once a day.
 - A storage level holds from the reading that gave it until the next one, at most `STORAGE_HOLD`.
   A closed day of which no level is known at all takes the vendor's number for the day.
 - A reading that is not newer than what is known changes nothing, so doing anything twice
@@ -24,6 +27,7 @@ from itertools import chain
 from prisma_postgres_exporter.model import (
     Book,
     DayUsage,
+    LedgerRows,
     MonthUsage,
     Position,
     Posting,
@@ -34,6 +38,7 @@ from prisma_postgres_exporter.model import (
     UsageReading,
     WindowKind,
     day_start,
+    recheck_bound_at,
 )
 
 STORAGE_HOLD = timedelta(days=1)
@@ -43,14 +48,6 @@ PERIOD_END_SLACK = timedelta(seconds=1)
 """The vendor's days end at 23:59:59.999, both ends inclusive."""
 
 ONE_DAY = timedelta(days=1)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class LedgerRows:
-    """Rows that are not in the book, for readings of older days: all that exist of what was asked for."""
-
-    days: tuple[DayUsage, ...] = ()
-    months: tuple[MonthUsage, ...] = ()
 
 
 def post(
@@ -63,7 +60,10 @@ def post(
     """Turn what a cycle read into the rows to write.
 
     `outcomes` in any order; those of databases that are not in the book are passed over. `older`
-    must hold the rows of every day read that is neither recent nor after `known_until`.
+    must hold the rows of the `older_days` of these outcomes.
+
+    Raises:
+        ValueError: the row of an older day was not looked up.
     """
     by_database: dict[str, list[UsageReading | ReadingFailure]] = defaultdict(list)
     for outcome in outcomes:
@@ -81,10 +81,14 @@ def post(
         position = book.positions.get(database_id)
         if position is None:
             continue
-        draft = _Draft.of(position, days_by_key.get(position.key, ()), months_by_key.get(position.key, ()))
+        draft = _Draft.of(
+            position, rows.looked_up, days_by_key.get(position.key, ()), months_by_key.get(position.key, ())
+        )
         for outcome in sorted(database_outcomes, key=_order):
-            _post_outcome(draft, outcome, settle_after)
+            _post_outcome(draft, outcome)
+        _settle(draft, settle_after)
         _reconcile(draft)
+        _check(draft)
         drafts.append((position, draft))
 
     before, positions = [], []
@@ -107,6 +111,19 @@ def post(
     )
 
 
+def older_days(book: Book, outcomes: Iterable[UsageReading | ReadingFailure]) -> frozenset[tuple[int, date]]:
+    """Return the (database key, day) of every day read whose row, if there is one, is not in the book."""
+    wanted = set()
+    for outcome in outcomes:
+        position = book.positions.get(outcome.database_id)
+        if position is None or outcome.window.kind is not WindowKind.DAY or isinstance(outcome, ReadingFailure):
+            continue
+        day = outcome.window.start_at.date()
+        if day <= position.known_until and all(row.day != day for row in position.recent_days):
+            wanted.add((position.key, day))
+    return frozenset(wanted)
+
+
 def apply(book: Book, posting: Posting, *, generation: int) -> Book:
     """Return the book after `posting` was written as `generation`."""
     return replace(
@@ -121,6 +138,10 @@ class _Draft:
     """One database's position while its readings are being posted."""
 
     position: Position
+    looked_up: frozenset[tuple[int, date]]
+    known_until: date
+    checked_until: date
+    recheck_at: datetime | None
     days_before: dict[date, DayUsage]
     days: dict[date, DayUsage]
     months_before: dict[tuple[date, int], MonthUsage]
@@ -142,11 +163,21 @@ class _Draft:
     days_read: dict[date, datetime] = field(default_factory=dict)
 
     @classmethod
-    def of(cls, position: Position, days: Sequence[DayUsage], months: Sequence[MonthUsage]) -> _Draft:
+    def of(
+        cls,
+        position: Position,
+        looked_up: frozenset[tuple[int, date]],
+        days: Sequence[DayUsage],
+        months: Sequence[MonthUsage],
+    ) -> _Draft:
         days_before = {row.day: row for row in chain(days, position.recent_days)}
         months_before = {(row.month, row.workspace_key): row for row in chain(months, position.months)}
         return cls(
             position=position,
+            looked_up=looked_up,
+            known_until=position.known_until,
+            checked_until=position.checked_until,
+            recheck_at=position.recheck_at,
             days_before=days_before,
             days=dict(days_before),
             months_before=months_before,
@@ -165,9 +196,7 @@ class _Draft:
 
     def close(self) -> tuple[Position, list[DayUsage], list[MonthUsage]]:
         """Return the new position, and the changed days and months that it does not carry any more."""
-        known_until = self.position.known_until
-        while known_until + ONE_DAY in self.days:
-            known_until += ONE_DAY
+        known_until = self.known_until
         today = self.newest_at.date() if self.newest_at else known_until
         recent = {
             day: row for day, row in sorted(self.days.items()) if row.settled_at is None or day >= today - ONE_DAY
@@ -177,6 +206,8 @@ class _Draft:
         after = replace(
             self.position,
             known_until=known_until,
+            checked_until=self.checked_until,
+            recheck_at=self.recheck_at,
             operations_total=self.operations_total,
             revisions_up=self.revisions_up,
             revisions_down=self.revisions_down,
@@ -209,14 +240,14 @@ def _order(outcome: UsageReading | ReadingFailure) -> tuple[datetime, bool, date
     return at, outcome.window.kind is not WindowKind.DAY, outcome.window.start_at
 
 
-def _post_outcome(draft: _Draft, outcome: UsageReading | ReadingFailure, settle_after: timedelta) -> None:
+def _post_outcome(draft: _Draft, outcome: UsageReading | ReadingFailure) -> None:
     if isinstance(outcome, ReadingFailure):
         _post_failure(draft, outcome)
         return
     _post_success(draft, outcome)
     match outcome.window.kind:
         case WindowKind.DAY:
-            _post_day(draft, outcome, settle_after)
+            _post_day(draft, outcome)
         case WindowKind.MONTH:
             _post_month(draft, outcome)
         case WindowKind.ROLLING:
@@ -241,16 +272,16 @@ def _post_success(draft: _Draft, reading: UsageReading) -> None:
         draft.usage_at = reaches_at
 
 
-def _post_day(draft: _Draft, reading: UsageReading, settle_after: timedelta) -> None:
+def _post_day(draft: _Draft, reading: UsageReading) -> None:
     day = reading.window.start_at.date()
     row = draft.days.get(day)
-    if row is None and day <= draft.position.known_until:
+    if row is None and day <= draft.position.known_until and (draft.position.key, day) not in draft.looked_up:
         raise ValueError(f"the row of {day} was not given: it must not be taken for a new day")
     if row is not None and reading.read_at <= row.read_at:
         return
     is_closed = _is_closed(reading)
     if reading.operations is not None:
-        updated = _read_day(draft, row, reading, reading.operations, settle_after)
+        updated = _read_day(draft, row, reading, reading.operations)
         if row is None or (row.operations, row.storage_bytes) != (updated.operations, updated.storage_bytes):
             _keep_reading(draft, reading)
         _replace_day(draft, row, updated)
@@ -263,9 +294,7 @@ def _post_day(draft: _Draft, reading: UsageReading, settle_after: timedelta) -> 
         _hold_storage(draft, reading.storage_bytes, reading.read_at)
 
 
-def _read_day(
-    draft: _Draft, row: DayUsage | None, reading: UsageReading, operations: int, settle_after: timedelta
-) -> DayUsage:
+def _read_day(draft: _Draft, row: DayUsage | None, reading: UsageReading, operations: int) -> DayUsage:
     day = reading.window.start_at.date()
     is_closed = _is_closed(reading)
     if row is None:
@@ -291,7 +320,6 @@ def _read_day(
     draft.operations_total += high - row.operations_high if row.is_counted else 0
     is_unchanged = operations == row.operations and row.unchanged_since_at is not None
     unchanged_since_at = (row.unchanged_since_at if is_unchanged else reading.read_at) if is_closed else None
-    is_settled = unchanged_since_at is not None and reading.read_at - unchanged_since_at >= settle_after
     return replace(
         row,
         # Each workspace keeps the days it had: only the open day follows a move.
@@ -301,7 +329,7 @@ def _read_day(
         storage_bytes=row.storage_bytes if reading.storage_bytes is None or is_closed else reading.storage_bytes,
         read_at=reading.read_at,
         unchanged_since_at=unchanged_since_at,
-        settled_at=(row.settled_at or reading.read_at) if is_settled else None,
+        settled_at=row.settled_at if is_unchanged and is_closed else None,
     )
 
 
@@ -410,6 +438,26 @@ def _post_month(draft: _Draft, reading: UsageReading) -> None:
     draft.months_read[row.month] = reading.window.end_at
 
 
+def _settle(draft: _Draft, settle_after: timedelta) -> None:
+    """Move `known_until` on, and settle what is final; days after a gap wait, so that they stay in the book."""
+    while draft.known_until + ONE_DAY in draft.days:
+        draft.known_until += ONE_DAY
+    for day, row in draft.days.items():
+        if row.settled_at is None and day <= draft.known_until and row.is_final(settle_after):
+            draft.days[day] = replace(row, settled_at=row.read_at)
+
+
+def _check(draft: _Draft) -> None:
+    """Note which settled days were read once more."""
+    if draft.newest_at is None:
+        return
+    bound_at = recheck_bound_at(draft.recheck_at, draft.newest_at)
+    while (row := draft.days.get(draft.checked_until + ONE_DAY)) is not None and row.read_at >= bound_at:
+        if row.day >= bound_at.date():
+            return
+        draft.checked_until += ONE_DAY
+
+
 def _reconcile(draft: _Draft) -> None:
     """Compare the vendor's month with the sum of our days, once every day of it so far is in the ledger.
 
@@ -426,7 +474,22 @@ def _reconcile(draft: _Draft) -> None:
         difference = vendor.operations - sum(row.days_operations for row in rows)
         unsettled = [day for day, row in draft.days.items() if day.replace(day=1) == month and row.settled_at is None]
         if difference == 0 or all(_was_read_with(draft, day, end_at) for day in unsettled):
-            draft.months[month, vendor.workspace_key] = replace(vendor, difference_operations=difference)
+            vendor = replace(vendor, difference_operations=difference)
+            draft.months[month, vendor.workspace_key] = _recheck(draft, vendor, difference, first_day)
+
+
+def _recheck(draft: _Draft, vendor: MonthUsage, difference: int, first_day: date) -> MonthUsage:
+    """Have the settled days of a month read again, once for a difference: one of them must have been revised."""
+    if difference == 0:
+        return replace(vendor, rechecked_difference_operations=None)
+    read_at = vendor.read_at
+    if read_at is None or difference == vendor.rechecked_difference_operations:
+        return vendor
+    if draft.recheck_at is not None and read_at - draft.recheck_at < ONE_DAY:
+        return vendor
+    draft.recheck_at = read_at
+    draft.checked_until = min(draft.checked_until, first_day - ONE_DAY)
+    return replace(vendor, rechecked_difference_operations=difference)
 
 
 def _was_read_with(draft: _Draft, day: date, end_at: datetime) -> bool:

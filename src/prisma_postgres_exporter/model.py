@@ -9,6 +9,7 @@ window      a span of time that usage is asked for: a UTC day, a calendar month 
 reading     the vendor's answer for one database and one window.
 day         a UTC calendar day; open until it ends, then closed.
 settle      a closed day settles when readings far enough apart agree; then it is no longer read.
+recheck     a settled day is read once more when its month is over or the vendor's month disagrees.
 revision    a day's number that changed after it should have been final, or that fell.
 position    what we hold of one database: its identity, its counter, its newest readings.
 book        every workspace and every position: the store's content that the picture needs.
@@ -23,6 +24,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, time, timedelta
 from enum import StrEnum
+
+MONTH_WATCHED_FOR = timedelta(days=5)
+"""How long after its end a month is still read: what is first read later is taken as final."""
 
 
 class WindowKind(StrEnum):
@@ -139,6 +143,14 @@ class DayUsage:
     settled_at: datetime | None
     is_counted: bool
 
+    def is_final(self, settle_after: timedelta) -> bool:
+        """Whether its number is old enough, or was read late enough, to be the day's last word."""
+        if self.unchanged_since_at is None:
+            return False
+        if self.read_at - self.unchanged_since_at >= settle_after:
+            return True
+        return self.read_at >= next_month_start(day_start(self.day)) + MONTH_WATCHED_FOR
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MonthUsage:
@@ -149,6 +161,7 @@ class MonthUsage:
     `read_at` over a period that ended at `period_end_at`; the three are `None` until the month was
     read as such. `difference_operations` is that number less the sum of the days, taken when both
     covered the same time; `None` until every day of the month so far is in the ledger.
+    `rechecked_difference_operations` is the difference for which the days were last read again.
     """
 
     database_key: int
@@ -162,6 +175,7 @@ class MonthUsage:
     difference_operations: int | None = None
     period_end_at: datetime | None = None
     read_at: datetime | None = None
+    rechecked_difference_operations: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -204,11 +218,14 @@ class Position:
     """What we hold of one database. Equal to what the store holds, value by value.
 
     `key` and `workspace_key` are the store's small integers. `recent_days` are the days that are
-    not settled and, settled or not, yesterday and today, oldest first. Every day from when we began
-    to `known_until` has a row. `months` are the previous and the current month and, while older
-    days are missing or not settled, every month from theirs on (two rows for one month where the
-    database moved between workspaces in it). `storage_bytes` is the newest level, `storage_at` when
-    it was read. `operations_total` only grows. `usage_at` is how far the newest readings reach.
+    not settled (none after `known_until` is) and, settled or not, yesterday and today, oldest first. Every
+    day from when we began to `known_until` has a row. Settled days are read once more when their month
+    is over, and when the vendor's month is not their sum: up to `checked_until` that is done, of those
+    that were last read before `recheck_at` or before the month began. `months` are the previous and the
+    current month and, while older days are missing or not settled, every month from theirs on (two rows
+    for one month where the database moved between workspaces in it). `storage_bytes` is the newest level,
+    `storage_at` when it was read. `operations_total` only grows. `usage_at` is how far the newest
+    readings reach.
     """
 
     key: int
@@ -217,6 +234,7 @@ class Position:
     first_seen_at: datetime
     counted_from: date
     known_until: date
+    checked_until: date
     deleted_at: datetime | None = None
     operations_total: int = 0
     revisions_up: int = 0
@@ -230,6 +248,7 @@ class Position:
     recent_days: tuple[DayUsage, ...] = ()
     months: tuple[MonthUsage, ...] = ()
     rolling: tuple[RollingUsage, ...] = ()
+    recheck_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -298,6 +317,19 @@ class Posting:
     revisions: tuple[Revision, ...] = ()
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LedgerRows:
+    """Rows that are not in the book, for readings of older days.
+
+    `looked_up` are the (database key, day) that were asked for: of them, and of the months they lie
+    in, every row that exists is here.
+    """
+
+    looked_up: frozenset[tuple[int, date]] = frozenset()
+    days: tuple[DayUsage, ...] = ()
+    months: tuple[MonthUsage, ...] = ()
+
+
 class EventKind(StrEnum):
     """What can happen to a workspace, project or database between two discoveries."""
 
@@ -355,3 +387,9 @@ def next_month_start(instant: datetime) -> datetime:
 def previous_month_start(instant: datetime) -> datetime:
     """00:00 UTC of the 1st of the month before the one that `instant` lies in."""
     return month_start(month_start(instant) - timedelta(days=1))
+
+
+def recheck_bound_at(recheck_at: datetime | None, now: datetime) -> datetime:
+    """Settled days before this instant's day that were last read before this instant are to be read once more."""
+    month_starts_at = month_start(now)
+    return month_starts_at if recheck_at is None else max(recheck_at, month_starts_at)

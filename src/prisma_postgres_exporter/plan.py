@@ -7,8 +7,10 @@ Pure. A window is read as often as its width deserves, and only where there may 
 - a rolling window: each time 1/96 of its width has passed (24h: 15 minutes, 30d: 7.5 hours);
 - a closed day: when it has closed, then after as long again as it has been closed, at least an
   hour and at most six, until it settles (the ledger decides);
-- the month before: like a closed day, at most once a day, for five days;
-- days that nobody read yet, the oldest first: a tenth of the budget, and what the others leave.
+- the month before: first of all when it has ended, then like a closed day, at most once a day, for
+  five days;
+- days that nobody read yet, the oldest first, then settled days to be read once more: together a tenth
+  of the budget, and what the others leave.
 
 All windows of one plan end at the same instant, so that numbers read together can be compared.
 Windows that ask the same (on the 1st, the day and the month) are one read.
@@ -24,6 +26,7 @@ from enum import IntEnum
 
 from prisma_postgres_exporter.config import PollConfig
 from prisma_postgres_exporter.model import (
+    MONTH_WATCHED_FOR,
     Book,
     DayUsage,
     MonthUsage,
@@ -33,6 +36,7 @@ from prisma_postgres_exporter.model import (
     day_start,
     month_start,
     previous_month_start,
+    recheck_bound_at,
 )
 
 MONTH_IDLE_INTERVAL = timedelta(hours=1)
@@ -40,10 +44,9 @@ ROLLING_READS_PER_WIDTH = 96
 RECHECK_SHORTEST = timedelta(hours=1)
 RECHECK_LONGEST = timedelta(hours=6)
 MONTH_RECHECK_LONGEST = timedelta(days=1)
-MONTH_RECHECKED_FOR = timedelta(days=5)
 RETRY_LONGEST = timedelta(minutes=15)
 MISSING_DAYS_AT_ONCE = 4
-MISSING_DAYS_SHARE = 10
+PAST_DAYS_SHARE = 10
 NEVER = datetime.min.replace(tzinfo=UTC)
 ONE_DAY = timedelta(days=1)
 
@@ -54,12 +57,13 @@ AttemptKey = tuple[str, WindowKind, str, date]
 class Rank(IntEnum):
     """Who comes first among reads that fell due at the same instant."""
 
-    DAY = 0
-    MONTH = 1
-    ROLLING = 2
-    CLOSED_DAY = 3
-    PREVIOUS_MONTH = 4
+    PREVIOUS_MONTH = 0
+    DAY = 1
+    MONTH = 2
+    ROLLING = 3
+    CLOSED_DAY = 4
     MISSING_DAY = 5
+    SETTLED_DAY = 6
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -138,12 +142,13 @@ def retry_wait(interval: timedelta, failures: int) -> timedelta:
 
 def _within(reads: Iterable[PlannedRead], budget: int) -> list[PlannedRead]:
     ordered = sorted(reads, key=lambda read: (read.due_at, read.rank, read.database_id))
-    missing = [read for read in ordered if read.rank is Rank.MISSING_DAY]
-    regular = [read for read in ordered if read.rank is not Rank.MISSING_DAY]
+    past = [read for read in ordered if read.rank >= Rank.MISSING_DAY]
+    past.sort(key=lambda read: read.rank)
+    regular = [read for read in ordered if read.rank < Rank.MISSING_DAY]
     # Without a share of its own a busy workspace would never fill its gaps.
-    kept_for_missing = min(len(missing), max(1, budget // MISSING_DAYS_SHARE))
-    chosen = regular[: max(0, budget - kept_for_missing)]
-    return chosen + missing[: budget - len(chosen)]
+    kept_for_past = min(len(past), max(1, budget // PAST_DAYS_SHARE))
+    chosen = regular[: max(0, budget - kept_for_past)]
+    return chosen + past[: budget - len(chosen)]
 
 
 def _due_reads(
@@ -181,7 +186,7 @@ def _wanted(position: Position, poll: PollConfig, windows: _Windows) -> Iterator
     for interval, window in windows.rolling:
         yield Rank.ROLLING, _after(read_at_by_name.get(window.name), interval), window
     for row in position.recent_days:
-        if row.day < today and row.settled_at is None:
+        if row.day < today and row.settled_at is None and not _waits_for_a_gap(row, position, poll):
             yield Rank.CLOSED_DAY, _closed_due_at(row), windows.day(row.day)
     if position.database.created_at < windows.month.start_at:
         due_at = _previous_month_due_at(position, windows)
@@ -189,6 +194,9 @@ def _wanted(position: Position, poll: PollConfig, windows: _Windows) -> Iterator
             yield Rank.PREVIOUS_MONTH, due_at, windows.previous_month
     for day in _missing_days(position, days, today):
         yield Rank.MISSING_DAY, day_start(day) + ONE_DAY, windows.day(day)
+    unchecked = _unchecked_day(position, days, windows)
+    if unchecked is not None:
+        yield Rank.SETTLED_DAY, day_start(unchecked) + ONE_DAY, windows.day(unchecked)
 
 
 def _after(read_at: datetime | None, interval: timedelta) -> datetime:
@@ -214,9 +222,11 @@ def _closed_due_at(row: DayUsage) -> datetime:
 def _previous_month_due_at(position: Position, windows: _Windows) -> datetime:
     ended_at = windows.month.start_at
     row = _month_row(position, windows.previous_month)
-    if row is None or row.read_at is None or row.read_at < ended_at:
+    if row is None or row.read_at is None:
         return ended_at
-    if row.read_at - ended_at >= MONTH_RECHECKED_FOR:
+    if row.read_at < ended_at:
+        return NEVER
+    if row.read_at - ended_at >= MONTH_WATCHED_FOR:
         return windows.now + ONE_DAY
     return row.read_at + _recheck_wait(row.read_at - ended_at, MONTH_RECHECK_LONGEST)
 
@@ -233,6 +243,25 @@ def _missing_days(position: Position, known: Collection[date], today: date) -> I
             found += 1
             yield day
         day += ONE_DAY
+
+
+def _waits_for_a_gap(row: DayUsage, position: Position, poll: PollConfig) -> bool:
+    """Whether a day would be settled, were not a day before it still missing."""
+    return row.day > position.known_until and row.is_final(poll.settle_after)
+
+
+def _unchecked_day(position: Position, days: Mapping[date, DayUsage], windows: _Windows) -> date | None:
+    """The oldest settled day to read once more; one at a time, as each moves `checked_until` on."""
+    bound_at = recheck_bound_at(position.recheck_at, windows.now)
+    day = position.checked_until + ONE_DAY
+    while day < bound_at.date() and day <= position.known_until:
+        row = days.get(day)
+        if row is None or (row.settled_at is not None and row.read_at < bound_at):
+            return day
+        if row.read_at < bound_at:
+            return None
+        day += ONE_DAY
+    return None
 
 
 def _month_row(position: Position, window: Window) -> MonthUsage | None:

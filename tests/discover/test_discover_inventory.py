@@ -177,6 +177,7 @@ def book(*databases: Database, deleted: frozenset[str] = frozenset(), gone: bool
                 first_seen_at=NOW,
                 counted_from=NOW.date(),
                 known_until=NOW.date(),
+                checked_until=NOW.date(),
                 deleted_at=NOW if row.id in deleted else None,
             )
             for row in databases

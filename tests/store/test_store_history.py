@@ -6,7 +6,7 @@ from itertools import islice
 
 from store_values import DAY, NOW, TODAY, day_usage, known, month_usage, post, posting_of, settled_day
 
-from prisma_postgres_exporter.model import DayUsage, Posting
+from prisma_postgres_exporter.model import DayUsage, LedgerRows, Posting
 from prisma_postgres_exporter.store import Store
 
 
@@ -72,13 +72,14 @@ def test_ledger_rows_are_the_days_that_exist_and_their_months_in_every_workspace
     )
     post(store, Posting(other_months=months))
     wanted = [(2, date(2026, 5, day)) for day in range(1, 32)]
-    found_days, found_months = store.ledger_rows(iter(wanted))
-    assert list(found_days) == [row for row in ledger if (row.database_key, row.day) in wanted]
-    assert list(found_months) == [row for row in months if row.database_key == 2 and row.month == date(2026, 5, 1)]
-    assert store.ledger_rows([]) == ((), ())
+    found = store.ledger_rows(iter(wanted))
+    assert list(found.days) == [row for row in ledger if (row.database_key, row.day) in wanted]
+    assert list(found.months) == [row for row in months if row.database_key == 2 and row.month == date(2026, 5, 1)]
+    assert found.looked_up == frozenset(wanted)
+    assert store.ledger_rows([]) == LedgerRows()
 
 
 def test_thousands_of_ledger_rows_can_be_asked_for_at_once(store: Store) -> None:
     ledger = filled(store)
-    found, _ = store.ledger_rows((key, TODAY - back * DAY) for key in (1, 2, 3, 4) for back in range(700, 0, -1))
-    assert list(found) == ledger
+    found = store.ledger_rows((key, TODAY - back * DAY) for key in (1, 2, 3, 4) for back in range(700, 0, -1))
+    assert list(found.days) == ledger

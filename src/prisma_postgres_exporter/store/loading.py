@@ -178,6 +178,8 @@ def _load_positions(
         last_success_at,
         failing_since_at,
         failure_reason,
+        checked_until,
+        recheck_at,
     ) in fetched(connection, query):
         recent_days = tuple(days_by_key.get(key, ()))
         known_until_day = day_of(known_until)
@@ -199,6 +201,7 @@ def _load_positions(
             first_seen_at=at[first_seen_at],
             counted_from=day_of(counted_from),
             known_until=known_until_day,
+            checked_until=day_of(checked_until),
             deleted_at=None if deleted_at is None else at[deleted_at],
             operations_total=operations_total,
             revisions_up=revisions_up,
@@ -212,6 +215,7 @@ def _load_positions(
             recent_days=recent_days,
             months=tuple(month for month in months_by_key.get(key, ()) if month.month >= floor),
             rolling=tuple(rolling_by_key.get(key, ())),
+            recheck_at=None if recheck_at is None else at[recheck_at],
         )
 
 

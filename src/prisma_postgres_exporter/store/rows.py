@@ -95,7 +95,8 @@ def database_row(key: int, workspace_key: int, database: Database, first_seen_at
 
 def new_position_row(key: int, known_until: date) -> Values:
     """One row of `positions`, of a database that was never read."""
-    return key, day_number(known_until), 0, 0, 0, None, None, None, None, None, None
+    begins_after = day_number(known_until)
+    return key, begins_after, 0, 0, 0, None, None, None, None, None, None, begins_after, None
 
 
 def position_row(position: Position) -> Values:
@@ -112,6 +113,8 @@ def position_row(position: Position) -> Values:
         _unix(position.last_success_at),
         _unix(position.failing_since_at),
         position.failure_reason,
+        day_number(position.checked_until),
+        _unix(position.recheck_at),
     )
 
 
@@ -149,6 +152,7 @@ def month_row(usage: MonthUsage) -> Values:
         usage.difference_operations,
         _unix(usage.period_end_at),
         _unix(usage.read_at),
+        usage.rechecked_difference_operations,
     )
 
 
@@ -255,6 +259,7 @@ def read_months(rows: Iterable[Sequence[Any]]) -> Iterator[MonthUsage]:
         difference_operations,
         period_end_at,
         read_at,
+        rechecked_difference_operations,
     ) in rows:
         yield MonthUsage(
             database_key=database_key,
@@ -268,6 +273,7 @@ def read_months(rows: Iterable[Sequence[Any]]) -> Iterator[MonthUsage]:
             difference_operations=difference_operations,
             period_end_at=None if period_end_at is None else at[period_end_at],
             read_at=None if read_at is None else at[read_at],
+            rechecked_difference_operations=rechecked_difference_operations,
         )
 
 

@@ -17,7 +17,7 @@ from prisma_postgres_exporter.model import (
     Discovered,
     Event,
     KnownDatabase,
-    MonthUsage,
+    LedgerRows,
     Posting,
     Revision,
 )
@@ -168,11 +168,15 @@ class Store:
         with self._reading() as connection:
             yield from history.stream_events(connection, from_at, to_at, subject_id)
 
-    def ledger_rows(self, pairs: Iterable[tuple[int, date]]) -> tuple[tuple[DayUsage, ...], tuple[MonthUsage, ...]]:
+    def ledger_rows(self, pairs: Iterable[tuple[int, date]]) -> LedgerRows:
         """Return what exists of these (database key, day): the days, and the rows of the months they lie in."""
         wanted = frozenset(pairs)
         with self._reading() as connection:
-            return history.look_up_days(connection, wanted), history.look_up_months(connection, wanted)
+            return LedgerRows(
+                looked_up=wanted,
+                days=history.look_up_days(connection, wanted),
+                months=history.look_up_months(connection, wanted),
+            )
 
     def prune(self, readings_before: datetime) -> int:
         """Remove raw readings that are older, and return how many; no total depends on them.

@@ -79,6 +79,8 @@ positions = Table(
     Column("last_success_at", BigInteger),
     Column("failing_since_at", BigInteger),
     Column("failure_reason", Text),
+    Column("checked_until", Integer, nullable=False),
+    Column("recheck_at", BigInteger),
 )
 
 # Kept for ever, so narrow: SQLite spends no byte on a value that is 0, which is what `operations_fallen`
@@ -118,6 +120,7 @@ months = Table(
     Column("difference_operations", BigInteger),
     Column("period_end_at", BigInteger),
     Column("read_at", BigInteger),
+    Column("rechecked_difference_operations", BigInteger),
     sqlite_with_rowid=False,
 )
 
