@@ -9,7 +9,7 @@ Pure. The rules, each with its reason:
 - A closed day settles when its number has not changed for `settle_after` and every day before it is
   known; a revision opens it again. Days of a month that is no longer watched settle at once.
 - A settled day is read again once its month is over, and when the vendor's month is not the sum of
-  the days: once for a difference, and at most once a day.
+  the days: all of them once for each such difference.
 - A storage level holds from the reading that gave it until the next one, at most `STORAGE_HOLD`.
   A closed day of which no level is known at all takes the vendor's number for the day.
 - A reading that is not newer than what is known changes nothing, so doing anything twice
@@ -48,6 +48,7 @@ PERIOD_END_SLACK = timedelta(seconds=1)
 """The vendor's days end at 23:59:59.999, both ends inclusive."""
 
 ONE_DAY = timedelta(days=1)
+DAY_SECONDS = 86_400
 
 
 def post(
@@ -408,6 +409,8 @@ def _fill_storage(draft: _Draft, day: date, storage_bytes: int) -> None:
 
 
 def _credit_storage(draft: _Draft, row: DayUsage, storage_bytes: int, seconds: int) -> None:
+    # A day that took the vendor's number for all of it has no time left.
+    seconds = min(seconds, DAY_SECONDS - row.storage_seconds)
     credited = replace(
         row,
         storage_byte_seconds=row.storage_byte_seconds + storage_bytes * seconds,
@@ -483,9 +486,7 @@ def _recheck(draft: _Draft, vendor: MonthUsage, difference: int, first_day: date
     if difference == 0:
         return replace(vendor, rechecked_difference_operations=None)
     read_at = vendor.read_at
-    if read_at is None or difference == vendor.rechecked_difference_operations:
-        return vendor
-    if draft.recheck_at is not None and read_at - draft.recheck_at < ONE_DAY:
+    if read_at is None or difference == vendor.rechecked_difference_operations or _is_rechecking(draft, read_at):
         return vendor
     draft.recheck_at = read_at
     draft.checked_until = min(draft.checked_until, first_day - ONE_DAY)
@@ -495,6 +496,12 @@ def _recheck(draft: _Draft, vendor: MonthUsage, difference: int, first_day: date
 def _was_read_with(draft: _Draft, day: date, end_at: datetime) -> bool:
     read_until_at = draft.days_read.get(day)
     return read_until_at is not None and read_until_at == min(day_start(day) + ONE_DAY, end_at)
+
+
+def _is_rechecking(draft: _Draft, now: datetime) -> bool:
+    """Whether settled days are still to be read once more: another round begins when this one is over."""
+    last_day = recheck_bound_at(draft.recheck_at, now).date() - ONE_DAY
+    return draft.checked_until < min(last_day, draft.known_until)
 
 
 def _post_rolling(draft: _Draft, reading: UsageReading) -> None:
