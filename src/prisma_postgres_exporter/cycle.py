@@ -33,7 +33,7 @@ from prisma_postgres_exporter.model import (
     UsageReading,
     Workspace,
 )
-from prisma_postgres_exporter.plan import Attempt, AttemptKey, Plan, attempt_key, make_plan
+from prisma_postgres_exporter.plan import Attempt, AttemptKey, Plan, Rank, attempt_key, make_plan
 from prisma_postgres_exporter.poll import PollResult, poll
 from prisma_postgres_exporter.snapshot import Snapshot, take_snapshot
 from prisma_postgres_exporter.store import Store
@@ -157,19 +157,27 @@ class Collector:
             await self._write(lambda: Discovered(at=self._now(), workspaces=self._renamed(changed)))
         await self.redraw()
 
-    async def run_cycles(self, stop: asyncio.Event, on_finished: Callable[[], None] = lambda: None) -> None:
-        """Run one cycle, and further ones while reads are still due that did not fit the last."""
-        while not stop.is_set():
-            report = await self.run_cycle(stop)
+    async def run_cycles(
+        self, stop: asyncio.Event, on_finished: Callable[[], None] = lambda: None, *, catches_up: bool = True
+    ) -> None:
+        """Run one cycle, and further ones while more is due: what did not fit the last, or days further back.
+
+        Unless it `catches_up`, past days alone are no reason for another cycle.
+        """
+        plan = await asyncio.to_thread(self._plan, self._now())
+        while True:
+            report = await self._run_cycle(plan, stop)
             on_finished()
-            if report.deferred == 0 or report.reads == 0 or not report.is_stored:
+            if not report.is_stored or report.reads == 0 or stop.is_set():
+                return
+            plan = await asyncio.to_thread(self._plan, self._now())
+            if not any(catches_up or read.rank < Rank.MISSING_DAY for read in plan.reads):
                 return
 
-    async def run_cycle(self, stop: asyncio.Event) -> CycleReport:
-        """Read what is due, store it, show it. When `stop` is set, with what was read by then."""
+    async def _run_cycle(self, plan: Plan, stop: asyncio.Event) -> CycleReport:
+        """Read what is planned, store it, show it. When `stop` is set, with what was read by then."""
         started_at = self._now()
         started = asyncio.get_running_loop().time()
-        plan = await asyncio.to_thread(self._plan, started_at)
         result = await poll(
             plan.reads,
             self._clients_by_workspace(),
@@ -401,17 +409,24 @@ class Collector:
         """Note failed tries for the next plan, refused credentials, and windows that the vendor widened."""
         for outcome in result.outcomes:
             key = attempt_key(outcome.database_id, outcome.window)
-            if isinstance(outcome, UsageReading):
-                self._attempts.pop(key, None)
-                self._note_width(outcome)
-            else:
+            if isinstance(outcome, ReadingFailure):
                 self._health.reading_failed(outcome.reason)
-                failures = self._attempts[key].failures + 1 if key in self._attempts else 1
-                self._attempts[key] = Attempt(failed_at=outcome.failed_at, failures=failures)
+                self._note_attempt(key, outcome.failed_at)
+                continue
+            self._note_width(outcome)
+            if outcome.operations is None:
+                self._note_attempt(key, outcome.read_at)
+            else:
+                self._attempts.pop(key, None)
         for workspace_id in self._workspaces_read(result) - result.errors.keys():
             self._workspace_failures[workspace_id] = None
         for workspace_id, error in result.errors.items():
             self._note_workspace_failure(workspace_id, error)
+
+    def _note_attempt(self, key: AttemptKey, at: datetime) -> None:
+        """Leave a window alone for a while that failed, or of which the vendor did not say a number."""
+        failures = self._attempts[key].failures + 1 if key in self._attempts else 1
+        self._attempts[key] = Attempt(failed_at=at, failures=failures)
 
     def _workspaces_read(self, result: PollResult) -> set[str]:
         read = {outcome.database_id for outcome in result.outcomes if isinstance(outcome, UsageReading)}

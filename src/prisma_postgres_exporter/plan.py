@@ -214,7 +214,7 @@ def _month_due_at(position: Position, poll: PollConfig, windows: _Windows) -> da
 
 def _closed_due_at(row: DayUsage) -> datetime:
     closed_at = day_start(row.day) + ONE_DAY
-    if row.unchanged_since_at is None:
+    if row.read_at < closed_at:
         return closed_at
     return row.read_at + _recheck_wait(row.read_at - closed_at, RECHECK_LONGEST)
 

@@ -145,14 +145,15 @@ async def _round(collector: Collector) -> tuple[int, list[float], Cost]:
             stalls.append(time.perf_counter() - began - 0.001)
 
     reads = 0
+
+    def note() -> None:
+        nonlocal reads
+        memory.set_aside()  # as the service does
+        reads += collector.last_cycle.reads if collector.last_cycle else 0
+
     watching = asyncio.create_task(watch())
     with _cost() as cost:
-        while True:
-            report = await collector.run_cycle(asyncio.Event())
-            memory.set_aside()  # as the service does
-            reads += report.reads
-            if report.deferred == 0:
-                break
+        await collector.run_cycles(asyncio.Event(), note, catches_up=False)
     watching.cancel()
     return reads, stalls, cost
 

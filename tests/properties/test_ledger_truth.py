@@ -1,4 +1,4 @@
-"""What must always hold of the ledger, on real stores, against a vendor that is late, revises, fails and repeats itself."""
+"""What must always hold of the ledger, on real stores and against a vendor that is late, revises and fails."""
 
 from __future__ import annotations
 

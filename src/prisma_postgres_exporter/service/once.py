@@ -38,7 +38,7 @@ async def collect_once(config: Config, *, clock: Callable[[], datetime] = utc_no
     async with open_collector(config, exposition, health, clients, clock) as collector:
         await collector.run_discovery()
         await collector.run_subscriptions()
-        await collector.run_cycles(asyncio.Event())
+        await collector.run_cycles(asyncio.Event(), catches_up=False)
         return Collected(
             snapshot=collector.snapshot,
             metrics=exposition.picture_text(),
