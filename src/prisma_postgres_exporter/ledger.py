@@ -38,6 +38,7 @@ from prisma_postgres_exporter.model import (
     UsageReading,
     WindowKind,
     day_start,
+    previous_month_start,
     recheck_bound_at,
 )
 
@@ -428,8 +429,9 @@ def _seconds_by_day(begins_at: datetime, ends_at: datetime) -> Iterable[tuple[da
 
 
 def _post_month(draft: _Draft, reading: UsageReading) -> None:
-    if reading.operations is None:
-        return
+    newest_at = draft.last_success_at or reading.read_at
+    if reading.operations is None or reading.window.start_at < previous_month_start(newest_at):
+        return  # of a month that is so long over, the book has no sums any more
     row = _month_row(draft, reading.window.start_at.date(), draft.position.workspace_key)
     if row.read_at is not None and reading.read_at <= row.read_at:
         return

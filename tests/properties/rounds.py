@@ -155,7 +155,9 @@ class Rounds:
         self.book = ledger.apply(self.book, posting, generation=generation)
         if ending is Ending.STORED_TWICE:
             again = self._posting(outcomes)
-            assert (again.other_days, again.other_months, again.revisions) == ((), (), ())
+            assert again.other_days == ()
+            assert again.other_months == ()
+            assert again.revisions == ()
             assert all(
                 (before.operations_total, before.recent_days, before.months, before.rolling)
                 == (after.operations_total, after.recent_days, after.months, after.rolling)

@@ -37,7 +37,7 @@ def first_days(created_at: datetime, followed_since_at: datetime, seen_at: datet
     """
     seen_on = seen_at.date()
     created_on = min(created_at.date(), seen_on)
-    counted_from = created_on if created_at > followed_since_at else seen_on
+    counted_from = created_on if created_at >= followed_since_at else seen_on
     begins_on = min(counted_from, max(seen_on.replace(day=1), created_on))
     return counted_from, begins_on - ONE_DAY
 
