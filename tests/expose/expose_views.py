@@ -82,6 +82,8 @@ A_WORKSPACE = WorkspaceView(
     month_to_date_operations=950,
     storage_bytes=3 * 2**30,
     month_average_storage_bytes=2**31,
+    storage_covered_ratio=0.75,
+    reconciliation_difference_operations=0,
     period_start_at=datetime(2026, 11, 1, tzinfo=UTC),
     failure_reason=None,
 )
@@ -187,6 +189,8 @@ def expected_samples(snapshot: Snapshot) -> Samples:
         expect("workspace_month_to_date_operations", workspace.month_to_date_operations, **id_)
         expect("workspace_storage_bytes", workspace.storage_bytes, **id_)
         expect("workspace_month_average_storage_bytes", workspace.month_average_storage_bytes, **id_)
+        expect("workspace_month_storage_covered_ratio", workspace.storage_covered_ratio, **id_)
+        expect("workspace_reconciliation_difference_operations", workspace.reconciliation_difference_operations, **id_)
         expect("usage_period_start_timestamp_seconds", seconds(workspace.period_start_at), **id_)
     return expected
 
@@ -242,6 +246,8 @@ def workspace_views(workspace_id: str) -> st.SearchStrategy[WorkspaceView]:
         month_to_date_operations=_operations,
         storage_bytes=_operations,
         month_average_storage_bytes=_operations,
+        storage_covered_ratio=st.none() | st.floats(0, 1),
+        reconciliation_difference_operations=st.none() | st.integers(-(2**53), 2**53),
         period_start_at=_instants,
         failure_reason=st.none() | names,
     )

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 from enum import Enum
+from functools import partial
 
 from prisma_postgres_exporter import ledger
 from prisma_postgres_exporter.api import Usage
@@ -176,16 +177,18 @@ class Rounds:
             assert after.known_until >= before.known_until
 
     def _look(self) -> None:
-        """Take the picture: nothing in it may belong to another month."""
-        self.snapshot = take_snapshot(
+        """Take the picture from the last one: it is the same as a new one, and nothing in it is another month's."""
+        take = partial(
+            take_snapshot,
             self.book,
-            followed=self.book.positions.keys(),
+            followed=frozenset(self.book.positions),
             workspace_failures={},
             keep_last_value=timedelta(days=1),
             window_names=[window.name for window in self.poll.windows],
             now=self.now,
-            last=self.snapshot,
         )
+        self.snapshot = take(last=self.snapshot)
+        assert self.snapshot == take()
         this_month = month_start(self.now).date()
         last_month = (this_month - timedelta(days=1)).replace(day=1)
         for view in self.snapshot.databases:

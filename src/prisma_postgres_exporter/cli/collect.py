@@ -98,6 +98,8 @@ def _document(snapshot: Snapshot) -> dict[str, object]:
                 "month_to_date_operations": view.month_to_date_operations,
                 "storage_bytes": view.storage_bytes,
                 "month_average_storage_bytes": view.month_average_storage_bytes,
+                "storage_covered_ratio": view.storage_covered_ratio,
+                "reconciliation_difference_operations": view.reconciliation_difference_operations,
                 "failure_reason": view.failure_reason,
             }
             for view in snapshot.workspaces

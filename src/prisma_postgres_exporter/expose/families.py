@@ -220,6 +220,22 @@ _WORKSPACE_FAMILIES: tuple[Family[WorkspaceView], ...] = (
         attrgetter("month_average_storage_bytes"),
     ),
     single(
+        "prisma_postgres_workspace_month_storage_covered_ratio",
+        "gauge",
+        _W,
+        "The part (0 to 1) of the databases' time in the current calendar month (UTC) of which a storage level from "
+        "the Prisma Management API is known; for the rest each database's own mean is taken. Cached.",
+        attrgetter("storage_covered_ratio"),
+    ),
+    single(
+        "prisma_postgres_workspace_reconciliation_difference_operations",
+        "gauge",
+        _W,
+        "The Prisma Management API's own numbers for the current month less the sums of the days in the ledger, both "
+        "until the same instant, added up over the databases; 0 when they agree. Cached.",
+        attrgetter("reconciliation_difference_operations"),
+    ),
+    single(
         "prisma_postgres_usage_period_start_timestamp_seconds",
         "gauge",
         _W,
