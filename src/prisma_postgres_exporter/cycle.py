@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass
@@ -65,9 +66,14 @@ class CycleReport:
     started_at: datetime
     seconds: float
     reads: int
-    failures: int
+    failure_reasons: Mapping[str, int]
     deferred: int
     is_stored: bool
+
+    @property
+    def failures(self) -> int:
+        """How many of the reads failed."""
+        return sum(self.failure_reasons.values())
 
 
 class Collector:
@@ -166,7 +172,7 @@ class Collector:
         """
         plan = await asyncio.to_thread(self._plan, self._now())
         while True:
-            report = await self._run_cycle(plan, stop)
+            report = await self.run_plan(plan, stop)
             on_finished()
             if not report.is_stored or report.reads == 0 or stop.is_set():
                 return
@@ -174,13 +180,17 @@ class Collector:
             if not any(catches_up or read.rank < Rank.MISSING_DAY for read in plan.reads):
                 return
 
-    async def _run_cycle(self, plan: Plan, stop: asyncio.Event) -> CycleReport:
-        """Read what is planned, store it, show it. When `stop` is set, with what was read by then."""
+    async def run_plan(self, plan: Plan, stop: asyncio.Event) -> CycleReport:
+        """Read what is planned, store it, show it. When `stop` is set, with what was read by then.
+
+        Reads of workspaces that no credential reads now are left out.
+        """
         started_at = self._now()
         started = asyncio.get_running_loop().time()
+        clients = self._clients_by_workspace()
         result = await poll(
-            plan.reads,
-            self._clients_by_workspace(),
+            [read for read in plan.reads if read.workspace_id in clients],
+            clients,
             concurrency=self.config.poll.concurrency,
             clock=self._clock,
             span_seconds=CYCLE_SPAN.total_seconds(),
@@ -194,7 +204,7 @@ class Collector:
             started_at=started_at,
             seconds=asyncio.get_running_loop().time() - started,
             reads=len(result.outcomes),
-            failures=sum(isinstance(outcome, ReadingFailure) for outcome in result.outcomes),
+            failure_reasons=Counter(row.reason for row in result.outcomes if isinstance(row, ReadingFailure)),
             deferred=plan.deferred,
             is_stored=is_stored,
         )
@@ -208,6 +218,14 @@ class Collector:
             seconds=round(report.seconds, 3),
         )
         return report
+
+    async def with_store(self, read: Callable[[Store], T]) -> T:
+        """Return what `read` reads from the store, in the store's thread.
+
+        Raises:
+            StoreUnavailable: the store cannot be read now.
+        """
+        return await self._in_store(lambda: read(self._store))
 
     async def run_retention(self) -> None:
         """Remove raw readings that are older than the configuration keeps them; no total changes."""

@@ -9,6 +9,7 @@ import typer
 from rich.console import Console
 
 from prisma_postgres_exporter import __version__
+from prisma_postgres_exporter.cli.backfill import backfill
 from prisma_postgres_exporter.cli.check import check
 from prisma_postgres_exporter.cli.collect import collect
 from prisma_postgres_exporter.cli.demo import demo
@@ -30,7 +31,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for command in (serve, demo, collect, check, simulator):
+for command in (serve, demo, collect, backfill, check, simulator):
     app.command()(command)
 
 

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import os
-import tempfile
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated
@@ -15,6 +13,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from prisma_postgres_exporter.cli.files import write_atomically
 from prisma_postgres_exporter.cli.logs import configure_logs
 from prisma_postgres_exporter.cli.options import (
     ApiUrlOption,
@@ -24,7 +23,6 @@ from prisma_postgres_exporter.cli.options import (
     configuration,
 )
 from prisma_postgres_exporter.config import read_tokens
-from prisma_postgres_exporter.errors import ConfigurationError
 from prisma_postgres_exporter.service import collect_once
 from prisma_postgres_exporter.snapshot import DatabaseView, Snapshot
 
@@ -53,7 +51,7 @@ def collect(
     configure_logs(log_format, secrets=[credential.token.reveal() for credential in read_tokens(loaded)])
     collected = asyncio.run(collect_once(loaded))
     if textfile is not None:
-        write_atomically(textfile, collected.metrics)
+        write_atomically(textfile, [collected.metrics], option="--textfile")
     if as_json:
         typer.echo(json.dumps(_document(collected.snapshot), indent=2))
     else:
@@ -63,24 +61,6 @@ def collect(
         for problem in collected.problems:
             console.print(f"failed: {problem}", style="red", markup=False, soft_wrap=True)
         raise typer.Exit(1)
-
-
-def write_atomically(path: Path, content: bytes) -> None:
-    """Replace the file at `path` by `content`, readable by everyone, so that no reader sees half of it.
-
-    Raises:
-        ConfigurationError: the file cannot be written there.
-    """
-    try:
-        with tempfile.NamedTemporaryFile(dir=path.parent, prefix=f".{path.name}.", delete=False) as draft:
-            draft.write(content)
-            draft.flush()
-            os.fsync(draft.fileno())
-        draft_path = Path(draft.name)
-        draft_path.chmod(0o644)
-        draft_path.replace(path)
-    except OSError as error:
-        raise ConfigurationError([f"--textfile {path}: cannot be written: {error.strerror}"]) from error
 
 
 def _document(snapshot: Snapshot) -> dict[str, object]:

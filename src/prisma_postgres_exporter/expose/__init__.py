@@ -2,6 +2,7 @@
 
 from prisma_postgres_exporter.expose.catalogue import Description, describe
 from prisma_postgres_exporter.expose.health import ExporterHealth
+from prisma_postgres_exporter.expose.history import write_history
 from prisma_postgres_exporter.expose.render import Exposition, Format
 from prisma_postgres_exporter.expose.status import CredentialStatus, CycleStatus, ServiceStatus
 from prisma_postgres_exporter.expose.web import web_app
@@ -16,4 +17,5 @@ __all__ = [
     "ServiceStatus",
     "describe",
     "web_app",
+    "write_history",
 ]

@@ -1,7 +1,8 @@
 """The composition root: everything put together, its schedule, its start and its end."""
 
+from prisma_postgres_exporter.service.backfilling import Backfilling, open_backfill
 from prisma_postgres_exporter.service.clients import Clients
 from prisma_postgres_exporter.service.once import Collected, collect_once
 from prisma_postgres_exporter.service.service import Service
 
-__all__ = ["Clients", "Collected", "Service", "collect_once"]
+__all__ = ["Backfilling", "Clients", "Collected", "Service", "collect_once", "open_backfill"]

@@ -1,0 +1,215 @@
+"""`backfill`: days of the past into the ledger, and the ledger's history for Prometheus."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import sys
+import time
+from collections.abc import Callable, Iterator
+from datetime import UTC, date, datetime, timedelta
+from functools import partial
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+from prisma_postgres_exporter.cli.files import write_atomically
+from prisma_postgres_exporter.cli.logs import configure_logs
+from prisma_postgres_exporter.cli.options import (
+    ApiUrlOption,
+    ConfigOption,
+    LogFormatOption,
+    StoreUrlOption,
+    configuration,
+)
+from prisma_postgres_exporter.config import Config, format_duration, parse_duration, read_tokens
+from prisma_postgres_exporter.errors import ConfigurationError
+from prisma_postgres_exporter.service import Backfilling, open_backfill
+
+ONE_DAY = timedelta(days=1)
+LINE_EVERY_SECONDS = 10
+
+
+def backfill(
+    from_: Annotated[str, typer.Option("--from", help="The first day (UTC), like 2026-08-01.", metavar="DAY")],
+    to: Annotated[
+        str | None, typer.Option(help="The last day (UTC), included. [default: yesterday]", metavar="DAY")
+    ] = None,
+    database: Annotated[
+        list[str] | None,
+        typer.Option(help="Only this database, by id or name; may be given several times.", metavar="NAME"),
+    ] = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what it would take, and read nothing.")] = False,
+    openmetrics: Annotated[
+        Path | None,
+        typer.Option(
+            help="Then write these days of the ledger to FILE, for `promtool tsdb create-blocks-from openmetrics`.",
+            metavar="FILE",
+        ),
+    ] = None,
+    step: Annotated[str, typer.Option(help="Time between two samples in that file.", metavar="DURATION")] = "1h",
+    requests_per_second: Annotated[
+        float | None,
+        typer.Option(
+            help="Pace for each workspace. [default: what polling leaves of poll.requests_per_second]",
+            min=0.01,
+            max=1_000,
+        ),
+    ] = None,
+    config: ConfigOption = None,
+    api_url: ApiUrlOption = None,
+    store_url: StoreUrlOption = None,
+    log_format: LogFormatOption = "console",
+) -> None:
+    """Read days of the past into the ledger, one request for each database and day that is not there yet.
+
+    Works beside a running exporter. What was read stays when it is stopped: run the same command again to go on.
+    The counter of operations does not move by days from before the exporter began to count.
+
+    Leaves with 1 when days are missing at the end.
+    """
+    from_day, to_day = _days(from_, to)
+    sample_step = _duration(step)
+    loaded = configuration(config, api_url, store_url)()
+    configure_logs(
+        log_format,
+        secrets=[credential.token.reveal() for credential in read_tokens(loaded)],
+        level=logging.ERROR,
+    )
+    is_complete = asyncio.run(
+        _backfill(
+            loaded,
+            from_day,
+            to_day,
+            databases=database or [],
+            requests_per_second=requests_per_second,
+            is_dry=dry_run,
+            openmetrics=openmetrics,
+            step=sample_step,
+        )
+    )
+    if not is_complete:
+        raise typer.Exit(1)
+
+
+async def _backfill(
+    config: Config,
+    from_day: date,
+    to_day: date,
+    *,
+    databases: list[str],
+    requests_per_second: float | None,
+    is_dry: bool,
+    openmetrics: Path | None,
+    step: timedelta,
+) -> bool:
+    console = Console(stderr=True, highlight=False)
+    say = partial(console.print, markup=False, soft_wrap=True)
+    async with open_backfill(
+        config, from_day=from_day, to_day=to_day, databases=databases, requests_per_second=requests_per_second
+    ) as work:
+        for problem in work.problems:
+            say(f"failed: {problem}", style="red")
+        say(_estimate(work))
+        if is_dry:
+            return not work.problems
+        missing = 0
+        if work.todo.reads:
+            with _progress(console, len(work.todo.reads)) as progress:
+                missing = await work.run(progress)
+            read = len(work.todo.reads) - missing
+            say(f"{read:,} days read into the ledger; {missing:,} are missing.")
+        if missing:
+            reasons = ", ".join(f"{reason} ({count:,})" for reason, count in work.failures.most_common())
+            say(
+                f"Run the same command again to read them. What failed: {reasons or 'nothing was answered'}",
+                style="red",
+            )
+        if openmetrics is not None:
+            write = partial(write_atomically, openmetrics, option="--openmetrics")
+            await work.write_openmetrics(write, step=step)
+            say(f"{openmetrics}: written; load it with: promtool tsdb create-blocks-from openmetrics {openmetrics} DIR")
+        return not missing and not work.problems
+
+
+def _estimate(work: Backfilling) -> str:
+    todo = work.todo
+    days = f"{work.from_day} to {work.to_day} (UTC)"
+    if not todo.reads:
+        return f"{todo.databases:,} databases, {days}: all {todo.in_ledger:,} days are in the ledger."
+    seconds = max(1, round(todo.seconds(work.requests_per_second)))
+    pace = f"{work.requests_per_second:.1f} requests a second for each workspace"
+    return (
+        f"{todo.databases:,} databases, {days}: {todo.in_ledger:,} days are in the ledger, "
+        f"{len(todo.reads):,} are to be read, one request each.\n"
+        f"At {pace} that takes {format_duration(timedelta(seconds=seconds))} or more."
+    )
+
+
+@contextlib.contextmanager
+def _progress(console: Console, total: int) -> Iterator[Callable[[int, int], None]]:
+    """A bar in a terminal, else a line every few seconds."""
+    if not console.is_terminal:
+        yield _lines(total)
+        return
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=console) as bar:
+        task = bar.add_task("days", total=total)
+
+        def advance(done: int, failed: int) -> None:
+            bar.update(task, completed=done, description=f"days, {failed:,} failed" if failed else "days")
+
+        yield advance
+
+
+def _lines(total: int) -> Callable[[int, int], None]:
+    printed_at = time.monotonic()
+
+    def advance(done: int, failed: int) -> None:
+        nonlocal printed_at
+        if done < total and time.monotonic() - printed_at < LINE_EVERY_SECONDS:
+            return
+        printed_at = time.monotonic()
+        print(f"{done:,} of {total:,} days, {failed:,} failed", file=sys.stderr, flush=True)
+
+    return advance
+
+
+def _days(from_: str, to: str | None) -> tuple[date, date]:
+    yesterday = datetime.now(UTC).date() - ONE_DAY
+    problems: list[str] = []
+    from_day = _day("--from", from_, yesterday, problems)
+    to_day = _day("--to", to, yesterday, problems) if to is not None else yesterday
+    if from_day and to_day and from_day > to_day:
+        problems.append(f"--from {from_day} is after --to {to_day}: give the earlier day first")
+    if problems or from_day is None or to_day is None:
+        raise ConfigurationError(problems)
+    return from_day, to_day
+
+
+def _day(option: str, text: str, last: date, problems: list[str]) -> date | None:
+    try:
+        day = date.fromisoformat(text)
+    except ValueError:
+        problems.append(f"{option} {text}: not a day; write it like {last}")
+        return None
+    if day > last:
+        problems.append(f"{option} {text}: that day is not over yet; the last whole day (UTC) is {last}")
+        return None
+    return day
+
+
+def _duration(text: str) -> timedelta:
+    try:
+        step = parse_duration(text)
+    except ValueError as error:
+        raise ConfigurationError([f"--step {error}"]) from error
+    if step > ONE_DAY:
+        raise ConfigurationError(
+            [f"--step {text}: longer than a day, so that days would have no sample; write it like 1h"]
+        )
+    return step
