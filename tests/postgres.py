@@ -70,10 +70,11 @@ class PostgresServer:
             connection.execute(statement.encode())
 
     @contextmanager
-    def fresh_database(self) -> Iterator[str]:
-        """Make an empty database, give its URL, and drop it."""
+    def fresh_database(self, *, like: str | None = None) -> Iterator[str]:
+        """Make an empty database, or a copy of the one at a URL that nobody uses, give its URL, and drop it."""
         name = f"test_{uuid4().hex}"
-        self.execute(f"CREATE DATABASE {name}")
+        template = f" TEMPLATE {like.rpartition('/')[2]}" if like else ""
+        self.execute(f"CREATE DATABASE {name}{template}")
         try:
             yield self.url(name)
         finally:

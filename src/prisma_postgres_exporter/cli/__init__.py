@@ -15,6 +15,7 @@ from prisma_postgres_exporter.cli.collect import collect
 from prisma_postgres_exporter.cli.demo import demo
 from prisma_postgres_exporter.cli.serve import serve
 from prisma_postgres_exporter.cli.simulator import simulator
+from prisma_postgres_exporter.cli.store import app as store_app
 from prisma_postgres_exporter.errors import ConfigurationError, ExporterError
 
 EXIT_FAILED = 1
@@ -33,6 +34,7 @@ app = typer.Typer(
 )
 for command in (serve, demo, collect, backfill, check, simulator):
     app.command()(command)
+app.add_typer(store_app, name="store")
 
 
 def _print_version(is_wanted: bool) -> None:

@@ -46,11 +46,17 @@ LogFormatOption = Annotated[
 
 
 def configuration(
-    config: Path | None, api_url: str | None, store_url: str | None, listen: str | None = None
+    config: Path | None,
+    api_url: str | None,
+    store_url: str | None,
+    listen: str | None = None,
+    *,
+    needs_credentials: bool = True,
 ) -> Callable[[], Config]:
     """Return what reads the configuration, now and again at a reload: flags over environment over file.
 
-    The returned function raises `ConfigurationError` with every problem, and where there is no credential.
+    The returned function raises `ConfigurationError` with every problem, and where there is no credential
+    though one is needed.
     """
 
     def load() -> Config:
@@ -61,7 +67,8 @@ def configuration(
             listen=listen,
             environ=os.environ,
         )
-        require_credentials(loaded)
+        if needs_credentials:
+            require_credentials(loaded)
         return loaded
 
     return load

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from datetime import datetime
+from pathlib import Path
 from typing import Any, Protocol
 
 from sqlalchemy import Connection, Engine, Table
@@ -38,8 +39,21 @@ class Backend(Protocol):
     def make_room(self, connection: Connection, instants: Collection[datetime]) -> None:
         """Prepare `readings` for rows read at these instants."""
 
+    def damage(self, connection: Connection) -> Iterator[str]:
+        """Look for what the engine itself finds wrong with its files, a line each."""
+
+    def size_bytes(self, connection: Connection) -> int:
+        """How much room the store takes on its disk, about."""
+
     def upsert(self, connection: Connection, table: Table, rows: Sequence[Values]) -> None:
         """Write rows, values in the order of the table's columns; a row with the same primary key is replaced."""
+
+    def copy(self, engine: Engine, path: Path, on_progress: Callable[[int, int], None]) -> None:
+        """Copy the store as it is now into a new file, while others write; told are pages copied and in all.
+
+        Raises:
+            ConfigurationError: the engine has its own tools for that.
+        """
 
     def prune_readings(self, engine: Engine, before_unix: int) -> int:
         """Remove older readings without keeping a writer waiting, and give their space back; return how many."""

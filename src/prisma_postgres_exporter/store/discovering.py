@@ -36,10 +36,14 @@ def first_days(created_at: datetime, followed_since_at: datetime, seen_at: datet
     month or the database, whichever is later, and never after the counter.
     """
     seen_on = seen_at.date()
-    created_on = min(created_at.date(), seen_on)
-    counted_from = created_on if created_at >= followed_since_at else seen_on
-    begins_on = min(counted_from, max(seen_on.replace(day=1), created_on))
-    return counted_from, begins_on - ONE_DAY
+    counted_from = min(created_at.date(), seen_on) if created_at >= followed_since_at else seen_on
+    return counted_from, ledger_begins_on(created_at, seen_at, counted_from) - ONE_DAY
+
+
+def ledger_begins_on(created_at: datetime, seen_at: datetime, counted_from: date) -> date:
+    """Return the first day of a database's ledger; earlier ones come from a backfill only."""
+    seen_on = seen_at.date()
+    return min(counted_from, max(seen_on.replace(day=1), min(created_at.date(), seen_on)))
 
 
 def _write_workspaces(connection: Connection, backend: Backend, found: Sequence[Workspace], at: int) -> None:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 from functools import cache
+from pathlib import Path
 from typing import Any, cast
 
 import psycopg
@@ -13,6 +14,7 @@ from sqlalchemy import Connection, Engine, Table, func, select, text
 from sqlalchemy.dialects import postgresql
 from sqlalchemy.engine import URL
 
+from prisma_postgres_exporter.errors import ConfigurationError
 from prisma_postgres_exporter.store.rows import Values, unix_seconds
 from prisma_postgres_exporter.store.tables import store_state
 
@@ -71,6 +73,16 @@ def make_room(connection: Connection, instants: Collection[datetime]) -> None:
         )
 
 
+def damage(connection: Connection) -> Iterator[str]:
+    """Find nothing: a server looks after its own files."""
+    yield from ()
+
+
+def size_bytes(connection: Connection) -> int:
+    """The database's size: the store is meant to have one of its own."""
+    return int(connection.execute(text("SELECT pg_database_size(current_database())")).scalar_one())
+
+
 def upsert(connection: Connection, table: Table, rows: Sequence[Values]) -> None:
     """Write rows by primary key: COPY into a temporary table, and merge that in one statement."""
     incoming = f"incoming_{table.name}"
@@ -80,6 +92,13 @@ def upsert(connection: Connection, table: Table, rows: Sequence[Values]) -> None
         for row in rows:
             copy.write_row(row)
     connection.execute(_merge(table))
+
+
+def copy(engine: Engine, path: Path, on_progress: Callable[[int, int], None]) -> None:
+    """Refuse: a server is backed up with its own tools."""
+    raise ConfigurationError(
+        [f"the store is on a Postgres server: back it up with `pg_dump --format=custom --file={path} DATABASE`"]
+    )
 
 
 def prune_readings(engine: Engine, before_unix: int) -> int:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sqlite3
 import time
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import closing
 from datetime import datetime
 from functools import cache
@@ -31,6 +31,7 @@ BUSY_RETRY_SECONDS = 0.02
 FILE_MODE = 0o600
 PRUNE_ROWS = 5_000
 VACUUM_PAGES = 500
+COPIED_PAGES = 2_000
 
 
 def create_engine(url: URL, *, is_read_only: bool) -> Engine:
@@ -63,9 +64,37 @@ def make_room(connection: Connection, instants: Collection[datetime]) -> None:
     """Nothing to do: there are no partitions."""
 
 
+def damage(connection: Connection) -> Iterator[str]:
+    """Read the whole file, its indexes too; SQLite names the first hundred things that are wrong."""
+    for (finding,) in connection.exec_driver_sql("PRAGMA integrity_check"):
+        if finding != "ok":
+            yield finding
+
+
+def size_bytes(connection: Connection) -> int:
+    """The file's pages; what was written last may still be beside them."""
+    [pages] = connection.exec_driver_sql("PRAGMA page_count").scalars()
+    [page_bytes] = connection.exec_driver_sql("PRAGMA page_size").scalars()
+    return int(pages) * int(page_bytes)
+
+
 def upsert(connection: Connection, table: Table, rows: Sequence[Values]) -> None:
     """Write rows by primary key: SQL made once by SQLAlchemy, values straight to the driver."""
     connection.exec_driver_sql(_upsert_sql(table), list(rows))
+
+
+def copy(engine: Engine, path: Path, on_progress: Callable[[int, int], None]) -> None:
+    """Copy page by page from one moment of the store: writers are not kept waiting, and do not make it begin anew."""
+    with engine.connect() as connection, closing(sqlite3.connect(path, isolation_level=None)) as target:
+        source = cast("sqlite3.Connection", connection.connection.driver_connection)
+        # The read transaction holds the moment.
+        connection.exec_driver_sql("SELECT count(*) FROM sqlite_master").all()
+        source.backup(
+            target,
+            pages=COPIED_PAGES,
+            progress=lambda _, remaining, total: on_progress(total - remaining, total),
+            sleep=0,
+        )
 
 
 def prune_readings(engine: Engine, before_unix: int) -> int:

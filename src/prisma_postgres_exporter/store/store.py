@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import closing, contextmanager, suppress
 from datetime import date, datetime
+from pathlib import Path
 
 from sqlalchemy import Connection, select
 from sqlalchemy.engine import URL
@@ -22,15 +23,23 @@ from prisma_postgres_exporter.model import (
     Revision,
 )
 from prisma_postgres_exporter.store import history, identities
+from prisma_postgres_exporter.store.auditing import audit
 from prisma_postgres_exporter.store.backend import backend_of
+from prisma_postgres_exporter.store.backup import replacing
 from prisma_postgres_exporter.store.discovering import write_discovered
 from prisma_postgres_exporter.store.failures import translated
 from prisma_postgres_exporter.store.loading import load_book
 from prisma_postgres_exporter.store.migrate import migrate, require_current
 from prisma_postgres_exporter.store.recording import write_posting
 from prisma_postgres_exporter.store.rows import unix_seconds
+from prisma_postgres_exporter.store.summary import StoreSummary, summarise
 from prisma_postgres_exporter.store.tables import store_state
 from prisma_postgres_exporter.store.urls import parse_url, public_url
+from prisma_postgres_exporter.store.violations import Violation
+
+
+class _Unsound(Exception):  # it is no error of anybody's: it ends a block
+    """The copy breaks a rule."""
 
 
 class Store:
@@ -85,14 +94,7 @@ class Store:
             StoreTooNew: a newer version made it.
             StoreUnavailable: it cannot be opened, or an older version made it and none has brought it up to date.
         """
-        store = cls(parse_url(url), is_read_only=True)
-        try:
-            with translated("open", store.url):
-                require_current(store._reader, where=store.url)
-        except BaseException:
-            store.close()
-            raise
-        return store
+        return cls._to_read(parse_url(url))
 
     def load(self, now: datetime) -> Book:
         """Return every followed workspace and database, and the deleted ones that have a row of this or last month."""
@@ -168,6 +170,19 @@ class Store:
         with self._reading() as connection:
             yield from history.stream_events(connection, from_at, to_at, subject_id)
 
+    def summary(self) -> StoreSummary:
+        """Return what the store holds, in numbers; counting reads every table."""
+        with self._reading() as connection:
+            return summarise(connection, self._backend)
+
+    def violations(self, now: datetime) -> Iterator[Violation]:
+        """Iterate over what breaks a rule of `invariants.INVARIANTS`, as it is found; a sound store yields nothing.
+
+        Reads the whole store, all from one moment of it, while others write; `now` (UTC) tells the future.
+        """
+        with self._reading() as connection:
+            yield from audit(connection, self._backend, now)
+
     def ledger_rows(self, pairs: Iterable[tuple[int, date]]) -> LedgerRows:
         """Return what exists of these (database key, day): the days, and the rows of the months they lie in."""
         wanted = frozenset(pairs)
@@ -177,6 +192,31 @@ class Store:
                 days=history.look_up_days(connection, wanted),
                 months=history.look_up_months(connection, wanted),
             )
+
+    def backup(
+        self,
+        path: Path,
+        now: datetime,
+        *,
+        is_forced: bool = False,
+        on_progress: Callable[[int, int], None] = lambda copied, total: None,
+    ) -> tuple[Violation, ...]:
+        """Copy the store as it is now into the file `path`, while others write, and check the copy.
+
+        SQLite only. The file appears when the copy is whole and breaks no rule; otherwise what it breaks is
+        returned and the file stays what it was. `on_progress` is told the pages copied and how many there are.
+
+        Raises:
+            ConfigurationError: the store is on a Postgres server, or the file is there and not `is_forced`.
+        """
+        broken: tuple[Violation, ...] = ()
+        with translated("back up", self.url), suppress(_Unsound), replacing(path, is_forced=is_forced) as draft:
+            self._backend.copy(self._reader, draft, on_progress)
+            with closing(Store._to_read(URL.create("sqlite+pysqlite", database=str(draft)))) as copied:
+                broken = tuple(copied.violations(now))
+            if broken:
+                raise _Unsound
+        return broken
 
     def prune(self, readings_before: datetime) -> int:
         """Remove raw readings that are older, and return how many; no total depends on them.
@@ -196,6 +236,17 @@ class Store:
     def close(self) -> None:
         """Close every connection; an open iteration keeps its own until it ends."""
         self._engine.dispose()
+
+    @classmethod
+    def _to_read(cls, url: URL) -> Store:
+        store = cls(url, is_read_only=True)
+        try:
+            with translated("open", store.url):
+                require_current(store._reader, where=store.url)
+        except BaseException:
+            store.close()
+            raise
+        return store
 
     @contextmanager
     def _reading(self) -> Iterator[Connection]:

@@ -1,0 +1,145 @@
+"""`store check`, `store backup` and `store info`: look after the ledger, beside a running service."""
+
+from __future__ import annotations
+
+import json
+import signal
+import sys
+from contextlib import closing
+from dataclasses import asdict
+from datetime import UTC, datetime
+from pathlib import Path
+from types import FrameType
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.progress import Progress
+
+from prisma_postgres_exporter.cli.options import ConfigOption, StoreUrlOption, configuration
+from prisma_postgres_exporter.store import Store, StoreSummary, Violation
+
+EXIT_FAILED = 1
+MIB = 2**20
+
+app = typer.Typer(
+    help="Look after the store: check it, back it up, see what is in it.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+)
+JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+
+
+@app.command(
+    epilog="Examples: `prisma-postgres-exporter store check` · "
+    "`prisma-postgres-exporter store check --json | jq .broken`"
+)
+def check(config: ConfigOption = None, store_url: StoreUrlOption = None, as_json: JsonOption = False) -> None:
+    """Verify every rule that the ledger keeps, on the whole store, and name each row that breaks one.
+
+    Changes nothing, and works beside a running service. Two years of days of 10,000 databases take about a
+    minute. Leaves with 0 when every rule holds, 1 when a row breaks one, or the store cannot be read.
+    """
+    with closing(_open(config, store_url)) as store:
+        found = []
+        console = Console(highlight=False)
+        for violation in store.violations(datetime.now(UTC)):
+            found.append(violation)
+            if not as_json:
+                _print_violation(console, violation)
+        if as_json:
+            typer.echo(json.dumps({"ok": not found, "broken": [asdict(violation) for violation in found]}, indent=2))
+        elif not found:
+            console.print("ok", style="green", end="  ")
+            console.print(f"every rule holds in the store at {store.url}", markup=False, soft_wrap=True)
+    if found:
+        raise typer.Exit(EXIT_FAILED)
+
+
+@app.command(
+    epilog="Examples: `prisma-postgres-exporter store backup ledger-backup.db` · to restore, stop the service and put "
+    "the file in the store's place (remove the -wal and -shm files of the old one)"
+)
+def backup(
+    file: Annotated[Path, typer.Argument(help="Where to put the copy.", metavar="FILE", show_default=False)],
+    force: Annotated[bool, typer.Option("--force", help="Overwrite the file if it is there.")] = False,
+    config: ConfigOption = None,
+    store_url: StoreUrlOption = None,
+) -> None:
+    """Copy a SQLite store into FILE while the service runs, and check the copy.
+
+    FILE appears when the copy is whole and sound, readable by its owner only; a backup that fails or is
+    killed leaves what was there. A store on a Postgres server is backed up with pg_dump.
+    """
+    signal.signal(signal.SIGTERM, _leave)
+    with closing(_open(config, store_url)) as store:
+        console = Console(stderr=True, highlight=False)
+        with Progress(console=console, transient=True, disable=not console.is_terminal) as progress:
+            task = progress.add_task("copying", total=None)
+            broken = store.backup(
+                file,
+                datetime.now(UTC),
+                is_forced=force,
+                on_progress=lambda copied, total: progress.update(task, completed=copied, total=total),
+            )
+    for violation in broken:
+        _print_violation(console, violation)
+    if broken:
+        console.print("failed: the copy breaks rules, so it was not kept; see `store check`", style="red")
+        raise typer.Exit(EXIT_FAILED)
+    typer.echo(f"{file}: {file.stat().st_size / MIB:,.1f} MiB, checked")
+
+
+@app.command(epilog="Example: `prisma-postgres-exporter store info --store-url sqlite:///ledger.db`")
+def info(config: ConfigOption = None, store_url: StoreUrlOption = None, as_json: JsonOption = False) -> None:
+    """Print what the store holds: its version, its size, when it was last written to, and the rows of each table."""
+    with closing(_open(config, store_url)) as store:
+        summary = store.summary()
+        if as_json:
+            typer.echo(json.dumps({"url": store.url, **_document(summary)}, indent=2))
+            return
+        written_at = f"{summary.written_at:%Y-%m-%d %H:%M:%S} UTC" if summary.written_at else "never"
+        days = f"{summary.oldest_day} to {summary.newest_day}" if summary.oldest_day else "none"
+        for name, value in (
+            ("store", store.url),
+            ("made by version", summary.made_by),
+            ("size", f"{summary.size_bytes / MIB:,.1f} MiB"),
+            ("last written", f"{written_at} (generation {summary.generation:,})"),
+            ("days", days),
+            *((f"rows of {name}", f"{count:,}") for name, count in summary.rows.items()),
+        ):
+            typer.echo(f"{name:<22} {value}")
+
+
+def _open(config: Path | None, store_url: str | None) -> Store:
+    return Store.open_to_read(configuration(config, None, store_url, needs_credentials=False)().store.url)
+
+
+def _leave(number: int, _: FrameType | None) -> None:
+    """Let blocks end as for an error, so that nothing half made is left."""
+    sys.exit(128 + number)
+
+
+def _print_violation(console: Console, violation: Violation) -> None:
+    console.print("broken", style="red", end="  ")
+    console.print(f"{violation.rule}: {violation.table}, {violation.row}", markup=False, soft_wrap=True)
+    for name, text in (
+        ("found", violation.found),
+        ("must hold", violation.must_hold),
+        ("because", violation.reason),
+        ("do", violation.advice),
+    ):
+        console.print(f"        {name}: {text}", markup=False, soft_wrap=True)
+
+
+def _document(summary: StoreSummary) -> dict[str, object]:
+    return {
+        "engine": summary.engine,
+        "made_by": summary.made_by,
+        "generation": summary.generation,
+        "written_at": summary.written_at.isoformat() if summary.written_at else None,
+        "size_bytes": summary.size_bytes,
+        "oldest_day": summary.oldest_day.isoformat() if summary.oldest_day else None,
+        "newest_day": summary.newest_day.isoformat() if summary.newest_day else None,
+        "rows": dict(summary.rows),
+    }

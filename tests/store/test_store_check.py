@@ -1,0 +1,262 @@
+"""A sound store breaks no rule, and whatever breaks one is named."""
+
+from __future__ import annotations
+
+import shutil
+import sqlite3
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+from lived_store import ENDS_AT, live
+from store_values import DAY, execute
+
+from postgres import PostgresServer
+from prisma_postgres_exporter.store import Store
+from prisma_postgres_exporter.store.invariants import FILE_IS_WHOLE, INVARIANTS, VALUES_OF_THEIR_KIND
+
+AT_1, AT_5, AT_10, TODAY = "20758", "20762", "20767", "20780"  # days of November 2026, the 23rd is today
+NOVEMBER = str(2026 * 12 + 10)
+OF_2 = "WHERE database_key = 2"
+A_POSITION = "known_until, 0, 0, 0, NULL, NULL, NULL, NULL, NULL, NULL, checked_until, NULL"
+ONE_WINDOW = "window_key = (SELECT max(window_key) FROM rolling)"
+ONE_REVISION = f"revised_at = (SELECT min(revised_at) FROM revisions {OF_2})"
+ONLY_SQLITE = {FILE_IS_WHOLE.name, VALUES_OF_THEIR_KIND.name}
+
+
+@dataclass(frozen=True, slots=True)
+class Corruption:
+    """What another program does to a store, and what the check must say of it."""
+
+    rule: str
+    statement: str
+    database_id: str | None = None
+    period: str | None = None
+    found: str = ""
+
+
+def day(change: str, number: str = AT_5, key: str = "2") -> str:
+    return f"UPDATE days SET {change} WHERE day = {number} AND database_key = {key}"
+
+
+def day_gone(number: str) -> str:
+    return f"DELETE FROM days {OF_2} AND day = {number}"
+
+
+def month(change: str) -> str:
+    return f"UPDATE months SET {change} WHERE month = {NOVEMBER} AND database_key = 2"
+
+
+def position(change: str, key: str = "2") -> str:
+    return f"UPDATE positions SET {change} WHERE database_key = {key}"
+
+
+CORRUPTIONS = [
+    Corruption("generation-counts-writes", "UPDATE store_state SET generation = -4", found="generation = -4"),
+    Corruption("generation-counts-writes", "UPDATE store_state SET written_at = NULL", found="written_at = unknown"),
+    Corruption("generation-counts-writes", "INSERT INTO store_state VALUES (2, 0, '', NULL)"),
+    Corruption("nothing-written-in-the-future", "UPDATE store_state SET written_at = 4102444800", found="2100-01-01"),
+    Corruption("database-in-a-workspace", "UPDATE databases SET workspace_key = 9 WHERE key = 2", "db_2", found="= 9"),
+    Corruption("database-has-a-position", f"DELETE FROM positions {OF_2}", "db_2"),
+    Corruption(
+        "counted-from-a-day-that-was",
+        "UPDATE databases SET counted_from = 100 WHERE key = 2",
+        "db_2",
+        found="1970-04-11",
+    ),
+    Corruption(
+        "position-of-a-database",
+        f"INSERT INTO positions SELECT 99, {A_POSITION} FROM positions {OF_2}",
+    ),
+    Corruption("counters-not-negative", position("operations_total = -1"), "db_2", found="operations_total = -1"),
+    Corruption("storage-level-with-its-time", position("storage_at = NULL"), "db_2", found="storage_at = unknown"),
+    Corruption("storage-level-with-its-time", position("storage_bytes = -7"), "db_2", found="storage_bytes = -7"),
+    Corruption("failure-with-its-time", position("failure_reason = 'timeout'"), "db_2", found="timeout"),
+    Corruption("known-until-today-at-most", position("known_until = known_until + 1"), "db_2", found="2026-11-24"),
+    Corruption("checked-only-what-is-known", position("checked_until = known_until + 3"), "db_2", found="2026-11-26"),
+    Corruption("event-of-a-kind", "UPDATE events SET kind = 'eaten' WHERE subject_id = 'db_1'", found="eaten"),
+    Corruption("day-of-a-database", day("database_key = 99"), None, "2026-11-05"),
+    Corruption("day-in-a-workspace", day("workspace_key = 9"), "db_2", "2026-11-05", "workspace_key = 9"),
+    Corruption("no-day-in-the-future", day("day = 20790", TODAY), "db_2", "2026-12-03"),
+    Corruption("no-day-in-the-future", day("read_at = 4102444800"), "db_2", "2026-11-05", "2100-01-01"),
+    Corruption("day-read-after-it-began", day("read_at = 86400"), "db_2", "2026-11-05", "1970-01-02"),
+    Corruption("day-read-after-it-began", day("day = -5"), "db_2", "1969-12-27"),
+    Corruption("operations-not-negative", day("operations = -1"), "db_2", "2026-11-05", "operations = -1"),
+    Corruption("highest-not-below-the-newest", day("operations_fallen = -1"), "db_2", "2026-11-05"),
+    Corruption("storage-of-a-day-not-negative", day("storage_byte_seconds = -1"), "db_2", "2026-11-05"),
+    Corruption("storage-of-a-day-not-negative", day("storage_seconds = 0"), "db_2", "2026-11-05"),
+    Corruption("day-no-longer-than-itself", day("storage_seconds = 86401"), "db_2", "2026-11-05", "86401"),
+    Corruption("day-no-longer-than-itself", day("storage_seconds = 60000", AT_5, "4"), "db_4", "2026-11-05", "60000"),
+    Corruption("day-no-longer-than-itself", day("storage_seconds = -1"), "db_2", "2026-11-05"),
+    Corruption("closed-when-unchanged", day("unchanged_seconds = 9000000"), "db_2", "2026-11-05", "9000000"),
+    Corruption("settled-after-unchanged", day("unchanged_seconds = NULL"), "db_2", "2026-11-05"),
+    Corruption("settled-after-unchanged", day("settled_seconds = unchanged_seconds + 1"), "db_2", "2026-11-05"),
+    Corruption("settled-after-those-before", position("known_until = 20767"), "db_2", "2026-11-11", "2026-11-10"),
+    Corruption("counted-from-its-first-day", day("is_counted = NOT is_counted"), "db_2", "2026-11-05"),
+    Corruption("month-of-a-database", month("database_key = 99"), None, "2026-11"),
+    Corruption("month-in-a-workspace", month("workspace_key = 9"), "db_2", "2026-11", "workspace_key = 9"),
+    Corruption("no-month-in-the-future", month("month = month + 1"), "db_2", "2026-12"),
+    Corruption("no-month-in-the-future", month("read_at = 4102444800"), "db_2", "2026-11", "2100-01-01"),
+    Corruption("month-read-whole", month("read_at = NULL"), "db_2", "2026-11", "read_at = unknown"),
+    Corruption("month-read-whole", month("operations = -5"), "db_2", "2026-11", "operations = -5"),
+    Corruption(
+        "window-of-a-database",
+        f"UPDATE rolling SET window_key = 77 {OF_2} AND {ONE_WINDOW}",
+        "db_2",
+        found="77",
+    ),
+    Corruption("window-over-some-time", f"UPDATE rolling SET operations = -1 {OF_2}", "db_2", found="-1"),
+    Corruption("reading-of-a-database", "UPDATE readings SET database_key = 99 WHERE database_key = 4"),
+    Corruption("reading-not-negative", f"UPDATE readings SET operations = -1 {OF_2}", "db_2", found="-1"),
+    Corruption(
+        "revision-of-a-day",
+        f"UPDATE revisions SET day = 100 {OF_2} AND {ONE_REVISION}",
+        "db_2",
+        "1970-04-11",
+    ),
+    Corruption(
+        "revision-is-a-change",
+        f"UPDATE revisions SET operations_after = operations_before {OF_2}",
+        "db_2",
+    ),
+    Corruption("known-from-its-beginning", position("known_until = 20000"), "db_2", found="2024-10-04"),
+    Corruption("no-day-missing", day_gone(AT_10), "db_2", "2026-11-10"),
+    Corruption("no-day-missing", day_gone(TODAY), "db_2", "2026-11-23"),
+    Corruption("month-is-the-sum-of-its-days", month("days = 7"), "db_2", "2026-11", "days = 7, over its days 23"),
+    Corruption("month-is-the-sum-of-its-days", month("storage_byte_seconds = '0'"), "db_2", "2026-11"),
+    Corruption(
+        "month-is-the-sum-of-its-days",
+        f"DELETE FROM months WHERE month = {NOVEMBER} AND database_key = 2",
+        "db_2",
+        "2026-11",
+        "no row",
+    ),
+    Corruption(
+        "month-is-the-sum-of-its-days", day("operations = operations + 1"), "db_2", "2026-11", "days_operations"
+    ),
+    Corruption("counter-is-the-sum-of-its-days", day("operations_fallen = operations_fallen + 1"), "db_2"),
+    Corruption(
+        "counter-is-the-sum-of-its-days", position("operations_total = 5"), "db_2", found="operations_total = 5"
+    ),
+    Corruption("revisions-are-kept", position("revisions_up = 50"), "db_2", found="revisions_up = 50"),
+    Corruption("revisions-are-kept", f"DELETE FROM revisions {OF_2}", "db_2", found="kept are 0"),
+    Corruption("values-of-their-kind", day("operations = 'many'"), found="operations = 'many'"),
+    Corruption("values-of-their-kind", month("storage_byte_seconds = '12x'"), found="'12x'"),
+]
+
+DAMAGE = (
+    "PRAGMA writable_schema = ON",
+    "UPDATE sqlite_master SET sql = replace(sql, 'IS NULL', 'IS NOT NULL') WHERE name = 'days_unsettled'",
+)
+
+
+@pytest.fixture(scope="module", params=["sqlite", "postgres"])
+def lived_url(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, shared_postgres: PostgresServer
+) -> Iterator[str]:
+    """A store with a month in it, closed; each test takes a copy."""
+    if request.param == "sqlite":
+        url = f"sqlite:///{tmp_path_factory.mktemp('lived') / 'lived.db'}"
+        fill(url)
+        yield url
+        return
+    with shared_postgres.fresh_database() as url:
+        fill(url)
+        yield url
+
+
+@pytest.fixture
+def url(lived_url: str, tmp_path: Path, shared_postgres: PostgresServer) -> Iterator[str]:
+    if lived_url.startswith("sqlite"):
+        shutil.copy(lived_url.removeprefix("sqlite:///"), tmp_path / "copy.db")
+        yield f"sqlite:///{tmp_path / 'copy.db'}"
+        return
+    with shared_postgres.fresh_database(like=lived_url) as copied:
+        # Another program may do what the constraint forbids.
+        execute(copied, "ALTER TABLE databases DROP CONSTRAINT databases_workspace_key_fkey")
+        yield copied
+
+
+def fill(url: str) -> None:
+    store = Store.open(url)
+    live(store)
+    store.close()
+
+
+def check(url: str) -> list[str]:
+    """The names of the broken rules."""
+    store = Store.open_to_read(url)
+    try:
+        return [violation.rule for violation in store.violations(ENDS_AT)]
+    finally:
+        store.close()
+
+
+def test_a_store_that_the_ledger_filled_breaks_no_rule(url: str) -> None:
+    store = Store.open_to_read(url)
+    assert list(store.violations(ENDS_AT)) == []
+    revisions, events = len(list(store.revisions())), len(list(store.events()))
+    assert revisions > 10
+    assert events == 2
+    store.close()
+
+
+def test_an_empty_store_breaks_no_rule(store: Store) -> None:
+    assert list(store.violations(ENDS_AT)) == []
+
+
+@pytest.mark.parametrize("corruption", CORRUPTIONS, ids=lambda corruption: corruption.rule)
+def test_a_row_that_breaks_a_rule_is_named(url: str, corruption: Corruption) -> None:
+    if corruption.rule in ONLY_SQLITE and not url.startswith("sqlite"):
+        return
+    execute(url, corruption.statement)
+    store = Store.open_to_read(url)
+    named = [violation for violation in store.violations(ENDS_AT) if violation.rule == corruption.rule]
+    store.close()
+    assert named, "it was not found"
+    assert any(
+        (corruption.database_id is None or violation.database_id == corruption.database_id)
+        and (corruption.period is None or violation.period == corruption.period)
+        and corruption.found in violation.found
+        for violation in named
+    ), named
+    assert all(violation.must_hold and violation.reason and violation.advice for violation in named)
+
+
+def test_every_rule_is_broken_by_one_of_these_tests() -> None:
+    broken = {corruption.rule for corruption in CORRUPTIONS} | {FILE_IS_WHOLE.name}
+    assert broken == {invariant.name for invariant in INVARIANTS}
+    assert len({invariant.name for invariant in INVARIANTS}) == len(INVARIANTS)
+
+
+def test_a_damaged_index_is_found_and_ends_the_check(tmp_path: Path) -> None:
+    url = f"sqlite:///{tmp_path / 'store.db'}"
+    fill(url)
+    connection = sqlite3.connect(tmp_path / "store.db")
+    for statement in DAMAGE:
+        connection.execute(statement)
+    connection.commit()
+    connection.close()
+    assert set(check(url)) == {FILE_IS_WHOLE.name}
+
+
+def test_rows_of_a_backfill_before_the_beginning_are_no_violation(url: str) -> None:
+    """Days before the ledger begins may be there in part: a backfill fills them one by one."""
+    execute(
+        url,
+        "INSERT INTO days SELECT 20670, 2, workspace_key, 0, 0, 0, 0, 0, read_at, 0, 0, NOT is_counted FROM days"
+        f" WHERE day = {AT_5} AND database_key = 2",
+    )
+    execute(
+        url,
+        "INSERT INTO months SELECT 24319, 2, workspace_key, 1, 0, '0', 0, NULL, NULL, NULL, NULL, NULL FROM months"
+        f" WHERE month = {NOVEMBER} AND database_key = 2".replace("'0'", "0" if "postgres" in url else "'0'"),
+    )
+    assert check(url) == []
+
+
+def test_clocks_that_disagree_a_little_are_no_violation(url: str) -> None:
+    store = Store.open_to_read(url)
+    assert list(store.violations(ENDS_AT - DAY / 300)) == []
+    store.close()
