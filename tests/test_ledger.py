@@ -303,6 +303,16 @@ def test_a_storage_level_holds_until_the_next_one_and_is_split_at_midnight() -> 
     assert after.storage_bytes == 4 * GIB
 
 
+def test_the_day_of_its_creation_holds_no_more_storage_than_what_was_left_of_it() -> None:
+    created = position()
+    created = replace(created, database=replace(created.database, created_at=at(22, 20)))
+    first = posted(created, read_day(22, 1, until=at(22, 23)))
+    after = posted(first, read_day(22, 1, until=at(23, 0, 5)), read_day(23, 1, until=at(23, 0, 5)))
+
+    assert day_row(after, 22).storage_seconds == 4 * 3600
+    assert after.months[0].storage_seconds == 4 * 3600 + 5 * 60
+
+
 def test_a_storage_level_holds_no_longer_than_a_day() -> None:
     after = follow(position(), [read_day(22, 1, until=at(22, 12)), read_day(24, 1, until=at(24, 12))])
 

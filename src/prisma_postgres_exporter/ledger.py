@@ -403,15 +403,16 @@ def _fill_storage(draft: _Draft, day: date, storage_bytes: int) -> None:
     row = draft.days.get(day)
     if row is None or row.storage_seconds > 0:
         return
-    begins_at = max(day_start(day), draft.position.database.created_at)
-    seconds = int((day_start(day) + ONE_DAY - begins_at).total_seconds())
-    if seconds > 0:
-        _credit_storage(draft, row, storage_bytes, seconds)
+    _credit_storage(draft, row, storage_bytes, DAY_SECONDS)
 
 
 def _credit_storage(draft: _Draft, row: DayUsage, storage_bytes: int, seconds: int) -> None:
+    begins_at = max(day_start(row.day), draft.position.database.created_at)
+    life_seconds = int((day_start(row.day) + ONE_DAY - begins_at).total_seconds())
     # A day that took the vendor's number for all of it has no time left.
-    seconds = min(seconds, DAY_SECONDS - row.storage_seconds)
+    seconds = min(seconds, life_seconds - row.storage_seconds)
+    if seconds <= 0:
+        return
     credited = replace(
         row,
         storage_byte_seconds=row.storage_byte_seconds + storage_bytes * seconds,

@@ -96,7 +96,7 @@ def fresh_store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Call
             connection.execute(
                 "TRUNCATE databases, workspaces, positions, days, months, windows, rolling, readings, revisions, events"
             )
-            connection.execute("UPDATE store_state SET generation = 0")
+            connection.execute("UPDATE store_state SET generation = 0, written_at = NULL")
         return opened[0]
 
     yield fresh_sqlite if request.param == "sqlite" else fresh_postgres

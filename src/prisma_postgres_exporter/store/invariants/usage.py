@@ -5,7 +5,6 @@ from __future__ import annotations
 from sqlalchemy import and_, case, or_
 
 from prisma_postgres_exporter.store.invariants.rule import (
-    CLOCK_TOLERANCE,
     DAY_SECONDS,
     NOW,
     READ_AGAIN,
@@ -30,9 +29,10 @@ from prisma_postgres_exporter.store.tables import (
 
 _day_ends_at = (days.c.day + 1) * DAY_SECONDS
 _longest_storage_seconds = case(
-    (databases.c.created_at // DAY_SECONDS == days.c.day, _day_ends_at - databases.c.created_at),
-    else_=DAY_SECONDS - int(CLOCK_TOLERANCE.total_seconds()),
-) + int(CLOCK_TOLERANCE.total_seconds())
+    (databases.c.created_at >= _day_ends_at, 0),
+    (databases.c.created_at > days.c.day * DAY_SECONDS, _day_ends_at - databases.c.created_at),
+    else_=DAY_SECONDS,
+)
 
 USAGE_INVARIANTS: tuple[Invariant, ...] = (
     Invariant(
