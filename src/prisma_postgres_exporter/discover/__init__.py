@@ -1,7 +1,7 @@
 """Find out what exists: credentials to workspaces, projects and databases, and what changed since."""
 
 from prisma_postgres_exporter.discover.changes import find_changes
-from prisma_postgres_exporter.discover.filters import is_followed
+from prisma_postgres_exporter.discover.filters import is_followed, why_left_out
 from prisma_postgres_exporter.discover.inventory import (
     CredentialReport,
     Discovery,
@@ -18,4 +18,5 @@ __all__ = [
     "find_changes",
     "is_followed",
     "read_subscriptions",
+    "why_left_out",
 ]

@@ -2,7 +2,8 @@
 
 from prisma_postgres_exporter.service.backfilling import Backfilling, open_backfill
 from prisma_postgres_exporter.service.clients import Clients
+from prisma_postgres_exporter.service.doctor import Examination, examine
 from prisma_postgres_exporter.service.once import Collected, collect_once
 from prisma_postgres_exporter.service.service import Service
 
-__all__ = ["Backfilling", "Clients", "Collected", "Service", "collect_once", "open_backfill"]
+__all__ = ["Backfilling", "Clients", "Collected", "Examination", "Service", "collect_once", "examine", "open_backfill"]

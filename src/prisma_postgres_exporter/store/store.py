@@ -32,7 +32,7 @@ from prisma_postgres_exporter.store.loading import load_book
 from prisma_postgres_exporter.store.migrate import migrate, require_current
 from prisma_postgres_exporter.store.recording import write_posting
 from prisma_postgres_exporter.store.rows import unix_seconds
-from prisma_postgres_exporter.store.summary import StoreSummary, summarise
+from prisma_postgres_exporter.store.summary import StoreState, StoreSummary, state_of, summarise
 from prisma_postgres_exporter.store.tables import store_state
 from prisma_postgres_exporter.store.urls import parse_url, public_url
 from prisma_postgres_exporter.store.violations import Violation
@@ -169,6 +169,11 @@ class Store:
         """
         with self._reading() as connection:
             yield from history.stream_events(connection, from_at, to_at, subject_id)
+
+    def state(self) -> StoreState:
+        """Return how often and when the store was written to."""
+        with self._reading() as connection:
+            return state_of(connection)
 
     def summary(self) -> StoreSummary:
         """Return what the store holds, in numbers; counting reads every table."""

@@ -14,6 +14,14 @@ from prisma_postgres_exporter.store.tables import days, metadata, store_state
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class StoreState:
+    """How often the store was written to, and when (UTC) for the last time; `None`: never."""
+
+    generation: int
+    written_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class StoreSummary:
     """`made_by` is the version that made or migrated it, `written_at` (UTC) when it was last written to.
 
@@ -30,19 +38,22 @@ class StoreSummary:
     newest_day: date | None
 
 
+def state_of(connection: Connection) -> StoreState:
+    """Read the one row of state."""
+    generation, written_at = connection.execute(select(store_state.c.generation, store_state.c.written_at)).one()
+    return StoreState(generation=generation, written_at=None if written_at is None else rows.instant(written_at))
+
+
 def summarise(connection: Connection, backend: Backend) -> StoreSummary:
     """Count everything, as of one moment."""
-    state = store_state.c
-    generation, made_by, written_at = connection.execute(
-        select(state.generation, state.made_by, state.written_at)
-    ).one()
+    state = state_of(connection)
     oldest = connection.execute(select(func.min(days.c.day))).scalar_one()
     newest = connection.execute(select(func.max(days.c.day))).scalar_one()
     return StoreSummary(
         engine=connection.dialect.name,
-        made_by=made_by,
-        generation=generation,
-        written_at=None if written_at is None else rows.instant(written_at),
+        made_by=connection.execute(select(store_state.c.made_by)).scalar_one(),
+        generation=state.generation,
+        written_at=state.written_at,
         size_bytes=backend.size_bytes(connection),
         rows={
             table.name: connection.execute(select(func.count()).select_from(table)).scalar_one()

@@ -1,0 +1,203 @@
+"""One database on its way: listed, followed, read, kept, shown."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import datetime, timedelta
+
+from prisma_postgres_exporter.config import format_duration
+from prisma_postgres_exporter.diagnosis.facts import DatabaseFacts, Failure, Settings, StoreFacts, UsageFacts
+from prisma_postgres_exporter.diagnosis.findings import Finding, Level, Reason, at, span, worst_of
+from prisma_postgres_exporter.diagnosis.ledger import diagnose_ledger
+from prisma_postgres_exporter.diagnosis.series import diagnose_series
+from prisma_postgres_exporter.model import Position
+
+CLOCK_TOLERANCE = timedelta(minutes=5)
+BLOCKED = "plan_limit_reached"
+ROUNDS_MISSED = 3
+ROUND_SPAN = timedelta(minutes=1)
+
+
+def diagnose_database(facts: DatabaseFacts, settings: Settings, store: StoreFacts, now: datetime) -> Finding:
+    """Say what is to be seen of one database at each step, up to the first that explains why there is no more."""
+    children = tuple(_steps(facts, settings, now))
+    own = _presence(facts, settings, store, now)
+    return Finding(
+        step="database",
+        subject=f"{facts.database.name} ({facts.database.id})",
+        text=own.text,
+        level=own.level,
+        reason=own.reason,
+        facts={
+            "database_id": facts.database.id,
+            "database_name": facts.database.name,
+            "project_id": facts.database.project_id,
+            "workspace_id": facts.database.workspace_id,
+            "created_at": facts.database.created_at.isoformat(),
+            "status": facts.database.status,
+        },
+        children=children,
+    )
+
+
+def _presence(facts: DatabaseFacts, settings: Settings, store: StoreFacts, now: datetime) -> Finding:
+    """Whether it is there, and followed."""
+    # Whoever asks for it by name misses it; otherwise this is as it was ordered, or as things go.
+    as_ordered = Level.MISSING if facts.is_named else Level.NOTE
+    if facts.deleted_at is not None and not facts.is_listed:
+        text = f"deleted: gone from the API's list since {at(facts.deleted_at)}; its usage stays in its month"
+        return _finding(text, as_ordered, Reason.DELETED)
+    if facts.is_listed is False:
+        text = "not in the API's list any more: deleted, or moved to a workspace without a credential"
+        return _finding(f"{text}; the next discovery notes it", Level.MISSING, Reason.DELETED)
+    if facts.filtered_by is not None:
+        text = f"left out by {facts.filtered_by}: it is neither polled nor shown"
+        return _finding(text, as_ordered, Reason.FILTERED)
+    if facts.position is None:
+        return _not_kept(facts, settings, store, now)
+    there = f"{facts.database.status}, made {at(facts.database.created_at)}"
+    if facts.is_listed is None:
+        return _finding(f"{there}, as the store has it: its workspace could not be listed just now", Level.NOTE, None)
+    is_ready = facts.database.status == "ready"
+    return _finding(there, Level.OK if is_ready else Level.NOTE, None)
+
+
+def _finding(text: str, level: Level, reason: Reason | None) -> Finding:
+    return Finding(step="database", subject="", text=text, level=level, reason=reason)
+
+
+def _not_kept(facts: DatabaseFacts, settings: Settings, store: StoreFacts, now: datetime) -> Finding:
+    if store.failure is not None:
+        return _finding(f"listed by the API; {store.failure.message}", Level.MISSING, store.failure.reason)
+    age = now - facts.database.created_at
+    every = format_duration(settings.discovery_interval)
+    if age <= 2 * settings.discovery_interval:
+        text = f"made {span(age)} ago: the next discovery adds it, and there is one every {every}"
+        return _finding(text, Level.NOTE, Reason.TOO_NEW)
+    text = f"listed by the API for {span(age)}, and in no discovery that was stored: does the service run?"
+    return _finding(text, Level.MISSING, Reason.NOT_DISCOVERED)
+
+
+def _steps(facts: DatabaseFacts, settings: Settings, now: datetime) -> Iterator[Finding]:
+    position = facts.position
+    is_followed = facts.filtered_by is None and facts.deleted_at is None
+    if facts.usage is not None or (position is not None and is_followed):
+        yield _usage(facts, settings, now)
+    if position is None:
+        return
+    yield diagnose_ledger(facts, position, now)
+    if not is_followed:
+        return
+    if position.last_success_at is not None and now - position.last_success_at <= settings.poll.keep_last_value:
+        yield diagnose_series(position, settings, now)
+    else:
+        yield _no_series(position, settings)
+
+
+def _no_series(position: Position, settings: Settings) -> Finding:
+    kept = format_duration(settings.poll.keep_last_value)
+    if position.last_success_at is None:
+        text, reason = "no values: the API never answered for it", Reason.NEVER_ANSWERED
+    else:
+        text = f"no values: the last ones, of {at(position.last_success_at)}, were shown for {kept} and are too old now"
+        reason = Reason.EXPIRED
+    return Finding(
+        step="series",
+        subject=position.database.id,
+        text=text,
+        level=Level.MISSING if position.last_success_at or position.failing_since_at else Level.NOTE,
+        reason=reason,
+        facts={"shown": {}},
+    )
+
+
+def _usage(facts: DatabaseFacts, settings: Settings, now: datetime) -> Finding:
+    """What the API said now, and when it was read last."""
+    seen = [*_answer_now(facts.usage, now), *_readings(facts, settings, now)]
+    level = worst_of(finding.level for finding in seen)
+    first = next(finding for finding in seen if finding.level is level)
+    return Finding(
+        step="usage",
+        subject=facts.database.id,
+        text=first.text,
+        level=level,
+        reason=first.reason,
+        lines=tuple(finding.text for finding in seen if finding is not first),
+        facts={name: value for finding in seen for name, value in finding.facts.items()},
+    )
+
+
+def _answer_now(usage: UsageFacts | Failure | None, now: datetime) -> Iterator[Finding]:
+    if usage is None:
+        return
+    if isinstance(usage, Failure):
+        text = f"the API does not answer for it now: {usage.message}"
+        yield Finding(step="usage", subject="", text=text, level=Level.MISSING, reason=usage.reason)
+        return
+    operations = "no operations" if usage.operations is None else f"{usage.operations:,} operations"
+    storage = "no storage" if usage.storage_bytes is None else f"{usage.storage_bytes / 2**30:,.3f} GiB"
+    is_told = usage.operations is not None
+    yield Finding(
+        step="usage",
+        subject="",
+        text=f"the API says now: {operations} and {storage},"
+        f" from {at(usage.period_start_at)} to {at(usage.period_end_at)}",
+        level=Level.OK if is_told else Level.MISSING,
+        reason=None if is_told else Reason.NOT_TOLD,
+        facts={"api_operations": usage.operations, "api_storage_bytes": usage.storage_bytes},
+    )
+    if usage.generated_at is not None and usage.generated_at - now > CLOCK_TOLERANCE:
+        behind = span(usage.generated_at - now)
+        text = f"this machine's clock is {behind} behind the vendor's, so days are cut wrongly: set the clock"
+        yield Finding(step="usage", subject="", text=text, level=Level.MISSING, reason=Reason.CLOCK_SET_BACK)
+
+
+def _readings(facts: DatabaseFacts, settings: Settings, now: datetime) -> Iterator[Finding]:
+    position = facts.position
+    if position is None or facts.filtered_by is not None or facts.deleted_at is not None:
+        return
+    newest_at = max((row.read_at for row in position.recent_days), default=position.last_success_at)
+    text, level, reason = _last_reading(position, settings, now)
+    yield Finding(
+        step="usage",
+        subject="",
+        text=text,
+        level=level,
+        reason=reason,
+        facts={
+            "last_success_at": position.last_success_at.isoformat() if position.last_success_at else None,
+            "usage_at": position.usage_at.isoformat() if position.usage_at else None,
+            "failing_since_at": position.failing_since_at.isoformat() if position.failing_since_at else None,
+            "failure_reason": position.failure_reason,
+        },
+    )
+    if newest_at is not None and newest_at - now > CLOCK_TOLERANCE:
+        text = (
+            f"this machine's clock was set back: the newest reading is of {at(newest_at)},"
+            f" {span(newest_at - now)} ahead; readings are passed over until then: set the clock"
+        )
+        yield Finding(step="usage", subject="", text=text, level=Level.MISSING, reason=Reason.CLOCK_SET_BACK)
+
+
+def _last_reading(position: Position, settings: Settings, now: datetime) -> tuple[str, Level, Reason | None]:
+    last_at, interval = position.last_success_at, settings.poll.interval
+    last = f"the last reading was {span(now - last_at)} ago ({at(last_at)})" if last_at else "it never answered"
+    if position.failing_since_at is not None:
+        is_blocked = position.failure_reason == BLOCKED
+        why = (
+            "blocked by the plan's limit (planLimitReached)"
+            if is_blocked
+            else f"unavailable ({position.failure_reason})"
+        )
+        text = f"{why} since {at(position.failing_since_at)}; {last}"
+        return text, Level.MISSING, Reason.BLOCKED if is_blocked else Reason.UNAVAILABLE
+    is_overdue = now - (last_at or position.first_seen_at) > ROUNDS_MISSED * (interval + ROUND_SPAN)
+    every = format_duration(interval)
+    if last_at is None and not is_overdue:
+        return f"never read yet: the first reading is due, there is a round every {every}", Level.NOTE, Reason.NOT_DUE
+    if last_at is None:
+        text = f"never answered, though it was first seen at {at(position.first_seen_at)}: does the service run?"
+        return text, Level.MISSING, Reason.NEVER_ANSWERED
+    if is_overdue:
+        return f"{last}, though it is read every {every}: does the service run?", Level.MISSING, Reason.NOT_READ
+    return last, Level.OK, None

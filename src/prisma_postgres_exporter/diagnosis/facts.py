@@ -1,0 +1,127 @@
+"""What a diagnosis rests on: what the API just said, what the store holds, and how it is configured."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from prisma_postgres_exporter.config import PollConfig
+from prisma_postgres_exporter.diagnosis.findings import Reason
+from prisma_postgres_exporter.errors import (
+    ApiError,
+    CredentialRefused,
+    NotAllowed,
+    PlanLimitReached,
+    Unavailable,
+)
+from prisma_postgres_exporter.model import Database, DayUsage, Event, Position, Revision, Workspace
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """How the service is configured, as far as it explains what is shown when."""
+
+    poll: PollConfig
+    discovery_interval: timedelta
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Failure:
+    """A call that failed: why, and the API's message."""
+
+    reason: Reason
+    message: str
+
+    @classmethod
+    def of(cls, error: ApiError) -> Failure:
+        """Tell an API error apart by what it means for a diagnosis."""
+        reason = next((reason for kind, reason in _REASONS if isinstance(error, kind)), Reason.API_REFUSED)
+        return cls(reason=reason, message=f"{error}{f' ({error.hint})' if error.hint else ''}")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StoreFacts:
+    """The store. `failure` is why it could not be read; `written_at` when it was last written to, if ever."""
+
+    url: str
+    failure: Failure | None = None
+    generation: int = 0
+    written_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CredentialFacts:
+    """One credential: the workspace it told, or why it could not tell it or list what is in it."""
+
+    name: str
+    workspace: str | None
+    failure: Failure | None
+    expires_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WorkspaceFacts:
+    """One workspace. `failure` is why it was not listed just now, `None` where it was. `is_known`: to the store."""
+
+    workspace: Workspace
+    failure: Failure | None
+    is_known: bool
+    is_gone: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UsageFacts:
+    """What the API just said about a database's month to date; `None` where it left a number out."""
+
+    period_start_at: datetime
+    period_end_at: datetime
+    operations: int | None
+    storage_bytes: int | None
+    generated_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DatabaseFacts:
+    """One database.
+
+    `is_listed` says whether the API lists it just now, `None` where its workspace could not be
+    listed. `position` is what the store holds, `deleted_at` when it noticed that the database was gone.
+    `filtered_by` is the filter that leaves it out. Of a database that was asked for by name there is
+    more: `usage`, or why there is none, and its `days` (of this and the previous month), `revisions`
+    of those and `events`; they are `None` for others.
+    """
+
+    database: Database
+    is_listed: bool | None
+    position: Position | None = None
+    deleted_at: datetime | None = None
+    filtered_by: str | None = None
+    usage: UsageFacts | Failure | None = None
+    days: tuple[DayUsage, ...] | None = None
+    revisions: tuple[Revision, ...] = ()
+    events: tuple[Event, ...] = ()
+
+    @property
+    def is_named(self) -> bool:
+        """Whether it was asked for by name."""
+        return self.days is not None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Facts:
+    """Everything, as of `now` (aware, UTC, whole seconds). `is_narrowed`: a part was asked for by name."""
+
+    now: datetime
+    settings: Settings
+    store: StoreFacts
+    credentials: tuple[CredentialFacts, ...]
+    workspaces: tuple[WorkspaceFacts, ...]
+    databases: tuple[DatabaseFacts, ...]
+
+
+_REASONS = (
+    (CredentialRefused, Reason.UNAUTHORISED),
+    (NotAllowed, Reason.NOT_ALLOWED),
+    (PlanLimitReached, Reason.BLOCKED),
+    (Unavailable, Reason.API_UNREACHABLE),
+)

@@ -1,0 +1,174 @@
+"""What the ledger holds of one database, and whether it agrees with the vendor's months."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from datetime import datetime, timedelta
+
+from prisma_postgres_exporter.diagnosis.difference import Explanation, explain_month, named
+from prisma_postgres_exporter.diagnosis.facts import DatabaseFacts
+from prisma_postgres_exporter.diagnosis.findings import Finding, Level, Reason, at
+from prisma_postgres_exporter.model import (
+    DayUsage,
+    Event,
+    MonthUsage,
+    Position,
+    Revision,
+    month_start,
+    previous_month_start,
+)
+
+ONE_DAY = timedelta(days=1)
+MOST_SHOWN = 10
+
+
+def diagnose_ledger(facts: DatabaseFacts, position: Position, now: datetime) -> Finding:
+    """Say which days are known and settled, what was revised, and why the vendor's month differs where it does."""
+    unsettled = [row.day for row in position.recent_days if row.settled_at is None]
+    there = {row.day for row in position.recent_days}
+    after_known = range((now.date() - position.known_until).days)
+    gaps = [
+        day for day in (position.known_until + (1 + number) * ONE_DAY for number in after_known) if day not in there
+    ]
+    missing = [day for day in gaps if day < now.date()]
+    lines = [f"not settled: {named(unsettled)}"] if unsettled else []
+    if missing:
+        lines.append(f"not read yet, oldest first in the next rounds: {named(missing)}")
+    revised = position.revisions_up + position.revisions_down
+    if revised:
+        lines.append(f"revised {position.revisions_up} time(s) up, {position.revisions_down} down")
+    is_ended = position.deleted_at is not None or facts.filtered_by is not None
+    return Finding(
+        step="ledger",
+        subject=position.database.id,
+        text=f"every day until {position.known_until}, counted from {position.counted_from}:"
+        f" {position.operations_total:,} operations",
+        level=Level.NOTE if missing and not is_ended else Level.OK,
+        reason=Reason.DAYS_MISSING if missing and not is_ended else None,
+        lines=tuple(lines),
+        facts={
+            "operations_total": position.operations_total,
+            "counted_from": position.counted_from.isoformat(),
+            "known_until": position.known_until.isoformat(),
+            "days_missing": [day.isoformat() for day in missing],
+            "days_unsettled": [day.isoformat() for day in unsettled],
+            "revisions_up": position.revisions_up,
+            "revisions_down": position.revisions_down,
+        },
+        children=(*_months(facts, position, now), *_revisions(facts.revisions), *_events(facts.events)),
+    )
+
+
+def _months(facts: DatabaseFacts, position: Position, now: datetime) -> Iterator[Finding]:
+    for starts_at in (month_start(now), previous_month_start(now)):
+        month = starts_at.date()
+        if facts.days is None:
+            yield from _unexplained(position, [row for row in position.months if row.month == month])
+            continue
+        explained = explain_month(position, month, facts.days, facts.revisions, now)
+        if explained is not None:
+            yield _month(explained, facts.days)
+
+
+def _unexplained(position: Position, rows: Iterable[MonthUsage]) -> Iterator[Finding]:
+    for row in rows:
+        if row.difference_operations:
+            yield Finding(
+                step="ledger",
+                subject=f"{row.month:%Y-%m}",
+                text=f"the vendor's month differs from the sum of the days by {row.difference_operations:+,}:"
+                f" `doctor {position.database.id}` says why",
+                level=Level.NOTE,
+                facts={"month": f"{row.month:%Y-%m}", "difference_operations": row.difference_operations},
+            )
+
+
+def _month(explained: Explanation, days: Iterable[DayUsage]) -> Finding:
+    month = f"{explained.month:%Y-%m}"
+    count = sum(row.day.replace(day=1) == explained.month for row in days)
+    vendor = "not read" if explained.vendor_operations is None else f"{explained.vendor_operations:,}"
+    difference = explained.difference
+    if difference is None:
+        compared = "not compared yet"
+    else:
+        compared = "they agree" if difference == 0 else f"the difference is {difference:+,}"
+    return Finding(
+        step="ledger",
+        subject=month,
+        text=f"the vendor's month is {vendor}, the sum of {count} day(s) now {explained.days_operations:,}; {compared}",
+        level=explained.level,
+        reason=_gravest([reason for reason, _ in explained.reasons]),
+        lines=tuple(text for _, text in explained.reasons),
+        facts={
+            "month": month,
+            "vendor_operations": explained.vendor_operations,
+            "days_operations": explained.days_operations,
+            "difference_operations": difference,
+            "reasons": [reason.value for reason, _ in explained.reasons],
+        },
+    )
+
+
+def _gravest(reasons: Sequence[Reason]) -> Reason | None:
+    if Reason.VENDOR_DISAGREES in reasons:
+        return Reason.VENDOR_DISAGREES
+    return reasons[0] if reasons else None
+
+
+def _revisions(revisions: tuple[Revision, ...]) -> Iterator[Finding]:
+    if not revisions:
+        return
+    newest = sorted(revisions, key=lambda revision: (revision.revised_at, revision.day), reverse=True)
+    lines = [
+        f"{revision.day}: {revision.operations_before:,} → {revision.operations_after:,}, {at(revision.revised_at)}"
+        for revision in newest
+    ]
+    yield Finding(
+        step="ledger",
+        subject="revisions",
+        text=f"{len(revisions)} of days of these two months{_newest_of(lines)}",
+        lines=tuple(lines[:MOST_SHOWN]),
+        facts={
+            "revisions": [
+                {
+                    "day": revision.day.isoformat(),
+                    "revised_at": revision.revised_at.isoformat(),
+                    "operations_before": revision.operations_before,
+                    "operations_after": revision.operations_after,
+                }
+                for revision in newest
+            ]
+        },
+    )
+
+
+def _events(events: tuple[Event, ...]) -> Iterator[Finding]:
+    if not events:
+        return
+    newest = sorted(events, key=lambda event: event.at, reverse=True)
+    lines = [
+        f"{at(event.at)}: {event.kind.value}" + (f" {event.before} → {event.after}" if event.before else "")
+        for event in newest
+    ]
+    yield Finding(
+        step="ledger",
+        subject="events",
+        text=f"{len(events)} noticed{_newest_of(lines)}",
+        lines=tuple(lines[:MOST_SHOWN]),
+        facts={
+            "events": [
+                {
+                    "at": event.at.isoformat(),
+                    "kind": event.kind.value,
+                    "subject": event.subject,
+                    "before": event.before,
+                    "after": event.after,
+                }
+                for event in newest
+            ]
+        },
+    )
+
+
+def _newest_of(lines: list[str]) -> str:
+    return f", the newest {MOST_SHOWN}" if len(lines) > MOST_SHOWN else ""

@@ -1,0 +1,123 @@
+"""The whole way: store, tokens, workspaces, projects and their databases, as a tree."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Iterator
+from datetime import datetime, timedelta
+
+from prisma_postgres_exporter.config import format_duration
+from prisma_postgres_exporter.diagnosis.database import ROUND_SPAN, ROUNDS_MISSED, diagnose_database
+from prisma_postgres_exporter.diagnosis.facts import (
+    CredentialFacts,
+    DatabaseFacts,
+    Facts,
+    Settings,
+    StoreFacts,
+    WorkspaceFacts,
+)
+from prisma_postgres_exporter.diagnosis.findings import Finding, Level, Reason, at, span
+
+CLOCK_TOLERANCE = timedelta(minutes=5)
+EXPIRY_WARNING = timedelta(days=14)
+
+
+def diagnose(facts: Facts) -> tuple[Finding, ...]:
+    """Walk the way that a number takes, and say at each step what is to be seen, and why something is missing."""
+    return (
+        _store(facts.store, facts.settings, facts.now),
+        *(_credential(credential, facts.now) for credential in facts.credentials),
+        *_workspaces(facts),
+    )
+
+
+def _store(store: StoreFacts, settings: Settings, now: datetime) -> Finding:
+    def found(text: str, level: Level = Level.OK, reason: Reason | None = None) -> Finding:
+        written_at = store.written_at.isoformat() if store.written_at else None
+        facts = {"url": store.url, "generation": store.generation, "written_at": written_at}
+        return Finding(step="store", subject=store.url, text=text, level=level, reason=reason, facts=facts)
+
+    if store.failure is not None:
+        return found(store.failure.message, Level.MISSING, store.failure.reason)
+    if store.written_at is None:
+        return found("empty: nothing was ever written to it; does the service run?", Level.MISSING, Reason.NOT_WRITTEN)
+    age = now - store.written_at
+    last = f"last written {span(age)} ago ({at(store.written_at)})"
+    if -age > CLOCK_TOLERANCE:
+        text = f"last written at {at(store.written_at)}, {span(age)} from now: this machine's clock was set back"
+        return found(text, Level.MISSING, Reason.CLOCK_SET_BACK)
+    # A database that is not used is read all the same: a service that runs writes in every round.
+    if age > ROUNDS_MISSED * (settings.poll.interval + ROUND_SPAN):
+        every = format_duration(settings.poll.interval)
+        return found(
+            f"{last}, though there is a round every {every}: does the service run?", Level.MISSING, Reason.NOT_WRITTEN
+        )
+    return found(last)
+
+
+def _credential(credential: CredentialFacts, now: datetime) -> Finding:
+    failure, expires_at = credential.failure, credential.expires_at
+    lines: tuple[str, ...] = ()
+    if expires_at is not None and expires_at - now < EXPIRY_WARNING:
+        lines = (f"the token {'expired' if expires_at <= now else 'expires'} at {at(expires_at)}: replace it",)
+    level = Level.MISSING if failure else Level.NOTE if lines else Level.OK
+    return Finding(
+        step="token",
+        subject=credential.name,
+        text=failure.message if failure else f"good for {credential.workspace}",
+        level=level,
+        reason=failure.reason if failure else None,
+        lines=lines,
+        facts={"expires_at": expires_at.isoformat() if expires_at else None},
+    )
+
+
+def _workspaces(facts: Facts) -> Iterator[Finding]:
+    by_workspace: dict[str, list[DatabaseFacts]] = defaultdict(list)
+    for database in facts.databases:
+        by_workspace[database.database.workspace_id].append(database)
+    for workspace in facts.workspaces:
+        yield _workspace(workspace, by_workspace[workspace.workspace.id], facts)
+
+
+def _workspace(known: WorkspaceFacts, databases: Iterable[DatabaseFacts], facts: Facts) -> Finding:
+    workspace = known.workspace
+    text, level, reason = _workspace_state(known)
+    by_project: dict[tuple[str, str], list[DatabaseFacts]] = defaultdict(list)
+    for database in databases:
+        by_project[database.database.project_name, database.database.project_id].append(database)
+    return Finding(
+        step="workspace",
+        subject=f"{workspace.name} ({workspace.id})",
+        text=text,
+        level=level,
+        reason=reason,
+        facts={"workspace_id": workspace.id, "plan": workspace.plan, "usage_blocked": workspace.usage_blocked},
+        children=tuple(
+            Finding(
+                step="project",
+                subject=f"{name} ({id_})",
+                text=f"{len(found)} database(s)",
+                facts={"project_id": id_},
+                children=tuple(
+                    diagnose_database(database, facts.settings, facts.store, facts.now)
+                    for database in sorted(found, key=lambda one: (one.database.name, one.database.id))
+                ),
+            )
+            for (name, id_), found in sorted(by_project.items())
+        ),
+    )
+
+
+def _workspace_state(known: WorkspaceFacts) -> tuple[str, Level, Reason | None]:
+    workspace = known.workspace
+    if known.failure is not None:
+        return f"cannot be listed: {known.failure.message}", Level.MISSING, known.failure.reason
+    if workspace.usage_blocked:
+        text = "blocked: its databases stop answering until the 1st, an upgrade, or a higher spend limit"
+        return text, Level.MISSING, Reason.BLOCKED
+    if known.is_gone:
+        text = "gone: no credential has read it since; its usage stays in its months"
+        return text, Level.NOTE, Reason.GONE
+    plan = f"plan {workspace.plan}" if workspace.plan else "plan not read yet"
+    return f"listed, {plan}", Level.OK, None

@@ -1,0 +1,257 @@
+"""Ask the API what a discovery asks, read the store, and let the diagnosis make sense of both."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import closing
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+
+from prisma_postgres_exporter.config import Config, display_url, read_tokens
+from prisma_postgres_exporter.diagnosis import (
+    CredentialFacts,
+    DatabaseFacts,
+    Facts,
+    Failure,
+    Finding,
+    Reason,
+    Settings,
+    StoreFacts,
+    Subject,
+    UsageFacts,
+    WorkspaceFacts,
+    diagnose,
+    find_subjects,
+    nearest_subjects,
+)
+from prisma_postgres_exporter.discover import Discovery, discover, why_left_out
+from prisma_postgres_exporter.errors import ApiError, ConfigurationError, StoreError, StoreMissing
+from prisma_postgres_exporter.expose import ExporterHealth
+from prisma_postgres_exporter.model import Book, Database, KnownDatabase, Workspace, previous_month_start
+from prisma_postgres_exporter.service.clients import Clients
+from prisma_postgres_exporter.service.opening import utc_now
+from prisma_postgres_exporter.store import Store
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Examination:
+    """What was found at `examined_at` (UTC), of `subject` where a part was asked for by name."""
+
+    examined_at: datetime
+    subject: Subject | None
+    findings: tuple[Finding, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Stored:
+    """What the store holds, as far as it could be read."""
+
+    facts: StoreFacts
+    book: Book = field(default_factory=lambda: Book(generation=0))
+    known: Mapping[str, KnownDatabase] = field(default_factory=dict)
+
+
+async def examine(config: Config, name: str | None = None, *, clock: Callable[[], datetime] = utc_now) -> Examination:
+    """Diagnose everything, or the workspace, project or database that `name` (or an id) means.
+
+    Changes nothing. Makes the calls of one discovery, and for a database asked for by name one of usage.
+
+    Raises:
+        ConfigurationError: tokens or addresses cannot be used, or `name` means nothing, or several things.
+    """
+    now = clock().replace(microsecond=0)
+    clients = Clients(ExporterHealth())
+    await clients.use(config, await asyncio.to_thread(read_tokens, config))
+    try:
+        discovery = await discover(clients.by_name)
+        stored = await asyncio.to_thread(_read_store, config, now)
+        workspaces = {row.workspace.id: row for row in _workspaces(discovery, stored.book)}
+        databases = tuple(_databases(config, discovery, stored, workspaces))
+        subject = _resolve(name, databases, workspaces, discovery) if name is not None else None
+        chosen = [database for database in databases if _is_of(database.database, subject)]
+        if subject is not None and subject.kind == "database":
+            chosen = [await _look_closer(config, clients, discovery, one, now) for one in chosen]
+        elif subject is None:
+            # What was deleted long ago is found by its name; here it would only be in the way.
+            chosen = [one for one in chosen if one.is_listed or one.position is not None]
+        facts = Facts(
+            now=now,
+            settings=Settings(poll=config.poll, discovery_interval=config.discovery.interval),
+            store=stored.facts,
+            credentials=tuple(_credentials(discovery, clients, workspaces, subject, chosen)),
+            workspaces=tuple(row for id_, row in sorted(workspaces.items()) if _is_wanted(row, subject, chosen)),
+            databases=tuple(chosen),
+        )
+        return Examination(examined_at=now, subject=subject, findings=diagnose(facts))
+    finally:
+        await clients.close()
+
+
+def _read_store(config: Config, now: datetime) -> _Stored:
+    url = config.store.url
+    try:
+        with closing(Store.open_to_read(url)) as store:
+            state = store.state()
+            return _Stored(
+                facts=StoreFacts(url=store.url, generation=state.generation, written_at=state.written_at),
+                book=store.load(now),
+                known={known.database.id: known for known in store.databases()},
+            )
+    except StoreError as error:
+        reason = Reason.STORE_MISSING if isinstance(error, StoreMissing) else Reason.STORE_UNAVAILABLE
+        return _Stored(facts=StoreFacts(url=display_url(url), failure=Failure(reason=reason, message=str(error))))
+
+
+def _workspaces(discovery: Discovery, book: Book) -> Iterator[WorkspaceFacts]:
+    listed = {inventory.workspace.id: inventory.workspace for inventory in discovery.inventories}
+    claimed = {report.workspace_id for report in discovery.credentials if report.workspace_id is not None}
+    for id_ in {*listed, *book.workspaces, *claimed}:
+        known = book.workspaces.get(id_)
+        workspace = listed.get(id_) or (known.workspace if known else Workspace(id=id_, name=id_))
+        if known is not None:
+            workspace = replace(workspace, plan=known.workspace.plan, usage_blocked=known.workspace.usage_blocked)
+        is_gone = known is not None and known.is_gone and id_ not in listed
+        yield WorkspaceFacts(
+            workspace=workspace,
+            failure=None if id_ in listed or is_gone else _why_not_listed(id_, discovery),
+            is_known=known is not None,
+            is_gone=is_gone,
+        )
+
+
+def _why_not_listed(workspace_id: str, discovery: Discovery) -> Failure:
+    failed = [report for report in discovery.credentials if report.error is not None]
+    own = [report for report in failed if report.workspace_id == workspace_id]
+    # A credential that cannot say whose it is may be this workspace's.
+    for report in (*own, *(report for report in failed if report.workspace_id is None)):
+        if report.error is not None:
+            return Failure.of(report.error)
+    return Failure(reason=Reason.NO_CREDENTIAL, message="no credential is of this workspace")
+
+
+def _databases(
+    config: Config, discovery: Discovery, stored: _Stored, workspaces: Mapping[str, WorkspaceFacts]
+) -> Iterator[DatabaseFacts]:
+    listed = {database.id: database for inventory in discovery.inventories for database in inventory.databases}
+    for id_ in {**listed, **stored.known}:
+        known = stored.known.get(id_)
+        database = listed.get(id_) or (known.database if known else None)
+        if database is None:
+            continue
+        workspace = workspaces[database.workspace_id]
+        yield DatabaseFacts(
+            database=database,
+            is_listed=None if workspace.failure is not None and id_ not in listed else id_ in listed,
+            position=stored.book.positions.get(id_),
+            deleted_at=known.deleted_at if known else None,
+            filtered_by=why_left_out(database, workspace_name=workspace.workspace.name, discovery=config.discovery),
+        )
+
+
+def _resolve(
+    name: str,
+    databases: Iterable[DatabaseFacts],
+    workspaces: Mapping[str, WorkspaceFacts],
+    discovery: Discovery,
+) -> Subject:
+    subjects = tuple(_subjects(databases, workspaces))
+    found = find_subjects(name, subjects)
+    if len(found) == 1:
+        return found[0]
+    if found:
+        raise ConfigurationError([f"{name!r} is the name of {len(found)}; give the id of one:", *map(str, found)])
+    unasked = [f"credential {report.name}: {report.error}" for report in discovery.credentials if report.error]
+    nearest = [f"did you mean {subject}?" for subject in nearest_subjects(name, subjects)]
+    raise ConfigurationError(
+        [f"no workspace, project or database is called {name!r}, nor has it as its id", *nearest, *unasked]
+    )
+
+
+def _subjects(databases: Iterable[DatabaseFacts], workspaces: Mapping[str, WorkspaceFacts]) -> Iterable[Subject]:
+    found: dict[tuple[str, str], Subject] = {}
+
+    def add(subject: Subject) -> None:
+        found[subject.kind, subject.id] = subject
+
+    for id_, known in workspaces.items():
+        add(Subject(kind="workspace", id=id_, name=known.workspace.name))
+    # What is listed now comes last: of a project that was renamed or moved, its name and place now count.
+    for facts in sorted(databases, key=lambda one: bool(one.is_listed)):
+        database = facts.database
+        workspace = workspaces[database.workspace_id].workspace.name
+        add(Subject(kind="project", id=database.project_id, name=database.project_name, path=workspace))
+        deleted = f", deleted {facts.deleted_at:%Y-%m-%d}" if facts.deleted_at and not facts.is_listed else ""
+        path = f"{workspace} / {database.project_name}{deleted}"
+        add(Subject(kind="database", id=database.id, name=database.name, path=path))
+    return found.values()
+
+
+def _is_of(database: Database, subject: Subject | None) -> bool:
+    return subject is None or subject.id in (database.workspace_id, database.project_id, database.id)
+
+
+def _is_wanted(row: WorkspaceFacts, subject: Subject | None, chosen: Iterable[DatabaseFacts]) -> bool:
+    holders = {facts.database.workspace_id for facts in chosen}
+    return subject is None or row.workspace.id in {subject.id, *holders}
+
+
+def _credentials(
+    discovery: Discovery,
+    clients: Clients,
+    workspaces: Mapping[str, WorkspaceFacts],
+    subject: Subject | None,
+    chosen: Iterable[DatabaseFacts],
+) -> Iterator[CredentialFacts]:
+    """Those of what was asked for, and those that cannot say whose they are."""
+    wanted = {id_ for id_, row in workspaces.items() if _is_wanted(row, subject, chosen)}
+    for report in discovery.credentials:
+        id_ = report.workspace_id
+        if id_ is not None and id_ not in wanted:
+            continue
+        yield CredentialFacts(
+            name=report.name,
+            workspace=f"workspace {workspaces[id_].workspace.name} ({id_})" if id_ is not None else None,
+            failure=Failure.of(report.error) if report.error is not None else None,
+            expires_at=clients.expiries.get(report.name),
+        )
+
+
+async def _look_closer(
+    config: Config, clients: Clients, discovery: Discovery, facts: DatabaseFacts, now: datetime
+) -> DatabaseFacts:
+    """Ask for the month to date, and read the days, revisions and events of one database."""
+    with_usage = replace(facts, usage=await _ask_usage(clients, discovery, facts))
+    return await asyncio.to_thread(_read_history, config, with_usage, now)
+
+
+async def _ask_usage(clients: Clients, discovery: Discovery, facts: DatabaseFacts) -> UsageFacts | Failure | None:
+    reader = discovery.readers.get(facts.database.workspace_id)
+    if reader is None or not facts.is_listed:
+        return None
+    try:
+        usage = await clients.by_name[reader].usage(facts.database.id)
+    except ApiError as error:
+        return Failure.of(error)
+    return UsageFacts(
+        period_start_at=usage.period_start_at,
+        period_end_at=usage.period_end_at,
+        operations=usage.operations,
+        storage_bytes=usage.storage_bytes,
+        generated_at=usage.generated_at,
+    )
+
+
+def _read_history(config: Config, facts: DatabaseFacts, now: datetime) -> DatabaseFacts:
+    id_, from_day = facts.database.id, previous_month_start(now).date()
+    try:
+        with closing(Store.open_to_read(config.store.url)) as store:
+            return replace(
+                facts,
+                days=tuple(store.days(id_, from_day, now.date())),
+                revisions=tuple(store.revisions(id_, from_day, now.date())),
+                events=tuple(store.events(subject_id=id_)),
+            )
+    except StoreError:
+        # Said already, where the store was read for the first time.
+        return replace(facts, days=())
