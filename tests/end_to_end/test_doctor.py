@@ -241,3 +241,21 @@ def test_beside_a_running_service_it_finds_it_well(tmp_path: Path, api: Vendor, 
 
     assert answer.returncode == 0, answer.stdout
     assert next(finding for finding in walk(document) if finding["step"] == "store")["level"] == "ok"
+
+
+def test_a_store_on_a_server_is_examined_and_checked_too(tmp_path: Path, api: Vendor, postgres_url: str) -> None:
+    config = write_config(tmp_path / "config.yaml", poll={"interval": "5m", "requests_per_second": 1000})
+    store = ("--config", str(config), "--store-url", postgres_url)
+    options = (*store, "--api-url", api.url)
+    before, empty = examine(tmp_path, *options)
+    assert run("collect", *options, cwd=tmp_path, environ=BOTH_TOKENS).returncode == 0
+    after, document = examine(tmp_path, database(api).id, *options)
+    checked = run("store", "check", *store, cwd=tmp_path)
+    backed_up = run("store", "backup", "copy.db", *store, cwd=tmp_path)
+
+    assert (before.returncode, reasons(empty)) == (1, {"store_missing"})
+    assert after.returncode == checked.returncode == 0, after.stdout + checked.stdout
+    assert document["level"] in ("ok", "note")
+    assert backed_up.returncode == 2
+    assert "pg_dump" in backed_up.stderr
+    assert "synthetic-password" not in after.stdout + checked.stdout + backed_up.stderr

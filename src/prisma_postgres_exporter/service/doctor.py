@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from contextlib import closing
 from dataclasses import dataclass, field, replace
 from datetime import datetime
@@ -75,12 +75,15 @@ async def examine(config: Config, name: str | None = None, *, clock: Callable[[]
         elif subject is None:
             # What was deleted long ago is found by its name; here it would only be in the way.
             chosen = [one for one in chosen if one.is_listed or one.position is not None]
+        wanted = set(workspaces)
+        if subject is not None:
+            wanted &= {subject.id, *(facts.database.workspace_id for facts in chosen)}
         facts = Facts(
             now=now,
             settings=Settings(poll=config.poll, discovery_interval=config.discovery.interval),
             store=stored.facts,
-            credentials=tuple(_credentials(discovery, clients, workspaces, subject, chosen)),
-            workspaces=tuple(row for id_, row in sorted(workspaces.items()) if _is_wanted(row, subject, chosen)),
+            credentials=tuple(_credentials(discovery, clients, workspaces, wanted)),
+            workspaces=tuple(workspaces[id_] for id_ in sorted(wanted)),
             databases=tuple(chosen),
         )
         return Examination(examined_at=now, subject=subject, findings=diagnose(facts))
@@ -191,20 +194,10 @@ def _is_of(database: Database, subject: Subject | None) -> bool:
     return subject is None or subject.id in (database.workspace_id, database.project_id, database.id)
 
 
-def _is_wanted(row: WorkspaceFacts, subject: Subject | None, chosen: Iterable[DatabaseFacts]) -> bool:
-    holders = {facts.database.workspace_id for facts in chosen}
-    return subject is None or row.workspace.id in {subject.id, *holders}
-
-
 def _credentials(
-    discovery: Discovery,
-    clients: Clients,
-    workspaces: Mapping[str, WorkspaceFacts],
-    subject: Subject | None,
-    chosen: Iterable[DatabaseFacts],
+    discovery: Discovery, clients: Clients, workspaces: Mapping[str, WorkspaceFacts], wanted: Collection[str]
 ) -> Iterator[CredentialFacts]:
-    """Those of what was asked for, and those that cannot say whose they are."""
-    wanted = {id_ for id_, row in workspaces.items() if _is_wanted(row, subject, chosen)}
+    """Those of the wanted workspaces, and those that cannot say whose they are."""
     for report in discovery.credentials:
         id_ = report.workspace_id
         if id_ is not None and id_ not in wanted:
