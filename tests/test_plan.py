@@ -276,3 +276,31 @@ def test_nobody_starves_however_small_the_budget(databases: int, budget: int) ->
                 rows[number] = replace(rows[number], recent_days=(day(now.date(), read_at=now),))
 
     assert read == set(range(databases))
+
+
+def test_when_a_month_has_ended_it_is_read_before_anything_else() -> None:
+    just_after = datetime(2026, 12, 1, 0, 0, 5, tzinfo=UTC)
+    known = replace(up_to_date(), months=(month(date(2026, 11, 1), read_at=NOW),))
+
+    first, *_ = plan(known, now=just_after).reads
+
+    assert (first.rank, first.windows[0].start_at.month) == (Rank.PREVIOUS_MONTH, 11)
+
+
+def test_settled_days_are_read_once_more_when_their_month_is_over_one_at_a_time() -> None:
+    after = datetime(2026, 12, 10, 12, tzinfo=UTC)
+    behind = replace(up_to_date(after), known_until=after.date(), checked_until=date(2026, 11, 14))
+
+    (read,) = [read for read in plan(behind, now=after).reads if read.rank is Rank.SETTLED_DAY]
+
+    assert read.windows[0].start_at.date() == date(2026, 11, 15)
+    done = replace(behind, checked_until=date(2026, 11, 30))
+    assert all(read.rank is not Rank.SETTLED_DAY for read in plan(done, now=after).reads)
+
+
+def test_settled_days_of_this_month_are_read_again_where_the_vendors_month_disagrees() -> None:
+    doubted = replace(up_to_date(), checked_until=date(2026, 11, 9), recheck_at=NOW - timedelta(hours=1))
+
+    (read,) = [read for read in plan(doubted).reads if read.rank is Rank.SETTLED_DAY]
+
+    assert read.windows[0].start_at.date() == date(2026, 11, 10)

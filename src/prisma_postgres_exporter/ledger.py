@@ -458,8 +458,8 @@ def _check(draft: _Draft) -> None:
     if draft.newest_at is None:
         return
     bound_at = recheck_bound_at(draft.recheck_at, draft.newest_at)
-    while (row := draft.days.get(draft.checked_until + ONE_DAY)) is not None and row.read_at >= bound_at:
-        if row.day >= bound_at.date():
+    while (row := draft.days.get(draft.checked_until + ONE_DAY)) is not None and row.day < bound_at.date():
+        if row.settled_at is not None and row.read_at < bound_at:
             return
         draft.checked_until += ONE_DAY
 
@@ -475,7 +475,7 @@ def _reconcile(draft: _Draft) -> None:
         first_day = max(month, draft.position.database.created_at.date())
         last_day = (end_at - timedelta(microseconds=1)).date()
         vendor = draft.months[month, draft.position.workspace_key]
-        if vendor.operations is None or sum(row.days for row in rows) != (last_day - first_day).days + 1:
+        if vendor.operations is None or sum(row.days for row in rows) < (last_day - first_day).days + 1:
             continue
         difference = vendor.operations - sum(row.days_operations for row in rows)
         unsettled = [day for day, row in draft.days.items() if day.replace(day=1) == month and row.settled_at is None]

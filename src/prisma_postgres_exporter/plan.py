@@ -6,7 +6,7 @@ Pure. A window is read as often as its width deserves, and only where there may 
 - the month to date: with the open day, where the day moved since, else every hour;
 - a rolling window: each time 1/96 of its width has passed (24h: 15 minutes, 30d: 7.5 hours);
 - a closed day: when it has closed, then after as long again as it has been closed, at least an
-  hour and at most six, until it settles (the ledger decides);
+  hour and at most six, until it settles (the ledger decides); with its month where the two differ;
 - the month before: first of all when it has ended, then like a closed day, at most once a day, for
   five days;
 - days that nobody read yet, the oldest first, then settled days to be read once more: together a tenth
@@ -178,20 +178,26 @@ def _wanted(position: Position, poll: PollConfig, windows: _Windows) -> Iterator
     """Every window worth reading, with the instant at which it falls due, due or not."""
     now, today = windows.now, windows.today
     days = {row.day: row for row in position.recent_days}
+    month_due_at = _month_due_at(position, poll, windows)
+    previous_month_due_at = _previous_month_due_at(position, poll, windows)
     if windows.has_open_day:
         open_day = days.get(today)
         yield Rank.DAY, _after(open_day.read_at if open_day else None, poll.interval), windows.day(today)
-        yield Rank.MONTH, _month_due_at(position, poll, windows), windows.month
+        yield Rank.MONTH, month_due_at, windows.month
     read_at_by_name = {row.window_name: row.read_at for row in position.rolling}
     for interval, window in windows.rolling:
         yield Rank.ROLLING, _after(read_at_by_name.get(window.name), interval), window
     for row in position.recent_days:
         if row.day < today and row.settled_at is None and not _waits_for_a_gap(row, position, poll):
-            yield Rank.CLOSED_DAY, _closed_due_at(row), windows.day(row.day)
-    if position.database.created_at < windows.month.start_at:
-        due_at = _previous_month_due_at(position, windows)
-        if due_at <= now:
-            yield Rank.PREVIOUS_MONTH, due_at, windows.previous_month
+            is_of_this_month = row.day >= windows.month.start_at.date()
+            month = windows.month if is_of_this_month else windows.previous_month
+            due_at = _closed_due_at(row)
+            if _is_disputed(position, month):
+                with_month_at = month_due_at if is_of_this_month else previous_month_due_at
+                due_at = min(due_at, max(with_month_at, row.read_at + poll.interval))
+            yield Rank.CLOSED_DAY, due_at, windows.day(row.day)
+    if position.database.created_at < windows.month.start_at and previous_month_due_at <= now:
+        yield Rank.PREVIOUS_MONTH, previous_month_due_at, windows.previous_month
     for day in _missing_days(position, days, today):
         yield Rank.MISSING_DAY, day_start(day) + ONE_DAY, windows.day(day)
     unchecked = _unchecked_day(position, days, windows)
@@ -207,9 +213,25 @@ def _month_due_at(position: Position, poll: PollConfig, windows: _Windows) -> da
     row = _month_row(position, windows.month)
     if row is None or row.read_at is None:
         return NEVER
-    is_agreed = row.difference_operations is not None and row.operations is not None
-    has_news = not is_agreed or row.days_operations + (row.difference_operations or 0) != row.operations
+    has_news = row.difference_operations is None or _has_moved_on(position, row)
     return row.read_at + (poll.interval if has_news else max(poll.interval, MONTH_IDLE_INTERVAL))
+
+
+def _is_disputed(position: Position, month: Window) -> bool:
+    """Whether the days and the vendor's month have to be read together to be compared.
+
+    Days read at another time than the month may differ from it because the vendor learned more in between.
+    """
+    row = _month_row(position, month)
+    if row is None or row.operations is None or position.known_until < month.end_at.date() - ONE_DAY:
+        return False
+    return row.difference_operations is None or _has_moved_on(position, row)
+
+
+def _has_moved_on(position: Position, row: MonthUsage) -> bool:
+    """Whether the days or the vendor's month changed since the difference between them was found."""
+    days_operations = sum(other.days_operations for other in position.months if other.month == row.month)
+    return days_operations + (row.difference_operations or 0) != row.operations
 
 
 def _closed_due_at(row: DayUsage) -> datetime:
@@ -219,7 +241,7 @@ def _closed_due_at(row: DayUsage) -> datetime:
     return row.read_at + _recheck_wait(row.read_at - closed_at, RECHECK_LONGEST)
 
 
-def _previous_month_due_at(position: Position, windows: _Windows) -> datetime:
+def _previous_month_due_at(position: Position, poll: PollConfig, windows: _Windows) -> datetime:
     ended_at = windows.month.start_at
     row = _month_row(position, windows.previous_month)
     if row is None or row.read_at is None:
@@ -228,6 +250,8 @@ def _previous_month_due_at(position: Position, windows: _Windows) -> datetime:
         return NEVER
     if row.read_at - ended_at >= MONTH_WATCHED_FOR:
         return windows.now + ONE_DAY
+    if _is_disputed(position, windows.previous_month):
+        return row.read_at + max(poll.interval, RECHECK_SHORTEST)
     return row.read_at + _recheck_wait(row.read_at - ended_at, MONTH_RECHECK_LONGEST)
 
 
@@ -256,10 +280,9 @@ def _unchecked_day(position: Position, days: Mapping[date, DayUsage], windows: _
     day = position.checked_until + ONE_DAY
     while day < bound_at.date() and day <= position.known_until:
         row = days.get(day)
+        # A day that is not settled is read again anyway.
         if row is None or (row.settled_at is not None and row.read_at < bound_at):
             return day
-        if row.read_at < bound_at:
-            return None
         day += ONE_DAY
     return None
 

@@ -10,9 +10,7 @@ from enum import Enum
 from functools import partial
 
 from prisma_postgres_exporter import ledger
-from prisma_postgres_exporter.api import Usage
 from prisma_postgres_exporter.config import PollConfig
-from prisma_postgres_exporter.discover import Inventory, find_changes
 from prisma_postgres_exporter.model import (
     Book,
     DayUsage,
@@ -24,9 +22,8 @@ from prisma_postgres_exporter.model import (
     month_start,
 )
 from prisma_postgres_exporter.plan import Attempt, PlannedRead, attempt_key, make_plan
-from prisma_postgres_exporter.poll import interpret
+from prisma_postgres_exporter.service.past import answer, discovered
 from prisma_postgres_exporter.simulator import Vendor
-from prisma_postgres_exporter.simulator.instants import from_ms
 from prisma_postgres_exporter.snapshot import Snapshot, take_snapshot
 from prisma_postgres_exporter.store import Store
 
@@ -62,7 +59,7 @@ class Rounds:
     book: Book = field(init=False)
     snapshot: Snapshot | None = None
     late: list[UsageReading | ReadingFailure] = field(default_factory=list)
-    months_said: dict[tuple[str, date], set[int]] = field(default_factory=dict)
+    months_said: dict[tuple[str, date], set[int | None]] = field(default_factory=dict)
     attempts: dict[object, Attempt] = field(default_factory=dict)
     requests: Counter[str] = field(default_factory=Counter)
 
@@ -78,12 +75,7 @@ class Rounds:
 
     def discover(self) -> None:
         """Find what exists now."""
-        world = self.vendor.world
-        inventories = [
-            Inventory(workspace=workspace, databases=world.databases(self.now, workspace_id=workspace.id))
-            for workspace in world.workspaces(self.now)
-        ]
-        found = find_changes(self.book, inventories, gone_workspace_ids=(), now=self.now)
+        found = discovered(self.vendor.world, self.book, self.now)
         if found.workspaces or found.databases or found.events:
             self.store.record_discovery(found, generation=self.book.generation)
             self.book = self.store.load(self.now)
@@ -121,26 +113,12 @@ class Rounds:
                 self.attempts[key] = Attempt(failed_at=self.now, failures=before.failures + 1 if before else 1)
                 outcomes.append(failed)
             return
-        window = read.windows[0]
-        said = self.vendor.usage(
-            read.database_id,
-            now=self.now,
-            start_at=window.start_at,
-            end_at=window.end_at - timedelta(milliseconds=1),
-        )
-        usage = Usage(
-            period_start_at=from_ms(said.start_ms),
-            period_end_at=from_ms(said.end_ms),
-            operations=said.operations,
-            storage_bytes=said.storage_bytes,
-            generated_at=self.now,
-        )
-        read_outcomes = list(interpret(read, usage, read_at=self.now))
+        read_outcomes = list(answer(self.vendor, read, self.now))
         for outcome in read_outcomes:
             self.attempts.pop(attempt_key(outcome.database_id, outcome.window), None)
             if isinstance(outcome, UsageReading) and outcome.window.kind is WindowKind.MONTH:
                 key_of_month = outcome.database_id, outcome.window.start_at.date()
-                self.months_said.setdefault(key_of_month, set()).add(said.operations)
+                self.months_said.setdefault(key_of_month, set()).add(outcome.operations)
         (self.late if fate is Fate.LATE else outcomes).extend(read_outcomes)
 
     def _post(self, outcomes: Outcomes, ending: Ending) -> None:

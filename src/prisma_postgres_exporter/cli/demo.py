@@ -10,9 +10,10 @@ import typer
 
 from prisma_postgres_exporter.cli.logs import configure_logs
 from prisma_postgres_exporter.cli.options import ListenOption, LogFormatOption
-from prisma_postgres_exporter.config import Config, load_config
-from prisma_postgres_exporter.service import Service
+from prisma_postgres_exporter.config import Config, PollConfig, load_config
+from prisma_postgres_exporter.service import Service, live_through_the_past
 from prisma_postgres_exporter.simulator import Simulator, demo_simulator, serve_simulator
+from prisma_postgres_exporter.store import Store
 
 POLL_INTERVAL = "5s"
 REQUESTS_PER_SECOND = 200.0
@@ -30,6 +31,7 @@ def demo(listen: ListenOption = "127.0.0.1:9478", log_format: LogFormatOption = 
 
 async def _demo(listen: str, folder: Path) -> None:
     vendor = demo_simulator()
+    await asyncio.to_thread(_live_through_the_past, vendor, folder)
     async with serve_simulator(vendor.app) as url:
         config = _config(url, listen, folder, vendor)
         service = Service(config, load=lambda: config)
@@ -39,7 +41,7 @@ async def _demo(listen: str, folder: Path) -> None:
 def _config(url: str, listen: str, folder: Path, vendor: Simulator) -> Config:
     config = load_config(
         api_url=url,
-        store_url=f"sqlite:///{folder / 'demo.db'}",
+        store_url=_store_url(folder),
         listen=listen,
         environ={
             "PRISMA_POSTGRES_TOKEN": ",".join(vendor.world.tokens),
@@ -48,6 +50,18 @@ def _config(url: str, listen: str, folder: Path, vendor: Simulator) -> Config:
     )
     poll = config.poll.model_copy(update={"requests_per_second": REQUESTS_PER_SECOND})
     return config.model_copy(update={"poll": poll})
+
+
+def _store_url(folder: Path) -> str:
+    return f"sqlite:///{folder / 'demo.db'}"
+
+
+def _live_through_the_past(vendor: Simulator, folder: Path) -> None:
+    store = Store.open(_store_url(folder))
+    try:
+        live_through_the_past(vendor.vendor, store, PollConfig(), now=vendor.clock())
+    finally:
+        store.close()
 
 
 def _announce(url: str) -> None:

@@ -4,6 +4,17 @@ from prisma_postgres_exporter.service.backfilling import Backfilling, open_backf
 from prisma_postgres_exporter.service.clients import Clients
 from prisma_postgres_exporter.service.doctor import Examination, examine
 from prisma_postgres_exporter.service.once import Collected, collect_once
+from prisma_postgres_exporter.service.past import live_through_the_past
 from prisma_postgres_exporter.service.service import Service
 
-__all__ = ["Backfilling", "Clients", "Collected", "Examination", "Service", "collect_once", "examine", "open_backfill"]
+__all__ = [
+    "Backfilling",
+    "Clients",
+    "Collected",
+    "Examination",
+    "Service",
+    "collect_once",
+    "examine",
+    "live_through_the_past",
+    "open_backfill",
+]
