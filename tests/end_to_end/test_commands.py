@@ -79,6 +79,12 @@ def test_the_demo_shows_metrics_and_leaves_nothing_behind(tmp_path: Path) -> Non
         samples = running.scrape_when(lambda samples: samples.labels(TOTAL, "database_id"), "the first numbers")
         assert len(samples.labels(f"{DATA_PREFIX}info", "database_id")) >= 30
         assert len(samples.labels("prisma_postgres_workspace_info", "workspace_id")) == 3
+        assert sum(samples.named(f"{DATA_PREFIX}revisions_total").values()) > 10
+        differences = f"{DATA_PREFIX}reconciliation_difference_operations"
+        up = {labels for (name, labels), value in samples.items() if name == f"{DATA_PREFIX}up" and value == 1}
+        running.scrape_when(
+            lambda now: all(now.get((differences, labels)) == 0 for labels in up), "ledger and vendor agree"
+        )
         running.send(signal.SIGINT)
         assert running.wait() == 0
     assert [path for path in tmp_path.rglob("*") if path != temporary] == []

@@ -20,6 +20,7 @@ from prisma_postgres_exporter.store import Store
 BACKFILLED_DAYS = timedelta(days=92)
 LIVED = timedelta(days=4)
 ROUND_EVERY = timedelta(hours=7)
+LAST_ROUNDS = timedelta(hours=2)
 ENDLESS = 1_000_000
 
 
@@ -31,7 +32,8 @@ def live_through_the_past(vendor: Vendor, store: Store, poll: PollConfig, *, now
     while at < now:
         book = _discover(vendor.world, store, book, at)
         book = _round(vendor, store, poll, book, at)
-        at += ROUND_EVERY
+        # Then as often as in life, so that what was revised meanwhile is found and put right.
+        at = max(at + poll.interval, min(at + ROUND_EVERY, now - LAST_ROUNDS))
 
 
 def answer(vendor: Vendor, read: PlannedRead, now: datetime) -> Iterator[UsageReading | ReadingFailure]:
