@@ -338,3 +338,24 @@ async def test_two_processes_on_one_store_count_nothing_twice(store_url: str) ->
                 assert position.operations_total == vendor.world.operations(
                     id_, since, clock.now - timedelta(minutes=5)
                 )
+
+
+@pytest.mark.parametrize("stopped", [timedelta(hours=1), timedelta(days=1), timedelta(days=33)], ids=str)
+async def test_after_a_stop_the_counter_catches_up_by_exactly_what_happened_in_between(
+    stopped: timedelta, store_url: str
+) -> None:
+    clock = ManualClock(BEGINS_AT)
+    vendor = small_vendor(clock)
+    async with serve_simulator(vendor.app) as url:
+        config = configuration(url, store_url, vendor)
+        async with opened(config, vendor, clock) as first:
+            await first.round()
+            before = {id_: row.operations_total for id_, row in first.collector.book.positions.items()}
+        clock.advance(stopped)
+        async with opened(config, vendor, clock) as second:
+            await second.round()
+            for id_, position in second.collector.book.positions.items():
+                used = vendor.world.operations(id_, BEGINS_AT, clock.now)
+                assert position.operations_total - before[id_] == used
+            days = {row.day for row in second.store.days()}
+            assert len(days) == (clock.now.date() - min(days)).days + 1

@@ -374,3 +374,55 @@ def test_usage_reaches_no_further_than_the_time_it_was_read() -> None:
     widened = replace(read_day(22, 100, until=at(22, 13)), period_end_at=day_start(date(2026, 11, 23)))
 
     assert posted(position(), widened).usage_at == at(22, 13)
+
+
+def test_a_day_after_a_gap_does_not_settle_before_the_gap_is_filled() -> None:
+    behind = position(known_until=date(2026, 11, 20), checked_until=date(2026, 11, 20))
+    agreed = follow(behind, [read_day(22, 100, until=at(23, 1)), read_day(22, 100, until=at(23, 8))])
+    assert day_row(agreed, 22).settled_at is None
+    assert agreed.known_until == date(2026, 11, 20)
+
+    filled = posted(agreed, read_day(21, 5, until=at(24, 1)))
+
+    assert filled.known_until == date(2026, 11, 22)
+    assert filled.operations_total == agreed.operations_total
+
+
+def test_a_difference_has_the_settled_days_read_again_once() -> None:
+    settled = follow(position(), [read_day(22, 100, until=at(23, 0, 5)), read_day(22, 100, until=at(23, 7))])
+    settled = replace(settled, checked_until=date(2026, 11, 22))
+    now = at(23, 9)
+
+    doubted = posted(settled, read_day(23, 5, until=now), read_month(95, until=now))
+    assert (doubted.months[0].difference_operations, doubted.recheck_at) == (-10, now)
+    assert doubted.checked_until == date(2026, 11, 21)
+
+    later = at(23, 9, 5)
+    corrected = posted(
+        doubted, read_day(22, 90, until=later), read_day(23, 5, until=later), read_month(95, until=later)
+    )
+    assert (corrected.months[0].difference_operations, corrected.revisions_down) == (0, 1)
+    assert corrected.checked_until == date(2026, 11, 22)
+
+
+def test_a_difference_that_no_day_explains_is_looked_into_once_only() -> None:
+    settled = follow(position(), [read_day(22, 100, until=at(23, 0, 5)), read_day(22, 100, until=at(23, 7))])
+    doubted = posted(settled, read_day(23, 5, until=at(23, 9)), read_month(95, until=at(23, 9)))
+    checked = posted(doubted, read_day(22, 100, until=at(23, 10)))
+    assert checked.checked_until == date(2026, 11, 22)
+
+    again = posted(checked, read_day(23, 5, until=at(23, 11)), read_month(95, until=at(23, 11)))
+
+    assert (again.months[0].difference_operations, again.recheck_at) == (-10, at(23, 9))
+
+
+def test_a_day_of_a_month_that_is_long_over_settles_with_its_first_reading() -> None:
+    asked = position(known_until=date(2026, 11, 22))
+    long_after = at(8, month=12)
+
+    posting = post(
+        asked, read_day(10, 7, until=long_after), older=LedgerRows(looked_up=frozenset({(1, date(2026, 11, 10))}))
+    )
+
+    (row,) = posting.other_days
+    assert (row.operations, row.settled_at, row.is_counted) == (7, long_after, False)
