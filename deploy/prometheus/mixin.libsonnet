@@ -1,0 +1,17 @@
+// The rules as a monitoring mixin: https://monitoring.mixins.dev. Everything is in rules/, this only shows it to Jsonnet.
+//
+// (import 'mixin.libsonnet') + { _config+:: { runbookURL: 'https://wiki.example.com/prisma-postgres' } }
+{
+  local shippedRunbookURL =
+    'https://github.com/prisma-postgres-exporter/prisma-postgres-exporter/blob/main/deploy/runbook.md',
+
+  _config+:: {
+    // Where the runbook is; `#` and the section follow.
+    runbookURL: shippedRunbookURL,
+  },
+
+  local rulesOf(text) = std.parseYaml(std.strReplace(text, shippedRunbookURL, $._config.runbookURL)),
+
+  prometheusRules+:: { groups+: rulesOf(importstr 'rules/records.yaml').groups },
+  prometheusAlerts+:: { groups+: rulesOf(importstr 'rules/alerts.yaml').groups },
+}

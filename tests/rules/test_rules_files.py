@@ -1,0 +1,149 @@
+"""What holds for every shipped rule: it is whole, tested, explained, and asks for nothing that is not exposed."""
+
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+from collections.abc import Mapping
+from typing import Any
+
+import _jsonnet
+import promql_parser
+import pytest
+import test_rules_collection
+import test_rules_cost
+import test_rules_limits
+import test_rules_month_end
+import test_rules_usage
+from rule_cases import FOLDER, NEEDS_ALERTMANAGER, NEEDS_PROMTOOL, RULE_FILES, RUNBOOK_URL, Case, groups, rules
+from rule_labels import LabelFinder, LabelProblem, Labels
+
+from prisma_postgres_exporter.expose import describe
+
+CASES: tuple[Case, ...] = (
+    *test_rules_cost.CASES,
+    *test_rules_limits.CASES,
+    *test_rules_month_end.CASES,
+    *test_rules_usage.CASES,
+    *test_rules_collection.CASES,
+)
+ALERTS = [rule for rule in rules() if "alert" in rule]
+RECORDS = [rule for rule in rules() if "record" in rule]
+SECTION = re.compile(r"^## (\w+)$", re.MULTILINE)
+
+
+def each(alerts: list[Mapping[str, Any]]) -> pytest.MarkDecorator:
+    """Run a test for each alert."""
+    return pytest.mark.parametrize("alert", [pytest.param(alert, id=alert["alert"]) for alert in alerts])
+
+
+def runbook() -> str:
+    """Return the text of the runbook."""
+    return (FOLDER.parent / "runbook.md").read_text(encoding="utf-8")
+
+
+@NEEDS_PROMTOOL
+def test_the_rules_and_the_example_configuration_pass_promtool() -> None:
+    for check in (
+        ("check", "rules", "--lint=all", "--lint-fatal", *map(str, RULE_FILES)),
+        ("check", "config", "--lint=all", "--lint-fatal", str(FOLDER / "prometheus.example.yml")),
+    ):
+        answer = subprocess.run(["promtool", *check], capture_output=True, text=True, check=False)
+        assert answer.returncode == 0, answer.stdout + answer.stderr
+
+
+@NEEDS_ALERTMANAGER
+def test_the_example_for_the_alertmanager_passes_amtool() -> None:
+    path = str(FOLDER / "alertmanager.example.yml")
+    answer = subprocess.run(["amtool", "check-config", path], capture_output=True, text=True, check=False)
+
+    assert answer.returncode == 0, answer.stdout + answer.stderr
+
+
+@each(ALERTS)
+def test_an_alert_says_what_happened_how_bad_it_is_and_where_to_read_on(alert: Mapping[str, Any]) -> None:
+    assert alert["alert"].startswith("PrismaPostgres")
+    assert set(alert["labels"]) == {"severity"}
+    assert alert["labels"]["severity"] in {"critical", "warning", "info"}
+    assert set(alert["annotations"]) == {"summary", "description", "runbook_url"}
+    assert alert["annotations"]["runbook_url"] == f"{RUNBOOK_URL}#{alert['alert'].lower()}"
+    assert alert["annotations"]["description"].rstrip().endswith(".")
+
+
+def test_the_runbook_has_one_section_for_each_alert_in_their_order() -> None:
+    assert SECTION.findall(runbook()) == [alert["alert"] for alert in ALERTS]
+
+
+def test_every_link_within_the_runbook_leads_to_a_section() -> None:
+    links = set(re.findall(r"\]\(#(\w+)\)", runbook()))
+
+    assert links <= {section.lower() for section in SECTION.findall(runbook())}
+
+
+def test_the_readme_lists_every_alert_with_its_severity_and_its_wait() -> None:
+    readme = (FOLDER / "README.md").read_text(encoding="utf-8")
+    rows = re.findall(r"^\| `(PrismaPostgres\w+)` \| (\w+) \| .+ \| (.+) \|$", readme, re.MULTILINE)
+
+    assert rows == [(alert["alert"], alert["labels"]["severity"], alert.get("for", "at once")) for alert in ALERTS]
+
+
+@each(ALERTS)
+def test_an_alert_has_a_case_in_which_it_fires_with_its_words_and_one_in_which_nothing_does(
+    alert: Mapping[str, Any],
+) -> None:
+    name = alert["alert"]
+    fired = {
+        case.name for case in CASES for alerts in case.firing.values() if name in [firing.name for firing in alerts]
+    }
+
+    assert [case.name for case in CASES for time in case.says if case.firing[time][-1].name == name]
+    assert [case.name for case in CASES if case.name not in fired and _is_about(case, alert)]
+
+
+@pytest.mark.parametrize("record", [pytest.param(record, id=record["record"]) for record in RECORDS])
+def test_a_recorded_series_has_a_case_that_says_its_value(record: Mapping[str, Any]) -> None:
+    assert [case.name for case in CASES for _, series in case.records if series.partition("{")[0] == record["record"]]
+
+
+@pytest.mark.parametrize(
+    "expression",
+    [
+        "max by (job) (prisma_postgres_no_such_metric)",
+        "max by (nothing) (prisma_postgres_workspace_info)",
+        'max by (job) (prisma_postgres_workspace_info{nothing="x"})',
+        "sum(prisma_postgres_workspace_databases)",
+        "sum without (instance) (prisma_postgres_workspace_databases)",
+        "max by (workspace_id) (prisma_postgres_workspace_up) > max by (job) (prisma_postgres_workspace_up)",
+        "prisma_postgres_workspace_up and on (nothing) prisma_postgres_workspace_up",
+    ],
+)
+def test_an_expression_that_asks_for_what_is_not_exposed_is_found(expression: str) -> None:
+    with pytest.raises(LabelProblem):
+        LabelFinder(exposed()).labels_of(promql_parser.parse(expression))
+
+
+def test_the_mixin_has_the_rules_of_the_files_with_the_runbook_where_it_is_wanted() -> None:
+    wanted = "https://wiki.example.com/prisma-postgres"
+    snippet = (
+        f"local mixin = (import {json.dumps(str(FOLDER / 'mixin.libsonnet'))})"
+        f" + {{ _config+:: {{ runbookURL: {json.dumps(wanted)} }} }};"
+        " { groups: mixin.prometheusRules.groups + mixin.prometheusAlerts.groups }"
+    )
+
+    shown = json.loads(_jsonnet.evaluate_snippet("test", snippet))["groups"]
+
+    text = json.dumps(list(groups())).replace(RUNBOOK_URL, wanted)
+    assert shown == json.loads(text)
+
+
+def exposed() -> Mapping[str, Labels]:
+    """Return the labels of each metric of the exposition."""
+    return {metric.name: frozenset(metric.labels) for metric in describe()}
+
+
+def _is_about(case: Case, alert: Mapping[str, Any]) -> bool:
+    """Whether a case shows a metric that the alert reads, or a recorded series of it."""
+    texts = [alert["expr"], *(record["expr"] for record in RECORDS if record["record"] in alert["expr"])]
+    shown = {series.partition("{")[0] for series in (*case.series, *case.own_series)}
+    return any(re.search(rf"\b{name}\b", text) for name in shown - {"up"} for text in texts) or "up" in alert["expr"]
