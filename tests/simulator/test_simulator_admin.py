@@ -29,6 +29,42 @@ async def test_the_truth_can_be_asked_for() -> None:
     assert (unknown.status_code, endless.status_code) == (404, 400)
 
 
+async def test_usage_can_be_added_now_and_in_the_past() -> None:
+    simulator = simulated()
+    database = simulator.world.databases(BEGINS_AT)[0]
+    before = simulator.world.operations(database.id, BEGINS_AT, NOW)
+    made_at = BEGINS_AT + timedelta(days=3)
+    async with client(simulator, token=None) as admin:
+        past = {"database": database.id, "operations": 500, "at": vendor_instant(made_at)}
+        assert (await admin.post("/simulator/usage", json=past)).status_code == 204
+        now = {"database": database.id.removeprefix("db_"), "operations": 70_000}
+        assert (await admin.post("/simulator/usage", json=now)).status_code == 204
+        span = {"database": database.id, "from": vendor_instant(BEGINS_AT)}
+        later = {**span, "to": vendor_instant(NOW + timedelta(seconds=1))}
+        told = (await admin.get("/simulator/truth", params=later)).json()["operations"]
+        told_before = (await admin.get("/simulator/truth", params={**span, "to": vendor_instant(made_at)})).json()
+    usual = simulator.world.operations(database.id, NOW, NOW + timedelta(seconds=1)) - 70_000
+    assert told == before + usual + 70_500
+    assert simulator.world.operations(database.id, BEGINS_AT, NOW) == before + 500
+    assert told_before["operations"] == simulator.world.operations(database.id, BEGINS_AT, made_at)
+
+
+async def test_usage_that_cannot_be_is_refused() -> None:
+    simulator = simulated()
+    id_ = simulator.world.databases(BEGINS_AT)[0].id
+    wishes = (
+        {"database": id_, "operations": 0},
+        {"database": id_, "operations": 5, "at": "2026-11-01"},
+        {"database": id_, "operations": 5, "at": vendor_instant(BEGINS_AT - timedelta(days=5_000))},
+        {"database": id_, "operations": 5, "storage": 7},
+        {"operations": 5},
+    )
+    async with client(simulator, token=None) as admin:
+        answers = [(await admin.post("/simulator/usage", json=wish)).status_code for wish in wishes]
+        unknown = await admin.post("/simulator/usage", json={"database": "db_none", "operations": 5})
+    assert (answers, unknown.status_code) == ([400] * 5, 404)
+
+
 async def test_the_world_can_be_listed_at_any_instant() -> None:
     simulator = simulated()
     world = simulator.world

@@ -27,6 +27,7 @@ def simulator(
     seed: Annotated[int, typer.Option(help="The same seed makes the same world.")] = 1,
     workspaces: Annotated[int, typer.Option(help="How many workspaces, each with a token.", min=1)] = 3,
     databases: Annotated[int, typer.Option(help="How many databases in all.", min=0)] = 40,
+    idle_share: Annotated[float, typer.Option(help="Share of the databases that nobody uses.", min=0, max=1)] = 0.1,
     revised_share: Annotated[
         float, typer.Option(help="Share of the closed days that are told wrongly for some hours.", min=0, max=1)
     ] = 0.1,
@@ -38,7 +39,13 @@ def simulator(
     """
     world = World(
         seed=seed,
-        shape=WorldShape(workspaces=workspaces, databases=databases, awkward_share=0.1, churn_per_day=0.5),
+        shape=WorldShape(
+            workspaces=workspaces,
+            databases=databases,
+            idle_share=idle_share,
+            awkward_share=0.1,
+            churn_per_day=0.5,
+        ),
         begins_at=datetime.now(UTC) - timedelta(days=HISTORY_DAYS),
     )
     asyncio.run(

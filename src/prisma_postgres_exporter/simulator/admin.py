@@ -1,12 +1,13 @@
-"""The simulator's remote control under `/simulator/`: truth, world, faults, clock and request counts, as JSON."""
+"""The simulator's remote control under `/simulator/`: truth, usage, faults, clock and request counts, as JSON."""
 
 from __future__ import annotations
 
 import json
 from dataclasses import asdict
 from datetime import datetime, timedelta
+from typing import Annotated
 
-from pydantic import ValidationError
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationError
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
@@ -16,6 +17,16 @@ from prisma_postgres_exporter.simulator.clock import Clock, ManualClock
 from prisma_postgres_exporter.simulator.faults import Fault, Faults
 from prisma_postgres_exporter.simulator.instants import from_ms, parsed, to_ms, vendor_text
 from prisma_postgres_exporter.simulator.vendor import Vendor
+
+
+class AddedUsage(BaseModel):
+    """Operations to be made by a database, all at one instant, by default now."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    database: str
+    operations: Annotated[int, Field(ge=1)]
+    at: AwareDatetime | None = None
 
 
 class Admin:
@@ -33,6 +44,7 @@ class Admin:
         return [
             Route("/world", self._show_world),
             Route("/truth", self._show_truth),
+            Route("/usage", self._add_usage, methods=["POST"]),
             Route("/faults", self._show_faults, methods=["GET"]),
             Route("/faults", self._add_fault, methods=["POST"]),
             Route("/faults", self._clear_faults, methods=["DELETE"]),
@@ -80,6 +92,17 @@ class Admin:
         if workspace_id in self._world.registry.workspaces:
             return JSONResponse({"operations": self._world.workspace_operations(workspace_id, start_at, end_at)})
         return _problem(404, "database or workspace must name something in the world")
+
+    async def _add_usage(self, request: Request) -> Response:
+        """`{"database": "db_…", "operations": 5000}`, made now or at `"at"`."""
+        try:
+            wish = AddedUsage.model_validate_json(await request.body())
+            self._world.add_operations(wish.database, wish.operations, at=wish.at or self._clock())
+        except KeyError:
+            return _problem(404, "database must name something in the world")
+        except ValueError as exc:
+            return _problem(400, str(exc))
+        return Response(status_code=204)
 
     async def _show_faults(self, _request: Request) -> Response:
         return JSONResponse(

@@ -84,6 +84,7 @@ class DatabaseRecord:
     operations_a_day: int
     first_storage_bytes: int
     _load: Load | None = None
+    _added: tuple[tuple[int, int], ...] = ()
     _storage: StorageCourse | None = None
 
     def exists_at(self, instant_ms: int) -> bool:
@@ -93,6 +94,10 @@ class DatabaseRecord:
     def operations(self, start_ms: int, end_ms: int) -> int:
         """True operations from `start_ms` until just before `end_ms`."""
         return self._operations_until(end_ms) - self._operations_until(start_ms)
+
+    def add_operations(self, operations: int, at_ms: int) -> None:
+        """Make operations beside the usual ones, all of them at one instant of its life."""
+        self._added += ((at_ms, operations),)
 
     def storage_bytes(self, at_ms: int) -> int:
         """The true level at an instant; 0 when it does not exist."""
@@ -108,4 +113,6 @@ class DatabaseRecord:
             return 0
         if self._load is None:
             self._load = Load(key=self.key, created_ms=self.created_ms, operations_a_day=self.operations_a_day)
-        return self._load.operations_until(at_ms if self.deleted_ms is None else min(at_ms, self.deleted_ms))
+        until_ms = at_ms if self.deleted_ms is None else min(at_ms, self.deleted_ms)
+        added = sum(operations for made_ms, operations in self._added if made_ms < until_ms)
+        return self._load.operations_until(until_ms) + added

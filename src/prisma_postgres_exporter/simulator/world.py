@@ -131,6 +131,17 @@ class World:
         record = self._record(database_id)
         return sum(map(record.storage_bytes, range(-(-start_ms // HOUR_MS) * HOUR_MS, end_ms, HOUR_MS)))
 
+    def add_operations(self, database_id: str, operations: int, *, at: datetime) -> None:
+        """Let a database make operations by hand, all of them at `at`, which may be past.
+
+        Raises:
+            ValueError: fewer than one, or the database does not exist then.
+        """
+        at_ms, record = self.live_until(at), self._record(database_id)
+        if operations < 1 or not record.exists_at(at_ms):
+            raise ValueError("operations are at least one, at an instant at which the database exists")
+        record.add_operations(operations, at_ms)
+
     def add_project(self, workspace_id: str, *, at: datetime, name: str | None = None) -> str:
         """Create a project by hand; returns its id."""
         return self._by_hand.project(workspace_id, self.live_until(at), name=name).id
