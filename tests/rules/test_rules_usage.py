@@ -61,6 +61,15 @@ def days(pace: Pace, *, late_until: int = 0) -> dict[str, Course]:
     return {TODAY: today, YESTERDAY: yesterday}
 
 
+def backfilled(pace: Pace, *, until_day: int) -> dict[str, Course]:
+    """What Prometheus holds when it begins on a day and was given the whole days before."""
+    shown = days(pace)
+    return {
+        TODAY: lambda at: shown[TODAY](at) if at >= until_day * DAY else None,
+        YESTERDAY: shown[YESTERDAY],
+    }
+
+
 def counted(total: Course) -> dict[str, Course]:
     """What a database shows that is read without fail: the last success is now."""
     return {TOTAL: total, LAST_SUCCESS: lambda at: at}
@@ -152,6 +161,16 @@ CASES = (
             ("239h", TODAY_USUALLY + ORDERS): 23_000,
             ("241h", YESTERDAY_USUALLY + ORDERS): 24_000,
         },
+        step_seconds=HOUR,
+    ),
+    Case(
+        name="a day is compared with the whole day of a week ago where only such days are known",
+        series={
+            **database("steady", backfilled(lambda day: 20_000, until_day=9)),
+            **database("orders", backfilled(lambda day: 10_000 if day == 9 else 1_000, until_day=9)),
+        },
+        firing={"217h": [], "223h": [], "234h": [jump("orders")]},
+        records={("234h", TODAY_USUALLY + ORDERS): 24_000},
         step_seconds=HOUR,
     ),
     Case(
