@@ -8,6 +8,7 @@ ExporterError
 │   ├── NotFound               the thing is gone, or was never there (404)
 │   ├── RequestRefused         the request itself is wrong (any other 4xx)
 │   ├── PlanLimitReached       tell a human: the workspace is blocked
+│   ├── DatabaseFailed         tell a human: the database did not become ready
 │   ├── Unavailable            wait: overloaded, down, unreachable or too slow
 │   │   └── Throttled          wait: too many requests (429)
 │   └── MalformedAnswer        report it: the answer is not what the contract says
@@ -39,7 +40,8 @@ class ApiError(ExporterError):
     """A call to the Management API failed.
 
     `reason` is a short constant for labels and logs (`timeout`, `http_503`, `not_json` …).
-    `status`, `code` and `hint` are the answer's own, `None` where there was none.
+    `status`, `code` and `hint` are the answer's own, `None` where there was none. `is_outcome_unknown` says
+    that the call may have been carried out all the same, and must not be made again before a look.
     No message holds a token, a header or a query string.
     """
 
@@ -53,6 +55,7 @@ class ApiError(ExporterError):
         code: str | None = None,
         hint: str | None = None,
         retry_after_seconds: float | None = None,
+        is_outcome_unknown: bool = False,
     ) -> None:
         super().__init__(message)
         self.reason = reason
@@ -61,6 +64,7 @@ class ApiError(ExporterError):
         self.code = code
         self.hint = hint
         self.retry_after_seconds = retry_after_seconds
+        self.is_outcome_unknown = is_outcome_unknown
 
 
 class CredentialRefused(ApiError):
@@ -81,6 +85,10 @@ class RequestRefused(ApiError):
 
 class PlanLimitReached(ApiError):
     """`error.code` is `planLimitReached`, whatever the status: the workspace is blocked."""
+
+
+class DatabaseFailed(ApiError):
+    """A database that was waited for has the status `failure`."""
 
 
 class Unavailable(ApiError):

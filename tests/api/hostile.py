@@ -10,7 +10,7 @@ import ssl
 import struct
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from urllib.parse import parse_qs, urlsplit
 
 
@@ -21,6 +21,7 @@ class SeenRequest:
     method: str
     target: str
     headers: dict[str, str]
+    body: bytes = b""
 
     @property
     def path(self) -> str:
@@ -65,6 +66,8 @@ class HostileServer:
             with suppress(ConnectionError, asyncio.IncompleteReadError, asyncio.CancelledError):
                 while not writer.is_closing():
                     request = _parsed(await reader.readuntil(b"\r\n\r\n"))
+                    body = await reader.readexactly(int(request.headers.get("content-length", "0")))
+                    request = replace(request, body=body)
                     behaviour = self.script[min(len(self.requests), len(self.script) - 1)]
                     self.requests.append(request)
                     self.arrival.set()

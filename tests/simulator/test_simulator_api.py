@@ -89,8 +89,18 @@ def check_shape(found: Any, shape: Any, place: str = "answer") -> None:
 
 def ids(simulator: Simulator) -> dict[str, str]:
     workspace_id = simulator.world.tokens[TOKEN]
-    database = simulator.world.databases(NOW, workspace_id=workspace_id)[0]
-    return {"workspace": workspace_id, "project": database.project_id, "database": database.id}
+    world = simulator.world
+    database = next(
+        database
+        for database in world.databases(NOW, workspace_id=workspace_id)
+        if world.operations(database.id, NOW - timedelta(days=9), NOW)
+    )
+    return {
+        "workspace": workspace_id,
+        "project": database.project_id,
+        "database": database.id,
+        "connection": database.id.replace("db_", "con_"),
+    }
 
 
 @pytest.mark.parametrize(
@@ -119,6 +129,31 @@ def ids(simulator: Simulator) -> dict[str, str]:
         ("/v1/databases?projectId={project}", page_of(DATABASE)),
         ("/v1/databases/{database}", {"data": DATABASE}),
         ("/v1/databases/{database}/usage", USAGE),
+        ("/v1/databases/{database}/connections", page_of(CONNECTION)),
+        ("/v1/connections", page_of(CONNECTION)),
+        ("/v1/connections?databaseId={database}", page_of(CONNECTION)),
+        ("/v1/connections/{connection}", {"data": CONNECTION}),
+        (
+            "/v1/databases/{database}/backups?limit=2",
+            {
+                "data": [{"id": str, "backupType": str, "createdAt": "instant", "size": int, "status": str}],
+                "meta": {"backupRetentionDays": 7},
+                "pagination": {"hasMore": True, "limit": 2},
+            },
+        ),
+        (
+            "/v1/workspaces/{workspace}/service-tokens",
+            page_of(
+                {
+                    "id": str,
+                    "type": "service-token",
+                    "name": "exporter",
+                    "valueHint": str,
+                    "createdAt": "instant",
+                    "expiresAt": None,
+                }
+            ),
+        ),
         ("/v1/regions", {"data": [REGION]}),
         ("/v1/regions?product=postgres", {"data": [REGION]}),
         ("/v1/regions/postgres", {"data": [{key: REGION[key] for key in ("id", "type", "name", "status")}]}),
@@ -151,6 +186,11 @@ async def test_an_answer_has_its_shape(path: str, shape: object) -> None:
         ("/v1/databases?cursor=ÄÖ", 400, "invalidRequest"),
         ("/v1/projects?cursor=YWZ0ZXI6cHJval9ub25l", 400, "invalidRequest"),
         ("/v1/regions?product=other", 400, "invalidRequest"),
+        ("/v1/databases/{database}/backups?limit=101", 400, "invalidRequest"),
+        ("/v1/workspaces/{workspace}/service-tokens?limit=101", 400, "invalidRequest"),
+        ("/v1/connections?cursor=YWZ0ZXI6Y29uX25vbmU=", 400, "invalidRequest"),
+        ("/v1/connections?databaseId=none", 404, "notFound"),
+        ("/v1/connections/none", 404, "notFound"),
         ("/v1/databases/{database}/usage?startDate=2026-11-01", 400, "invalidRequest"),
         ("/v1/databases/{database}/usage?endDate=2026-11-01", 400, "invalidRequest"),
         ("/v1/databases/{database}/usage?startDate=2026-11-01T00:00:00", 400, "invalidRequest"),

@@ -6,6 +6,8 @@
         async for database in api.databases():
             usage = await api.usage(database.id)
 
+Connection strings and passwords are `pydantic.SecretStr`: `get_secret_value()` shows them, nothing else does.
+
 Every failure is an `ApiError` of `prisma_postgres_exporter.errors`, whose `reason` is one of:
 
 | reason | error |
@@ -15,23 +17,35 @@ Every failure is an `ApiError` of `prisma_postgres_exporter.errors`, whose `reas
 | `http_408`, `http_425`, `http_5…` | Unavailable |
 | `connect_timeout`, `timeout`, `unreachable`, `tls`, `proxy`, `disconnected`, `cut_body` | Unavailable |
 | `plan_limit_reached` | PlanLimitReached |
+| `database_failed`, `not_ready` | DatabaseFailed, Unavailable, from `wait_until_ready` |
 | `invalid_id`, `invalid_argument` | RequestRefused, before anything is sent |
 | `redirect`, `unexpected_status`, `bad_http`, `compressed`, `too_large`, `not_json`, `wrong_shape` | MalformedAnswer |
 | `wrong_unit`, `absurd_number`, `bad_period`, `cursor_repeats`, `endless_list` | MalformedAnswer |
 """
 
+from prisma_postgres_exporter.api.arguments import BackupSource, DatabaseSource
 from prisma_postgres_exporter.api.calls import CallObserver
 from prisma_postgres_exporter.api.client import ManagementApi
 from prisma_postgres_exporter.api.clockwork import Clockwork
 from prisma_postgres_exporter.api.limits import Limits
 from prisma_postgres_exporter.api.schemas import (
+    Backup,
+    Backups,
+    Connection,
+    CreatedDatabase,
+    CreatedProject,
     Credential,
     Database,
+    DatabaseReference,
+    DirectConnection,
+    Endpoint,
+    Endpoints,
     Me,
     Project,
     ProjectReference,
     Reference,
     Region,
+    ServiceToken,
     Subscription,
     Usage,
     User,
@@ -40,10 +54,21 @@ from prisma_postgres_exporter.api.schemas import (
 )
 
 __all__ = [
+    "Backup",
+    "BackupSource",
+    "Backups",
     "CallObserver",
     "Clockwork",
+    "Connection",
+    "CreatedDatabase",
+    "CreatedProject",
     "Credential",
     "Database",
+    "DatabaseReference",
+    "DatabaseSource",
+    "DirectConnection",
+    "Endpoint",
+    "Endpoints",
     "Limits",
     "ManagementApi",
     "Me",
@@ -51,6 +76,7 @@ __all__ = [
     "ProjectReference",
     "Reference",
     "Region",
+    "ServiceToken",
     "Subscription",
     "Usage",
     "User",

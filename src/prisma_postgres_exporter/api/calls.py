@@ -9,12 +9,13 @@ from pydantic import SecretStr
 
 from prisma_postgres_exporter.api.answers import NoAnswer, error_of, result_of
 from prisma_postgres_exporter.api.clockwork import Clockwork
+from prisma_postgres_exporter.api.concealing import concealed
 from prisma_postgres_exporter.api.limiter import Limiter
 from prisma_postgres_exporter.api.limits import Limits
 from prisma_postgres_exporter.api.operations import Operation
 from prisma_postgres_exporter.api.retry import wait_before_retry
 from prisma_postgres_exporter.api.transport import Request, Transport
-from prisma_postgres_exporter.errors import ApiError, Throttled
+from prisma_postgres_exporter.errors import ApiError, MalformedAnswer, NotFound, Throttled, Unavailable
 
 T = TypeVar("T")
 
@@ -38,6 +39,12 @@ class _Success(Generic[T]):
 class _Failure:
     error: ApiError
     nothing_sent: bool = False
+
+    @property
+    def may_have_happened(self) -> bool:
+        """Whether the call may have had its effect, though no good answer tells of it."""
+        is_refused = isinstance(self.error, Throttled) or not isinstance(self.error, Unavailable | MalformedAnswer)
+        return not self.nothing_sent and not is_refused
 
 
 class Calls:
@@ -66,6 +73,7 @@ class Calls:
             ApiError: of the last attempt.
         """
         attempt = 1
+        may_have_happened = False
         while True:
             async with self._limiter:
                 sent_at = self._clockwork.monotonic()
@@ -77,6 +85,10 @@ class Calls:
                 return outcome.result
             error = outcome.error
             self._tell(operation, seconds, error.reason)
+            if operation.is_deletion and may_have_happened and isinstance(error, NotFound):
+                # An earlier attempt did it, and its answer was lost.
+                return operation.shape(None)
+            may_have_happened |= outcome.may_have_happened
             wait_seconds = wait_before_retry(
                 error,
                 attempt=attempt,
@@ -87,6 +99,7 @@ class Calls:
             if isinstance(error, Throttled):
                 self._slow_down(operation, error, sent_at, wait_seconds)
             if wait_seconds is None:
+                error.is_outcome_unknown = may_have_happened and not operation.is_repeatable
                 # The frames where the answer was read would show its body to whoever prints local variables.
                 raise error.with_traceback(None)
             await self._clockwork.sleep(wait_seconds)
@@ -103,7 +116,7 @@ class Calls:
                 success=operation.success,
                 shape=operation.shape,
                 now=self._clockwork.now(),
-                conceal=self._conceal,
+                conceal=lambda text: concealed(text, (self._token, *request.secrets)),
             )
         except ApiError as error:
             return _Failure(error)
@@ -119,6 +132,3 @@ class Calls:
     def _tell(self, operation: Operation[T], seconds: float, failure: str | None) -> None:
         if self._observer is not None:
             self._observer.attempt_finished(operation.endpoint, seconds, failure)
-
-    def _conceal(self, text: str) -> str:
-        return text.replace(self._token.get_secret_value(), "[token]")

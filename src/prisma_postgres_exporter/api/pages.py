@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import TypeVar
 
-from prisma_postgres_exporter.api.schemas import Page
+from prisma_postgres_exporter.api.wire import Page
 from prisma_postgres_exporter.errors import MalformedAnswer
 
 T = TypeVar("T")

@@ -1,68 +1,24 @@
-"""What the Management API sends, as types.
-
-Unknown fields are ignored, because new ones appear every few weeks; known ones must have their type.
-Text from the vendor is kept as it is, except for what neither UTF-8 nor Postgres can hold
-(lone surrogates and NUL), which becomes U+FFFD.
-"""
+"""What the Management API sends, as types."""
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
-from datetime import UTC, datetime
-from typing import Annotated, Generic, TypeVar
+from datetime import datetime
+from typing import Annotated
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
-from pydantic.alias_generators import to_camel
+from pydantic import Field, SecretStr
 
-from prisma_postgres_exporter.api.identifiers import normalised_id
-
-T = TypeVar("T")
-
-_UNSTORABLE = re.compile("[\x00\ud800-\udfff]")
-
-
-def _storable(value: object) -> object:
-    return _UNSTORABLE.sub("\N{REPLACEMENT CHARACTER}", value) if isinstance(value, str) else value
-
-
-def _instant(value: object) -> object:
-    if not isinstance(value, str):
-        return value
-    instant = datetime.fromisoformat(value)
-    if instant.tzinfo is None:
-        raise ValueError("an instant without a time zone")
-    try:
-        return instant.astimezone(UTC)
-    except OverflowError:
-        raise ValueError("an instant outside the calendar") from None
-
-
-def _id_of(prefix: str) -> BeforeValidator:
-    return BeforeValidator(lambda value: normalised_id(prefix, value) if isinstance(value, str) else value)
-
-
-Text = Annotated[str, BeforeValidator(_storable)]
-Instant = Annotated[datetime, BeforeValidator(_instant)]
-WorkspaceId = Annotated[str, _id_of("wksp_")]
-ProjectId = Annotated[str, _id_of("proj_")]
-DatabaseId = Annotated[str, _id_of("db_")]
-ConnectionId = Annotated[str, _id_of("con_")]
-BranchId = Annotated[str, _id_of("br_")]
-UserId = Annotated[str, _id_of("usr_")]
-
-
-class Wire(BaseModel):
-    """The rules that every answer is read by."""
-
-    model_config = ConfigDict(
-        strict=True,
-        frozen=True,
-        extra="ignore",
-        alias_generator=to_camel,
-        validate_by_name=True,
-        hide_input_in_errors=True,
-    )
+from prisma_postgres_exporter.api.wire import (
+    BranchId,
+    ConnectionId,
+    DatabaseId,
+    Instant,
+    ProjectId,
+    Text,
+    UserId,
+    Wire,
+    WorkspaceId,
+)
 
 
 class Reference(Wire):
@@ -82,6 +38,12 @@ class ProjectReference(Reference):
     """A project, by id and name."""
 
     id: ProjectId
+
+
+class DatabaseReference(Reference):
+    """A database, by id and name."""
+
+    id: DatabaseId
 
 
 class User(Wire):
@@ -139,7 +101,8 @@ class Database(Wire):
     """A database, with the project it belongs to now; its workspace is known to the project only.
 
     `status` is `ready`, `provisioning`, `recovering`, `failure` or a later word. `region` is `None`
-    where the vendor says so. The vendor's `connections` hold passwords and are not read.
+    where the vendor says so. The vendor's `connections` hold passwords: they are read where the database was
+    just created, and nowhere else.
     """
 
     id: DatabaseId
@@ -152,6 +115,96 @@ class Database(Wire):
     default_connection_id: ConnectionId | None = None
     branch_id: BranchId | None = None
     logical_id: Text | None = None
+
+
+class Endpoint(Wire):
+    """Where a connection leads. `connection_string` is a secret that holds the password.
+
+    It is there when the connection was just created or rotated, else `None`.
+    """
+
+    host: Text | None = None
+    port: int | None = None
+    connection_string: SecretStr | None = None
+
+
+class Endpoints(Wire):
+    """The ways of one connection: straight, through the pooler, through Accelerate."""
+
+    direct: Endpoint | None = None
+    pooled: Endpoint | None = None
+    accelerate: Endpoint | None = None
+
+
+class DirectConnection(Wire):
+    """The parts of a direct connection; `password` is a secret."""
+
+    host: Text | None = None
+    user: Text | None = None
+    password: SecretStr | None = Field(default=None, alias="pass")
+
+
+class Connection(Wire):
+    """A connection to a database; `kind` is `postgres` or `accelerate`.
+
+    Its secrets are `SecretStr`: neither `repr` nor `str` nor JSON shows them, `get_secret_value()` does.
+    """
+
+    id: ConnectionId
+    name: Text
+    kind: Text
+    created_at: Instant
+    database: DatabaseReference
+    endpoints: Endpoints = Endpoints()
+    direct_connection: DirectConnection | None = None
+
+
+class CreatedDatabase(Database):
+    """A database as its creation is answered: with connections, and their connection strings in them."""
+
+    connections: Annotated[tuple[Connection, ...], Field(strict=False)] = ()
+
+
+class CreatedProject(Project):
+    """A project as its creation is answered; `database` is `None` where none was asked for."""
+
+    database: CreatedDatabase | None = None
+
+
+class Backup(Wire):
+    """A backup. `backup_type` is `full`, `incremental`, `differential` or a later word.
+
+    `status` is `running`, `completed`, `failed`, `unknown` or a later word. The vendor does not say what `size`
+    is counted in; it is `None` where it was left out.
+    """
+
+    id: Text
+    backup_type: Text
+    created_at: Instant
+    status: Text
+    size: int | float | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Backups:
+    """Some of a database's backups, in the vendor's order; `has_more` says that it keeps others too.
+
+    `retention_days` is how long it keeps them, `None` where it does not say.
+    """
+
+    entries: tuple[Backup, ...]
+    retention_days: int | None
+    has_more: bool
+
+
+class ServiceToken(Wire):
+    """A service token of a workspace, without its value; `value_hint` is what the vendor shows of it."""
+
+    id: Text
+    name: Text
+    value_hint: Text | None = None
+    created_at: Instant | None = None
+    expires_at: Instant | None = None
 
 
 class Region(Wire):
@@ -176,34 +229,6 @@ class Usage:
     operations: int | None
     storage_bytes: int | None
     generated_at: datetime | None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Page(Generic[T]):
-    """One page of a list. `next_cursor` is `None` on the last one."""
-
-    entries: tuple[T, ...]
-    next_cursor: str | None
-
-
-class Envelope(Wire, Generic[T]):
-    """`{"data": …}`"""
-
-    data: T
-
-
-class Pagination(Wire):
-    """Where a list goes on; the cursor is opaque."""
-
-    has_more: bool
-    next_cursor: Annotated[str, Field(max_length=4096)] | None = None
-
-
-class PageAnswer(Wire, Generic[T]):
-    """`{"data": […], "pagination": …}`; without `pagination` a cut list would pass for a whole one."""
-
-    data: list[T]
-    pagination: Pagination
 
 
 class Period(Wire):
@@ -233,3 +258,23 @@ class UsageAnswer(Wire):
     period: Period
     metrics: Metrics | None = None
     generated_at: Instant | None = None
+
+
+class BackupsMeta(Wire):
+    """What stands beside a list of backups."""
+
+    backup_retention_days: int | None = None
+
+
+class BackupsPagination(Wire):
+    """Whether there are more; this list has no cursor."""
+
+    has_more: bool
+
+
+class BackupsAnswer(Wire):
+    """`{"data": […], "meta": {…}, "pagination": {…}}`"""
+
+    data: list[Backup]
+    pagination: BackupsPagination
+    meta: BackupsMeta = BackupsMeta()

@@ -7,7 +7,8 @@ from typing import TypeVar
 
 from pydantic import TypeAdapter, ValidationError
 
-from prisma_postgres_exporter.api.schemas import Envelope, Metric, Metrics, Page, PageAnswer, Usage, UsageAnswer
+from prisma_postgres_exporter.api.schemas import Backups, BackupsAnswer, Metric, Metrics, Usage, UsageAnswer
+from prisma_postgres_exporter.api.wire import Envelope, Page, PageAnswer
 
 T = TypeVar("T")
 Shape = Callable[[object], T]
@@ -48,6 +49,20 @@ def listed(model: type[Envelope[list[T]]]) -> Shape[tuple[T, ...]]:
     """`{"data": […]}`, a list without pages."""
     validate = _validator(model)
     return lambda document: tuple(validate(document).data)
+
+
+def nothing(_document: object) -> None:
+    """An answer without a body."""
+
+
+def backups(document: object) -> Backups:
+    """`{"data": […], "meta": {"backupRetentionDays"}, "pagination": {"hasMore"}}`: a list without a cursor."""
+    answer = _backups_answer(document)
+    return Backups(
+        entries=tuple(answer.data),
+        retention_days=answer.meta.backup_retention_days,
+        has_more=answer.pagination.has_more,
+    )
 
 
 def usage(document: object) -> Usage:
@@ -97,3 +112,4 @@ def _validator(shape: type[T]) -> Shape[T]:
 
 
 _usage_answer: Shape[UsageAnswer] = _validator(UsageAnswer)
+_backups_answer: Shape[BackupsAnswer] = _validator(BackupsAnswer)

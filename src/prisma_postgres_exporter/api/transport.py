@@ -11,7 +11,7 @@ import asyncio
 import ssl
 import urllib.request
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final
 from urllib.parse import urlsplit
 
@@ -28,11 +28,16 @@ from prisma_postgres_exporter.api.limits import Limits
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Request:
-    """One request: `target` is path and query, encoded; the answer's body may have `answer_limit_bytes`."""
+    """One request: `target` is path and query, encoded; the answer's body may have `answer_limit_bytes`.
+
+    `body` is JSON; `secrets` are the parts of it that no message may show.
+    """
 
     method: str
     target: str
     answer_limit_bytes: int
+    body: bytes | None = field(default=None, repr=False)
+    secrets: tuple[SecretStr, ...] = ()
 
 
 class Transport:
@@ -57,6 +62,8 @@ class Transport:
                 "User-Agent": f"prisma-postgres-exporter/{__version__}",
             }
         )
+        self._headers_with_body = self._headers.copy()
+        self._headers_with_body["Content-Type"] = "application/json"
         # The transport takes "pool" as the bound on connecting with the name look-up, which "connect" leaves out.
         connect_seconds = limits.connect_timeout_seconds
         timeouts = httpx.Timeout(limits.read_timeout_seconds, connect=connect_seconds, pool=connect_seconds)
@@ -68,6 +75,7 @@ class Transport:
                 # As many connections as there can be attempts: none ever waits for another's.
                 connector=aiohttp.TCPConnector(limit=limits.concurrency, ssl=context),
                 cookie_jar=aiohttp.DummyCookieJar(),
+                skip_auto_headers=("Content-Type",),  # of a body that is not there
             )
 
         self._transport = AiohttpTransport(
@@ -96,7 +104,11 @@ class Transport:
     async def _exchange(self, request: Request) -> Answer:
         response = await self._transport.handle_async_request(
             httpx.Request(
-                request.method, self._base_url + request.target, headers=self._headers, extensions=self._extensions
+                request.method,
+                self._base_url + request.target,
+                headers=self._headers if request.body is None else self._headers_with_body,
+                content=request.body,
+                extensions=self._extensions,
             )
         )
         try:

@@ -14,11 +14,13 @@ from starlette.types import Receive, Scope, Send
 
 from prisma_postgres_exporter.simulator import bodies
 from prisma_postgres_exporter.simulator.admin import Admin
-from prisma_postgres_exporter.simulator.answers import PATHS, Answer, Answers, Question
+from prisma_postgres_exporter.simulator.answers import Answers
 from prisma_postgres_exporter.simulator.calls import CallLog, SeenCall
 from prisma_postgres_exporter.simulator.clock import Clock, system_clock
+from prisma_postgres_exporter.simulator.endpoints import ENDPOINTS
 from prisma_postgres_exporter.simulator.failing import spoiled
 from prisma_postgres_exporter.simulator.faults import Faults
+from prisma_postgres_exporter.simulator.questions import LARGEST_BODY_BYTES, Answer, Question
 from prisma_postgres_exporter.simulator.registry import prefixed
 from prisma_postgres_exporter.simulator.sending import CONNECTION_FAULTS, send_answer, send_badly
 from prisma_postgres_exporter.simulator.vendor import Vendor, VendorBehaviour
@@ -51,7 +53,10 @@ class Simulator:
         admin = Admin(vendor=self.vendor, clock=clock, faults=self.faults, calls=self.calls)
         self.app: Final = Starlette(
             routes=[
-                *(Route(path, _Call(call, self, answers), methods=["GET"]) for call, path in PATHS.items()),
+                *(
+                    Route(endpoint.path, _Call(call, self, answers), methods=[endpoint.method])
+                    for call, endpoint in ENDPOINTS.items()
+                ),
                 Mount("/simulator", routes=admin.routes()),
             ],
             exception_handlers={HTTPException: _refused},
@@ -70,7 +75,8 @@ class _Call:
         self._name = name
         self._simulator = simulator
         self._answers = answers
-        self._is_about_a_database = "/databases/{id}" in PATHS[name]
+        self._is_about_a_database = "/databases/{id}" in ENDPOINTS[name].path
+        self._has_body = ENDPOINTS[name].method in {"POST", "PATCH"}
         self._workspaces = {record.token: record for record in simulator.world.registry.workspaces.values()}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -78,9 +84,10 @@ class _Call:
         token = _bearer(scope)
         id_ = scope["path_params"].get("id", "")
         query = scope["query_string"].decode("latin-1")
+        body = await _body(receive) if self._has_body else b""
         database_id = prefixed("db_", id_) if self._is_about_a_database else None
         fault = self._simulator.faults.next_for(token, self._name, database_id)
-        answer = self._answer(token, id_, query)
+        answer = self._answer(token, id_, query, body)
         kind = None if fault is None else fault.kind
         self._simulator.calls.add(SeenCall(token, self._name, database_id, query, kind))
         if fault is None:
@@ -90,12 +97,25 @@ class _Call:
         else:
             await send_answer(spoiled(answer, fault), send)
 
-    def _answer(self, token: str, id_: str, query: str) -> Answer:
+    def _answer(self, token: str, id_: str, query: str, body: bytes) -> Answer:
         workspace = self._workspaces.get(token)
         if workspace is None:
             return _UNAUTHORIZED
         now_ms = self._simulator.world.live_until(self._simulator.clock())
-        return self._answers.to(self._name, Question(workspace=workspace, now_ms=now_ms, id=id_, query=query))
+        question = Question(workspace=workspace, now_ms=now_ms, id=id_, query=query, body=body)
+        return self._answers.to(self._name, question)
+
+
+async def _body(receive: Receive) -> bytes:
+    """The body; of one that is too large only so much that this is seen."""
+    body, is_whole = b"", False
+    while not is_whole:
+        message = await receive()
+        if message["type"] == "http.disconnect":
+            break
+        body = (body + message.get("body", b""))[: LARGEST_BODY_BYTES + 1]
+        is_whole = not message.get("more_body", False)
+    return body
 
 
 def _bearer(scope: Scope) -> str:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
+from prisma_postgres_exporter.simulator.backups import BackupRecord
+from prisma_postgres_exporter.simulator.chance import identifier
 from prisma_postgres_exporter.simulator.founding import REGIONS
 from prisma_postgres_exporter.simulator.instants import vendor_text
-from prisma_postgres_exporter.simulator.records import DatabaseRecord, ProjectRecord, WorkspaceRecord
+from prisma_postgres_exporter.simulator.records import ConnectionRecord, DatabaseRecord, ProjectRecord, WorkspaceRecord
 from prisma_postgres_exporter.simulator.vendor import VendorUsage
 
 Json = dict[str, object]
@@ -22,6 +25,8 @@ _REGION_NAMES = {
     "ap-southeast-1": "Asia Pacific (Singapore)",
 }
 _API = "https://api.prisma.io/v1"
+_PORT = 5432
+_USER = "simulated-user"
 
 
 def encoded(document: object) -> bytes:
@@ -71,6 +76,27 @@ def regions(*, with_product: bool) -> bytes:
     return unpaged([region(id_, with_product=with_product) for id_ in REGIONS])
 
 
+def backups(found: Sequence[BackupRecord], *, limit: int, retention_days: int) -> bytes:
+    """A list of backups: as many as `limit` says, without a cursor for the rest."""
+    documents: list[Json] = [
+        {
+            "id": backup.id,
+            "backupType": backup.backup_type,
+            "createdAt": vendor_text(backup.created_ms),
+            "size": backup.size_bytes,
+            "status": backup.status,
+        }
+        for backup in found[:limit]
+    ]
+    return encoded(
+        {
+            "data": documents,
+            "meta": {"backupRetentionDays": retention_days},
+            "pagination": {"hasMore": len(found) > limit, "limit": limit},
+        }
+    )
+
+
 class Bodies:
     """The documents of workspaces, projects and databases at an instant, ids with or without prefix."""
 
@@ -86,7 +112,7 @@ class Bodies:
         return {
             "user": None,
             "workspace": {"id": self.id(workspace.id), "name": workspace.names.at(at_ms)},
-            "credential": {"type": "service_token", "id": workspace.token, "name": "exporter"},
+            "credential": {"type": "service_token", "id": service_token_id(workspace), "name": "exporter"},
         }
 
     def workspace(self, workspace: WorkspaceRecord, at_ms: int) -> Json:
@@ -105,58 +131,94 @@ class Bodies:
             "upgradeUrl": "https://console.prisma.io/upgrade",
         }
 
+    def service_token(self, workspace: WorkspaceRecord) -> Json:
+        """The workspace's one service token: what may be shown of it."""
+        return {
+            "id": service_token_id(workspace),
+            "type": "service-token",
+            "name": "exporter",
+            "valueHint": f"…{workspace.token[-4:]}",
+            "createdAt": vendor_text(workspace.created_ms),
+            "expiresAt": None,
+        }
+
     def project(self, project: ProjectRecord, workspace: WorkspaceRecord, at_ms: int) -> Json:
         """A project with the workspace that holds it."""
         return {
             **self._reference("projects", project.id, project.names.at(at_ms)),
             "type": "project",
-            "logicalId": None,
+            "logicalId": project.logical_id,
             "createdAt": vendor_text(project.created_ms),
-            "defaultRegion": None,
+            "defaultRegion": project.default_region,
             "workspace": self._reference("workspaces", workspace.id, workspace.names.at(at_ms)),
         }
 
-    def database(self, database: DatabaseRecord, project: ProjectRecord, at_ms: int) -> Json:
-        """A database with its connection, whose password must turn up nowhere else."""
-        name = database.names.at(at_ms)
-        connection_id = self.id(f"con_{database.id.removeprefix('db_')}")
-        reference = self._reference("databases", database.id, name)
+    def database(
+        self,
+        database: DatabaseRecord,
+        project: ProjectRecord,
+        connections: Iterable[ConnectionRecord],
+        at_ms: int,
+        *,
+        with_strings: bool = False,
+    ) -> Json:
+        """A database with its connections, whose passwords must turn up nowhere else."""
+        held = [self.connection(held, database, at_ms, with_strings=with_strings) for held in connections]
         return {
-            **reference,
+            **self._reference("databases", database.id, database.names.at(at_ms)),
             "type": "database",
-            "status": "ready",
+            "status": database.status(at_ms),
             "createdAt": vendor_text(database.created_ms),
             "isDefault": database.is_default,
-            "defaultConnectionId": connection_id,
-            "connections": [
-                {
-                    "id": connection_id,
-                    "type": "connection",
-                    "url": f"{_API}/connections/{connection_id}",
-                    "name": "default",
-                    "createdAt": vendor_text(database.created_ms),
-                    "kind": "postgres",
-                    "endpoints": {"direct": {"host": "db.simulator.invalid", "port": 5432}},
-                    "directConnection": {
-                        "host": "db.simulator.invalid",
-                        "user": "simulated-user",
-                        "pass": "simulated-password",
-                    },
-                    "database": reference,
-                }
-            ],
+            "defaultConnectionId": held[0]["id"] if held else None,
+            "connections": held,
             "project": self._reference("projects", project.id, project.names.at(at_ms)),
             "region": None
             if database.region is None
             else {"id": database.region, "name": _REGION_NAMES[database.region]},
-            "source": None,
-            "branchId": None if database.branch_name is None else self._branch_id(database),
-            "logicalId": None,
+            "source": database.source,
+            "branchId": None
+            if database.branch_name is None
+            else self.id(branch_id(database.project_id, database.branch_name)),
+            "logicalId": database.logical_id,
         }
 
-    def _branch_id(self, database: DatabaseRecord) -> str:
-        return self.id(f"br_{database.id.removeprefix('db_')}")
+    def connection(
+        self, connection: ConnectionRecord, database: DatabaseRecord, at_ms: int, *, with_strings: bool = False
+    ) -> Json:
+        """A connection; its strings are told when it is made or rotated."""
+        password = "simulated-password" + (f"-{connection.rotations}" if connection.rotations else "")
+        return {
+            **self._reference("connections", connection.id, connection.name),
+            "type": "connection",
+            "createdAt": vendor_text(connection.created_ms),
+            "kind": "postgres",
+            "endpoints": {
+                "direct": _endpoint("db.simulator.invalid", password, with_string=with_strings),
+                "pooled": _endpoint("pooled.simulator.invalid", password, with_string=with_strings),
+            },
+            "directConnection": {"host": "db.simulator.invalid", "user": _USER, "pass": password},
+            "database": self._reference("databases", database.id, database.names.at(at_ms)),
+        }
 
     def _reference(self, kind: str, id_: str, name: str) -> Json:
         shown = self.id(id_)
         return {"id": shown, "url": f"{_API}/{kind}/{shown}", "name": name}
+
+
+def branch_id(project_id: str, branch_name: str) -> str:
+    """The id of a project's git branch."""
+    digest = hashlib.blake2b(f"{project_id}/{branch_name}".encode(), digest_size=8).digest()
+    return identifier("br_", int.from_bytes(digest, "big"))
+
+
+def service_token_id(workspace: WorkspaceRecord) -> str:
+    """The id of a workspace's service token, which is not its value."""
+    return f"tok_{workspace.id.removeprefix('wksp_')}"
+
+
+def _endpoint(host: str, password: str, *, with_string: bool) -> Json:
+    address: Json = {"host": host, "port": _PORT}
+    if with_string:
+        address["connectionString"] = f"postgres://{_USER}:{password}@{host}:{_PORT}/postgres?sslmode=require"
+    return address

@@ -6,9 +6,10 @@ import json
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
-from prisma_postgres_exporter.simulator.answers import FIRST_PAGE_CURSOR, Answer
 from prisma_postgres_exporter.simulator.bodies import encoded, error
 from prisma_postgres_exporter.simulator.faults import Fault, FaultKind
+from prisma_postgres_exporter.simulator.paging import FIRST_PAGE_CURSOR
+from prisma_postgres_exporter.simulator.questions import Answer
 
 _REFUSALS: Final = {
     FaultKind.THROTTLED: (429, "tooManyRequests", "Too many requests"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Mapping
 from typing import Final
 
 from prisma_postgres_exporter.simulator import names
@@ -46,7 +47,15 @@ class Founder:
         self._registry.add_workspace(workspace)
         return workspace
 
-    def project(self, workspace_id: str, created_ms: int, *, name: str | None = None) -> ProjectRecord:
+    def project(
+        self,
+        workspace_id: str,
+        created_ms: int,
+        *,
+        name: str | None = None,
+        logical_id: str | None = None,
+        default_region: str | None = None,
+    ) -> ProjectRecord:
         """Add a project to a workspace; without a `name` it gets one."""
         position, key = self._next("proj_")
         project = ProjectRecord(
@@ -54,6 +63,8 @@ class Founder:
             created_ms=created_ms,
             names=History(created_ms, self._name(draw(key, 1), names.project_name(position)) if name is None else name),
             workspace_ids=History(created_ms, workspace_id),
+            logical_id=logical_id,
+            default_region=default_region,
         )
         self._registry.add_project(project)
         return project
@@ -66,8 +77,12 @@ class Founder:
         is_default: bool = False,
         name: str | None = None,
         branch_name: str | None = None,
+        region: str | None = None,
+        logical_id: str | None = None,
+        source: Mapping[str, str] | None = None,
+        is_remote: bool = False,
     ) -> DatabaseRecord:
-        """Add a database to a project; without a `name` it gets one."""
+        """Add a database to a project; without a `name` or `region` it gets one."""
         _, key = self._next("db_")
         bits = draw(key, 1)
         workspace = self._registry.workspaces[project.workspace_ids.at(created_ms)]
@@ -81,13 +96,16 @@ class Founder:
             created_ms=created_ms,
             deleted_ms=None,
             is_default=is_default,
-            region=None if is_regionless else REGIONS[(bits >> 24) % len(REGIONS)],
+            region=region or (None if is_regionless else REGIONS[(bits >> 24) % len(REGIONS)]),
             branch_name=branch_name,
             names=History(
                 created_ms, self._name(draw(key, 7), names.database_name(bits >> 32)) if name is None else name
             ),
             operations_a_day=0 if is_idle else operations_a_day,
             first_storage_bytes=spread(*self._shape.storage_bytes, draw(key, 3)),
+            logical_id=logical_id,
+            source=source,
+            is_remote=is_remote,
         )
         self._registry.add_database(database)
         return database

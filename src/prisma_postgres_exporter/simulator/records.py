@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bisect import insort
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
@@ -56,12 +56,22 @@ class WorkspaceRecord:
 
 @dataclass(slots=True, kw_only=True)
 class ProjectRecord:
-    """A project and the workspaces it belonged to."""
+    """A project and the workspaces it belonged to.
+
+    `deleted_ms` is the first instant at which it is no more, `None` for one that stays.
+    """
 
     id: str
     created_ms: int
     names: History[str]
     workspace_ids: History[str]
+    deleted_ms: int | None = None
+    logical_id: str | None = None
+    default_region: str | None = None
+
+    def exists_at(self, instant_ms: int) -> bool:
+        """Whether it was made and not yet deleted."""
+        return self.created_ms <= instant_ms and (self.deleted_ms is None or instant_ms < self.deleted_ms)
 
 
 @dataclass(slots=True, kw_only=True)
@@ -69,7 +79,7 @@ class DatabaseRecord:
     """A database, with what makes its usage: `key` is its own random number.
 
     `deleted_ms` is the first instant at which it is no more, `None` for one that stays. `branch_name`
-    is set for preview databases only.
+    is set for preview databases only. `source` is what it was made from: the fields of the vendor's answer.
     """
 
     id: str
@@ -83,6 +93,10 @@ class DatabaseRecord:
     names: History[str]
     operations_a_day: int
     first_storage_bytes: int
+    logical_id: str | None = None
+    source: Mapping[str, str] | None = None
+    is_remote: bool = False
+    _statuses: History[str] | None = None
     _load: Load | None = None
     _added: tuple[tuple[int, int], ...] = ()
     _storage: StorageCourse | None = None
@@ -90,6 +104,16 @@ class DatabaseRecord:
     def exists_at(self, instant_ms: int) -> bool:
         """Whether it was made and not yet deleted."""
         return self.created_ms <= instant_ms and (self.deleted_ms is None or instant_ms < self.deleted_ms)
+
+    def status(self, at_ms: int) -> str:
+        """`ready`, if nothing else was said."""
+        return "ready" if self._statuses is None else self._statuses.at(at_ms)
+
+    def change_status(self, at_ms: int, status: str) -> None:
+        """Let it have `status` from `at_ms` until the next change, if there is one."""
+        if self._statuses is None:
+            self._statuses = History(self.created_ms, "ready")
+        self._statuses.change(at_ms, status)
 
     def operations(self, start_ms: int, end_ms: int) -> int:
         """True operations from `start_ms` until just before `end_ms`."""
@@ -116,3 +140,19 @@ class DatabaseRecord:
         until_ms = at_ms if self.deleted_ms is None else min(at_ms, self.deleted_ms)
         added = sum(operations for made_ms, operations in self._added if made_ms < until_ms)
         return self._load.operations_until(until_ms) + added
+
+
+@dataclass(slots=True, kw_only=True)
+class ConnectionRecord:
+    """A connection to a database; `rotations` counts how often it got new credentials."""
+
+    id: str
+    database_id: str
+    name: str
+    created_ms: int
+    deleted_ms: int | None = None
+    rotations: int = 0
+
+    def exists_at(self, instant_ms: int) -> bool:
+        """Whether it was made and not yet deleted."""
+        return self.created_ms <= instant_ms and (self.deleted_ms is None or instant_ms < self.deleted_ms)

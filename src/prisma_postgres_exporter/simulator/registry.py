@@ -35,8 +35,10 @@ class Registry:
         insort(self._projects_ever_in[project.workspace_ids.at(project.created_ms)], _key(project))
 
     def add_database(self, database: DatabaseRecord) -> None:
-        """Add one to its project."""
+        """Add one to its project; where that is no more, neither is the database."""
         self.databases[database.id] = database
+        if not self.projects[database.project_id].exists_at(database.created_ms):
+            database.deleted_ms = database.created_ms
         insort(self._databases_of[database.project_id], _key(database))
 
     def move_project(self, project_id: str, workspace_id: str, at_ms: int) -> None:
@@ -45,6 +47,14 @@ class Registry:
         project.workspace_ids.change(at_ms, workspace_id)
         if _key(project) not in held:
             insort(held, _key(project))
+
+    def delete_project(self, project_id: str, at_ms: int) -> None:
+        """Let it be no more from `at_ms`, with every database in it; an earlier end stays."""
+        project = self.projects[project_id]
+        project.deleted_ms = at_ms if project.deleted_ms is None else min(at_ms, project.deleted_ms)
+        for created_ms, database_id in self._databases_of[project_id]:
+            # What was to be made later is never made.
+            self.delete_database(database_id, max(at_ms, created_ms))
 
     def delete_database(self, database_id: str, at_ms: int) -> None:
         """Let it be no more from `at_ms`; an earlier end stays."""
@@ -89,7 +99,7 @@ class Registry:
         keys = self._projects_ever_in[workspace_id]
         for position in range(start, len(keys)):
             project = self.projects[keys[position][1]]
-            if project.created_ms <= at_ms and project.workspace_ids.at(at_ms) == workspace_id:
+            if project.exists_at(at_ms) and project.workspace_ids.at(at_ms) == workspace_id:
                 yield project
 
 

@@ -9,13 +9,14 @@ from typing import Final
 
 from starlette.types import Receive, Scope, Send
 
-from prisma_postgres_exporter.simulator.answers import Answer
 from prisma_postgres_exporter.simulator.faults import Fault, FaultKind
+from prisma_postgres_exporter.simulator.questions import Answer
 
 CONNECTION_FAULTS: Final = frozenset({FaultKind.SLOW, FaultKind.DRIP, FaultKind.RESET, FaultKind.HALF_BODY})
 TRANSPORT: Final = "transport"
 """Where a request's scope state holds the connection's transport, which ASGI itself hides."""
 
+_NO_CONTENT: Final = 204
 _JSON: Final = (b"content-type", b"application/json")
 _RESET_ON_CLOSE: Final = struct.pack("ii", 1, 0)  # SO_LINGER for no time: the kernel sends RST instead of FIN
 
@@ -56,6 +57,9 @@ async def _drip(answer: Answer, fault: Fault, receive: Receive, send: Send) -> N
 
 
 async def _send_start(answer: Answer, send: Send) -> None:
+    if answer.status == _NO_CONTENT:
+        await send({"type": "http.response.start", "status": answer.status, "headers": list(answer.headers)})
+        return
     length = (b"content-length", str(len(answer.body)).encode())
     has_type = any(name == b"content-type" for name, _ in answer.headers)
     headers = [*answer.headers, length] if has_type else [_JSON, *answer.headers, length]

@@ -35,6 +35,7 @@ class VendorBehaviour:
     `widens` answers for whole UTC days, `begins_at_creation` cuts off what lies before the database was
     made, `longest_period` refuses more. `storage` is what the storage number means. `refuses_blocked` answers
     planLimitReached for the databases of a blocked workspace. `largest_page` bounds the `limit` of lists.
+    `restore_takes` is how long a database is recovering.
     Without `has_prefixes` ids are written without `db_` and the like.
     """
 
@@ -49,6 +50,7 @@ class VendorBehaviour:
     storage: StorageMeaning = StorageMeaning.PERIOD_END
     refuses_blocked: bool = False
     largest_page: int = 1_000
+    restore_takes: timedelta = timedelta(seconds=3)
     has_prefixes: bool = True
 
     @property

@@ -8,6 +8,7 @@ from datetime import datetime
 from typing import Final
 
 from prisma_postgres_exporter.model import Database, Project, Workspace
+from prisma_postgres_exporter.simulator.connections import ConnectionBook
 from prisma_postgres_exporter.simulator.founding import Founder
 from prisma_postgres_exporter.simulator.instants import HOUR_MS, from_ms, to_ms
 from prisma_postgres_exporter.simulator.lifecycle import Lifecycle
@@ -46,6 +47,7 @@ class World:
         founder = Founder(seed, _DRAWN, shape, self.registry)
         self._lifecycle = Lifecycle(seed, shape, self.registry, founder, begins_ms=to_ms(begins_at))
         self._by_hand = Founder(seed, _ADDED, shape, self.registry)
+        self.connections: Final = ConnectionBook(self.registry)
 
     @property
     def tokens(self) -> Mapping[str, str]:
@@ -142,14 +144,46 @@ class World:
             raise ValueError("operations are at least one, at an instant at which the database exists")
         record.add_operations(operations, at_ms)
 
-    def add_project(self, workspace_id: str, *, at: datetime, name: str | None = None) -> str:
+    def add_project(
+        self,
+        workspace_id: str,
+        *,
+        at: datetime,
+        name: str | None = None,
+        logical_id: str | None = None,
+        default_region: str | None = None,
+    ) -> str:
         """Create a project by hand; returns its id."""
-        return self._by_hand.project(workspace_id, self.live_until(at), name=name).id
+        return self._by_hand.project(
+            workspace_id, self.live_until(at), name=name, logical_id=logical_id, default_region=default_region
+        ).id
 
-    def add_database(self, project_id: str, *, at: datetime, name: str | None = None, is_default: bool = False) -> str:
-        """Create a database by hand; returns its id."""
+    def add_database(
+        self,
+        project_id: str,
+        *,
+        at: datetime,
+        name: str | None = None,
+        is_default: bool = False,
+        branch_name: str | None = None,
+        region: str | None = None,
+        logical_id: str | None = None,
+        source: Mapping[str, str] | None = None,
+        is_remote: bool = False,
+    ) -> str:
+        """Create a database by hand; returns its id. A remote one cannot be backed up."""
         at_ms = self.live_until(at)
-        return self._by_hand.database(self.registry.projects[project_id], at_ms, is_default=is_default, name=name).id
+        return self._by_hand.database(
+            self.registry.projects[project_id],
+            at_ms,
+            is_default=is_default,
+            name=name,
+            branch_name=branch_name,
+            region=region,
+            logical_id=logical_id,
+            source=source,
+            is_remote=is_remote,
+        ).id
 
     def rename_workspace(self, workspace_id: str, name: str, *, at: datetime) -> None:
         """Rename a workspace by hand."""
@@ -166,6 +200,14 @@ class World:
     def move_project(self, project_id: str, workspace_id: str, *, at: datetime) -> None:
         """Transfer a project with its databases to another workspace by hand."""
         self.registry.move_project(project_id, workspace_id, self.live_until(at))
+
+    def delete_project(self, project_id: str, *, at: datetime) -> None:
+        """Delete a project with its databases by hand."""
+        self.registry.delete_project(project_id, self.live_until(at))
+
+    def change_status(self, database_id: str, status: str, *, at: datetime) -> None:
+        """Let a database have a status (`ready`, `recovering` …) from `at`, by hand."""
+        self._record(database_id).change_status(self.live_until(at), status)
 
     def rename_database(self, database_id: str, name: str, *, at: datetime) -> None:
         """Rename a database by hand."""
@@ -195,7 +237,7 @@ class World:
             project_name=project.names.at(at_ms),
             workspace_id=project.workspace_ids.at(at_ms),
             region=record.region,
-            status="ready",
+            status=record.status(at_ms),
             is_default=record.is_default,
             created_at=from_ms(record.created_ms),
         )

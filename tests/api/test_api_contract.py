@@ -1,0 +1,276 @@
+"""Every operation accepts its one good status, and every documented error becomes the error that fits."""
+
+from __future__ import annotations
+
+import inspect
+
+import pytest
+from api_fakes import ApiFor, SteppingTime
+from contract import CONTRACT, Documented
+from hostile import Behaviour, answer, hostile_server, raw, reset
+
+from prisma_postgres_exporter.api import ManagementApi, operations
+from prisma_postgres_exporter.api.operations import Operation
+from prisma_postgres_exporter.errors import (
+    ApiError,
+    CredentialRefused,
+    MalformedAnswer,
+    NotAllowed,
+    NotFound,
+    RequestRefused,
+    Throttled,
+    Unavailable,
+)
+from prisma_postgres_exporter.simulator.endpoints import ENDPOINTS
+
+REFERENCE = {"id": "1", "name": "x", "url": "https://x.invalid"}
+AT = "2026-11-01T00:00:00.000Z"
+CONNECTION = {
+    **REFERENCE,
+    "kind": "postgres",
+    "createdAt": AT,
+    "endpoints": {"direct": {"host": "x.invalid", "port": 1, "connectionString": "postgres://u:pass-word-1@x/db"}},
+    "directConnection": {"host": "x.invalid", "user": "u", "pass": "pass-word-1"},
+    "database": REFERENCE,
+}
+DATABASE = {
+    **REFERENCE,
+    "status": "ready",
+    "createdAt": AT,
+    "isDefault": False,
+    "connections": [CONNECTION],
+    "project": REFERENCE,
+}
+PROJECT = {**REFERENCE, "createdAt": AT, "workspace": REFERENCE, "database": DATABASE}
+THING = {**CONNECTION, **DATABASE, **PROJECT, "status": "ready", "planName": "Pro", "backupType": "full"}
+"""Has every field that any single thing or entry needs."""
+
+ids = [documented.endpoint for documented in CONTRACT]
+every_operation = pytest.mark.parametrize("documented", CONTRACT, ids=ids)
+REFUSALS = {
+    400: RequestRefused,
+    401: CredentialRefused,
+    403: NotAllowed,
+    404: NotFound,
+    409: RequestRefused,
+    413: RequestRefused,
+    422: RequestRefused,
+    500: Unavailable,
+    503: Unavailable,
+}
+
+
+def good(documented: Documented, status: int | None = None) -> Behaviour:
+    """A good answer, of the shape that the operation has."""
+    status = status or documented.success
+    if documented.success == 204:
+        return raw(f"HTTP/1.1 {status} x\r\nConnection: close\r\n\r\n".encode())
+    if documented.method == "usage":
+        return answer({"period": {"start": AT, "end": AT}}, status=status)
+    is_list = documented.method in {"backups", "regions", "postgres_regions"} or documented.method.endswith("s")
+    body = {"data": [THING] if is_list and documented.method != "me" else THING}
+    if is_list:
+        body |= {"pagination": {"hasMore": False, "nextCursor": None, "limit": 25}, "meta": {"backupRetentionDays": 7}}
+    return answer(body, status=status)
+
+
+def test_the_client_has_exactly_the_contracts_operations() -> None:
+    rows = {value.endpoint: value for value in vars(operations).values() if isinstance(value, Operation)}
+
+    assert {documented.endpoint for documented in CONTRACT} == set(rows)
+    assert {documented.endpoint: {documented.success} for documented in CONTRACT} == {
+        endpoint: set(row.success) for endpoint, row in rows.items()
+    }
+    assert {documented.endpoint: documented.is_repeatable for documented in CONTRACT} == {
+        endpoint: row.is_repeatable for endpoint, row in rows.items()
+    }
+
+
+def test_every_public_method_is_an_operation_or_waits_for_one() -> None:
+    methods = {name for name, _ in inspect.getmembers(ManagementApi, inspect.isfunction) if not name.startswith("_")}
+
+    assert methods == {documented.method for documented in CONTRACT} | {"aclose", "wait_until_ready"}
+
+
+def test_the_simulator_has_exactly_the_contracts_operations() -> None:
+    simulated = {f"{endpoint.method} {endpoint.path}": endpoint.status for endpoint in ENDPOINTS.values()}
+
+    assert simulated == {documented.endpoint: documented.success for documented in CONTRACT}
+    assert set(ENDPOINTS) == {documented.method for documented in CONTRACT}
+
+
+@every_operation
+def test_a_docstring_names_the_statuses(documented: Documented) -> None:
+    text = inspect.getdoc(getattr(ManagementApi, documented.method)) or ""
+
+    assert [
+        status for status in (documented.success, *documented.errors) if status != 401 and str(status) not in text
+    ] == []
+
+
+@every_operation
+async def test_the_good_status_is_accepted_and_its_neighbours_are_not(api_for: ApiFor, documented: Documented) -> None:
+    async with hostile_server(good(documented)) as server:
+        await documented.call(api_for(server))
+        (request,) = server.requests
+    method, _, path = documented.endpoint.partition(" ")
+    assert (request.method, request.path.count("/")) == (method, path.count("/"))
+
+    for status in {200, 201, 202, 204} - {documented.success}:
+        async with hostile_server(good(documented, status)) as server:
+            with pytest.raises(MalformedAnswer):
+                await documented.call(api_for(server))
+            assert len(server.requests) == 1
+
+
+@every_operation
+async def test_each_documented_error_is_the_error_that_fits(
+    api_for: ApiFor, time: SteppingTime, documented: Documented
+) -> None:
+    for status in documented.errors:
+        refused = answer({"error": {"code": "someCode", "message": "why", "hint": "what to do"}}, status=status)
+        async with hostile_server(refused) as server:
+            with pytest.raises(REFUSALS[status]) as caught:
+                await documented.call(api_for(server))
+            assert len(server.requests) == (4 if status >= 500 else 1)
+        error = caught.value
+        assert (error.status, error.code, error.hint) == (status, "someCode", "what to do")
+        assert (error.endpoint, error.is_outcome_unknown) == (documented.endpoint, False)
+
+
+@every_operation
+@pytest.mark.parametrize("behaviour", [reset, answer(b"", status=503), answer(b"<html>", status=502)])
+async def test_only_what_may_be_done_twice_is_tried_again(
+    api_for: ApiFor, documented: Documented, behaviour: Behaviour
+) -> None:
+    async with hostile_server(behaviour) as server:
+        with pytest.raises(Unavailable) as caught:
+            await documented.call(api_for(server))
+
+    assert (len(server.requests) == 1) is not documented.is_repeatable
+    assert caught.value.is_outcome_unknown is not documented.is_repeatable
+
+
+@every_operation
+async def test_too_many_requests_leave_no_doubt(api_for: ApiFor, time: SteppingTime, documented: Documented) -> None:
+    async with hostile_server(answer(b"", status=429, headers={"Retry-After": "3"})) as server:
+        with pytest.raises(Throttled) as caught:
+            await documented.call(api_for(server))
+
+    assert len(server.requests) == (4 if documented.is_repeatable else 1)
+    assert caught.value.retry_after_seconds == 3
+    assert not caught.value.is_outcome_unknown
+
+
+@every_operation
+async def test_what_was_never_sent_is_tried_again_whatever_it_is(
+    api_for: ApiFor, time: SteppingTime, documented: Documented
+) -> None:
+    async with hostile_server(reset) as server:
+        url = server.url
+    with pytest.raises(Unavailable) as caught:
+        await documented.call(api_for(url, attempts=3))
+
+    assert caught.value.reason == "unreachable"
+    assert len([seconds for seconds in time.waits if seconds > 0.1]) == 2
+    assert not caught.value.is_outcome_unknown
+
+
+@pytest.mark.parametrize("method", ["delete_project", "delete_database", "delete_connection"])
+async def test_a_deletion_whose_answer_was_lost_has_happened_when_nothing_is_found(
+    api_for: ApiFor, time: SteppingTime, method: str
+) -> None:
+    gone = answer({"error": {"code": "notFound", "message": "gone"}}, status=404)
+    documented = next(row for row in CONTRACT if row.method == method)
+    async with hostile_server(answer(b"", status=503), gone) as server:
+        await documented.call(api_for(server))
+        assert len(server.requests) == 2
+
+    async with hostile_server(answer(b"", status=429), gone) as server:
+        with pytest.raises(NotFound):
+            await documented.call(api_for(server))
+
+
+async def test_an_answer_outside_the_contract_leaves_a_creation_in_doubt(api_for: ApiFor) -> None:
+    async with hostile_server(answer(b"<html>", status=201)) as server:
+        with pytest.raises(MalformedAnswer) as caught:
+            await api_for(server).create_project()
+
+    assert caught.value.is_outcome_unknown
+
+
+async def test_a_body_is_json_without_what_was_not_given(api_for: ApiFor) -> None:
+    async with hostile_server(answer({"data": PROJECT}, status=201)) as server:
+        created = await api_for(server).create_project(
+            name="caf\N{LATIN SMALL LETTER E WITH ACUTE}", region="us-east-1"
+        )
+        (request,) = server.requests
+
+    assert request.body == b'{"name":"caf\\u00e9","region":"us-east-1","createDatabase":true}'
+    assert request.headers["content-type"] == "application/json"
+    assert created.database is not None
+    assert created.database.connections[0].database.id == "db_1"
+
+
+async def test_a_call_without_a_body_says_so(api_for: ApiFor) -> None:
+    async with hostile_server(answer({"data": CONNECTION})) as server:
+        await api_for(server).rotate_connection("con_1")
+        (request,) = server.requests
+
+    assert (request.body, request.headers["content-length"]) == (b"", "0")
+    assert "content-type" not in request.headers
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        lambda api: api.create_project(name=""),
+        lambda api: api.create_project(name="x" * 257),
+        lambda api: api.create_project(workspace_id="proj_1"),
+        lambda api: api.update_project("1", settings={"a": float("nan")}),
+        lambda api: api.update_project("1", settings={"a": object()}),
+        lambda api: api.transfer_project("1", ""),
+        lambda api: api.transfer_project("1", "two tokens"),
+        lambda api: api.create_database("db_1"),
+        lambda api: api.create_database("1", branch_id="br_1", branch_git_name="main"),
+        lambda api: api.create_connection("1", "ab"),
+        lambda api: api.create_database_connection("1", "x" * 66),
+        lambda api: api.backups("1", limit=0),
+        lambda api: api.backups("1", limit=101),
+    ],
+)
+async def test_an_argument_that_makes_no_sense_is_refused_before_anything_is_sent(
+    api_for: ApiFor, call: object
+) -> None:
+    async with hostile_server(answer({})) as server:
+        with pytest.raises(RequestRefused) as caught:
+            await call(api_for(server))  # type: ignore[operator]  # one of the calls above
+
+    assert caught.value.reason in {"invalid_id", "invalid_argument"}
+    assert server.requests == []
+
+
+async def test_a_wait_ends_when_the_database_is_ready(api_for: ApiFor, time: SteppingTime) -> None:
+    def status(text: str) -> Behaviour:
+        return answer({"data": {**DATABASE, "status": text}})
+
+    seen: list[str] = []
+    script = (status("recovering"), answer(b"", status=404, headers={}), status("ready"))
+    async with hostile_server(status("recovering"), *([answer(b"", status=503)] * 4), status("ready")) as server:
+        database = await api_for(server).wait_until_ready("1", on_look=lambda found: seen.append(found.status))
+    assert (database.status, seen) == ("ready", ["recovering", "ready"])
+    assert time.waits.count(2.0) == 2
+
+    async with hostile_server(*script) as server:
+        with pytest.raises(NotFound):
+            await api_for(server).wait_until_ready("1")
+
+
+async def test_a_wait_ends_with_an_error_for_a_database_that_failed_or_takes_too_long(
+    api_for: ApiFor, time: SteppingTime
+) -> None:
+    for text, reason in (("failure", "database_failed"), ("recovering", "not_ready")):
+        async with hostile_server(answer({"data": {**DATABASE, "status": text}})) as server:
+            with pytest.raises(ApiError) as caught:
+                await api_for(server).wait_until_ready("1", timeout_seconds=10)
+        assert caught.value.reason == reason
