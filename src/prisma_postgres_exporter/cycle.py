@@ -16,6 +16,7 @@ import structlog
 from prisma_postgres_exporter import ledger
 from prisma_postgres_exporter.api import ManagementApi
 from prisma_postgres_exporter.config import Config
+from prisma_postgres_exporter.cost import HISTORY, Costs, charge
 from prisma_postgres_exporter.discover import (
     Discovery,
     discover,
@@ -33,6 +34,7 @@ from prisma_postgres_exporter.model import (
     ReadingFailure,
     UsageReading,
     Workspace,
+    WorkspaceDay,
 )
 from prisma_postgres_exporter.plan import Attempt, AttemptKey, Plan, Rank, attempt_key, make_plan
 from prisma_postgres_exporter.poll import PollResult, poll
@@ -45,6 +47,9 @@ CYCLE_SPAN = timedelta(seconds=60)
 """A cycle makes no more requests than fit into this span, so that what it learned is soon stored and shown."""
 
 STORE_TRIES = 3
+
+COSTS_EVERY = timedelta(minutes=1)
+DAYS_READ_EVERY = timedelta(hours=1)
 
 T = TypeVar("T")
 
@@ -100,6 +105,11 @@ class Collector:
         self.last_cycle: CycleReport | None = None
         self.store_error: str | None = None
         self.widened_windows: dict[str, bool] = {}
+        self.costs = Costs()
+        self._costs_key: tuple[object, ...] | None = None
+        self._charged_at: datetime | None = None
+        self._days: tuple[WorkspaceDay, ...] = ()
+        self._days_read_at: datetime | None = None
         self._store = store
         self._exposition = exposition
         self._health = health
@@ -240,6 +250,8 @@ class Collector:
     async def redraw(self) -> None:
         """Take the picture of the book as it is now and show it."""
         async with self._drawing:
+            now = self._now()
+            await self._charge(now)
             snapshot = await asyncio.to_thread(
                 take_snapshot,
                 self.book,
@@ -247,7 +259,8 @@ class Collector:
                 workspace_failures=self._workspace_failures,
                 keep_last_value=self.config.poll.keep_last_value,
                 window_names=[window.name for window in self.config.poll.windows],
-                now=self._now(),
+                now=now,
+                costs=self.costs,
                 last=self.snapshot,
             )
             self.snapshot = snapshot
@@ -255,6 +268,30 @@ class Collector:
             self._health.databases("filtered", snapshot.filtered)
             self._health.databases("failed", sum(view.is_up is False for view in snapshot.databases))
             await asyncio.to_thread(self._exposition.render, snapshot)
+
+    async def _charge(self, now: datetime) -> None:
+        """Work the costs out, at most once a minute: they move slowly, and concern every database."""
+        is_same = self._costs_key == self._charged_with(now)
+        if is_same and self._charged_at is not None and timedelta(0) <= now - self._charged_at < COSTS_EVERY:
+            return
+        await self._read_days(now)
+        self.costs = await asyncio.to_thread(charge, self.book, self.config, self._days, now)
+        self._costs_key, self._charged_at = self._charged_with(now), now
+
+    def _charged_with(self, now: datetime) -> tuple[object, ...]:
+        """What makes costs anew at once: another day, configuration, workspace or plan."""
+        return now.date(), id(self.config), tuple(self.book.workspaces.values())
+
+    async def _read_days(self, now: datetime) -> None:
+        """Read the workspaces' days, at most once an hour and on each new day: closed days seldom change."""
+        read_at = self._days_read_at
+        if read_at is not None and read_at.date() == now.date() and now - read_at < DAYS_READ_EVERY:
+            return
+        try:
+            self._days = await self._in_store(lambda: self._store.workspace_days((now - HISTORY).date()))
+            self._days_read_at = now
+        except StoreUnavailable as error:
+            self._note_store_failure(error)
 
     def _plan(self, now: datetime) -> Plan:
         poll_config = self.config.poll

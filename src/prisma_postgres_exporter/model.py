@@ -179,6 +179,17 @@ class MonthUsage:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class WorkspaceDay:
+    """One workspace's UTC day: the sums of the days its databases had there, storage to the MiB-second."""
+
+    workspace_key: int
+    day: date
+    operations: int
+    storage_byte_seconds: int
+    storage_seconds: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class RollingUsage:
     """The newest reading of one rolling window of one database."""
 
@@ -252,13 +263,25 @@ class Position:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class PlanChange:
+    """When a workspace was first seen on a plan; `None` where the API had not said one."""
+
+    at: datetime
+    plan: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class WorkspacePosition:
-    """A workspace with the store's key; `first_seen_at` is when this store began to follow it."""
+    """A workspace with the store's key; `first_seen_at` is when this store began to follow it.
+
+    `plans` are its plans as they were seen, oldest first; the last one is today's.
+    """
 
     key: int
     workspace: Workspace
     first_seen_at: datetime
     is_gone: bool = False
+    plans: tuple[PlanChange, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -21,7 +21,7 @@ from prisma_postgres_exporter.config.values import rolling_windows
 from prisma_postgres_exporter.simulator import Vendor, VendorBehaviour, World, WorldShape
 from prisma_postgres_exporter.store import Store
 
-CASES = int(os.environ.get("LEDGER_CASES", "100"))
+CASES = int(os.environ.get("LEDGER_CASES", "60"))
 POLL = PollConfig(windows=rolling_windows(("24h",)))
 HOUR = timedelta(hours=1)
 
@@ -94,7 +94,8 @@ def fresh_store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Call
             opened.append(Store.open(url))
         with psycopg.connect(url, autocommit=True) as connection:
             connection.execute(
-                "TRUNCATE databases, workspaces, positions, days, months, windows, rolling, readings, revisions, events"
+                "TRUNCATE plans, databases, workspaces, positions, days, months, windows, rolling, readings,"
+                " revisions, events"
             )
             connection.execute("UPDATE store_state SET generation = 0, written_at = NULL")
         return opened[0]

@@ -7,7 +7,7 @@ import pytest
 from store_values import DAY, NOW, TODAY, database, discovered, known, month_usage, post, posting_of, settled_day
 
 from prisma_postgres_exporter.errors import StoreChanged
-from prisma_postgres_exporter.model import Discovered, Event, EventKind, Workspace
+from prisma_postgres_exporter.model import Discovered, Event, EventKind, PlanChange, Workspace
 from prisma_postgres_exporter.store import Store
 
 
@@ -113,7 +113,20 @@ def test_a_workspace_goes_and_returns(store: Store) -> None:
     subscribed = Workspace(id="wksp_2", name="other", plan="Pro", usage_blocked=False)
     store.record_discovery(Discovered(at=NOW + DAY, workspaces=(subscribed,)), generation=2)
     returned = store.load(NOW).workspaces["wksp_2"]
-    assert returned == replace(book.workspaces["wksp_2"], workspace=subscribed)
+    since_then = (PlanChange(at=NOW + DAY, plan="Pro"),)
+    assert returned == replace(book.workspaces["wksp_2"], workspace=subscribed, plans=since_then)
+
+
+def test_a_workspaces_plans_are_kept_with_the_time_they_were_seen(store: Store) -> None:
+    known(store)
+    for after, plan in ((1, "Free"), (2, "Free"), (3, "Pro")):
+        seen = Workspace(id="wksp_1", name="workspace 1", plan=plan)
+        store.record_discovery(Discovered(at=NOW + after * DAY, workspaces=(seen,)), generation=after)
+
+    assert store.load(NOW).workspaces["wksp_1"].plans == (
+        PlanChange(at=NOW + DAY, plan="Free"),
+        PlanChange(at=NOW + 3 * DAY, plan="Pro"),
+    )
 
 
 def test_events_come_back_oldest_first_with_workspaces_before_databases(store: Store) -> None:

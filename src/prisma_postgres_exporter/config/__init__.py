@@ -2,32 +2,42 @@
 
 from prisma_postgres_exporter.config.durations import format_duration, parse_duration
 from prisma_postgres_exporter.config.loading import load_config
+from prisma_postgres_exporter.config.prices import PriceRow
 from prisma_postgres_exporter.config.secret import Claims, Secret, claims
 from prisma_postgres_exporter.config.tokens import Credential, read_tokens, require_credentials
 from prisma_postgres_exporter.config.values import (
+    BudgetConfig,
     Config,
+    CostConfig,
     CredentialConfig,
     DiscoveryConfig,
+    FeeShare,
     Filter,
     PollConfig,
     RollingWindow,
     StoreConfig,
     WebConfig,
+    WorkspaceConfig,
     display_url,
 )
 
 __all__ = [
+    "BudgetConfig",
     "Claims",
     "Config",
+    "CostConfig",
     "Credential",
     "CredentialConfig",
     "DiscoveryConfig",
+    "FeeShare",
     "Filter",
     "PollConfig",
+    "PriceRow",
     "RollingWindow",
     "Secret",
     "StoreConfig",
     "WebConfig",
+    "WorkspaceConfig",
     "claims",
     "display_url",
     "format_duration",

@@ -16,6 +16,7 @@ import yaml
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
+from prisma_postgres_exporter.config.prices import PACKAGED, PriceFile, PriceRow, contradictions
 from prisma_postgres_exporter.config.values import Config
 from prisma_postgres_exporter.errors import ConfigurationError
 
@@ -76,10 +77,12 @@ def load_config(
     except ValidationError as error:
         problems.extend(_describe(details, places) for details in error.errors(include_url=False, include_input=False))
         raise ConfigurationError(problems) from None
+    prices, found = _read_prices(config)
+    problems.extend((*found, *_unknown_prices(config, prices, places)))
     if problems:
         raise ConfigurationError(problems)
     warnings.extend(_open_files(config))
-    return config.model_copy(update={"warnings": tuple(warnings)})
+    return config.model_copy(update={"prices": prices, "warnings": tuple(warnings)})
 
 
 def _unknown_variables(environ: Mapping[str, str]) -> Iterator[str]:
@@ -134,6 +137,42 @@ def _note_places(node: yaml.Node, path: str, key: Path_, places: dict[Path_, str
             yield from _note_places(value, path, (*key, index), places)
 
 
+# Prices -----------------------------------------------------------------------------------------
+def _read_prices(config: Config) -> tuple[tuple[PriceRow, ...], list[str]]:
+    """Return the rows of the configured price file, or of the packaged one, and the file's problems."""
+    path = str(config.cost.prices_file or PACKAGED)
+    places: dict[Path_, str] = {}
+    values, problems = _read_file(path, places)
+    if problems:
+        return (), problems
+    try:
+        rows = PriceFile.model_validate(values).prices
+    except ValidationError as error:
+        found = error.errors(include_url=False, include_input=False)
+        return (), [_describe(details, places, PriceFile) for details in found]
+    wrong = [f"{places['prices', number]}: {message}" for number, message in contradictions(rows)]
+    return rows, wrong
+
+
+def _unknown_prices(config: Config, prices: Iterable[PriceRow], places: Mapping[Path_, str]) -> Iterator[str]:
+    """Yield plans and versions that the configuration chooses and no row has."""
+    plans = sorted({row.plan.lower() for row in prices})
+    for number, workspace in enumerate(config.cost.workspaces):
+        key: Path_ = ("cost", "workspaces", number)
+        if workspace.prices is not None:
+            continue
+        plan = workspace.plan.lower() if workspace.plan else None
+        if plan is not None and plan not in plans:
+            place = places.get((*key, "plan"), "")
+            yield f"{place}: cost.workspaces.{number}.plan: no such plan{_nearest(plan, plans)}"
+            continue
+        versions = sorted({row.version for row in prices if plan in {None, row.plan.lower()}})
+        if workspace.price_version is not None and workspace.price_version not in versions:
+            place = places.get((*key, "price_version"), "")
+            nearest = _nearest(workspace.price_version, versions)
+            yield f"{place}: cost.workspaces.{number}.price_version: no such version{nearest}"
+
+
 # Environment and flags --------------------------------------------------------------------------
 def _set_from_environment(values: dict[str, object], places: dict[Path_, str], variable: str, value: str) -> None:
     key = ENVIRONMENT.get(variable, ("credentials",))
@@ -168,25 +207,26 @@ def _set(values: dict[str, object], places: dict[Path_, str], key: tuple[str, ..
 
 
 # Messages ---------------------------------------------------------------------------------------
-def _describe(details: ErrorDetails, places: Mapping[Path_, str]) -> str:
+def _describe(details: ErrorDetails, places: Mapping[Path_, str], root: type[BaseModel] = Config) -> str:
     key: Path_ = details["loc"]
     place = next((places[key[:end]] for end in range(len(key), -1, -1) if key[:end] in places), "")
     name = ".".join(map(str, key))
     message = details["msg"].removeprefix("Value error, ")
     if details["type"] == "extra_forbidden":
-        message = f"no such key{_nearest(str(key[-1]), _known_keys(key[:-1]))}"
+        message = f"no such key{_nearest(str(key[-1]), _known_keys(key[:-1], root))}"
     return ": ".join(part for part in (place, name if name != place else "", message) if part)
 
 
-def _known_keys(key: Path_) -> list[str]:
-    model: type[BaseModel] = Config
+def _known_keys(key: Path_, root: type[BaseModel]) -> list[str]:
+    model = root
     for name in key:
         if isinstance(name, int):
             continue
         annotation = model.model_fields[name].annotation
         inner = [part for part in (annotation, *get_args(annotation)) if isinstance(part, type)]
         model = next(part for part in inner if issubclass(part, BaseModel))
-    return [name for name in model.model_fields if name != "warnings"]
+    hidden = {"warnings"} | ({"prices"} if model is Config else set())
+    return [field.alias or name for name, field in model.model_fields.items() if name not in hidden]
 
 
 def _open_files(config: Config) -> Iterator[str]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 from datetime import timedelta
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 from urllib.parse import urlsplit, urlunsplit
@@ -15,6 +16,7 @@ from urllib.parse import urlsplit, urlunsplit
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_validator, model_validator
 
 from prisma_postgres_exporter.config.durations import parse_duration
+from prisma_postgres_exporter.config.prices import Money, PriceRow
 from prisma_postgres_exporter.config.secret import Secret
 
 LOOPBACK = ("localhost", "127.0.0.1", "::1")
@@ -170,8 +172,65 @@ class WebConfig(_Section):
         return int(self.listen.rpartition(":")[2])
 
 
+class WorkspaceConfig(_Section):
+    """What the API does not tell of a workspace: `workspace` is its id or name.
+
+    `plan` and `price_version` choose the prices instead of what the API says and what is in force;
+    `prices` are prices of its own. `spend_limit_usd` is the vendor's limit on usage charges.
+    """
+
+    workspace: str
+    plan: str | None = None
+    price_version: str | None = None
+    prices: PriceRow | None = None
+    spend_limit_usd: Money | None = None
+
+
+class BudgetConfig(_Section):
+    """An amount for a calendar month (UTC), for all databases that match: regular expressions on names and ids.
+
+    Without any expression it is for everything. `thresholds` are parts of the amount, 1 is all of it.
+    """
+
+    name: Annotated[str, Field(min_length=1)]
+    monthly_usd: Annotated[Money, Field(gt=0)]
+    thresholds: tuple[Annotated[float, Field(gt=0, le=10, allow_inf_nan=False)], ...] = (0.5, 0.8, 1.0)
+    workspaces: tuple[Pattern, ...] = ()
+    projects: tuple[Pattern, ...] = ()
+    databases: tuple[Pattern, ...] = ()
+
+
+class FeeShare(StrEnum):
+    """By what a workspace's fee is shared out to its databases."""
+
+    OPERATIONS = "operations"
+    STORAGE = "storage"
+    EQUAL = "equal"
+
+
+class CostConfig(_Section):
+    """What it costs: prices, how the fee is shared out, what the API does not tell of workspaces, and budgets."""
+
+    prices_file: Path | None = None
+    fee_share: FeeShare = FeeShare.OPERATIONS
+    workspaces: tuple[WorkspaceConfig, ...] = ()
+    budgets: tuple[BudgetConfig, ...] = ()
+
+    @field_validator("budgets")
+    @classmethod
+    def _names_differ(cls, value: tuple[BudgetConfig, ...]) -> tuple[BudgetConfig, ...]:
+        names = [budget.name for budget in value]
+        twice = sorted({name for name in names if names.count(name) > 1})
+        if twice:
+            raise ValueError(f"several budgets are called {', '.join(twice)}; give each a name of its own")
+        return value
+
+
 class Config(_Section):
-    """Everything that can be configured. `warnings` are lines for people: nothing that stops the service."""
+    """Everything that can be configured. `prices` are the rows of the price file that `cost` names.
+
+    `warnings` are lines for people: nothing that stops the service.
+    """
 
     api_url: str = "https://api.prisma.io"
     credentials: tuple[CredentialConfig, ...] = ()
@@ -179,6 +238,8 @@ class Config(_Section):
     poll: PollConfig = PollConfig()
     store: StoreConfig = StoreConfig()
     web: WebConfig = WebConfig()
+    cost: CostConfig = CostConfig()
+    prices: tuple[PriceRow, ...] = Field(default=(), exclude=True)
     warnings: tuple[str, ...] = Field(default=(), exclude=True)
 
     @field_validator("api_url")

@@ -7,7 +7,9 @@ from dataclasses import dataclass
 from operator import attrgetter
 from typing import Generic, TypeVar
 
+from prisma_postgres_exporter.cost import BudgetState
 from prisma_postgres_exporter.expose.lines import Family, Row, flag, rows, single, unix_seconds
+from prisma_postgres_exporter.expose.money import budget_families, database_families, workspace_families
 from prisma_postgres_exporter.snapshot import DatabaseView, WorkspaceView
 
 V = TypeVar("V")
@@ -24,6 +26,7 @@ class Subject(Generic[V]):
 
 _D = ("workspace_id", "project_id", "database_id")
 _W = ("workspace_id",)
+_BUDGET = ("budget",)
 
 
 def _database_names(view: DatabaseView) -> tuple[Row, ...]:
@@ -246,8 +249,15 @@ _WORKSPACE_FAMILIES: tuple[Family[WorkspaceView], ...] = (
 )
 
 DATABASES: Subject[DatabaseView] = Subject(
-    labels=_D, identify=attrgetter("workspace_id", "project_id", "database_id"), families=_DATABASE_FAMILIES
+    labels=_D,
+    identify=attrgetter("workspace_id", "project_id", "database_id"),
+    families=_DATABASE_FAMILIES + database_families(_D),
 )
 WORKSPACES: Subject[WorkspaceView] = Subject(
-    labels=_W, identify=lambda view: (view.workspace_id,), families=_WORKSPACE_FAMILIES
+    labels=_W,
+    identify=lambda view: (view.workspace_id,),
+    families=_WORKSPACE_FAMILIES + workspace_families(_W),
+)
+BUDGETS: Subject[BudgetState] = Subject(
+    labels=_BUDGET, identify=lambda budget: (budget.name,), families=budget_families(_BUDGET)
 )

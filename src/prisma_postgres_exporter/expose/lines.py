@@ -6,13 +6,14 @@ import re
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from decimal import Decimal
 from typing import Generic, Literal, TypeVar
 
 V = TypeVar("V")
 T = TypeVar("T")
 
 Kind = Literal["gauge", "counter", "histogram"]
-Row = tuple[tuple[str, ...], int]
+Row = tuple[tuple[str, ...], int | float | Decimal]
 
 # Prometheus ends its input at a NUL, and a lone surrogate has no UTF-8 form.
 _NOT_SHOWABLE = re.compile("[\x00\ud800-\udfff]")

@@ -7,7 +7,8 @@ from collections.abc import Iterator
 from enum import Enum
 from typing import TypeVar
 
-from prisma_postgres_exporter.expose.families import DATABASES, WORKSPACES
+from prisma_postgres_exporter.cost import BudgetState
+from prisma_postgres_exporter.expose.families import BUDGETS, DATABASES, WORKSPACES
 from prisma_postgres_exporter.expose.health import ExporterHealth
 from prisma_postgres_exporter.expose.parts import Body, Part, gzip_body, make_part, plain_body
 from prisma_postgres_exporter.expose.sheet import Sheet, empty_sheet, redraw
@@ -35,6 +36,7 @@ class Exposition:
         self._publishing = threading.Lock()
         self._databases: Sheet[DatabaseView] = empty_sheet(DATABASES)
         self._workspaces: Sheet[WorkspaceView] = empty_sheet(WORKSPACES)
+        self._budgets: Sheet[BudgetState] = empty_sheet(BUDGETS)
         self._parts: dict[Format, tuple[Part, ...]] = dict.fromkeys(Format, ())
         self._samples = 0
         self._bodies: dict[tuple[Format, bool], Body] = {}
@@ -55,12 +57,17 @@ class Exposition:
         """Show this picture from now on. Slow: for a worker thread."""
         databases = redraw(self._databases, snapshot.databases)
         workspaces = redraw(self._workspaces, snapshot.workspaces)
+        budgets = redraw(self._budgets, snapshot.budgets)
         parts = {
-            exposition_format: (*_parts(exposition_format, databases), *_parts(exposition_format, workspaces))
+            exposition_format: (
+                *_parts(exposition_format, databases),
+                *_parts(exposition_format, workspaces),
+                *_parts(exposition_format, budgets),
+            )
             for exposition_format in Format
         }
-        samples = sum([column.samples for column in (*databases.columns, *workspaces.columns)])
-        self._databases, self._workspaces = databases, workspaces
+        samples = sum([column.samples for column in (*databases.columns, *workspaces.columns, *budgets.columns)])
+        self._databases, self._workspaces, self._budgets = databases, workspaces, budgets
         with self._publishing:
             self._parts, self._samples = parts, samples
             self._publish()

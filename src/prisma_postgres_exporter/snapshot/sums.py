@@ -7,6 +7,8 @@ from datetime import datetime
 from operator import add, sub
 from typing import NamedTuple
 
+from prisma_postgres_exporter.cost import WorkspaceCost
+from prisma_postgres_exporter.cost.usage import billed_operations
 from prisma_postgres_exporter.model import MonthUsage, Position, WorkspacePosition, month_start
 from prisma_postgres_exporter.snapshot.views import DatabaseView, WorkspaceView
 
@@ -60,7 +62,11 @@ def sums_of(position: Position, view: DatabaseView | None, now: datetime) -> Ite
 
 
 def view_workspace(
-    row: WorkspacePosition, sums: Sums, failures: Mapping[str, str | None], now: datetime
+    row: WorkspacePosition,
+    sums: Sums,
+    failures: Mapping[str, str | None],
+    cost: WorkspaceCost | None,
+    now: datetime,
 ) -> WorkspaceView:
     """Return what one workspace shows at `now`."""
     workspace, starts_at = row.workspace, month_start(now)
@@ -78,6 +84,7 @@ def view_workspace(
         reconciliation_difference_operations=sums.differences if sums.differences_known else None,
         period_start_at=starts_at,
         failure_reason=failures.get(workspace.id),
+        cost=cost,
     )
 
 
@@ -93,7 +100,7 @@ def _shown(view: DatabaseView) -> Sums:
 
 
 def _billed(position: Position, row: MonthUsage, month: datetime, *, has_moved: bool) -> Sums:
-    operations = _billed_operations(row, has_moved=has_moved)
+    operations = billed_operations(row, has_moved=has_moved)
     begin = int(max(month, position.database.created_at).timestamp())
     if row.storage_seconds == 0:
         return Sums(operations_known=operations is not None, operations=operations or 0)
@@ -114,16 +121,6 @@ def _billed(position: Position, row: MonthUsage, month: datetime, *, has_moved: 
         past_lives=life or 0,
         covered_seconds=row.storage_seconds,
     )
-
-
-def _billed_operations(row: MonthUsage, *, has_moved: bool) -> int | None:
-    """Return a month's operations of one database that belong to one workspace.
-
-    The vendor's own number, unless the database moved in that month: then its days tell whose they are.
-    """
-    if row.operations is not None and not has_moved:
-        return row.operations
-    return row.days_operations if row.days or has_moved else None
 
 
 def _average_storage(sums: Sums, now: datetime) -> int | None:

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime, timedelta
 
+from prisma_postgres_exporter.cost import BudgetState, Costs
 from prisma_postgres_exporter.model import Book, Position
 from prisma_postgres_exporter.snapshot.sums import Sums, minus, plus, sums_of, view_workspace
 from prisma_postgres_exporter.snapshot.views import DatabaseView, WorkspaceView, view_database
 
+NO_COSTS = Costs()
 NEVER = datetime.max.replace(tzinfo=UTC)
 
 
@@ -25,6 +27,7 @@ class Snapshot:
     workspaces: tuple[WorkspaceView, ...]
     databases: tuple[DatabaseView, ...]
     filtered: int
+    budgets: tuple[BudgetState, ...] = ()
     basis: Basis | None = field(default=None, repr=False, compare=False)
 
 
@@ -42,6 +45,7 @@ class Basis:
     places: Mapping[str, int]
     sums: Mapping[int, Sums]
     expires_at: datetime
+    costs: Costs
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,7 +57,7 @@ class Viewing:
     window_names: tuple[str, ...]
     workspace_names: Mapping[str, str]
 
-    def view(self, position: Position, now: datetime) -> DatabaseView | None:
+    def view(self, position: Position, costs: Costs, now: datetime) -> DatabaseView | None:
         """Return what a database shows, if it is shown."""
         if position.deleted_at is not None or position.database.id not in self.followed:
             return None
@@ -63,6 +67,7 @@ class Viewing:
             keep_last_value=self.keep_last_value,
             window_names=self.window_names,
             now=now,
+            cost=costs.databases.get(position.database.id),
         )
 
 
@@ -74,15 +79,17 @@ def take_snapshot(
     keep_last_value: timedelta,
     window_names: Collection[str],
     now: datetime,
+    costs: Costs = NO_COSTS,
     last: Snapshot | None = None,
 ) -> Snapshot:
     """Build the picture of `book` at `now`.
 
     `followed` are the ids of the databases to show, `window_names` the rolling windows to show.
-    `workspace_failures` says by workspace id why it cannot be read, `None` where it can; one that is
-    not in it was not tried yet. A value whose database has not answered for `keep_last_value` is
-    shown no more. Views equal to those of `last` are kept, and what `last` was taken of is not
-    looked at again where the book still holds the same position.
+    `workspace_failures` says by workspace id why it cannot be read, `None` where it can; one that is not
+    in it was not tried yet. `costs` are those of this month, as they were last worked out. A value whose
+    database has not answered for `keep_last_value` is shown no more. Views equal to those of `last` are
+    kept, and what `last` was taken of is not looked at again where the book still holds the same
+    position.
     """
     viewing = Viewing(
         followed=followed,
@@ -90,28 +97,31 @@ def take_snapshot(
         window_names=tuple(window_names),
         workspace_names={id_: row.workspace.name for id_, row in book.workspaces.items()},
     )
-    databases, basis = _next_databases(book, viewing, now, last) or _all_databases(book, viewing, now, last)
+    databases, basis = _next_databases(book, viewing, costs, now, last) or _all_databases(
+        book, viewing, costs, now, last
+    )
     return Snapshot(
         taken_at=now,
         workspaces=tuple(
-            view_workspace(row, basis.sums.get(row.key, Sums()), workspace_failures, now)
-            for _, row in sorted(book.workspaces.items())
+            view_workspace(row, basis.sums.get(row.key, Sums()), workspace_failures, costs.workspaces.get(id_), now)
+            for id_, row in sorted(book.workspaces.items())
             if not row.is_gone
         ),
         databases=databases,
         filtered=sum(position.deleted_at is None for position in book.positions.values()) - len(databases),
+        budgets=costs.budgets,
         basis=basis,
     )
 
 
 def _all_databases(
-    book: Book, viewing: Viewing, now: datetime, last: Snapshot | None
+    book: Book, viewing: Viewing, costs: Costs, now: datetime, last: Snapshot | None
 ) -> tuple[tuple[DatabaseView, ...], Basis]:
     last_views = {view.database_id: view for view in last.databases} if last else {}
     views: list[DatabaseView] = []
     sums: dict[int, Sums] = defaultdict(Sums)
     for position in book.positions.values():
-        view = viewing.view(position, now)
+        view = viewing.view(position, costs, now)
         if view is not None:
             before = last_views.get(view.database_id)
             view = before if before == view else view
@@ -126,12 +136,13 @@ def _all_databases(
         places={view.database_id: place for place, view in enumerate(databases)},
         sums=sums,
         expires_at=_expiry(databases, viewing.keep_last_value, now),
+        costs=costs,
     )
     return databases, basis
 
 
 def _next_databases(
-    book: Book, viewing: Viewing, now: datetime, last: Snapshot | None
+    book: Book, viewing: Viewing, costs: Costs, now: datetime, last: Snapshot | None
 ) -> tuple[tuple[DatabaseView, ...], Basis] | None:
     """Change what changed; `None` where a new day, another configuration or a discovery concerns everything."""
     basis = last.basis if last else None
@@ -149,13 +160,15 @@ def _next_databases(
             return None
         place = basis.places.get(id_)
         last_view = None if place is None else databases[place]
-        view = viewing.view(position, now)
+        view = viewing.view(position, costs, now)
         if place is not None and view is not None and view != last_view:
             databases[place] = view
         for key, removed in sums_of(before, last_view, now):
             sums[key] = minus(sums[key], removed)
         for key, added in sums_of(position, view, now):
             sums[key] = plus(sums[key], added)
+    if costs is not basis.costs:
+        databases = [_with_cost(view, costs) for view in databases]
     next_basis = Basis(
         viewing=viewing,
         day=basis.day,
@@ -164,8 +177,14 @@ def _next_databases(
         sums=sums,
         # A value that was read since expires later: the old bound is only too early.
         expires_at=basis.expires_at,
+        costs=costs,
     )
     return tuple(databases), next_basis
+
+
+def _with_cost(view: DatabaseView, costs: Costs) -> DatabaseView:
+    cost = costs.databases.get(view.database_id)
+    return view if view.cost == cost else replace(view, cost=cost)
 
 
 def _place(view: DatabaseView) -> tuple[str, str, str]:

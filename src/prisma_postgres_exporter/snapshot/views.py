@@ -6,6 +6,7 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+from prisma_postgres_exporter.cost import Share, WorkspaceCost
 from prisma_postgres_exporter.model import MonthUsage, Position, month_start, previous_month_start
 
 
@@ -38,6 +39,7 @@ class DatabaseView:
     reconciliation_difference_operations: int | None
     failing_since_at: datetime | None
     failure_reason: str | None
+    cost: Share | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,6 +64,7 @@ class WorkspaceView:
     reconciliation_difference_operations: int | None
     period_start_at: datetime
     failure_reason: str | None
+    cost: WorkspaceCost | None = None
 
 
 def view_database(
@@ -71,6 +74,7 @@ def view_database(
     keep_last_value: timedelta,
     window_names: Collection[str],
     now: datetime,
+    cost: Share | None = None,
 ) -> DatabaseView:
     """Return what one database shows at `now`."""
     database = position.database
@@ -114,6 +118,7 @@ def view_database(
         reconciliation_difference_operations=month.difference_operations if month else None,
         failing_since_at=position.failing_since_at,
         failure_reason=position.failure_reason,
+        cost=cost,
     )
 
 

@@ -13,7 +13,7 @@ from prisma_postgres_exporter.store import rows
 from prisma_postgres_exporter.store.backend import Backend
 from prisma_postgres_exporter.store.recording import write_rows
 from prisma_postgres_exporter.store.rows import Values
-from prisma_postgres_exporter.store.tables import databases, events, positions, workspaces
+from prisma_postgres_exporter.store.tables import databases, events, plans, positions, workspaces
 
 ONE_DAY = timedelta(days=1)
 
@@ -49,17 +49,23 @@ def ledger_begins_on(created_at: datetime, seen_at: datetime, counted_from: date
 def _write_workspaces(connection: Connection, backend: Backend, found: Sequence[Workspace], at: int) -> None:
     columns = workspaces.c
     known = {
-        id_: (key, first_seen_at)
-        for id_, key, first_seen_at in connection.execute(select(columns.id, columns.key, columns.first_seen_at))
+        id_: (key, first_seen_at, plan)
+        for id_, key, first_seen_at, plan in connection.execute(
+            select(columns.id, columns.key, columns.first_seen_at, columns.plan)
+        )
     }
-    new_keys = count(max((key for key, _ in known.values()), default=0) + 1)
+    new_keys = count(max((key for key, *_ in known.values()), default=0) + 1)
     found_rows: list[Values] = []
+    changed_plans: list[Values] = []
     for workspace in found:
-        key, first_seen_at = known.get(workspace.id) or (next(new_keys), at)
+        key, first_seen_at, plan = known.get(workspace.id) or (next(new_keys), at, None)
+        if workspace.plan != plan:
+            changed_plans.append((key, at, workspace.plan))
         found_rows.append(
             (key, workspace.id, workspace.name, workspace.plan, workspace.usage_blocked, first_seen_at, None)
         )
     write_rows(connection, backend, workspaces, found_rows)
+    write_rows(connection, backend, plans, changed_plans)
 
 
 def _write_databases(connection: Connection, backend: Backend, found: Sequence[Database], at: int) -> None:

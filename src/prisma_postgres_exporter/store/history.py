@@ -9,11 +9,12 @@ from operator import itemgetter
 
 from sqlalchemy import Column, ColumnElement, Connection, ScalarSelect, Table, func, select
 
-from prisma_postgres_exporter.model import DayUsage, Event, MonthUsage, Revision
+from prisma_postgres_exporter.model import DayUsage, Event, MonthUsage, Revision, WorkspaceDay
 from prisma_postgres_exporter.store import rows
 from prisma_postgres_exporter.store.tables import databases, days, events, months, revisions
 
 LOOKED_UP_ROWS = 500
+MIB = 2**20
 
 
 def stream_days(connection: Connection, from_day: date | None, to_day: date | None) -> Iterator[DayUsage]:
@@ -107,3 +108,24 @@ def _looked_up(
             chunk = keys[begin : begin + LOOKED_UP_ROWS]
             query = select(table).where(number == value, table.c.database_key.in_(chunk))
             yield from connection.execute(query.order_by(*table.primary_key)).all()
+
+
+def workspace_days(connection: Connection, from_day: date) -> Iterator[WorkspaceDay]:
+    """Each workspace's days from `from_day` on, summed over its databases, by day and workspace key."""
+    # Bytes times seconds of a thousand large databases do not fit 64 bits.
+    mib_seconds = func.sum(days.c.storage_byte_seconds // MIB)
+    sums = (func.sum(days.c.operations), mib_seconds, func.sum(days.c.storage_seconds))
+    query = (
+        select(days.c.day, days.c.workspace_key, *sums)
+        .where(days.c.day >= rows.day_number(from_day))
+        .group_by(days.c.day, days.c.workspace_key)
+        .order_by(days.c.day, days.c.workspace_key)
+    )
+    for day, workspace_key, operations, storage_mib_seconds, storage_seconds in connection.execute(query):
+        yield WorkspaceDay(
+            workspace_key=workspace_key,
+            day=rows.day_of(day),
+            operations=int(operations),
+            storage_byte_seconds=int(storage_mib_seconds) * MIB,
+            storage_seconds=int(storage_seconds),
+        )

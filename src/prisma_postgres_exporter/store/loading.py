@@ -19,6 +19,7 @@ from prisma_postgres_exporter.model import (
     Database,
     DayUsage,
     MonthUsage,
+    PlanChange,
     Position,
     RollingUsage,
     Workspace,
@@ -38,6 +39,7 @@ from prisma_postgres_exporter.store.tables import (
     databases,
     days,
     months,
+    plans,
     positions,
     rolling,
     store_state,
@@ -73,6 +75,9 @@ def _load_book(connection: Connection, now: datetime) -> Book:
 
 def _load_workspaces(connection: Connection) -> list[WorkspacePosition]:
     at = Instants()
+    changes = defaultdict(list)
+    for key, changed_at, plan in connection.execute(select(plans).order_by(*plans.primary_key)):
+        changes[key].append(PlanChange(at=at[changed_at], plan=plan))
     rows = connection.execute(select(workspaces).order_by(workspaces.c.key))
     return [
         WorkspacePosition(
@@ -80,6 +85,7 @@ def _load_workspaces(connection: Connection) -> list[WorkspacePosition]:
             workspace=Workspace(id=id_, name=name, plan=plan, usage_blocked=usage_blocked),
             first_seen_at=at[first_seen_at],
             is_gone=gone_at is not None,
+            plans=tuple(changes[key]),
         )
         for key, id_, name, plan, usage_blocked, first_seen_at, gone_at in rows
     ]

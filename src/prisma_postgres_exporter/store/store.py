@@ -21,6 +21,7 @@ from prisma_postgres_exporter.model import (
     LedgerRows,
     Posting,
     Revision,
+    WorkspaceDay,
 )
 from prisma_postgres_exporter.store import history, identities
 from prisma_postgres_exporter.store.auditing import audit
@@ -159,6 +160,11 @@ class Store:
         """Iterate over every database that was ever followed, deleted ones included, by key."""
         with self._reading() as connection:
             yield from identities.stream_databases(connection)
+
+    def workspace_days(self, from_day: date) -> tuple[WorkspaceDay, ...]:
+        """Return each workspace's days from `from_day` on, summed over its databases, by day and workspace key."""
+        with self._reading() as connection:
+            return tuple(history.workspace_days(connection, from_day))
 
     def events(
         self, from_at: datetime | None = None, to_at: datetime | None = None, *, subject_id: str | None = None

@@ -45,6 +45,16 @@ workspaces = Table(
     Column("gone_at", BigInteger),
 )
 
+# A workspace's plans as they were seen: what a month costs needs to know since when.
+plans = Table(
+    "plans",
+    metadata,
+    Column("workspace_key", Integer, primary_key=True, autoincrement=False),
+    Column("at", BigInteger, primary_key=True, autoincrement=False),
+    Column("plan", Text),
+    sqlite_with_rowid=False,
+)
+
 # Written by discoveries; what cycles change often is in `positions`, in narrow rows.
 databases = Table(
     "databases",

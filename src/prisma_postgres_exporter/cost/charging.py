@@ -1,0 +1,176 @@
+"""What everything costs in this month: each workspace, each database's share of it, each budget."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import date, datetime, timedelta
+from decimal import Decimal
+
+from prisma_postgres_exporter.config import BudgetConfig, Config, FeeShare
+from prisma_postgres_exporter.cost.bill import Bill, Usage
+from prisma_postgres_exporter.cost.budgets import BudgetState, matches, state_of
+from prisma_postgres_exporter.cost.estimate import WorkspaceCost, WorkspaceUsage, estimate
+from prisma_postgres_exporter.cost.showback import share_out
+from prisma_postgres_exporter.cost.usage import billed_usage, has_moved_in, life_seconds
+from prisma_postgres_exporter.forecast import forecast_average_storage, forecast_operations
+from prisma_postgres_exporter.model import Book, WorkspaceDay, month_start
+
+ONE_DAY = timedelta(days=1)
+DAY_SECONDS = 86_400
+HISTORY = timedelta(days=91)
+"""How far back the days go that a forecast is made from."""
+
+Share = tuple[Decimal | None, Decimal | None, Decimal | None]
+"""A database's fee, operations and storage in USD; `None` where the price is not known."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Costs:
+    """The cost of the month, by workspace id and by database id, in USD, and the budgets.
+
+    The shares of a workspace's databases, deleted ones included, add up to its bill. A database that moved
+    in the month has the sum of its shares.
+    """
+
+    workspaces: Mapping[str, WorkspaceCost] = field(default_factory=dict)
+    databases: Mapping[str, Share] = field(default_factory=dict)
+    budgets: tuple[BudgetState, ...] = ()
+
+
+def charge(book: Book, config: Config, days: Sequence[WorkspaceDay], now: datetime) -> Costs:
+    """Work out the month of `now`. `days` are the workspaces' days of the ledger, three months of them if there are."""
+    used, today = _used(book, now), _today(book, now.date())
+    history = _by_workspace(days)
+    workspaces: dict[str, WorkspaceCost] = {}
+    shares: dict[str, list[Share]] = defaultdict(list)
+    expected: dict[str, Decimal] = defaultdict(Decimal)
+    for id_, row in book.workspaces.items():
+        if row.is_gone:
+            continue
+        by_database = used.get(row.key, {})
+        total = Usage(
+            operations=sum(usage.operations for usage in by_database.values()),
+            storage_byte_seconds=sum(usage.storage_byte_seconds for usage in by_database.values()),
+        )
+        usage = _with_forecast(total, history.get(row.key, ()), today.get(row.key), now)
+        cost = workspaces[id_] = estimate(config, row, usage, now)
+        if cost.bill is None or not by_database:
+            continue
+        for database_id, share in _shares(cost.bill, by_database, config.cost.fee_share).items():
+            shares[database_id].append(share)
+        if config.cost.budgets and cost.expected_bill is not None:
+            for database_id, share in _shares(cost.expected_bill, by_database, config.cost.fee_share).items():
+                expected[database_id] += _total(share)
+    databases = {id_: _sum(parts) for id_, parts in shares.items()}
+    spent = {id_: _total(share) for id_, share in databases.items()}
+    return Costs(
+        workspaces=workspaces,
+        databases=databases,
+        budgets=tuple(
+            state_of(budget, _matching(book, budget, used), spent, expected) for budget in config.cost.budgets
+        ),
+    )
+
+
+def _used(book: Book, now: datetime) -> dict[int, dict[str, Usage]]:
+    """What each database used in this month, by workspace key and database id."""
+    month = month_start(now).date()
+    used: dict[int, dict[str, Usage]] = defaultdict(dict)
+    for id_, position in book.positions.items():
+        for row in position.months:
+            if row.month == month:
+                life = life_seconds(row, position.database.created_at, position.deleted_at, now)
+                used[row.workspace_key][id_] = billed_usage(row, has_moved=has_moved_in(position, row), life=life)
+    return used
+
+
+def _by_workspace(days: Sequence[WorkspaceDay]) -> dict[int, list[WorkspaceDay]]:
+    found: dict[int, list[WorkspaceDay]] = defaultdict(list)
+    for row in days:
+        found[row.workspace_key].append(row)
+    return found
+
+
+def _with_forecast(
+    used: Usage, days: Sequence[WorkspaceDay], today_operations: int | None, now: datetime
+) -> WorkspaceUsage:
+    """Forecast a workspace's month from its days before today and from today so far."""
+    today, month = now.date(), month_start(now).date()
+    by_day = {row.day: row for row in days if row.day < today}
+    first = min(by_day, default=today)
+    dates = [first + back * ONE_DAY for back in range((today - first).days)]
+    operations = [by_day[day].operations if day in by_day else None for day in dates]
+    levels = [_level(by_day.get(day)) for day in dates]
+    return WorkspaceUsage(
+        used=used,
+        expected_operations=forecast_operations(operations, today_operations=today_operations, now=now),
+        expected_storage_bytes=forecast_average_storage(levels, now=now),
+        days=[row for row in by_day.values() if row.day >= month],
+    )
+
+
+def _today(book: Book, today: date) -> dict[int, int]:
+    """Today's operations so far, by workspace key."""
+    found: dict[int, int] = defaultdict(int)
+    for position in book.positions.values():
+        for row in position.recent_days:
+            if row.day == today:
+                found[row.workspace_key] += row.operations
+    return found
+
+
+def _level(row: WorkspaceDay | None) -> int | None:
+    """A day's mean level of a whole workspace."""
+    if row is None or row.storage_seconds == 0:
+        return None
+    return row.storage_byte_seconds // DAY_SECONDS
+
+
+def _shares(bill: Bill, used: Mapping[str, Usage], fee_share: FeeShare) -> dict[str, Share]:
+    operations = {id_: usage.operations for id_, usage in used.items()}
+    storage = {id_: usage.storage_byte_seconds for id_, usage in used.items()}
+    by_fee = {
+        FeeShare.OPERATIONS: operations,
+        FeeShare.STORAGE: storage,
+        FeeShare.EQUAL: dict.fromkeys(used, 1),
+    }[fee_share]
+    parts = [
+        None if amount is None else share_out(amount, weights)
+        for amount, weights in ((bill.fee, by_fee), (bill.operations, operations), (bill.storage, storage))
+    ]
+    fee, for_operations, for_storage = parts
+    return {
+        id_: (
+            fee[id_] if fee is not None else None,
+            for_operations[id_] if for_operations is not None else None,
+            for_storage[id_] if for_storage is not None else None,
+        )
+        for id_ in used
+    }
+
+
+def _sum(shares: Sequence[Share]) -> Share:
+    if len(shares) == 1:
+        return shares[0]
+    fee, operations, storage = (
+        None if None in parts else sum((part for part in parts if part is not None), Decimal(0))
+        for parts in zip(*shares, strict=True)
+    )
+    return fee, operations, storage
+
+
+def _total(share: Share) -> Decimal:
+    return sum((part for part in share if part is not None), Decimal(0))
+
+
+def _matching(book: Book, budget: BudgetConfig, used: Mapping[int, Mapping[str, Usage]]) -> list[str]:
+    names = {id_: row.workspace.name for id_, row in book.workspaces.items()}
+    in_month = {id_ for by_database in used.values() for id_ in by_database}
+    return [
+        id_
+        for id_, position in book.positions.items()
+        if (position.deleted_at is None or id_ in in_month)
+        and matches(budget, position.database, names.get(position.database.workspace_id, ""))
+    ]

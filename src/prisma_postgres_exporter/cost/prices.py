@@ -1,0 +1,95 @@
+"""Which price a workspace pays."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime
+from itertools import pairwise
+
+from prisma_postgres_exporter.config import Config, PriceRow, WorkspaceConfig
+from prisma_postgres_exporter.model import PlanChange, Workspace, day_start, month_start, next_month_start
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PriceSpan:
+    """From when to when (UTC, in one month) a workspace pays a price."""
+
+    price: PriceRow
+    starts_at: datetime
+    ends_at: datetime
+
+
+class Unpriced(LookupError):
+    """No price is known; the message says why and what to do."""
+
+
+def configured(config: Config, workspace: Workspace) -> WorkspaceConfig | None:
+    """Return what the configuration says of a workspace, by id before name."""
+    rows = config.cost.workspaces
+    by_id = next((row for row in rows if row.workspace == workspace.id), None)
+    return by_id or next((row for row in rows if row.workspace == workspace.name), None)
+
+
+def price_spans(
+    config: Config, workspace: Workspace, plans: Sequence[PlanChange], month: datetime
+) -> tuple[PriceSpan, ...]:
+    """Return the prices of the month that begins at `month`, in order, together covering all of it.
+
+    `plans` are the workspace's plans as they were seen, oldest first; the first one counts for the time before it.
+
+    Raises:
+        Unpriced: the plan or its price is not known.
+    """
+    own = configured(config, workspace)
+    starts_at, ends_at = month_start(month), next_month_start(month)
+    if own is not None and own.prices is not None:
+        return (PriceSpan(price=own.prices, starts_at=starts_at, ends_at=ends_at),)
+    cuts = {starts_at}
+    chosen = own.plan if own is not None else None
+    if chosen is None:
+        cuts |= {_midnight(change.at) for change in plans if starts_at < change.at < ends_at}
+    version = own.price_version if own is not None else None
+    if version is None:
+        dates = {day for row in config.prices for day in (row.from_, row.until) if day is not None}
+        cuts |= {at for at in map(day_start, dates) if starts_at < at < ends_at}
+    edges = [*sorted(cuts), ends_at]
+    spans: list[PriceSpan] = []
+    for begin, end in pairwise(edges):
+        plan = chosen or _plan_at(plans, workspace, end)
+        price = _price(config.prices, plan, version, begin.date())
+        if spans and spans[-1].price == price:
+            spans[-1] = PriceSpan(price=price, starts_at=spans[-1].starts_at, ends_at=end)
+        else:
+            spans.append(PriceSpan(price=price, starts_at=begin, ends_at=end))
+    return tuple(spans)
+
+
+def price_of(prices: Iterable[PriceRow], plan: str, version: str | None, day: date) -> PriceRow | None:
+    """Return the row of a plan (in any case), of a version or as in force on `day`."""
+    rows = [row for row in prices if row.plan.lower() == plan.lower()]
+    if version is not None:
+        return next((row for row in rows if row.version == version), None)
+    return next((row for row in rows if row.is_in_force(day)), None)
+
+
+def _price(prices: Iterable[PriceRow], plan: str | None, version: str | None, day: date) -> PriceRow:
+    if plan is None:
+        raise Unpriced("the API did not say its plan yet; set cost.workspaces[].plan to name it")
+    price = price_of(prices, plan, version, day)
+    if price is None:
+        wanted = f"version {version}" if version else f"on {day}"
+        raise Unpriced(f"no price is known for plan {plan!r} ({wanted}); set plan, price_version or prices for it")
+    return price
+
+
+def _plan_at(plans: Sequence[PlanChange], workspace: Workspace, ends_at: datetime) -> str | None:
+    """The plan at the end of a span; a change counts from the midnight before it."""
+    before = [change.plan for change in plans if _midnight(change.at) < ends_at]
+    if before:
+        return before[-1]
+    return plans[0].plan if plans else workspace.plan
+
+
+def _midnight(at: datetime) -> datetime:
+    return at.replace(hour=0, minute=0, second=0, microsecond=0)

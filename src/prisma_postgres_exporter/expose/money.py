@@ -1,0 +1,180 @@
+"""The metric families of cost: estimates from the vendor's prices and the ledger."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from decimal import Decimal
+
+from prisma_postgres_exporter.cost import Bill, BudgetState, WorkspaceCost
+from prisma_postgres_exporter.expose.lines import Family, Row, flag, rows, single
+from prisma_postgres_exporter.forecast import Forecast
+from prisma_postgres_exporter.snapshot import DatabaseView, WorkspaceView
+
+ESTIMATE = "An estimate, cached, from the Prisma Management API's usage and the price table; Postgres only, before tax."
+BOUNDS = ("low", "expected", "high")
+COMPONENTS = ("fee", "operations", "storage")
+
+Read = Callable[[WorkspaceCost], object]
+
+
+def database_families(labels: tuple[str, ...]) -> tuple[Family[DatabaseView], ...]:
+    """What a database shows of cost."""
+    return (
+        rows(
+            "prisma_postgres_database_month_to_date_cost_usd",
+            "gauge",
+            labels,
+            "The database's share of its workspace's cost of the current calendar month (UTC) so far: operations by "
+            f"operations, storage by byte-seconds, the fee as configured. {ESTIMATE}",
+            lambda view: _components(view.cost or ()),
+            own_labels=("component",),
+        ),
+    )
+
+
+def workspace_families(labels: tuple[str, ...]) -> tuple[Family[WorkspaceView], ...]:
+    """What a workspace shows of cost."""
+
+    def value(name: str, help_text: str, read: Read, show: Callable[[object], str] = str) -> Family[WorkspaceView]:
+        return single(
+            name,
+            "gauge",
+            labels,
+            help_text,
+            lambda view: None if view.cost is None else read(view.cost),
+            show=show,
+        )
+
+    def table(
+        name: str, help_text: str, read: Callable[[WorkspaceCost], tuple[Row, ...]], label: str
+    ) -> Family[WorkspaceView]:
+        return rows(
+            name,
+            "gauge",
+            labels,
+            help_text,
+            lambda view: () if view.cost is None else read(view.cost),
+            own_labels=(label,),
+        )
+
+    return (
+        value(
+            "prisma_postgres_workspace_unpriced",
+            "Whether the price of the workspace's plan, or a part of it, is not known (1): there is no whole cost. "
+            "The plan comes from the Prisma Management API; cached.",
+            lambda cost: cost.unpriced is not None,
+            lambda is_unpriced: flag(bool(is_unpriced)),
+        ),
+        value(
+            "prisma_postgres_workspace_included_operations",
+            "Operations that the workspace's price includes in a calendar month (UTC), for all databases together, "
+            "from the price table and the plan that the Prisma Management API said; cached.",
+            lambda cost: cost.included_operations,
+        ),
+        value(
+            "prisma_postgres_workspace_included_storage_bytes",
+            "Storage that the workspace's price includes, as the month's average over all databases together, from "
+            "the price table and the plan that the Prisma Management API said; cached.",
+            lambda cost: cost.included_storage_bytes,
+        ),
+        table(
+            "prisma_postgres_workspace_month_to_date_cost_usd",
+            f"The workspace's cost of the current calendar month (UTC) so far, deleted databases included. {ESTIMATE}",
+            lambda cost: _components(_parts(cost.bill)),
+            "component",
+        ),
+        value(
+            "prisma_postgres_workspace_usage_charges_usd",
+            f"What is charged for usage in the current calendar month (UTC) so far, without the fee. {ESTIMATE}",
+            lambda cost: None if cost.bill is None else cost.bill.charges,
+        ),
+        table(
+            "prisma_postgres_workspace_forecast_month_operations",
+            "Operations that the workspace will have made at the end of the current calendar month (UTC); the truth "
+            "should lie between low and high four times out of five. From the Prisma Management API's days; cached.",
+            lambda cost: _bounds(cost.expected_operations),
+            "bound",
+        ),
+        table(
+            "prisma_postgres_workspace_forecast_month_average_storage_bytes",
+            "The workspace's mean storage of the whole current calendar month (UTC), as it will be billed. Made from "
+            "what the Prisma Management API said; cached.",
+            lambda cost: _bounds(cost.expected_storage_bytes),
+            "bound",
+        ),
+        table(
+            "prisma_postgres_workspace_forecast_month_cost_usd",
+            f"What the workspace's current calendar month (UTC) will cost, the fee included. {ESTIMATE}",
+            _expected_totals,
+            "bound",
+        ),
+        value(
+            "prisma_postgres_workspace_spend_limit_usd",
+            "The vendor's limit on usage charges in a calendar month, as configured: the Prisma Management API does not "
+            "say it. At the limit the databases are blocked.",
+            lambda cost: cost.spend_limit_usd,
+        ),
+        table(
+            "prisma_postgres_workspace_limit_reached_timestamp_seconds",
+            "When a limit at which the vendor blocks the databases will be reached in this month at the expected pace; "
+            f"not later than now where it is reached. Absent where it is not reached. {ESTIMATE}",
+            lambda cost: tuple(((name,), int(at.timestamp())) for name, at in cost.limits),
+            "limit",
+        ),
+    )
+
+
+def budget_families(labels: tuple[str, ...]) -> tuple[Family[BudgetState], ...]:
+    """What a budget shows."""
+    return (
+        single(
+            "prisma_postgres_budget_limit_usd",
+            "gauge",
+            labels,
+            "The amount of a budget for a calendar month (UTC), as configured.",
+            lambda budget: budget.limit_usd,
+        ),
+        single(
+            "prisma_postgres_budget_spent_usd",
+            "gauge",
+            labels,
+            f"What a budget's databases cost in the current calendar month (UTC) so far. {ESTIMATE}",
+            lambda budget: budget.spent_usd,
+        ),
+        single(
+            "prisma_postgres_budget_forecast_usd",
+            "gauge",
+            labels,
+            f"What a budget's databases are expected to cost in the current calendar month (UTC). {ESTIMATE}",
+            lambda budget: budget.expected_usd,
+        ),
+        rows(
+            "prisma_postgres_budget_threshold_ratio",
+            "gauge",
+            labels,
+            "A threshold of a budget, as configured: a part of its amount, 1 is all of it.",
+            lambda budget: tuple(((f"{value:g}",), value) for value in budget.thresholds),
+            own_labels=("threshold",),
+        ),
+    )
+
+
+def _components(amounts: tuple[Decimal | None, ...]) -> tuple[Row, ...]:
+    named = zip(COMPONENTS, amounts, strict=False)
+    return tuple(((component,), amount) for component, amount in named if amount is not None)
+
+
+def _parts(bill: Bill | None) -> tuple[Decimal | None, ...]:
+    return () if bill is None else (bill.fee, bill.operations, bill.storage)
+
+
+def _bounds(forecast: Forecast | None) -> tuple[Row, ...]:
+    if forecast is None:
+        return ()
+    return tuple(((bound,), getattr(forecast, bound)) for bound in BOUNDS)
+
+
+def _expected_totals(cost: WorkspaceCost) -> tuple[Row, ...]:
+    bills = (cost.low_bill, cost.expected_bill, cost.high_bill)
+    totals = [None if bill is None else bill.total for bill in bills]
+    return tuple(((bound,), total) for bound, total in zip(BOUNDS, totals, strict=True) if total is not None)
