@@ -80,7 +80,24 @@ class Rounds:
             self.store.record_discovery(found, generation=self.book.generation)
             self.book = self.store.load(self.now)
 
-    def round(self, fates: Sequence[Fate], ending: Ending = Ending.STORED, *, budget: int = 1_000) -> int:
+    def settle(self, until: datetime, *, every: timedelta) -> None:
+        """Let time pass with a vendor that answers everything, each time until nothing more is due."""
+        while self.now < until:
+            self.now += every
+            self.discover()
+            for _ in range(100):
+                if self.round([Fate.ANSWERED], is_looked_at=False) == 0:
+                    break
+            self._look()
+
+    def round(
+        self,
+        fates: Sequence[Fate],
+        ending: Ending = Ending.STORED,
+        *,
+        budget: int = 1_000,
+        is_looked_at: bool = True,
+    ) -> int:
         """Read what is due, the n-th read with the n-th fate (again from the first), and store it; how many."""
         plan = make_plan(
             self.book,
@@ -97,7 +114,8 @@ class Rounds:
             self.requests[read.rank.name] += 1
             self._read(read, fates[number % len(fates)], outcomes)
         self._post(outcomes, ending)
-        self._look()
+        if is_looked_at:
+            self._look()
         return len(plan.reads)
 
     def _read(self, read: PlannedRead, fate: Fate, outcomes: list[UsageReading | ReadingFailure]) -> None:
@@ -145,9 +163,8 @@ class Rounds:
 
     def _posting(self, outcomes: Outcomes) -> Posting:
         pairs = ledger.older_days(self.book, outcomes)
-        return ledger.post(
-            self.book, outcomes, settle_after=self.poll.settle_after, older=self.store.ledger_rows(pairs)
-        )
+        older = self.store.ledger_rows(pairs) if pairs else None
+        return ledger.post(self.book, outcomes, settle_after=self.poll.settle_after, older=older)
 
     def _check_growth(self, posting: Posting) -> None:
         for before, after in zip(posting.before, posting.positions, strict=True):

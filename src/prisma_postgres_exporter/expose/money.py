@@ -110,7 +110,7 @@ def workspace_families(labels: tuple[str, ...]) -> tuple[Family[WorkspaceView], 
         ),
         value(
             "prisma_postgres_workspace_spend_limit_usd",
-            "The vendor's limit on usage charges in a calendar month, as configured: the Prisma Management API does not "
+            "The vendor's limit on usage charges in a calendar month, configured: the Prisma Management API does not "
             "say it. At the limit the databases are blocked.",
             lambda cost: cost.spend_limit_usd,
         ),
@@ -131,7 +131,7 @@ def budget_families(labels: tuple[str, ...]) -> tuple[Family[BudgetState], ...]:
             "prisma_postgres_budget_limit_usd",
             "gauge",
             labels,
-            "The amount of a budget for a calendar month (UTC), as configured.",
+            "The amount of a budget for a calendar month (UTC), as configured, not from the Prisma Management API.",
             lambda budget: budget.limit_usd,
         ),
         single(
@@ -152,7 +152,7 @@ def budget_families(labels: tuple[str, ...]) -> tuple[Family[BudgetState], ...]:
             "prisma_postgres_budget_threshold_ratio",
             "gauge",
             labels,
-            "A threshold of a budget, as configured: a part of its amount, 1 is all of it.",
+            "A threshold of a budget, a part of its amount, as configured, not from the Prisma Management API.",
             lambda budget: tuple(((f"{value:g}",), value) for value in budget.thresholds),
             own_labels=("threshold",),
         ),
