@@ -287,13 +287,16 @@ def test_when_a_month_has_ended_it_is_read_before_anything_else() -> None:
     assert (first.rank, first.windows[0].start_at.month) == (Rank.PREVIOUS_MONTH, 11)
 
 
-def test_settled_days_are_read_once_more_when_their_month_is_over_one_at_a_time() -> None:
+def test_settled_days_are_read_once_more_when_their_month_is_over_a_few_at_a_time() -> None:
     after = datetime(2026, 12, 10, 12, tzinfo=UTC)
     behind = replace(up_to_date(after), known_until=after.date(), checked_until=date(2026, 11, 14))
 
-    (read,) = [read for read in plan(behind, now=after).reads if read.rank is Rank.SETTLED_DAY]
+    reads = [read for read in plan(behind, now=after).reads if read.rank is Rank.SETTLED_DAY]
 
-    assert read.windows[0].start_at.date() == date(2026, 11, 15)
+    assert [read.windows[0].start_at.date() for read in reads] == [date(2026, 11, day) for day in range(15, 23)]
+    key: object = attempt_key("db_0001", reads[0].windows[0])
+    failed = {key: Attempt(failed_at=after, failures=1)}
+    assert all(read.rank is not Rank.SETTLED_DAY for read in plan(behind, now=after, attempts=failed).reads)
     done = replace(behind, checked_until=date(2026, 11, 30))
     assert all(read.rank is not Rank.SETTLED_DAY for read in plan(done, now=after).reads)
 
@@ -301,6 +304,6 @@ def test_settled_days_are_read_once_more_when_their_month_is_over_one_at_a_time(
 def test_settled_days_of_this_month_are_read_again_where_the_vendors_month_disagrees() -> None:
     doubted = replace(up_to_date(), checked_until=date(2026, 11, 9), recheck_at=NOW - timedelta(hours=1))
 
-    (read,) = [read for read in plan(doubted).reads if read.rank is Rank.SETTLED_DAY]
+    first, *_ = [read for read in plan(doubted).reads if read.rank is Rank.SETTLED_DAY]
 
-    assert read.windows[0].start_at.date() == date(2026, 11, 10)
+    assert first.windows[0].start_at.date() == date(2026, 11, 10)

@@ -46,6 +46,7 @@ RECHECK_LONGEST = timedelta(hours=6)
 MONTH_RECHECK_LONGEST = timedelta(days=1)
 RETRY_LONGEST = timedelta(minutes=15)
 MISSING_DAYS_AT_ONCE = 4
+SETTLED_DAYS_AT_ONCE = 8
 PAST_DAYS_SHARE = 10
 NEVER = datetime.min.replace(tzinfo=UTC)
 ONE_DAY = timedelta(days=1)
@@ -160,6 +161,8 @@ def _due_reads(
         if attempts and (tried := attempts.get(attempt_key(position.database.id, window))):
             due_at = max(wanted_at, tried.failed_at + retry_wait(poll.interval, tried.failures))
         if due_at > windows.now:
+            if rank is Rank.SETTLED_DAY:
+                break  # those after it count only once it is read
             continue
         span = window.start_at, window.end_at
         same = reads.get(span)
@@ -200,9 +203,8 @@ def _wanted(position: Position, poll: PollConfig, windows: _Windows) -> Iterator
         yield Rank.PREVIOUS_MONTH, previous_month_due_at, windows.previous_month
     for day in _missing_days(position, days, today):
         yield Rank.MISSING_DAY, day_start(day) + ONE_DAY, windows.day(day)
-    unchecked = _unchecked_day(position, days, windows)
-    if unchecked is not None:
-        yield Rank.SETTLED_DAY, day_start(unchecked) + ONE_DAY, windows.day(unchecked)
+    for day in _unchecked_days(position, days, windows):
+        yield Rank.SETTLED_DAY, day_start(day) + ONE_DAY, windows.day(day)
 
 
 def _after(read_at: datetime | None, interval: timedelta) -> datetime:
@@ -274,17 +276,18 @@ def _waits_for_a_gap(row: DayUsage, position: Position, poll: PollConfig) -> boo
     return row.day > position.known_until and row.is_final(poll.settle_after)
 
 
-def _unchecked_day(position: Position, days: Mapping[date, DayUsage], windows: _Windows) -> date | None:
-    """The oldest settled day to read once more; one at a time, as each moves `checked_until` on."""
+def _unchecked_days(position: Position, days: Mapping[date, DayUsage], windows: _Windows) -> Iterator[date]:
+    """The oldest settled days to read once more; a few at a time, as they move `checked_until` on in their order."""
     bound_at = recheck_bound_at(position.recheck_at, windows.now)
     day = position.checked_until + ONE_DAY
-    while day < bound_at.date() and day <= position.known_until:
+    found = 0
+    while day < bound_at.date() and day <= position.known_until and found < SETTLED_DAYS_AT_ONCE:
         row = days.get(day)
         # A day that is not settled is read again anyway.
         if row is None or (row.settled_at is not None and row.read_at < bound_at):
-            return day
+            found += 1
+            yield day
         day += ONE_DAY
-    return None
 
 
 def _month_row(position: Position, window: Window) -> MonthUsage | None:
