@@ -270,22 +270,23 @@ class Collector:
             await asyncio.to_thread(self._exposition.render, snapshot)
 
     async def _charge(self, now: datetime) -> None:
-        """Work the costs out, at most once a minute: they move slowly, and concern every database."""
-        is_same = self._costs_key == self._charged_with(now)
-        if is_same and self._charged_at is not None and timedelta(0) <= now - self._charged_at < COSTS_EVERY:
+        """Work the costs out, at most once a minute unless something new is known: they concern every database."""
+        key = self._charged_with(now)
+        is_fresh = self._charged_at is not None and timedelta(0) <= now - self._charged_at < COSTS_EVERY
+        if key == self._costs_key and is_fresh:
             return
-        await self._read_days(now)
+        await self._read_days(now, has_news=key != self._costs_key)
         self.costs = await asyncio.to_thread(charge, self.book, self.config, self._days, now)
-        self._costs_key, self._charged_at = self._charged_with(now), now
+        self._costs_key, self._charged_at = key, now
 
     def _charged_with(self, now: datetime) -> tuple[object, ...]:
-        """What makes costs anew at once: another day, configuration, workspace or plan."""
-        return now.date(), id(self.config), tuple(self.book.workspaces.values())
+        """What makes costs anew at once: another day, configuration, workspace or plan, or days that became known."""
+        known_days = sum([position.known_until.toordinal() for position in self.book.positions.values()])
+        return now.date(), id(self.config), tuple(self.book.workspaces.values()), known_days
 
-    async def _read_days(self, now: datetime) -> None:
-        """Read the workspaces' days, at most once an hour and on each new day: closed days seldom change."""
-        read_at = self._days_read_at
-        if read_at is not None and read_at.date() == now.date() and now - read_at < DAYS_READ_EVERY:
+    async def _read_days(self, now: datetime, *, has_news: bool) -> None:
+        """Read the workspaces' days: when days became known, else once an hour, as closed days seldom change."""
+        if not has_news and self._days_read_at is not None and now - self._days_read_at < DAYS_READ_EVERY:
             return
         try:
             self._days = await self._in_store(lambda: self._store.workspace_days((now - HISTORY).date()))
