@@ -21,7 +21,7 @@ from prisma_postgres_exporter.config.values import rolling_windows
 from prisma_postgres_exporter.simulator import Vendor, VendorBehaviour, World, WorldShape
 from prisma_postgres_exporter.store import Store
 
-CASES = int(os.environ.get("LEDGER_CASES", "60"))
+CASES = int(os.environ.get("LEDGER_CASES", "40"))
 POLL = PollConfig(windows=rolling_windows(("24h",)))
 HOUR = timedelta(hours=1)
 

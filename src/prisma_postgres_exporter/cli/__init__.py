@@ -12,6 +12,7 @@ from prisma_postgres_exporter import __version__
 from prisma_postgres_exporter.cli.backfill import backfill
 from prisma_postgres_exporter.cli.check import check
 from prisma_postgres_exporter.cli.collect import collect
+from prisma_postgres_exporter.cli.cost import cost
 from prisma_postgres_exporter.cli.demo import demo
 from prisma_postgres_exporter.cli.doctor import doctor
 from prisma_postgres_exporter.cli.serve import serve
@@ -33,7 +34,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for command in (serve, demo, collect, backfill, check, doctor, simulator):
+for command in (serve, demo, collect, cost, backfill, check, doctor, simulator):
     app.command()(command)
 app.add_typer(store_app, name="store")
 

@@ -72,3 +72,12 @@ def configuration(
         return loaded
 
     return load
+
+
+def open_configuration(config: Path | None, store_url: str | None) -> Config:
+    """Read the configuration for a command that asks no vendor: without any credential too.
+
+    Raises:
+        ConfigurationError: with every problem.
+    """
+    return load_config(config_path=str(config) if config else None, store_url=store_url, environ=os.environ)

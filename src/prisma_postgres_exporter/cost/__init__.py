@@ -6,22 +6,31 @@ from prisma_postgres_exporter.cost.charging import HISTORY, Costs, Share, charge
 from prisma_postgres_exporter.cost.estimate import WorkspaceCost, WorkspaceUsage, estimate
 from prisma_postgres_exporter.cost.prices import Unpriced, price_of, price_spans
 from prisma_postgres_exporter.cost.showback import share_out
+from prisma_postgres_exporter.cost.table import By, CostRow, cost_rows
+from prisma_postgres_exporter.cost.whatif import WhatIf, compare_plans, parse_what_if, suppose
 
 __all__ = [
     "HISTORY",
     "Bill",
     "BudgetState",
+    "By",
+    "CostRow",
     "Costs",
     "Share",
     "Span",
     "Unpriced",
     "Usage",
+    "WhatIf",
     "WorkspaceCost",
     "WorkspaceUsage",
     "charge",
+    "compare_plans",
+    "cost_rows",
     "estimate",
     "make_bill",
+    "parse_what_if",
     "price_of",
     "price_spans",
     "share_out",
+    "suppose",
 ]

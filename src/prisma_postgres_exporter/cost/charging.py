@@ -41,7 +41,7 @@ class Costs:
 
 def charge(book: Book, config: Config, days: Sequence[WorkspaceDay], now: datetime) -> Costs:
     """Work out the month of `now`. `days` are the workspaces' days of the ledger, three months of them if there are."""
-    used, today = _used(book, now), _today(book, now.date())
+    used, today = used_in_month(book, now), _today(book, now.date())
     history = _by_workspace(days)
     workspaces: dict[str, WorkspaceCost] = {}
     shares: dict[str, list[Share]] = defaultdict(list)
@@ -74,7 +74,7 @@ def charge(book: Book, config: Config, days: Sequence[WorkspaceDay], now: dateti
     )
 
 
-def _used(book: Book, now: datetime) -> dict[int, dict[str, Usage]]:
+def used_in_month(book: Book, now: datetime) -> dict[int, dict[str, Usage]]:
     """What each database used in this month, by workspace key and database id."""
     month = month_start(now).date()
     used: dict[int, dict[str, Usage]] = defaultdict(dict)

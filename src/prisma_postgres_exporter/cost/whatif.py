@@ -1,0 +1,123 @@
+"""What another plan or other usage would cost."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+from decimal import Decimal, InvalidOperation
+from fractions import Fraction
+
+from prisma_postgres_exporter.config import Config, WorkspaceConfig
+from prisma_postgres_exporter.cost.charging import charge
+from prisma_postgres_exporter.cost.prices import configured
+from prisma_postgres_exporter.errors import ConfigurationError
+from prisma_postgres_exporter.model import Book, MonthUsage, Position, WorkspaceDay
+
+SCALED = ("operations", "storage")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WhatIf:
+    """Another plan for every workspace (`None`: their own), and factors of what is used."""
+
+    plan: str | None = None
+    operations: Fraction = Fraction(1)
+    storage: Fraction = Fraction(1)
+
+
+def parse_what_if(texts: Iterable[str], config: Config) -> WhatIf:
+    """Read `plan=pro`, `operations=x2`, `storage=x0.5`.
+
+    Raises:
+        ConfigurationError: what is written otherwise, with what is accepted.
+    """
+    found = WhatIf()
+    problems = []
+    plans = sorted({row.plan.lower() for row in config.prices})
+    for text in texts:
+        name, _, value = text.partition("=")
+        if name == "plan" and value.lower() in plans:
+            found = replace(found, plan=value.lower())
+        elif name == "plan":
+            problems.append(f"--what-if {text}: no such plan; known are {', '.join(plans)}")
+        elif name in SCALED and (factor := _factor(value)) is not None:
+            found = replace(found, operations=factor) if name == "operations" else replace(found, storage=factor)
+        else:
+            problems.append(f"--what-if {text}: write plan=NAME, operations=x2 or storage=x0.5")
+    if problems:
+        raise ConfigurationError(problems)
+    return found
+
+
+def suppose(
+    book: Book, config: Config, days: Sequence[WorkspaceDay], what_if: WhatIf
+) -> tuple[Book, Config, tuple[WorkspaceDay, ...]]:
+    """Return the book, the configuration and the days as they would be."""
+    if what_if.plan is not None:
+        config = with_plan(config, book, what_if.plan)
+    positions = {id_: _scaled(position, what_if) for id_, position in book.positions.items()}
+    scaled_days = tuple(
+        replace(
+            row,
+            operations=int(row.operations * what_if.operations),
+            storage_byte_seconds=int(row.storage_byte_seconds * what_if.storage),
+        )
+        for row in days
+    )
+    return replace(book, positions=positions), config, scaled_days
+
+
+def with_plan(config: Config, book: Book, plan: str) -> Config:
+    """Return the configuration with every workspace on `plan`, at the prices in force; limits stay."""
+    workspaces = []
+    for row in book.workspaces.values():
+        own = configured(config, row.workspace)
+        limit = own.spend_limit_usd if own is not None else None
+        workspaces.append(WorkspaceConfig(workspace=row.workspace.id, plan=plan, spend_limit_usd=limit))
+    return config.model_copy(update={"cost": config.cost.model_copy(update={"workspaces": tuple(workspaces)})})
+
+
+def compare_plans(
+    book: Book, config: Config, days: Sequence[WorkspaceDay], now: datetime
+) -> dict[str, dict[str, Decimal]]:
+    """Return by workspace id what the whole month would cost on each plan, the cheapest first.
+
+    A plan that stops at what it includes is left out where more is expected to be used.
+    """
+    found: dict[str, dict[str, Decimal]] = {id_: {} for id_ in book.workspaces}
+    for plan in dict.fromkeys(row.plan.lower() for row in config.prices):
+        costs = charge(book, with_plan(config, book, plan), days, now)
+        for id_, cost in costs.workspaces.items():
+            bill = cost.expected_bill or cost.bill
+            is_stopped = any(name.startswith("free_") for name, _ in cost.limits)
+            if bill is not None and bill.total is not None and not is_stopped:
+                found[id_][plan] = bill.total
+    return {id_: dict(sorted(plans.items(), key=lambda entry: entry[1])) for id_, plans in found.items()}
+
+
+def _factor(text: str) -> Fraction | None:
+    try:
+        factor = Fraction(Decimal(text.removeprefix("x")))
+    except (InvalidOperation, ValueError, OverflowError):
+        return None
+    return factor if text.startswith("x") and 0 <= factor <= 1_000_000 else None
+
+
+def _scaled(position: Position, what_if: WhatIf) -> Position:
+    return replace(
+        position,
+        months=tuple(_scaled_month(row, what_if) for row in position.months),
+        recent_days=tuple(
+            replace(row, operations=int(row.operations * what_if.operations)) for row in position.recent_days
+        ),
+    )
+
+
+def _scaled_month(row: MonthUsage, what_if: WhatIf) -> MonthUsage:
+    return replace(
+        row,
+        operations=None if row.operations is None else int(row.operations * what_if.operations),
+        days_operations=int(row.days_operations * what_if.operations),
+        storage_byte_seconds=int(row.storage_byte_seconds * what_if.storage),
+    )
