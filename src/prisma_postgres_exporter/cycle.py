@@ -16,7 +16,7 @@ import structlog
 from prisma_postgres_exporter import ledger
 from prisma_postgres_exporter.api import ManagementApi
 from prisma_postgres_exporter.config import Config
-from prisma_postgres_exporter.cost import HISTORY, Costs, charge
+from prisma_postgres_exporter.cost import HISTORY, Costs, charge, cost_warnings
 from prisma_postgres_exporter.discover import (
     Discovery,
     discover,
@@ -106,6 +106,7 @@ class Collector:
         self.store_error: str | None = None
         self.widened_windows: dict[str, bool] = {}
         self.costs = Costs()
+        self.cost_warnings: tuple[str, ...] = ()
         self._costs_key: tuple[object, ...] | None = None
         self._charged_at: datetime | None = None
         self._days: tuple[WorkspaceDay, ...] = ()
@@ -278,6 +279,11 @@ class Collector:
         await self._read_days(now, has_news=key != self._costs_key)
         self.costs = await asyncio.to_thread(charge, self.book, self.config, self._days, now)
         self._costs_key, self._charged_at = key, now
+        warnings = tuple(cost_warnings(self.book, self.config, self.costs))
+        for warning in warnings:
+            if warning not in self.cost_warnings:
+                log.warning("cost not whole", problem=warning)
+        self.cost_warnings = warnings
 
     def _charged_with(self, now: datetime) -> tuple[object, ...]:
         """What makes costs anew at once: another day, configuration, workspace or plan, or days that became known."""

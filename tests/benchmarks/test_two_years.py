@@ -50,7 +50,7 @@ def test_a_store_of_two_years(tmp_path: Path) -> None:
     book, loading = _timed("start: reading the book back", lambda: store.load(NOW))
     assert len(book.positions) == DATABASES
 
-    readings = [_reading(id_, NOW) for id_ in book.positions]
+    readings = [reading_of(id_, NOW) for id_ in book.positions]
     posting, _ = _timed(
         "cycle: posting a reading of each", lambda: ledger.post(book, readings, settle_after=timedelta(hours=6))
     )
@@ -92,7 +92,7 @@ def _fill(store: Store) -> int:
         Discovered(
             at=NOW - DAYS * ONE_DAY,
             workspaces=tuple(Workspace(id=f"wksp_{i}", name=f"workspace {i}") for i in range(DATABASES // 1_000 + 1)),
-            databases=tuple(_database(i) for i in range(DATABASES)),
+            databases=tuple(database_of(i) for i in range(DATABASES)),
         ),
         generation=0,
     )
@@ -102,7 +102,7 @@ def _fill(store: Store) -> int:
     for back in range(DAYS - 1, 1, -1):
         day = today - back * ONE_DAY
         rows = tuple(_day(key, day, is_settled=True) for key in keys)
-        months = tuple(_month(key, day) for key in keys) if day.day == 1 else ()
+        months = tuple(month_of(key, day) for key in keys) if day.day == 1 else ()
         generation = store.record(
             Posting(other_days=rows, other_months=months), at=day_start(day), generation=generation
         )
@@ -132,7 +132,7 @@ def _fill(store: Store) -> int:
     return store.record(Posting(before=before, positions=after, readings=stored), at=NOW, generation=generation)
 
 
-def _database(number: int) -> Database:
+def database_of(number: int) -> Database:
     return Database(
         id=f"db_{number}",
         name=f"database {number}",
@@ -164,13 +164,13 @@ def _day(key: int, day: date, *, is_settled: bool) -> DayUsage:
     )
 
 
-def _month(key: int, day: date) -> MonthUsage:
+def month_of(key: int, day: date) -> MonthUsage:
     return MonthUsage(
         database_key=key, month=day.replace(day=1), workspace_key=key // 1_000 + 1, days=30, operations=key
     )
 
 
-def _reading(database_id: str, now: datetime) -> Reading:
+def reading_of(database_id: str, now: datetime) -> Reading:
     starts_at = day_start(now.date())
     return Reading(
         database_id=database_id,

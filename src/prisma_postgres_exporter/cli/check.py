@@ -15,6 +15,7 @@ from prisma_postgres_exporter.api import ManagementApi
 from prisma_postgres_exporter.cli.logs import configure_logs
 from prisma_postgres_exporter.cli.options import ApiUrlOption, ConfigOption, ListenOption, StoreUrlOption, configuration
 from prisma_postgres_exporter.config import Config, Credential, claims, display_url, read_tokens
+from prisma_postgres_exporter.cost import HISTORY, charge, cost_warnings
 from prisma_postgres_exporter.errors import ApiError, ConfigurationError, CredentialRefused, StoreError
 from prisma_postgres_exporter.expose import ExporterHealth
 from prisma_postgres_exporter.service import Clients
@@ -90,7 +91,8 @@ def _check_store(config: Config) -> Iterator[Finding]:
         store = Store.open(config.store.url)
         try:
             store.ping()
-            book = store.load(datetime.now(UTC))
+            now = datetime.now(UTC).replace(microsecond=0)
+            book, days = store.load(now), store.workspace_days((now - HISTORY).date())
         finally:
             store.close()
     except StoreError as error:
@@ -98,6 +100,8 @@ def _check_store(config: Config) -> Iterator[Finding]:
         return
     newest_at = max((p.last_success_at for p in book.positions.values() if p.last_success_at), default=None)
     yield Finding(subject=f"store {shown}", text=f"open, {len(book.positions)} database(s) known")
+    for warning in cost_warnings(book, config, charge(book, config, days, now)):
+        yield Finding(subject="cost", text=warning, is_warning=True)
     if newest_at is not None and newest_at - datetime.now(UTC) > CLOCK_TOLERANCE:
         yield Finding(
             subject="clock",

@@ -32,6 +32,12 @@ from prisma_postgres_exporter.model import Book, next_month_start
 from prisma_postgres_exporter.store import Store
 
 GIB = 2**30
+HEADS = {
+    By.WORKSPACE: ("workspace",),
+    By.PROJECT: ("workspace", "project"),
+    By.DATABASE: ("workspace", "project", "database"),
+}
+PIPE_WIDTH = 200
 LEFT_OUT = "An estimate of the Postgres part of the invoice: Compute, Accelerate, tax and credit are not in it."
 
 
@@ -151,20 +157,18 @@ def _print(
     is_over: bool,
 ) -> None:
     console = Console(highlight=False)
+    if not console.is_terminal:
+        console = Console(highlight=False, width=PIPE_WIDTH)
     until = f"until {now:%Y-%m-%d %H:%M} UTC" if not is_over else "the whole month"
     table = Table(title=f"Cost of {now:%Y-%m} in USD, {until}", title_justify="left")
-    for name in (
-        "workspace",
-        *(("project",) if by is not By.WORKSPACE else ()),
-        *(("database",) if by is By.DATABASE else ()),
-    ):
-        table.add_column(name, overflow="fold")
+    for name in HEADS[by]:
+        table.add_column(name, overflow="fold", min_width=10)
     if by is By.WORKSPACE:
         table.add_column("plan")
-    for name in ("operations", "GiB-month", "fee", "for operations", "for storage", "cost"):
+    for name in ("operations", "GiB", "fee", "usage", "storage", "cost"):
         table.add_column(name, justify="right", no_wrap=True)
     if by is By.WORKSPACE and not is_over:
-        table.add_column("expected (low - high)", justify="right")
+        table.add_column("expected (low - high)", justify="right", no_wrap=True)
     for row in rows:
         table.add_row(*_cells(row, by, now, is_over=is_over))
     console.print(table)

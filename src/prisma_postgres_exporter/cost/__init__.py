@@ -7,6 +7,7 @@ from prisma_postgres_exporter.cost.estimate import WorkspaceCost, WorkspaceUsage
 from prisma_postgres_exporter.cost.prices import Unpriced, price_of, price_spans
 from prisma_postgres_exporter.cost.showback import share_out
 from prisma_postgres_exporter.cost.table import By, CostRow, cost_rows
+from prisma_postgres_exporter.cost.warnings import cost_warnings
 from prisma_postgres_exporter.cost.whatif import WhatIf, compare_plans, parse_what_if, suppose
 
 __all__ = [
@@ -26,6 +27,7 @@ __all__ = [
     "charge",
     "compare_plans",
     "cost_rows",
+    "cost_warnings",
     "estimate",
     "make_bill",
     "parse_what_if",

@@ -60,12 +60,11 @@ def cost_rows(book: Book, costs: Costs, by: By, now: datetime) -> tuple[CostRow,
         rows = _databases(book, costs, now)
         if by is By.PROJECT:
             rows = _projects(rows)
-    return tuple(
-        sorted(
-            rows,
-            key=lambda row: (-(row.total or Decimal(0)), -row.operations, row.workspace_name, row.database_id or ""),
-        )
-    )
+    return tuple(sorted(rows, key=_by_cost))
+
+
+def _by_cost(row: CostRow) -> tuple[Decimal, int, str, str]:
+    return -(row.total or Decimal(0)), -row.operations, row.workspace_name, row.database_id or ""
 
 
 def _workspaces(book: Book, costs: Costs, now: datetime) -> Iterable[CostRow]:

@@ -146,11 +146,25 @@ def _workspaces(views: tuple[WorkspaceView, ...]) -> Markup:
             f"{view.databases:,}",
             _good("up") if view.is_up else joined([_bad("down"), f" {view.failure_reason or ''}"]),
             _bad("blocked") if view.is_usage_blocked else "",
+            *_cost(view),
         )
         for view in views[:_ROWS_SHOWN]
     ]
-    found = table(("Name", "Id", "Plan", "Databases", "State", "Usage"), body, label="Workspaces")
+    found = table(
+        ("Name", "Id", "Plan", "Databases", "State", "Usage", "Cost so far", "Expected"), body, label="Workspaces"
+    )
     return joined([found, _rest(len(views))])
+
+
+def _cost(view: WorkspaceView) -> tuple[str, str]:
+    """This month's cost so far and as expected, or why there is none."""
+    cost = view.cost
+    if cost is None:
+        return "", ""
+    if cost.bill is None or cost.bill.total is None:
+        return f"not known: {cost.unpriced}", ""
+    expected = cost.expected_bill.total if cost.expected_bill is not None else None
+    return f"{cost.bill.total} USD", "" if expected is None else f"{expected} USD"
 
 
 def _failing(views: tuple[DatabaseView, ...], status: ServiceStatus) -> Markup:

@@ -1,0 +1,261 @@
+"""A month's costs from a book: workspaces, shares, budgets, limits, warnings, and what would be if."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+from datetime import UTC, date, datetime, timedelta
+from decimal import Decimal
+from fractions import Fraction
+
+import pytest
+
+from prisma_postgres_exporter.config import BudgetConfig, Config, FeeShare, WorkspaceConfig, load_config
+from prisma_postgres_exporter.cost import (
+    By,
+    WhatIf,
+    charge,
+    compare_plans,
+    cost_rows,
+    cost_warnings,
+    parse_what_if,
+    suppose,
+)
+from prisma_postgres_exporter.errors import ConfigurationError
+from prisma_postgres_exporter.model import (
+    Book,
+    Database,
+    MonthUsage,
+    PlanChange,
+    Position,
+    Workspace,
+    WorkspaceDay,
+    WorkspacePosition,
+)
+
+NOW = datetime(2026, 11, 21, tzinfo=UTC)
+GIB = 2**30
+SECONDS = 20 * 86_400
+DEFAULTS = load_config(environ={})
+
+
+def configured(**cost: object) -> Config:
+    return DEFAULTS.model_copy(update={"cost": DEFAULTS.cost.model_copy(update=cost)})
+
+
+def position(
+    number: int, operations: int, *, gib: int = 0, deleted_at: datetime | None = None, workspace: int = 1
+) -> Position:
+    return Position(
+        key=number,
+        workspace_key=workspace,
+        database=Database(
+            id=f"db_{number}",
+            name=f"database {number}",
+            project_id=f"proj_{number % 2}",
+            project_name=f"project {number % 2}",
+            workspace_id=f"wksp_{workspace}",
+            region=None,
+            status="ready",
+            is_default=False,
+            created_at=NOW - timedelta(days=100),
+        ),
+        first_seen_at=NOW,
+        counted_from=NOW.date(),
+        known_until=NOW.date(),
+        checked_until=NOW.date(),
+        deleted_at=deleted_at,
+        months=(
+            MonthUsage(
+                database_key=number,
+                month=date(2026, 11, 1),
+                workspace_key=workspace,
+                days=20,
+                days_operations=operations,
+                operations=operations,
+                storage_byte_seconds=gib * GIB * SECONDS,
+                storage_seconds=SECONDS,
+            ),
+        ),
+    )
+
+
+def book(*positions: Position, plan: str | None = "Starter", plans: tuple[PlanChange, ...] = ()) -> Book:
+    workspace = Workspace(id="wksp_1", name="Acme", plan=plan)
+    return Book(
+        generation=1,
+        workspaces={"wksp_1": WorkspacePosition(key=1, workspace=workspace, first_seen_at=NOW, plans=plans)},
+        positions={row.database.id: row for row in positions},
+    )
+
+
+def days(operations: int, *, back: int = 60) -> tuple[WorkspaceDay, ...]:
+    return tuple(
+        WorkspaceDay(
+            workspace_key=1,
+            day=NOW.date() - timedelta(days=ago),
+            operations=operations,
+            storage_byte_seconds=GIB * 86_400,
+            storage_seconds=86_400,
+        )
+        for ago in range(back, 0, -1)
+    )
+
+
+def test_all_databases_are_pooled_deleted_ones_too_and_their_shares_add_up() -> None:
+    gone = position(3, 500_000, deleted_at=NOW - timedelta(days=5))
+    costs = charge(book(position(1, 1_000_000), position(2, 1_000_001), gone), DEFAULTS, (), NOW)
+
+    bill = costs.workspaces["wksp_1"].bill
+    assert bill is not None
+    # 2,500,001 - 1,000,000 = 1.500001 million at 8.00 = 12.00
+    assert (bill.fee, bill.operations, bill.storage) == (Decimal("10.00"), Decimal("12.00"), Decimal("0.00"))
+    for part, total in enumerate((bill.fee, bill.operations, bill.storage)):
+        assert sum((share[part] or Decimal(0) for share in costs.databases.values()), Decimal(0)) == total
+    assert costs.databases["db_3"][1] == Decimal("2.40")
+
+
+@pytest.mark.parametrize(
+    ("by", "shares"),
+    [
+        (FeeShare.OPERATIONS, ("7.50", "2.50")),
+        (FeeShare.STORAGE, ("2.50", "7.50")),
+        (FeeShare.EQUAL, ("5.00", "5.00")),
+    ],
+)
+def test_the_fee_is_shared_as_configured(by: FeeShare, shares: tuple[str, str]) -> None:
+    costs = charge(book(position(1, 300, gib=1), position(2, 100, gib=3)), configured(fee_share=by), (), NOW)
+
+    assert [costs.databases[id_][0] for id_ in ("db_1", "db_2")] == [Decimal(share) for share in shares]
+
+
+@pytest.mark.parametrize("plan", [None, "Platinum"])
+def test_an_unknown_plan_has_no_cost_and_says_so(plan: str | None) -> None:
+    of = book(position(1, 5), plan=plan)
+    costs = charge(of, DEFAULTS, (), NOW)
+
+    assert costs.workspaces["wksp_1"].bill is None
+    assert costs.databases == {}
+    (warning,) = cost_warnings(of, DEFAULTS, costs)
+    assert warning.startswith("workspace Acme has no whole cost: ")
+
+
+def test_the_configuration_chooses_plan_version_and_prices() -> None:
+    for own, operations in (
+        (WorkspaceConfig(workspace="Acme", plan="pro"), "0.00"),
+        (WorkspaceConfig(workspace="wksp_1", price_version="2025"), "34.20"),  # 1.9 million at 18.00
+    ):
+        costs = charge(book(position(1, 2_000_000)), configured(workspaces=(own,)), (), NOW)
+        bill = costs.workspaces["wksp_1"].bill
+        assert bill is not None
+        assert bill.operations == Decimal(operations)
+
+
+def test_a_plan_that_changed_in_this_month_is_billed_in_parts() -> None:
+    plans = (
+        PlanChange(at=NOW - timedelta(days=90), plan="Starter"),
+        PlanChange(at=datetime(2026, 11, 11, 9, tzinfo=UTC), plan="Pro"),
+    )
+    costs = charge(book(position(1, 20), plan="Pro", plans=plans), DEFAULTS, days(1), NOW)
+
+    bill = costs.workspaces["wksp_1"].bill
+    assert bill is not None
+    assert bill.fee == Decimal("36.00")  # ten days of 10.00 and twenty of 49.00, of thirty
+    assert costs.workspaces["wksp_1"].plan == "pro"
+
+
+def test_frees_hard_stop_has_its_day() -> None:
+    # 8,000 a day: 160,000 in twenty days, 200,000 after five more.
+    costs = charge(book(position(1, 160_000), plan="Free"), DEFAULTS, days(8_000), NOW)
+
+    (name, reached_at), *_ = costs.workspaces["wksp_1"].limits
+    assert name == "free_operations"
+    assert abs(reached_at - datetime(2026, 11, 26, tzinfo=UTC)) < timedelta(hours=12)
+    assert costs.workspaces["wksp_1"].bill is not None
+
+
+def test_a_spend_limit_has_its_day_and_one_that_is_reached_is_now() -> None:
+    # 100,000 a day: 2 million so far are 8.00 over the included; 8 more days of 0.80 each reach 14.40.
+    own = WorkspaceConfig(workspace="Acme", spend_limit_usd=Decimal("14.40"))
+    costs = charge(book(position(1, 2_000_000)), configured(workspaces=(own,)), days(100_000), NOW)
+    ((name, reached_at),) = costs.workspaces["wksp_1"].limits
+    assert name == "spend_limit"
+    assert abs(reached_at - datetime(2026, 11, 29, tzinfo=UTC)) < timedelta(hours=12)
+
+    reached = own.model_copy(update={"spend_limit_usd": Decimal("8.00")})
+    costs = charge(book(position(1, 2_000_000)), configured(workspaces=(reached,)), days(100_000), NOW)
+    assert costs.workspaces["wksp_1"].limits == (("spend_limit", NOW),)
+
+
+def test_budgets_take_what_matches_and_one_that_matches_nothing_is_told() -> None:
+    budgets = (
+        BudgetConfig(name="all", monthly_usd=Decimal(50)),
+        BudgetConfig(name="one", monthly_usd=Decimal(5), projects=(re.compile("project 1"),)),
+        BudgetConfig(name="none", monthly_usd=Decimal(5), databases=(re.compile("nowhere"),)),
+    )
+    of = book(position(1, 2_000_000), position(2, 1_000_000))
+    config = configured(budgets=budgets)
+    costs = charge(of, config, days(150_000), NOW)
+
+    everything, one, none = costs.budgets
+    # 3 million - 1 million = 2 million at 8.00 = 16.00 and the fee of 10.00; two thirds of both are of project 1.
+    assert (everything.spent_usd, one.spent_usd, none.spent_usd) == (Decimal("26.00"), Decimal("17.34"), None)
+    assert everything.expected_usd is not None
+    assert everything.expected_usd > Decimal("26.00")
+    assert list(cost_warnings(of, config, costs)) == ["budget 'none' matches no database; look at its expressions"]
+
+
+def test_a_workspace_that_is_not_there_is_told_with_the_nearest() -> None:
+    config = configured(workspaces=(WorkspaceConfig(workspace="Acmee", plan="pro"),))
+    of = book(position(1, 5))
+
+    (warning,) = cost_warnings(of, config, charge(of, config, (), NOW))
+
+    assert warning == "cost.workspaces: there is no workspace 'Acmee'; did you mean Acme?"
+
+
+@pytest.mark.parametrize("by", By)
+def test_every_way_to_list_it_adds_up_to_the_same(by: By) -> None:
+    of = book(*(position(number, number * 123_456, gib=number) for number in range(1, 8)))
+    rows = cost_rows(of, charge(of, DEFAULTS, (), NOW), by, NOW)
+
+    (whole,) = cost_rows(of, charge(of, DEFAULTS, (), NOW), By.WORKSPACE, NOW)
+    assert sum((row.total or Decimal(0) for row in rows), Decimal(0)) == whole.total
+    assert sum(row.operations for row in rows) == whole.operations
+    assert len(rows) == {By.WORKSPACE: 1, By.PROJECT: 2, By.DATABASE: 7}[by]
+
+
+def test_what_if_scales_usage_and_changes_plans() -> None:
+    of = book(position(1, 6_000_000))
+    doubled, config, _ = suppose(of, DEFAULTS, (), WhatIf(plan="pro", operations=Fraction(2)))
+    bill = charge(doubled, config, (), NOW).workspaces["wksp_1"].bill
+
+    assert bill is not None
+    assert (bill.fee, bill.operations) == (Decimal("49.00"), Decimal("4.00"))
+    plans = compare_plans(of, DEFAULTS, days(300_000), NOW)["wksp_1"]
+    # 9 million in all: Starter 10 + 64, Pro 49, Business 129; Free would stop.
+    assert list(plans) == ["pro", "starter", "business"]
+    assert plans["pro"] == Decimal("49.00")
+
+
+@pytest.mark.parametrize("text", ["plan=porr", "operations=2", "operations=x-1", "speed=x2", "operations=xNaN", ""])
+def test_a_what_if_that_is_none_is_told(text: str) -> None:
+    with pytest.raises(ConfigurationError, match="--what-if"):
+        parse_what_if([text], DEFAULTS)
+
+
+def test_a_database_that_moved_has_its_part_in_both_workspaces() -> None:
+    moved = position(1, 2_000_000)
+    before = replace(moved.months[0], workspace_key=2, days_operations=1_200_000, operations=None)
+    after = replace(moved.months[0], days_operations=800_000)
+    two = Workspace(id="wksp_2", name="Beta", plan="Starter")
+    of = book(replace(moved, months=(after, before)))
+    of = replace(of, workspaces={**of.workspaces, "wksp_2": WorkspacePosition(key=2, workspace=two, first_seen_at=NOW)})
+
+    costs = charge(of, DEFAULTS, (), NOW)
+
+    assert costs.workspaces["wksp_1"].bill is not None
+    assert costs.workspaces["wksp_1"].bill.operations == Decimal("0.00")
+    assert costs.workspaces["wksp_2"].bill is not None
+    assert costs.workspaces["wksp_2"].bill.operations == Decimal("1.60")
+    assert costs.databases["db_1"] == (Decimal("20.00"), Decimal("1.60"), Decimal("0.00"))

@@ -1,0 +1,100 @@
+"""`cost` as a process: what it prints of a real store, and of wrong arguments."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from collections.abc import Iterator, Sequence
+from datetime import UTC, datetime
+from decimal import Decimal
+from pathlib import Path
+
+import pytest
+from processes import DATA_PREFIX, exporter, run, vendor, write_config
+
+TOKENS = {"PRISMA_POSTGRES_TOKEN": "simulator-token-1,simulator-token-2"}
+DATABASES = 6
+
+
+@pytest.fixture
+def options(tmp_path: Path) -> Iterator[Sequence[str]]:
+    """A store with a round in it, and a configuration with a budget."""
+    cost = {"budgets": [{"name": "all", "monthly_usd": 100}, {"name": "unused", "monthly_usd": 1, "databases": ["^$"]}]}
+    config = write_config(tmp_path / "config.yaml", poll={"interval": "5m", "requests_per_second": 1000}, cost=cost)
+    store = ("--store-url", f"sqlite:///{tmp_path / 'ledger.db'}")
+    with vendor(workspaces=2, databases=DATABASES) as api:
+        arguments = ("--config", str(config), *store)
+        assert run("collect", *arguments, "--api-url", api.url, cwd=tmp_path, environ=TOKENS).returncode == 0
+        with exporter("serve", *arguments, "--api-url", api.url, cwd=tmp_path, environ=TOKENS) as service:
+            name = f"{DATA_PREFIX}month_to_date_cost_usd"
+            service.scrape_when(lambda seen: len(seen.labels(name, "database_id")) == DATABASES, "every cost")
+            shown = service.scrape()
+            assert shown.value("prisma_postgres_budget_limit_usd", budget="all") == 100
+            assert shown.value("prisma_postgres_budget_spent_usd", budget="unused") is None
+            service.wait_for("budget 'unused' matches no database")
+        yield arguments
+
+
+def test_every_form_says_the_same(options: Sequence[str], tmp_path: Path) -> None:
+    workspaces = json.loads(run("cost", *options, "--json", cwd=tmp_path).stdout)
+    table = run("cost", *options, cwd=tmp_path)
+    listed = run("cost", *options, "--by", "database", "--csv", cwd=tmp_path).stdout
+    databases = list(csv.DictReader(io.StringIO(listed)))
+
+    assert len(workspaces) == 2
+    assert len(databases) == DATABASES
+    totals = [Decimal(row["total_usd"]) for row in workspaces]
+    assert sum(Decimal(row["total_usd"]) for row in databases) == sum(totals)
+    assert all(str(total) in table.stdout for total in totals)
+    assert "Compute, Accelerate, tax and credit are not in it" in table.stdout
+    assert table.returncode == 0
+
+
+def test_what_another_plan_would_cost(options: Sequence[str], tmp_path: Path) -> None:
+    answer = run("cost", *options, "--what-if", "plan=business", "--what-if", "operations=x2", cwd=tmp_path)
+    own = json.loads(run("cost", *options, "--json", cwd=tmp_path).stdout)
+    supposed = json.loads(run("cost", *options, "--json", "--what-if", "operations=x2", cwd=tmp_path).stdout)
+
+    assert "by plan, cheapest first: " in answer.stdout
+    assert "business" in answer.stdout
+    assert sum(row["operations"] for row in supposed) == 2 * sum(row["operations"] for row in own)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("--month", "november"), "--month november: not a month; write it like 20"),
+        (("--month", "2999-01"), "--month 2999-01: has not begun; this month is "),
+        (("--what-if", "plan=porr"), "--what-if plan=porr: no such plan; known are business, free, pro, starter"),
+        (("--json", "--csv"), "--json and --csv: give one of them"),
+    ],
+)
+def test_wrong_arguments_are_told(arguments: Sequence[str], message: str, tmp_path: Path) -> None:
+    answer = run("cost", *arguments, cwd=tmp_path)
+
+    assert answer.returncode == 2
+    assert message in answer.stderr
+
+
+def test_without_a_store_it_says_so(tmp_path: Path) -> None:
+    answer = run("cost", cwd=tmp_path)
+
+    assert answer.returncode == 1
+    assert "prisma-postgres-exporter.db" in answer.stderr
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_check_names_what_fits_nothing(options: Sequence[str], tmp_path: Path) -> None:
+    answer = run("check", *options, "--api-url", "http://127.0.0.1:9", cwd=tmp_path, environ=TOKENS)
+
+    assert "budget 'unused' matches no database; look at its expressions" in answer.stdout
+
+
+def test_a_month_that_is_over_is_whole(options: Sequence[str], tmp_path: Path) -> None:
+    month = f"{datetime.now(UTC).year - 1}-01"
+
+    answer = run("cost", *options, "--month", month, "--json", cwd=tmp_path)
+
+    assert answer.returncode == 0
+    assert all(row["operations"] == 0 and row["expected_usd"] is None for row in json.loads(answer.stdout))
