@@ -15,6 +15,7 @@ import test_rules_collection
 import test_rules_cost
 import test_rules_limits
 import test_rules_month_end
+import test_rules_restart
 import test_rules_usage
 from rule_cases import FOLDER, NEEDS_ALERTMANAGER, NEEDS_PROMTOOL, RULE_FILES, RUNBOOK_URL, Case, groups, rules
 from rule_labels import LabelFinder, LabelProblem, Labels
@@ -25,6 +26,7 @@ CASES: tuple[Case, ...] = (
     *test_rules_cost.CASES,
     *test_rules_limits.CASES,
     *test_rules_month_end.CASES,
+    *test_rules_restart.CASES,
     *test_rules_usage.CASES,
     *test_rules_collection.CASES,
 )
