@@ -119,24 +119,23 @@ def _document(
         "operations_usd": _text(operations),
         "storage_usd": _text(storage),
         "total_usd": _text(row.total),
+        "expected_usd": None if is_over else _text(row.expected_usd),
     }
     if row.project_name is None:
-        low, expected, high = _expected(row, is_over=is_over)
-        document |= {"low_usd": _text(low), "expected_usd": _text(expected), "high_usd": _text(high)}
+        low, high = _bounds(row, is_over=is_over)
+        document |= {"low_usd": _text(low), "high_usd": _text(high)}
         document["unpriced"] = row.cost.unpriced if row.cost else None
         if row.workspace_id in plans:
             document["by_plan_usd"] = {plan: _text(amount) for plan, amount in plans[row.workspace_id].items()}
     return document
 
 
-def _expected(row: CostRow, *, is_over: bool) -> tuple[Decimal | None, Decimal | None, Decimal | None]:
+def _bounds(row: CostRow, *, is_over: bool) -> tuple[Decimal | None, Decimal | None]:
+    """What a workspace's month will cost at least and at most."""
     cost = row.cost
-    if cost is None or is_over:
-        return None, None, None
-    low, expected, high = (
-        bill.total if bill is not None else None for bill in (cost.low_bill, cost.expected_bill, cost.high_bill)
-    )
-    return low, expected, high
+    if cost is None or cost.low_bill is None or cost.high_bill is None or is_over:
+        return None, None
+    return cost.low_bill.total, cost.high_bill.total
 
 
 def _write_csv(documents: list[dict[str, object]]) -> None:
@@ -167,8 +166,9 @@ def _print(
         table.add_column("plan")
     for name in ("operations", "GiB", "fee", "usage", "storage", "cost"):
         table.add_column(name, justify="right", no_wrap=True)
-    if by is By.WORKSPACE and not is_over:
-        table.add_column("expected (low - high)", justify="right", no_wrap=True)
+    if not is_over:
+        head = "expected (low - high)" if by is By.WORKSPACE else "expected"
+        table.add_column(head, justify="right", no_wrap=True)
     for row in rows:
         table.add_row(*_cells(row, by, now, is_over=is_over))
     console.print(table)
@@ -196,9 +196,10 @@ def _cells(row: CostRow, by: By, now: datetime, *, is_over: bool) -> Iterable[Te
     yield Text(f"{row.mean_storage_bytes(now) / GIB:,.2f}")
     for amount in (*row.share, row.total):
         yield Text(_text(amount) or "–")
-    if by is By.WORKSPACE and not is_over:
-        low, expected, high = _expected(row, is_over=is_over)
-        yield Text("–" if expected is None else f"{expected} ({low} - {high})")
+    if not is_over:
+        low, high = _bounds(row, is_over=is_over) if by is By.WORKSPACE else (None, None)
+        expected = _text(row.expected_usd) or "–"
+        yield Text(f"{expected} ({low} - {high})" if low is not None else expected)
 
 
 def _text(amount: Decimal | None) -> str | None:

@@ -30,12 +30,15 @@ Share = tuple[Decimal | None, Decimal | None, Decimal | None]
 class Costs:
     """The cost of the month, by workspace id and by database id, in USD, and the budgets.
 
+    `expected` is by database id what of the whole month's expected cost will be its share.
+
     The shares of a workspace's databases, deleted ones included, add up to its bill. A database that moved
     in the month has the sum of its shares.
     """
 
     workspaces: Mapping[str, WorkspaceCost] = field(default_factory=dict)
     databases: Mapping[str, Share] = field(default_factory=dict)
+    expected: Mapping[str, Decimal] = field(default_factory=dict)
     budgets: tuple[BudgetState, ...] = ()
 
 
@@ -60,7 +63,7 @@ def charge(book: Book, config: Config, days: Sequence[WorkspaceDay], now: dateti
             continue
         for database_id, share in _shares(cost.bill, by_database, config.cost.fee_share).items():
             shares[database_id].append(share)
-        if config.cost.budgets and cost.expected_bill is not None:
+        if cost.expected_bill is not None:
             for database_id, share in _shares(cost.expected_bill, by_database, config.cost.fee_share).items():
                 expected[database_id] += _total(share)
     databases = {id_: _sum(parts) for id_, parts in shares.items()}
@@ -68,6 +71,7 @@ def charge(book: Book, config: Config, days: Sequence[WorkspaceDay], now: dateti
     return Costs(
         workspaces=workspaces,
         databases=databases,
+        expected=expected,
         budgets=tuple(
             state_of(budget, _matching(book, budget, used), spent, expected) for budget in config.cost.budgets
         ),

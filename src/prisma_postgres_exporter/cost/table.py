@@ -26,7 +26,8 @@ class By(StrEnum):
 class CostRow:
     """One workspace, project or database in a month, in USD; `None` where a price is not known.
 
-    `storage_byte_seconds` over the month's seconds is the mean that is billed. `cost` is the workspace's.
+    `storage_byte_seconds` over the month's seconds is the mean that is billed. `expected_usd` is of the whole
+    month. `cost` is the workspace's.
     """
 
     workspace_id: str
@@ -38,6 +39,7 @@ class CostRow:
     operations: int
     storage_byte_seconds: int
     share: Share
+    expected_usd: Decimal | None
     cost: WorkspaceCost | None
 
     @property
@@ -83,6 +85,7 @@ def _workspaces(book: Book, costs: Costs, now: datetime) -> Iterable[CostRow]:
             operations=sum(usage.operations for usage in usages),
             storage_byte_seconds=sum(usage.storage_byte_seconds for usage in usages),
             share=(bill.fee, bill.operations, bill.storage) if bill is not None else (None, None, None),
+            expected_usd=cost.expected_bill.total if cost is not None and cost.expected_bill is not None else None,
             cost=cost,
         )
 
@@ -102,6 +105,7 @@ def _databases(book: Book, costs: Costs, now: datetime) -> Iterable[CostRow]:
                 operations=usage.operations,
                 storage_byte_seconds=usage.storage_byte_seconds,
                 share=costs.databases.get(id_, (None, None, None)),
+                expected_usd=costs.expected.get(id_),
                 cost=costs.workspaces.get(workspace.id),
             )
 
@@ -125,6 +129,7 @@ def _projects(rows: Iterable[CostRow]) -> Iterable[CostRow]:
                 _added(row.share[1] for row in of_project),
                 _added(row.share[2] for row in of_project),
             ),
+            expected_usd=_added(row.expected_usd for row in of_project),
             cost=of_project[0].cost,
         )
 

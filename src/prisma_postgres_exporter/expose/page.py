@@ -151,7 +151,7 @@ def _workspaces(views: tuple[WorkspaceView, ...]) -> Markup:
         for view in views[:_ROWS_SHOWN]
     ]
     found = table(
-        ("Name", "Id", "Plan", "Databases", "State", "Usage", "Cost so far", "Expected"), body, label="Workspaces"
+        ("Name", "Id", "Plan", "Databases", "State", "Usage", "USD so far", "USD expected"), body, label="Workspaces"
     )
     return joined([found, _rest(len(views))])
 
@@ -164,7 +164,7 @@ def _cost(view: WorkspaceView) -> tuple[str, str]:
     if cost.bill is None or cost.bill.total is None:
         return f"not known: {cost.unpriced}", ""
     expected = cost.expected_bill.total if cost.expected_bill is not None else None
-    return f"{cost.bill.total} USD", "" if expected is None else f"{expected} USD"
+    return f"{cost.bill.total}", "" if expected is None else f"{expected}"
 
 
 def _failing(views: tuple[DatabaseView, ...], status: ServiceStatus) -> Markup:
