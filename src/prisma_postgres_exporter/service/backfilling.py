@@ -19,7 +19,7 @@ from prisma_postgres_exporter.service.clients import Clients
 from prisma_postgres_exporter.service.opening import open_collector, utc_now
 from prisma_postgres_exporter.store import Store
 
-CHUNK_SECONDS = 30
+CHUNK_SECONDS = 5
 """What is read in this time is stored at once, so that a kill loses no more."""
 
 FRUITLESS_CHUNKS = 3
