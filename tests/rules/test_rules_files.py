@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 import subprocess
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import _jsonnet
@@ -108,6 +108,32 @@ def test_a_recorded_series_has_a_case_that_says_its_value(record: Mapping[str, A
     assert [case.name for case in CASES for _, series in case.records if series.partition("{")[0] == record["record"]]
 
 
+def test_every_metric_and_label_that_the_rules_use_is_exposed() -> None:
+    finder = LabelFinder(exposed())
+    for record in RECORDS:
+        labels = finder.labels_of(promql_parser.parse(record["expr"]))
+        assert labels is not None
+        finder.record(record["record"], labels)
+
+    for alert in ALERTS:
+        labels = finder.labels_of(promql_parser.parse(alert["expr"]))
+        assert labels is not None
+        for text in alert["annotations"].values():
+            assert set(re.findall(r"\$labels\.(\w+)", text)) <= labels, alert["alert"]
+            for query, label in _lookups(text):
+                asked = finder.labels_of(promql_parser.parse(query))
+                assert asked is not None
+                assert label in asked, alert["alert"]
+
+
+def test_the_cases_show_only_what_is_exposed() -> None:
+    finder = LabelFinder(exposed())
+
+    for case in CASES:
+        for series in (*case.series, *case.own_series):
+            assert finder.labels_of(promql_parser.parse(series)) is not None
+
+
 @pytest.mark.parametrize(
     "expression",
     [
@@ -149,3 +175,9 @@ def _is_about(case: Case, alert: Mapping[str, Any]) -> bool:
     texts = [alert["expr"], *(record["expr"] for record in RECORDS if record["record"] in alert["expr"])]
     shown = {series.partition("{")[0] for series in (*case.series, *case.own_series)}
     return any(re.search(rf"\b{name}\b", text) for name in shown - {"up"} for text in texts) or "up" in alert["expr"]
+
+
+def _lookups(text: str) -> Iterator[tuple[str, str]]:
+    """Each query of a template, and the label that is taken from its answer."""
+    for query, label in re.findall(r'with printf "([^"]+)".*?\| label "(\w+)"', text, re.DOTALL):
+        yield query.replace("%s", "x"), label
