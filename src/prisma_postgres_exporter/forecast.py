@@ -1,37 +1,48 @@
-"""How a calendar month (UTC) will end: expected, and an interval that holds the truth four times out of five.
+"""The forecast: what a calendar month (UTC) will have come to when it ends, from the days before now.
 
-Pure. The days that are known count as they are. For the days to come: a robust level (each day divided by its
-weekday's factor, recent days weighing more, outliers clipped), the weekday's factor, and half of the trend
-between the last two fortnights, damped. The interval is made from how far such sums were off before.
+Pure. The days of the month that are known count as they are; only what is left of it is estimated:
+
+1. Weekdays: each weekday's factor, shrunk towards 1 by as much as chance alone would explain
+   (James and Stein's estimator), so that a series without a weekly rhythm gets none.
+2. Level: bursts are cut back; the level is followed at several speeds, and once with a damped trend
+   (Brown's double smoothing). Each is asked at every past day what the next days' sum would be, and
+   the better it has foretold, the more its present answer weighs.
+3. Interval: as wide as those past answers were wrong over as many days, meant to hold the truth
+   four times in five.
 """
 
 from __future__ import annotations
 
-import itertools
-from collections.abc import Iterable, Sequence
+import math
+from calendar import monthrange
+from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import date, datetime, timedelta
-from math import sqrt
-from statistics import median
+from datetime import UTC, datetime
+from itertools import accumulate, pairwise
+from operator import mul, sub, truediv
 
-from prisma_postgres_exporter.model import month_start, next_month_start
-
-LEAST_DAYS = 7
-NEWEST_DAYS = 91
-HALF_LIFE_DAYS = 10.0
-SHRINKAGE_WEEKS = 1.5
-CLIP = 4.0
-TREND_DAYS = 14
-TREND_DAMPING = 0.93
-COVERAGE_Z = 1.2816
-"""Four times out of five the truth lies this many standard deviations around what is expected."""
-
-ONE_DAY = timedelta(days=1)
+FEWEST_DAYS = 7
+MOST_DAYS = 84
+WEEK = 7
+SPEEDS = (0.03, 0.08, 0.2)
+TREND_SPEED = 0.1
+TREND_DAMPING = 0.5
+TREND_BOUND = 0.5
+BURST_SPREADS = 4.0
+PRIOR_ERROR = 0.15
+PRIOR_ORIGINS = 6.0
+INTERVAL_WIDTH = 1.28
+GROWTH_TRUST = 0.8
+SMALLEST_SHARE = 0.1
+SECONDS_PER_DAY = 86_400
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Forecast:
-    """Whole operations, or bytes, of the whole month: `low` <= `expected` <= `high`."""
+    """A whole calendar month (UTC): `low` <= `expected` <= `high`, in the unit of the days it was made from.
+
+    The month is meant to end between `low` and `high` four times in five.
+    """
 
     low: int
     expected: int
@@ -39,169 +50,207 @@ class Forecast:
 
 
 def forecast_operations(days: Sequence[int | None], *, today_operations: int | None, now: datetime) -> Forecast | None:
-    """Forecast the month of `now` from one number a UTC day, oldest first, the last one of the day before now's.
+    """What the month that holds `now` will have come to at its end, in operations.
 
-    `None` is a day that is not known: it is taken as an ordinary one. `today_operations` is what today has
-    made so far. `None` where fewer than seven days are known.
+    `days` is one number a UTC day, the oldest first, the last one the day before `now`'s; `None` is a day
+    that is not known: 0 before the first known day, else as much as on the same weekday nearby. The newest
+    84 count. `today_operations` are those of the day of `now` until `now`, `None` when not known.
+
+    `None` when fewer than seven days are known. `low` is never below what is already used.
     """
-    today = now.date()
-    known = list(days)[-NEWEST_DAYS:]
-    shape = _Shape.of(known, today)
-    if shape is None:
+    at = now.astimezone(UTC)
+    history = _filled(days[-MOST_DAYS:])
+    if history is None:
         return None
-    month_begins_on, month_ends_at = month_start(now).date(), next_month_start(now)
-    first = today - len(known) * ONE_DAY
-    past, unknown = 0, []
-    day = month_begins_on
-    while day < today:
-        place = (day - first).days
-        value = known[place] if place >= 0 else None
-        if value is None:
-            unknown.append(shape.level_of(day))
-        else:
-            past += value
-        day += ONE_DAY
-    rest_of_today = _rest_of_today(shape, today, today_operations, now)
-    to_come = [shape.level_of(today + ahead * ONE_DAY) for ahead in range(1, (month_ends_at.date() - today).days)]
-    used = past + (today_operations or 0)
-    expected = used + sum(unknown) + rest_of_today + sum(to_come)
-    off = COVERAGE_Z * shape.spread(len(to_come) + len(unknown), rest_of_today, (*unknown, *to_come))
-    return Forecast(
-        low=max(used, round(expected - off)), expected=max(used, round(expected)), high=max(used, round(expected + off))
-    )
+    before_today = at.day - 1
+    left = monthrange(at.year, at.month)[1] - before_today
+    rates, error = _outlook(history, left)
+    passed = (at - at.replace(hour=0, minute=0, second=0, microsecond=0)).total_seconds() / SECONDS_PER_DAY
+    if today_operations is None:
+        to_come = sum(rates)
+    else:
+        # The later it is, the more today's own pace says about the rest of today.
+        to_come = (1 - passed) * ((1 - passed) * rates[0] + today_operations) + sum(rates[1:])
+    used = sum(day for day in days[-before_today:] if day is not None) if before_today else 0
+    in_gaps = sum(history[-before_today:]) - used if before_today else 0.0
+    return _bounded(used + (today_operations or 0), max(in_gaps, 0.0) + to_come, error)
 
 
 def forecast_average_storage(daily_means: Sequence[int | None], *, now: datetime) -> Forecast | None:
-    """Forecast the month's mean level from the mean level of each UTC day, ordered as in `forecast_operations`.
+    """The mean of storage over the whole month that holds `now`, in bytes, every day weighing the same.
 
-    Levels go on from the last one, with half of the growth a day of the last fortnight, damped.
+    `daily_means` is the time-weighted mean of each UTC day, as `days` in `forecast_operations`: today is still
+    to come. Storage has no rhythm to know: it goes on from where it is, as fast as it lately grew.
+
+    `None` when fewer than seven days are known. `low` is never below what the days of this month that are
+    known already make of the whole month.
     """
-    known = list(daily_means)[-NEWEST_DAYS:]
-    levels = [value for value in known if value is not None]
-    if len(levels) < LEAST_DAYS:
+    at = now.astimezone(UTC)
+    history = _filled(daily_means[-MOST_DAYS:])
+    if history is None:
         return None
-    today, month_begins_on = now.date(), month_start(now).date()
-    month_days = (next_month_start(now).date() - month_begins_on).days
-    in_month = [value for value in known[-(today - month_begins_on).days :] if value is not None]
-    in_month = in_month if today > month_begins_on else []
-    mean = sum(in_month) / len(in_month) if in_month else 0.0
-    growth = (levels[-1] - levels[-min(TREND_DAYS, len(levels))]) / max(1, min(TREND_DAYS, len(levels)) - 1)
-    days_past = (today - month_begins_on).days if in_month else 0
-    to_come, level, step = 0.0, float(levels[-1]), growth
-    for _ in range(month_days - days_past):
-        level = max(0.0, level + step)
-        step *= TREND_DAMPING
-        to_come += level
-    expected = (mean * days_past + to_come) / month_days
-    steps = [abs(later - earlier) for earlier, later in itertools.pairwise(levels)]
-    ahead = month_days - days_past
-    off = COVERAGE_Z * (sum(steps) / len(steps)) * sqrt(ahead) * ahead / month_days if steps else 0.0
-    floor = mean * days_past / month_days
+    before_today = at.day - 1
+    length = monthrange(at.year, at.month)[1]
+    left = length - before_today
+    growth = _steady_growth(history)
+    to_come = sum(max(history[-1] + growth * day, 0.0) for day in range(1, left + 1))
+    held = sum(history[-before_today:]) if before_today else 0.0
+    # What is added and dropped adds up like a random walk: its mean over n days strays by sqrt(n / 3) days' worth.
+    stray = INTERVAL_WIDTH * _usual_step(history, growth) * math.sqrt(left / 3) * left
+    expected = round((held + to_come) / length)
     return Forecast(
-        low=round(max(floor, expected - off)), expected=round(max(floor, expected)), high=round(expected + off)
+        low=min(math.floor((held + max(to_come - stray, 0.0)) / length), expected),
+        expected=expected,
+        high=max(math.ceil((held + to_come + stray) / length), expected),
     )
 
 
-@dataclass(slots=True)
-class _Shape:
-    """What days are like: a level, a factor for each weekday, a trend a day, and how far days are off it."""
-
-    today: date
-    level: float
-    factors: tuple[float, ...]
-    growth: float
-    error: float
-    drift: float
-
-    @classmethod
-    def of(cls, days: Sequence[int | None], today: date) -> _Shape | None:
-        dated = [(today - (len(days) - place) * ONE_DAY, value) for place, value in enumerate(days)]
-        known = [(day, float(value)) for day, value in dated if value is not None]
-        if len(known) < LEAST_DAYS:
-            return None
-        factors = _weekday_factors(known)
-        flat = [value / factors[day.weekday()] for day, value in known]
-        clipped = _clipped(flat)
-        level = _recent_mean(clipped)
-        growth = _growth(clipped)
-        relative = [value - level_before for value, level_before in zip(flat[1:], _running(clipped), strict=False)]
-        error = sqrt(sum(part * part for part in relative) / len(relative)) if relative else level
-        weeks = [sum(flat[end - 7 : end]) / 7 for end in range(7, len(flat) + 1, 7)]
-        steps = [later - earlier for earlier, later in itertools.pairwise(weeks)]
-        drift = sqrt(sum(step * step for step in steps) / len(steps)) if steps else error
-        return cls(today, level, factors, growth, error, drift)
-
-    def level_of(self, day: date) -> float:
-        """What is expected of a day."""
-        ahead = max(0, (day - self.today).days)
-        grown = self.growth * (1 - TREND_DAMPING**ahead) / (1 - TREND_DAMPING)
-        return max(0.0, (self.level + grown) * self.factors[day.weekday()])
-
-    def spread(self, days: int, rest_of_today: float, expected: Iterable[float]) -> float:
-        """The standard deviation of a sum of days: each is off on its own, and the level moves for all of them."""
-        total = sum(expected) + rest_of_today
-        count = days + 0.5
-        apart = self.error * sqrt(count)
-        together = self.drift * count * sqrt(max(count, 1) / 7) * 0.5 if total else 0.0
-        return sqrt(apart * apart + together * together)
+def _bounded(used: int, to_come: float, error: float) -> Forecast:
+    expected = round(to_come)
+    return Forecast(
+        low=used + min(math.floor(to_come / (1 + INTERVAL_WIDTH * error)), expected),
+        expected=used + expected,
+        high=used + max(math.ceil(to_come * (1 + INTERVAL_WIDTH * error)), expected),
+    )
 
 
-def _weekday_factors(known: Sequence[tuple[date, float]]) -> tuple[float, ...]:
-    """Each weekday's median share of its surrounding week, drawn towards 1 where few weeks are known."""
-    overall = _recent_mean([value for _, value in known]) or 1.0
-    factors = []
-    for weekday in range(7):
-        shares = []
-        for place, (day, value) in enumerate(known):
-            if day.weekday() == weekday:
-                around = [other for _, other in known[max(0, place - 3) : place + 4]]
-                mean = sum(around) / len(around)
-                shares.append(value / mean if mean else 1.0)
-        count = len(shares)
-        factors.append((median(shares) * count + SHRINKAGE_WEEKS) / (count + SHRINKAGE_WEEKS) if shares else 1.0)
-    if not overall:
-        return (1.0,) * 7
-    mean = sum(factors) / 7
-    return tuple(max(factor / mean, 0.05) for factor in factors)
+def _filled(days: Sequence[int | None]) -> list[float] | None:
+    """The days from the first known one on, each gap filled; `None` when too few are known."""
+    known = len(days) - days.count(None)
+    if known < FEWEST_DAYS:
+        return None
+    if known == len(days):
+        return [float(day) for day in days if day is not None]
+    first = next(index for index, day in enumerate(days) if day is not None)
+    mean = sum(day for day in days if day is not None) / known
+    filled: list[float] = []
+    for index, day in enumerate(days[first:]):
+        if day is not None:
+            filled.append(float(day))
+        elif index >= WEEK:
+            filled.append(filled[index - WEEK])
+        else:
+            filled.append(mean)
+    return filled
 
 
-def _clipped(values: Sequence[float]) -> list[float]:
-    middle = median(values)
-    width = median([abs(value - middle) for value in values]) * CLIP
-    return [min(max(value, middle - width), middle + width) if width else value for value in values]
+def _outlook(history: list[float], ahead: int) -> tuple[list[float], float]:
+    """How much each of the next `ahead` days will bring, today first; the usual relative error of their sum."""
+    factors = _weekday_factors(history)
+    count = len(history)
+    weeks = -(-count // WEEK)
+    level_days = list(map(truediv, history, (factors * weeks)[:count]))
+    rate, error = _level(level_days, ahead)
+    return [rate * factors[(count + day) % WEEK] for day in range(ahead)], error
 
 
-def _recent_mean(values: Sequence[float]) -> float:
-    weight = total = 0.0
-    for age, value in enumerate(reversed(values)):
-        share = 0.5 ** (age / HALF_LIFE_DAYS)
-        weight += share
-        total += share * value
-    return total / weight if weight else 0.0
+def _weekday_factors(history: list[float]) -> list[float]:
+    """What each weekday brings, as a multiple of the mean day; the first is that of the history's first day."""
+    weeks = len(history) // WEEK
+    if weeks < 2:
+        return [1.0] * WEEK
+    start = len(history) - weeks * WEEK
+    shares: list[list[float]] = []
+    for week in range(start, len(history), WEEK):
+        days = history[week : week + WEEK]
+        total = sum(days)
+        if total > 0:
+            # One burst must not make a weekday of itself.
+            cap = 3.0 * sorted(days)[WEEK // 2] or total
+            capped = [day if day < cap else cap for day in days]
+            scale = WEEK / sum(capped)
+            shares.append([day * scale for day in capped])
+    kept = len(shares)
+    if kept < 2:
+        return [1.0] * WEEK
+    means = [sum(column) / kept for column in zip(*shares, strict=True)]
+    squares = sum(sum(map(mul, share, share)) for share in shares)
+    between = sum(map(mul, means, means))
+    chance = (squares - kept * between) / (kept * (kept - 1))
+    spread = between - WEEK
+    trust = max(0.0, 1.0 - chance / spread) if spread > 0 else 0.0
+    factors = [max(1.0 + trust * (mean - 1.0), 0.02) for mean in means]
+    turn = (WEEK - start) % WEEK
+    return factors[turn:] + factors[:turn]
 
 
-def _running(values: Sequence[float]) -> Iterable[float]:
-    """The level as it was known before each value but the first."""
-    keep = 0.5 ** (1 / HALF_LIFE_DAYS)
-    weight = total = 0.0
-    for value in values:
-        weight = weight * keep + 1
-        total = total * keep + value
-        yield total / weight
+def _level(days: list[float], ahead: int) -> tuple[float, float]:
+    """The mean of the next `ahead` days without their weekdays, and how wrong such means usually were."""
+    cap = max(_burst_cap(days), _burst_cap(days[-2 * WEEK :]))
+    calm = [day if day < cap else cap for day in days]
+    tracks = _tracks(calm, ahead)
+    # A sum over longer than a third of what is known would have too few past ones to be judged by.
+    reach = min(ahead, max(1, len(days) // 3))
+    truths = _next_means(calm, reach)
+    weights = [_weight(track, truths) for track in tracks]
+    total = sum(weights)
+    blended = [sum(map(mul, weights, levels)) / total for levels in zip(*tracks, strict=True)]
+    return blended[-1], _usual_error(blended, _next_means(days, reach))
 
 
-def _growth(values: Sequence[float]) -> float:
-    """Half of the growth a day between the last two fortnights."""
-    recent, before = values[-TREND_DAYS:], values[-2 * TREND_DAYS : -TREND_DAYS]
-    if len(before) < TREND_DAYS // 2:
-        return 0.0
-    return (sum(recent) / len(recent) - sum(before) / len(before)) / TREND_DAYS / 2
+def _tracks(days: list[float], ahead: int) -> list[list[float]]:
+    """What each way to follow the level says before the first day and after every day."""
+    start = sum(days[:WEEK]) / WEEK
+    tracks = [_smoothed(days, speed, start) for speed in SPEEDS]
+    once = _smoothed(days, TREND_SPEED, start)
+    twice = _smoothed(once[1:], TREND_SPEED, start)
+    gain = 1 + TREND_DAMPING * TREND_SPEED / (1 - TREND_SPEED) * (ahead + 1) / 2
+    tracks.append(
+        [
+            min(level / TREND_BOUND, max(level * TREND_BOUND, level + gain * (level - slower)))
+            for level, slower in zip(once, twice, strict=True)
+        ]
+    )
+    return tracks
 
 
-def _rest_of_today(shape: _Shape, today: date, made: int | None, now: datetime) -> float:
-    """What is still to come today: an ordinary day's rest, moved halfway to what today is like so far."""
-    passed = (now - now.replace(hour=0, minute=0, second=0, microsecond=0)) / ONE_DAY
-    ordinary = shape.level_of(today) * (1 - passed)
-    if made is None or passed < 0.25:
-        return ordinary
-    return (ordinary + made * (1 - passed) / passed) / 2
+def _smoothed(days: list[float], speed: float, start: float) -> list[float]:
+    return list(accumulate(days, lambda level, day: level + speed * (day - level), initial=start))
+
+
+def _next_means(days: list[float], reach: int) -> list[float]:
+    """The mean of the `reach` days from each day on, from the second week's first day."""
+    sums = list(accumulate(days, initial=0.0))
+    return [(after - before) / reach for before, after in zip(sums[WEEK:], sums[WEEK + reach :], strict=False)]
+
+
+def _weight(track: list[float], truths: list[float]) -> float:
+    if not truths:
+        return 1.0
+    misses = list(map(sub, track[WEEK:], truths))
+    mean = sum(truths) / len(truths)
+    squares = sum(map(mul, misses, misses)) + PRIOR_ORIGINS * (PRIOR_ERROR * mean) ** 2
+    return squares**-2 if squares > 0 else 1.0
+
+
+def _usual_error(levels: list[float], truths: list[float]) -> float:
+    """By what share the levels missed the truths, upwards or downwards, with a prior for the first weeks."""
+    squares = PRIOR_ORIGINS * PRIOR_ERROR**2
+    said = levels[WEEK : WEEK + len(truths)]
+    # Next to nothing, forecast or come true, would be wrong beyond all measure.
+    floor = SMALLEST_SHARE * (sum(truths) + sum(said)) / (2 * len(truths) or 1)
+    for level, truth in zip(said, truths, strict=True):
+        lesser, greater = (level, truth) if level < truth else (truth, level)
+        if greater > floor:
+            squares += (greater / max(lesser, floor) - 1) ** 2
+    return math.sqrt(squares / (len(truths) + PRIOR_ORIGINS))
+
+
+def _burst_cap(days: list[float]) -> float:
+    """What a day has to be above to be a burst."""
+    ordered = sorted(days)
+    middle, upper = ordered[len(days) // 2], ordered[3 * len(days) // 4]
+    return middle + BURST_SPREADS * (upper - middle) if upper > middle else 2 * middle or ordered[-1]
+
+
+def _steady_growth(history: list[float]) -> float:
+    """By how much a day the newest four weeks grew, in part trusted."""
+    recent = history[-4 * WEEK :]
+    return GROWTH_TRUST * (recent[-1] - recent[0]) / (len(recent) - 1)
+
+
+def _usual_step(history: list[float], growth: float) -> float:
+    """How far a day usually lies from the day before, growth apart."""
+    recent = history[-4 * WEEK :]
+    steps = [after - before - growth for before, after in pairwise(recent)]
+    return math.sqrt(sum(map(mul, steps, steps)) / len(steps))

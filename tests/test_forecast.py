@@ -1,0 +1,227 @@
+"""The forecast: what it knows, what it never says, and how it behaves when usage does."""
+
+from __future__ import annotations
+
+from calendar import monthrange
+from collections.abc import Sequence
+from datetime import UTC, date, datetime, timedelta, timezone
+from itertools import accumulate
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from prisma_postgres_exporter.forecast import Forecast, forecast_average_storage, forecast_operations
+from prisma_postgres_exporter.model import day_start
+from prisma_postgres_exporter.simulator import World, WorldShape
+
+JUNE = datetime(2026, 6, 1, tzinfo=UTC)
+"""A Monday, and the first of thirty days."""
+WORKING_WEEK = [100, 100, 100, 100, 100, 20, 10]
+
+counts = st.integers(min_value=0, max_value=10**12)
+known_days = st.lists(counts, min_size=7, max_size=100)
+any_days = st.lists(st.none() | counts, max_size=100)
+instants = st.timedeltas(min_value=timedelta(0), max_value=timedelta(days=1500)).map(
+    lambda since: datetime(2024, 1, 1, tzinfo=UTC) + since
+)
+
+
+def operations(days: Sequence[int | None], *, today: int | None = 0, now: datetime = JUNE) -> Forecast:
+    forecast = forecast_operations(days, today_operations=today, now=now)
+    assert forecast is not None
+    return forecast
+
+
+def storage(days: Sequence[int | None], *, now: datetime) -> Forecast:
+    forecast = forecast_average_storage(days, now=now)
+    assert forecast is not None
+    return forecast
+
+
+def used_before_today(days: Sequence[int | None], now: datetime) -> int:
+    return sum(day or 0 for day in days[-(now.day - 1) :]) if now.day > 1 else 0
+
+
+class TestWhatIsSaid:
+    def test_nothing_is_said_before_seven_days_are_known(self) -> None:
+        assert forecast_operations([5] * 6, today_operations=5, now=JUNE) is None
+        assert forecast_operations([None] * 60 + [5, None] * 6, today_operations=5, now=JUNE) is None
+        assert forecast_average_storage([5] * 6, now=JUNE) is None
+        assert forecast_operations([5] * 7, today_operations=0, now=JUNE) is not None
+        assert forecast_average_storage([5] * 7, now=JUNE) is not None
+
+    @given(days=any_days, today=st.none() | counts, now=instants)
+    def test_it_is_ordered_and_never_below_what_is_used(
+        self, days: list[int | None], today: int | None, now: datetime
+    ) -> None:
+        forecast = forecast_operations(days, today_operations=today, now=now)
+
+        if forecast is None:
+            assert len(days) - days.count(None) < 7
+        else:
+            assert used_before_today(days, now) + (today or 0) <= forecast.low <= forecast.expected <= forecast.high
+
+    @given(days=any_days, now=instants)
+    def test_storage_is_ordered_and_never_below_what_is_held(self, days: list[int | None], now: datetime) -> None:
+        forecast = forecast_average_storage(days, now=now)
+
+        if forecast is not None:
+            held = used_before_today(days, now) // monthrange(now.year, now.month)[1]
+            assert held <= forecast.low <= forecast.expected <= forecast.high
+
+    @given(days=known_days, today=counts, now=instants)
+    def test_it_is_the_truth_at_the_end_of_the_last_day(
+        self, days: list[int | None], today: int, now: datetime
+    ) -> None:
+        last_day = now.replace(day=monthrange(now.year, now.month)[1])
+        end = last_day.replace(hour=23, minute=59, second=59, microsecond=999_999)
+        truth = used_before_today(days, end) + today
+
+        forecast = operations(days, today=today, now=end)
+
+        assert forecast.expected == pytest.approx(truth, rel=1e-9, abs=1)
+        assert forecast.high - forecast.low <= 1e-5 * (truth + max(day or 0 for day in days)) + 2
+
+    @given(days=known_days, now=instants)
+    def test_the_same_question_in_another_time_zone_has_the_same_answer(
+        self, days: list[int | None], now: datetime
+    ) -> None:
+        elsewhere = now.astimezone(timezone(timedelta(hours=-9)))
+
+        assert operations(days, now=now) == operations(days, now=elsewhere)
+        assert storage(days, now=now) == storage(days, now=elsewhere)
+
+    @given(st.lists(st.integers(min_value=0, max_value=10**9), min_size=7, max_size=90), instants)
+    def test_a_thousand_times_the_usage_is_a_thousand_times_the_forecast(self, days: list[int], now: datetime) -> None:
+        one = operations(days, today=None, now=now)
+        thousand = operations([day * 1000 for day in days], today=None, now=now)
+
+        assert thousand.expected == pytest.approx(one.expected * 1000, rel=1e-6, abs=1000)
+
+
+class TestOperations:
+    def test_an_even_usage_goes_on(self) -> None:
+        assert operations([10] * 62).expected == 300
+        assert operations([10] * 62, today=5, now=JUNE + timedelta(days=14, hours=12)).expected == 300
+
+    def test_no_usage_stays_none(self) -> None:
+        assert operations([0] * 62) == Forecast(low=0, expected=0, high=0)
+
+    def test_weekdays_are_known(self) -> None:
+        # 1 June 2026 is a Monday, and so is the first of 63 days before it; four weeks, a Monday and a Tuesday.
+        assert operations(WORKING_WEEK * 9).expected == pytest.approx(4 * sum(WORKING_WEEK) + 200, rel=0.01)
+
+        # On Saturday the 27th: what is left is a Saturday, a Sunday, a Monday and a Tuesday.
+        before = [*WORKING_WEEK * 9, *WORKING_WEEK * 4][:-2]
+        forecast = operations(before, now=JUNE + timedelta(days=26))
+        assert forecast.expected == pytest.approx(4 * sum(WORKING_WEEK) + 200, rel=0.01)
+
+    def test_the_days_known_count_as_they_are(self) -> None:
+        burst_in_june = [10] * 70 + [5_000] + [10] * 8
+        usual = operations([10] * 79, now=JUNE + timedelta(days=9))
+        forecast = operations(burst_in_june, now=JUNE + timedelta(days=9))
+
+        assert forecast.expected - usual.expected == pytest.approx(4_990, rel=0.02)
+
+    def test_an_outlier_does_not_become_the_usual_day(self) -> None:
+        days = [100 + day % 5 for day in range(55)] + [100_000] + [100 + day % 5 for day in range(6)]
+
+        assert operations(days).expected < 1.5 * 30 * 102
+
+    def test_growth_goes_on(self) -> None:
+        growing = [round(1_000 * 1.02**day) for day in range(62)]
+        truth = sum(1_000 * 1.02**day for day in range(62, 92))
+        run_rate = 30 * sum(growing[-28:]) / 28
+
+        forecast = operations(growing)
+
+        assert run_rate < forecast.expected < 1.2 * truth
+        assert abs(forecast.expected - truth) < 0.7 * abs(run_rate - truth)
+
+    def test_a_new_level_is_believed_within_two_weeks(self) -> None:
+        forecast = operations([1_000 + day % 7 for day in range(48)] + [4_000 + day % 7 for day in range(14)])
+
+        assert forecast.expected == pytest.approx(30 * 4_000, rel=0.2)
+
+    def test_the_rest_of_today_follows_todays_pace_as_the_day_goes_by(self) -> None:
+        noon = JUNE + timedelta(days=29, hours=12)
+        late = JUNE + timedelta(days=29, hours=23)
+        before = [240] * 29
+
+        assert operations(before, today=120, now=noon).expected == 29 * 240 + 240
+        assert 29 * 240 + 480 < operations(before, today=480, now=noon).expected < 29 * 240 + 960
+        assert operations(before, today=0, now=late).expected - 29 * 240 < 2
+
+    def test_a_today_that_is_not_known_is_a_usual_day(self) -> None:
+        assert operations([10] * 62, today=None, now=JUNE + timedelta(hours=20)).expected == 300
+
+    def test_a_gap_counts_as_the_usual_weekday_and_the_time_before_the_first_day_as_nothing(self) -> None:
+        tenth = JUNE + timedelta(days=9)
+
+        assert operations([10] * 60 + [None, None] + [10] * 7, now=tenth).expected == 300
+        assert operations([None] * 60 + [None, None] + [10] * 7, now=tenth).expected == 280
+
+    def test_the_interval_narrows_as_the_month_goes_by(self) -> None:
+        days = [100 + 37 * day % 61 for day in range(100)]
+        widths = []
+        for day in (0, 10, 20, 29):
+            forecast = operations(days[: 70 + day], now=JUNE + timedelta(days=day))
+            widths.append(forecast.high - forecast.low)
+
+        assert widths == sorted(widths, reverse=True)
+        assert widths[-1] < widths[0] / 4
+
+    def test_a_usage_that_varies_more_has_a_wider_interval(self) -> None:
+        calm = operations([100 + day % 3 for day in range(62)])
+        wild = operations([100 * (1 + (day * day) % 13) for day in range(62)])
+
+        assert (wild.high - wild.low) / wild.expected > (calm.high - calm.low) / calm.expected
+
+
+class TestStorage:
+    def test_what_does_not_change_stays(self) -> None:
+        assert storage([7_000] * 40, now=JUNE) == Forecast(low=7_000, expected=7_000, high=7_000)
+
+    def test_growth_goes_on_over_the_rest_of_the_month(self) -> None:
+        means = [1_000 + 10 * day for day in range(62)]
+        truth = sum(1_000 + 10 * day for day in range(62, 92)) / 30
+
+        assert storage(means, now=JUNE).expected == pytest.approx(truth, rel=0.05)
+
+    def test_the_days_held_count_as_they_are(self) -> None:
+        means = [1_000] * 40 + [2_000] * 10 + [0] * 19
+        forecast = storage(means, now=JUNE + timedelta(days=29))
+
+        assert forecast.expected == pytest.approx(2_000 * 10 / 30, rel=0.1)
+
+    def test_the_interval_narrows_as_the_month_goes_by(self) -> None:
+        means = list(accumulate((40 * day % 97 for day in range(100)), initial=10_000))
+        widths = []
+        for day in (0, 10, 20, 29):
+            forecast = storage(means[: 70 + day], now=JUNE + timedelta(days=day))
+            widths.append(forecast.high - forecast.low)
+
+        assert widths == sorted(widths, reverse=True)
+
+
+def test_over_simulated_worlds_it_is_clearly_nearer_than_the_run_rate() -> None:
+    world = World(
+        seed=11,
+        shape=WorldShape(workspaces=1, projects_per_workspace=2, databases=12, idle_share=0.0),
+        begins_at=datetime(2025, 6, 1, tzinfo=UTC),
+    )
+    march = date(2026, 3, 1)
+    errors = run_rate_errors = 0.0
+    for database in world.databases(datetime(2026, 1, 1, tzinfo=UTC)):
+        starts = [day_start(march + ahead * timedelta(days=1)) for ahead in range(-59, 31)]
+        days = [world.operations(database.id, start, start + timedelta(days=1)) for start in starts]
+        truth = sum(days[59:90])
+        for past in range(1, 31):
+            known = days[: 59 + past]
+            forecast = forecast_operations(known, today_operations=0, now=day_start(march + past * timedelta(days=1)))
+            assert forecast is not None
+            errors += abs(forecast.expected - truth) / truth
+            run_rate_errors += abs(sum(known[59:]) / past * 31 - truth) / truth
+
+    assert errors < 0.75 * run_rate_errors
