@@ -70,6 +70,12 @@ class Monitoring:
         """Return the values of an expression's series."""
         return [value for _, value in self._query(expression)]
 
+    def failing_rules(self) -> list[str]:
+        """Return what is wrong with each rule that cannot be evaluated."""
+        answer = json.loads(fetch(f"{self._url}/api/v1/rules").text)
+        rules = [rule for group in answer["data"]["groups"] for rule in group["rules"]]
+        return [f"{rule['name']}: {rule.get('lastError')}" for rule in rules if rule["health"] != "ok"]
+
     def _query(self, expression: str) -> list[tuple[dict[str, str], float]]:
         answer = json.loads(fetch(f"{self._url}/api/v1/query?{urlencode({'query': expression})}").text)
         assert answer["status"] == "success", answer

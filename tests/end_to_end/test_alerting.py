@@ -66,6 +66,7 @@ def test_a_jump_that_breaks_a_budget_and_a_limit_sends_exactly_its_alerts(tmp_pa
             assert annotations["runbook_url"].endswith("/deploy/runbook.md#prismapostgresoperationsjump")
             assert seen.ever_fired() == {*_broken(api), down}
             assert seen.receiver.received("resolved") == {}
+            assert seen.failing_rules() == []
 
 
 def _broken(api: Vendor) -> set[Alert]:

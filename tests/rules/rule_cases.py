@@ -69,7 +69,8 @@ def daily_restarts(seconds: float, _step_seconds: int) -> tuple[Scraped, ...]:
     )
 
 
-DEPLOYMENTS: tuple[Deployment, ...] = (one_replica, two_replicas, daily_restarts)
+DEPLOYMENTS: tuple[Deployment, ...] = (two_replicas, daily_restarts)
+"""Until its first restart the second is a single replica."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -172,7 +173,10 @@ def check(case: Case, deployment: Deployment, folder: Path) -> None:
     }
     path = folder / "test.yaml"
     path.write_text(yaml.safe_dump(document), encoding="utf-8")
-    answer = subprocess.run(["promtool", "test", "rules", str(path)], capture_output=True, text=True, check=False)
+    # It lives too briefly for collecting its garbage to be worth the time.
+    environ = {**os.environ, "GOGC": "400"}
+    command = ("promtool", "test", "rules", str(path))
+    answer = subprocess.run(command, env=environ, capture_output=True, text=True, check=False)
     assert answer.returncode == 0, answer.stdout + answer.stderr
 
 

@@ -126,6 +126,14 @@ def test_every_metric_and_label_that_the_rules_use_is_exposed() -> None:
                 assert label in asked, alert["alert"]
 
 
+def test_the_runbook_and_the_readme_name_only_series_that_there_are() -> None:
+    texts = (runbook(), (FOLDER / "README.md").read_text(encoding="utf-8"))
+    named = {name for text in texts for name in re.findall(r"(?:\w+:)?\bprisma_postgres_\w+(?::\w+)?", text)}
+
+    assert named
+    assert named <= exposed().keys() | {record["record"] for record in RECORDS}
+
+
 def test_the_cases_show_only_what_is_exposed() -> None:
     finder = LabelFinder(exposed())
 
