@@ -88,7 +88,7 @@ async def opened(config: Config, vendor: Simulator, clock: ManualClock) -> Async
         collector = Collector(
             config=config, store=store, exposition=exposition, health=health, clock=clock, store_thread=thread
         )
-        collector.use_clients(clients.by_name, clients.expiries)
+        collector.readers.use(clients.by_name, clients.expiries)
         await collector.open()
         try:
             yield Bench(collector, vendor, clock, store, exposition)

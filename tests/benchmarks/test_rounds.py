@@ -110,7 +110,7 @@ async def _measure_rounds(table: Table, config: Config, databases: int) -> None:
         collector = Collector(
             config=config, store=store, exposition=exposition, health=health, clock=clock, store_thread=thread
         )
-        collector.use_clients(clients.by_name, clients.expiries)
+        collector.readers.use(clients.by_name, clients.expiries)
         await collector.open()
         with _cost() as discovery:
             await collector.run_discovery()
@@ -161,7 +161,7 @@ async def _round(collector: Collector) -> tuple[int, list[float], Cost]:
 async def _bare_cpu_per_request(config: Config, collector: Collector) -> float:
     """CPU seconds of a request that only the HTTP client makes: no limits, no checks, nothing stored."""
     token = {row.name: row.token.reveal() for row in read_tokens(config)}
-    workspaces = {state.workspace_id: name for name, state in collector.credentials.items()}
+    workspaces = {state.workspace_id: name for name, state in collector.readers.credentials.items()}
     wanted = [
         (position.database.id, token[workspaces[position.database.workspace_id]])
         for position in collector.book.positions.values()

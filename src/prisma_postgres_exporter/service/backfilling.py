@@ -112,7 +112,7 @@ async def open_backfill(
         pace = requests_per_second or _spare_pace(config, collector.book.positions.values())
         paced = config.model_copy(update={"poll": config.poll.model_copy(update={"requests_per_second": pace})})
         await clients.use(paced, tokens)
-        collector.use_clients(clients.by_name, clients.expiries)
+        collector.readers.use(clients.by_name, clients.expiries)
         yield Backfilling(
             collector=collector,
             positions=positions,
@@ -122,7 +122,7 @@ async def open_backfill(
             todo=await _todo(collector, positions, from_day, to_day),
             problems=tuple(
                 f"credential {name}: {state.error}"
-                for name, state in collector.credentials.items()
+                for name, state in collector.readers.credentials.items()
                 if state.error is not None
             ),
         )

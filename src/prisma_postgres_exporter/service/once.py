@@ -47,7 +47,7 @@ async def collect_once(config: Config, *, clock: Callable[[], datetime] = utc_no
 
 
 def _problems(collector: Collector) -> Iterator[str]:
-    for name, state in collector.credentials.items():
+    for name, state in collector.readers.credentials.items():
         if state.error is not None:
             yield f"credential {name}: {state.error}"
     if collector.store_error is not None:

@@ -45,7 +45,7 @@ async def open_collector(
                 clock=clock,
                 store_thread=store_thread,
             )
-            collector.use_clients(clients.by_name, clients.expiries)
+            collector.readers.use(clients.by_name, clients.expiries)
             await collector.open()
             yield collector
         finally:

@@ -184,7 +184,7 @@ class Service:
             return
         if has_changed:
             log.info("credentials changed", credentials=list(self._clients.by_name))
-            self.collector.use_clients(self._clients.by_name, self._clients.expiries)
+            self.collector.readers.use(self._clients.by_name, self._clients.expiries)
             await self._first_round()
 
     async def _show_health(self) -> None:

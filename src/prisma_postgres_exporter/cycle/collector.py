@@ -1,4 +1,4 @@
-"""One round, in order: discover, plan, poll, post to the ledger, store, take the picture, show it."""
+"""The rounds that change the book and the picture."""
 
 from __future__ import annotations
 
@@ -7,16 +7,17 @@ from collections import Counter
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from functools import partial
 from typing import TypeVar
 
 import structlog
 
 from prisma_postgres_exporter import ledger
-from prisma_postgres_exporter.api import ManagementApi
 from prisma_postgres_exporter.config import Config
-from prisma_postgres_exporter.cost import HISTORY, Costs, charge, cost_warnings
+from prisma_postgres_exporter.cycle.attempts import Attempts
+from prisma_postgres_exporter.cycle.charging import Charger
+from prisma_postgres_exporter.cycle.readers import Readers
 from prisma_postgres_exporter.discover import (
     Discovery,
     discover,
@@ -24,7 +25,7 @@ from prisma_postgres_exporter.discover import (
     is_followed,
     read_subscriptions,
 )
-from prisma_postgres_exporter.errors import ApiError, CredentialRefused, StoreChanged, StoreUnavailable
+from prisma_postgres_exporter.errors import StoreChanged, StoreUnavailable
 from prisma_postgres_exporter.expose import ExporterHealth, Exposition
 from prisma_postgres_exporter.model import (
     Book,
@@ -36,7 +37,7 @@ from prisma_postgres_exporter.model import (
     Workspace,
     WorkspaceDay,
 )
-from prisma_postgres_exporter.plan import Attempt, AttemptKey, Plan, Rank, attempt_key, make_plan
+from prisma_postgres_exporter.plan import Plan, Rank, make_plan
 from prisma_postgres_exporter.poll import PollResult, poll
 from prisma_postgres_exporter.snapshot import Snapshot, take_snapshot
 from prisma_postgres_exporter.store import Store
@@ -48,20 +49,7 @@ CYCLE_SPAN = timedelta(seconds=60)
 
 STORE_TRIES = 3
 
-COSTS_EVERY = timedelta(minutes=1)
-DAYS_READ_EVERY = timedelta(hours=1)
-
 T = TypeVar("T")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CredentialState:
-    """What is known of one credential. `error` is why the API did not accept it the last time, and since when."""
-
-    workspace_id: str | None
-    error: ApiError | None
-    failing_since_at: datetime | None
-    expires_at: datetime | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -101,27 +89,17 @@ class Collector:
         self.config = config
         self.book = Book(generation=0)
         self.snapshot = Snapshot(taken_at=clock(), workspaces=(), databases=(), filtered=0)
-        self.credentials: dict[str, CredentialState] = {}
         self.last_cycle: CycleReport | None = None
         self.store_error: str | None = None
-        self.widened_windows: dict[str, bool] = {}
-        self.costs = Costs()
-        self.cost_warnings: tuple[str, ...] = ()
-        self._costs_key: tuple[object, ...] | None = None
-        self._charged_at: datetime | None = None
-        self._days: tuple[WorkspaceDay, ...] = ()
-        self._days_read_at: datetime | None = None
+        self.attempts = Attempts(health)
+        self.readers = Readers(health, self._now)
+        self._charger = Charger(self._read_days)
         self._store = store
         self._exposition = exposition
         self._health = health
         self._clock = clock
         self._store_thread = store_thread
-        self._clients: Mapping[str, ManagementApi] = {}
-        self._expiries: Mapping[str, datetime] = {}
-        self._readers: dict[str, str] = {}
-        self._workspace_failures: dict[str, str | None] = {}
         self._followed: frozenset[str] = frozenset()
-        self._attempts: dict[AttemptKey, Attempt] = {}
         self._writing = asyncio.Lock()
         self._drawing = asyncio.Lock()
 
@@ -130,14 +108,6 @@ class Collector:
         await self._reload_book()
         await self.redraw()
 
-    def use_clients(self, clients: Mapping[str, ManagementApi], expiries: Mapping[str, datetime]) -> None:
-        """Read with these clients from the next round on; clients and their tokens' ends by credential name."""
-        for name in self._clients.keys() - clients.keys():
-            self._health.credential_gone(name)
-        self._clients = dict(clients)
-        self._expiries = dict(expiries)
-        self._readers = {id_: name for id_, name in self._readers.items() if name in clients}
-
     def reconfigure(self, config: Config) -> None:
         """Use another configuration from the next round on."""
         self.config = config
@@ -145,8 +115,8 @@ class Collector:
 
     async def run_discovery(self) -> Discovery:
         """Find out what exists and store what changed."""
-        discovery = await discover(self._clients)
-        self._report_credentials(discovery)
+        discovery = await discover(self.readers.clients)
+        self.readers.note_discovery(discovery, self.book.workspaces.keys())
         async with self._writing:
             await self._write(lambda: self._discovered(discovery))
         self._follow()
@@ -156,7 +126,7 @@ class Collector:
     async def run_subscriptions(self) -> None:
         """Read plan and block of every workspace."""
         workspaces = {id_: row.workspace for id_, row in self.book.workspaces.items()}
-        readers = {id_: client for id_, client in self._clients_by_workspace().items() if id_ in workspaces}
+        readers = {id_: client for id_, client in self.readers.by_workspace.items() if id_ in workspaces}
         read, errors = await read_subscriptions(readers, workspaces)
         for id_, error in errors.items():
             log.warning("subscription not read", workspace_id=id_, reason=error.reason)
@@ -198,7 +168,7 @@ class Collector:
         """
         started_at = self._now()
         started = asyncio.get_running_loop().time()
-        clients = self._clients_by_workspace()
+        clients = self.readers.by_workspace
         result = await poll(
             [read for read in plan.reads if read.workspace_id in clients],
             clients,
@@ -207,7 +177,8 @@ class Collector:
             span_seconds=CYCLE_SPAN.total_seconds(),
             stop=stop,
         )
-        self._remember(result)
+        self.attempts.note(result.outcomes)
+        self.readers.note_read(self._workspaces_read(result), result.errors)
         async with self._writing:
             is_stored = await self._post(result)
         await self.redraw()
@@ -252,16 +223,16 @@ class Collector:
         """Take the picture of the book as it is now and show it."""
         async with self._drawing:
             now = self._now()
-            await self._charge(now)
+            costs = await self._charger.charge(self.book, self.config, now)
             snapshot = await asyncio.to_thread(
                 take_snapshot,
                 self.book,
                 followed=self._followed,
-                workspace_failures=self._workspace_failures,
+                workspace_failures=self.readers.workspace_failures,
                 keep_last_value=self.config.poll.keep_last_value,
                 window_names=[window.name for window in self.config.poll.windows],
                 now=now,
-                costs=self.costs,
+                costs=costs,
                 last=self.snapshot,
             )
             self.snapshot = snapshot
@@ -270,43 +241,13 @@ class Collector:
             self._health.databases("failed", sum(view.is_up is False for view in snapshot.databases))
             await asyncio.to_thread(self._exposition.render, snapshot)
 
-    async def _charge(self, now: datetime) -> None:
-        """Work the costs out, at most once a minute unless something new is known: they concern every database."""
-        key = self._charged_with(now)
-        is_fresh = self._charged_at is not None and timedelta(0) <= now - self._charged_at < COSTS_EVERY
-        if key == self._costs_key and is_fresh:
-            return
-        await self._read_days(now, has_news=key != self._costs_key)
-        self.costs = await asyncio.to_thread(charge, self.book, self.config, self._days, now)
-        self._costs_key, self._charged_at = key, now
-        warnings = tuple(cost_warnings(self.book, self.config, self.costs))
-        for warning in warnings:
-            if warning not in self.cost_warnings:
-                log.warning("cost not whole", problem=warning)
-        self.cost_warnings = warnings
-
-    def _charged_with(self, now: datetime) -> tuple[object, ...]:
-        """What makes costs anew at once: another day, configuration, workspace or plan, or days that became known."""
-        known_days = sum([position.known_until.toordinal() for position in self.book.positions.values()])
-        return now.date(), id(self.config), tuple(self.book.workspaces.values()), known_days
-
-    async def _read_days(self, now: datetime, *, has_news: bool) -> None:
-        """Read the workspaces' days: when days became known, else once an hour, as closed days seldom change."""
-        if not has_news and self._days_read_at is not None and now - self._days_read_at < DAYS_READ_EVERY:
-            return
-        try:
-            self._days = await self._in_store(lambda: self._store.workspace_days((now - HISTORY).date()))
-            self._days_read_at = now
-        except StoreUnavailable as error:
-            self._note_store_failure(error)
-
     def _plan(self, now: datetime) -> Plan:
         poll_config = self.config.poll
         return make_plan(
             self.book,
             followed=self._followed,
-            readable_workspaces=self._clients_by_workspace().keys(),
-            attempts=self._attempts,
+            readable_workspaces=self.readers.by_workspace.keys(),
+            attempts=self.attempts.failed,
             poll=poll_config,
             budget=max(1, int(poll_config.requests_per_second * CYCLE_SPAN.total_seconds())),
             now=now,
@@ -315,49 +256,7 @@ class Collector:
     def _now(self) -> datetime:
         return self._clock().replace(microsecond=0)
 
-    def _clients_by_workspace(self) -> dict[str, ManagementApi]:
-        return {id_: self._clients[name] for id_, name in self._readers.items()}
-
     # Discovery ----------------------------------------------------------------------------------
-    def _report_credentials(self, discovery: Discovery) -> None:
-        self.credentials = {name: state for name, state in self.credentials.items() if name in self._clients}
-        for report in discovery.credentials:
-            self._note_credential(report.name, report.workspace_id, report.error)
-        self._choose_readers(discovery)
-
-    def _note_credential(self, name: str, workspace_id: str | None, error: ApiError | None) -> None:
-        before = self.credentials.get(name)
-        was_failing = before is not None and before.error is not None
-        if error is not None and (before is None or before.error is None or before.error.reason != error.reason):
-            log.warning("credential failing", credential=name, reason=error.reason, error=str(error))
-        if error is None and was_failing:
-            log.info("credential recovered", credential=name)
-        failing_since_at = before.failing_since_at if before is not None and was_failing else self._now()
-        self.credentials[name] = CredentialState(
-            workspace_id=workspace_id or (before.workspace_id if before else None),
-            error=error,
-            failing_since_at=failing_since_at if error else None,
-            expires_at=self._expiries.get(name),
-        )
-        self._health.credential_seen(name, error is None, self._expiries.get(name))
-
-    def _choose_readers(self, discovery: Discovery) -> None:
-        """A workspace keeps its reader while the vendor is down, and loses it when the vendor refuses it."""
-        refused = {report.name for report in discovery.credentials if isinstance(report.error, CredentialRefused)}
-        kept = {id_: name for id_, name in self._readers.items() if name not in refused}
-        self._readers = {**kept, **discovery.readers}
-        errors = [report.error for report in discovery.credentials if report.error is not None]
-        for id_ in {*self.book.workspaces, *discovery.readers}:
-            if id_ in discovery.readers:
-                self._workspace_failures[id_] = None
-            else:
-                own = [
-                    report.error.reason
-                    for report in discovery.credentials
-                    if report.workspace_id == id_ and report.error is not None
-                ]
-                self._workspace_failures[id_] = next(iter([*own, *(error.reason for error in errors)]), "no_credential")
-
     def _discovered(self, discovery: Discovery) -> Discovered:
         claimed = {report.workspace_id for report in discovery.credentials} | set(discovery.readers)
         # A credential that cannot say whose it is may be any workspace's: then none is given up.
@@ -434,6 +333,13 @@ class Collector:
             self._log_failures(posting)
         return is_stored
 
+    async def _read_days(self, from_day: date) -> tuple[WorkspaceDay, ...] | None:
+        try:
+            return await self._in_store(lambda: self._store.workspace_days(from_day))
+        except StoreUnavailable as error:
+            self._note_store_failure(error)
+            return None
+
     async def _older_rows(self, outcomes: Sequence[UsageReading | ReadingFailure]) -> LedgerRows:
         pairs = ledger.older_days(self.book, outcomes)
         return await self._in_store(partial(self._store.ledger_rows, pairs)) if pairs else LedgerRows()
@@ -466,57 +372,11 @@ class Collector:
             log.info("store writable again")
         self.store_error = None
 
-    # What a cycle learned besides numbers --------------------------------------------------------
-    def _remember(self, result: PollResult) -> None:
-        """Note failed tries for the next plan, refused credentials, and windows that the vendor widened."""
-        for outcome in result.outcomes:
-            key = attempt_key(outcome.database_id, outcome.window)
-            if isinstance(outcome, ReadingFailure):
-                self._health.reading_failed(outcome.reason)
-                self._note_attempt(key, outcome.failed_at)
-                continue
-            self._note_width(outcome)
-            if outcome.operations is None:
-                self._note_attempt(key, outcome.read_at)
-            else:
-                self._attempts.pop(key, None)
-        for workspace_id in self._workspaces_read(result) - result.errors.keys():
-            self._workspace_failures[workspace_id] = None
-        for workspace_id, error in result.errors.items():
-            self._note_workspace_failure(workspace_id, error)
-
-    def _note_attempt(self, key: AttemptKey, at: datetime) -> None:
-        """Leave a window alone for a while that failed, or of which the vendor did not say a number."""
-        failures = self._attempts[key].failures + 1 if key in self._attempts else 1
-        self._attempts[key] = Attempt(failed_at=at, failures=failures)
-
     def _workspaces_read(self, result: PollResult) -> set[str]:
         read = {outcome.database_id for outcome in result.outcomes if isinstance(outcome, UsageReading)}
         return {position.database.workspace_id for id_, position in self.book.positions.items() if id_ in read}
 
-    def _note_workspace_failure(self, workspace_id: str, error: ApiError) -> None:
-        if self._workspace_failures.get(workspace_id) != error.reason:
-            log.warning("workspace failing", workspace_id=workspace_id, reason=error.reason, error=str(error))
-        self._workspace_failures[workspace_id] = error.reason
-        if isinstance(error, CredentialRefused):
-            name = self._readers.pop(workspace_id, None)
-            if name is not None:
-                self._note_credential(name, workspace_id, error)
-
-    def _note_width(self, reading: UsageReading) -> None:
-        name = reading.window.name
-        if self.widened_windows.get(name) == reading.is_widened:
-            return
-        if reading.is_widened:
-            log.warning(
-                "the vendor answers for more time than was asked",
-                window=name,
-                asked_from=reading.window.start_at.isoformat(),
-                answered_from=reading.period_start_at.isoformat(),
-            )
-        self.widened_windows[name] = reading.is_widened
-        self._health.window_widened(name, reading.is_widened)
-
+    # Log ----------------------------------------------------------------------------------------
     def _log_events(self, discovered: Discovered) -> None:
         for event in discovered.events:
             self._health.event_noticed(event.subject, event.kind)
