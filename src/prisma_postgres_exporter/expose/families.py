@@ -161,8 +161,8 @@ _DATABASE_FAMILIES: tuple[Family[DatabaseView], ...] = (
         "prisma_postgres_database_reconciliation_difference_operations",
         "gauge",
         _D,
-        "The Prisma Management API's number for the current month less the sum of its days; cached. Near 0 when both "
-        "agree.",
+        "The Prisma Management API's number for the current month less the sum of the days in the ledger, both until "
+        "the same instant; 0 when they agree. Cached.",
         attrgetter("reconciliation_difference_operations"),
     ),
 )
