@@ -27,7 +27,7 @@ from processes import (
 from prisma_postgres_exporter import __version__
 from prisma_postgres_exporter.simulator import Fault, FaultKind
 
-COMMANDS = ("serve", "demo", "collect", "cost", "backfill", "check", "doctor", "store", "simulator")
+COMMANDS = ("serve", "demo", "collect", "cost", "backfill", "check", "doctor", "store", "api", "simulator")
 TOTAL = f"{DATA_PREFIX}operations_total"
 BOTH_TOKENS = {"PRISMA_POSTGRES_TOKEN": "simulator-token-1,simulator-token-2"}
 ONE_WRONG_TOKEN = {"PRISMA_POSTGRES_TOKEN": "simulator-token-1,simulator-token-of-nobody"}

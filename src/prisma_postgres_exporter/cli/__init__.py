@@ -9,6 +9,7 @@ import typer
 from rich.console import Console
 
 from prisma_postgres_exporter import __version__
+from prisma_postgres_exporter.cli.api import app as api_app
 from prisma_postgres_exporter.cli.backfill import backfill
 from prisma_postgres_exporter.cli.check import check
 from prisma_postgres_exporter.cli.collect import collect
@@ -28,7 +29,7 @@ app = typer.Typer(
     name="prisma-postgres-exporter",
     help="Prisma Postgres usage as Prometheus metrics: every database of every workspace.\n\n"
     "Put a service token into PRISMA_POSTGRES_TOKEN and run `serve`, or try `demo`, which needs no account. "
-    "Exit codes: 0 done, 1 failed, 2 wrong usage or configuration.",
+    "Exit codes: 0 done, 1 failed, 2 wrong usage or configuration; `api` has two more.",
     no_args_is_help=True,
     add_completion=True,
     pretty_exceptions_enable=False,
@@ -37,6 +38,7 @@ app = typer.Typer(
 for command in (serve, demo, collect, cost, backfill, check, doctor, simulator):
     app.command()(command)
 app.add_typer(store_app, name="store")
+app.add_typer(api_app, name="api")
 
 
 def _print_version(is_wanted: bool) -> None:

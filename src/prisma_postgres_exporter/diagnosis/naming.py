@@ -1,4 +1,4 @@
-"""From a name that a person wrote to the workspace, project or database that is meant."""
+"""From a name that a person wrote to the workspace, project, database or connection that is meant."""
 
 from __future__ import annotations
 
@@ -6,13 +6,13 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from difflib import get_close_matches
 
-PREFIXES = {"workspace": "wksp_", "project": "proj_", "database": "db_"}
+PREFIXES = {"workspace": "wksp_", "project": "proj_", "database": "db_", "connection": "con_"}
 NEAREST = 5
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, order=True)
 class Subject:
-    """Something that has an id and a name; `kind` is workspace, project or database, `path` what holds it."""
+    """Something that has an id and a name; `kind` is a key of `PREFIXES`, `path` what holds it."""
 
     kind: str
     id: str

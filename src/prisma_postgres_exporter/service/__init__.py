@@ -1,7 +1,7 @@
 """The composition root: everything put together, its schedule, its start and its end."""
 
 from prisma_postgres_exporter.service.backfilling import Backfilling, open_backfill
-from prisma_postgres_exporter.service.clients import Clients
+from prisma_postgres_exporter.service.clients import Clients, limits_of
 from prisma_postgres_exporter.service.doctor import Examination, examine
 from prisma_postgres_exporter.service.once import Collected, collect_once
 from prisma_postgres_exporter.service.past import live_through_the_past
@@ -15,6 +15,7 @@ __all__ = [
     "Service",
     "collect_once",
     "examine",
+    "limits_of",
     "live_through_the_past",
     "open_backfill",
 ]

@@ -1,0 +1,33 @@
+"""`api …`: the whole Management API at a terminal."""
+
+from __future__ import annotations
+
+import typer
+
+from prisma_postgres_exporter.cli.api.connections import app as connections
+from prisma_postgres_exporter.cli.api.databases import app as databases
+from prisma_postgres_exporter.cli.api.databases import backups
+from prisma_postgres_exporter.cli.api.printing import keys
+from prisma_postgres_exporter.cli.api.projects import app as projects
+from prisma_postgres_exporter.cli.api.rows import IDENTITY, REGION, USAGE
+from prisma_postgres_exporter.cli.api.running import EXIT_CODES
+from prisma_postgres_exporter.cli.api.usage import usage
+from prisma_postgres_exporter.cli.api.workspaces import app as workspaces
+from prisma_postgres_exporter.cli.api.workspaces import me, regions, service_tokens
+
+app = typer.Typer(
+    help="Everything the Management API can do: projects, databases, connections, backups, usage.\n\n"
+    "NAME is an id, or a name where only one thing has it. Tables are for people; --json and --csv have every key and "
+    "stay as they are. What deletes or overwrites shows what will be lost, and asks. " + EXIT_CODES,
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+)
+app.add_typer(projects, name="projects")
+app.add_typer(databases, name="databases")
+app.add_typer(connections, name="connections")
+app.add_typer(backups, name="backups")
+app.add_typer(workspaces, name="workspaces")
+app.add_typer(service_tokens, name="service-tokens")
+app.command(epilog=keys(USAGE))(usage)
+app.command(epilog=keys(REGION))(regions)
+app.command(epilog=keys(IDENTITY))(me)

@@ -1,0 +1,157 @@
+"""`api connections …`"""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from prisma_postgres_exporter.cli.api.asking import ask, say
+from prisma_postgres_exporter.cli.api.finding import find_connection, find_database
+from prisma_postgres_exporter.cli.api.listing import listed
+from prisma_postgres_exporter.cli.api.options import (
+    AllOption,
+    CsvOption,
+    DatabaseOption,
+    JsonOption,
+    LimitOption,
+    RevealOption,
+    WorkspaceOption,
+    YesOption,
+)
+from prisma_postgres_exporter.cli.api.printing import form, keys, print_list, print_one
+from prisma_postgres_exporter.cli.api.rows import CONNECTION, new_connection
+from prisma_postgres_exporter.cli.api.running import Reach, Session, run
+from prisma_postgres_exporter.cli.options import ApiUrlOption, ConfigOption
+from prisma_postgres_exporter.errors import ConfigurationError
+
+app = typer.Typer(help="Connections: list, get, create, rotate, delete.", no_args_is_help=True)
+
+NameArgument = Annotated[str, typer.Argument(help="The connection, by id or name.", metavar="NAME", show_default=False)]
+
+
+@app.command("list", epilog=keys(CONNECTION))
+def list_(
+    database: DatabaseOption = None,
+    is_all: AllOption = False,
+    limit: LimitOption = 100,
+    as_json: JsonOption = False,
+    as_csv: CsvOption = False,
+    workspace: WorkspaceOption = None,
+    config: ConfigOption = None,
+    api_url: ApiUrlOption = None,
+) -> None:
+    """List the connections that the credentials can see, or those of one database."""
+    chosen = form(as_json=as_json, as_csv=as_csv)
+
+    async def work(session: Session) -> None:
+        if database is None:
+            found, has_more = await listed(
+                session, lambda api, page: api.connections(limit=page), limit=limit, is_all=is_all
+            )
+        else:
+            owner = await find_database(session, database)
+            found, has_more = await listed(
+                Session((Reach("", owner.api),)),
+                lambda api, page: api.database_connections(owner.thing.id, limit=page),
+                limit=limit,
+                is_all=is_all,
+            )
+        print_list(found, CONNECTION, chosen, has_more=has_more)
+
+    run(work, config=config, api_url=api_url, workspace=workspace)
+
+
+@app.command(epilog=keys(CONNECTION))
+def get(
+    name: NameArgument,
+    database: DatabaseOption = None,
+    as_json: JsonOption = False,
+    as_csv: CsvOption = False,
+    workspace: WorkspaceOption = None,
+    config: ConfigOption = None,
+    api_url: ApiUrlOption = None,
+) -> None:
+    """Show one connection, without its connection strings: the API tells them once only."""
+    chosen = form(as_json=as_json, as_csv=as_csv)
+
+    async def work(session: Session) -> None:
+        print_one((await find_connection(session, name, database=database)).thing, CONNECTION, chosen)
+
+    run(work, config=config, api_url=api_url, workspace=workspace)
+
+
+@app.command(
+    epilog=keys(new_connection(is_revealed=True))
+    + " Example: `api connections create application --database orders --reveal`"
+)
+def create(
+    name: Annotated[str, typer.Argument(help="Its name: 3 to 65 characters.", metavar="NAME", show_default=False)],
+    database: Annotated[str, typer.Option("--database", help="The database, by id or name.", metavar="NAME")],
+    reveal: RevealOption = False,
+    as_json: JsonOption = False,
+    as_csv: CsvOption = False,
+    workspace: WorkspaceOption = None,
+    config: ConfigOption = None,
+    api_url: ApiUrlOption = None,
+) -> None:
+    """Create a connection to a database. Its strings can be had now or never, so --reveal is needed."""
+    chosen = form(as_json=as_json, as_csv=as_csv)
+    if not reveal:
+        raise ConfigurationError(["--reveal: needed, because the API tells the connection strings this once only"])
+
+    async def work(session: Session) -> None:
+        owner = await find_database(session, database)
+        made = await owner.api.create_connection(owner.thing.id, name)
+        print_one(made, new_connection(is_revealed=True), chosen)
+
+    run(work, config=config, api_url=api_url, workspace=workspace)
+
+
+@app.command(epilog=keys(new_connection(is_revealed=True)) + " Example: `api connections rotate application --reveal`")
+def rotate(
+    name: NameArgument,
+    database: DatabaseOption = None,
+    reveal: RevealOption = False,
+    yes: YesOption = False,
+    as_json: JsonOption = False,
+    as_csv: CsvOption = False,
+    workspace: WorkspaceOption = None,
+    config: ConfigOption = None,
+    api_url: ApiUrlOption = None,
+) -> None:
+    """Give a connection new credentials: whoever uses the old ones is cut off, as far as the vendor can."""
+    chosen = form(as_json=as_json, as_csv=as_csv)
+
+    async def work(session: Session) -> None:
+        found = await find_connection(session, name, database=database)
+        connection = found.thing
+        loss = f"the credentials of connection {connection.name!r} ({connection.id}) to {connection.database.name!r}"
+        ask(f"Rotate connection {connection.name!r}?", [loss], is_answered=yes)
+        print_one(await found.api.rotate_connection(connection.id), new_connection(is_revealed=reveal), chosen)
+        if not reveal:
+            say("The connection strings are not shown; rotate with --reveal to get new ones.")
+
+    run(work, config=config, api_url=api_url, workspace=workspace)
+
+
+@app.command(epilog="Example: `api connections delete application --database orders`")
+def delete(
+    name: NameArgument,
+    database: DatabaseOption = None,
+    yes: YesOption = False,
+    workspace: WorkspaceOption = None,
+    config: ConfigOption = None,
+    api_url: ApiUrlOption = None,
+) -> None:
+    """Delete a connection: whoever uses it is cut off."""
+
+    async def work(session: Session) -> None:
+        found = await find_connection(session, name, database=database)
+        connection = found.thing
+        loss = f"connection {connection.name!r} ({connection.id}) to {connection.database.name!r}, and its credentials"
+        ask(f"Delete connection {connection.name!r}?", [loss], is_answered=yes)
+        await found.api.delete_connection(connection.id)
+        say(f"Deleted connection {connection.name!r} ({connection.id}).")
+
+    run(work, config=config, api_url=api_url, workspace=workspace)

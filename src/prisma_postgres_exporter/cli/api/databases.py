@@ -1,0 +1,273 @@
+"""`api databases …` and `api backups …`"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from typing import Annotated
+
+import typer
+
+from prisma_postgres_exporter.api import (
+    BackupSource,
+    Database,
+    DatabaseSource,
+    ManagementApi,
+)
+from prisma_postgres_exporter.cli.api.asking import ask, refuse, say
+from prisma_postgres_exporter.cli.api.finding import Found, find_database, find_project
+from prisma_postgres_exporter.cli.api.listing import listed
+from prisma_postgres_exporter.cli.api.options import (
+    AllOption,
+    CsvOption,
+    JsonOption,
+    LimitOption,
+    ProjectOption,
+    RegionOption,
+    RevealOption,
+    WorkspaceOption,
+    YesOption,
+)
+from prisma_postgres_exporter.cli.api.printing import form, keys, print_list, print_one
+from prisma_postgres_exporter.cli.api.regions import require_region
+from prisma_postgres_exporter.cli.api.restoring import restore
+from prisma_postgres_exporter.cli.api.rows import BACKUP, DATABASE, Named, new_database
+from prisma_postgres_exporter.cli.api.running import Reach, Session, run
+from prisma_postgres_exporter.cli.options import ApiUrlOption, ConfigOption
+from prisma_postgres_exporter.errors import ApiError, ConfigurationError
+
+GIB = 2**30
+
+app = typer.Typer(help="Databases: list, get, create, update, delete, restore.", no_args_is_help=True)
+backups = typer.Typer(help="Backups of a database: list.", no_args_is_help=True)
+
+NameArgument = Annotated[str, typer.Argument(help="The database, by id or name.", metavar="NAME", show_default=False)]
+LogicalIdOption = Annotated[str | None, typer.Option("--logical-id", help="An id of your own; taken once.")]
+BranchOption = Annotated[str | None, typer.Option("--branch", help="A git branch, by name.", metavar="GIT-NAME")]
+BranchIdOption = Annotated[str | None, typer.Option("--branch-id", help="A branch, by id.", metavar="ID")]
+
+
+@app.command("list", epilog=keys(DATABASE))
+def list_(
+    project: ProjectOption = None,
+    logical_id: Annotated[str | None, typer.Option("--logical-id", help="Only those with this logical id.")] = None,
+    branch: BranchOption = None,
+    branch_id: BranchIdOption = None,
+    is_all: AllOption = False,
+    limit: LimitOption = 100,
+    as_json: JsonOption = False,
+    as_csv: CsvOption = False,
+    workspace: WorkspaceOption = None,
+    config: ConfigOption = None,
+    api_url: ApiUrlOption = None,
+) -> None:
+    """List the databases that the credentials can see, or those of one project or branch."""
+    chosen = form(as_json=as_json, as_csv=as_csv)
+    _require_one_branch(branch, branch_id)
+
+    async def work(session: Session) -> None:
+        within, asked = None, session
+        if project is not None:
+            owner = await find_project(session, project)
+            within, asked = owner.thing.id, Session((Reach("", owner.api),))
+
+        def entries(api: ManagementApi, page: int) -> AsyncIterator[Database]:
+            if within is not None and logical_id is None and branch is None and branch_id is None:
+                return api.project_databases(within, limit=page)
+            return api.databases(within, logical_id=logical_id, branch_git_name=branch, branch_id=branch_id, limit=page)
+
+        found, has_more = await listed(asked, entries, limit=limit, is_all=is_all)
+        print_list(found, DATABASE, chosen, has_more=has_more)
+
+    run(work, config=config, api_url=api_url, workspace=workspace)
+
+
+@app.command(epilog=keys(DATABASE))
+def get(
+    name: NameArgument,
+    project: ProjectOption = None,
+    as_json: JsonOption = False,
+    as_csv: CsvOption = False,
+    workspace: WorkspaceOption = None,
+    config: ConfigOption = None,
+    api_url: ApiUrlOption = None,
+) -> None:
+    """Show one database."""
+    chosen = form(as_json=as_json, as_csv=as_csv)
+
+    async def work(session: Session) -> None:
+        print_one((await find_database(session, name, project=project)).thing, DATABASE, chosen)
+
+    run(work, config=config, api_url=api_url, workspace=workspace)
+
+
+@app.command(
+    epilog=keys(new_database(is_revealed=True))
+    + " Example: `api databases create orders --project shop --region eu-central-1`"
+)
+def create(
+    project: Annotated[str, typer.Option("--project", help="The project, by id or name.", metavar="NAME")],
+    name: Annotated[
+        str | None,
+        typer.Argument(help="Its name; the vendor makes one up without it.", metavar="NAME", show_default=False),
+    ] = None,
+    region: RegionOption = None,
+    is_default: Annotated[bool, typer.Option("--default", help="As the project's default database.")] = False,
+    source: Annotated[
+        str | None, typer.Option("--source", help="Fill it with this database, by id or name.", metavar="NAME")
+    ] = None,
+    source_backup: Annotated[
+        str | None, typer.Option("--source-backup", help="Fill it with this backup of --source.", metavar="ID")
+    ] = None,
+    branch: BranchOption = None,
+    branch_id: BranchIdOption = None,
+    logical_id: LogicalIdOption = None,
+    reveal: RevealOption = False,
+    as_json: JsonOption = False,
+    as_csv: CsvOption = False,
+    workspace: WorkspaceOption = None,
+    config: ConfigOption = None,
+    api_url: ApiUrlOption = None,
+) -> None:
+    """Create a database in a project, empty or filled with another database or a backup."""
+    chosen = form(as_json=as_json, as_csv=as_csv)
+    _require_one_branch(branch, branch_id)
+    if source_backup is not None and source is None:
+        raise ConfigurationError(["--source-backup: give the database that it is a backup of, with --source"])
+
+    async def work(session: Session) -> None:
+        owner = await find_project(session, project)
+        await require_region(owner.api, region)
+        filled_with = None
+        if source is not None:
+            origin = (await find_database(session, source)).thing
+            filled_with = (
+                DatabaseSource(database_id=origin.id)
+                if source_backup is None
+                else BackupSource(database_id=origin.id, backup_id=source_backup)
+            )
+        made = await owner.api.create_database(
+            owner.thing.id,
+            name=name,
+            region=region,
+            is_default=is_default or None,
+            source=filled_with,
+            branch_git_name=branch,
+            branch_id=branch_id,
+            logical_id=logical_id,
+        )
+        print_one(made, new_database(is_revealed=reveal), chosen)
+        if not reveal:
+            say("The connection strings are not shown; `api connections create` makes new ones.")
+
+    run(work, config=config, api_url=api_url, workspace=workspace)
+
+
+@app.command(epilog=keys(DATABASE) + " Example: `api databases update orders --name bills`")
+def update(
+    name: NameArgument,
+    new_name: Annotated[str | None, typer.Option("--name", help="Its new name.")] = None,
+    branch: BranchOption = None,
+    branch_id: BranchIdOption = None,
+    logical_id: LogicalIdOption = None,
+    project: ProjectOption = None,
+    as_json: JsonOption = False,
+    as_csv: CsvOption = False,
+    workspace: WorkspaceOption = None,
+    config: ConfigOption = None,
+    api_url: ApiUrlOption = None,
+) -> None:
+    """Rename a database, or give it another branch or logical id."""
+    chosen = form(as_json=as_json, as_csv=as_csv)
+    _require_one_branch(branch, branch_id)
+    if new_name is None and branch is None and branch_id is None and logical_id is None:
+        raise ConfigurationError(["nothing to change: give --name, --branch, --branch-id or --logical-id"])
+
+    async def work(session: Session) -> None:
+        found = await find_database(session, name, project=project)
+        changed = await found.api.update_database(
+            found.thing.id, name=new_name, branch_git_name=branch, branch_id=branch_id, logical_id=logical_id
+        )
+        print_one(changed, DATABASE, chosen)
+
+    run(work, config=config, api_url=api_url, workspace=workspace)
+
+
+@app.command(epilog="Example: `api databases delete orders --project shop`")
+def delete(
+    name: NameArgument,
+    project: ProjectOption = None,
+    yes: YesOption = False,
+    workspace: WorkspaceOption = None,
+    config: ConfigOption = None,
+    api_url: ApiUrlOption = None,
+) -> None:
+    """Delete a database and everything in it. A project's default database is refused."""
+
+    async def work(session: Session) -> None:
+        found = await find_database(session, name, project=project)
+        database = found.thing
+        if database.is_default:
+            raise refuse(
+                f"{database.name!r} ({database.id}) is the default database of project {database.project.name!r}",
+                "It goes with its project only: `api projects delete`.",
+            )
+        ask(f"Delete database {database.name!r}?", await _losses(found), is_answered=yes)
+        await found.api.delete_database(database.id)
+        say(f"Deleted database {database.name!r} ({database.id}).")
+
+    run(work, config=config, api_url=api_url, workspace=workspace)
+
+
+app.command(
+    epilog="Examples: `api databases restore orders --backup latest` · "
+    "`api databases restore copy --from orders --backup ID --yes`"
+)(restore)
+
+
+@backups.command("list", epilog=keys(BACKUP))
+def list_backups(
+    name: NameArgument,
+    project: ProjectOption = None,
+    limit: Annotated[
+        int, typer.Option("--limit", help="Print at most so many; the API tells 100.", min=1, max=100)
+    ] = 100,
+    as_json: JsonOption = False,
+    as_csv: CsvOption = False,
+    workspace: WorkspaceOption = None,
+    config: ConfigOption = None,
+    api_url: ApiUrlOption = None,
+) -> None:
+    """List a database's backups, and how long they are kept; the vendor does not say what `size` is counted in."""
+    chosen = form(as_json=as_json, as_csv=as_csv)
+
+    async def work(session: Session) -> None:
+        found = await find_database(session, name, project=project)
+        answer = await found.api.backups(found.thing.id, limit=limit)
+        entries = [Named(found.thing, backup) for backup in answer.entries]
+        print_list(entries, BACKUP, chosen, retention_days=answer.retention_days)
+        if answer.retention_days is not None:
+            say(f"Backups are kept for {answer.retention_days} days.")
+        if answer.has_more:
+            say("There are older ones, which the API does not tell.")
+
+    run(work, config=config, api_url=api_url, workspace=workspace)
+
+
+def _require_one_branch(branch: str | None, branch_id: str | None) -> None:
+    if branch is not None and branch_id is not None:
+        raise ConfigurationError(["--branch --branch-id: give one of them"])
+
+
+async def _losses(found: Found[Database]) -> list[str]:
+    """What goes with a database, as far as the API says."""
+    database = found.thing
+    losses = [f"database {database.name!r} ({database.id}) in project {database.project.name!r}, and everything in it"]
+    try:
+        usage = await found.api.usage(database.id)
+    except ApiError as error:
+        return [*losses, f"how much that is, is not known: {error}"]
+    if usage.storage_bytes is not None:
+        losses.append(f"{usage.storage_bytes / GIB:,.3f} GiB stored")
+    if usage.operations:
+        losses.append(f"it is in use: {usage.operations:,} operations since {usage.period_start_at:%Y-%m-%d}")
+    return losses

@@ -1,0 +1,150 @@
+"""From what a person wrote to the one project, database, connection or workspace that is meant."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterable
+from dataclasses import dataclass
+from itertools import islice
+from typing import Any, Generic, Protocol, TypeVar
+
+from prisma_postgres_exporter.api import Connection, Database, ManagementApi, Project, Workspace
+from prisma_postgres_exporter.cli.api.running import Reach, Session
+from prisma_postgres_exporter.diagnosis import Subject, find_subjects, nearest_subjects
+from prisma_postgres_exporter.errors import ApiError, ConfigurationError, NotFound
+
+SHOWN = 10
+
+
+class Thing(Protocol):
+    """Something with an id and a name."""
+
+    @property
+    def id(self) -> str:
+        """With its prefix."""
+
+    @property
+    def name(self) -> str:
+        """Not unique."""
+
+
+T = TypeVar("T", bound=Thing)
+
+
+@dataclass(frozen=True, slots=True)
+class Found(Generic[T]):
+    """A thing, and the client that reaches it."""
+
+    thing: T
+    api: ManagementApi
+
+
+@dataclass(frozen=True, slots=True)
+class _Kind(Generic[T]):
+    name: str
+    prefix: str
+    get: Callable[[ManagementApi, str], Coroutine[Any, Any, T]]
+    entries: Callable[[ManagementApi], AsyncIterator[T]]
+    path: Callable[[T], str]
+
+
+async def find_workspace(session: Session, name: str | None) -> Found[Workspace]:
+    """The workspace that is meant; without a name the one there is."""
+    if name is None:
+        api = session.only("is meant").api
+        async for workspace in api.workspaces():
+            return Found(workspace, api)
+    return await _find(session, _WORKSPACE, name or "")
+
+
+async def find_project(session: Session, name: str) -> Found[Project]:
+    """The project that is meant."""
+    return await _find(session, _PROJECT, name)
+
+
+async def find_database(session: Session, name: str, *, project: str | None = None) -> Found[Database]:
+    """The database that is meant, among those of a project if that is named."""
+    if project is None:
+        return await _find(session, _DATABASE, name)
+    within = await find_project(session, project)
+    kind = _Kind("database", "db_", _DATABASE.get, lambda api: api.project_databases(within.thing.id), _DATABASE.path)
+    found = await _find(Session((Reach("", within.api),)), kind, name)
+    if found.thing.project.id != within.thing.id:
+        is_in = f"is in project {found.thing.project.name!r} ({found.thing.project.id})"
+        raise ConfigurationError([f"--project {project}: database {found.thing.name!r} ({found.thing.id}) {is_in}"])
+    return found
+
+
+async def find_connection(session: Session, name: str, *, database: str | None = None) -> Found[Connection]:
+    """The connection that is meant, among those of a database if that is named."""
+    if database is None:
+        return await _find(session, _CONNECTION, name)
+    within = await find_database(session, database)
+    kind = _Kind("connection", "con_", _CONNECTION.get, lambda api: api.connections(within.thing.id), _CONNECTION.path)
+    return await _find(Session((Reach("", within.api),)), kind, name)
+
+
+async def _find(session: Session, kind: _Kind[T], name: str) -> Found[T]:
+    if name.startswith(kind.prefix):
+        return await _get(session, kind, name)
+    things: dict[str, Found[T]] = {}
+    for reach in session.reaches:
+        # One that fails could hide another thing of that name: an id is needed then.
+        async for thing in kind.entries(reach.api):
+            things[thing.id] = Found(thing, reach.api)
+    subjects = {
+        id_: Subject(kind=kind.name, id=id_, name=found.thing.name, path=kind.path(found.thing))
+        for id_, found in things.items()
+    }
+    meant = find_subjects(name, subjects.values())
+    if len(meant) == 1:
+        return things[meant[0].id]
+    raise ConfigurationError(_several(name, meant) if meant else _none(name, kind.name, subjects.values()))
+
+
+async def _get(session: Session, kind: _Kind[T], id_: str) -> Found[T]:
+    failed: ApiError | None = None
+    for reach in session.reaches:
+        try:
+            return Found(await kind.get(reach.api, id_), reach.api)
+        except ApiError as error:
+            # A credential that could not be asked may be the one that reaches it.
+            failed = error if failed is None or isinstance(failed, NotFound) else failed
+    raise failed or ConfigurationError([f"{id_}: there is no credential"])
+
+
+def _several(name: str, meant: tuple[Subject, ...]) -> list[str]:
+    shown = [f"  {subject}" for subject in islice(meant, SHOWN)]
+    more = [f"  and {len(meant) - SHOWN} more"] if len(meant) > SHOWN else []
+    return [f"{name!r}: {len(meant)} {meant[0].kind}s have that name; give the id of the one you mean", *shown, *more]
+
+
+def _none(name: str, kind: str, subjects: Iterable[Subject]) -> list[str]:
+    nearest = nearest_subjects(name, subjects)
+    hint = f"did you mean {' or '.join(map(str, nearest))}?" if nearest else f"`api {kind}s list` shows what there is"
+    return [f"{name!r}: no {kind} has that id or name; {hint}"]
+
+
+_WORKSPACE: _Kind[Workspace] = _Kind(
+    "workspace", "wksp_", lambda api, id_: api.workspace(id_), lambda api: api.workspaces(), lambda _: ""
+)
+_PROJECT: _Kind[Project] = _Kind(
+    "project",
+    "proj_",
+    lambda api, id_: api.project(id_),
+    lambda api: api.projects(),
+    lambda project: f"workspace {project.workspace.name!r}",
+)
+_DATABASE: _Kind[Database] = _Kind(
+    "database",
+    "db_",
+    lambda api, id_: api.database(id_),
+    lambda api: api.databases(),
+    lambda database: f"project {database.project.name!r}",
+)
+_CONNECTION: _Kind[Connection] = _Kind(
+    "connection",
+    "con_",
+    lambda api, id_: api.connection(id_),
+    lambda api: api.connections(),
+    lambda connection: f"database {connection.database.name!r}",
+)

@@ -1,0 +1,123 @@
+"""Things as a table, JSON or CSV on standard output."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from collections.abc import Iterable, Sequence
+from datetime import UTC, datetime
+from enum import Enum
+from typing import TypeVar
+
+import typer
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from prisma_postgres_exporter.cli.api.rows import Column, Columns, Value
+from prisma_postgres_exporter.errors import ConfigurationError
+
+T = TypeVar("T")
+
+NONE = "–"
+PIPE_WIDTH = 10_000
+
+
+class Form(Enum):
+    """How things are printed."""
+
+    TABLE = "table"
+    JSON = "json"
+    CSV = "csv"
+
+
+def form(*, as_json: bool, as_csv: bool) -> Form:
+    """The form that the flags ask for.
+
+    Raises:
+        ConfigurationError: both.
+    """
+    if as_json and as_csv:
+        raise ConfigurationError(["--json --csv: give one of them"])
+    return Form.JSON if as_json else Form.CSV if as_csv else Form.TABLE
+
+
+def keys(columns: Columns[T]) -> str:
+    """The epilogue of a command's help: which keys it prints."""
+    return f"Keys of JSON and CSV: {', '.join(column.key for column in columns)}."
+
+
+def print_list(
+    things: Sequence[T], columns: Columns[T], chosen: Form, *, has_more: bool = False, **beside: Value
+) -> None:
+    """Print a list: in JSON `{"data": […], "has_more": …}`, with whatever stands `beside` it."""
+    if chosen is Form.JSON:
+        rows = [{column.key: column.plain(thing) for column in columns} for thing in things]
+        typer.echo(json.dumps({"data": rows, "has_more": has_more, **beside}, indent=2, ensure_ascii=False))
+    elif chosen is Form.CSV:
+        _print_csv(things, columns)
+    else:
+        _print_table(things, columns)
+    if has_more:
+        Console(stderr=True, highlight=False).print("There is more: --all prints everything.")
+
+
+def print_one(thing: T, columns: Columns[T], chosen: Form) -> None:
+    """Print one thing: in JSON `{"data": {…}}`."""
+    if chosen is Form.JSON:
+        row = {column.key: column.plain(thing) for column in columns}
+        typer.echo(json.dumps({"data": row}, indent=2, ensure_ascii=False))
+    elif chosen is Form.CSV:
+        _print_csv([thing], columns)
+    else:
+        width = max(len(column.key) for column in columns)
+        for column in columns:
+            value = column.value(thing)
+            if column.heading is not None or value is not None:
+                heading = column.heading or column.key.replace("_", " ")
+                typer.echo(f"{heading:<{width}}  {_shown(value)}")
+
+
+def _print_csv(things: Iterable[T], columns: Columns[T]) -> None:
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow([column.key for column in columns])
+    for thing in things:
+        writer.writerow([_cell(column, thing) for column in columns])
+    typer.echo(text.getvalue(), nl=False)
+
+
+def _cell(column: Column[T], thing: T) -> Value:
+    value = column.plain(thing)
+    return str(value).lower() if isinstance(value, bool) else value
+
+
+def _print_table(things: Iterable[T], columns: Columns[T]) -> None:
+    table = Table(box=None, pad_edge=False)
+    shown = [column for column in columns if column.heading is not None]
+    for column in shown:
+        # An id, an instant or a word of the vendor's that is cut is worth nothing; a name of any length is not.
+        table.add_column(column.heading or "", overflow="fold", no_wrap=not column.key.endswith("name"))
+    for thing in things:
+        table.add_row(*(_aligned(column.value(thing)) for column in shown))
+    console = Console(highlight=False)
+    if not console.is_terminal:
+        # Whatever reads it from a pipe finds each thing on one line.
+        console.width = PIPE_WIDTH
+    console.print(table)
+
+
+def _aligned(value: Value | datetime) -> Text:
+    is_number = isinstance(value, int | float) and not isinstance(value, bool)
+    return Text(_shown(value), justify="right" if is_number else "left")
+
+
+def _shown(value: Value | datetime) -> str:
+    if value is None:
+        return NONE
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, datetime):
+        return f"{value.astimezone(UTC):%Y-%m-%d %H:%M}"
+    return f"{value:,}" if isinstance(value, int | float) else value

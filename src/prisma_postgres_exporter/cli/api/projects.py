@@ -1,0 +1,217 @@
+"""`api projects …`"""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from pydantic import SecretStr
+
+from prisma_postgres_exporter.api import CreatedProject, Database
+from prisma_postgres_exporter.cli.api.asking import ask, say
+from prisma_postgres_exporter.cli.api.finding import find_project
+from prisma_postgres_exporter.cli.api.listing import listed
+from prisma_postgres_exporter.cli.api.options import (
+    AllOption,
+    CsvOption,
+    JsonOption,
+    LimitOption,
+    RegionOption,
+    RevealOption,
+    WorkspaceOption,
+    YesOption,
+)
+from prisma_postgres_exporter.cli.api.printing import form, keys, print_list, print_one
+from prisma_postgres_exporter.cli.api.regions import require_region
+from prisma_postgres_exporter.cli.api.rows import PROJECT, new_project
+from prisma_postgres_exporter.cli.api.running import Session, run
+from prisma_postgres_exporter.cli.options import ApiUrlOption, ConfigOption
+from prisma_postgres_exporter.errors import ConfigurationError
+
+app = typer.Typer(help="Projects: list, get, create, update, delete, transfer.", no_args_is_help=True)
+
+NameArgument = Annotated[str, typer.Argument(help="The project, by id or name.", metavar="NAME", show_default=False)]
+
+
+@app.command("list", epilog=keys(PROJECT))
+def list_(
+    logical_id: Annotated[str | None, typer.Option("--logical-id", help="Only those with this logical id.")] = None,
+    is_all: AllOption = False,
+    limit: LimitOption = 100,
+    as_json: JsonOption = False,
+    as_csv: CsvOption = False,
+    workspace: WorkspaceOption = None,
+    config: ConfigOption = None,
+    api_url: ApiUrlOption = None,
+) -> None:
+    """List the projects that the credentials can see."""
+    chosen = form(as_json=as_json, as_csv=as_csv)
+
+    async def work(session: Session) -> None:
+        found, has_more = await listed(
+            session,
+            lambda api, page: api.projects(logical_id=logical_id, limit=page),
+            limit=limit,
+            is_all=is_all,
+        )
+        print_list(found, PROJECT, chosen, has_more=has_more)
+
+    run(work, config=config, api_url=api_url, workspace=workspace)
+
+
+@app.command(epilog=keys(PROJECT))
+def get(
+    name: NameArgument,
+    as_json: JsonOption = False,
+    as_csv: CsvOption = False,
+    workspace: WorkspaceOption = None,
+    config: ConfigOption = None,
+    api_url: ApiUrlOption = None,
+) -> None:
+    """Show one project."""
+    chosen = form(as_json=as_json, as_csv=as_csv)
+
+    async def work(session: Session) -> None:
+        print_one((await find_project(session, name)).thing, PROJECT, chosen)
+
+    run(work, config=config, api_url=api_url, workspace=workspace)
+
+
+@app.command(epilog=keys(new_project(is_revealed=True)) + " Example: `api projects create shop --region eu-central-1`")
+def create(
+    name: Annotated[
+        str | None,
+        typer.Argument(help="Its name; the vendor makes one up without it.", metavar="NAME", show_default=False),
+    ] = None,
+    region: RegionOption = None,
+    no_database: Annotated[bool, typer.Option("--no-database", help="Begin without a database.")] = False,
+    logical_id: Annotated[str | None, typer.Option("--logical-id", help="An id of your own; taken once.")] = None,
+    reveal: RevealOption = False,
+    as_json: JsonOption = False,
+    as_csv: CsvOption = False,
+    workspace: WorkspaceOption = None,
+    config: ConfigOption = None,
+    api_url: ApiUrlOption = None,
+) -> None:
+    """Create a project, with a default database unless that is not wanted."""
+    chosen = form(as_json=as_json, as_csv=as_csv)
+
+    async def work(session: Session) -> None:
+        api = session.only("the project shall be in").api
+        await require_region(api, region)
+        project: CreatedProject = await api.create_project(
+            name=name, region=region, create_database=not no_database, logical_id=logical_id
+        )
+        print_one(project, new_project(is_revealed=reveal), chosen)
+        if project.database is not None and not reveal:
+            say("The connection strings are not shown; `api connections create` makes new ones.")
+
+    run(work, config=config, api_url=api_url, workspace=workspace)
+
+
+@app.command(epilog=keys(PROJECT) + " Example: `api projects update shop --name store`")
+def update(
+    name: NameArgument,
+    new_name: Annotated[str | None, typer.Option("--name", help="Its new name: 1 to 256 characters.")] = None,
+    settings: Annotated[
+        str | None, typer.Option("--settings", help="Its new settings: a JSON object as the vendor defines it.")
+    ] = None,
+    as_json: JsonOption = False,
+    as_csv: CsvOption = False,
+    workspace: WorkspaceOption = None,
+    config: ConfigOption = None,
+    api_url: ApiUrlOption = None,
+) -> None:
+    """Rename a project, or change its settings."""
+    chosen = form(as_json=as_json, as_csv=as_csv)
+    if new_name is None and settings is None:
+        raise ConfigurationError(["nothing to change: give --name or --settings"])
+    document = None if settings is None else _settings(settings)
+
+    async def work(session: Session) -> None:
+        found = await find_project(session, name)
+        changed = await found.api.update_project(found.thing.id, name=new_name, settings=document)
+        print_one(changed, PROJECT, chosen)
+
+    run(work, config=config, api_url=api_url, workspace=workspace)
+
+
+@app.command(epilog="Example: `api projects delete shop`")
+def delete(
+    name: NameArgument,
+    yes: YesOption = False,
+    workspace: WorkspaceOption = None,
+    config: ConfigOption = None,
+    api_url: ApiUrlOption = None,
+) -> None:
+    """Delete a project, with what is in it. It is for the API to say what must be deleted before."""
+
+    async def work(session: Session) -> None:
+        found = await find_project(session, name)
+        project = found.thing
+        held = [database async for database in found.api.project_databases(project.id)]
+        losses = [f"project {project.name!r} ({project.id})", *map(_loss, held)]
+        ask(f"Delete project {project.name!r}?", losses, is_answered=yes)
+        await found.api.delete_project(project.id)
+        say(f"Deleted project {project.name!r} ({project.id}).")
+
+    run(work, config=config, api_url=api_url, workspace=workspace)
+
+
+@app.command(epilog="Example: `api projects transfer shop --recipient-token-file recipient.token`")
+def transfer(
+    name: NameArgument,
+    recipient_token_file: Annotated[
+        Path,
+        typer.Option(
+            "--recipient-token-file",
+            help="A file with an access token of the workspace that shall have it; - is standard input.",
+            metavar="FILE",
+        ),
+    ],
+    yes: YesOption = False,
+    workspace: WorkspaceOption = None,
+    config: ConfigOption = None,
+    api_url: ApiUrlOption = None,
+) -> None:
+    """Give a project to another workspace, with its databases, which keep their ids."""
+    token = _token(recipient_token_file)
+
+    async def work(session: Session) -> None:
+        found = await find_project(session, name)
+        project = found.thing
+        held = [database async for database in found.api.project_databases(project.id)]
+        losses = [f"access to project {project.name!r} ({project.id})", *(f"access to {_loss(one)}" for one in held)]
+        ask(f"Give project {project.name!r} away?", losses, is_answered=yes)
+        await found.api.transfer_project(project.id, token)
+        say(f"Transferred project {project.name!r} ({project.id}).")
+
+    run(work, config=config, api_url=api_url, workspace=workspace)
+
+
+def _loss(database: Database) -> str:
+    role = "default database" if database.is_default else "database"
+    return f"{role} {database.name!r} ({database.id}) and everything in it"
+
+
+def _settings(text: str) -> dict[str, object]:
+    try:
+        settings = json.loads(text)
+    except ValueError as error:
+        raise ConfigurationError([f'--settings: not JSON: {error}; write it like {{"key": "value"}}']) from error
+    if not isinstance(settings, dict):
+        raise ConfigurationError(['--settings: must be a JSON object, like {"key": "value"}'])
+    return settings
+
+
+def _token(path: Path) -> SecretStr:
+    try:
+        text = sys.stdin.read() if str(path) == "-" else path.read_text(encoding="utf-8", errors="replace")
+    except OSError as error:
+        raise ConfigurationError([f"--recipient-token-file {path}: cannot be read: {error.strerror}"]) from error
+    if not text.strip():
+        raise ConfigurationError([f"--recipient-token-file {path}: is empty"])
+    return SecretStr(text.strip())

@@ -1,0 +1,156 @@
+"""`api databases restore`: overwrite a database with a backup, and wait until it is ready."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+
+from prisma_postgres_exporter.api import Backup, BackupSource, Database, ManagementApi
+from prisma_postgres_exporter.cli.api.asking import ask, refuse, say
+from prisma_postgres_exporter.cli.api.finding import find_database
+from prisma_postgres_exporter.cli.api.options import CsvOption, JsonOption, ProjectOption, WorkspaceOption, YesOption
+from prisma_postgres_exporter.cli.api.printing import form, print_one
+from prisma_postgres_exporter.cli.api.rows import DATABASE
+from prisma_postgres_exporter.cli.api.running import EXIT_TRY_AGAIN, Session, run
+from prisma_postgres_exporter.cli.options import ApiUrlOption, ConfigOption
+from prisma_postgres_exporter.config import parse_duration
+from prisma_postgres_exporter.errors import ConfigurationError
+
+LATEST = "latest"
+LOOK_EVERY_SECONDS = 1.0
+
+
+def restore(
+    name: Annotated[
+        str, typer.Argument(help="The database to overwrite, by id or name.", metavar="NAME", show_default=False)
+    ],
+    backup: Annotated[
+        str, typer.Option(help="The backup's id (`api backups list`), or `latest`: the newest completed one.")
+    ],
+    from_: Annotated[
+        str | None,
+        typer.Option("--from", help="The database that it is a backup of. [default: the same]", metavar="NAME"),
+    ] = None,
+    project: ProjectOption = None,
+    overwrite_default: Annotated[
+        bool, typer.Option("--overwrite-default", help="Even though it is its project's default database.")
+    ] = False,
+    wait: Annotated[bool, typer.Option("--wait/--no-wait", help="Wait until the database is ready.")] = True,
+    timeout: Annotated[str, typer.Option(help="How long to wait.", metavar="DURATION")] = "1h",
+    yes: YesOption = False,
+    as_json: JsonOption = False,
+    as_csv: CsvOption = False,
+    workspace: WorkspaceOption = None,
+    config: ConfigOption = None,
+    api_url: ApiUrlOption = None,
+) -> None:
+    """Overwrite a database with a backup. Its connections stay; a project's default database is refused.
+
+    Ctrl-C ends the waiting, not the restoring. Leaves with 75 when the database is not ready in time.
+    """
+    chosen = form(as_json=as_json, as_csv=as_csv)
+    timeout_seconds = _seconds(timeout)
+
+    async def work(session: Session) -> None:
+        found = await find_database(session, name, project=project)
+        target, api = found.thing, found.api
+        _require_target(target, overwrite_default=overwrite_default)
+        source = target if from_ is None else (await find_database(session, from_)).thing
+        picked = await _backup(api, source, backup)
+        ask(
+            f"Overwrite database {target.name!r} with the backup of {picked.created_at:%Y-%m-%d %H:%M:%S} UTC?",
+            _losses(target, source, picked),
+            is_answered=yes,
+        )
+        restored = await api.restore_database(target.id, BackupSource(database_id=source.id, backup_id=picked.id))
+        if wait:
+            restored = await _ready(api, target, timeout_seconds)
+        print_one(restored, DATABASE, chosen)
+
+    run(work, config=config, api_url=api_url, workspace=workspace)
+
+
+def _require_target(target: Database, *, overwrite_default: bool) -> None:
+    if target.is_default and not overwrite_default:
+        raise refuse(
+            f"{target.name!r} ({target.id}) is the default database of project {target.project.name!r}",
+            "Restore into another one (`api databases create … --source`), or say --overwrite-default.",
+        )
+    if target.status in {"recovering", "provisioning"}:
+        say(f"refused: {target.name!r} ({target.id}) is {target.status}")
+        say("Try again later.")
+        raise typer.Exit(EXIT_TRY_AGAIN)
+
+
+async def _backup(api: ManagementApi, source: Database, wanted: str) -> Backup:
+    known = await api.backups(source.id, limit=100)
+    completed = sorted(
+        (backup for backup in known.entries if backup.status == "completed"),
+        key=lambda backup: backup.created_at,
+        reverse=True,
+    )
+    if wanted == LATEST and completed:
+        return completed[0]
+    for backup in known.entries:
+        if backup.id == wanted and backup in completed:
+            return backup
+        if backup.id == wanted:
+            raise ConfigurationError([f"--backup {wanted}: is {backup.status}, not completed{_nearest(completed)}"])
+    raise ConfigurationError(
+        [f"--backup {wanted}: {source.name!r} ({source.id}) has no such backup{_nearest(completed)}"]
+    )
+
+
+def _nearest(completed: Sequence[Backup]) -> str:
+    if not completed:
+        return "; it has none that is completed"
+    return f"; the newest completed one is {completed[0].id} of {completed[0].created_at:%Y-%m-%d %H:%M:%S} UTC"
+
+
+def _losses(target: Database, source: Database, backup: Backup) -> Iterator[str]:
+    if source.id == target.id:
+        yield (f"everything written to {target.name!r} ({target.id}) since {backup.created_at:%Y-%m-%d %H:%M:%S} UTC")
+    else:
+        yield f"everything in {target.name!r} ({target.id}): it becomes what {source.name!r} ({source.id}) was"
+
+
+async def _ready(api: ManagementApi, target: Database, timeout_seconds: float) -> Database:
+    with _progress(target) as show:
+        return await api.wait_until_ready(
+            target.id,
+            every_seconds=LOOK_EVERY_SECONDS,
+            timeout_seconds=timeout_seconds,
+            on_look=lambda database: show(database.status),
+        )
+
+
+@contextmanager
+def _progress(target: Database) -> Iterator[Callable[[str], None]]:
+    """A running clock in a terminal, else a line for each new status."""
+    console = Console(stderr=True, highlight=False)
+    if console.is_terminal:
+        columns = (SpinnerColumn(), TextColumn("{task.description}", markup=False), TimeElapsedColumn())
+        with Progress(*columns, console=console) as progress:
+            task = progress.add_task("asked")
+            yield lambda status: progress.update(task, description=f"{target.id} {status}")
+        return
+    seen: list[str] = []
+
+    def show(status: str) -> None:
+        if status not in seen[-1:]:
+            seen.append(status)
+            say(f"{target.id} {status}")
+
+    yield show
+
+
+def _seconds(text: str) -> float:
+    try:
+        return parse_duration(text).total_seconds()
+    except ValueError as error:
+        raise ConfigurationError([f"--timeout {error}"]) from error

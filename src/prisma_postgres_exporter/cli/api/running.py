@@ -1,0 +1,172 @@
+"""Run one `api` command: clients for every credential, errors as messages, and an exit code that says what helps."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import math
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass, field
+from datetime import timedelta
+from pathlib import Path
+
+import typer
+from rich.console import Console
+
+from prisma_postgres_exporter.api import ManagementApi
+from prisma_postgres_exporter.cli.logs import configure_logs
+from prisma_postgres_exporter.cli.options import configuration
+from prisma_postgres_exporter.config import Config, Credential, format_duration, read_tokens
+from prisma_postgres_exporter.errors import ApiError, ConfigurationError, CredentialRefused, Unavailable
+from prisma_postgres_exporter.service import limits_of
+
+EXIT_REFUSED = 1
+EXIT_WRONG_USAGE = 2
+EXIT_UNKNOWN = 3
+EXIT_TRY_AGAIN = 75
+
+EXIT_CODES = (
+    "Exit codes: 0 done; 1 refused, trying again will not help; 2 wrong usage or configuration, a refused token "
+    "included; 3 unknown whether it was done, look before trying again; 75 nothing was done, try again later."
+)
+
+_OF_THE_CALLER = frozenset({"invalid_id", "invalid_argument"})
+
+
+@dataclass(frozen=True, slots=True)
+class Reach:
+    """What one credential reaches: its workspace."""
+
+    credential: str
+    api: ManagementApi
+
+
+@dataclass(slots=True)
+class Session:
+    """The credentials that a command may use, and what went wrong with some of them on the way."""
+
+    reaches: tuple[Reach, ...]
+    failures: list[ApiError] = field(default_factory=list)
+
+    def forgive(self, error: ApiError) -> None:
+        """Go on with the other credentials, if there are any.
+
+        Raises:
+            ApiError: there are none.
+        """
+        if len(self.reaches) == 1:
+            raise error
+        self.failures.append(error)
+
+    def only(self, purpose: str) -> Reach:
+        """The one credential there is.
+
+        Raises:
+            ConfigurationError: there are several.
+        """
+        if len(self.reaches) > 1:
+            names = ", ".join(reach.credential for reach in self.reaches)
+            raise ConfigurationError([f"--workspace: say which one {purpose}; there are several credentials: {names}"])
+        return self.reaches[0]
+
+
+def run(
+    work: Callable[[Session], Awaitable[None]], *, config: Path | None, api_url: str | None, workspace: str | None
+) -> None:
+    """Do `work` with the configured credentials, those of one workspace if it is named.
+
+    Raises:
+        ConfigurationError: what has to be corrected.
+        typer.Exit: the API refused or failed; it was printed why.
+    """
+    loaded = configuration(config, api_url, None)()
+    credentials = read_tokens(loaded)
+    secrets = [credential.token.reveal() for credential in credentials]
+    configure_logs("console", level=logging.CRITICAL, secrets=secrets)
+    failures = asyncio.run(_run(work, loaded, credentials, workspace))
+    for error in failures:
+        _print(error)
+    if failures:
+        raise typer.Exit(max(map(_exit_code, failures), key=_URGENCY.index))
+
+
+async def _run(
+    work: Callable[[Session], Awaitable[None]],
+    config: Config,
+    credentials: tuple[Credential, ...],
+    workspace: str | None,
+) -> list[ApiError]:
+    async with _session(config, credentials) as session:
+        try:
+            chosen = session if workspace is None else await _in_workspace(session, workspace)
+            await work(chosen)
+        except ApiError as error:
+            return [error]
+        return chosen.failures
+
+
+@asynccontextmanager
+async def _session(config: Config, credentials: tuple[Credential, ...]) -> AsyncIterator[Session]:
+    limits = limits_of(config)
+    async with AsyncExitStack() as stack:
+        reaches = []
+        for credential in credentials:
+            client = ManagementApi(credential.token.reveal(), base_url=config.api_url, limits=limits)
+            reaches.append(Reach(credential.name, await stack.enter_async_context(client)))
+        yield Session(tuple(reaches))
+
+
+async def _in_workspace(session: Session, wanted: str) -> Session:
+    """The same with the credentials of one workspace only."""
+    found, known = [], []
+    for reach in session.reaches:
+        try:
+            workspace = (await reach.api.me()).workspace
+        except ApiError as error:
+            session.forgive(error)
+            continue
+        if workspace is not None:
+            known.append(f"{workspace.name!r} ({workspace.id})")
+            if wanted in (workspace.id, workspace.id.removeprefix("wksp_"), workspace.name):
+                found.append(reach)
+    if not found and session.failures:
+        raise session.failures.pop()
+    if not found:
+        raise ConfigurationError([f"--workspace {wanted}: no credential opens it; they open {', '.join(known)}"])
+    return Session(tuple(found[:1]))
+
+
+def _exit_code(error: ApiError) -> int:
+    if error.is_outcome_unknown:
+        return EXIT_UNKNOWN
+    if isinstance(error, Unavailable):
+        return EXIT_TRY_AGAIN
+    is_to_correct = isinstance(error, CredentialRefused) or error.reason in _OF_THE_CALLER
+    return EXIT_WRONG_USAGE if is_to_correct else EXIT_REFUSED
+
+
+_URGENCY = (EXIT_TRY_AGAIN, EXIT_WRONG_USAGE, EXIT_REFUSED, EXIT_UNKNOWN)
+
+
+def _print(error: ApiError) -> None:
+    console = Console(stderr=True, highlight=False)
+    console.print(f"error: {error}", style="red", markup=False, soft_wrap=True)
+    if error.hint:
+        console.print(f"hint: {error.hint}", markup=False, soft_wrap=True)
+    console.print(_advice(error), markup=False, soft_wrap=True)
+
+
+def _advice(error: ApiError) -> str:
+    code = _exit_code(error)
+    if code == EXIT_TRY_AGAIN and error.retry_after_seconds:
+        return f"Try again in {format_duration(timedelta(seconds=math.ceil(error.retry_after_seconds)))}."
+    return _ADVICE[code]
+
+
+_ADVICE = {
+    EXIT_REFUSED: "Trying again will not help.",
+    EXIT_WRONG_USAGE: "Correct that, then try again.",
+    EXIT_UNKNOWN: "It may have been done all the same: look before trying again.",
+    EXIT_TRY_AGAIN: "Try again later.",
+}

@@ -1,0 +1,497 @@
+"""Every `api` command: what it does, prints and refuses, and the code it leaves with."""
+
+from __future__ import annotations
+
+import csv
+import io
+import logging
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import replace
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+import structlog
+import typer
+from api_commands import FIRST, NOBODYS, SECOND, Terminal, terminal_vendor
+
+from prisma_postgres_exporter.cli import app
+from prisma_postgres_exporter.simulator import Fault, FaultKind, system_clock
+from prisma_postgres_exporter.simulator.endpoints import ENDPOINTS
+
+README = Path(__file__).parents[2] / "README.md"
+PASSWORD = "simulated-password"
+
+
+@pytest.fixture
+def terminal(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Iterator[Terminal]:
+    for name in [name for name in os.environ if name.startswith("PRISMA_")]:
+        monkeypatch.delenv(name)
+    monkeypatch.chdir(tmp_path)
+    handlers, level = logging.root.handlers[:], logging.root.level
+    config = tmp_path / "config.yaml"
+    config.write_text("poll: {requests_per_second: 1000, total_timeout: 2s}\n")
+    monkeypatch.setenv("PRISMA_POSTGRES_CONFIG", str(config))
+    with terminal_vendor() as running:
+        monkeypatch.setenv("PRISMA_POSTGRES_API_URL", running.url)
+        typed = Terminal(running, monkeypatch, capsys)
+        typed.use(FIRST)
+        yield typed
+    structlog.reset_defaults()
+    logging.root.handlers[:] = handlers
+    logging.root.setLevel(level)
+
+
+# The README's table -------------------------------------------------------------------------------
+def command_rows() -> dict[str, str]:
+    """The commands of the README's table, by the client's method."""
+    table = README.read_text(encoding="utf-8").partition("<!-- api-table -->\n")[2].partition("<!-- /api-table -->")[0]
+    rows = re.findall(r"^\| `([A-Z]+ \S+)` \| `(\w+)` \| (.+) \|$", table, re.MULTILINE)
+    assert {method: operation for operation, method, _ in rows} == {
+        name: f"{endpoint.method} {endpoint.path}" for name, endpoint in ENDPOINTS.items()
+    }
+    return {method: command for _, method, command in rows}
+
+
+def words(terminal: Terminal, method: str) -> list[str]:
+    """What a command of the table needs to be typed with."""
+    database, project = terminal.other_id(), terminal.world.projects(system_clock())[0].id
+    connection = database.replace("db_", "con_")
+    (token_file := Path("recipient.token")).write_text(SECOND)
+    needs: dict[str, list[str]] = {
+        "project": [project],
+        "create_project": ["made"],
+        "update_project": [project, "--name", "renamed"],
+        "transfer_project": [project, "--recipient-token-file", str(token_file), "--yes"],
+        "project_databases": [project],
+        "database": [database],
+        "create_database": ["made", "--project", project],
+        "update_database": [database, "--name", "renamed"],
+        "delete_database": [database, "--yes"],
+        "database_connections": [database],
+        "connection": [connection],
+        "create_connection": ["made", "--database", database, "--reveal"],
+        "rotate_connection": [connection, "--yes"],
+        "delete_connection": [connection, "--yes"],
+        "backups": [database],
+        "restore_database": [database, "--backup", "latest", "--yes", "--no-wait"],
+        "usage": [database],
+    }
+    return needs.get(method, [])
+
+
+ROWS = command_rows()
+
+
+@pytest.mark.parametrize(("method", "command"), ROWS.items(), ids=ROWS)
+def test_a_command_of_the_readme_makes_the_call_that_stands_beside_it(
+    terminal: Terminal, method: str, command: str
+) -> None:
+    if not command.startswith("`"):
+        named = re.search(r"`([a-z ]+)`", command)
+        assert named
+        assert f"`{named[1]}`" in ROWS.values()
+        return
+    needed = words(terminal, method)
+    if method == "delete_project":
+        needed = [terminal.json("projects", "create", "--no-database")["id"], "--yes"]
+    ended = terminal.type(*command.strip("`").split(), *needed)
+
+    assert ended.code == 0, ended.err
+    assert terminal.vendor.simulator.requests[method] >= 1
+
+
+def test_the_readme_lists_every_command_that_there_is() -> None:
+    tree = typer.main.get_command(app).commands["api"].commands  # type: ignore[attr-defined]  # a group of groups
+    there = {f"{name} {inner}" for name, group in tree.items() for inner in getattr(group, "commands", {})}
+    there |= {name for name, command in tree.items() if not hasattr(command, "commands")}
+    listed = {re.sub(r" --\w+$| postgres$", "", row.strip("`")) for row in ROWS.values() if row.startswith("`")}
+
+    assert listed == there
+
+
+# Printing -----------------------------------------------------------------------------------------
+def test_a_list_is_the_same_as_table_json_and_csv(terminal: Terminal) -> None:
+    rows = terminal.json("databases", "list")
+    table = terminal.type("databases", "list").out
+    read = list(csv.DictReader(io.StringIO(terminal.type("databases", "list", "--csv").out)))
+
+    assert [row["id"] for row in rows] == [row["id"] for row in read] == re.findall(r"^db_\w+", table, re.MULTILINE)
+    assert list(rows[0]) == list(read[0])
+    assert {row["is_default"] for row in read} == {"true", "false"}
+    help_text = " ".join(terminal.type("databases", "list", "--help").out.split())
+    assert f"Keys of JSON and CSV: {', '.join(rows[0])}." in help_text
+
+
+def test_a_list_says_that_there_is_more_unless_all_is_wanted(terminal: Terminal) -> None:
+    some = terminal.type("databases", "list", "--limit", "2", "--json")
+    every = terminal.type("databases", "list", "--limit", "2", "--all", "--json")
+
+    assert (len(some.document["data"]), some.document["has_more"]) == (2, True)
+    assert "--all" in some.err
+    assert (len(every.document["data"]), every.document["has_more"], every.err) == (6, False, "")
+
+
+def test_json_and_csv_together_are_refused(terminal: Terminal) -> None:
+    ended = terminal.type("projects", "list", "--json", "--csv")
+
+    assert (ended.code, ended.err.strip()) == (2, "error: --json --csv: give one of them")
+
+
+def test_several_credentials_list_what_each_sees(terminal: Terminal) -> None:
+    alone = terminal.names("projects", "list")
+    terminal.use(FIRST, SECOND)
+    both = terminal.json("projects", "list", "--all")
+
+    assert [row["name"] for row in both][: len(alone)] == alone
+    assert len({row["workspace_id"] for row in both}) == 2
+    name = terminal.json("workspaces", "list")[1]["name"]
+    assert {row["workspace_name"] for row in terminal.json("projects", "list", "--workspace", name)} == {name}
+
+
+def test_one_refused_credential_hides_nothing_of_the_others_and_is_told(terminal: Terminal) -> None:
+    alone = terminal.json("databases", "list")
+    terminal.use(NOBODYS, FIRST)
+    ended = terminal.type("databases", "list", "--json")
+
+    assert (ended.code, ended.document["data"]) == (2, alone)
+    assert "401 (unauthorized: The token is not valid)" in ended.err
+    assert NOBODYS not in ended.err + ended.out
+
+
+# Names --------------------------------------------------------------------------------------------
+def test_a_name_that_two_have_is_refused_with_the_candidates(terminal: Terminal) -> None:
+    first, second = (terminal.json("projects", "create", "twin")["id"] for _ in range(2))
+    ended = terminal.type("projects", "update", "twin", "--name", "single")
+
+    assert ended.code == 2
+    assert "2 projects have that name" in ended.err
+    assert first in ended.err
+    assert second in ended.err
+    assert terminal.vendor.simulator.requests["update_project"] == 0
+    assert terminal.json("projects", "update", first, "--name", "single")["name"] == "single"
+    assert terminal.json("projects", "get", "TWIN")["id"] == second
+
+
+def test_a_name_that_nobody_has_is_refused_with_the_nearest(terminal: Terminal) -> None:
+    terminal.json("projects", "create", "warehouse")
+    ended = terminal.type("projects", "get", "warehuose")
+
+    assert ended.code == 2
+    assert "'warehuose': no project has that id or name; did you mean project 'warehouse'" in ended.err
+
+
+def test_a_project_narrows_the_names_of_databases(terminal: Terminal) -> None:
+    here, there = (terminal.json("projects", "create", name, "--no-database") for name in ("here", "there"))
+    made = {
+        place["id"]: terminal.json("databases", "create", "twin", "--project", place["id"]) for place in (here, there)
+    }
+
+    assert terminal.type("databases", "get", "twin").code == 2
+    found = terminal.json("databases", "get", "twin", "--project", "here")
+    assert found["id"] == made[here["id"]]["id"]
+    elsewhere = terminal.type("databases", "get", found["id"], "--project", "there")
+    assert (elsewhere.code, "is in project 'here'" in elsewhere.err) == (2, True)
+
+
+def test_an_id_is_found_with_whatever_credential_reaches_it(terminal: Terminal) -> None:
+    terminal.use(NOBODYS, SECOND, FIRST)
+    wanted = terminal.other_id()
+
+    assert terminal.json("databases", "get", wanted)["id"] == wanted
+    by_name = terminal.type("databases", "get", "anything")
+    assert (by_name.code, "401" in by_name.err) == (2, True)
+
+
+def test_an_id_of_another_kind_is_refused_before_any_call(terminal: Terminal) -> None:
+    ended = terminal.type("databases", "list", "--branch-id", "db_1")
+
+    assert ended.code == 2
+    assert "an id of another kind, expected br_" in ended.err
+    assert terminal.vendor.simulator.requests == {}
+
+
+# Projects and databases ---------------------------------------------------------------------------
+def test_a_region_that_is_none_is_refused_with_the_nearest(terminal: Terminal) -> None:
+    ended = terminal.type("projects", "create", "shop", "--region", "eu-central")
+
+    assert ended.code == 2
+    assert "did you mean eu-central-1?" in ended.err
+    assert terminal.vendor.simulator.requests["create_project"] == 0
+
+
+def test_where_there_are_several_workspaces_a_new_project_needs_one(terminal: Terminal) -> None:
+    terminal.use(FIRST, SECOND)
+    ended = terminal.type("projects", "create", "shop")
+    assert (ended.code, "--workspace: say which one" in ended.err) == (2, True)
+
+    wanted = terminal.world.tokens[SECOND]
+    assert terminal.json("projects", "create", "shop", "--workspace", wanted)["workspace_id"] == wanted
+    assert terminal.type("projects", "create", "shop", "--workspace", "elsewhere").code == 2
+
+
+def test_a_database_is_deleted_only_after_what_is_lost_was_shown(terminal: Terminal) -> None:
+    database_id = terminal.other_id()
+    asked = terminal.type("databases", "delete", database_id)
+    assert asked.code == 2
+    assert "GiB stored" in asked.err
+    assert "it is in use:" in asked.err
+    assert "add --yes" in asked.err
+    assert terminal.world.database(database_id, system_clock()) is not None
+
+    done = terminal.type("databases", "delete", database_id, "--yes")
+    assert (done.code, "This will be lost:" in done.err) == (0, True)
+    assert terminal.world.database(database_id, system_clock()) is None
+
+
+def test_losses_that_are_not_known_are_said_to_be_so(terminal: Terminal) -> None:
+    terminal.vendor.simulator.faults.add(Fault(kind=FaultKind.NOT_FOUND, call="usage"))
+    asked = terminal.type("databases", "delete", terminal.other_id())
+
+    assert "how much that is, is not known" in asked.err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "call"),
+    [(("delete",), "delete_database"), (("restore", "--backup", "latest"), "restore_database")],
+)
+def test_a_default_database_is_refused_before_the_call(
+    terminal: Terminal, arguments: tuple[str, ...], call: str
+) -> None:
+    command, *rest = arguments
+    ended = terminal.type("databases", command, terminal.default_id(), *rest, "--yes")
+
+    assert ended.code == 1
+    assert "is the default database of project" in ended.err
+    assert terminal.vendor.simulator.requests[call] == 0
+
+
+def test_what_the_api_refuses_is_shown_with_code_message_and_hint(terminal: Terminal) -> None:
+    project = terminal.json("projects", "create", "shop")
+    terminal.json("databases", "create", "orders", "--project", "shop")
+    ended = terminal.type("projects", "delete", project["id"], "--yes")
+
+    assert ended.code == 1
+    assert "400 (hasDependencies: The project still has 1 database(s) besides its default one)" in ended.err
+    assert "hint: Delete them first" in ended.err
+    assert "Trying again will not help." in ended.err
+    assert "default database" in ended.err
+    assert "database 'orders'" in ended.err
+
+
+def test_a_project_is_given_away_by_a_token_that_no_output_shows(terminal: Terminal) -> None:
+    project = terminal.json("projects", "create", "shop")
+    Path("recipient.token").write_text("wrong-recipients-token\n")
+    refused = terminal.type("projects", "transfer", "shop", "--recipient-token-file", "recipient.token", "--yes")
+    assert refused.code == 2
+    assert "The recipient's access token is not valid" in refused.err
+    assert "wrong-recipients-token" not in refused.err + refused.out
+
+    Path("recipient.token").write_text(SECOND)
+    assert terminal.type("projects", "transfer", "shop", "--recipient-token-file", "recipient.token", "-y").code == 0
+    terminal.use(SECOND)
+    assert terminal.json("databases", "list", "--project", project["id"])[0]["id"] == project["database_id"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (("projects", "update", "x"), "nothing to change: give --name or --settings"),
+        (("projects", "update", "x", "--settings", "[1]"), "must be a JSON object"),
+        (("projects", "update", "x", "--settings", "{"), "not JSON"),
+        (("projects", "transfer", "x", "--recipient-token-file", "none"), "cannot be read"),
+        (("databases", "update", "x"), "nothing to change"),
+        (("databases", "list", "--branch", "a", "--branch-id", "b"), "give one of them"),
+        (("databases", "create", "--project", "x", "--source-backup", "y"), "with --source"),
+        (("databases", "restore", "x", "--backup", "y", "--timeout", "soon"), "--timeout"),
+        (("connections", "create", "app", "--database", "x"), "--reveal: needed"),
+        (("usage", "--from", "november"), "write it like 2026-11-01"),
+        (("usage", "--from", "2026-11-02", "--to", "2026-11-01"), "give the earlier one first"),
+        (("regions", "moon"), "'postgres', 'accelerate'"),
+        (("databases", "list", "--limit", "0"), "greater than or equal to 1"),
+        (("projects", "lst"), "Did you mean 'list'"),
+    ],
+)
+def test_a_wrong_argument_is_told_what_is_accepted(terminal: Terminal, arguments: tuple[str, ...], said: str) -> None:
+    ended = terminal.type(*arguments)
+
+    assert ended.code == 2
+    assert said in " ".join(ended.err.replace("│", " ").split())
+    assert terminal.vendor.simulator.requests == {}
+
+
+# Backups, connections, usage ----------------------------------------------------------------------
+def test_a_restore_waits_until_the_database_is_ready(terminal: Terminal) -> None:
+    database_id = terminal.other_id()
+    ended = terminal.type("databases", "restore", database_id, "--backup", "latest", "--yes", "--json")
+
+    assert (ended.code, ended.document["data"]["status"]) == (0, "ready")
+    assert "everything written to" in ended.err
+    assert f"{database_id} recovering\n{database_id} ready\n" in ended.err
+
+
+def test_a_database_that_recovers_is_not_restored_again_and_may_be_later(terminal: Terminal) -> None:
+    database_id = terminal.other_id()
+    terminal.world.change_status(database_id, "recovering", at=system_clock())
+    ended = terminal.type("databases", "restore", database_id, "--backup", "latest", "--yes")
+
+    assert (ended.code, "is recovering" in ended.err) == (75, True)
+    assert terminal.vendor.simulator.requests["restore_database"] == 0
+
+
+def test_a_restore_that_is_not_ready_in_time_may_be_looked_at_later(terminal: Terminal) -> None:
+    vendor = terminal.vendor.simulator.vendor
+    vendor.behaviour = replace(vendor.behaviour, restore_takes=timedelta(hours=1))
+    ended = terminal.type("databases", "restore", terminal.other_id(), "--backup", "latest", "--yes", "--timeout", "1s")
+
+    assert (ended.code, "not ready after 1 seconds" in ended.err) == (75, True)
+
+
+def test_a_default_database_is_overwritten_when_that_is_said(terminal: Terminal) -> None:
+    words = ("databases", "restore", terminal.default_id(), "--backup", "latest", "--overwrite-default", "--yes")
+
+    assert terminal.type(*words, "--from", terminal.other_id(), "--no-wait").code == 0
+
+
+def test_a_backup_that_is_none_is_refused_with_the_newest(terminal: Terminal) -> None:
+    database_id = terminal.other_id()
+    backups = terminal.json("backups", "list", database_id)
+    newest = next(backup for backup in backups if backup["status"] == "completed")
+    ended = terminal.type("databases", "restore", database_id, "--backup", "none", "--yes")
+
+    assert (ended.code, f"the newest completed one is {newest['id']}" in ended.err) == (2, True)
+
+
+def test_backups_are_listed_with_their_retention(terminal: Terminal) -> None:
+    ended = terminal.type("backups", "list", terminal.other_id(), "--json", "--limit", "2")
+
+    assert (len(ended.document["data"]), ended.document["retention_days"]) == (2, 7)
+    assert "Backups are kept for 7 days." in ended.err
+
+
+def test_connection_strings_are_printed_only_when_asked_for(terminal: Terminal) -> None:
+    database_id = terminal.other_id()
+    shown = terminal.json("connections", "create", "application", "--database", database_id, "--reveal")
+    assert shown["pooled_connection_string"].startswith("postgres://simulated-user:simulated-password@")
+    rotated = terminal.json("connections", "rotate", "application", "--database", database_id, "--reveal", "--yes")
+    assert rotated["direct_connection_string"] not in {None, shown["direct_connection_string"]}
+
+    hidden = [
+        terminal.type("connections", "rotate", shown["id"], "--yes", "--json"),
+        terminal.type("projects", "create", "shop"),
+        terminal.type("databases", "create", "orders", "--project", "shop", "--csv"),
+        terminal.type("connections", "get", shown["id"]),
+        terminal.type("connections", "list", "--all", "--json"),
+        terminal.type("databases", "get", database_id, "--json"),
+    ]
+    assert [ended.code for ended in hidden] == [0] * len(hidden)
+    assert [ended for ended in hidden if PASSWORD in ended.out + ended.err] == []
+    revealed = terminal.type("databases", "create", "bills", "--project", "shop", "--reveal")
+    assert PASSWORD in revealed.out
+    assert PASSWORD not in revealed.err
+
+
+def test_usage_is_the_vendors_for_one_database_or_each(terminal: Terminal) -> None:
+    (one,) = terminal.json("usage", terminal.other_id(), "--from", "2026-11-01", "--to", "2026-11-02")
+    every = terminal.json("usage")
+
+    assert (one["period_start_at"], one["period_end_at"]) == (
+        "2026-11-01T00:00:00+00:00",
+        "2026-11-02T23:59:59.999000+00:00",
+    )
+    assert len(every) == 6
+    assert all(row["storage_bytes"] for row in every)
+    assert len(terminal.json("usage", "--project", every[0]["project_id"])) == 3
+
+
+def test_databases_without_usage_leave_the_others_and_are_told_once(terminal: Terminal) -> None:
+    terminal.vendor.simulator.faults.add(Fault(kind=FaultKind.NOT_FOUND, call="usage", database_id=terminal.other_id()))
+    ended = terminal.type("usage", "--json")
+
+    assert (ended.code, len(ended.document["data"])) == (1, 5)
+    assert ended.err.count("error:") == 1
+
+
+# Exit codes ---------------------------------------------------------------------------------------
+@pytest.mark.parametrize(
+    ("fault", "code", "said"),
+    [
+        (Fault(kind=FaultKind.THROTTLED, call="create_project", retry_after="90"), 75, "Try again in 1m30s."),
+        (Fault(kind=FaultKind.SERVER_ERROR, call="create_project"), 3, "look before trying again"),
+        (Fault(kind=FaultKind.RESET, call="create_project"), 3, "look before trying again"),
+        (Fault(kind=FaultKind.NOT_JSON, call="create_project", status=201), 3, "look before trying again"),
+        (Fault(kind=FaultKind.FORBIDDEN, call="create_project"), 1, "forbidden: The token may not do this"),
+        (Fault(kind=FaultKind.PLAN_LIMIT, call="create_project"), 1, "planLimitReached"),
+        (Fault(kind=FaultKind.UNAUTHORIZED, call="create_project"), 2, "Correct that"),
+    ],
+)
+def test_the_exit_code_says_whether_trying_again_can_help(
+    terminal: Terminal, fault: Fault, code: int, said: str
+) -> None:
+    terminal.vendor.simulator.faults.add(fault)
+    ended = terminal.type("projects", "create", "shop")
+
+    assert ended.code == code
+    assert said in ended.err
+    assert terminal.vendor.simulator.requests["create_project"] == 1
+
+
+def test_a_vendor_that_is_down_may_be_asked_again_later(terminal: Terminal) -> None:
+    terminal.vendor.stop()
+    ended = terminal.type("me")
+
+    assert (ended.code, "cannot connect" in ended.err) == (75, True)
+
+
+# People -------------------------------------------------------------------------------------------
+@pytest.mark.parametrize(("answer", "code"), [("n", 1), ("y", 0)])
+def test_a_person_is_asked_and_the_answer_counts(terminal: Terminal, answer: str, code: int) -> None:
+    project = terminal.json("projects", "create", "shop")
+    ours, theirs = os.openpty()
+    os.write(ours, f"{answer}\n".encode())
+    with open(theirs, "rb") as stdin:
+        ended = subprocess.run(
+            [sys.executable, "-m", "prisma_postgres_exporter", "api", "projects", "delete", "shop"],
+            stdin=stdin,
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
+        )
+    os.close(ours)
+
+    assert ended.returncode == code, ended.stderr
+    assert "Delete project 'shop'? [y/N]" in ended.stderr
+    assert (project["id"] in {row["id"] for row in terminal.json("projects", "list")}) is (answer == "n")
+
+
+@pytest.mark.parametrize(
+    ("line", "offered"),
+    [
+        ("prisma-postgres-exporter api ", {"projects", "databases", "connections", "service-tokens", "usage"}),
+        ("prisma-postgres-exporter api databases re", {"restore"}),
+        ("prisma-postgres-exporter api databases restore x --over", {"--overwrite-default"}),
+        ("prisma-postgres-exporter api projects create --region eu-", {"eu-west-3", "eu-central-1"}),
+        ("prisma-postgres-exporter api regions p", {"postgres"}),
+    ],
+)
+def test_the_shell_completes_commands_options_and_regions(line: str, offered: set[str]) -> None:
+    ended = subprocess.run(
+        [Path(sys.executable).parent / "prisma-postgres-exporter"],
+        env={
+            **os.environ,
+            "_PRISMA_POSTGRES_EXPORTER_COMPLETE": "complete_bash",
+            "COMP_WORDS": line,
+            "COMP_CWORD": str(len(line.split(" ")) - 1),
+        },
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+
+    assert offered <= set(ended.stdout.split())
