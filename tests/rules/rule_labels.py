@@ -8,6 +8,7 @@ from promql_parser import (
     AggModifierType,
     AggregateExpr,
     BinaryExpr,
+    BinModifier,
     Call,
     Expr,
     LabelModifier,
@@ -16,6 +17,7 @@ from promql_parser import (
     NumberLiteral,
     ParenExpr,
     StringLiteral,
+    SubqueryExpr,
     UnaryExpr,
     VectorMatchCardinality,
     VectorSelector,
@@ -24,6 +26,8 @@ from promql_parser import (
 Labels = frozenset[str]
 SCRAPE_LABELS = frozenset({"job", "instance"})
 SET_OPERATORS = ("and", "or", "unless")
+KEEP_LABELS = ("topk", "bottomk")
+ADD_LABEL = ("label_replace", "label_join")
 
 
 class LabelProblem(Exception):
@@ -51,6 +55,8 @@ class LabelFinder:
             return None
         if isinstance(expr, ParenExpr | UnaryExpr):
             return self.labels_of(expr.expr)
+        if isinstance(expr, SubqueryExpr):
+            return self.labels_of(expr.expr)
         if isinstance(expr, MatrixSelector):
             return self._selected(expr.vector_selector)
         return self._series_of(expr)
@@ -77,10 +83,10 @@ class LabelFinder:
         found = [self.labels_of(argument) for argument in expr.args]
         if expr.func.name == "time":
             return None
-        if expr.func.name == "absent":
+        if expr.func.name in {"absent", "vector"}:
             return frozenset()
         labels = next(labels for labels in found if labels is not None)
-        if expr.func.name == "label_replace":
+        if expr.func.name in ADD_LABEL:
             added = expr.args[1]
             assert isinstance(added, StringLiteral)
             return labels | {added.val}
@@ -92,7 +98,7 @@ class LabelFinder:
             raise LabelProblem(f"{expr}: say by which labels, so that none that a scrape adds is left")
         by = frozenset(expr.modifier.labels)
         _demand(by, labels, expr)
-        return by
+        return labels if str(expr.op) in KEEP_LABELS else by
 
     def _joined(self, expr: BinaryExpr) -> Labels | None:
         left, right = self.labels_of(expr.lhs), self.labels_of(expr.rhs)
@@ -109,10 +115,17 @@ class LabelFinder:
         if on is None or str(expr.op) in SET_OPERATORS:
             return left
         if modifier is not None and modifier.card == VectorMatchCardinality.OneToMany:
-            return right
+            return right | _brought(modifier, left, expr)
         if modifier is not None and modifier.card == VectorMatchCardinality.ManyToOne:
-            return left
+            return left | _brought(modifier, right, expr)
         return on
+
+
+def _brought(modifier: BinModifier, one_side: Labels, expr: BinaryExpr) -> Labels:
+    """The labels that a join takes over from its one side."""
+    labels = frozenset(modifier.group_labels or ())
+    _demand(labels, one_side, expr)
+    return labels
 
 
 def _on(matching: LabelModifier) -> Labels:

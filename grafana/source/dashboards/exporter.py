@@ -1,0 +1,332 @@
+"""Exporter: whether the numbers can be relied on. Cycles, requests, throttling, staleness, store, replicas."""
+
+from __future__ import annotations
+
+from grafana_foundation_sdk.builders import dashboard as build
+
+from dashboards import frame
+from dashboards.panels import UP, Ask, Column, bars, lines, number, row, rows
+from dashboards.promql import OWN, own, own_rate, project_database, with_workspace_name
+from dashboards.shared import data_until
+
+_PREFIX = "prisma_postgres_exporter_"
+_REPLICA = "{{job}} {{instance}}"
+
+
+def build_exporter() -> build.Dashboard:
+    """Return the dashboard."""
+    board = frame.dashboard(
+        frame.EXPORTER,
+        "Prisma Postgres: exporter",
+        "The exporter itself: cycles, requests, throttling, staleness, store and replicas.",
+        since="now-24h",
+    )
+    frame.add_sources(board, shows_instance=True)
+    frame.add_workspace(board)
+    frame.add_project(board)
+    frame.add_alerts(board)
+    _now(board)
+    _replicas(board)
+    _cycles(board)
+    _requests(board)
+    _freshness(board)
+    _store(board)
+    _found(board)
+    return board
+
+
+def _now(board: build.Dashboard) -> None:
+    row(board, "Now")
+    for panel in (
+        number(
+            "Replicas seen",
+            "Replicas that answered the last scrape.",
+            f"count(prisma_postgres_exporter_build_info{{{OWN}}})",
+            unit="short",
+            span=3,
+        ),
+        number(
+            "Last cycle ended",
+            "How long ago the last cycle ended, of the replica that polls.",
+            f"time() - {own('last_cycle_timestamp_seconds')}",
+            unit="s",
+            span=3,
+        ),
+        number(
+            "Databases followed",
+            "Databases whose usage is read: those that the filters of the configuration leave.",
+            own("databases", 'state="polled"'),
+            unit="short",
+            span=3,
+        ),
+        number(
+            "Series shown",
+            "Samples in one answer of /metrics.",
+            own("series"),
+            unit="short",
+            span=3,
+        ),
+        number(
+            "Configuration",
+            "Whether the configuration was good when it was last read. A wrong one is not used: the old one stays.",
+            f"min({_PREFIX}config_reload_success{{{OWN}}})",
+            unit="none",
+            span=3,
+            means={"0": ("refused", "red"), "1": ("good", "green")},
+        ),
+        number(
+            "Credentials refused",
+            "Credentials that the vendor's API did not accept the last time, on any replica.",
+            f"count(min by (credential) ({_PREFIX}credential_up{{{OWN}}}) == 0) or vector(0)",
+            unit="short",
+            span=3,
+            red_above=1,
+        ),
+        data_until(span=6),
+    ):
+        board.with_panel(panel)
+
+
+def _replicas(board: build.Dashboard) -> None:
+    row(board, "Replicas and credentials")
+    board.with_panel(
+        rows(
+            "Replicas",
+            "Each replica with its version, when it started, and whether it polls or stands by. "
+            "A replica alone says nothing about standing by.",
+            {
+                "A": f"max by (job, instance, version, python_version) ({_PREFIX}build_info{{{OWN}}})",
+                "B": f"1000 * {_process('process_start_time_seconds')}",
+                "C": f"max by (job, instance) ({_PREFIX}leader{{{OWN}}})",
+            },
+            [
+                Column(field="job", title="Job"),
+                Column(field="instance", title="Instance"),
+                Column(field="version", title="Version"),
+                Column(field="python_version", title="Python"),
+                Column(field="Value #A"),
+                Column(field="Value #B", title="Started (UTC)", unit="dateTimeAsIso"),
+                Column(field="Value #C", title="Role", means={"0": ("stands by", "blue"), "1": ("polls", "green")}),
+            ],
+            sort_by="Instance",
+            span=14,
+            height=6,
+            is_descending=False,
+        )
+    )
+    board.with_panel(
+        rows(
+            "Credentials",
+            "Whether the vendor's API accepts each credential, and when it expires where it says so.",
+            {
+                "A": f"min by (credential) ({_PREFIX}credential_up{{{OWN}}})",
+                "B": f"1000 * min by (credential) ({_PREFIX}credential_expiry_timestamp_seconds{{{OWN}}})",
+            },
+            [
+                Column(field="credential", title="Credential"),
+                Column(field="Value #A", title="State", means=UP),
+                Column(field="Value #B", title="Expires (UTC)", unit="dateTimeAsIso"),
+            ],
+            sort_by="State",
+            span=10,
+            height=6,
+            is_descending=False,
+        )
+    )
+
+
+def _cycles(board: build.Dashboard) -> None:
+    row(board, "Cycles")
+    board.with_panel(
+        lines(
+            "Duration and lag",
+            "How long the last cycle took, and how late it began. A lag that grows means that cycles do not fit "
+            "into the poll interval.",
+            [
+                Ask(expression=own("cycle_duration_seconds"), legend="duration"),
+                Ask(expression=own("scheduler_lag_seconds"), legend="began late by"),
+            ],
+            unit="s",
+            span=8,
+        )
+    )
+    board.with_panel(
+        lines(
+            "Cycles",
+            "Cycles that finished, by replica. Only the one that polls makes any.",
+            [Ask(expression=f"60 * {own_rate('cycles_total', 'instance')}", legend="{{instance}}")],
+            unit="cpm",
+            span=8,
+        )
+    )
+    board.with_panel(
+        lines(
+            "Databases by state",
+            "What the exporter does with the databases it found.",
+            [Ask(expression=own("databases", "state"), legend="{{state}}")],
+            unit="short",
+            span=8,
+        )
+    )
+
+
+def _requests(board: build.Dashboard) -> None:
+    row(board, "Requests to the Management API")
+    board.with_panel(
+        lines(
+            "Requests",
+            "Requests sent, each attempt counted, by what was asked for.",
+            [Ask(expression=own_rate("api_requests_total", "endpoint"), legend="{{endpoint}}")],
+            unit="reqps",
+            span=12,
+            is_stacked=True,
+        )
+    )
+    board.with_panel(
+        lines(
+            "Failures",
+            "Requests that failed, each attempt counted: most are repeated and then succeed.",
+            [
+                Ask(
+                    expression=own_rate("api_request_failures_total", "endpoint", "reason"),
+                    legend="{{reason}} {{endpoint}}",
+                )
+            ],
+            unit="reqps",
+            span=12,
+            is_stacked=True,
+        )
+    )
+    buckets = own_rate("api_request_duration_seconds_bucket", "le")
+    board.with_panel(
+        lines(
+            "How long the API takes to answer",
+            "Each attempt on its own, without waiting for the request budget.",
+            [
+                Ask(expression=f"histogram_quantile({share}, {buckets})", legend=f"{share:.0%} within")
+                for share in (0.99, 0.9, 0.5)
+            ],
+            unit="s",
+        )
+    )
+    asked = own_rate("throttled_total")
+    board.with_panel(
+        lines(
+            "Throttling",
+            "The part of the requests that were answered with a wish for a pause, and the part of the time that "
+            "these pauses add up to.",
+            [
+                Ask(expression=f"{asked} / ({own_rate('api_requests_total')} > 0)", legend="requests throttled"),
+                Ask(expression=own_rate("throttled_seconds_total"), legend="time asked to pause"),
+            ],
+            unit="percentunit",
+        )
+    )
+
+
+def _freshness(board: build.Dashboard) -> None:
+    row(board, "Freshness of the numbers")
+    usage = project_database("prisma_postgres_database_usage_timestamp_seconds")
+    read = project_database("prisma_postgres_database_last_success_timestamp_seconds")
+    for title, description, newest in (
+        (
+            "Oldest data by workspace",
+            "How long ago the newest usage of the database ends that is furthest behind.",
+            usage,
+        ),
+        (
+            "Longest time without a reading, by workspace",
+            "How long ago the database was read that has waited longest.",
+            read,
+        ),
+    ):
+        age = f"time() - min by (workspace_id) ({newest})"
+        board.with_panel(
+            lines(
+                title,
+                description,
+                [Ask(expression=with_workspace_name(age), legend="{{workspace_name}}")],
+                unit="s",
+                span=8,
+            )
+        )
+    board.with_panel(
+        bars(
+            "Readings that failed, by hour",
+            "Readings that did not come or could not be used after all retries: nothing was stored for them.",
+            [Ask(expression=f"sum by (reason) ({_hourly('reading_failures_total')})", legend="{{reason}}")],
+            unit="short",
+            every="1h",
+            span=8,
+        )
+    )
+
+
+def _store(board: build.Dashboard) -> None:
+    row(board, "Store and process")
+    board.with_panel(
+        bars(
+            "Store errors, by hour",
+            "Reads and writes of the store that failed. What is not stored is not shown.",
+            [Ask(expression=f"sum by (instance) ({_hourly('store_errors_total')})", legend="{{instance}}")],
+            unit="short",
+            every="1h",
+            span=8,
+        )
+    )
+    board.with_panel(
+        lines(
+            "Memory",
+            "Resident memory of each replica.",
+            [Ask(expression=_process("process_resident_memory_bytes"), legend=_REPLICA)],
+            unit="bytes",
+            span=8,
+        )
+    )
+    board.with_panel(
+        lines(
+            "Processor",
+            "Processor time of each replica; 100 % is one core.",
+            [Ask(expression=_process("process_cpu_seconds_total", wrap="rate({}[$__rate_interval])"), legend=_REPLICA)],
+            unit="percentunit",
+            span=8,
+        )
+    )
+
+
+def _found(board: build.Dashboard) -> None:
+    row(board, "What discovery found")
+    board.with_panel(
+        bars(
+            "Changes found, by hour",
+            "Workspaces, projects and databases that a discovery found created, renamed, moved, deleted or returned. "
+            "The first one of a kind after a start of the exporter is not counted here.",
+            [
+                Ask(
+                    expression=own("events_total", "subject", "kind", wrap="increase({}[1h])"),
+                    legend="{{subject}} {{kind}}",
+                )
+            ],
+            unit="short",
+            every="1h",
+        )
+    )
+    board.with_panel(
+        lines(
+            "Windows that the vendor widens",
+            "1 where the vendor answers for more time than a window asks for, such as whole days.",
+            [Ask(expression=own("window_widened", "window"), legend="{{window}}")],
+            unit="short",
+        )
+    )
+
+
+def _hourly(metric: str) -> str:
+    """How much one of the exporter's own counters grows in an hour, by replica."""
+    return f"increase({_PREFIX}{metric}{{{OWN}}}[1h])"
+
+
+def _process(metric: str, wrap: str = "{}") -> str:
+    """A metric of the process, of replicas of the exporter only."""
+    shown = wrap.format(f"{metric}{{{OWN}}}")
+    return f"max by (job, instance) ({shown} and on (job, instance) {_PREFIX}build_info{{{OWN}}})"

@@ -1,0 +1,141 @@
+"""Every query of the dashboards, against what the exporter shows and in a Prometheus that has scraped it."""
+
+from __future__ import annotations
+
+import re
+import socket
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import pytest
+from board_files import Json, Query, boards, panels, queries
+from board_labels import labels_of
+from lived_world import NOW, RENAMED, REPLICA, scrapes, with_timestamps
+from stored_history import Prometheus, prometheus_with
+from test_prometheus import needs_program
+
+WEEK_SECONDS = 7 * 86_400
+UNTIL = NOW.timestamp()
+QUERIES = [query for board in boards() for query in queries(board)]
+PARAMETERS = [pytest.param(query, id=str(query)) for query in QUERIES]
+MAY_BE_EMPTY: Mapping[str, str] = {
+    "annotation Alerts": "Prometheus writes ALERTS itself when it evaluates rules, which tests/rules tries",
+    "prisma-postgres-database: annotation Created": "the chosen database is older than the week that is asked for",
+    "prisma-postgres-database: annotation Gone": "the chosen database exists",
+    "prisma-postgres-exporter: Replicas C": "leader is shown where replicas share a Postgres; this world has SQLite",
+    "prisma-postgres-exporter: Credentials B": "the simulator's tokens do not say when they expire",
+}
+"""Queries that give nothing in the lived world, and why that is right."""
+
+COUNTS_REPLICAS = re.compile(r"by \((?:job, )?instance|sum\(rate|sum by \([^)]*\) \((?:rate|increase)\(|Replicas seen")
+
+
+@pytest.fixture(scope="module")
+def prometheus(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Prometheus]:
+    """A Prometheus that has scraped nine days of a simulated world, the last hours of them from two replicas."""
+    text = "".join(with_timestamps(scrapes())).encode()
+    with prometheus_with(text, UNTIL, tmp_path_factory.mktemp("prometheus"), _free_port()) as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def chosen(prometheus: Prometheus) -> str:
+    """The id of the database that was renamed."""
+    found = prometheus.instant(f'prisma_postgres_database_info{{database_name="{RENAMED}"}}', UNTIL)
+    database_id: str = found[0]["metric"]["database_id"]
+    return database_id
+
+
+@pytest.mark.parametrize("query", PARAMETERS)
+def test_the_exposition_has_every_metric_and_label(query: Query) -> None:
+    assert labels_of(query) is not None
+
+
+@pytest.mark.parametrize("board", [pytest.param(board, id=board["uid"]) for board in boards()])
+def test_a_legend_and_a_column_show_labels_that_the_query_gives(board: Json) -> None:
+    labels = {(query.place, query.letter): labels_of(query) or frozenset() for query in queries(board)}
+    for panel in panels(board):
+        given = {target["refId"]: labels[panel["title"], target["refId"]] for target in panel["targets"]}
+        for target in panel["targets"]:
+            wanted = set(re.findall(r"{{(\w+)}}", target["legendFormat"]))
+            assert wanted <= given[target["refId"]], f"{panel['title']}: {wanted}"
+        if panel["type"] == "table":
+            letters = {"Value"} if len(given) == 1 else {f"Value #{letter}" for letter in given}
+            shown = set(panel["transformations"][-1]["options"]["indexByName"])
+            assert shown <= letters | frozenset.union(*given.values()), panel["title"]
+            assert letters <= shown, panel["title"]
+
+
+@needs_program("prometheus")
+@pytest.mark.parametrize("query", PARAMETERS)
+def test_a_query_gives_rows(query: Query, prometheus: Prometheus, chosen: str) -> None:
+    found = _ask(prometheus, query, chosen)
+
+    is_expected = not any(str(query).strip().endswith(name) for name in MAY_BE_EMPTY)
+    assert bool(found) == is_expected, query.filled(since=UNTIL - WEEK_SECONDS, until=UNTIL, chosen=chosen)
+
+
+@needs_program("prometheus")
+@pytest.mark.parametrize("query", PARAMETERS)
+def test_a_second_replica_changes_nothing(query: Query, prometheus: Prometheus, chosen: str) -> None:
+    both = _ask(prometheus, query, chosen)
+    one = _ask(prometheus, query, chosen, instance=REPLICA)
+
+    assert both == one or COUNTS_REPLICAS.search(f"{query} {query.expression}")
+
+
+@needs_program("prometheus")
+@pytest.mark.parametrize("query", PARAMETERS)
+def test_a_renamed_database_stays_one_line(query: Query, prometheus: Prometheus, chosen: str) -> None:
+    if not re.search(r"group_left \((?:database|workspace)_name", query.expression):
+        return
+    ids = []
+    for series in _ask(prometheus, query, chosen):
+        labels = {name: value for name, value in series["metric"].items() if not name.endswith("_name")}
+        assert labels not in ids
+        ids.append(labels)
+
+
+@needs_program("prometheus")
+def test_a_variable_shows_names_and_keeps_ids(prometheus: Prometheus, chosen: str) -> None:
+    found = {}
+    for board in boards():
+        asked = {query.place: query for query in queries(board)}
+        for variable in board["templating"]["list"]:
+            if variable.get("regex"):
+                options = _ask(prometheus, asked[f"variable {variable['name']}"], chosen)
+                read = [_chosen(variable["regex"], option["metric"]) for option in options]
+                found[variable["name"]] = dict(read)
+                assert len(read) == len(options)
+
+    assert found["workspace"].keys() == {"Acme", "Globex", "Initech"}
+    assert all(id_.startswith("wksp_") for id_ in found["workspace"].values())
+    assert all(id_.startswith("proj_") for id_ in found["project"].values())
+    assert [path for path in found["database"] if path.endswith(f" / {RENAMED}")]
+    assert all(id_.startswith("db_") for id_ in found["database"].values())
+
+
+def _chosen(regex: str, labels: Mapping[str, str]) -> tuple[str, str]:
+    """Text and value that Grafana takes from a row of `query_result`: the labels by name, the value, the time."""
+    shown = "{" + ",".join(f'{name}="{value}"' for name, value in sorted(labels.items())) + "} 1 1700000000000"
+    matched = re.search(regex.strip("/").replace("(?<", "(?P<"), shown)
+    assert matched is not None, (regex, shown)
+    return matched["text"], matched["value"]
+
+
+def _ask(prometheus: Prometheus, query: Query, chosen: str, instance: str = ".+") -> list[dict[str, Any]]:
+    since = UNTIL - WEEK_SECONDS
+    expression = query.filled(since=since, until=UNTIL, chosen=chosen)
+    if instance != ".+":
+        expression = expression.replace('instance=~".+"', f'instance="{instance}"')
+    found = (
+        prometheus.range(expression, since, UNTIL, query.step) if query.step else prometheus.instant(expression, UNTIL)
+    )
+    return sorted(found, key=lambda series: sorted(series["metric"].items()))
+
+
+def _free_port() -> int:
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        port: int = listener.getsockname()[1]
+        return port
