@@ -79,6 +79,8 @@ def test_the_demo_shows_metrics_and_leaves_nothing_behind(tmp_path: Path) -> Non
         samples = running.scrape_when(lambda samples: samples.labels(TOTAL, "database_id"), "the first numbers")
         assert len(samples.labels(f"{DATA_PREFIX}info", "database_id")) >= 30
         assert len(samples.labels("prisma_postgres_workspace_info", "workspace_id")) == 3
+        assert len(samples.labels("prisma_postgres_budget_spent_usd", "budget")) == 2
+        assert samples.labels("prisma_postgres_workspace_spend_limit_usd", "workspace_id")
         assert sum(samples.named(f"{DATA_PREFIX}revisions_total").values()) > 10
         differences = f"{DATA_PREFIX}reconciliation_difference_operations"
         up = {labels for (name, labels), value in samples.items() if name == f"{DATA_PREFIX}up" and value == 1}

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import re
 import tempfile
+from decimal import Decimal
 from pathlib import Path
 
 import typer
 
 from prisma_postgres_exporter.cli.logs import configure_logs
 from prisma_postgres_exporter.cli.options import ListenOption, LogFormatOption
-from prisma_postgres_exporter.config import Config, PollConfig, load_config
+from prisma_postgres_exporter.config import BudgetConfig, Config, CostConfig, PollConfig, WorkspaceConfig, load_config
 from prisma_postgres_exporter.service import Service, live_through_the_past
 from prisma_postgres_exporter.simulator import Simulator, demo_simulator, serve_simulator
 from prisma_postgres_exporter.store import Store
@@ -49,7 +51,21 @@ def _config(url: str, listen: str, folder: Path, vendor: Simulator) -> Config:
         },
     )
     poll = config.poll.model_copy(update={"requests_per_second": REQUESTS_PER_SECOND})
-    return config.model_copy(update={"poll": poll})
+    return config.model_copy(update={"poll": poll, "cost": _cost(vendor)})
+
+
+def _cost(vendor: Simulator) -> CostConfig:
+    """Budgets for everything and for one project, and a spend limit that one workspace will reach this month."""
+    now = vendor.clock()
+    project = vendor.world.projects(now)[0]
+    limited = next(row for row in vendor.world.workspaces(now) if row.plan == "Starter")
+    return CostConfig(
+        budgets=(
+            BudgetConfig(name="everything", monthly_usd=Decimal(600)),
+            BudgetConfig(name=project.name, monthly_usd=Decimal(20), projects=(re.compile(f"^{project.id}$"),)),
+        ),
+        workspaces=(WorkspaceConfig(workspace=limited.id, spend_limit_usd=Decimal(300)),),
+    )
 
 
 def _store_url(folder: Path) -> str:
