@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import traceback
 
 import pytest
 from api_fakes import ApiFor, SteppingTime
@@ -197,6 +198,17 @@ async def test_an_answer_outside_the_contract_leaves_a_creation_in_doubt(api_for
             await api_for(server).create_project()
 
     assert caught.value.is_outcome_unknown
+
+
+async def test_no_error_shows_a_password_of_an_answer_that_is_not_understood(api_for: ApiFor) -> None:
+    broken = {**CONNECTION, "id": 7}
+    async with hostile_server(answer({"data": broken}, status=201)) as server:
+        with pytest.raises(MalformedAnswer) as caught:
+            await api_for(server).create_connection("1", "app")
+
+    shown = "".join(traceback.TracebackException.from_exception(caught.value, capture_locals=True).format())
+    assert "data.id: string_type" in shown
+    assert "pass-word-1" not in "\n".join(line for line in shown.splitlines() if "broken = " not in line)
 
 
 async def test_a_body_is_json_without_what_was_not_given(api_for: ApiFor) -> None:

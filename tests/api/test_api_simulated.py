@@ -399,9 +399,14 @@ async def test_a_creation_whose_answer_is_lost_happened_once_and_says_so(bench: 
     assert len(await listed(bench.api.projects())) + len(await listed(bench.api.connections())) == before + 1
 
 
-async def test_a_deletion_whose_answer_is_lost_is_done(bench: Bench) -> None:
-    bench.simulator.faults.add(Fault(kind=FaultKind.HALF_BODY, call="delete_database", times=1))
-    await bench.api.delete_database(bench.database_id)
+@pytest.mark.parametrize("kind", [FaultKind.RESET, FaultKind.HALF_BODY, FaultKind.SERVER_ERROR])
+async def test_a_deletion_whose_answer_is_lost_is_done(bench: Bench, kind: FaultKind) -> None:
+    database_id = bench.database_id
+    await bench.api.database(database_id)
+    bench.simulator.faults.add(Fault(kind=kind, call="delete_database", times=1))
+    await bench.api.delete_database(database_id)
+
+    assert bench.world.database(database_id, bench.now) is None
 
 
 # Secrets ------------------------------------------------------------------------------------------

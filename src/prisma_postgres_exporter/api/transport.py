@@ -70,23 +70,26 @@ class Transport:
         self._extensions = {"timeout": timeouts.as_dict()}
         context = tls or httpx.create_ssl_context(trust_env=trust_env)
 
-        def session() -> aiohttp.ClientSession:
+        def session(*middlewares: aiohttp.ClientMiddlewareType) -> aiohttp.ClientSession:
             return aiohttp.ClientSession(
                 # As many connections as there can be attempts: none ever waits for another's.
                 connector=aiohttp.TCPConnector(limit=limits.concurrency, ssl=context),
                 cookie_jar=aiohttp.DummyCookieJar(),
                 skip_auto_headers=("Content-Type",),  # of a body that is not there
+                middlewares=middlewares,
             )
 
-        self._transport = AiohttpTransport(
-            verify=context, client=session, proxy=_proxy(base_url) if trust_env else None
-        )
+        proxy = _proxy(base_url) if trust_env else None
+        self._transport = AiohttpTransport(verify=context, client=session, proxy=proxy)
+        # Its session is made by the first deletion.
+        self._deleting = AiohttpTransport(verify=context, client=lambda: session(_once), proxy=proxy)
 
     async def send(self, request: Request) -> Answer | NoAnswer:
         """Make one attempt, within the total timeout.
 
-        aiohttp itself repeats a GET or DELETE once when the connection breaks before an answer: it
-        cannot know that the server has closed a kept connection.
+        aiohttp itself repeats a GET once when the connection breaks before an answer: it cannot know that the
+        server has closed a kept connection. A DELETE is not repeated so: what was deleted by the first would
+        be reported as not found by the second.
 
         A failure is a value: the libraries' exceptions hold the request with its token, so none of them
         may become the cause or context of ours.
@@ -100,9 +103,11 @@ class Transport:
     async def aclose(self) -> None:
         """Close every connection."""
         await self._transport.aclose()
+        await self._deleting.aclose()
 
     async def _exchange(self, request: Request) -> Answer:
-        response = await self._transport.handle_async_request(
+        transport = self._deleting if request.method == "DELETE" else self._transport
+        response = await transport.handle_async_request(
             httpx.Request(
                 request.method,
                 self._base_url + request.target,
@@ -115,6 +120,16 @@ class Transport:
             return await _read(response, request.answer_limit_bytes)
         finally:
             await response.aclose()
+
+
+async def _once(request: aiohttp.ClientRequest, handler: aiohttp.ClientHandlerType) -> aiohttp.ClientResponse:
+    """Keep aiohttp from repeating a request, by an error that it does not repeat for."""
+    try:
+        return await handler(request)
+    except aiohttp.ClientConnectorError:
+        raise
+    except (aiohttp.ClientOSError, aiohttp.ServerDisconnectedError) as exc:
+        raise aiohttp.ClientConnectionError("the connection broke") from exc
 
 
 async def _read(response: httpx.Response, limit_bytes: int) -> Answer:
