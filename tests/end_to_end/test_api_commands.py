@@ -163,6 +163,17 @@ def test_one_refused_credential_hides_nothing_of_the_others_and_is_told(terminal
     assert NOBODYS not in ended.err + ended.out
 
 
+def test_a_name_does_nothing_to_a_terminal(terminal: Terminal) -> None:
+    name = "a\x1b[2Jb\r\nc\N{RIGHT-TO-LEFT OVERRIDE}d"
+    terminal.json("projects", "create", name)
+    shown = [terminal.type("projects", "list").out, terminal.type("projects", "get", name).out]
+    asked = terminal.type("projects", "delete", name)
+
+    assert ["a\\x1b[2Jb\\r\\nc\\u202ed" in text for text in shown] == [True, True]
+    assert not {"\x1b", "\r", "\N{RIGHT-TO-LEFT OVERRIDE}"} & set("".join(shown) + asked.err)
+    assert name in terminal.names("projects", "list")
+
+
 # Names --------------------------------------------------------------------------------------------
 def test_a_name_that_two_have_is_refused_with_the_candidates(terminal: Terminal) -> None:
     first, second = (terminal.json("projects", "create", "twin")["id"] for _ in range(2))
@@ -228,10 +239,22 @@ def test_where_there_are_several_workspaces_a_new_project_needs_one(terminal: Te
     terminal.use(FIRST, SECOND)
     ended = terminal.type("projects", "create", "shop")
     assert (ended.code, "--workspace: say which one" in ended.err) == (2, True)
+    unnamed = terminal.type("workspaces", "get")
+    assert (unnamed.code, "NAME: say which workspace is meant" in unnamed.err) == (2, True)
 
     wanted = terminal.world.tokens[SECOND]
     assert terminal.json("projects", "create", "shop", "--workspace", wanted)["workspace_id"] == wanted
     assert terminal.type("projects", "create", "shop", "--workspace", "elsewhere").code == 2
+
+
+def test_a_workspace_name_that_two_have_is_refused_with_their_ids(terminal: Terminal) -> None:
+    terminal.use(FIRST, SECOND)
+    for workspace_id in terminal.world.tokens.values():
+        terminal.world.rename_workspace(workspace_id, "Twin", at=system_clock())
+    ended = terminal.type("projects", "list", "--workspace", "Twin")
+
+    assert ended.code == 2
+    assert all(workspace_id in ended.err for workspace_id in terminal.world.tokens.values())
 
 
 def test_a_database_is_deleted_only_after_what_is_lost_was_shown(terminal: Terminal) -> None:

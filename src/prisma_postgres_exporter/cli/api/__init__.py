@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import typer
 
+from prisma_postgres_exporter.cli.api.backups import app as backups
 from prisma_postgres_exporter.cli.api.connections import app as connections
 from prisma_postgres_exporter.cli.api.databases import app as databases
-from prisma_postgres_exporter.cli.api.databases import backups
 from prisma_postgres_exporter.cli.api.printing import keys
 from prisma_postgres_exporter.cli.api.projects import app as projects
 from prisma_postgres_exporter.cli.api.rows import IDENTITY, REGION, USAGE

@@ -1,4 +1,4 @@
-"""`api databases …` and `api backups …`"""
+"""`api databases …`"""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ from prisma_postgres_exporter.cli.api.options import (
 from prisma_postgres_exporter.cli.api.printing import form, keys, print_list, print_one
 from prisma_postgres_exporter.cli.api.regions import require_region
 from prisma_postgres_exporter.cli.api.restoring import restore
-from prisma_postgres_exporter.cli.api.rows import BACKUP, DATABASE, Named, new_database
+from prisma_postgres_exporter.cli.api.rows import DATABASE, new_database
 from prisma_postgres_exporter.cli.api.running import Reach, Session, run
 from prisma_postgres_exporter.cli.options import ApiUrlOption, ConfigOption
 from prisma_postgres_exporter.errors import ApiError, ConfigurationError
@@ -38,7 +38,6 @@ from prisma_postgres_exporter.errors import ApiError, ConfigurationError
 GIB = 2**30
 
 app = typer.Typer(help="Databases: list, get, create, update, delete, restore.", no_args_is_help=True)
-backups = typer.Typer(help="Backups of a database: list.", no_args_is_help=True)
 
 NameArgument = Annotated[str, typer.Argument(help="The database, by id or name.", metavar="NAME", show_default=False)]
 LogicalIdOption = Annotated[str | None, typer.Option("--logical-id", help="An id of your own; taken once.")]
@@ -222,35 +221,6 @@ app.command(
     epilog="Examples: `api databases restore orders --backup latest` · "
     "`api databases restore copy --from orders --backup ID --yes`"
 )(restore)
-
-
-@backups.command("list", epilog=keys(BACKUP))
-def list_backups(
-    name: NameArgument,
-    project: ProjectOption = None,
-    limit: Annotated[
-        int, typer.Option("--limit", help="Print at most so many; the API tells 100.", min=1, max=100)
-    ] = 100,
-    as_json: JsonOption = False,
-    as_csv: CsvOption = False,
-    workspace: WorkspaceOption = None,
-    config: ConfigOption = None,
-    api_url: ApiUrlOption = None,
-) -> None:
-    """List a database's backups, and how long they are kept; the vendor does not say what `size` is counted in."""
-    chosen = form(as_json=as_json, as_csv=as_csv)
-
-    async def work(session: Session) -> None:
-        found = await find_database(session, name, project=project)
-        answer = await found.api.backups(found.thing.id, limit=limit)
-        entries = [Named(found.thing, backup) for backup in answer.entries]
-        print_list(entries, BACKUP, chosen, retention_days=answer.retention_days)
-        if answer.retention_days is not None:
-            say(f"Backups are kept for {answer.retention_days} days.")
-        if answer.has_more:
-            say("There are older ones, which the API does not tell.")
-
-    run(work, config=config, api_url=api_url, workspace=workspace)
 
 
 def _require_one_branch(branch: str | None, branch_id: str | None) -> None:

@@ -50,10 +50,11 @@ class _Kind(Generic[T]):
 async def find_workspace(session: Session, name: str | None) -> Found[Workspace]:
     """The workspace that is meant; without a name the one there is."""
     if name is None:
-        api = session.only("is meant").api
+        api = session.only("NAME: say which workspace is meant").api
         async for workspace in api.workspaces():
             return Found(workspace, api)
-    return await _find(session, _WORKSPACE, name or "")
+        raise ConfigurationError(["NAME: the credential opens no workspace"])
+    return await _find(session, _WORKSPACE, name)
 
 
 async def find_project(session: Session, name: str) -> Found[Project]:

@@ -120,4 +120,11 @@ def _shown(value: Value | datetime) -> str:
         return "yes" if value else "no"
     if isinstance(value, datetime):
         return f"{value.astimezone(UTC):%Y-%m-%d %H:%M}"
-    return f"{value:,}" if isinstance(value, int | float) else value
+    return f"{value:,}" if isinstance(value, int | float) else _harmless(value)
+
+
+def _harmless(text: str) -> str:
+    """Text on one line that does nothing to a terminal: anybody can give a database a name."""
+    if text.isprintable():
+        return text
+    return "".join(letter if letter.isprintable() else repr(letter)[1:-1] for letter in text)

@@ -100,7 +100,7 @@ def create(
     chosen = form(as_json=as_json, as_csv=as_csv)
 
     async def work(session: Session) -> None:
-        api = session.only("the project shall be in").api
+        api = session.only("--workspace: say which one the project shall be in").api
         await require_region(api, region)
         project: CreatedProject = await api.create_project(
             name=name, region=region, create_database=not no_database, logical_id=logical_id

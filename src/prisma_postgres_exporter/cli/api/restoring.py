@@ -34,7 +34,7 @@ def restore(
     ],
     from_: Annotated[
         str | None,
-        typer.Option("--from", help="The database that it is a backup of. [default: the same]", metavar="NAME"),
+        typer.Option("--from", help="The database that it is a backup of. (default: the same)", metavar="NAME"),
     ] = None,
     project: ProjectOption = None,
     overwrite_default: Annotated[

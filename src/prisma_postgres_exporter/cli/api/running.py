@@ -59,15 +59,14 @@ class Session:
             raise error
         self.failures.append(error)
 
-    def only(self, purpose: str) -> Reach:
+    def only(self, advice: str) -> Reach:
         """The one credential there is.
 
         Raises:
-            ConfigurationError: there are several.
+            ConfigurationError: there are several; `advice` is what to do.
         """
         if len(self.reaches) > 1:
-            names = ", ".join(reach.credential for reach in self.reaches)
-            raise ConfigurationError([f"--workspace: say which one {purpose}; there are several credentials: {names}"])
+            raise ConfigurationError([f"{advice}: there are {len(self.reaches)} credentials (`api workspaces list`)"])
         return self.reaches[0]
 
 
@@ -119,7 +118,8 @@ async def _session(config: Config, credentials: tuple[Credential, ...]) -> Async
 
 async def _in_workspace(session: Session, wanted: str) -> Session:
     """The same with the credentials of one workspace only."""
-    found, known = [], []
+    found: dict[str, Reach] = {}
+    known = []
     for reach in session.reaches:
         try:
             workspace = (await reach.api.me()).workspace
@@ -129,12 +129,14 @@ async def _in_workspace(session: Session, wanted: str) -> Session:
         if workspace is not None:
             known.append(f"{workspace.name!r} ({workspace.id})")
             if wanted in (workspace.id, workspace.id.removeprefix("wksp_"), workspace.name):
-                found.append(reach)
+                found.setdefault(workspace.id, reach)
     if not found and session.failures:
         raise session.failures.pop()
     if not found:
         raise ConfigurationError([f"--workspace {wanted}: no credential opens it; they open {', '.join(known)}"])
-    return Session(tuple(found[:1]))
+    if len(found) > 1:
+        raise ConfigurationError([f"--workspace {wanted}: {len(found)} have that name; give an id: {', '.join(found)}"])
+    return Session(tuple(found.values()))
 
 
 def _exit_code(error: ApiError) -> int:

@@ -29,11 +29,11 @@ def usage(
     ] = None,
     from_: Annotated[
         str | None,
-        typer.Option("--from", help="From this day or date-time (UTC). [default: the 1st]", metavar="INSTANT"),
+        typer.Option("--from", help="From this day or date-time (UTC). (default: the 1st)", metavar="INSTANT"),
     ] = None,
     to: Annotated[
         str | None,
-        typer.Option(help="Until this day, included, or date-time (UTC). [default: now]", metavar="INSTANT"),
+        typer.Option(help="Until this day, included, or date-time (UTC). (default: now)", metavar="INSTANT"),
     ] = None,
     project: ProjectOption = None,
     as_json: JsonOption = False,

@@ -1,0 +1,48 @@
+"""`api backups …`"""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from prisma_postgres_exporter.cli.api.asking import say
+from prisma_postgres_exporter.cli.api.finding import find_database
+from prisma_postgres_exporter.cli.api.options import CsvOption, JsonOption, ProjectOption, WorkspaceOption
+from prisma_postgres_exporter.cli.api.printing import form, keys, print_list
+from prisma_postgres_exporter.cli.api.rows import BACKUP, Named
+from prisma_postgres_exporter.cli.api.running import Session, run
+from prisma_postgres_exporter.cli.options import ApiUrlOption, ConfigOption
+
+app = typer.Typer(help="Backups of a database: list.", no_args_is_help=True)
+
+NameArgument = Annotated[str, typer.Argument(help="The database, by id or name.", metavar="NAME", show_default=False)]
+
+
+@app.command("list", epilog=keys(BACKUP))
+def list_(
+    name: NameArgument,
+    project: ProjectOption = None,
+    limit: Annotated[
+        int, typer.Option("--limit", help="Print at most so many; the API tells 100.", min=1, max=100)
+    ] = 100,
+    as_json: JsonOption = False,
+    as_csv: CsvOption = False,
+    workspace: WorkspaceOption = None,
+    config: ConfigOption = None,
+    api_url: ApiUrlOption = None,
+) -> None:
+    """List a database's backups, and how long they are kept; the vendor does not say what `size` is counted in."""
+    chosen = form(as_json=as_json, as_csv=as_csv)
+
+    async def work(session: Session) -> None:
+        found = await find_database(session, name, project=project)
+        answer = await found.api.backups(found.thing.id, limit=limit)
+        entries = [Named(found.thing, backup) for backup in answer.entries]
+        print_list(entries, BACKUP, chosen, retention_days=answer.retention_days)
+        if answer.retention_days is not None:
+            say(f"Backups are kept for {answer.retention_days} days.")
+        if answer.has_more:
+            say("There are older ones, which the API does not tell.")
+
+    run(work, config=config, api_url=api_url, workspace=workspace)
