@@ -4,17 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import tempfile
-from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-import httpx
-import yaml
+from fast_service import fast_service, stamped
 
-from prisma_postgres_exporter.config import Config, load_config
-from prisma_postgres_exporter.service import Service
 from prisma_postgres_exporter.simulator import (
     Fault,
     FaultKind,
@@ -23,7 +19,6 @@ from prisma_postgres_exporter.simulator import (
     VendorBehaviour,
     World,
     WorldShape,
-    serve_simulator,
 )
 
 _COST = {
@@ -60,47 +55,28 @@ def scrapes() -> list[Scrape]:
 
 
 def with_timestamps(scraped: list[Scrape]) -> Iterator[str]:
-    """Yield the lines of all scrapes with their timestamps, the oldest first; in the end a second replica has them too.
+    """Yield the samples of all scrapes, the oldest first; in the end a second replica shows them too.
 
     The replicas share a store: they show the same, and a query that adds them up counts twice.
     """
     for scrape in scraped:
-        milliseconds = int(scrape.at.timestamp() * 1000)
         replicas = (REPLICA, SECOND_REPLICA) if NOW - scrape.at <= LOOKED_AT_CLOSELY else (REPLICA,)
         for replica in replicas:
-            labels = f'job="{JOB}",instance="{replica}"'
-            for line in scrape.text.splitlines():
-                if line and not line.startswith("#"):
-                    yield f"{_labelled(line, labels)} {milliseconds}\n"
-
-
-def _labelled(line: str, labels: str) -> str:
-    name, brace, rest = line.partition("{")
-    if brace:
-        return f"{name}{{{labels},{rest}"
-    name, _, value = line.partition(" ")
-    return f"{name}{{{labels}}} {value}"
+            yield stamped(scrape.text, int(scrape.at.timestamp() * 1000), JOB, replica)
 
 
 async def _scrape_all(folder: Path) -> list[Scrape]:
     clock = ManualClock(NOW - LIVED)
     simulator = _simulator(clock)
     scraped = []
-    async with (
-        serve_simulator(simulator.app) as vendor,
-        _service(vendor, simulator, clock, folder) as (service, url),
-        httpx.AsyncClient(base_url=url) as client,
-    ):
+    async with fast_service(simulator, folder, _COST) as service:
         for at in _instants():
             clock.now = at
             _happen(simulator, NOW - at)
             every = timedelta(minutes=5) if NOW - at <= LOOKED_AT_CLOSELY else timedelta(hours=2)
             if (NOW - at) % every == ZERO:
-                await service.collector.run_discovery()
-                await service.collector.run_subscriptions()
-                await service.collector.run_cycles(asyncio.Event())
-            service.exposition.refresh_health()
-            scraped.append(Scrape(at, (await client.get("/metrics")).text))
+                await service.round()
+            scraped.append(Scrape(at, await service.scrape()))
     return scraped
 
 
@@ -141,31 +117,3 @@ def _instants() -> Iterator[datetime]:
     while at <= NOW:
         yield at
         at += timedelta(minutes=1) if NOW - at <= LOOKED_AT_CLOSELY else timedelta(minutes=30)
-
-
-@asynccontextmanager
-async def _service(
-    vendor: str, simulator: Simulator, clock: ManualClock, folder: Path
-) -> AsyncIterator[tuple[Service, str]]:
-    config = _config(vendor, simulator, folder)
-    service = Service(config, load=lambda: config, clock=clock)
-    listening: asyncio.Queue[str] = asyncio.Queue()
-    async with asyncio.TaskGroup() as tasks:
-        tasks.create_task(service.run(listening.put_nowait))
-        try:
-            yield service, await listening.get()
-        finally:
-            service.stop()
-
-
-def _config(vendor: str, simulator: Simulator, folder: Path) -> Config:
-    settings = folder / "config.yaml"
-    settings.write_text(yaml.safe_dump({"cost": _COST}))
-    config = load_config(
-        config_path=str(settings),
-        api_url=vendor,
-        store_url=f"sqlite:///{folder / 'lived.db'}",
-        listen="127.0.0.1:0",
-        environ={"PRISMA_POSTGRES_TOKEN": ",".join(simulator.world.tokens), "PRISMA_POSTGRES_POLL_INTERVAL": "1s"},
-    )
-    return config.model_copy(update={"poll": config.poll.model_copy(update={"requests_per_second": 2000.0})})

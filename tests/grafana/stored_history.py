@@ -15,6 +15,7 @@ import yaml
 from processes import fetch, program, wait_until
 
 SCRAPED_EVERY = "6s"
+SCRAPE_SECONDS = 120
 ONE_BLOCK = "1000d"
 """The head holds all of it: nothing is written as blocks while the queries run."""
 
@@ -58,14 +59,16 @@ class Prometheus:
 
 
 @contextmanager
-def prometheus_with(text: bytes, until: float, folder: Path, port: int, *options: str) -> Iterator[Prometheus]:
+def prometheus_with(
+    text: bytes, until: float, folder: Path, port: int, *options: str, scraped_every: str = SCRAPED_EVERY
+) -> Iterator[Prometheus]:
     """Run a Prometheus that has scraped a text of samples with timestamps and a scrape's labels, the last `until`."""
     with _served(text) as (target, is_enough):
         scrape = {
             "job_name": "history",
             "honor_labels": True,
-            "scrape_interval": SCRAPED_EVERY,
-            "scrape_timeout": SCRAPED_EVERY,
+            "scrape_interval": scraped_every,
+            "scrape_timeout": scraped_every,
             "static_configs": [{"targets": [target]}],
         }
         config = folder / "prometheus.yml"
@@ -87,7 +90,7 @@ def prometheus_with(text: bytes, until: float, folder: Path, port: int, *options
                 assert running.is_alive, running.output
                 return prometheus.is_ready() and prometheus.has_series(until)
 
-            wait_until(has_scraped, "the history is scraped")
+            wait_until(has_scraped, "the history is scraped", SCRAPE_SECONDS)
             is_enough.set()
             yield prometheus
 

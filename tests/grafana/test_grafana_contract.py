@@ -27,7 +27,9 @@ MAY_BE_EMPTY: Mapping[str, str] = {
 }
 """Queries that give nothing in the lived world, and why that is right."""
 
-COUNTS_REPLICAS = re.compile(r"by \((?:job, )?instance|sum\(rate|sum by \([^)]*\) \((?:rate|increase)\(|Replicas seen")
+COUNTS_REPLICAS = re.compile(
+    r"by \((?:job, )?instance|sum\((?:rate|increase)\(|sum by \([^)]*\) \((?:rate|increase)\(|Replicas seen"
+)
 
 
 @pytest.fixture(scope="module")
@@ -94,6 +96,21 @@ def test_a_renamed_database_stays_one_line(query: Query, prometheus: Prometheus,
         labels = {name: value for name, value in series["metric"].items() if not name.endswith("_name")}
         assert labels not in ids
         ids.append(labels)
+
+
+@needs_program("prometheus")
+def test_a_month_to_date_does_not_begin_with_the_sum_of_the_month_before(prometheus: Prometheus, chosen: str) -> None:
+    midnight = NOW.replace(day=1, hour=0, minute=0).timestamp()
+    old = prometheus.instant("sum(prisma_postgres_workspace_month_to_date_cost_usd)", midnight)
+    asked = [query for query in QUERIES if query.board == "prisma-postgres-cost" and query.step >= 60]
+    lines = [query for query in asked if not query.place.startswith("annotation")]
+
+    assert old
+    assert len(lines) > 6
+    for query in lines:
+        is_limit = "threshold_ratio" in query.expression
+        shown = prometheus.instant(query.filled(since=midnight, until=UNTIL, chosen=chosen), midnight)
+        assert is_limit or shown == [], str(query)
 
 
 @needs_program("prometheus")

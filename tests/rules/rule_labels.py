@@ -83,7 +83,7 @@ class LabelFinder:
         found = [self.labels_of(argument) for argument in expr.args]
         if expr.func.name == "time":
             return None
-        if expr.func.name in {"absent", "vector"}:
+        if expr.func.name in {"absent", "vector"} or not expr.args:
             return frozenset()
         labels = next(labels for labels in found if labels is not None)
         if expr.func.name in ADD_LABEL:

@@ -12,6 +12,7 @@ from dashboards.promql import (
     OWN,
     PROJECT,
     WORKSPACE,
+    of_this_month,
     one,
     project_database,
     with_database_names,
@@ -95,9 +96,9 @@ def _month(board: build.Dashboard) -> None:
         f"Month to date, and what the whole month is expected to cost: the truth should lie within the band four "
         f"times out of five. {_ESTIMATE}",
         [
-            Ask(expression=f"sum({WORKSPACE_COST})", legend="so far"),
+            Ask(expression=of_this_month(f"sum({WORKSPACE_COST})"), legend="so far"),
             *[
-                Ask(expression=total(FORECAST, f'bound="{bound}"'), legend=legend)
+                Ask(expression=of_this_month(total(FORECAST, f'bound="{bound}"')), legend=legend)
                 for bound, legend in (("expected", "expected"), ("low", "low"), ("high", "high"))
             ],
         ],
@@ -114,7 +115,7 @@ def _month(board: build.Dashboard) -> None:
         lines(
             "Cost so far by workspace",
             f"Month to date of each workspace, databases that are deleted included. {_ESTIMATE}",
-            [Ask(expression=with_workspace_name(WORKSPACE_COST), legend="{{workspace_name}}")],
+            [Ask(expression=with_workspace_name(of_this_month(WORKSPACE_COST)), legend="{{workspace_name}}")],
             unit="currencyUSD",
             is_stacked=True,
         )
@@ -161,11 +162,12 @@ def _budgets(board: build.Dashboard) -> None:
             "Budgets through the month",
             f"The part of each budget that is spent, and the thresholds of the configuration. {_ESTIMATE}",
             [
-                Ask(expression=used, legend="{{budget}}"),
+                Ask(expression=of_this_month(used), legend="{{budget}}"),
                 Ask(expression=f"max by (threshold) ({threshold})", legend="threshold {{threshold}}"),
             ],
             unit="percentunit",
             span=24,
+            fill=0,
             limits=["B"],
         )
     )
@@ -209,13 +211,13 @@ def _limits(board: build.Dashboard) -> None:
                 Column(field="plan", title="Plan"),
                 Column(field="Value #A"),
                 Column(field="Value #B", title="Operations", unit="percentunit", decimals=0, is_bar=True),
-                Column(field="Value #C", title="expected", unit="percentunit", decimals=0, width=90),
+                Column(field="Value #C", title="expected", unit="percentunit", decimals=0, width=100),
                 Column(field="Value #D", title="Storage", unit="percentunit", decimals=0, is_bar=True),
-                Column(field="Value #E", title="expected ", unit="percentunit", decimals=0, width=90),
-                Column(field="Value #F", title="Spend limit", unit="percentunit", decimals=0, width=100),
+                Column(field="Value #E", title="expected ", unit="percentunit", decimals=0, width=100),
+                Column(field="Value #F", title="Spend limit used", unit="percentunit", decimals=0, width=150),
             ],
             sort_by="Operations",
-            span=13,
+            span=21,
             height=7,
         )
     )
@@ -233,7 +235,6 @@ def _limits(board: build.Dashboard) -> None:
             ],
             sort_by="Reached (UTC)",
             span=8,
-            height=7,
             is_descending=False,
             no_value="No limit will be reached in this month at the expected pace.",
         )
@@ -244,19 +245,26 @@ def _limits(board: build.Dashboard) -> None:
             "Operations of the month so far, as a part of what the plan includes.",
             [
                 Ask(
-                    expression=with_workspace_name(f"{operations} / {included_operations}"),
+                    expression=with_workspace_name(of_this_month(f"{operations} / {included_operations}")),
                     legend="{{workspace_name}}",
                 )
             ],
             unit="percentunit",
+            span=8,
         )
     )
     board.with_panel(
         lines(
             "Storage allowance used",
             "Storage averaged over the month so far, as a part of what the plan includes.",
-            [Ask(expression=with_workspace_name(f"{storage} / {included_storage}"), legend="{{workspace_name}}")],
+            [
+                Ask(
+                    expression=with_workspace_name(of_this_month(f"{storage} / {included_storage}")),
+                    legend="{{workspace_name}}",
+                )
+            ],
             unit="percentunit",
+            span=8,
         )
     )
 
@@ -316,6 +324,7 @@ def _spenders(board: build.Dashboard) -> None:
                 legend="{{project_name}}",
             ),
             unit="currencyUSD",
+            span=9,
         )
     )
     leaders = f"topk(10, {_COST_AT_END})"
@@ -325,12 +334,14 @@ def _spenders(board: build.Dashboard) -> None:
             f"Month to date. {_ESTIMATE}",
             [
                 Ask(
-                    expression=with_database_names(f"{DATABASE_COST} and on ({DATABASE_IDS}) {leaders}"),
+                    expression=with_database_names(of_this_month(f"{DATABASE_COST} and on ({DATABASE_IDS}) {leaders}")),
                     legend="{{workspace_name}} / {{project_name}} / {{database_name}}",
                 )
             ],
             unit="currencyUSD",
+            span=15,
             is_stacked=True,
+            legend=["lastNotNull"],
         )
     )
 

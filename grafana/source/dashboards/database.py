@@ -64,7 +64,7 @@ def _now(board: build.Dashboard) -> None:
                 Column(field="project_id"),
             ],
             sort_by="Database",
-            height=3,
+            height=4,
         )
     )
     for title, description, metric, unit in (
@@ -107,6 +107,7 @@ def _now(board: build.Dashboard) -> None:
             f"1000 * {chosen_database('prisma_postgres_database_usage_timestamp_seconds')}",
             unit="dateTimeAsIso",
             span=4,
+            is_small=True,
         )
     )
 
@@ -132,6 +133,7 @@ def _operations(board: build.Dashboard) -> None:
             [Ask(expression=hourly, legend="this week"), Ask(expression=week_before, legend="a week before")],
             unit="short",
             every="1h",
+            past=["B"],
         )
     )
     board.with_panel(
@@ -163,6 +165,7 @@ def _operations(board: build.Dashboard) -> None:
                 ),
             ],
             unit="short",
+            past=["B"],
         )
     )
 
@@ -205,6 +208,7 @@ def _cost(board: build.Dashboard) -> None:
             unit="dateTimeAsIso",
             span=4,
             height=8,
+            is_small=True,
         ),
         number(
             "Share of the cost this month",
@@ -268,6 +272,7 @@ def _trust(board: build.Dashboard) -> None:
             unit="short",
             every="1d",
             span=8,
+            soft_max=1,
         )
     )
     difference = chosen_database("prisma_postgres_database_reconciliation_difference_operations")

@@ -6,7 +6,7 @@ from grafana_foundation_sdk.builders import dashboard as build
 
 from dashboards import frame
 from dashboards.panels import UP, Ask, Column, bars, lines, number, row, rows
-from dashboards.promql import OWN, own, own_rate, project_database, with_workspace_name
+from dashboards.promql import OWN, own, own_hourly, project_database, with_workspace_name
 from dashboards.shared import data_until
 
 _PREFIX = "prisma_postgres_exporter_"
@@ -151,12 +151,14 @@ def _cycles(board: build.Dashboard) -> None:
         )
     )
     board.with_panel(
-        lines(
-            "Cycles",
+        bars(
+            "Cycles, by hour",
             "Cycles that finished, by replica. Only the one that polls makes any.",
-            [Ask(expression=f"60 * {own_rate('cycles_total', 'instance')}", legend="{{instance}}")],
-            unit="cpm",
+            [Ask(expression=own_hourly("cycles_total", "instance"), legend="{{instance}}")],
+            unit="short",
+            every="1h",
             span=8,
+            soft_max=1,
         )
     )
     board.with_panel(
@@ -173,53 +175,57 @@ def _cycles(board: build.Dashboard) -> None:
 def _requests(board: build.Dashboard) -> None:
     row(board, "Requests to the Management API")
     board.with_panel(
-        lines(
-            "Requests",
+        bars(
+            "Requests, by hour",
             "Requests sent, each attempt counted, by what was asked for.",
-            [Ask(expression=own_rate("api_requests_total", "endpoint"), legend="{{endpoint}}")],
-            unit="reqps",
-            span=12,
-            is_stacked=True,
+            [Ask(expression=own_hourly("api_requests_total", "endpoint"), legend="{{endpoint}}")],
+            unit="short",
+            every="1h",
+            legend=["sum"],
         )
     )
     board.with_panel(
-        lines(
-            "Failures",
+        bars(
+            "Failures, by hour",
             "Requests that failed, each attempt counted: most are repeated and then succeed.",
             [
                 Ask(
-                    expression=own_rate("api_request_failures_total", "endpoint", "reason"),
+                    expression=own_hourly("api_request_failures_total", "endpoint", "reason"),
                     legend="{{reason}} {{endpoint}}",
                 )
             ],
-            unit="reqps",
-            span=12,
-            is_stacked=True,
+            unit="short",
+            every="1h",
+            soft_max=1,
+            legend=["sum"],
         )
     )
-    buckets = own_rate("api_request_duration_seconds_bucket", "le")
+    buckets = own_hourly("api_request_duration_seconds_bucket", "le")
     board.with_panel(
         lines(
             "How long the API takes to answer",
-            "Each attempt on its own, without waiting for the request budget.",
+            "Each attempt on its own, without waiting for the request budget; of the hour before.",
             [
                 Ask(expression=f"histogram_quantile({share}, {buckets})", legend=f"{share:.0%} within")
                 for share in (0.99, 0.9, 0.5)
             ],
             unit="s",
+            fill=0,
         )
     )
-    asked = own_rate("throttled_total")
+    asked = own_hourly("throttled_total")
     board.with_panel(
         lines(
             "Throttling",
             "The part of the requests that were answered with a wish for a pause, and the part of the time that "
-            "these pauses add up to.",
+            "these pauses add up to; of the hour before.",
             [
-                Ask(expression=f"{asked} / ({own_rate('api_requests_total')} > 0)", legend="requests throttled"),
-                Ask(expression=own_rate("throttled_seconds_total"), legend="time asked to pause"),
+                Ask(expression=f"{asked} / ({own_hourly('api_requests_total')} > 0)", legend="requests throttled"),
+                Ask(expression=f"{own_hourly('throttled_seconds_total')} / 3600", legend="time asked to pause"),
             ],
             unit="percentunit",
+            fill=0,
+            soft_max=0.1,
         )
     )
 
@@ -254,10 +260,11 @@ def _freshness(board: build.Dashboard) -> None:
         bars(
             "Readings that failed, by hour",
             "Readings that did not come or could not be used after all retries: nothing was stored for them.",
-            [Ask(expression=f"sum by (reason) ({_hourly('reading_failures_total')})", legend="{{reason}}")],
+            [Ask(expression=own_hourly("reading_failures_total", "reason"), legend="{{reason}}")],
             unit="short",
             every="1h",
             span=8,
+            soft_max=1,
         )
     )
 
@@ -268,10 +275,11 @@ def _store(board: build.Dashboard) -> None:
         bars(
             "Store errors, by hour",
             "Reads and writes of the store that failed. What is not stored is not shown.",
-            [Ask(expression=f"sum by (instance) ({_hourly('store_errors_total')})", legend="{{instance}}")],
+            [Ask(expression=own_hourly("store_errors_total", "instance"), legend="{{instance}}")],
             unit="short",
             every="1h",
             span=8,
+            soft_max=1,
         )
     )
     board.with_panel(
@@ -309,6 +317,7 @@ def _found(board: build.Dashboard) -> None:
             ],
             unit="short",
             every="1h",
+            soft_max=1,
         )
     )
     board.with_panel(
@@ -317,13 +326,10 @@ def _found(board: build.Dashboard) -> None:
             "1 where the vendor answers for more time than a window asks for, such as whole days.",
             [Ask(expression=own("window_widened", "window"), legend="{{window}}")],
             unit="short",
+            fill=0,
+            soft_max=1,
         )
     )
-
-
-def _hourly(metric: str) -> str:
-    """How much one of the exporter's own counters grows in an hour, by replica."""
-    return f"increase({_PREFIX}{metric}{{{OWN}}}[1h])"
 
 
 def _process(metric: str, wrap: str = "{}") -> str:

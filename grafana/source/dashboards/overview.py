@@ -130,6 +130,7 @@ def _operations(board: build.Dashboard) -> None:
             ],
             unit="short",
             every="1d",
+            span=9,
         )
     )
     board.with_panel(
@@ -145,6 +146,9 @@ def _operations(board: build.Dashboard) -> None:
             ],
             unit="short",
             every="1h",
+            span=15,
+            fill=0,
+            legend=["max"],
         )
     )
 
@@ -246,12 +250,12 @@ def _changes(board: build.Dashboard) -> None:
             },
             [
                 *DATABASE_COLUMNS,
-                Column(field="Value #B", title="Yesterday", unit="short", width=110),
-                Column(field="Value #C", title="Week before", unit="short", width=110),
-                Column(field="Value #A", title="Change", unit="short", width=110),
+                Column(field="Value #B", title="Yesterday", unit="short", width=95),
+                Column(field="Value #C", title="Week before", unit="short", width=95),
+                Column(field="Value #A", title="Change", unit="short", width=95),
             ],
             sort_by="Yesterday",
-            span=14,
+            span=12,
         )
     )
     board.with_panel(
@@ -261,12 +265,12 @@ def _changes(board: build.Dashboard) -> None:
             "out; at the time of the last reading. Renamed: at about the time the old name was last seen.",
             {"A": _lifecycle()},
             [
-                Column(field="Value", title="When (UTC)", unit="dateTimeAsIso", width=170),
+                Column(field="Value", title="When (UTC)", unit="dateTimeAsIso", width=155),
                 Column(field="change", title="What"),
                 *DATABASE_COLUMNS,
             ],
             sort_by="When (UTC)",
-            span=10,
+            span=12,
             no_value="Nothing came, went or was renamed in the shown time.",
         )
     )
@@ -315,6 +319,7 @@ def _failures(board: build.Dashboard) -> None:
             ],
             sort_by="Last read (UTC)",
             span=14,
+            height=7,
             is_descending=False,
             no_value="Every database can be read.",
         )
@@ -335,6 +340,7 @@ def _failures(board: build.Dashboard) -> None:
             ],
             sort_by="State",
             span=10,
+            height=7,
             is_descending=False,
         )
     )

@@ -21,15 +21,6 @@ UP: Colours = {"0": ("failing", "red"), "1": ("ok", "green")}
 NEUTRAL = "text"
 
 
-_DASHED = [
-    models.DynamicConfigValue("custom.lineStyle", {"fill": "dash", "dash": [8, 6]}),
-    models.DynamicConfigValue("custom.lineWidth", 2),
-    models.DynamicConfigValue("custom.fillOpacity", 0),
-    models.DynamicConfigValue("custom.stacking", {"mode": "none", "group": "limits"}),
-    models.DynamicConfigValue("color", {"mode": "fixed", "fixedColor": "orange"}),
-]
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ask:
     """One query: PromQL and the name of what it gives (`{{label}}` for a label)."""
@@ -72,10 +63,9 @@ def number(
     decimals: int | None = None,
     means: Colours | None = None,
     red_above: float | None = None,
-    no_value: str | None = None,
-    link: build.DashboardLink | None = None,
+    is_small: bool = False,
 ) -> stat.Panel:
-    """Return a panel with one big number a query."""
+    """Return a panel with one big number a query; small ones stand below each other."""
     asked = [Ask(expression=asks)] if isinstance(asks, str) else list(asks)
     panel = (
         stat.Panel()
@@ -97,10 +87,9 @@ def number(
         panel.decimals(decimals)
     if means is not None:
         panel.mappings([_mapping(means)])
-    if no_value is not None:
-        panel.no_value(no_value)
-    if link is not None:
-        panel.data_links([link])
+    if is_small:
+        panel.orientation(kinds.VizOrientation.HORIZONTAL)
+        panel.text(common.VizTextDisplayOptions().title_size(12).value_size(18))
     return panel
 
 
@@ -118,10 +107,13 @@ def lines(
     has_zero: bool = True,
     legend: Sequence[str] = (),
     limits: Sequence[str] = (),
+    past: Sequence[str] = (),
+    soft_max: float | None = None,
 ) -> timeseries.Panel:
-    """Return lines over time; `legend` are the calculations in a table of them, none: a plain list.
+    """Return lines over time; `legend` are the calculations in a table beside them, none: a plain list below.
 
-    `limits` are the letters of queries that are drawn as dashed lines: what the others should stay under.
+    `limits` and `past` are the letters of queries that are drawn as dashed lines: what the others should stay under,
+    and what they are compared with. The axis reaches `soft_max` at least.
     """
     panel = (
         timeseries.Panel()
@@ -148,7 +140,11 @@ def lines(
     if has_zero:
         panel.min(0)
     for letter in limits:
-        panel.override_by_query(letter, _DASHED)
+        panel.override_by_query(letter, _dashed("orange"))
+    for letter in past:
+        panel.override_by_query(letter, _dashed("#8e8e99"))
+    if soft_max is not None:
+        panel.axis_soft_max(soft_max)
     return panel
 
 
@@ -163,6 +159,7 @@ def bars(
     height: int = 8,
     has_zero: bool = True,
     legend: Sequence[str] = (),
+    soft_max: float | None = None,
 ) -> timeseries.Panel:
     """Return stacked bars, one for each `every`, from its beginning to its end."""
     panel = lines(
@@ -176,6 +173,7 @@ def bars(
         every=every,
         has_zero=has_zero,
         legend=legend,
+        soft_max=soft_max,
     )
     return (
         panel.draw_style(kinds.GraphDrawStyle.BARS)
@@ -203,6 +201,7 @@ def levels(
         .display_mode(kinds.BarGaugeDisplayMode.BASIC)
         .value_mode(kinds.BarGaugeValueMode.TEXT)
         .show_unfilled(True)
+        .text(common.VizTextDisplayOptions().title_size(12).value_size(13))
         .reduce_options(common.ReduceDataOptions().calcs(["lastNotNull"]).values(False))
         .color_scheme(build.FieldColor().mode(models.FieldColorModeId.FIXED).fixed_color("blue"))
         .thresholds(_thresholds(None))
@@ -259,8 +258,19 @@ def rows(
     for column in columns:
         panel.override_by_name(column.title or column.field, list(_properties(column)))
     if no_value is not None:
+        # It is for a table without rows: an empty cell stays empty.
         panel.no_value(no_value)
+        panel.override_by_regexp(".+", [models.DynamicConfigValue("noValue", "")])
     return panel
+
+
+def _dashed(colour: str) -> list[models.DynamicConfigValue]:
+    return [
+        models.DynamicConfigValue("custom.lineStyle", {"fill": "dash", "dash": [8, 6]}),
+        models.DynamicConfigValue("custom.fillOpacity", 0),
+        models.DynamicConfigValue("custom.stacking", {"mode": "none", "group": "limits"}),
+        models.DynamicConfigValue("color", {"mode": "fixed", "fixedColor": colour}),
+    ]
 
 
 def _hidden(columns: Iterable[Column]) -> list[Column]:

@@ -45,15 +45,24 @@ def chosen_database(metric: str, *more: str, wrap: str = "{}", at: str = "") -> 
     return _subject(metric, DATABASE_IDS, DATABASE, more, wrap, at)
 
 
+def of_this_month(expression: str) -> str:
+    """Leave out what still belongs to the month before: at 00:00 on the 1st the newest sample is a minute old."""
+    period = f"month(max(prisma_postgres_usage_period_start_timestamp_seconds{{{OWN}}}))"
+    return f"({expression})\nand on () ({period} == month())"
+
+
 def own(metric: str, *more: str, wrap: str = "{}") -> str:
     """Return one of the exporter's own metrics, `metric` without their prefix: the highest of all replicas."""
     return _subject(f"prisma_postgres_exporter_{metric}", "job", OWN, more, wrap, "")
 
 
-def own_rate(metric: str, *by: str) -> str:
-    """Return how fast one of the exporter's own counters grows, added up: each replica counts what it does itself."""
-    rate = f"rate(prisma_postgres_exporter_{metric}{{{OWN}}}[$__rate_interval])"
-    return f"sum by ({', '.join(by)}) ({rate})" if by else f"sum({rate})"
+def own_hourly(metric: str, *by: str) -> str:
+    """Return by how much one of the exporter's own counters grew in an hour: each replica counts what it does itself.
+
+    Cycles are minutes apart, and between them nothing happens: a rate over minutes would jump up and down.
+    """
+    grown = f"increase(prisma_postgres_exporter_{metric}{{{OWN}}}[1h])"
+    return f"sum by ({', '.join(by)}) ({grown})" if by else f"sum({grown})"
 
 
 def with_workspace_name(expression: str) -> str:

@@ -71,6 +71,7 @@ def data_until(span: int = 3, height: int = 4) -> stat.Panel:
         unit="dateTimeAsIso",
         span=span,
         height=height,
+        is_small=True,
     )
 
 
