@@ -5,7 +5,7 @@ Pure. The days of the month that are known count as they are; only what is left 
 1. Weekdays: each weekday's factor, shrunk towards 1 by as much as chance alone would explain
    (James and Stein's estimator), so that a series without a weekly rhythm gets none.
 2. Level: bursts are cut back; the level is followed at several speeds, and once with a damped trend
-   (Brown's double smoothing). Each is asked at every past day what the next days' sum would be, and
+   (Brown's double smoothing). Each is asked on every third past day what the next days' sum would be, and
    the better it has foretold, the more its present answer weighs.
 3. Interval: as wide as those past answers were wrong over as many days, meant to hold the truth
    four times in five.
@@ -24,14 +24,18 @@ from operator import mul, sub, truediv
 FEWEST_DAYS = 7
 MOST_DAYS = 84
 WEEK = 7
-SPEEDS = (0.03, 0.08, 0.2)
-TREND_SPEED = 0.1
-TREND_DAMPING = 0.5
+# Past answers of neighbouring days are nearly the same: every third tells as much, in a third of the time.
+STRIDE = 3
+SPEEDS = (0.03, 0.09, 0.2)
+TREND_DAMPING = 0.6
 TREND_BOUND = 0.5
-BURST_SPREADS = 4.0
-PRIOR_ERROR = 0.15
-PRIOR_ORIGINS = 6.0
-INTERVAL_WIDTH = 1.28
+BURST_SPREADS = 5.0
+SELECTIVENESS = 1.5
+PRIOR_DAYS = 2.0
+PRIOR_MISS = 0.15
+PRIOR_ERROR = 0.2
+# 1.28 is four times in five of a bell curve; the past errors are those of levels that were chosen by them, hence small.
+INTERVAL_WIDTH = 1.7
 GROWTH_TRUST = 0.8
 SMALLEST_SHARE = 0.1
 SECONDS_PER_DAY = 86_400
@@ -178,62 +182,68 @@ def _level(days: list[float], ahead: int) -> tuple[float, float]:
     """The mean of the next `ahead` days without their weekdays, and how wrong such means usually were."""
     cap = max(_burst_cap(days), _burst_cap(days[-2 * WEEK :]))
     calm = [day if day < cap else cap for day in days]
-    tracks = _tracks(calm, ahead)
     # A sum over longer than a third of what is known would have too few past ones to be judged by.
     reach = min(ahead, max(1, len(days) // 3))
     truths = _next_means(calm, reach)
+    tracks = _tracks(calm, len(truths), ahead)
     weights = [_weight(track, truths) for track in tracks]
     total = sum(weights)
     blended = [sum(map(mul, weights, levels)) / total for levels in zip(*tracks, strict=True)]
-    return blended[-1], _usual_error(blended, _next_means(days, reach))
-
-
-def _tracks(days: list[float], ahead: int) -> list[list[float]]:
-    """What each way to follow the level says before the first day and after every day."""
-    start = sum(days[:WEEK]) / WEEK
-    tracks = [_smoothed(days, speed, start) for speed in SPEEDS]
-    once = _smoothed(days, TREND_SPEED, start)
-    twice = _smoothed(once[1:], TREND_SPEED, start)
-    gain = 1 + TREND_DAMPING * TREND_SPEED / (1 - TREND_SPEED) * (ahead + 1) / 2
-    tracks.append(
-        [
-            min(level / TREND_BOUND, max(level * TREND_BOUND, level + gain * (level - slower)))
-            for level, slower in zip(once, twice, strict=True)
-        ]
-    )
-    return tracks
-
-
-def _smoothed(days: list[float], speed: float, start: float) -> list[float]:
-    return list(accumulate(days, lambda level, day: level + speed * (day - level), initial=start))
+    return blended.pop(), _usual_error(blended, _next_means(days, reach))
 
 
 def _next_means(days: list[float], reach: int) -> list[float]:
-    """The mean of the `reach` days from each day on, from the second week's first day."""
+    """The means of the `reach` days from the second week's first day on, from every third day after it on."""
     sums = list(accumulate(days, initial=0.0))
-    return [(after - before) / reach for before, after in zip(sums[WEEK:], sums[WEEK + reach :], strict=False)]
+    return [
+        (after - before) / reach
+        for before, after in zip(sums[WEEK::STRIDE], sums[WEEK + reach :: STRIDE], strict=False)
+    ]
+
+
+def _tracks(days: list[float], judged: int, ahead: int) -> list[list[float]]:
+    """What each way to follow the level said on the `judged` days that `_next_means` begins with, and says now."""
+    start = sum(days[:WEEK]) / WEEK
+    steady, once, nimble = (_smoothed(days, speed, start) for speed in SPEEDS)
+    twice = _judged(_smoothed(once[1:], SPEEDS[1], start), judged)
+    gain = 1 + TREND_DAMPING * SPEEDS[1] / (1 - SPEEDS[1]) * (ahead + 1) / 2
+    followed = [_judged(track, judged) for track in (steady, once, nimble)]
+    trend = [
+        min(level / TREND_BOUND, max(level * TREND_BOUND, level + gain * (level - slower)))
+        for level, slower in zip(followed[1], twice, strict=True)
+    ]
+    return [*followed, trend]
+
+
+def _smoothed(days: list[float], speed: float, start: float) -> list[float]:
+    kept = 1 - speed
+    return list(accumulate(days, lambda level, day: kept * level + speed * day, initial=start))
+
+
+def _judged(track: list[float], judged: int) -> list[float]:
+    return [*track[WEEK : WEEK + judged * STRIDE : STRIDE], track[-1]]
 
 
 def _weight(track: list[float], truths: list[float]) -> float:
+    """How much a way to follow the level is believed: the less it missed what came, the more."""
     if not truths:
         return 1.0
-    misses = list(map(sub, track[WEEK:], truths))
+    misses = list(map(sub, track, truths))
     mean = sum(truths) / len(truths)
-    squares = sum(map(mul, misses, misses)) + PRIOR_ORIGINS * (PRIOR_ERROR * mean) ** 2
-    return squares**-2 if squares > 0 else 1.0
+    squares = sum(map(mul, misses, misses)) + PRIOR_DAYS * (PRIOR_MISS * mean) ** 2
+    return squares**-SELECTIVENESS if squares > 0 else 1.0
 
 
 def _usual_error(levels: list[float], truths: list[float]) -> float:
     """By what share the levels missed the truths, upwards or downwards, with a prior for the first weeks."""
-    squares = PRIOR_ORIGINS * PRIOR_ERROR**2
-    said = levels[WEEK : WEEK + len(truths)]
+    squares = PRIOR_DAYS * PRIOR_ERROR**2
     # Next to nothing, forecast or come true, would be wrong beyond all measure.
-    floor = SMALLEST_SHARE * (sum(truths) + sum(said)) / (2 * len(truths) or 1)
-    for level, truth in zip(said, truths, strict=True):
+    floor = SMALLEST_SHARE * (sum(truths) + sum(levels)) / (2 * len(truths) or 1)
+    for level, truth in zip(levels, truths, strict=True):
         lesser, greater = (level, truth) if level < truth else (truth, level)
         if greater > floor:
-            squares += (greater / max(lesser, floor) - 1) ** 2
-    return math.sqrt(squares / (len(truths) + PRIOR_ORIGINS))
+            squares += (greater / (lesser if lesser > floor else floor) - 1) ** 2
+    return math.sqrt(squares / (len(truths) + PRIOR_DAYS))
 
 
 def _burst_cap(days: list[float]) -> float:

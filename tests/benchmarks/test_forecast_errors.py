@@ -75,6 +75,9 @@ def test_the_forecast_beats_the_straight_run_rate() -> None:
     Console(width=110).print(table, by_day)
     count = sum(score.forecasts for score in scores.values())
     print(f"{seconds / count * 1_000_000:.0f} us CPU a forecast, the comparison with it")
+    for kind, score in scores.items():
+        assert score.ours < score.run_rate, kind
+    assert sum(score.ours for score in scores.values()) < 0.8 * sum(score.run_rate for score in scores.values())
 
 
 def _walk(score: Score, begins_on: date, days: Sequence[int]) -> None:
