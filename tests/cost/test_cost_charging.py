@@ -102,6 +102,16 @@ def days(operations: int, *, back: int = 60) -> tuple[WorkspaceDay, ...]:
     )
 
 
+def test_two_projects_of_one_name_are_two_lines() -> None:
+    first, second = position(1, 10), position(2, 20)
+    second = replace(second, database=replace(second.database, project_name=first.database.project_name))
+    held = book(first, second)
+
+    rows = cost_rows(held, charge(held, DEFAULTS, (), NOW), By.PROJECT, NOW)
+
+    assert {row.project_id: row.operations for row in rows} == {"proj_1": 10, "proj_0": 20}
+
+
 def test_all_databases_are_pooled_deleted_ones_too_and_their_shares_add_up() -> None:
     gone = position(3, 500_000, deleted_at=NOW - timedelta(days=5))
     costs = charge(book(position(1, 1_000_000), position(2, 1_000_001), gone), DEFAULTS, (), NOW)

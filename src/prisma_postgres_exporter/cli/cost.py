@@ -107,6 +107,7 @@ def _document(
         "month": f"{now:%Y-%m}",
         "workspace_id": row.workspace_id,
         "workspace_name": row.workspace_name,
+        "project_id": row.project_id,
         "project_name": row.project_name,
         "database_id": row.database_id,
         "database_name": row.database_name,

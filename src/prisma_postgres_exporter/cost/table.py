@@ -32,6 +32,7 @@ class CostRow:
 
     workspace_id: str
     workspace_name: str
+    project_id: str | None
     project_name: str | None
     database_id: str | None
     database_name: str | None
@@ -78,6 +79,7 @@ def _workspaces(book: Book, costs: Costs, now: datetime) -> Iterable[CostRow]:
         yield CostRow(
             workspace_id=id_,
             workspace_name=row.workspace.name,
+            project_id=None,
             project_name=None,
             database_id=None,
             database_name=None,
@@ -98,6 +100,7 @@ def _databases(book: Book, costs: Costs, now: datetime) -> Iterable[CostRow]:
             yield CostRow(
                 workspace_id=workspace.id,
                 workspace_name=workspace.name,
+                project_id=position.database.project_id,
                 project_name=position.database.project_name,
                 database_id=id_,
                 database_name=position.database.name,
@@ -113,12 +116,13 @@ def _databases(book: Book, costs: Costs, now: datetime) -> Iterable[CostRow]:
 def _projects(rows: Iterable[CostRow]) -> Iterable[CostRow]:
     by_project: dict[tuple[str, str | None], list[CostRow]] = defaultdict(list)
     for row in rows:
-        by_project[row.workspace_id, row.project_name].append(row)
-    for (workspace_id, project_name), of_project in by_project.items():
+        by_project[row.workspace_id, row.project_id].append(row)
+    for (workspace_id, project_id), of_project in by_project.items():
         yield CostRow(
             workspace_id=workspace_id,
             workspace_name=of_project[0].workspace_name,
-            project_name=project_name,
+            project_id=project_id,
+            project_name=of_project[0].project_name,
             database_id=None,
             database_name=None,
             is_deleted=all(row.is_deleted for row in of_project),

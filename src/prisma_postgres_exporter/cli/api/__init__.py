@@ -7,13 +7,13 @@ import typer
 from prisma_postgres_exporter.cli.api.backups import app as backups
 from prisma_postgres_exporter.cli.api.connections import app as connections
 from prisma_postgres_exporter.cli.api.databases import app as databases
-from prisma_postgres_exporter.cli.api.printing import keys
 from prisma_postgres_exporter.cli.api.projects import app as projects
 from prisma_postgres_exporter.cli.api.rows import IDENTITY, REGION, USAGE
 from prisma_postgres_exporter.cli.api.running import EXIT_CODES
 from prisma_postgres_exporter.cli.api.usage import usage
 from prisma_postgres_exporter.cli.api.workspaces import app as workspaces
 from prisma_postgres_exporter.cli.api.workspaces import me, regions, service_tokens
+from prisma_postgres_exporter.cli.printing import keys
 
 app = typer.Typer(
     help="Everything the Management API can do: projects, databases, connections, backups, usage.\n\n"

@@ -9,10 +9,10 @@ import typer
 from prisma_postgres_exporter.cli.api.asking import say
 from prisma_postgres_exporter.cli.api.finding import find_database
 from prisma_postgres_exporter.cli.api.options import CsvOption, JsonOption, ProjectOption, WorkspaceOption
-from prisma_postgres_exporter.cli.api.printing import form, keys, print_list
 from prisma_postgres_exporter.cli.api.rows import BACKUP, Named
 from prisma_postgres_exporter.cli.api.running import Session, run
 from prisma_postgres_exporter.cli.options import ApiUrlOption, ConfigOption
+from prisma_postgres_exporter.cli.printing import form, keys, print_list
 
 app = typer.Typer(help="Backups of a database: list.", no_args_is_help=True)
 

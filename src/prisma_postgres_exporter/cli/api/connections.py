@@ -19,10 +19,10 @@ from prisma_postgres_exporter.cli.api.options import (
     WorkspaceOption,
     YesOption,
 )
-from prisma_postgres_exporter.cli.api.printing import form, keys, print_list, print_one
 from prisma_postgres_exporter.cli.api.rows import CONNECTION, new_connection
 from prisma_postgres_exporter.cli.api.running import Reach, Session, run
 from prisma_postgres_exporter.cli.options import ApiUrlOption, ConfigOption
+from prisma_postgres_exporter.cli.printing import form, keys, print_list, print_one
 from prisma_postgres_exporter.errors import ConfigurationError
 
 app = typer.Typer(help="Connections: list, get, create, rotate, delete.", no_args_is_help=True)

@@ -27,12 +27,12 @@ from prisma_postgres_exporter.cli.api.options import (
     WorkspaceOption,
     YesOption,
 )
-from prisma_postgres_exporter.cli.api.printing import form, keys, print_list, print_one
 from prisma_postgres_exporter.cli.api.regions import require_region
 from prisma_postgres_exporter.cli.api.restoring import restore
 from prisma_postgres_exporter.cli.api.rows import DATABASE, new_database
 from prisma_postgres_exporter.cli.api.running import Reach, Session, run
 from prisma_postgres_exporter.cli.options import ApiUrlOption, ConfigOption
+from prisma_postgres_exporter.cli.printing import form, keys, print_list, print_one
 from prisma_postgres_exporter.errors import ApiError, ConfigurationError
 
 GIB = 2**30

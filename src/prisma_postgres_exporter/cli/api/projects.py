@@ -24,11 +24,11 @@ from prisma_postgres_exporter.cli.api.options import (
     WorkspaceOption,
     YesOption,
 )
-from prisma_postgres_exporter.cli.api.printing import form, keys, print_list, print_one
 from prisma_postgres_exporter.cli.api.regions import require_region
 from prisma_postgres_exporter.cli.api.rows import PROJECT, new_project
 from prisma_postgres_exporter.cli.api.running import Session, run
 from prisma_postgres_exporter.cli.options import ApiUrlOption, ConfigOption
+from prisma_postgres_exporter.cli.printing import form, keys, print_list, print_one
 from prisma_postgres_exporter.errors import ConfigurationError
 
 app = typer.Typer(help="Projects: list, get, create, update, delete, transfer.", no_args_is_help=True)

@@ -14,10 +14,10 @@ from prisma_postgres_exporter.api import Backup, BackupSource, Database, Managem
 from prisma_postgres_exporter.cli.api.asking import ask, refuse, say
 from prisma_postgres_exporter.cli.api.finding import find_database
 from prisma_postgres_exporter.cli.api.options import CsvOption, JsonOption, ProjectOption, WorkspaceOption, YesOption
-from prisma_postgres_exporter.cli.api.printing import form, print_one
 from prisma_postgres_exporter.cli.api.rows import DATABASE
 from prisma_postgres_exporter.cli.api.running import EXIT_TRY_AGAIN, Session, run
 from prisma_postgres_exporter.cli.options import ApiUrlOption, ConfigOption
+from prisma_postgres_exporter.cli.printing import form, print_one
 from prisma_postgres_exporter.config import parse_duration
 from prisma_postgres_exporter.errors import ConfigurationError
 

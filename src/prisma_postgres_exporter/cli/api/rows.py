@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import datetime
 from typing import Generic, TypeVar
 
 from prisma_postgres_exporter.api import (
@@ -22,27 +21,9 @@ from prisma_postgres_exporter.api import (
     Usage,
     Workspace,
 )
+from prisma_postgres_exporter.cli.printing import Column, Columns
 
 T = TypeVar("T")
-T_contra = TypeVar("T_contra", contravariant=True)
-Value = str | int | float | bool | None
-
-
-@dataclass(frozen=True, slots=True)
-class Column(Generic[T_contra]):
-    """One key. `heading` is its column in a table, `None` for what only programs want."""
-
-    key: str
-    value: Callable[[T_contra], Value | datetime]
-    heading: str | None = None
-
-    def plain(self, thing: T_contra) -> Value:
-        """The value as JSON has it: instants as ISO texts in UTC."""
-        value = self.value(thing)
-        return value.isoformat() if isinstance(value, datetime) else value
-
-
-Columns = Sequence[Column[T]]
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,10 +13,10 @@ from rich.progress import Progress
 from prisma_postgres_exporter.api import Database, Usage
 from prisma_postgres_exporter.cli.api.finding import Found, find_database, find_project
 from prisma_postgres_exporter.cli.api.options import CsvOption, JsonOption, ProjectOption, WorkspaceOption
-from prisma_postgres_exporter.cli.api.printing import form, print_list
 from prisma_postgres_exporter.cli.api.rows import USAGE, Named
 from prisma_postgres_exporter.cli.api.running import Session, run
 from prisma_postgres_exporter.cli.options import ApiUrlOption, ConfigOption
+from prisma_postgres_exporter.cli.printing import form, print_list
 from prisma_postgres_exporter.errors import ApiError, ConfigurationError
 
 LAST_MOMENT = time(23, 59, 59, 999_000)

@@ -11,7 +11,6 @@ from prisma_postgres_exporter.api import ServiceToken
 from prisma_postgres_exporter.cli.api.finding import find_workspace
 from prisma_postgres_exporter.cli.api.listing import PAGE, listed
 from prisma_postgres_exporter.cli.api.options import AllOption, CsvOption, JsonOption, LimitOption, WorkspaceOption
-from prisma_postgres_exporter.cli.api.printing import form, keys, print_list, print_one
 from prisma_postgres_exporter.cli.api.rows import (
     IDENTITY,
     REGION,
@@ -23,6 +22,7 @@ from prisma_postgres_exporter.cli.api.rows import (
 )
 from prisma_postgres_exporter.cli.api.running import Session, run
 from prisma_postgres_exporter.cli.options import ApiUrlOption, ConfigOption
+from prisma_postgres_exporter.cli.printing import form, keys, print_list, print_one
 from prisma_postgres_exporter.errors import ApiError
 
 app = typer.Typer(help="Workspaces: list, get, subscription.", no_args_is_help=True)

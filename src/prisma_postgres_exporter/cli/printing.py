@@ -5,23 +5,42 @@ from __future__ import annotations
 import csv
 import io
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import Enum
-from typing import TypeVar
+from typing import Generic, TypeVar
 
 import typer
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from prisma_postgres_exporter.cli.api.rows import Column, Columns, Value
 from prisma_postgres_exporter.errors import ConfigurationError
 
 T = TypeVar("T")
+T_contra = TypeVar("T_contra", contravariant=True)
+Value = str | int | float | bool | None
 
 NONE = "–"
 PIPE_WIDTH = 10_000
+
+
+@dataclass(frozen=True, slots=True)
+class Column(Generic[T_contra]):
+    """One key. `heading` is its column in a table, `None` for what only programs want."""
+
+    key: str
+    value: Callable[[T_contra], Value | datetime]
+    heading: str | None = None
+
+    def plain(self, thing: T_contra) -> Value:
+        """The value as JSON has it: instants as ISO texts in UTC."""
+        value = self.value(thing)
+        return value.isoformat() if isinstance(value, datetime) else value
+
+
+Columns = Sequence[Column[T]]
 
 
 class Form(Enum):
