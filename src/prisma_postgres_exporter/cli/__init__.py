@@ -13,12 +13,16 @@ from prisma_postgres_exporter.cli.api import app as api_app
 from prisma_postgres_exporter.cli.backfill import backfill
 from prisma_postgres_exporter.cli.check import check
 from prisma_postgres_exporter.cli.collect import collect
+from prisma_postgres_exporter.cli.compare import compare
 from prisma_postgres_exporter.cli.cost import cost
 from prisma_postgres_exporter.cli.demo import demo
 from prisma_postgres_exporter.cli.doctor import doctor
+from prisma_postgres_exporter.cli.export import export
+from prisma_postgres_exporter.cli.report import report
 from prisma_postgres_exporter.cli.serve import serve
 from prisma_postgres_exporter.cli.simulator import simulator
 from prisma_postgres_exporter.cli.store import app as store_app
+from prisma_postgres_exporter.cli.top import top
 from prisma_postgres_exporter.errors import ConfigurationError, ExporterError
 
 EXIT_FAILED = 1
@@ -35,7 +39,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for command in (serve, demo, collect, cost, backfill, check, doctor, simulator):
+for command in (serve, demo, collect, top, cost, report, compare, export, backfill, check, doctor, simulator):
     app.command()(command)
 app.add_typer(store_app, name="store")
 app.add_typer(api_app, name="api")

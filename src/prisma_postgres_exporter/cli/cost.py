@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import csv
 import json
-import sys
 from collections.abc import Iterable, Mapping
-from datetime import UTC, datetime, timedelta
+from datetime import datetime
 from decimal import Decimal
 from typing import Annotated
 
@@ -15,21 +13,21 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from prisma_postgres_exporter.cli.options import ConfigOption, StoreUrlOption, open_configuration
-from prisma_postgres_exporter.cost import (
-    HISTORY,
-    By,
-    CostRow,
-    Costs,
-    charge,
-    compare_plans,
-    cost_rows,
-    parse_what_if,
-    suppose,
+from prisma_postgres_exporter.cli.months import (
+    MonthOption,
+    cost_document,
+    documents_csv,
+    expected_bounds,
+    parse_month,
+    reading_store,
+    usd_text,
+    utc_now,
 )
+from prisma_postgres_exporter.cli.options import ConfigOption, StoreUrlOption, open_configuration
+from prisma_postgres_exporter.cost import HISTORY, By, CostRow, Costs, compare_plans, parse_what_if, suppose
 from prisma_postgres_exporter.errors import ConfigurationError
-from prisma_postgres_exporter.model import Book, next_month_start
-from prisma_postgres_exporter.store import Store
+from prisma_postgres_exporter.model import Book
+from prisma_postgres_exporter.report import LEFT_OUT, ledger_month
 
 GIB = 2**30
 HEADS = {
@@ -38,14 +36,11 @@ HEADS = {
     By.DATABASE: ("workspace", "project", "database"),
 }
 PIPE_WIDTH = 200
-LEFT_OUT = "An estimate of the Postgres part of the invoice: Compute, Accelerate, tax and credit are not in it."
 
 
 def cost(
     by: Annotated[By, typer.Option(help="What a line is about.")] = By.WORKSPACE,
-    month: Annotated[
-        str | None, typer.Option(help="A month of the ledger, like 2026-10. [default: this month]", metavar="MONTH")
-    ] = None,
+    month: MonthOption = None,
     what_if: Annotated[
         list[str] | None,
         typer.Option(help="plan=pro, operations=x2 or storage=x0.5; may be given several times.", metavar="WHAT"),
@@ -66,84 +61,29 @@ def cost(
         raise ConfigurationError(["--json and --csv: give one of them"])
     loaded = open_configuration(config, store_url)
     supposed = parse_what_if(what_if or (), loaded)
-    now = _until(month)
-    store = Store.open_to_read(loaded.store.url)
-    try:
+    real_now = utc_now()
+    now = parse_month(month, "--month", real_now) if month is not None else real_now
+    with reading_store(loaded) as store:
         book, days = store.load(now), store.workspace_days((now - HISTORY).date())
-    finally:
-        store.close()
-    book, loaded, days = suppose(book, loaded, days, supposed)
-    costs = charge(book, loaded, days, now)
-    rows = cost_rows(book, costs, by, now)
-    is_over = month is not None and now < datetime.now(UTC).replace(day=1, hour=0, minute=0, second=0, microsecond=0)
-    plans = compare_plans(book, loaded, days, now) if what_if else {}
+    read = ledger_month(*suppose(book, loaded, days, supposed), now, real_now)
+    rows, is_over = read.rows(by), read.is_over
+    plans = compare_plans(read.book, read.config, read.days, now) if what_if else {}
     if as_json:
         typer.echo(json.dumps([_document(row, plans, now, is_over=is_over) for row in rows], indent=2))
     elif as_csv:
-        _write_csv([_document(row, {}, now, is_over=is_over) for row in rows])
+        for line in documents_csv(_document(row, {}, now, is_over=is_over) for row in rows):
+            typer.echo(line, nl=False)
     else:
-        _print(rows, book, costs, plans, by, now, is_over=is_over)
-
-
-def _until(month: str | None) -> datetime:
-    """The instant to work out: now, or the last second of a month that is over."""
-    now = datetime.now(UTC).replace(microsecond=0)
-    if month is None:
-        return now
-    try:
-        starts_at = datetime.strptime(month, "%Y-%m").replace(tzinfo=UTC)
-    except ValueError:
-        raise ConfigurationError([f"--month {month}: not a month; write it like {now:%Y-%m}"]) from None
-    if starts_at > now:
-        raise ConfigurationError([f"--month {month}: has not begun; this month is {now:%Y-%m}"])
-    return min(now, next_month_start(starts_at) - timedelta(seconds=1))
+        _print(rows, read.book, read.costs, plans, by, now, is_over=is_over)
 
 
 def _document(
     row: CostRow, plans: Mapping[str, Mapping[str, Decimal]], now: datetime, *, is_over: bool
 ) -> dict[str, object]:
-    fee, operations, storage = row.share
-    document: dict[str, object] = {
-        "month": f"{now:%Y-%m}",
-        "workspace_id": row.workspace_id,
-        "workspace_name": row.workspace_name,
-        "project_id": row.project_id,
-        "project_name": row.project_name,
-        "database_id": row.database_id,
-        "database_name": row.database_name,
-        "is_deleted": row.is_deleted,
-        "plan": row.cost.plan if row.cost else None,
-        "price_version": row.cost.price_version if row.cost else None,
-        "operations": row.operations,
-        "mean_storage_bytes": row.mean_storage_bytes(now),
-        "fee_usd": _text(fee),
-        "operations_usd": _text(operations),
-        "storage_usd": _text(storage),
-        "total_usd": _text(row.total),
-        "expected_usd": None if is_over else _text(row.expected_usd),
-    }
-    if row.project_name is None:
-        low, high = _bounds(row, is_over=is_over)
-        document |= {"low_usd": _text(low), "high_usd": _text(high)}
-        document["unpriced"] = row.cost.unpriced if row.cost else None
-        if row.workspace_id in plans:
-            document["by_plan_usd"] = {plan: _text(amount) for plan, amount in plans[row.workspace_id].items()}
+    document = cost_document(row, now, is_over=is_over)
+    if row.project_id is None and row.workspace_id in plans:
+        document["by_plan_usd"] = {plan: usd_text(amount) for plan, amount in plans[row.workspace_id].items()}
     return document
-
-
-def _bounds(row: CostRow, *, is_over: bool) -> tuple[Decimal | None, Decimal | None]:
-    """What a workspace's month will cost at least and at most."""
-    cost = row.cost
-    if cost is None or cost.low_bill is None or cost.high_bill is None or is_over:
-        return None, None
-    return cost.low_bill.total, cost.high_bill.total
-
-
-def _write_csv(documents: list[dict[str, object]]) -> None:
-    if documents:
-        writer = csv.DictWriter(sys.stdout, fieldnames=list(documents[0]), lineterminator="\n")
-        writer.writeheader()
-        writer.writerows(documents)
 
 
 def _print(
@@ -196,12 +136,8 @@ def _cells(row: CostRow, by: By, now: datetime, *, is_over: bool) -> Iterable[Te
     yield Text(f"{row.operations:,}")
     yield Text(f"{row.mean_storage_bytes(now) / GIB:,.2f}")
     for amount in (*row.share, row.total):
-        yield Text(_text(amount) or "–")
+        yield Text(usd_text(amount) or "–")
     if not is_over:
-        low, high = _bounds(row, is_over=is_over) if by is By.WORKSPACE else (None, None)
-        expected = _text(row.expected_usd) or "–"
+        low, high = expected_bounds(row, is_over=is_over) if by is By.WORKSPACE else (None, None)
+        expected = usd_text(row.expected_usd) or "–"
         yield Text(f"{expected} ({low} - {high})" if low is not None else expected)
-
-
-def _text(amount: Decimal | None) -> str | None:
-    return None if amount is None else f"{amount}"

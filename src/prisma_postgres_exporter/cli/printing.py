@@ -8,6 +8,7 @@ import json
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from decimal import Decimal
 from enum import Enum
 from typing import Generic, TypeVar
 
@@ -21,6 +22,7 @@ from prisma_postgres_exporter.errors import ConfigurationError
 T = TypeVar("T")
 T_contra = TypeVar("T_contra", contravariant=True)
 Value = str | int | float | bool | None
+Shown = Value | datetime | Decimal
 
 NONE = "–"
 PIPE_WIDTH = 10_000
@@ -31,13 +33,15 @@ class Column(Generic[T_contra]):
     """One key. `heading` is its column in a table, `None` for what only programs want."""
 
     key: str
-    value: Callable[[T_contra], Value | datetime]
+    value: Callable[[T_contra], Shown]
     heading: str | None = None
 
     def plain(self, thing: T_contra) -> Value:
-        """The value as JSON has it: instants as ISO texts in UTC."""
+        """The value as JSON has it: instants as ISO texts in UTC, money as the exact text."""
         value = self.value(thing)
-        return value.isoformat() if isinstance(value, datetime) else value
+        if isinstance(value, datetime):
+            return value.isoformat()
+        return str(value) if isinstance(value, Decimal) else value
 
 
 Columns = Sequence[Column[T]]
@@ -68,7 +72,13 @@ def keys(columns: Columns[T]) -> str:
 
 
 def print_list(
-    things: Sequence[T], columns: Columns[T], chosen: Form, *, has_more: bool = False, **beside: Value
+    things: Sequence[T],
+    columns: Columns[T],
+    chosen: Form,
+    *,
+    has_more: bool = False,
+    how_to_see_more: str = "--all prints everything",
+    **beside: Value,
 ) -> None:
     """Print a list: in JSON `{"data": […], "has_more": …}`, with whatever stands `beside` it."""
     if chosen is Form.JSON:
@@ -79,7 +89,7 @@ def print_list(
     else:
         _print_table(things, columns)
     if has_more:
-        Console(stderr=True, highlight=False).print("There is more: --all prints everything.")
+        Console(stderr=True, highlight=False).print(f"There is more: {how_to_see_more}.")
 
 
 def print_one(thing: T, columns: Columns[T], chosen: Form) -> None:
@@ -127,19 +137,19 @@ def _print_table(things: Iterable[T], columns: Columns[T]) -> None:
     console.print(table)
 
 
-def _aligned(value: Value | datetime) -> Text:
-    is_number = isinstance(value, int | float) and not isinstance(value, bool)
+def _aligned(value: Shown) -> Text:
+    is_number = isinstance(value, int | float | Decimal) and not isinstance(value, bool)
     return Text(_shown(value), justify="right" if is_number else "left")
 
 
-def _shown(value: Value | datetime) -> str:
+def _shown(value: Shown) -> str:
     if value is None:
         return NONE
     if isinstance(value, bool):
         return "yes" if value else "no"
     if isinstance(value, datetime):
         return f"{value.astimezone(UTC):%Y-%m-%d %H:%M}"
-    return f"{value:,}" if isinstance(value, int | float) else _harmless(value)
+    return f"{value:,}" if isinstance(value, int | float | Decimal) else _harmless(value)
 
 
 def _harmless(text: str) -> str:

@@ -1,0 +1,110 @@
+"""`compare`: one month against another, with what changed and why."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from prisma_postgres_exporter.cli.months import parse_month, read_month, reading_store, utc_now
+from prisma_postgres_exporter.cli.options import ConfigOption, StoreUrlOption, open_configuration
+from prisma_postgres_exporter.cli.printing import Column, Columns, Form, form, print_list
+from prisma_postgres_exporter.cost import By
+from prisma_postgres_exporter.errors import ConfigurationError
+from prisma_postgres_exporter.model import month_start, previous_month_start
+from prisma_postgres_exporter.report import LEFT_OUT, Change, LedgerMonth, compare_months
+
+GIB = 2**30
+HEADED = {By.WORKSPACE: 1, By.PROJECT: 2, By.DATABASE: 3}
+
+
+def compare(
+    before: Annotated[
+        str | None, typer.Argument(help="The earlier month, like 2026-09. [default: the one before]", metavar="MONTH")
+    ] = None,
+    after: Annotated[
+        str | None, typer.Argument(help="The later month, like 2026-10. [default: this month]", metavar="MONTH")
+    ] = None,
+    by: Annotated[By, typer.Option(help="What a line is about.")] = By.WORKSPACE,
+    limit: Annotated[int, typer.Option(help="Print at most so many.", min=1, max=100_000)] = 50,
+    as_json: Annotated[bool, typer.Option("--json", help='Print JSON: `{"data": …}`.')] = False,
+    as_csv: Annotated[bool, typer.Option("--csv", help="Print CSV with a header, the keys of the JSON.")] = False,
+    config: ConfigOption = None,
+    store_url: StoreUrlOption = None,
+) -> None:
+    """Print what changed between two months, the largest change in cost first, and why; asks nobody.
+
+    Months are UTC, amounts USD. Of a month that still runs it is what there is so far; the pace (operations a
+    day) is comparable all the same.
+
+    Examples: `prisma-postgres-exporter compare` · `prisma-postgres-exporter compare 2026-09 2026-10 --by database`
+    """
+    chosen = form(as_json=as_json, as_csv=as_csv)
+    loaded = open_configuration(config, store_url)
+    now = utc_now()
+    after_until = parse_month(after, "MONTH", now) if after is not None else now
+    before_text = before or f"{previous_month_start(after_until):%Y-%m}"
+    before_until = parse_month(before_text, "MONTH", now)
+    if before_until >= month_start(after_until):
+        raise ConfigurationError([f"{before_text} is not before {after_until:%Y-%m}: give the earlier month first"])
+    with reading_store(loaded) as store:
+        earlier = read_month(store, loaded, before_until, now)
+        later = read_month(store, loaded, after_until, now)
+        events = store.events(month_start(before_until), later.ends_at)
+        changes = compare_months(earlier, later, by, events)
+    if chosen is Form.TABLE:
+        so_far = "" if later.is_over else f" until {later.until:%Y-%m-%d %H:%M} UTC"
+        typer.echo(f"{later.name}{so_far} against {earlier.name}, by {by}, in USD")
+    print_list(
+        changes[:limit],
+        _columns(by, earlier, later),
+        chosen,
+        has_more=len(changes) > limit,
+        how_to_see_more=f"--limit {len(changes)} prints everything",
+    )
+    if chosen is Form.TABLE:
+        _print_reasons(changes[:limit])
+
+
+def _print_reasons(changes: Sequence[Change]) -> None:
+    console = Console(highlight=False, soft_wrap=True)
+    for change in changes:
+        if change.reasons:
+            row = change.row
+            name = row.database_name or row.project_name or row.workspace_name
+            console.print(f"{name}: {'; '.join(change.reasons)}", markup=False)
+    console.print(LEFT_OUT, style="dim")
+
+
+def _columns(by: By, before: LedgerMonth, after: LedgerMonth) -> Columns[Change]:
+    names: tuple[Column[Change], ...] = (
+        Column("workspace_name", lambda change: change.row.workspace_name, "workspace"),
+        Column("project_name", lambda change: change.row.project_name, "project"),
+        Column("database_name", lambda change: change.row.database_name, "database"),
+    )
+    headed = HEADED[by]
+    return (
+        *names[:headed],
+        *(Column(column.key, column.value) for column in names[headed:]),
+        Column("workspace_id", lambda change: change.row.workspace_id),
+        Column("project_id", lambda change: change.row.project_id),
+        Column("database_id", lambda change: change.row.database_id),
+        Column("operations_before", lambda change: change.operations_before, f"operations {before.name}"),
+        Column("operations_after", lambda change: change.operations_after, after.name),
+        Column("operations_change", lambda change: change.operations_after - change.operations_before, "change"),
+        Column("mean_storage_bytes_before", lambda change: change.storage_before),
+        Column("mean_storage_bytes_after", lambda change: change.storage_after),
+        Column("gib_before", lambda change: round(change.storage_before / GIB, 3), f"GiB {before.name}"),
+        Column("gib_after", lambda change: round(change.storage_after / GIB, 3), after.name),
+        Column("total_usd_before", lambda change: change.cost_before, f"USD {before.name}"),
+        Column("total_usd_after", lambda change: change.cost_after, after.name),
+        Column("total_usd_change", lambda change: change.cost_change, "change"),
+        Column(
+            "expected_usd_after",
+            lambda change: change.after.expected_usd if change.after and not after.is_over else None,
+            None if after.is_over else f"{after.name} expected",
+        ),
+        Column("reasons", lambda change: "; ".join(change.reasons)),
+    )

@@ -1,0 +1,207 @@
+"""`export`: the ledger and its costs for other programs, any size."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from datetime import UTC, date, datetime, timedelta
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from prisma_postgres_exporter.cli.files import write_atomically
+from prisma_postgres_exporter.cli.months import read_month, reading_store, utc_now
+from prisma_postgres_exporter.cli.options import ConfigOption, StoreUrlOption, open_configuration
+from prisma_postgres_exporter.cli.parquet import parquet_parts
+from prisma_postgres_exporter.config import Config
+from prisma_postgres_exporter.errors import ConfigurationError
+from prisma_postgres_exporter.model import day_start, next_month_start
+from prisma_postgres_exporter.report import (
+    DAY_COLUMNS,
+    EVENT_COLUMNS,
+    FOCUS_COLUMNS,
+    MONTH_COLUMNS,
+    REVISION_COLUMNS,
+    Owners,
+    Row,
+    csv_parts,
+    day_rows,
+    event_rows,
+    focus_rows,
+    jsonl_parts,
+    last_instant,
+    month_rows,
+    revision_rows,
+)
+from prisma_postgres_exporter.store import Store
+
+ONE_DAY = timedelta(days=1)
+
+
+class What(StrEnum):
+    """What is exported."""
+
+    DAYS = "days"
+    MONTHS = "months"
+    REVISIONS = "revisions"
+    EVENTS = "events"
+    FOCUS = "focus"
+
+
+class Format(StrEnum):
+    """How it is written."""
+
+    CSV = "csv"
+    JSONL = "jsonl"
+    PARQUET = "parquet"
+
+
+COLUMNS: Mapping[What, Mapping[str, type]] = {
+    What.DAYS: DAY_COLUMNS,
+    What.MONTHS: MONTH_COLUMNS,
+    What.REVISIONS: REVISION_COLUMNS,
+    What.EVENTS: EVENT_COLUMNS,
+    What.FOCUS: FOCUS_COLUMNS,
+}
+WRITERS: Mapping[Format, Callable[[Mapping[str, type], Iterable[Row]], Iterator[bytes]]] = {
+    Format.CSV: csv_parts,
+    Format.JSONL: jsonl_parts,
+    Format.PARQUET: parquet_parts,
+}
+
+
+def export(
+    what: Annotated[
+        What,
+        typer.Argument(
+            help="days (one row for each database and UTC day), months, revisions, events, "
+            "or focus (cost rows of FOCUS 1.2, a month at a time)."
+        ),
+    ] = What.DAYS,
+    from_: Annotated[
+        str | None,
+        typer.Option(
+            "--from", help="The first day (UTC) or month, like 2026-08-01 or 2026-08. [default: all]", metavar="DAY"
+        ),
+    ] = None,
+    to: Annotated[
+        str | None, typer.Option(help="The last day (UTC) or month, included. [default: today]", metavar="DAY")
+    ] = None,
+    format_: Annotated[
+        Format, typer.Option("--format", help="parquet needs the extra `parquet` (pyarrow).")
+    ] = Format.CSV,
+    output: Annotated[
+        Path | None,
+        typer.Option(
+            "--output",
+            "-o",
+            help="Write to FILE, whole or not at all. [default: standard output]",
+            metavar="FILE",
+        ),
+    ] = None,
+    config: ConfigOption = None,
+    store_url: StoreUrlOption = None,
+) -> None:
+    """Write rows of the ledger, or its costs, as CSV, JSON lines or Parquet; asks nobody, and works beside a service.
+
+    Instants are UTC, amounts USD. `months` and `focus` are of every month that the days lie in; a workspace
+    without a price has no cost rows and is named on standard error.
+
+    Examples: `prisma-postgres-exporter export > days.csv` · `prisma-postgres-exporter export focus --from 2026-10
+    --to 2026-10 -o focus.csv` · `prisma-postgres-exporter export days --format parquet -o days.parquet`
+    """
+    now = utc_now()
+    from_day = _parse_day(from_, "--from", is_end=False)
+    to_day = _parse_day(to, "--to", is_end=True)
+    if from_day is not None and to_day is not None and from_day > to_day:
+        raise ConfigurationError([f"--from {from_} is after --to {to}"])
+    if from_day is not None and from_day > now.date():
+        raise ConfigurationError([f"--from {from_}: has not begun; today is {now:%Y-%m-%d} (UTC)"])
+    if format_ is Format.PARQUET and output is None and sys.stdout.isatty():
+        raise ConfigurationError(["--format parquet: is no text for a terminal; add --output FILE"])
+    loaded = open_configuration(config, store_url)
+    with reading_store(loaded) as store:
+        counted = _Counted(_rows(store, loaded, what, from_day, to_day, now))
+        parts = WRITERS[format_](COLUMNS[what], counted)
+        if output is None:
+            for part in parts:
+                sys.stdout.buffer.write(part)
+            sys.stdout.buffer.flush()
+        else:
+            write_atomically(output, parts, option="--output")
+            _say(f"{counted.rows:,} rows of {what} written to {output}")
+
+
+class _Counted:
+    """Rows that are counted as they pass."""
+
+    def __init__(self, rows: Iterable[Row]) -> None:
+        self._iterator = iter(rows)
+        self.rows = 0
+
+    def __iter__(self) -> Iterator[Row]:
+        for row in self._iterator:
+            self.rows += 1
+            yield row
+
+
+def _rows(
+    store: Store, config: Config, what: What, from_day: date | None, to_day: date | None, now: datetime
+) -> Iterator[Row]:
+    if what is What.EVENTS:
+        yield from event_rows(
+            store.events(day_start(from_day) if from_day else None, day_start(to_day + ONE_DAY) if to_day else None)
+        )
+        return
+    if what is What.FOCUS:
+        for month in _months(store, from_day, to_day, now):
+            read = read_month(store, config, last_instant(month, now), now)
+            for id_, cost in read.costs.workspaces.items():
+                if cost.unpriced is not None:
+                    _say(f"{read.book.workspaces[id_].workspace.name} in {read.name}: {cost.unpriced}")
+            yield from focus_rows(read)
+        return
+    owners = Owners.of(store.databases(), store.load(now))
+    if what is What.DAYS:
+        yield from day_rows(store.days(from_day=from_day, to_day=to_day), owners)
+    elif what is What.REVISIONS:
+        yield from revision_rows(store.revisions(from_day=from_day, to_day=to_day), owners)
+    else:
+        for month in _months(store, from_day, to_day, now):
+            yield from month_rows(store.months(month.date()), owners)
+
+
+def _months(store: Store, from_day: date | None, to_day: date | None, now: datetime) -> Iterator[datetime]:
+    """The months of these days, each by its first instant; from the ledger's first one, where no day is given."""
+    if from_day is None:
+        first = next(store.days(), None)
+        if first is None:
+            return
+        from_day = first.day
+    month = day_start(from_day.replace(day=1))
+    last = min(day_start(to_day), now) if to_day is not None else now
+    while month <= last:
+        yield month
+        month = next_month_start(month)
+
+
+def _parse_day(text: str | None, option: str, *, is_end: bool) -> date | None:
+    """A day; a month stands for its first or its last one."""
+    if text is None:
+        return None
+    for form in ("%Y-%m-%d", "%Y-%m"):
+        try:
+            at = datetime.strptime(text, form).replace(tzinfo=UTC)
+        except ValueError:
+            continue
+        if form == "%Y-%m" and is_end:
+            at = next_month_start(at) - ONE_DAY
+        return at.date()
+    raise ConfigurationError([f"{option} {text}: not a day; write it like 2026-08-31, or a month like 2026-08"])
+
+
+def _say(text: str) -> None:
+    Console(stderr=True, highlight=False).print(text, markup=False, soft_wrap=True)

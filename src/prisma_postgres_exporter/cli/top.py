@@ -1,0 +1,95 @@
+"""`top`: who uses, stores, costs and grows most."""
+
+from __future__ import annotations
+
+from datetime import date
+from typing import Annotated
+
+import typer
+
+from prisma_postgres_exporter.cli.months import MonthOption, parse_month, read_month, reading_store, utc_now
+from prisma_postgres_exporter.cli.options import ConfigOption, StoreUrlOption, open_configuration
+from prisma_postgres_exporter.cli.printing import Column, Columns, Form, form, print_list
+from prisma_postgres_exporter.cost import By
+from prisma_postgres_exporter.report import Key, LedgerMonth, Ranked, growth_days, rank
+
+GIB = 2**30
+PERCENT = 100
+HEADED = {By.WORKSPACE: 1, By.PROJECT: 2, By.DATABASE: 3}
+"""How many of workspace, project and database a table has a column for."""
+
+
+def top(
+    sort: Annotated[Key, typer.Option(help="What decides who comes first.")] = Key.OPERATIONS,
+    by: Annotated[By, typer.Option(help="What a line is about.")] = By.DATABASE,
+    month: MonthOption = None,
+    days: Annotated[
+        int, typer.Option(help="Growth: so many whole days against as many before them.", min=1, max=366)
+    ] = 7,
+    limit: Annotated[int, typer.Option(help="Print at most so many.", min=1, max=100_000)] = 10,
+    as_json: Annotated[bool, typer.Option("--json", help='Print JSON: `{"data": …}`.')] = False,
+    as_csv: Annotated[bool, typer.Option("--csv", help="Print CSV with a header, the keys of the JSON.")] = False,
+    config: ConfigOption = None,
+    store_url: StoreUrlOption = None,
+) -> None:
+    """Print the databases, projects or workspaces that use, store, cost or grow most in a month; asks nobody.
+
+    Operations, storage (the month's mean) and cost are those of the month so far; growth compares the last
+    whole days (UTC) with those before them. Deleted databases are in it.
+
+    Examples: `prisma-postgres-exporter top` · `prisma-postgres-exporter top --sort growth --days 1` ·
+    `prisma-postgres-exporter top --sort cost --by project --month 2026-10`
+    """
+    chosen = form(as_json=as_json, as_csv=as_csv)
+    loaded = open_configuration(config, store_url)
+    now = utc_now()
+    until = parse_month(month, "--month", now) if month is not None else now
+    with reading_store(loaded) as store:
+        read = read_month(store, loaded, until, now)
+        earlier_from, recent_from, last = growth_days(read, days)
+        lines = rank(read, by, sort, store.days(from_day=earlier_from, to_day=last), (earlier_from, recent_from))
+    if chosen is Form.TABLE:
+        _title(read, sort, by, days, last)
+    print_list(
+        lines[:limit],
+        _columns(by, days),
+        chosen,
+        has_more=len(lines) > limit,
+        how_to_see_more=f"--limit {len(lines)} prints everything",
+    )
+
+
+def _title(month: LedgerMonth, sort: Key, by: By, days: int, last: date) -> None:
+    until = "the whole month" if month.is_over else f"until {month.until:%Y-%m-%d %H:%M} UTC"
+    typer.echo(f"Top {by}s of {month.name} by {sort}, {until}; growth over {days} days to {last}")
+
+
+def _columns(by: By, days: int) -> Columns[Ranked]:
+    names: tuple[Column[Ranked], ...] = (
+        Column("workspace_name", lambda line: line.row.workspace_name, "workspace"),
+        Column("project_name", lambda line: line.row.project_name, "project"),
+        Column("database_name", lambda line: line.row.database_name, "database"),
+    )
+    headed = HEADED[by]
+    return (
+        Column("rank", lambda line: line.rank, ""),
+        *names[:headed],
+        *(Column(column.key, column.value) for column in names[headed:]),
+        Column("workspace_id", lambda line: line.row.workspace_id),
+        Column("project_id", lambda line: line.row.project_id),
+        Column("database_id", lambda line: line.row.database_id),
+        Column("is_deleted", lambda line: line.row.is_deleted, "deleted" if by is By.DATABASE else None),
+        Column("operations", lambda line: line.row.operations, "operations"),
+        Column("operations_percent", lambda line: _percent(line.operations_share), "%"),
+        Column("mean_storage_bytes", lambda line: line.storage_bytes),
+        Column("mean_storage_gib", lambda line: round(line.storage_bytes / GIB, 3), "GiB"),
+        Column("total_usd", lambda line: line.row.total, "USD"),
+        Column("recent_operations", lambda line: line.recent_operations, f"last {days} d"),
+        Column("earlier_operations", lambda line: line.earlier_operations, "before"),
+        Column("growth_operations", lambda line: line.growth_operations, "growth"),
+        Column("growth_percent", lambda line: _percent(line.growth_ratio), "growth %"),
+    )
+
+
+def _percent(share: float | None) -> float | None:
+    return None if share is None else round(share * PERCENT, 1)

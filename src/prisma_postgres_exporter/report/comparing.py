@@ -1,0 +1,205 @@
+"""One month against another: what changed, and why."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from decimal import Decimal
+
+from prisma_postgres_exporter.cost import By, CostRow, Span, Unpriced, Usage, make_bill, price_spans
+from prisma_postgres_exporter.model import Event, EventKind, Position, month_start, next_month_start
+from prisma_postgres_exporter.report.months import LedgerMonth
+
+CONTRIBUTORS = 3
+STEADY_RATIO = 0.05
+"""A pace that changed by less is not worth a reason."""
+TOLD_EVENTS = {
+    EventKind.RENAMED: "renamed from {before} on {day}",
+    EventKind.MOVED: "moved here from {before} on {day}",
+    EventKind.RETURNED: "there again since {day}",
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Change:
+    """A workspace, project or database in two months.
+
+    `row` says who it is by its newest names; `before` or `after` is `None` where it was not there in that
+    month. Storage is the month's mean level in bytes, as it is billed. `reasons` are words for people.
+    """
+
+    row: CostRow
+    before: CostRow | None
+    after: CostRow | None
+    storage_before: int
+    storage_after: int
+    reasons: tuple[str, ...]
+
+    @property
+    def operations_before(self) -> int:
+        """Those of the whole earlier month, or until now."""
+        return self.before.operations if self.before else 0
+
+    @property
+    def operations_after(self) -> int:
+        """Those of the whole later month, or until now."""
+        return self.after.operations if self.after else 0
+
+    @property
+    def cost_before(self) -> Decimal | None:
+        """In USD; `None` where no price is known."""
+        return self.before.total if self.before else Decimal(0)
+
+    @property
+    def cost_after(self) -> Decimal | None:
+        """In USD; `None` where no price is known."""
+        return self.after.total if self.after else Decimal(0)
+
+    @property
+    def cost_change(self) -> Decimal | None:
+        """In USD; `None` where a price is not known."""
+        if self.cost_before is None or self.cost_after is None:
+            return None
+        return self.cost_after - self.cost_before
+
+
+def compare_months(before: LedgerMonth, after: LedgerMonth, by: By, events: Iterable[Event]) -> tuple[Change, ...]:
+    """Return every change, the largest in cost first.
+
+    `events` are those noticed from the beginning of the earlier month to the end of the later one.
+    """
+    rows_before = {_id(row): row for row in before.rows(by)}
+    rows_after = {_id(row): row for row in after.rows(by)}
+    why = _Reasons(before, after, by, events)
+    changes = []
+    for id_ in {**rows_before, **rows_after}:
+        earlier, later = rows_before.get(id_), rows_after.get(id_)
+        row = later or earlier
+        if row is not None:
+            changes.append(
+                Change(
+                    row=row,
+                    before=earlier,
+                    after=later,
+                    storage_before=earlier.mean_storage_bytes(before.until) if earlier else 0,
+                    storage_after=later.mean_storage_bytes(after.until) if later else 0,
+                    reasons=tuple(why.of(id_, earlier, later)),
+                )
+            )
+    return tuple(sorted(changes, key=_by_size))
+
+
+class _Reasons:
+    """What is known of two months that explains a change."""
+
+    def __init__(self, before: LedgerMonth, after: LedgerMonth, by: By, events: Iterable[Event]) -> None:
+        self._before = before
+        self._after = after
+        self._by = by
+        self._events: dict[str, list[Event]] = {}
+        for event in events:
+            self._events.setdefault(event.subject_id, []).append(event)
+        self._positions: Mapping[str, Position] = {**before.book.positions, **after.book.positions}
+        self._names = {id_: row.workspace.name for id_, row in after.book.workspaces.items()}
+        self._used_before = {row.database_id: row for row in before.rows(By.DATABASE)}
+        self._used_after = {row.database_id: row for row in after.rows(By.DATABASE)}
+
+    def of(self, id_: str, earlier: CostRow | None, later: CostRow | None) -> Iterator[str]:
+        """Yield the reasons, the strongest first."""
+        if self._by is By.WORKSPACE:
+            yield from self._price(id_, earlier, later)
+        if self._by is By.DATABASE:
+            yield from self._life(id_)
+        else:
+            yield from self._members(id_)
+        yield from self._pace(earlier, later)
+        for event in self._events.get(id_, ()):
+            if event.kind in TOLD_EVENTS:
+                before = self._names.get(event.before or "", event.before)
+                yield TOLD_EVENTS[event.kind].format(before=before, day=event.at.date())
+
+    def _price(self, id_: str, earlier: CostRow | None, later: CostRow | None) -> Iterator[str]:
+        """Which part of a workspace's change comes from its usage, and which from another price."""
+        if earlier is None or later is None or earlier.total is None or later.total is None:
+            cost = later.cost if later else None
+            if cost is not None and cost.unpriced is not None:
+                yield cost.unpriced
+            return
+        priced_before, priced_after = earlier.cost, later.cost
+        if priced_before is None or priced_after is None:
+            return
+        name_before = f"{priced_before.plan} ({priced_before.price_version})"
+        name_after = f"{priced_after.plan} ({priced_after.price_version})"
+        at_old_price = self._at_old_price(id_, later)
+        if name_before != name_after and at_old_price is not None:
+            yield f"{name_before} became {name_after}: {later.total - at_old_price:+,} USD"
+            yield f"usage at the old price: {at_old_price - earlier.total:+,} USD"
+        elif name_before != name_after:
+            yield f"{name_before} became {name_after}"
+
+    def _at_old_price(self, id_: str, later: CostRow) -> Decimal | None:
+        """What the later month would have cost at the price of the earlier one's end."""
+        row = self._before.book.workspaces.get(id_)
+        if row is None:
+            return None
+        try:
+            price = price_spans(self._before.config, row.workspace, row.plans, self._before.until)[-1].price
+        except Unpriced:
+            return None
+        starts_at = month_start(self._after.until)
+        usage = Usage(operations=later.operations, storage_byte_seconds=later.storage_byte_seconds)
+        span = Span(price=price, starts_at=starts_at, ends_at=next_month_start(starts_at), usage=usage)
+        return make_bill((span,)).total
+
+    def _life(self, database_id: str) -> Iterator[str]:
+        position = self._positions.get(database_id)
+        if position is None:
+            return
+        begins_at, ends_at = month_start(self._before.until), self._after.ends_at
+        if begins_at < position.database.created_at < ends_at:
+            yield f"created on {position.database.created_at:%Y-%m-%d}"
+        if position.deleted_at is not None and begins_at < position.deleted_at < ends_at:
+            yield f"deleted on {position.deleted_at:%Y-%m-%d}"
+
+    def _members(self, id_: str) -> Iterator[str]:
+        """Which databases of a workspace or project made the difference."""
+        changes: list[tuple[int, str]] = []
+        created = deleted = 0
+        for database_id in {**self._used_before, **self._used_after}:
+            earlier, later = self._used_before.get(database_id), self._used_after.get(database_id)
+            row = later or earlier
+            if row is None or database_id is None or id_ not in (row.workspace_id, row.project_id):
+                continue
+            change = (later.operations if later else 0) - (earlier.operations if earlier else 0)
+            changes.append((change, row.database_name or database_id))
+            life = " ".join(self._life(database_id))
+            created += "created" in life
+            deleted += "deleted" in life
+        if created or deleted:
+            yield f"{created} created, {deleted} deleted"
+        changes.sort(key=lambda change: (-abs(change[0]), change[1]))
+        told = [f"{name} {change:+,}" for change, name in changes[:CONTRIBUTORS] if change]
+        if told:
+            yield "operations: " + ", ".join(told)
+
+    def _pace(self, earlier: CostRow | None, later: CostRow | None) -> Iterator[str]:
+        """Operations a day, so that a long month or one that still runs explains itself."""
+        if earlier is None or later is None or not earlier.operations or not self._after.elapsed_days:
+            return
+        pace_before = earlier.operations / self._before.elapsed_days
+        pace_after = later.operations / self._after.elapsed_days
+        ratio = pace_after / pace_before
+        if abs(ratio - 1) > STEADY_RATIO:
+            yield f"{pace_after:,.0f} operations a day instead of {pace_before:,.0f} ({ratio:.2f} times)"
+        elif abs(self._after.elapsed_days / self._before.elapsed_days - 1) > STEADY_RATIO:
+            yield (f"the same pace, {self._after.elapsed_days:,.1f} days instead of {self._before.elapsed_days:,.1f}")
+
+
+def _by_size(change: Change) -> tuple[bool, Decimal, int, str, str]:
+    by_cost = change.cost_change
+    by_operations = change.operations_after - change.operations_before
+    return by_cost is None, -abs(by_cost or Decimal(0)), -abs(by_operations), change.row.workspace_name, _id(change.row)
+
+
+def _id(row: CostRow) -> str:
+    return row.database_id or row.project_id or row.workspace_id

@@ -1,0 +1,147 @@
+"""The ledger's rows for other programs: named columns of one type each, and rows that come as they are read."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from datetime import date, datetime
+
+from prisma_postgres_exporter.model import BilledMonth, Book, DayUsage, Event, KnownDatabase, Revision
+
+Row = tuple[object, ...]
+
+OWNERS: Mapping[str, type] = {
+    "workspace_id": str,
+    "workspace_name": str,
+    "project_id": str,
+    "project_name": str,
+    "database_id": str,
+    "database_name": str,
+    "db_region": str,
+}
+DAY_COLUMNS: Mapping[str, type] = {
+    "day": date,
+    **OWNERS,
+    "operations": int,
+    "operations_high": int,
+    "is_counted": bool,
+    "storage_bytes": int,
+    "mean_storage_bytes": int,
+    "storage_seconds": int,
+    "read_at": datetime,
+    "settled_at": datetime,
+}
+"""`mean_storage_bytes` is the mean level of the `storage_seconds` of the day that are known."""
+MONTH_COLUMNS: Mapping[str, type] = {
+    "month": date,
+    **OWNERS,
+    "operations": int,
+    "days_operations": int,
+    "days": int,
+    "difference_operations": int,
+    "mean_storage_bytes": int,
+    "storage_seconds": int,
+    "read_at": datetime,
+}
+"""`operations` is the vendor's own number for the month, `days_operations` the sum of its `days`."""
+REVISION_COLUMNS: Mapping[str, type] = {
+    "day": date,
+    **OWNERS,
+    "revised_at": datetime,
+    "operations_before": int,
+    "operations_after": int,
+}
+EVENT_COLUMNS: Mapping[str, type] = {
+    "at": datetime,
+    "kind": str,
+    "subject": str,
+    "subject_id": str,
+    "workspace_id": str,
+    "before": str,
+    "after": str,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Owners:
+    """Who the keys of the ledger's rows are, by their newest names."""
+
+    databases: Mapping[int, KnownDatabase]
+    workspaces: Mapping[int, tuple[str, str]]
+
+    @classmethod
+    def of(cls, databases: Iterable[KnownDatabase], book: Book) -> Owners:
+        """Return those of a store."""
+        return cls(
+            {known.key: known for known in databases},
+            {row.key: (id_, row.workspace.name) for id_, row in book.workspaces.items()},
+        )
+
+    def values(self, database_key: int, workspace_key: int) -> Row:
+        """The values of `OWNERS`; the workspace is the one that held the database then."""
+        database = self.databases[database_key].database
+        return (
+            *self.workspaces[workspace_key],
+            database.project_id,
+            database.project_name,
+            database.id,
+            database.name,
+            database.region,
+        )
+
+
+def day_rows(days: Iterable[DayUsage], owners: Owners) -> Iterator[Row]:
+    """Yield rows of `DAY_COLUMNS`."""
+    for usage in days:
+        yield (
+            usage.day,
+            *owners.values(usage.database_key, usage.workspace_key),
+            usage.operations,
+            usage.operations_high,
+            usage.is_counted,
+            usage.storage_bytes,
+            _mean(usage.storage_byte_seconds, usage.storage_seconds),
+            usage.storage_seconds,
+            usage.read_at,
+            usage.settled_at,
+        )
+
+
+def month_rows(months: Iterable[BilledMonth], owners: Owners) -> Iterator[Row]:
+    """Yield rows of `MONTH_COLUMNS`."""
+    for billed in months:
+        usage = billed.usage
+        yield (
+            usage.month,
+            *owners.values(usage.database_key, usage.workspace_key),
+            usage.operations,
+            usage.days_operations,
+            usage.days,
+            usage.difference_operations,
+            _mean(usage.storage_byte_seconds, usage.storage_seconds),
+            usage.storage_seconds,
+            usage.read_at,
+        )
+
+
+def revision_rows(revisions: Iterable[Revision], owners: Owners) -> Iterator[Row]:
+    """Yield rows of `REVISION_COLUMNS`."""
+    for revision in revisions:
+        key = revision.database_key
+        yield (
+            revision.day,
+            *owners.values(key, owners.databases[key].workspace_key),
+            revision.revised_at,
+            revision.operations_before,
+            revision.operations_after,
+        )
+
+
+def event_rows(events: Iterable[Event]) -> Iterator[Row]:
+    """Yield rows of `EVENT_COLUMNS`."""
+    for event in events:
+        yield event.at, event.kind.value, event.subject, event.subject_id, event.workspace_id, event.before, event.after
+
+
+def _mean(byte_seconds: int, seconds: int) -> int | None:
+    return byte_seconds // seconds if seconds else None

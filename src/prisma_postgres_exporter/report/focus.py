@@ -1,0 +1,195 @@
+"""Costs as rows of FOCUS, the FinOps Open Cost and Usage Specification, version 1.2.
+
+Columns and their rules: https://focus.finops.org/focus-specification/v1-2/. One row for each database of a month and
+each thing that is charged: the plan's fee (a purchase), operations and storage (usage). The amounts are the shares
+that `cost --by database` shows, so the rows of a workspace add up to its bill. What a discount would change (contracted
+and effective cost) is the same as the list price: the vendor publishes no other.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from decimal import Decimal
+
+from prisma_postgres_exporter.config import PriceRow
+from prisma_postgres_exporter.cost import By, CostRow, price_spans
+from prisma_postgres_exporter.model import month_start, next_month_start
+from prisma_postgres_exporter.report.months import LedgerMonth
+
+GIB = 2**30
+VENDOR = "Prisma"
+SERVICE = "Prisma Postgres"
+
+FOCUS_COLUMNS: Mapping[str, type] = {
+    "BilledCost": Decimal,
+    "BillingAccountId": str,
+    "BillingAccountName": str,
+    "BillingAccountType": str,
+    "BillingCurrency": str,
+    "BillingPeriodEnd": datetime,
+    "BillingPeriodStart": datetime,
+    "ChargeCategory": str,
+    "ChargeClass": str,
+    "ChargeDescription": str,
+    "ChargeFrequency": str,
+    "ChargePeriodEnd": datetime,
+    "ChargePeriodStart": datetime,
+    "ConsumedQuantity": Decimal,
+    "ConsumedUnit": str,
+    "ContractedCost": Decimal,
+    "EffectiveCost": Decimal,
+    "InvoiceIssuerName": str,
+    "ListCost": Decimal,
+    "ListUnitPrice": Decimal,
+    "PricingCategory": str,
+    "PricingQuantity": Decimal,
+    "PricingUnit": str,
+    "ProviderName": str,
+    "PublisherName": str,
+    "RegionId": str,
+    "ResourceId": str,
+    "ResourceName": str,
+    "ResourceType": str,
+    "ServiceCategory": str,
+    "ServiceName": str,
+    "ServiceSubcategory": str,
+    "SkuId": str,
+    "SkuMeter": str,
+    "SkuPriceId": str,
+    "SubAccountId": str,
+    "SubAccountName": str,
+    "SubAccountType": str,
+}
+"""Every mandatory column and the conditional ones that apply, by the type of their values."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Charge:
+    """One thing that is charged: its share in USD, and how it is measured and priced."""
+
+    meter: str
+    category: str
+    frequency: str
+    cost: Decimal
+    unit: str
+    unit_price: Decimal | None
+    consumed: Decimal | None
+    consumed_unit: str | None
+
+
+def focus_rows(month: LedgerMonth) -> Iterator[tuple[object, ...]]:
+    """Yield rows of `FOCUS_COLUMNS`. A workspace without a price has none: `CostRow.cost` says why."""
+    names = tuple(FOCUS_COLUMNS)
+    for row in month.rows(By.DATABASE):
+        if row.total is not None and row.cost is not None:
+            price = _price(month, row.workspace_id)
+            for charge in _charges(month, row, price):
+                values = _values(month, row, price, charge)
+                yield tuple(values[name] for name in names)
+
+
+def _price(month: LedgerMonth, workspace_id: str) -> PriceRow:
+    """The price at the month's end, or now; where it changed in the month, quantities are told at this one."""
+    row = month.book.workspaces[workspace_id]
+    spans = price_spans(month.config, row.workspace, row.plans, month.until)
+    return next(span.price for span in spans if span.starts_at <= month.until < span.ends_at)
+
+
+def _charges(month: LedgerMonth, row: CostRow, price: PriceRow) -> Sequence[_Charge]:
+    fee, operations, storage = (part or Decimal(0) for part in row.share)
+    mean_gib = Decimal(row.mean_storage_bytes(month.until)) / GIB
+    return (
+        _Charge(
+            meter="Plan",
+            category="Purchase",
+            frequency="Recurring",
+            cost=fee,
+            unit="Months",
+            unit_price=price.fee_usd,
+            consumed=None,
+            consumed_unit=None,
+        ),
+        _Charge(
+            meter="Operations",
+            category="Usage",
+            frequency="Usage-Based",
+            cost=operations,
+            unit="1000000 Operations",
+            unit_price=price.usd_per_million_operations,
+            consumed=Decimal(row.operations),
+            consumed_unit="Operations",
+        ),
+        _Charge(
+            meter="Storage",
+            category="Usage",
+            frequency="Usage-Based",
+            cost=storage,
+            unit="GiB-Months",
+            unit_price=price.usd_per_gib_month,
+            consumed=round(mean_gib, 9),
+            consumed_unit="GiB-Months",
+        ),
+    )
+
+
+def _values(month: LedgerMonth, row: CostRow, price: PriceRow, charge: _Charge) -> Mapping[str, object]:
+    starts_at, ends_at = month_start(month.until), next_month_start(month.until)
+    unit, unit_price, quantity = _priced(charge)
+    sku = f"prisma-postgres-{charge.meter.lower()}"
+    position = month.book.positions[row.database_id or ""]
+    return {
+        "BilledCost": charge.cost,
+        "BillingAccountId": row.workspace_id,
+        "BillingAccountName": row.workspace_name,
+        "BillingAccountType": "Workspace",
+        "BillingCurrency": "USD",
+        "BillingPeriodEnd": ends_at,
+        "BillingPeriodStart": starts_at,
+        "ChargeCategory": charge.category,
+        "ChargeClass": None,
+        "ChargeDescription": f"{charge.meter} of {SERVICE}, plan {price.plan} ({price.version})",
+        "ChargeFrequency": charge.frequency,
+        # The fee is for all of the month, usage for what there was of it.
+        "ChargePeriodEnd": ends_at if charge.category == "Purchase" else month.ends_at,
+        "ChargePeriodStart": starts_at,
+        "ConsumedQuantity": charge.consumed,
+        "ConsumedUnit": charge.consumed_unit,
+        "ContractedCost": charge.cost,
+        "EffectiveCost": charge.cost,
+        "InvoiceIssuerName": VENDOR,
+        "ListCost": charge.cost,
+        "ListUnitPrice": unit_price,
+        "PricingCategory": "Standard",
+        "PricingQuantity": quantity,
+        "PricingUnit": unit,
+        "ProviderName": VENDOR,
+        "PublisherName": VENDOR,
+        "RegionId": position.database.region,
+        "ResourceId": row.database_id,
+        "ResourceName": row.database_name,
+        "ResourceType": "Database",
+        "ServiceCategory": "Databases",
+        "ServiceName": SERVICE,
+        "ServiceSubcategory": "Relational Databases",
+        "SkuId": sku,
+        "SkuMeter": charge.meter,
+        "SkuPriceId": f"{sku}-{price.plan.lower()}-{price.version}",
+        "SubAccountId": row.project_id,
+        "SubAccountName": row.project_name,
+        "SubAccountType": "Project",
+    }
+
+
+def _priced(charge: _Charge) -> tuple[str, Decimal, Decimal]:
+    """Unit, unit price and quantity, whose product is the cost.
+
+    The quantity is what is charged of the share: what is over the allowance, not what was consumed.
+    """
+    if charge.unit_price:
+        return charge.unit, charge.unit_price, charge.cost / charge.unit_price
+    if charge.cost:
+        # Charged at the price that was in force earlier in the month; this one has none.
+        return "Units", charge.cost, Decimal(1)
+    return charge.unit, Decimal(0), Decimal(0)

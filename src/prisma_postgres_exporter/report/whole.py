@@ -1,0 +1,134 @@
+"""A month's report: what every workspace, project and database used and cost, and what happened."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import date, datetime
+
+from prisma_postgres_exporter.cost import BudgetState, By, CostRow
+from prisma_postgres_exporter.model import Event, Revision, WorkspaceDay
+from prisma_postgres_exporter.report.months import LedgerMonth
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WorkspaceReport:
+    """One workspace's month. Projects and databases come the most expensive first.
+
+    `days` are its days of the month, oldest first. `revised_days` is how many numbers the vendor changed
+    afterwards and `revised_operations` by how much together. `difference_operations` is the vendor's month less
+    our days, `None` where they cannot be compared.
+    """
+
+    total: CostRow
+    storage_bytes: int
+    projects: tuple[CostRow, ...]
+    databases: tuple[CostRow, ...]
+    days: tuple[WorkspaceDay, ...]
+    revised_days: int
+    revised_operations: int
+    difference_operations: int | None
+    events: tuple[Event, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MonthReport:
+    """A month (UTC) until `until`, its last second where `is_over`; made at `made_at`. Money is USD.
+
+    `names` are those of workspaces, projects and databases by id.
+    """
+
+    name: str
+    month: date
+    until: datetime
+    is_over: bool
+    made_at: datetime
+    workspaces: tuple[WorkspaceReport, ...]
+    budgets: tuple[BudgetState, ...]
+    names: Mapping[str, str]
+
+
+def report_month(
+    month: LedgerMonth, revisions: Iterable[Revision], events: Iterable[Event], made_at: datetime
+) -> MonthReport:
+    """Put a month together. `revisions` are those of its days, `events` those that were noticed in it."""
+    projects, databases = _by_workspace(month.rows(By.PROJECT)), _by_workspace(month.rows(By.DATABASE))
+    days, revised = _days(month), _revised(month, revisions)
+    events_by_workspace: dict[str, list[Event]] = defaultdict(list)
+    for event in events:
+        events_by_workspace[event.workspace_id].append(event)
+    workspaces = []
+    for row in month.rows(By.WORKSPACE):
+        id_ = row.workspace_id
+        if row.is_deleted and not row.operations and not databases[id_]:
+            continue
+        numbers = revised[id_]
+        workspaces.append(
+            WorkspaceReport(
+                total=row,
+                storage_bytes=row.mean_storage_bytes(month.until),
+                projects=tuple(projects[id_]),
+                databases=tuple(databases[id_]),
+                days=tuple(days[id_]),
+                revised_days=len(numbers),
+                revised_operations=sum(numbers),
+                difference_operations=_difference(month, id_),
+                events=tuple(events_by_workspace[id_]),
+            )
+        )
+    return MonthReport(
+        name=month.name,
+        month=month.month,
+        until=month.until,
+        is_over=month.is_over,
+        made_at=made_at,
+        workspaces=tuple(workspaces),
+        budgets=month.costs.budgets,
+        names=_names(month),
+    )
+
+
+def _by_workspace(rows: Iterable[CostRow]) -> dict[str, list[CostRow]]:
+    found: dict[str, list[CostRow]] = defaultdict(list)
+    for row in rows:
+        found[row.workspace_id].append(row)
+    return found
+
+
+def _days(month: LedgerMonth) -> dict[str, list[WorkspaceDay]]:
+    ids = {row.key: id_ for id_, row in month.book.workspaces.items()}
+    found: dict[str, list[WorkspaceDay]] = defaultdict(list)
+    for day in month.days:
+        if month.month <= day.day <= month.until.date():
+            found[ids[day.workspace_key]].append(day)
+    return found
+
+
+def _revised(month: LedgerMonth, revisions: Iterable[Revision]) -> dict[str, list[int]]:
+    """By how much each changed number changed, by workspace id."""
+    ids = {position.key: position.database.workspace_id for position in month.book.positions.values()}
+    found: dict[str, list[int]] = defaultdict(list)
+    for revision in revisions:
+        if revision.database_key in ids:
+            found[ids[revision.database_key]].append(revision.operations_after - revision.operations_before)
+    return found
+
+
+def _names(month: LedgerMonth) -> dict[str, str]:
+    names = {id_: row.workspace.name for id_, row in month.book.workspaces.items()}
+    for id_, position in month.book.positions.items():
+        names[id_] = position.database.name
+        names[position.database.project_id] = position.database.project_name
+    return names
+
+
+def _difference(month: LedgerMonth, workspace_id: str) -> int | None:
+    key = month.book.workspaces[workspace_id].key
+    known = [
+        row.difference_operations
+        for position in month.book.positions.values()
+        for row in position.months
+        if row.workspace_key == key and row.month == month.month and row.difference_operations is not None
+    ]
+    return sum(known) if known else None
