@@ -84,7 +84,7 @@ def cost_document(row: CostRow, until: datetime, *, is_over: bool) -> dict[str, 
     }
 
 
-r]:
+def documents_csv(documents: Iterable[Mapping[str, object]]) -> Iterator[str]:
     """Yield documents of one kind as CSV with a header: what is not known is empty."""
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
