@@ -112,6 +112,27 @@ def test_two_projects_of_one_name_are_two_lines() -> None:
     assert {row.project_id: row.operations for row in rows} == {"proj_1": 10, "proj_0": 20}
 
 
+def test_a_database_that_moved_is_a_line_of_each_workspace_and_they_add_up() -> None:
+    moved = position(1, 3_000_000, workspace=2)
+    moved = replace(moved, months=(*moved.months, replace(moved.months[0], workspace_key=1, days_operations=2_000_000)))
+    held = book(moved, position(2, 5_000_000))
+    second = replace(held.workspaces["wksp_1"], key=2, workspace=Workspace(id="wksp_2", name="B", plan="Starter"))
+    held = replace(held, workspaces={**held.workspaces, "wksp_2": second})
+    costs = charge(held, DEFAULTS, (), NOW)
+
+    rows = cost_rows(held, costs, By.DATABASE, NOW)
+
+    assert sorted((row.workspace_id, row.database_id, row.operations) for row in rows) == [
+        ("wksp_1", "db_1", 2_000_000),
+        ("wksp_1", "db_2", 5_000_000),
+        ("wksp_2", "db_1", 3_000_000),
+    ]
+    assert len({row.place for row in rows}) == 3
+    for workspace in cost_rows(held, costs, By.WORKSPACE, NOW):
+        own = [row.total for row in rows if row.workspace_id == workspace.workspace_id]
+        assert sum(total or 0 for total in own) == workspace.total
+
+
 def test_all_databases_are_pooled_deleted_ones_too_and_their_shares_add_up() -> None:
     gone = position(3, 500_000, deleted_at=NOW - timedelta(days=5))
     costs = charge(book(position(1, 1_000_000), position(2, 1_000_001), gone), DEFAULTS, (), NOW)

@@ -33,12 +33,15 @@ class Costs:
     `expected` is by database id what of the whole month's expected cost will be its share.
 
     The shares of a workspace's databases, deleted ones included, add up to its bill. A database that moved
-    in the month has the sum of its shares.
+    in the month has the sum of its shares; `held` are the single ones and `held_expected` what they are
+    expected to be, by the ids of the workspace that held the database and of the database.
     """
 
     workspaces: Mapping[str, WorkspaceCost] = field(default_factory=dict)
     databases: Mapping[str, Share] = field(default_factory=dict)
     expected: Mapping[str, Decimal] = field(default_factory=dict)
+    held: Mapping[tuple[str, str], Share] = field(default_factory=dict)
+    held_expected: Mapping[tuple[str, str], Decimal] = field(default_factory=dict)
     budgets: tuple[BudgetState, ...] = ()
 
 
@@ -49,6 +52,8 @@ def charge(book: Book, config: Config, days: Sequence[WorkspaceDay], now: dateti
     workspaces: dict[str, WorkspaceCost] = {}
     shares: dict[str, list[Share]] = defaultdict(list)
     expected: dict[str, Decimal] = defaultdict(Decimal)
+    held: dict[tuple[str, str], Share] = {}
+    held_expected: dict[tuple[str, str], Decimal] = {}
     for id_, row in book.workspaces.items():
         if row.is_gone:
             continue
@@ -63,8 +68,10 @@ def charge(book: Book, config: Config, days: Sequence[WorkspaceDay], now: dateti
             continue
         for database_id, share in _shares(cost.bill, by_database, config.cost.fee_share).items():
             shares[database_id].append(share)
+            held[id_, database_id] = share
         if cost.expected_bill is not None:
             for database_id, share in _shares(cost.expected_bill, by_database, config.cost.fee_share).items():
+                held_expected[id_, database_id] = _total(share)
                 expected[database_id] += _total(share)
     databases = {id_: _sum(parts) for id_, parts in shares.items()}
     spent = {id_: _total(share) for id_, share in databases.items()}
@@ -72,6 +79,8 @@ def charge(book: Book, config: Config, days: Sequence[WorkspaceDay], now: dateti
         workspaces=workspaces,
         databases=databases,
         expected=expected,
+        held=held,
+        held_expected=held_expected,
         budgets=tuple(
             state_of(budget, _matching(book, budget, used), spent, expected) for budget in config.cost.budgets
         ),

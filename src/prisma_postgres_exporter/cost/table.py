@@ -44,6 +44,11 @@ class CostRow:
     cost: WorkspaceCost | None
 
     @property
+    def place(self) -> tuple[str, str, str]:
+        """The ids of its workspace, project and database, empty where it is about more: no other row has the same."""
+        return self.workspace_id, self.project_id or "", self.database_id or ""
+
+    @property
     def total(self) -> Decimal | None:
         """Fee, operations and storage, where all are known."""
         known = [part for part in self.share if part is not None]
@@ -66,8 +71,8 @@ def cost_rows(book: Book, costs: Costs, by: By, now: datetime) -> tuple[CostRow,
     return tuple(sorted(rows, key=_by_cost))
 
 
-def _by_cost(row: CostRow) -> tuple[Decimal, int, str, str]:
-    return -(row.total or Decimal(0)), -row.operations, row.workspace_name, row.database_id or ""
+def _by_cost(row: CostRow) -> tuple[Decimal, int, str, tuple[str, str, str]]:
+    return -(row.total or Decimal(0)), -row.operations, row.workspace_name, row.place
 
 
 def _workspaces(book: Book, costs: Costs, now: datetime) -> Iterable[CostRow]:
@@ -93,10 +98,12 @@ def _workspaces(book: Book, costs: Costs, now: datetime) -> Iterable[CostRow]:
 
 
 def _databases(book: Book, costs: Costs, now: datetime) -> Iterable[CostRow]:
-    for by_database in used_in_month(book, now).values():
+    """A database that moved has a row for each workspace that held it in the month."""
+    holders = {row.key: row.workspace for row in book.workspaces.values()}
+    for key, by_database in used_in_month(book, now).items():
+        workspace = holders[key]
         for id_, usage in by_database.items():
             position = book.positions[id_]
-            workspace = book.workspaces[position.database.workspace_id].workspace
             yield CostRow(
                 workspace_id=workspace.id,
                 workspace_name=workspace.name,
@@ -107,8 +114,8 @@ def _databases(book: Book, costs: Costs, now: datetime) -> Iterable[CostRow]:
                 is_deleted=position.deleted_at is not None and position.deleted_at <= now,
                 operations=usage.operations,
                 storage_byte_seconds=usage.storage_byte_seconds,
-                share=costs.databases.get(id_, (None, None, None)),
-                expected_usd=costs.expected.get(id_),
+                share=costs.held.get((workspace.id, id_), (None, None, None)),
+                expected_usd=costs.held_expected.get((workspace.id, id_)),
                 cost=costs.workspaces.get(workspace.id),
             )
 

@@ -15,7 +15,6 @@ STEADY_RATIO = 0.05
 """A pace that changed by less is not worth a reason."""
 TOLD_EVENTS = {
     EventKind.RENAMED: "renamed from {before} on {day}",
-    EventKind.MOVED: "moved here from {before} on {day}",
     EventKind.RETURNED: "there again since {day}",
 }
 
@@ -68,12 +67,12 @@ def compare_months(before: LedgerMonth, after: LedgerMonth, by: By, events: Iter
 
     `events` are those noticed from the beginning of the earlier month to the end of the later one.
     """
-    rows_before = {_id(row): row for row in before.rows(by)}
-    rows_after = {_id(row): row for row in after.rows(by)}
+    rows_before = {row.place: row for row in before.rows(by)}
+    rows_after = {row.place: row for row in after.rows(by)}
     why = _Reasons(before, after, by, events)
     changes = []
-    for id_ in {**rows_before, **rows_after}:
-        earlier, later = rows_before.get(id_), rows_after.get(id_)
+    for place in {**rows_before, **rows_after}:
+        earlier, later = rows_before.get(place), rows_after.get(place)
         row = later or earlier
         if row is not None:
             changes.append(
@@ -83,7 +82,7 @@ def compare_months(before: LedgerMonth, after: LedgerMonth, by: By, events: Iter
                     after=later,
                     storage_before=earlier.mean_storage_bytes(before.until) if earlier else 0,
                     storage_after=later.mean_storage_bytes(after.until) if later else 0,
-                    reasons=tuple(why.of(id_, earlier, later)),
+                    reasons=tuple(why.of(row, earlier, later)),
                 )
             )
     return tuple(sorted(changes, key=_by_size))
@@ -101,22 +100,23 @@ class _Reasons:
             self._events.setdefault(event.subject_id, []).append(event)
         self._positions: Mapping[str, Position] = {**before.book.positions, **after.book.positions}
         self._names = {id_: row.workspace.name for id_, row in after.book.workspaces.items()}
-        self._used_before = {row.database_id: row for row in before.rows(By.DATABASE)}
-        self._used_after = {row.database_id: row for row in after.rows(By.DATABASE)}
+        self._used_before = {row.place: row for row in before.rows(By.DATABASE)}
+        self._used_after = {row.place: row for row in after.rows(By.DATABASE)}
 
-    def of(self, id_: str, earlier: CostRow | None, later: CostRow | None) -> Iterator[str]:
+    def of(self, row: CostRow, earlier: CostRow | None, later: CostRow | None) -> Iterator[str]:
         """Yield the reasons, the strongest first."""
         if self._by is By.WORKSPACE:
-            yield from self._price(id_, earlier, later)
+            yield from self._price(row.workspace_id, earlier, later)
         if self._by is By.DATABASE:
-            yield from self._life(id_)
+            yield from self._life(row)
         else:
-            yield from self._members(id_)
+            yield from self._members(row)
         yield from self._pace(earlier, later)
-        for event in self._events.get(id_, ()):
+        for event in self._events.get(row.database_id or row.project_id or row.workspace_id, ()):
             if event.kind in TOLD_EVENTS:
-                before = self._names.get(event.before or "", event.before)
-                yield TOLD_EVENTS[event.kind].format(before=before, day=event.at.date())
+                yield TOLD_EVENTS[event.kind].format(before=event.before, day=event.at.date())
+            elif event.kind is EventKind.MOVED:
+                yield self._move(row, event)
 
     def _price(self, id_: str, earlier: CostRow | None, later: CostRow | None) -> Iterator[str]:
         """Which part of a workspace's change comes from its usage, and which from another price."""
@@ -151,8 +151,13 @@ class _Reasons:
         span = Span(price=price, starts_at=starts_at, ends_at=next_month_start(starts_at), usage=usage)
         return make_bill((span,)).total
 
-    def _life(self, database_id: str) -> Iterator[str]:
-        position = self._positions.get(database_id)
+    def _move(self, row: CostRow, event: Event) -> str:
+        if event.before == row.workspace_id:
+            return f"moved to {self._names.get(event.after or '', event.after)} on {event.at.date()}"
+        return f"moved here from {self._names.get(event.before or '', event.before)} on {event.at.date()}"
+
+    def _life(self, row: CostRow) -> Iterator[str]:
+        position = self._positions.get(row.database_id or "")
         if position is None:
             return
         begins_at, ends_at = month_start(self._before.until), self._after.ends_at
@@ -161,18 +166,18 @@ class _Reasons:
         if position.deleted_at is not None and begins_at < position.deleted_at < ends_at:
             yield f"deleted on {position.deleted_at:%Y-%m-%d}"
 
-    def _members(self, id_: str) -> Iterator[str]:
+    def _members(self, group: CostRow) -> Iterator[str]:
         """Which databases of a workspace or project made the difference."""
         changes: list[tuple[int, str]] = []
         created = deleted = 0
-        for database_id in {**self._used_before, **self._used_after}:
-            earlier, later = self._used_before.get(database_id), self._used_after.get(database_id)
+        for place in {**self._used_before, **self._used_after}:
+            earlier, later = self._used_before.get(place), self._used_after.get(place)
             row = later or earlier
-            if row is None or database_id is None or id_ not in (row.workspace_id, row.project_id):
+            if row is None or row.workspace_id != group.workspace_id or group.project_id not in (None, row.project_id):
                 continue
             change = (later.operations if later else 0) - (earlier.operations if earlier else 0)
-            changes.append((change, row.database_name or database_id))
-            life = " ".join(self._life(database_id))
+            changes.append((change, row.database_name or place[-1]))
+            life = " ".join(self._life(row))
             created += "created" in life
             deleted += "deleted" in life
         if created or deleted:
@@ -195,11 +200,8 @@ class _Reasons:
             yield (f"the same pace, {self._after.elapsed_days:,.1f} days instead of {self._before.elapsed_days:,.1f}")
 
 
-def _by_size(change: Change) -> tuple[bool, Decimal, int, str, str]:
+def _by_size(change: Change) -> tuple[bool, Decimal, int, str, tuple[str, str, str]]:
     by_cost = change.cost_change
     by_operations = change.operations_after - change.operations_before
-    return by_cost is None, -abs(by_cost or Decimal(0)), -abs(by_operations), change.row.workspace_name, _id(change.row)
-
-
-def _id(row: CostRow) -> str:
-    return row.database_id or row.project_id or row.workspace_id
+    row = change.row
+    return by_cost is None, -abs(by_cost or Decimal(0)), -abs(by_operations), row.workspace_name, row.place

@@ -14,6 +14,7 @@ from prisma_postgres_exporter.model import Book, DayUsage, Position
 from prisma_postgres_exporter.report.months import LedgerMonth
 
 ONE_DAY = timedelta(days=1)
+Place = tuple[str, str, str]
 
 
 class Key(StrEnum):
@@ -75,7 +76,7 @@ def rank(
     total = sum(row.operations for row in rows)
     lines = []
     for row in rows:
-        recent, earlier = sums.get(_id(row), (None, None))
+        recent, earlier = sums.get(row.place, (None, None))
         lines.append(
             Ranked(
                 rank=0,
@@ -86,7 +87,7 @@ def rank(
                 earlier_operations=earlier,
             )
         )
-    lines.sort(key=lambda line: (*_measure(line, key), -line.row.operations, line.row.workspace_name, _id(line.row)))
+    lines.sort(key=lambda line: (*_measure(line, key), -line.row.operations, line.row.workspace_name, line.row.place))
     return tuple(replace(line, rank=place) for place, line in enumerate(lines, 1))
 
 
@@ -104,19 +105,19 @@ def _measure(line: Ranked, key: Key) -> tuple[bool, Decimal | int]:
 
 def _add_up(
     book: Book, by: By, days: Iterable[DayUsage], starts: tuple[date, date]
-) -> Mapping[str, tuple[int, int | None]]:
-    """Recent and earlier operations by the id of what a line is about, earlier ones `None` where days are missing."""
+) -> Mapping[Place, tuple[int, int | None]]:
+    """Recent and earlier operations by the place of the row, earlier ones `None` where days are missing."""
     earlier_from, recent_from = starts
     workspace_ids = {row.key: id_ for id_, row in book.workspaces.items()}
     positions = {position.key: position for position in book.positions.values()}
-    sums: dict[str, list[int]] = defaultdict(lambda: [0, 0])
+    sums: dict[Place, list[int]] = defaultdict(lambda: [0, 0])
     first_days: dict[int, date] = {}
-    members: dict[str, set[int]] = defaultdict(set)
+    members: dict[Place, set[int]] = defaultdict(set)
     for usage in days:
         position = positions.get(usage.database_key)
-        owner = _owner(position, workspace_ids.get(usage.workspace_key), by) if position else None
-        if owner is None:
+        if position is None:
             continue
+        owner = _place(position, workspace_ids[usage.workspace_key], by)
         sums[owner][usage.day < recent_from] += usage.operations
         first_days[usage.database_key] = min(usage.day, first_days.get(usage.database_key, usage.day))
         members[owner].add(usage.database_key)
@@ -132,11 +133,7 @@ def _add_up(
     }
 
 
-def _owner(position: Position, workspace_id: str | None, by: By) -> str | None:
-    if by is By.WORKSPACE:
-        return workspace_id
-    return position.database.project_id if by is By.PROJECT else position.database.id
-
-
-def _id(row: CostRow) -> str:
-    return row.database_id or row.project_id or row.workspace_id
+def _place(position: Position, workspace_id: str, by: By) -> Place:
+    """The place of the row that a database's day belongs to."""
+    project_id = "" if by is By.WORKSPACE else position.database.project_id
+    return workspace_id, project_id, position.database.id if by is By.DATABASE else ""

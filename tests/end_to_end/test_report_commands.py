@@ -1,0 +1,156 @@
+"""`top`, `report`, `compare` and `export` as processes, on a ledger that has lived for a month."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import subprocess
+from collections.abc import Sequence
+from decimal import Decimal
+from pathlib import Path
+
+import pyarrow.parquet as pq
+import pytest
+from lived_store import live
+from processes import EXPORTER, run, write_config
+
+from prisma_postgres_exporter.store import Store
+
+MONTH = ("--month", "2026-11")
+WHAT = ("days", "months", "revisions", "events", "focus")
+
+
+@pytest.fixture(params=["sqlite", "postgres"])
+def options(request: pytest.FixtureRequest, tmp_path: Path) -> Sequence[str]:
+    """The store of a month in which one database was made, one moved and one deleted."""
+    is_sqlite = request.param == "sqlite"
+    url = f"sqlite:///{tmp_path / 'store.db'}" if is_sqlite else str(request.getfixturevalue("postgres_url"))
+    store = Store.open(url)
+    live(store)
+    store.close()
+    plans = [{"workspace": f"wksp_{number}", "plan": "Starter"} for number in (1, 2)]
+    config = write_config(tmp_path / "config.yaml", cost={"workspaces": plans})
+    return ("--config", str(config), "--store-url", url)
+
+
+def documents(*arguments: str, cwd: Path) -> list[dict[str, str]]:
+    answer = run(*arguments, cwd=cwd)
+    assert answer.returncode == 0, answer.stderr
+    return list(csv.DictReader(io.StringIO(answer.stdout)))
+
+
+def by_place(rows: Sequence[dict[str, str]], key: str) -> dict[tuple[str, str], str]:
+    return {(row["workspace_id"], row["database_id"]): row[key] for row in rows}
+
+
+def test_every_report_tells_the_same_numbers(options: Sequence[str], tmp_path: Path) -> None:
+    cost = documents("cost", *options, *MONTH, "--by", "database", "--csv", cwd=tmp_path)
+    ranked = documents("top", *options, *MONTH, "--limit", "100", "--csv", cwd=tmp_path)
+    levels = documents("report", *options, *MONTH, "--format", "csv", cwd=tmp_path)
+    compared = documents("compare", "2026-10", "2026-11", *options, "--by", "database", "--csv", cwd=tmp_path)
+    days = documents("export", "days", *options, "--from", "2026-11", "--to", "2026-11", cwd=tmp_path)
+
+    months = documents("export", "months", *options, "--from", "2026-11", "--to", "2026-11", cwd=tmp_path)
+
+    operations = by_place(cost, "operations")
+    assert len(operations) == len(cost) == 5, "four databases, one of them held by two workspaces"
+    assert by_place(ranked, "operations") == operations
+    assert by_place([row for row in levels if row["level"] == "database"], "operations") == operations
+    assert by_place(compared, "operations_after") == operations
+    assert sum(int(row["operations"]) for row in days) == sum(int(row["days_operations"]) for row in months)
+    totals = [Decimal(row["total_usd"]) for row in levels if row["level"] == "workspace"]
+    assert all(totals)
+    assert sum(totals) == sum(Decimal(row["total_usd"]) for row in ranked)
+
+
+def test_a_report_for_people_names_what_happened(options: Sequence[str], tmp_path: Path) -> None:
+    answer = run("report", *options, *MONTH, cwd=tmp_path)
+    whole = json.loads(run("report", *options, *MONTH, "--format", "json", cwd=tmp_path).stdout)
+
+    assert answer.returncode == 0, answer.stderr
+    assert answer.stdout.startswith("# Prisma Postgres in 2026-11\n")
+    assert "deleted." in answer.stdout
+    assert "(deleted)" in answer.stdout
+    assert whole["month"] == "2026-11"
+    days = {workspace["workspace_id"]: len(workspace["days"]) for workspace in whole["workspaces"]}
+    assert days == {"wksp_1": 23, "wksp_2": 14}, "the second workspace has a database since the 10th"
+
+
+def test_compare_says_why(options: Sequence[str], tmp_path: Path) -> None:
+    answer = run("compare", "2026-10", "2026-11", *options, "--by", "database", cwd=tmp_path)
+
+    assert answer.returncode == 0, answer.stderr
+    assert "created on 2026-11-05" in answer.stdout
+    assert "deleted on 2026-11-20" in answer.stdout
+    assert "moved here from" in answer.stdout
+
+
+@pytest.mark.parametrize("what", WHAT)
+def test_every_format_has_the_same_rows(what: str, options: Sequence[str], tmp_path: Path) -> None:
+    rows = documents("export", what, *options, cwd=tmp_path)
+    lines = run("export", what, *options, "--format", "jsonl", cwd=tmp_path).stdout.splitlines()
+    file = tmp_path / "rows.parquet"
+    written = run("export", what, *options, "--format", "parquet", "--output", str(file), cwd=tmp_path)
+
+    assert rows
+    assert [json.loads(line).keys() for line in lines] == [row.keys() for row in rows]
+    assert pq.read_table(file).num_rows == len(rows)
+    assert f"{len(rows)} rows of {what} written to {file}" in written.stderr
+
+
+def test_days_of_a_moved_database_stay_with_the_workspace_that_held_them(
+    options: Sequence[str], tmp_path: Path
+) -> None:
+    days = documents("export", "days", *options, cwd=tmp_path)
+
+    holders = [row["workspace_id"] for row in days if row["database_id"] == "db_3"]
+    assert sorted(set(holders)) == ["wksp_1", "wksp_2"]
+    assert holders == sorted(holders)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("export", "--from", "2026-13"), "--from 2026-13: not a day; write it like 2026-08-31, or a month"),
+        (("export", "--from", "2026-11-02", "--to", "2026-11-01"), "--from 2026-11-02 is after --to 2026-11-01"),
+        (("export", "--from", "2999-01"), "--from 2999-01: has not begun; today is "),
+        (("export", "dais"), "'dais' is not one of 'days', 'months', 'revisions', 'events', 'focus'"),
+        (("export", "-o", "nowhere/x.csv"), "--output nowhere/x.csv: cannot be written: No such file or directory"),
+        (("compare", "2026-11", "2026-10"), "2026-11 is not before 2026-10: give the earlier month first"),
+        (("compare", "october"), "MONTH october: not a month; write it like 20"),
+        (("top", "--sort", "price"), "'price' is not one of 'operations', 'storage', 'cost', 'growth'"),
+        (("top", "--json", "--csv"), "--json --csv: give one of them"),
+        (("report", "--month", "2999-01"), "--month 2999-01: has not begun"),
+    ],
+)
+def test_wrong_arguments_are_told(arguments: Sequence[str], message: str, tmp_path: Path) -> None:
+    store = f"sqlite:///{tmp_path / 'store.db'}"
+    Store.open(store).close()
+
+    answer = run(*arguments, "--store-url", store, cwd=tmp_path)
+
+    assert answer.returncode == 2
+    assert message in " ".join(answer.stderr.replace("│", " ").split())
+
+
+def test_an_empty_ledger_gives_empty_reports(tmp_path: Path) -> None:
+    options = ("--store-url", f"sqlite:///{tmp_path / 'store.db'}")
+    Store.open(options[1]).close()
+
+    answers = {name: run(name, *options, cwd=tmp_path) for name in ("top", "report", "compare", "export")}
+
+    assert {name: answer.returncode for name, answer in answers.items()} == dict.fromkeys(answers, 0)
+    assert all(run("export", what, *options, cwd=tmp_path).returncode == 0 for what in WHAT)
+
+
+def test_a_reader_that_leaves_early_is_no_failure_to_talk_about(options: Sequence[str], tmp_path: Path) -> None:
+    with subprocess.Popen(
+        (*EXPORTER, "export", *options), cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as process:
+        assert process.stdout is not None
+        assert process.stderr is not None
+        process.stdout.close()
+        said = process.stderr.read()
+
+    assert said == ""

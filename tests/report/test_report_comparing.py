@@ -1,0 +1,105 @@
+"""Two months beside each other: what changed, and the reasons that are given."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import UTC, datetime
+from decimal import Decimal
+
+from report_values import OCTOBER, book, created, month_of, position
+
+from prisma_postgres_exporter.cost import By
+from prisma_postgres_exporter.model import Event, EventKind, PlanChange, Workspace
+from prisma_postgres_exporter.report import compare_months
+
+
+def test_a_change_of_plan_and_a_change_of_use_add_up_to_the_change_in_cost() -> None:
+    plans = (
+        PlanChange(at=datetime(2026, 9, 1, tzinfo=UTC), plan="Starter"),
+        PlanChange(at=datetime(2026, 11, 1, tzinfo=UTC), plan="Pro"),
+    )
+    before = month_of(book(position(1, 3_000_000, at=OCTOBER), plan="Pro", plans=plans), until=OCTOBER)
+    after = month_of(book(position(1, 5_000_000), plan="Pro", plans=plans))
+
+    [change] = compare_months(before, after, By.WORKSPACE, ())
+    by_price, by_usage = (
+        Decimal(reason.rpartition(": ")[2].removesuffix(" USD")) for reason in change.reasons if "USD" in reason
+    )
+
+    assert "starter (2026-08) became pro (2026-08)" in change.reasons[0]
+    assert by_price + by_usage == change.cost_change
+    assert by_usage == 2 * 8
+
+
+def test_what_was_created_and_deleted_says_so() -> None:
+    gone = replace(position(1, 100, at=OCTOBER), deleted_at=datetime(2026, 11, 3, tzinfo=UTC))
+    new = created(position(2, 100), datetime(2026, 11, 5, 9, tzinfo=UTC))
+    before, after = month_of(book(gone), until=OCTOBER), month_of(book(gone, new))
+
+    changes = {change.row.database_id: change for change in compare_months(before, after, By.DATABASE, ())}
+    [project_of_new] = [
+        change for change in compare_months(before, after, By.PROJECT, ()) if change.row.project_id == "proj_0"
+    ]
+
+    assert changes["db_1"].reasons == ("deleted on 2026-11-03",)
+    assert changes["db_1"].after is None
+    assert changes["db_1"].operations_after == 0
+    assert changes["db_2"].reasons == ("created on 2026-11-05",)
+    assert project_of_new.reasons == ("1 created, 0 deleted", "operations: database 2 +100")
+
+
+def test_a_running_month_is_compared_by_its_pace() -> None:
+    before = month_of(book(position(1, 31_000, at=OCTOBER)), until=OCTOBER)
+
+    [same] = compare_months(before, month_of(book(position(1, 20_000))), By.DATABASE, ())
+    [faster] = compare_months(before, month_of(book(position(1, 40_000))), By.DATABASE, ())
+
+    assert same.reasons == ("the same pace, 20.0 days instead of 31.0",)
+    assert faster.reasons == ("2,000 operations a day instead of 1,000 (2.00 times)",)
+
+
+def test_a_move_and_a_new_name_are_told() -> None:
+    held_before, held_after = book(position(1, 31, at=OCTOBER)), book(position(1, 20))
+    other = replace(
+        held_after.workspaces["wksp_1"], key=2, workspace=Workspace(id="wksp_2", name="Globex", plan="Starter")
+    )
+    held_after = replace(held_after, workspaces={**held_after.workspaces, "wksp_2": other})
+    at = datetime(2026, 11, 9, tzinfo=UTC)
+    events = [
+        event(EventKind.RENAMED, "orders", "database 1", at),
+        event(EventKind.MOVED, "wksp_2", "wksp_1", at),
+        event(EventKind.MOVED, "wksp_1", "wksp_2", at),
+    ]
+
+    [change] = compare_months(month_of(held_before, until=OCTOBER), month_of(held_after), By.DATABASE, events)
+
+    assert change.reasons[-3:] == (
+        "renamed from orders on 2026-11-09",
+        "moved here from Globex on 2026-11-09",
+        "moved to Globex on 2026-11-09",
+    )
+
+
+def event(kind: EventKind, before: str, after: str, at: datetime) -> Event:
+    return Event(
+        at=at, kind=kind, subject="database", subject_id="db_1", workspace_id="wksp_1", before=before, after=after
+    )
+
+
+def test_without_a_price_there_is_no_change_in_cost_and_the_reason_is_told() -> None:
+    before = month_of(book(position(1, 1, at=OCTOBER), plan="Starter"), until=OCTOBER)
+    after = month_of(book(position(1, 1), plan="Unheard"))
+
+    [change] = compare_months(before, after, By.WORKSPACE, ())
+
+    assert change.cost_change is None
+    assert "no price is known for plan 'Unheard'" in change.reasons[0]
+
+
+def test_the_largest_change_in_cost_comes_first() -> None:
+    held = [position(number, 10_000_000, at=OCTOBER) for number in (1, 2, 3)]
+    later = [position(1, 10_000_000), position(2, 90_000_000), position(3, 20_000_000)]
+
+    changes = compare_months(month_of(book(*held), until=OCTOBER), month_of(book(*later)), By.DATABASE, ())
+
+    assert changes[0].row.database_id == "db_2"

@@ -1,0 +1,81 @@
+"""FOCUS rows: the specification's rules, and the same cents as the bill."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from dataclasses import replace
+from datetime import UTC, datetime
+from decimal import Decimal
+
+import pytest
+from focus_rules import MANDATORY, broken_rules
+from hypothesis import given
+from hypothesis import strategies as st
+from report_values import NOW, OCTOBER, book, month_of, position
+
+from prisma_postgres_exporter.model import Book, PlanChange
+from prisma_postgres_exporter.report import FOCUS_COLUMNS, LedgerMonth, focus_rows
+
+CHANGED_PLAN = (
+    PlanChange(at=datetime(2026, 9, 1, tzinfo=UTC), plan="Pro"),
+    PlanChange(at=datetime(2026, 11, 10, tzinfo=UTC), plan="Free"),
+)
+
+
+def rows_of(month: LedgerMonth) -> list[dict[str, object]]:
+    return [dict(zip(FOCUS_COLUMNS, row, strict=True)) for row in focus_rows(month)]
+
+
+def test_every_mandatory_column_is_there() -> None:
+    assert set(FOCUS_COLUMNS) >= MANDATORY
+
+
+@given(
+    operations=st.lists(st.integers(0, 50_000_000), min_size=1, max_size=4),
+    plan=st.sampled_from(["Free", "Starter", "Pro", "Business"]),
+    is_changed=st.booleans(),
+)
+def test_every_row_keeps_the_rules_and_together_they_are_the_bill(
+    operations: list[int], plan: str, is_changed: bool
+) -> None:
+    held = [position(number, count, gib=number * 7) for number, count in enumerate(operations, 1)]
+    month = month_of(book(*held, plan=plan, plans=CHANGED_PLAN if is_changed else ()))
+    rows = rows_of(month)
+    by_meter: dict[object, Decimal] = defaultdict(Decimal)
+    for row in rows:
+        by_meter[row["SkuMeter"]] += Decimal(str(row["BilledCost"]))
+
+    assert [problem for row in rows for problem in broken_rules(row)] == []
+    assert len(rows) == 3 * len(held)
+    bill = month.costs.workspaces["wksp_1"].bill
+    assert bill is not None
+    assert by_meter == {"Plan": bill.fee, "Operations": bill.operations, "Storage": bill.storage}
+
+
+def test_usage_goes_until_now_and_the_fee_to_the_end_of_the_month() -> None:
+    running = {row["SkuMeter"]: row["ChargePeriodEnd"] for row in rows_of(month_of(book(position(1, 1))))}
+    held: Book = book(position(1, 1, at=OCTOBER))
+    over = {row["ChargePeriodEnd"] for row in rows_of(month_of(held, until=OCTOBER))}
+
+    assert running == {"Plan": datetime(2026, 12, 1, tzinfo=UTC), "Operations": NOW, "Storage": NOW}
+    assert over == {datetime(2026, 11, 1, tzinfo=UTC)}
+
+
+def test_a_workspace_without_a_price_has_no_rows() -> None:
+    assert rows_of(month_of(book(position(1, 1), plan="Unheard"))) == []
+
+
+@pytest.mark.parametrize("region", ["eu-west-3", None])
+def test_a_row_says_whose_it_is(region: str | None) -> None:
+    held = position(1, 5_000_000)
+    held = replace(held, database=replace(held.database, region=region))
+
+    row = rows_of(month_of(book(held)))[1]
+
+    assert {name: row[name] for name in ("BillingAccountName", "SubAccountId", "ResourceId", "RegionId")} == {
+        "BillingAccountName": "Acme",
+        "SubAccountId": "proj_1",
+        "ResourceId": "db_1",
+        "RegionId": region,
+    }
+    assert (row["ConsumedQuantity"], row["PricingQuantity"], row["ListUnitPrice"]) == (5_000_000, 4, 8)

@@ -1,0 +1,82 @@
+"""Rows as files: what is written is read back as it was, and nothing waits for the last row."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from collections.abc import Iterator
+from datetime import UTC, date, datetime
+from decimal import Decimal
+
+import pyarrow.parquet as pq
+import pytest
+
+from prisma_postgres_exporter.cli.parquet import ROWS_IN_GROUP, parquet_parts
+from prisma_postgres_exporter.report import csv_parts, jsonl_parts
+
+COLUMNS = {"day": date, "name": str, "count": int, "is_it": bool, "at": datetime, "amount": Decimal}
+AT = datetime(2026, 11, 21, 4, 5, 6, tzinfo=UTC)
+ROWS = (
+    (date(2026, 11, 1), 'two\nlines, "quoted" – ☃', 2**53 + 1, True, AT, Decimal("0.10")),
+    (date(2026, 11, 2), None, None, None, None, None),
+)
+
+
+def test_csv_is_read_back() -> None:
+    text = b"".join(csv_parts(COLUMNS, ROWS)).decode()
+
+    first, second = csv.DictReader(io.StringIO(text, newline=""))
+
+    assert first == {
+        "day": "2026-11-01",
+        "name": ROWS[0][1],
+        "count": "9007199254740993",
+        "is_it": "true",
+        "at": "2026-11-21T04:05:06Z",
+        "amount": "0.10",
+    }
+    assert set(second.values()) == {"2026-11-02", ""}
+
+
+def test_json_lines_are_read_back() -> None:
+    first, second = map(json.loads, b"".join(jsonl_parts(COLUMNS, ROWS)).decode().splitlines())
+
+    assert first == {
+        "day": "2026-11-01",
+        "name": ROWS[0][1],
+        "count": 2**53 + 1,
+        "is_it": True,
+        "at": "2026-11-21T04:05:06Z",
+        "amount": "0.10",
+    }
+    assert second["name"] is None
+
+
+def test_parquet_is_read_back_with_its_types() -> None:
+    table = pq.read_table(io.BytesIO(b"".join(parquet_parts(COLUMNS, ROWS))))
+
+    assert [tuple(row.values()) for row in table.to_pylist()] == list(ROWS)
+
+
+def test_a_file_without_rows_still_has_its_columns() -> None:
+    assert b"".join(csv_parts(COLUMNS, ())) == b"day,name,count,is_it,at,amount\n"
+    assert b"".join(jsonl_parts(COLUMNS, ())) == b""
+    assert pq.read_table(io.BytesIO(b"".join(parquet_parts(COLUMNS, ())))).column_names == list(COLUMNS)
+
+
+@pytest.mark.parametrize("writer", [csv_parts, jsonl_parts, parquet_parts])
+def test_a_part_is_written_before_the_last_row_was_read(writer: object) -> None:
+    given = 0
+
+    def rows() -> Iterator[tuple[object, ...]]:
+        nonlocal given
+        for _ in range(3 * ROWS_IN_GROUP):
+            given += 1
+            yield ROWS[0]
+
+    assert callable(writer)
+    first = next(iter(writer(COLUMNS, rows())))
+
+    assert first
+    assert given <= ROWS_IN_GROUP
