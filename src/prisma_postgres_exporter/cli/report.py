@@ -26,6 +26,7 @@ from prisma_postgres_exporter.cli.months import (
 )
 from prisma_postgres_exporter.cli.options import ConfigOption, StoreUrlOption, open_configuration
 from prisma_postgres_exporter.cost import CostRow
+from prisma_postgres_exporter.expose import report_page
 from prisma_postgres_exporter.model import month_start
 from prisma_postgres_exporter.report import MonthReport, WorkspaceReport, report_markdown, report_month
 
@@ -36,6 +37,7 @@ class Format(StrEnum):
     """What kind of document."""
 
     MARKDOWN = "markdown"
+    HTML = "html"
     CSV = "csv"
     JSON = "json"
 
@@ -91,6 +93,8 @@ def report(
 def _parts(whole: MonthReport, format_: Format, databases: int) -> Iterable[str]:
     if format_ is Format.MARKDOWN:
         return report_markdown(whole, most_databases=databases)
+    if format_ is Format.HTML:
+        return report_page(whole, most_databases=databases)
     return documents_csv(_levels(whole)) if format_ is Format.CSV else (json.dumps(_document(whole), indent=2) + "\n",)
 
 

@@ -4,6 +4,7 @@ from prisma_postgres_exporter.expose.catalogue import Description, describe
 from prisma_postgres_exporter.expose.health import ExporterHealth
 from prisma_postgres_exporter.expose.history import write_history
 from prisma_postgres_exporter.expose.render import Exposition, Format
+from prisma_postgres_exporter.expose.report import report_page
 from prisma_postgres_exporter.expose.status import CredentialStatus, CycleStatus, ServiceStatus
 from prisma_postgres_exporter.expose.web import web_app
 
@@ -16,6 +17,7 @@ __all__ = [
     "Format",
     "ServiceStatus",
     "describe",
+    "report_page",
     "web_app",
     "write_history",
 ]

@@ -17,7 +17,16 @@ from prisma_postgres_exporter.report.focus import FOCUS_COLUMNS, focus_rows
 from prisma_postgres_exporter.report.markdown import report_markdown
 from prisma_postgres_exporter.report.months import LedgerMonth, last_instant, ledger_month
 from prisma_postgres_exporter.report.ranking import Key, Ranked, growth_days, rank
-from prisma_postgres_exporter.report.sentences import LEFT_OUT
+from prisma_postgres_exporter.report.sentences import (
+    LEFT_OUT,
+    cost_sentences,
+    database_name,
+    event_sentence,
+    gib,
+    money,
+    quality_sentences,
+    until_sentence,
+)
 from prisma_postgres_exporter.report.whole import MonthReport, WorkspaceReport, report_month
 from prisma_postgres_exporter.report.writing import csv_parts, jsonl_parts
 
@@ -37,17 +46,24 @@ __all__ = [
     "Row",
     "WorkspaceReport",
     "compare_months",
+    "cost_sentences",
     "csv_parts",
+    "database_name",
     "day_rows",
     "event_rows",
+    "event_sentence",
     "focus_rows",
+    "gib",
     "growth_days",
     "jsonl_parts",
     "last_instant",
     "ledger_month",
+    "money",
     "month_rows",
+    "quality_sentences",
     "rank",
     "report_markdown",
     "report_month",
     "revision_rows",
+    "until_sentence",
 ]

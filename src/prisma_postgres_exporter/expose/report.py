@@ -1,0 +1,106 @@
+"""A month's report as one HTML document that needs nothing else: to be opened, printed or mailed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+
+from prisma_postgres_exporter.cost import CostRow
+from prisma_postgres_exporter.expose.markup import Markup, element, joined, table
+from prisma_postgres_exporter.expose.plots import PLOT_STYLE, bars
+from prisma_postgres_exporter.report import (
+    LEFT_OUT,
+    MonthReport,
+    WorkspaceReport,
+    cost_sentences,
+    database_name,
+    event_sentence,
+    gib,
+    money,
+    quality_sentences,
+    until_sentence,
+)
+
+DAY_SECONDS = 86_400
+USE_HEADS = ("Operations", "GiB", "Fee USD", "Operations USD", "Storage USD", "USD")
+STYLE = Markup(
+    """
+:root { color-scheme: light dark; --line: #8884; --plot: #2f6fde }
+@media (prefers-color-scheme: dark) { :root { --plot: #7fb0ff } }
+body { font: 1rem/1.5 system-ui, sans-serif; max-width: 62rem; margin: 0 auto; padding: 1rem }
+.wide { overflow-x: auto } table { border-collapse: collapse; width: 100% }
+th, td { text-align: right; padding: .3rem .5rem; border-bottom: 1px solid var(--line); white-space: nowrap }
+tr > :first-child { text-align: left; overflow-wrap: anywhere; white-space: normal }
+@media print { body { max-width: none } .wide { overflow: visible } }
+"""
+    + PLOT_STYLE
+)
+
+
+def report_page(report: MonthReport, *, most_databases: int) -> Iterator[str]:
+    """Yield the document in parts; of each workspace the `most_databases` most expensive databases are listed."""
+    head = element(
+        "head",
+        Markup('<meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">'),
+        element("title", f"Prisma Postgres in {report.name}"),
+        element("style", STYLE),
+    )
+    yield f'<!doctype html>\n<html lang="en">{head}<body><main>'
+    yield element("h1", f"Prisma Postgres in {report.name}")
+    yield element("p", f"{until_sentence(report)} {LEFT_OUT}")
+    yield table(
+        ("Workspace", *USE_HEADS),
+        ((row.total.workspace_name, *_use(row.total, row.storage_bytes)) for row in report.workspaces),
+        label="Workspaces",
+    )
+    if report.budgets:
+        yield element("h2", "Budgets")
+        yield table(
+            ("Budget", "Limit USD", "Spent USD", "Expected USD"),
+            ((row.name, money(row.limit_usd), money(row.spent_usd), money(row.expected_usd)) for row in report.budgets),
+            label="Budgets",
+        )
+    for workspace in report.workspaces:
+        yield from _workspace(report, workspace, most_databases)
+    yield "</main></body></html>\n"
+
+
+def _workspace(report: MonthReport, workspace: WorkspaceReport, most_databases: int) -> Iterator[Markup]:
+    name = workspace.total.workspace_name
+    yield element("h2", name)
+    events = (event_sentence(event, report.names) for event in workspace.events)
+    sentences = (*cost_sentences(workspace), *quality_sentences(workspace), *events)
+    yield element("ul", *(element("li", sentence) for sentence in sentences))
+    operations = [(f"{day.day}", day.operations) for day in workspace.days]
+    storage = [(f"{day.day}", day.storage_byte_seconds // DAY_SECONDS) for day in workspace.days]
+    if workspace.days:
+        yield bars(operations, label=f"Operations of {name} a day (UTC)", shown=lambda value: f"{value:,}")
+        yield bars(
+            storage,
+            label=f"Storage of {name} in GiB, mean of each day (UTC); time that is not known counts as none",
+            shown=gib,
+        )
+    if workspace.projects:
+        yield element("h3", "Projects")
+        yield _rows(report, workspace.projects, "Project", lambda row: row.project_name or "", f"Projects of {name}")
+    if workspace.databases:
+        listed, rest = workspace.databases[:most_databases], workspace.databases[most_databases:]
+        yield element("h3", "Databases")
+        yield _rows(report, listed, "Project / database", _database, f"Databases of {name}")
+        if rest:
+            left = sum(row.operations for row in rest)
+            yield element("p", f"And {len(rest):,} more with {left:,} operations together.")
+
+
+def _rows(
+    report: MonthReport, rows: Iterable[CostRow], head: str, named: Callable[[CostRow], str], label: str
+) -> Markup:
+    body = ((named(row), *_use(row, row.mean_storage_bytes(report.until))) for row in rows)
+    return table((head, *USE_HEADS), body, label=label)
+
+
+def _database(row: CostRow) -> str:
+    return joined([row.project_name or "", " / ", database_name(row)])
+
+
+def _use(row: CostRow, storage_bytes: int) -> tuple[str, ...]:
+    return (f"{row.operations:,}", gib(storage_bytes), *map(money, row.share), money(row.total))

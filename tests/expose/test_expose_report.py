@@ -1,0 +1,100 @@
+"""A report as HTML: whole, asking for nothing, and safe with any name."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+from html.parser import HTMLParser
+
+from report_values import NOW, book, month_of, position
+
+from prisma_postgres_exporter.expose import report_page
+from prisma_postgres_exporter.expose.plots import bars
+from prisma_postgres_exporter.model import WorkspaceDay
+from prisma_postgres_exporter.report import MonthReport, report_markdown, report_month
+
+HOSTILE = "<script>alert(1)</script>|\n`x` [a](javascript:1)"
+VOID = {"meta"}
+
+
+class Balance(HTMLParser):
+    """Collects tags, and what is wrong with their nesting."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.open: list[str] = []
+        self.seen: list[str] = []
+        self.attributes: list[tuple[str, str | None]] = []
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.seen.append(tag)
+        self.attributes += attrs
+        if tag not in VOID:
+            self.open.append(tag)
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self.open.pop() == tag
+
+
+def a_report(*, name: str = "orders", databases: int = 3) -> MonthReport:
+    held = [position(number, number * 1_000_000, gib=number) for number in range(1, databases + 1)]
+    held[0] = replace(held[0], database=replace(held[0].database, name=name))
+    days = [
+        WorkspaceDay(
+            workspace_key=1,
+            day=NOW.date().replace(day=day),
+            operations=day * 100,
+            storage_byte_seconds=86_400 * 2**30,
+            storage_seconds=86_400,
+        )
+        for day in range(1, 21)
+    ]
+    return report_month(month_of(book(*held), days=days), (), (), NOW)
+
+
+def parsed(page: str) -> Balance:
+    balance = Balance()
+    balance.feed(page)
+    balance.close()
+    assert balance.open == []
+    return balance
+
+
+def test_it_is_one_document_that_asks_for_nothing_else() -> None:
+    page = "".join(report_page(a_report(), most_databases=10))
+    seen = parsed(page)
+
+    assert page.startswith("<!doctype html>")
+    assert not {"script", "link", "img", "iframe"} & set(seen.seen)
+    assert not {"src", "href", "style"} & {name for name, _ in seen.attributes}
+    assert "url(" not in page
+    assert seen.seen.count("svg") == 2
+    assert seen.seen.count("rect") == 40
+
+
+def test_no_name_becomes_markup() -> None:
+    report = a_report(name=HOSTILE)
+    page, text = "".join(report_page(report, most_databases=10)), "".join(report_markdown(report, most_databases=10))
+
+    assert "script" not in parsed(page).seen
+    row = next(line for line in text.splitlines() if "alert" in line)
+    assert len(re.findall(r"(?<!\\)\|", row)) == 8
+    assert not re.search(r"(?<!\\)[<`\[]", row)
+
+
+def test_what_is_not_listed_is_counted() -> None:
+    report = a_report(databases=5)
+    page, text = "".join(report_page(report, most_databases=2)), "".join(report_markdown(report, most_databases=2))
+
+    for written in (page, text):
+        assert "And 3 more with 6,000,000 operations together." in written
+
+
+def test_a_plot_has_gaps_and_words() -> None:
+    plot = bars([("a", 1), ("b", None), ("c", 4)], label="Things", shown=lambda value: f"{value} pieces")
+
+    assert plot.count("<rect") == 2
+    assert 'aria-label="Things, a to c: lowest 1 pieces, highest 4 pieces"' in plot
+    assert "<title>c: 4 pieces</title>" in plot
+    assert "nothing is known yet" in bars([("a", None)], label="Things", shown=str)
+    assert 'height="0"' in bars([("a", 0)], label="Things", shown=str)
