@@ -6,6 +6,7 @@ import asyncio
 import re
 import tempfile
 from decimal import Decimal
+from functools import partial
 from pathlib import Path
 
 import typer
@@ -37,7 +38,7 @@ async def _demo(listen: str, folder: Path) -> None:
     async with serve_simulator(vendor.app) as url:
         config = _config(url, listen, folder, vendor)
         service = Service(config, load=lambda: config)
-        await service.run(_announce)
+        await service.run(partial(_announce, config.store.url))
 
 
 def _config(url: str, listen: str, folder: Path, vendor: Simulator) -> Config:
@@ -80,5 +81,8 @@ def _live_through_the_past(vendor: Simulator, folder: Path) -> None:
         store.close()
 
 
-def _announce(url: str) -> None:
-    typer.echo(f"\n  metrics      {url}/metrics\n  status page  {url}/\n\n  Ctrl-C ends the demo.\n")
+def _announce(store_url: str, url: str) -> None:
+    typer.echo(
+        f"\n  metrics      {url}/metrics\n  status page  {url}/\n"
+        f"  reports      prisma-postgres-exporter top --store-url {store_url}\n\n  Ctrl-C ends the demo.\n"
+    )

@@ -29,7 +29,7 @@ STYLE = Markup(
 body { font: 1rem/1.5 system-ui, sans-serif; max-width: 62rem; margin: 0 auto; padding: 1rem }
 .wide { overflow-x: auto } table { border-collapse: collapse; width: 100% }
 th, td { text-align: right; padding: .3rem .5rem; border-bottom: 1px solid var(--line); white-space: nowrap }
-tr > :first-child { text-align: left; overflow-wrap: anywhere; white-space: normal }
+tr > :first-child { text-align: left; min-width: 8rem; overflow-wrap: break-word; white-space: normal }
 @media print { body { max-width: none } .wide { overflow: visible } }
 """
     + PLOT_STYLE
