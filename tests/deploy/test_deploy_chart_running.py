@@ -1,0 +1,152 @@
+"""The container as the Deployment starts it, as a process: its arguments, environment, volumes and probes."""
+
+from __future__ import annotations
+
+import signal
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+
+from dockerfile import command, stages
+from helm_chart import NEEDS_HELM, Object, Values, objects, the
+from processes import Samples, Vendor, fetch, parse_metrics, run, vendor, wait_until
+from processes import command as started
+
+pytestmark = NEEDS_HELM
+
+
+class Pod:
+    """The pod of a rendered chart: each volume a folder, each Secret's text from `secrets` by name and key."""
+
+    def __init__(self, rendered: list[Object], folder: Path, secrets: Mapping[str, Mapping[str, str]]) -> None:
+        self._spec = the("Deployment", rendered)["spec"]["template"]["spec"]
+        (self._container,) = self._spec["containers"]
+        self._config_maps = {each["metadata"]["name"]: each["data"] for each in rendered if each["kind"] == "ConfigMap"}
+        self._secrets = secrets
+        self._mounts = {mount["mountPath"]: folder / mount["name"] for mount in self._container["volumeMounts"]}
+        for mount in self._container["volumeMounts"]:
+            self._fill(mount["name"], folder / mount["name"])
+
+    @property
+    def arguments(self) -> list[str]:
+        """What follows the image's program, on any free port."""
+        assert command(stages()[-1], "ENTRYPOINT") == ["prisma-postgres-exporter"]
+        return [self._here(argument) for argument in self._container["args"]]
+
+    @property
+    def environ(self) -> dict[str, str]:
+        """The container's variables, with this machine's folders in the place of the volumes."""
+        found = {}
+        for variable in self._container["env"]:
+            reference = variable.get("valueFrom", {}).get("secretKeyRef")
+            text = self._secrets[reference["name"]][reference["key"]] if reference else variable["value"]
+            found[variable["name"]] = self._here(text)
+        return found
+
+    def probes(self, url: str) -> dict[str, int]:
+        """Ask what the kubelet asks, and return the statuses by the name of the probe."""
+        names = ("startupProbe", "livenessProbe", "readinessProbe")
+        paths = {name: self._container[name]["httpGet"]["path"] for name in names}
+        return {name: fetch(url + path).status for name, path in paths.items()}
+
+    def _fill(self, name: str, folder: Path) -> None:
+        volume = next(each for each in self._spec["volumes"] if each["name"] == name)
+        folder.mkdir()
+        if "configMap" in volume:
+            _mount(folder, self._config_maps[volume["configMap"]["name"]])
+        elif "secret" in volume:
+            _mount(folder, self._secrets[volume["secret"]["secretName"]], mode=volume["secret"]["defaultMode"])
+
+    def _here(self, text: str) -> str:
+        for path, folder in self._mounts.items():
+            text = text.replace(path, str(folder))
+        return text.replace(":9478", "127.0.0.1:0")
+
+
+def test_the_pod_collects_into_the_ledger_on_its_volume(tmp_path: Path) -> None:
+    with vendor(workspaces=2, databases=6) as upstream, _pod(upstream, tmp_path, {}) as (pod, url):
+        samples = _with_usage(url)
+
+        assert set(pod.probes(url).values()) == {200}
+        assert len(samples.labels("prisma_postgres_database_info", "database_id")) == 6
+        assert samples.labels("prisma_postgres_exporter_credential_up", "credential") == {"acme", "globex"}
+    assert (tmp_path / "ledger" / "prisma-postgres-exporter.db").is_file()
+
+
+def test_two_pods_share_a_ledger_in_postgres_and_keep_nothing_themselves(tmp_path: Path, postgres_url: str) -> None:
+    values = {"replicas": 2, "store": {"kind": "postgres", "postgres": {"existingSecret": "ledger", "key": "uri"}}}
+    ledger = {"uri": postgres_url}
+    with (
+        vendor(workspaces=2, databases=4) as upstream,
+        _pod(upstream, tmp_path / "first", values, ledger=ledger) as (first, first_url),
+        _pod(upstream, tmp_path / "second", values, ledger=ledger) as (second, second_url),
+    ):
+        shown = [
+            _with_usage(url).labels("prisma_postgres_database_info", "database_id") for url in (first_url, second_url)
+        ]
+        assert shown == [set(upstream.database_ids)] * 2
+        assert {*first.probes(first_url).values(), *second.probes(second_url).values()} == {200}
+        checked = run("store", "check", cwd=tmp_path, environ={"PRISMA_POSTGRES_STORE_URL": postgres_url})
+        assert checked.returncode == 0, checked.stdout + checked.stderr
+
+    for folder in (tmp_path / "first", tmp_path / "second"):
+        assert sorted(path.name for path in folder.iterdir()) == ["config", "tmp", "tokens"]
+
+
+def test_the_pod_of_the_demo_needs_nothing_but_a_place_for_temporary_files(tmp_path: Path) -> None:
+    pod = Pod(objects({"demo": {"enabled": True}}), tmp_path, {})
+    with _running(pod, tmp_path) as url:
+        _with_usage(url)
+        assert set(pod.probes(url).values()) == {200}
+
+    assert [path.name for path in tmp_path.iterdir()] == ["tmp"]
+    assert list((tmp_path / "tmp").iterdir()) == []
+
+
+def test_the_variables_that_kubernetes_adds_for_services_would_be_refused_and_are_switched_off(tmp_path: Path) -> None:
+    rendered = objects()
+    name = the("Service", rendered)["metadata"]["name"].upper().replace("-", "_")
+
+    refused = run("check", cwd=tmp_path, environ={f"{name}_SERVICE_HOST": "192.0.2.1"})
+
+    assert refused.returncode == 2
+    assert f"{name}_SERVICE_HOST" in refused.stdout + refused.stderr
+    assert the("Deployment", rendered)["spec"]["template"]["spec"]["enableServiceLinks"] is False
+
+
+@contextmanager
+def _pod(upstream: Vendor, folder: Path, values: Values, **secrets: Mapping[str, str]) -> Iterator[tuple[Pod, str]]:
+    """Run the pod of these values against a vendor, with a token for each of its workspaces."""
+    folder.mkdir(exist_ok=True)
+    config = {"api_url": upstream.url, "poll": {"requests_per_second": 1000}}
+    tokens = dict(zip(("acme", "globex"), upstream.world.tokens, strict=True))
+    pod = Pod(objects({"config": config, **values}), folder, {"prisma-postgres-token": tokens, **secrets})
+    with _running(pod, folder) as url:
+        yield pod, url
+
+
+@contextmanager
+def _running(pod: Pod, folder: Path) -> Iterator[str]:
+    with started(*pod.arguments, cwd=folder, environ=pod.environ) as running:
+        yield running.wait_for(r'"url": "(http://127\.0\.0\.1:\d+)"')
+        running.send(signal.SIGTERM)
+        assert running.wait() == 0, running.output
+
+
+def _with_usage(url: str) -> Samples:
+    def shown() -> Samples | None:
+        samples = parse_metrics(fetch(f"{url}/metrics").text)
+        return samples if samples.named("prisma_postgres_database_operations_total") else None
+
+    return wait_until(shown, "usage in /metrics")
+
+
+def _mount(folder: Path, texts: Mapping[str, str], *, mode: int = 0o644) -> None:
+    """Lay files out as the kubelet does: each a link into a folder that a link beside them leads to."""
+    version = folder / "..2026_11_24_00_00_00.1"
+    version.mkdir()
+    (folder / "..data").symlink_to(version.name)
+    for name, text in texts.items():
+        (version / name).write_text(text)
+        (version / name).chmod(mode)
+        (folder / name).symlink_to(Path("..data") / name)
