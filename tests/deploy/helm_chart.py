@@ -21,7 +21,7 @@ OPERATOR = "monitoring.coreos.com/v1"
 Object = dict[str, Any]
 Values = Mapping[str, Any]
 
-NEEDS_HELM = pytest.mark.skipif(shutil.which("helm") is None and "CI" not in os.environ, reason="needs helm")
+NEEDS_HELM = pytest.mark.skipif(shutil.which("helm") is None and "CI" not in os.environ, reason="needs Helm 4")
 
 
 class ChartRefused(AssertionError):

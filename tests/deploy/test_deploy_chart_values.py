@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator
 from typing import Any
 
@@ -31,29 +32,30 @@ def test_values_and_schema_have_the_same_keys() -> None:
 
 @NEEDS_HELM
 @pytest.mark.parametrize(
-    ("values", "complaint"),
+    ("values", "key"),
     [
-        ({"replica": 2}, "'replica' not allowed"),
-        ({"replicas": "two"}, "/replicas"),
-        ({"replicas": -1}, "/replicas"),
-        ({"store": {"kind": "mysql"}}, "/store/kind"),
-        ({"store": {"sqlite": {"size": "a lot"}}}, "/store/sqlite/size"),
-        ({"service": {"port": 0}}, "/service/port"),
-        ({"token": {"existingSecret": "Not A Name"}}, "/token/existingSecret"),
-        ({"token": {"value": "x"}}, "'value' not allowed"),
-        ({"image": {"digest": "latest"}}, "/image/digest"),
-        ({"serviceMonitor": {"interval": "often"}}, "/serviceMonitor/interval"),
-        ({"podDisruptionBudget": {"maxUnavailable": "half"}}, "/podDisruptionBudget/maxUnavailable"),
+        ({"replica": 2}, "replica"),
+        ({"replicas": "two"}, "replicas"),
+        ({"replicas": -1}, "replicas"),
+        ({"store": {"kind": "mysql"}}, "kind"),
+        ({"store": {"sqlite": {"size": "a lot"}}}, "size"),
+        ({"service": {"port": 0}}, "port"),
+        ({"token": {"existingSecret": "Not A Name"}}, "existingSecret"),
+        ({"token": {"value": "x"}}, "value"),
+        ({"image": {"digest": "latest"}}, "digest"),
+        ({"serviceMonitor": {"interval": "often"}}, "interval"),
+        ({"podDisruptionBudget": {"maxUnavailable": "half"}}, "maxUnavailable"),
         ({"config": None}, "config"),
-        ({"logFormat": "xml"}, "/logFormat"),
+        ({"logFormat": "xml"}, "logFormat"),
     ],
     ids=str,
 )
-def test_helm_refuses_values_that_the_schema_does_not_know(values: Values, complaint: str) -> None:
+def test_helm_refuses_values_that_the_schema_does_not_know(values: Values, key: str) -> None:
     with pytest.raises(ChartRefused, match="specifications of the schema") as refused:
         render(values)
 
-    assert complaint in str(refused.value)
+    # The rest of the sentence is another one in each release of Helm.
+    assert re.search(rf"\b{key}\b", str(refused.value))
 
 
 @NEEDS_HELM
