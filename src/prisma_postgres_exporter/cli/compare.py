@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from prisma_postgres_exporter.cli.months import parse_month, read_month, reading_store, utc_now
+from prisma_postgres_exporter.cli.months import parse_month, read_month, reading_store, row_columns, utc_now
 from prisma_postgres_exporter.cli.options import ConfigOption, StoreUrlOption, open_configuration
 from prisma_postgres_exporter.cli.printing import Column, Columns, Form, form, print_list
 from prisma_postgres_exporter.cost import By
@@ -17,7 +17,6 @@ from prisma_postgres_exporter.model import month_start, previous_month_start
 from prisma_postgres_exporter.report import LEFT_OUT, Change, LedgerMonth, compare_months
 
 GIB = 2**30
-HEADED = {By.WORKSPACE: 1, By.PROJECT: 2, By.DATABASE: 3}
 
 
 def compare(
@@ -79,18 +78,8 @@ def _print_reasons(changes: Sequence[Change]) -> None:
 
 
 def _columns(by: By, before: LedgerMonth, after: LedgerMonth) -> Columns[Change]:
-    names: tuple[Column[Change], ...] = (
-        Column("workspace_name", lambda change: change.row.workspace_name, "workspace"),
-        Column("project_name", lambda change: change.row.project_name, "project"),
-        Column("database_name", lambda change: change.row.database_name, "database"),
-    )
-    headed = HEADED[by]
     return (
-        *names[:headed],
-        *(Column(column.key, column.value) for column in names[headed:]),
-        Column("workspace_id", lambda change: change.row.workspace_id),
-        Column("project_id", lambda change: change.row.project_id),
-        Column("database_id", lambda change: change.row.database_id),
+        *row_columns(by, lambda change: change.row),
         Column("operations_before", lambda change: change.operations_before, f"operations {before.name}"),
         Column("operations_after", lambda change: change.operations_after, after.name),
         Column("operations_change", lambda change: change.operations_after - change.operations_before, "change"),

@@ -4,19 +4,22 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import closing, contextmanager
 from datetime import UTC, datetime
 from decimal import Decimal
-from typing import Annotated
+from typing import Annotated, TypeVar
 
 import typer
 
+from prisma_postgres_exporter.cli.printing import Column
 from prisma_postgres_exporter.config import Config
-from prisma_postgres_exporter.cost import HISTORY, CostRow
+from prisma_postgres_exporter.cost import HISTORY, By, CostRow
 from prisma_postgres_exporter.errors import ConfigurationError
 from prisma_postgres_exporter.report import LedgerMonth, last_instant, ledger_month
 from prisma_postgres_exporter.store import Store
+
+T = TypeVar("T")
 
 MonthOption = Annotated[
     str | None,
@@ -82,6 +85,23 @@ def cost_document(row: CostRow, until: datetime, *, is_over: bool) -> dict[str, 
         "high_usd": usd_text(high),
         "unpriced": row.cost.unpriced if row.cost else None,
     }
+
+
+def row_columns(by: By, row: Callable[[T], CostRow]) -> tuple[Column[T], ...]:
+    """The columns that say who a line is about; a table shows the names as far as `by` goes."""
+    names: tuple[Column[T], ...] = (
+        Column("workspace_name", lambda line: row(line).workspace_name, By.WORKSPACE.value),
+        Column("project_name", lambda line: row(line).project_name, By.PROJECT.value),
+        Column("database_name", lambda line: row(line).database_name, By.DATABASE.value),
+    )
+    shown = tuple(By).index(by) + 1
+    return (
+        *names[:shown],
+        *(Column(column.key, column.value) for column in names[shown:]),
+        Column("workspace_id", lambda line: row(line).workspace_id),
+        Column("project_id", lambda line: row(line).project_id),
+        Column("database_id", lambda line: row(line).database_id),
+    )
 
 
 def documents_csv(documents: Iterable[Mapping[str, object]]) -> Iterator[str]:

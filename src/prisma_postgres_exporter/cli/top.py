@@ -7,7 +7,14 @@ from typing import Annotated
 
 import typer
 
-from prisma_postgres_exporter.cli.months import MonthOption, parse_month, read_month, reading_store, utc_now
+from prisma_postgres_exporter.cli.months import (
+    MonthOption,
+    parse_month,
+    read_month,
+    reading_store,
+    row_columns,
+    utc_now,
+)
 from prisma_postgres_exporter.cli.options import ConfigOption, StoreUrlOption, open_configuration
 from prisma_postgres_exporter.cli.printing import Column, Columns, Form, form, print_list
 from prisma_postgres_exporter.cost import By
@@ -15,8 +22,6 @@ from prisma_postgres_exporter.report import Key, LedgerMonth, Ranked, growth_day
 
 GIB = 2**30
 PERCENT = 100
-HEADED = {By.WORKSPACE: 1, By.PROJECT: 2, By.DATABASE: 3}
-"""How many of workspace, project and database a table has a column for."""
 
 
 def top(
@@ -65,19 +70,9 @@ def _title(month: LedgerMonth, sort: Key, by: By, days: int, last: date) -> None
 
 
 def _columns(by: By, days: int) -> Columns[Ranked]:
-    names: tuple[Column[Ranked], ...] = (
-        Column("workspace_name", lambda line: line.row.workspace_name, "workspace"),
-        Column("project_name", lambda line: line.row.project_name, "project"),
-        Column("database_name", lambda line: line.row.database_name, "database"),
-    )
-    headed = HEADED[by]
     return (
         Column("rank", lambda line: line.rank, ""),
-        *names[:headed],
-        *(Column(column.key, column.value) for column in names[headed:]),
-        Column("workspace_id", lambda line: line.row.workspace_id),
-        Column("project_id", lambda line: line.row.project_id),
-        Column("database_id", lambda line: line.row.database_id),
+        *row_columns(by, lambda line: line.row),
         Column("is_deleted", lambda line: line.row.is_deleted, "deleted" if by is By.DATABASE else None),
         Column("operations", lambda line: line.row.operations, "operations"),
         Column("operations_percent", lambda line: _percent(line.operations_share), "%"),
