@@ -11,7 +11,7 @@ from rich.console import Console
 from prisma_postgres_exporter.cli.months import parse_month, read_month, reading_store, row_columns, utc_now
 from prisma_postgres_exporter.cli.options import ConfigOption, StoreUrlOption, open_configuration
 from prisma_postgres_exporter.cli.printing import Column, Columns, Form, form, print_list
-from prisma_postgres_exporter.cost import By
+from prisma_postgres_exporter.cost import By, CostRow
 from prisma_postgres_exporter.errors import ConfigurationError
 from prisma_postgres_exporter.model import month_start, previous_month_start
 from prisma_postgres_exporter.report import LEFT_OUT, Change, LedgerMonth, compare_months
@@ -79,7 +79,7 @@ def _print_reasons(changes: Sequence[Change]) -> None:
 
 def _columns(by: By, before: LedgerMonth, after: LedgerMonth) -> Columns[Change]:
     return (
-        *row_columns(by, lambda change: change.row),
+        *row_columns(by, _row),
         Column("operations_before", lambda change: change.operations_before, f"operations {before.name}"),
         Column("operations_after", lambda change: change.operations_after, after.name),
         Column("operations_change", lambda change: change.operations_after - change.operations_before, "change"),
@@ -97,3 +97,7 @@ def _columns(by: By, before: LedgerMonth, after: LedgerMonth) -> Columns[Change]
         ),
         Column("reasons", lambda change: "; ".join(change.reasons)),
     )
+
+
+def _row(change: Change) -> CostRow:
+    return change.row

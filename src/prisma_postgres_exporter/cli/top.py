@@ -17,7 +17,7 @@ from prisma_postgres_exporter.cli.months import (
 )
 from prisma_postgres_exporter.cli.options import ConfigOption, StoreUrlOption, open_configuration
 from prisma_postgres_exporter.cli.printing import Column, Columns, Form, form, print_list
-from prisma_postgres_exporter.cost import By
+from prisma_postgres_exporter.cost import By, CostRow
 from prisma_postgres_exporter.report import Key, LedgerMonth, Ranked, growth_days, rank
 
 GIB = 2**30
@@ -72,7 +72,7 @@ def _title(month: LedgerMonth, sort: Key, by: By, days: int, last: date) -> None
 def _columns(by: By, days: int) -> Columns[Ranked]:
     return (
         Column("rank", lambda line: line.rank, ""),
-        *row_columns(by, lambda line: line.row),
+        *row_columns(by, _row),
         Column("is_deleted", lambda line: line.row.is_deleted, "deleted" if by is By.DATABASE else None),
         Column("operations", lambda line: line.row.operations, "operations"),
         Column("operations_percent", lambda line: _percent(line.operations_share), "%"),
@@ -88,3 +88,7 @@ def _columns(by: By, days: int) -> Columns[Ranked]:
 
 def _percent(share: float | None) -> float | None:
     return None if share is None else round(share * PERCENT, 1)
+
+
+def _row(line: Ranked) -> CostRow:
+    return line.row
