@@ -8,13 +8,14 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from prisma_postgres_exporter.cli.months import parse_month, read_month, reading_store, row_columns, utc_now
+from prisma_postgres_exporter.cli.months import parse_month, reading_store, row_columns, utc_now
 from prisma_postgres_exporter.cli.options import ConfigOption, StoreUrlOption, open_configuration
 from prisma_postgres_exporter.cli.printing import Column, Columns, Form, form, print_list
 from prisma_postgres_exporter.cost import By, CostRow
 from prisma_postgres_exporter.errors import ConfigurationError
 from prisma_postgres_exporter.model import month_start, previous_month_start
 from prisma_postgres_exporter.report import LEFT_OUT, Change, LedgerMonth, compare_months
+from prisma_postgres_exporter.service import read_month
 
 GIB = 2**30
 

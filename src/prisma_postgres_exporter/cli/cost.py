@@ -15,19 +15,16 @@ from rich.text import Text
 
 from prisma_postgres_exporter.cli.months import (
     MonthOption,
-    cost_document,
     documents_csv,
-    expected_bounds,
     parse_month,
     reading_store,
-    usd_text,
     utc_now,
 )
 from prisma_postgres_exporter.cli.options import ConfigOption, StoreUrlOption, open_configuration
 from prisma_postgres_exporter.cost import HISTORY, By, CostRow, Costs, compare_plans, parse_what_if, suppose
 from prisma_postgres_exporter.errors import ConfigurationError
 from prisma_postgres_exporter.model import Book
-from prisma_postgres_exporter.report import LEFT_OUT, ledger_month
+from prisma_postgres_exporter.report import LEFT_OUT, cost_document, expected_bounds, ledger_month, usd_text
 
 GIB = 2**30
 HEADS = {

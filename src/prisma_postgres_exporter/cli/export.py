@@ -13,7 +13,7 @@ import typer
 from rich.console import Console
 
 from prisma_postgres_exporter.cli.files import write_atomically
-from prisma_postgres_exporter.cli.months import read_month, reading_store, utc_now
+from prisma_postgres_exporter.cli.months import reading_store, utc_now
 from prisma_postgres_exporter.cli.options import ConfigOption, StoreUrlOption, open_configuration
 from prisma_postgres_exporter.cli.parquet import parquet_parts
 from prisma_postgres_exporter.config import Config
@@ -36,6 +36,7 @@ from prisma_postgres_exporter.report import (
     month_rows,
     revision_rows,
 )
+from prisma_postgres_exporter.service import read_month
 from prisma_postgres_exporter.store import Store
 
 ONE_DAY = timedelta(days=1)

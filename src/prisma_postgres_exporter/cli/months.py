@@ -7,16 +7,15 @@ import io
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import closing, contextmanager
 from datetime import UTC, datetime
-from decimal import Decimal
 from typing import Annotated, TypeVar
 
 import typer
 
 from prisma_postgres_exporter.cli.printing import Column
 from prisma_postgres_exporter.config import Config
-from prisma_postgres_exporter.cost import HISTORY, By, CostRow
+from prisma_postgres_exporter.cost import By, CostRow
 from prisma_postgres_exporter.errors import ConfigurationError
-from prisma_postgres_exporter.report import LedgerMonth, last_instant, ledger_month
+from prisma_postgres_exporter.report import last_instant
 from prisma_postgres_exporter.store import Store
 
 T = TypeVar("T")
@@ -54,39 +53,6 @@ def reading_store(config: Config) -> Iterator[Store]:
         yield store
 
 
-def read_month(store: Store, config: Config, until: datetime, now: datetime) -> LedgerMonth:
-    """Read the month of `until` from the ledger and work out what it costs."""
-    return ledger_month(store.load(until), config, store.workspace_days((until - HISTORY).date()), until, now)
-
-
-def cost_document(row: CostRow, until: datetime, *, is_over: bool) -> dict[str, object]:
-    """What JSON and CSV say of one workspace, project or database in a month: amounts are exact texts, in USD."""
-    fee, operations, storage = row.share
-    low, high = expected_bounds(row, is_over=is_over) if row.project_id is None else (None, None)
-    return {
-        "month": f"{until:%Y-%m}",
-        "workspace_id": row.workspace_id,
-        "workspace_name": row.workspace_name,
-        "project_id": row.project_id,
-        "project_name": row.project_name,
-        "database_id": row.database_id,
-        "database_name": row.database_name,
-        "is_deleted": row.is_deleted,
-        "plan": row.cost.plan if row.cost else None,
-        "price_version": row.cost.price_version if row.cost else None,
-        "operations": row.operations,
-        "mean_storage_bytes": row.mean_storage_bytes(until),
-        "fee_usd": usd_text(fee),
-        "operations_usd": usd_text(operations),
-        "storage_usd": usd_text(storage),
-        "total_usd": usd_text(row.total),
-        "expected_usd": None if is_over else usd_text(row.expected_usd),
-        "low_usd": usd_text(low),
-        "high_usd": usd_text(high),
-        "unpriced": row.cost.unpriced if row.cost else None,
-    }
-
-
 def row_columns(by: By, row: Callable[[T], CostRow]) -> tuple[Column[T], ...]:
     """The columns that say who a line is about; a table shows the names as far as `by` goes."""
     names: tuple[Column[T], ...] = (
@@ -115,16 +81,3 @@ def documents_csv(documents: Iterable[Mapping[str, object]]) -> Iterator[str]:
         yield text.getvalue()
         text.seek(0)
         text.truncate()
-
-
-def expected_bounds(row: CostRow, *, is_over: bool) -> tuple[Decimal | None, Decimal | None]:
-    """What a workspace's month will cost at least and at most, in USD."""
-    cost = row.cost
-    if cost is None or cost.low_bill is None or cost.high_bill is None or is_over:
-        return None, None
-    return cost.low_bill.total, cost.high_bill.total
-
-
-def usd_text(amount: Decimal | None) -> str | None:
-    """An amount as it is, exactly."""
-    return None if amount is None else f"{amount}"

@@ -16,19 +16,24 @@ from rich.console import Console
 from prisma_postgres_exporter.cli.files import write_atomically
 from prisma_postgres_exporter.cli.months import (
     MonthOption,
-    cost_document,
     documents_csv,
     parse_month,
-    read_month,
     reading_store,
-    usd_text,
     utc_now,
 )
 from prisma_postgres_exporter.cli.options import ConfigOption, StoreUrlOption, open_configuration
 from prisma_postgres_exporter.cost import CostRow
 from prisma_postgres_exporter.expose import report_page
 from prisma_postgres_exporter.model import month_start
-from prisma_postgres_exporter.report import MonthReport, WorkspaceReport, report_markdown, report_month
+from prisma_postgres_exporter.report import (
+    MonthReport,
+    WorkspaceReport,
+    cost_document,
+    report_markdown,
+    report_month,
+    usd_text,
+)
+from prisma_postgres_exporter.service import read_month
 
 DAY_SECONDS = 86_400
 

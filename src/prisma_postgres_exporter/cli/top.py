@@ -10,7 +10,6 @@ import typer
 from prisma_postgres_exporter.cli.months import (
     MonthOption,
     parse_month,
-    read_month,
     reading_store,
     row_columns,
     utc_now,
@@ -19,6 +18,7 @@ from prisma_postgres_exporter.cli.options import ConfigOption, StoreUrlOption, o
 from prisma_postgres_exporter.cli.printing import Column, Columns, Form, form, print_list
 from prisma_postgres_exporter.cost import By, CostRow
 from prisma_postgres_exporter.report import Key, LedgerMonth, Ranked, growth_days, rank
+from prisma_postgres_exporter.service import read_month
 
 GIB = 2**30
 PERCENT = 100

@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, PlainTextResponse, Response
-from starlette.routing import Route
+from starlette.routing import BaseRoute, Mount, Route
 from starlette.types import Receive, Scope, Send
 
 from prisma_postgres_exporter.expose.negotiate import choose_format, is_gzip_wanted
@@ -30,12 +30,13 @@ def web_app(
     status: Callable[[], ServiceStatus],
     reload: Callable[[], Awaitable[str | None]] | None,
     *,
+    api: Starlette | None = None,
     send_limit_seconds: float = 60.0,
 ) -> Starlette:
     """The application; `status` is asked at each request of a page or a check.
 
-    `reload` reads the configuration again and gives what is wrong with it, `None` when it is in
-    use now; without it there is no `/-/reload`. A scrape that takes longer than
+    `api` is what answers below `/api/v1`. `reload` reads the configuration again and gives what is wrong
+    with it, `None` when it is in use now; without it there is no `/-/reload`. A scrape that takes longer than
     `send_limit_seconds` to read its answer is cut off, since it keeps an old picture in memory.
     """
 
@@ -48,7 +49,7 @@ def web_app(
     async def page(_: Request) -> Response:
         return HTMLResponse(status_page(status()), headers=_PAGE_HEADERS)
 
-    routes = [
+    routes: list[BaseRoute] = [
         Route("/metrics", _Metrics(exposition, send_limit_seconds), methods=["GET"]),
         Route("/-/healthy", healthy),
         Route("/-/ready", ready),
@@ -56,6 +57,8 @@ def web_app(
     ]
     if reload is not None:
         routes.append(Route("/-/reload", _reload_endpoint(reload), methods=["POST"]))
+    if api is not None:
+        routes.append(Mount("/api/v1", api))
     return Starlette(routes=routes)
 
 

@@ -1,6 +1,7 @@
 """Reports on months of the ledger, and its rows for other programs. Pure: money is `Decimal` in USD, times are UTC."""
 
 from prisma_postgres_exporter.report.comparing import Change, compare_months
+from prisma_postgres_exporter.report.documents import cost_document, expected_bounds, usd_text
 from prisma_postgres_exporter.report.exporting import (
     DAY_COLUMNS,
     EVENT_COLUMNS,
@@ -27,6 +28,7 @@ from prisma_postgres_exporter.report.sentences import (
     quality_sentences,
     until_sentence,
 )
+from prisma_postgres_exporter.report.usage import Chosen, UsageRow, usage_by_day, usage_of_month
 from prisma_postgres_exporter.report.whole import MonthReport, WorkspaceReport, report_month
 from prisma_postgres_exporter.report.writing import csv_parts, jsonl_parts
 
@@ -38,20 +40,24 @@ __all__ = [
     "MONTH_COLUMNS",
     "REVISION_COLUMNS",
     "Change",
+    "Chosen",
     "Key",
     "LedgerMonth",
     "MonthReport",
     "Owners",
     "Ranked",
     "Row",
+    "UsageRow",
     "WorkspaceReport",
     "compare_months",
+    "cost_document",
     "cost_sentences",
     "csv_parts",
     "database_name",
     "day_rows",
     "event_rows",
     "event_sentence",
+    "expected_bounds",
     "focus_rows",
     "gib",
     "growth_days",
@@ -66,4 +72,7 @@ __all__ = [
     "report_month",
     "revision_rows",
     "until_sentence",
+    "usage_by_day",
+    "usage_of_month",
+    "usd_text",
 ]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import date, datetime
+from typing import NamedTuple
 
 from prisma_postgres_exporter.model import BilledMonth, Book, DayUsage, Event, KnownDatabase, Revision
 
@@ -62,6 +63,18 @@ EVENT_COLUMNS: Mapping[str, type] = {
 }
 
 
+class Owner(NamedTuple):
+    """Who a row is of: the fields of `OWNERS`, in their order. The workspace is the one that held the database then."""
+
+    workspace_id: str
+    workspace_name: str
+    project_id: str
+    project_name: str
+    database_id: str
+    database_name: str
+    db_region: str | None
+
+
 @dataclass(frozen=True, slots=True)
 class Owners:
     """Who the keys of the ledger's rows are, by their newest names."""
@@ -77,10 +90,10 @@ class Owners:
             {row.key: (id_, row.workspace.name) for id_, row in book.workspaces.items()},
         )
 
-    def values(self, database_key: int, workspace_key: int) -> Row:
-        """The values of `OWNERS`; the workspace is the one that held the database then."""
+    def owner(self, database_key: int, workspace_key: int) -> Owner:
+        """Return who a row with these keys is of."""
         database = self.databases[database_key].database
-        return (
+        return Owner(
             *self.workspaces[workspace_key],
             database.project_id,
             database.project_name,
@@ -95,7 +108,7 @@ def day_rows(days: Iterable[DayUsage], owners: Owners) -> Iterator[Row]:
     for usage in days:
         yield (
             usage.day,
-            *owners.values(usage.database_key, usage.workspace_key),
+            *owners.owner(usage.database_key, usage.workspace_key),
             usage.operations,
             usage.operations_high,
             usage.is_counted,
@@ -113,7 +126,7 @@ def month_rows(months: Iterable[BilledMonth], owners: Owners) -> Iterator[Row]:
         usage = billed.usage
         yield (
             usage.month,
-            *owners.values(usage.database_key, usage.workspace_key),
+            *owners.owner(usage.database_key, usage.workspace_key),
             usage.operations,
             usage.days_operations,
             usage.days,
@@ -130,7 +143,7 @@ def revision_rows(revisions: Iterable[Revision], owners: Owners) -> Iterator[Row
         key = revision.database_key
         yield (
             revision.day,
-            *owners.values(key, owners.databases[key].workspace_key),
+            *owners.owner(key, owners.databases[key].workspace_key),
             revision.revised_at,
             revision.operations_before,
             revision.operations_after,

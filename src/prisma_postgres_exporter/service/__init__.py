@@ -3,6 +3,7 @@
 from prisma_postgres_exporter.service.backfilling import Backfilling, open_backfill
 from prisma_postgres_exporter.service.clients import Clients, limits_of
 from prisma_postgres_exporter.service.doctor import Examination, examine
+from prisma_postgres_exporter.service.ledger_reader import LedgerReader, read_month
 from prisma_postgres_exporter.service.once import Collected, collect_once
 from prisma_postgres_exporter.service.past import live_through_the_past
 from prisma_postgres_exporter.service.service import Service
@@ -12,10 +13,12 @@ __all__ = [
     "Clients",
     "Collected",
     "Examination",
+    "LedgerReader",
     "Service",
     "collect_once",
     "examine",
     "limits_of",
     "live_through_the_past",
     "open_backfill",
+    "read_month",
 ]

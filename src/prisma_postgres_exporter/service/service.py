@@ -20,9 +20,10 @@ from prisma_postgres_exporter.config import Config, read_tokens
 from prisma_postgres_exporter.cycle import Collector
 from prisma_postgres_exporter.discover import Discovery
 from prisma_postgres_exporter.errors import ConfigurationError, Unavailable
-from prisma_postgres_exporter.expose import ExporterHealth, Exposition, ServiceStatus, web_app
+from prisma_postgres_exporter.expose import ExporterHealth, Exposition, ServiceStatus, json_api, web_app
 from prisma_postgres_exporter.service import memory
 from prisma_postgres_exporter.service.clients import Clients
+from prisma_postgres_exporter.service.ledger_reader import LedgerReader
 from prisma_postgres_exporter.service.opening import open_collector, utc_now
 from prisma_postgres_exporter.service.status import describe
 from prisma_postgres_exporter.service.web import listening
@@ -68,8 +69,9 @@ class Service:
         """
         async with self._collector() as collector:
             self.collector = collector
-            with self._signals():
-                app = web_app(self.exposition, self._describe, self.reload)
+            with self._signals(), contextlib.closing(LedgerReader(lambda: self.config, self._clock)) as ledger:
+                api = json_api(lambda: collector.snapshot, ledger)
+                app = web_app(self.exposition, self._describe, self.reload, api=api)
                 async with listening(app, host=self.config.web.host, port=self.config.web.port) as url:
                     log.info("listening", url=url)
                     on_listening(url)

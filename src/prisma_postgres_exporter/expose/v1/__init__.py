@@ -1,0 +1,6 @@
+"""The JSON API at `/api/v1`: read-only, for Grafana's Infinity data source and for scripts."""
+
+from prisma_postgres_exporter.expose.v1.app import json_api
+from prisma_postgres_exporter.expose.v1.ledger import Ledger, TooBusy
+
+__all__ = ["Ledger", "TooBusy", "json_api"]

@@ -1,0 +1,233 @@
+"""The read-only JSON API: `/api/v1/…`."""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from collections.abc import Awaitable, Callable, Sequence
+from datetime import UTC, date, datetime, timedelta
+from functools import partial
+
+from pydantic import BaseModel
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
+
+from prisma_postgres_exporter.cost import By
+from prisma_postgres_exporter.errors import StoreError
+from prisma_postgres_exporter.expose.v1.answers import (
+    Budgets,
+    CostAnswer,
+    CostRows,
+    Database,
+    Databases,
+    UsageAnswer,
+    UsageRows,
+    Workspaces,
+    budget_answer,
+    database_answer,
+    workspace_answer,
+)
+from prisma_postgres_exporter.expose.v1.ledger import Ledger, TooBusy
+from prisma_postgres_exporter.expose.v1.openapi import Operation, openapi_document
+from prisma_postgres_exporter.expose.v1.parameters import (
+    CostParameters,
+    DatabasesParameters,
+    NoParameters,
+    Step,
+    UsageParameters,
+    parsed,
+)
+from prisma_postgres_exporter.expose.v1.problems import NO_STORE, Refused, on_http_problem, problem_answer
+from prisma_postgres_exporter.model import day_start, next_month_start
+from prisma_postgres_exporter.report import Chosen, cost_document, last_instant, usage_of_month
+from prisma_postgres_exporter.snapshot import DatabaseView, Snapshot
+
+PREFIX = "/api/v1"
+ROWS_AT_ONCE = 10_000
+MONTHS_AT_ONCE = 12
+DAYS_BY_DEFAULT = timedelta(days=30)
+EARLIEST = date(2020, 1, 1)
+"""The vendor has no usage from before."""
+RETRY_SECONDS = "5"
+
+OPERATIONS = (
+    Operation(
+        path=f"{PREFIX}/workspaces",
+        name="listWorkspaces",
+        summary="Every workspace with its month so far, its cost and what is expected.",
+        parameters=NoParameters,
+        answer=Workspaces,
+    ),
+    Operation(
+        path=f"{PREFIX}/databases",
+        name="listDatabases",
+        summary="Databases with what their metrics show.",
+        parameters=DatabasesParameters,
+        answer=Databases,
+    ),
+    Operation(
+        path=f"{PREFIX}/databases/{{database_id}}",
+        name="getDatabase",
+        summary="One database with what its metrics show.",
+        parameters=NoParameters,
+        answer=Database,
+        problems=(400, 404),
+    ),
+    Operation(
+        path=f"{PREFIX}/usage",
+        name="listUsage",
+        summary="Operations and storage by day or month, deleted databases included, from the ledger.",
+        parameters=UsageParameters,
+        answer=UsageRows,
+        problems=(400, 422, 503),
+    ),
+    Operation(
+        path=f"{PREFIX}/cost",
+        name="listCost",
+        summary="What a month costs so far, cost or will cost, from the ledger.",
+        parameters=CostParameters,
+        answer=CostRows,
+        problems=(400, 422, 503),
+    ),
+    Operation(
+        path=f"{PREFIX}/budgets",
+        name="listBudgets",
+        summary="Every budget with what was spent and what is expected.",
+        parameters=NoParameters,
+        answer=Budgets,
+    ),
+)
+
+
+def json_api(snapshot: Callable[[], Snapshot], ledger: Ledger) -> Starlette:
+    """Return the application to be mounted at `/api/v1`; `snapshot` gives the newest picture."""
+    document = openapi_document(OPERATIONS)
+    picture, questions = _Picture(snapshot), _Questions(ledger)
+
+    async def openapi(request: Request) -> Response:
+        parsed(NoParameters, request.query_params)
+        return JSONResponse(document, headers=NO_STORE)
+
+    answers: dict[str, Callable[[Request], Awaitable[BaseModel]]] = {
+        "/workspaces": picture.workspaces,
+        "/databases": picture.databases,
+        "/databases/{database_id}": picture.database,
+        "/budgets": picture.budgets,
+        "/usage": questions.usage,
+        "/cost": questions.cost,
+    }
+    routes = [Route(path, partial(_answered, answer), methods=["GET"]) for path, answer in answers.items()]
+    return Starlette(
+        routes=[*routes, Route("/openapi.json", openapi, methods=["GET"])],
+        exception_handlers={HTTPException: on_http_problem, StoreError: _on_store_error, TooBusy: _on_too_busy},
+    )
+
+
+async def _answered(answer: Callable[[Request], Awaitable[BaseModel]], request: Request) -> Response:
+    found = await answer(request)
+    return Response(found.model_dump_json(), media_type="application/json", headers=NO_STORE)
+
+
+class _Picture:
+    """Answers from the newest picture: what `/metrics` shows."""
+
+    def __init__(self, snapshot: Callable[[], Snapshot]) -> None:
+        self._snapshot = snapshot
+
+    async def workspaces(self, request: Request) -> BaseModel:
+        parsed(NoParameters, request.query_params)
+        taken = self._snapshot()
+        return Workspaces(taken_at=taken.taken_at, data=[workspace_answer(view) for view in taken.workspaces])
+
+    async def databases(self, request: Request) -> BaseModel:
+        asked = parsed(DatabasesParameters, request.query_params)
+        taken = self._snapshot()
+        views: Sequence[DatabaseView] = taken.databases
+        if asked.after is not None:
+            views = views[bisect_right(views, tuple(asked.after.split("/")), key=_place) :]
+        chosen = Chosen(workspace_id=asked.workspace, project_id=asked.project)
+        found = [view for view in views if chosen.has(view.workspace_id, view.project_id, None)]
+        page = found[: asked.limit]
+        return Databases(
+            taken_at=taken.taken_at,
+            data=[database_answer(view) for view in page],
+            next_after="/".join(_place(page[-1])) if len(found) > len(page) else None,
+        )
+
+    async def database(self, request: Request) -> BaseModel:
+        parsed(NoParameters, request.query_params)
+        taken, id_ = self._snapshot(), request.path_params["database_id"]
+        view = next((view for view in taken.databases if view.database_id == id_), None)
+        if view is None:
+            raise Refused(404, f"there is no database {id_!r} now; {PREFIX}/databases lists those there are")
+        return Database(taken_at=taken.taken_at, data=database_answer(view))
+
+    async def budgets(self, request: Request) -> BaseModel:
+        parsed(NoParameters, request.query_params)
+        taken = self._snapshot()
+        return Budgets(taken_at=taken.taken_at, data=[budget_answer(budget) for budget in taken.budgets])
+
+
+class _Questions:
+    """Answers from the ledger, which are read when they are asked for."""
+
+    def __init__(self, ledger: Ledger) -> None:
+        self._ledger = ledger
+
+    async def usage(self, request: Request) -> BaseModel:
+        asked = parsed(UsageParameters, request.query_params)
+        today = self._ledger.now().date()
+        to = asked.to or today
+        from_ = asked.from_ or (
+            to.replace(day=1) if asked.by is Step.MONTH else to - min(DAYS_BY_DEFAULT, to - date.min)
+        )
+        if from_ > to:
+            raise Refused(422, f"from={from_} is after to={to}; without `to` it is today, {today} (UTC)")
+        from_, to = max(from_, EARLIEST), min(to, today)
+        chosen = Chosen(workspace_id=asked.workspace, project_id=asked.project, database_id=asked.database)
+        if asked.by is Step.MONTH:
+            return await self._months(from_, to, asked.group, chosen)
+        rows, next_from = await self._ledger.days(from_, to, asked.group, chosen, most_rows=ROWS_AT_ONCE)
+        return UsageRows(data=[UsageAnswer.model_validate(row) for row in rows], next_from=next_from)
+
+    async def _months(self, from_: date, to: date, group: By, chosen: Chosen) -> UsageRows:
+        data: list[UsageAnswer] = []
+        month, last, now = day_start(from_.replace(day=1)), day_start(to), self._ledger.now()
+        for _ in range(MONTHS_AT_ONCE):
+            if month > last:
+                return UsageRows(data=data, next_from=None)
+            read = await self._ledger.month(last_instant(month, now))
+            data += [UsageAnswer.model_validate(row) for row in usage_of_month(read, group, chosen)]
+            month = next_month_start(month)
+        return UsageRows(data=data, next_from=month.date() if month <= last else None)
+
+    async def cost(self, request: Request) -> BaseModel:
+        asked = parsed(CostParameters, request.query_params)
+        now = self._ledger.now()
+        starts_at = datetime(asked.month.year, asked.month.month, 1, tzinfo=UTC) if asked.month else now
+        if starts_at > now:
+            raise Refused(422, f"month={starts_at:%Y-%m} has not begun; this month is {now:%Y-%m}")
+        if asked.project is not None and asked.by is By.WORKSPACE:
+            raise Refused(422, "project is of no use by=workspace; ask by=project or by=database")
+        read = await self._ledger.month(last_instant(starts_at, now) if asked.month else now)
+        chosen = Chosen(workspace_id=asked.workspace, project_id=asked.project)
+        rows = [row for row in read.rows(asked.by) if chosen.has(row.workspace_id, row.project_id, row.database_id)]
+        documents = (cost_document(row, read.until, is_over=read.is_over) for row in rows)
+        return CostRows(
+            until=read.until, is_over=read.is_over, data=[CostAnswer.model_validate(document) for document in documents]
+        )
+
+
+def _place(view: DatabaseView) -> tuple[str, ...]:
+    return view.workspace_id, view.project_id, view.database_id
+
+
+async def _on_store_error(_: Request, error: Exception) -> Response:
+    return problem_answer(503, str(error), {"Retry-After": RETRY_SECONDS})
+
+
+async def _on_too_busy(_: Request, __: Exception) -> Response:
+    detail = "too many questions to the ledger wait already; ask again later, or for less"
+    return problem_answer(503, detail, {"Retry-After": RETRY_SECONDS})

@@ -1,0 +1,28 @@
+"""What the JSON API asks of the ledger."""
+
+from __future__ import annotations
+
+from datetime import date, datetime
+from typing import Protocol
+
+from prisma_postgres_exporter.cost import By
+from prisma_postgres_exporter.report import Chosen, LedgerMonth, UsageRow
+
+
+class TooBusy(Exception):
+    """Too many questions wait to be answered."""
+
+
+class Ledger(Protocol):
+    """Answers from the store, each in a moment of its own; raises `TooBusy`, and `StoreError` where it cannot read."""
+
+    def now(self) -> datetime:
+        """Now, UTC, in whole seconds."""
+
+    async def month(self, until: datetime) -> LedgerMonth:
+        """The month of `until`, up to then."""
+
+    async def days(
+        self, from_day: date, to_day: date, by: By, chosen: Chosen, *, most_rows: int
+    ) -> tuple[list[UsageRow], date | None]:
+        """The usage of these days, both included, and the day to go on from."""

@@ -1,0 +1,91 @@
+"""Reads the ledger for questions that come from outside, beside the collector and without disturbing it."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
+from datetime import date, datetime
+from typing import TypeVar
+
+from prisma_postgres_exporter.config import Config
+from prisma_postgres_exporter.cost import HISTORY, By
+from prisma_postgres_exporter.expose import TooBusy
+from prisma_postgres_exporter.report import Chosen, LedgerMonth, Owners, UsageRow, ledger_month, usage_by_day
+from prisma_postgres_exporter.store import Store
+
+MOST_WAITING = 8
+"""How many questions may wait for the one that is being answered."""
+
+T = TypeVar("T")
+
+
+def read_month(store: Store, config: Config, until: datetime, now: datetime) -> LedgerMonth:
+    """Read the month of `until` from the ledger and work out what it costs."""
+    return ledger_month(store.load(until), config, store.workspace_days((until - HISTORY).date()), until, now)
+
+
+class LedgerReader:
+    """Answers one question at a time in a thread of its own, each with a connection that can only read.
+
+    `config` gives the configuration in use and `clock` aware UTC instants.
+    """
+
+    def __init__(self, config: Callable[[], Config], clock: Callable[[], datetime]) -> None:
+        self._config = config
+        self._clock = clock
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="ledger-reader")
+        self._waiting = 0
+
+    def now(self) -> datetime:
+        """The clock's instant, in whole seconds."""
+        return self._clock().replace(microsecond=0)
+
+    async def month(self, until: datetime) -> LedgerMonth:
+        """Return the month of `until`.
+
+        Raises:
+            TooBusy: too many questions wait already.
+            StoreError: the ledger cannot be read now.
+        """
+        config, now = self._config(), self.now()
+        return await self._ask(lambda store: read_month(store, config, until, now))
+
+    async def days(
+        self, from_day: date, to_day: date, by: By, chosen: Chosen, *, most_rows: int
+    ) -> tuple[list[UsageRow], date | None]:
+        """Return the usage of these days, both included, and the day to go on from.
+
+        Raises:
+            TooBusy: too many questions wait already.
+            StoreError: the ledger cannot be read now.
+        """
+        now = self.now()
+
+        def read(store: Store) -> tuple[list[UsageRow], date | None]:
+            owners = Owners.of(store.databases(), store.load(now))
+            return usage_by_day(
+                store.days(chosen.database_id, from_day, to_day), owners, by, chosen, most_rows=most_rows
+            )
+
+        return await self._ask(read)
+
+    def close(self) -> None:
+        """End the thread; a question that is being answered is answered first."""
+        self._thread.shutdown(wait=True, cancel_futures=True)
+
+    async def _ask(self, question: Callable[[Store], T]) -> T:
+        if self._waiting > MOST_WAITING:
+            raise TooBusy
+        url = self._config().store.url
+
+        def answer() -> T:
+            with closing(Store.open_to_read(url)) as store:
+                return question(store)
+
+        self._waiting += 1
+        try:
+            return await asyncio.get_running_loop().run_in_executor(self._thread, answer)
+        finally:
+            self._waiting -= 1
