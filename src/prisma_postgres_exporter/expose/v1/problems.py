@@ -13,6 +13,11 @@ from starlette.responses import Response
 
 MEDIA_TYPE = "application/problem+json"
 NO_STORE = {"Cache-Control": "no-store"}
+ROUTERS = {
+    404: "there is nothing at this address; /api/v1/openapi.json says what there is",
+    405: "only GET and HEAD are answered: nothing can be changed here",
+}
+"""What is said where the router refuses."""
 
 
 class Problem(BaseModel):
@@ -41,4 +46,6 @@ def problem_answer(status: int, detail: str, headers: Mapping[str, str] | None =
 async def on_http_problem(request: Request, error: Exception) -> Response:
     """Answer what the router or an endpoint refused."""
     assert isinstance(error, HTTPException)  # noqa: S101 - it is registered for these only
-    return problem_answer(error.status_code, error.detail, error.headers)
+    is_routers = error.detail == HTTPStatus(error.status_code).phrase
+    detail = ROUTERS.get(error.status_code, error.detail) if is_routers else error.detail
+    return problem_answer(error.status_code, detail, error.headers)
