@@ -1,0 +1,328 @@
+"""The status page: what runs, what was found, what it costs, what failed and why, for a person with a browser."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from datetime import timedelta
+from decimal import Decimal
+from urllib.parse import quote, urlencode
+
+from prisma_postgres_exporter.cost import BudgetState, WorkspaceCost
+from prisma_postgres_exporter.expose.markup import Markup, duration, element, facts, instant, joined, table
+from prisma_postgres_exporter.expose.page import NONE, bad, count, document, gib, good
+from prisma_postgres_exporter.expose.plots import bars
+from prisma_postgres_exporter.expose.status import ServiceStatus
+from prisma_postgres_exporter.snapshot import DatabaseView, WorkspaceView
+
+ROWS_SHOWN = 100
+WORKSPACES_DRAWN = 20
+DATABASES_SHOWN = 50
+LIMIT_NAMES = {
+    "spend_limit": "Spend limit",
+    "free_operations": "Free plan's operations",
+    "free_storage": "Free plan's storage",
+}
+
+
+def status_page(status: ServiceStatus, *, search: str = "", page: int = 1) -> str:
+    """A whole HTML document. `search` chooses databases by name or id, `page` which of them are listed."""
+    return document("prisma-postgres-exporter", *_sections(status, search, page))
+
+
+def _sections(status: ServiceStatus, search: str, page: int) -> Iterator[Markup]:
+    yield element("h1", "prisma-postgres-exporter")
+    yield _standing(status)
+    yield from (element("p", note) for note in status.notes)
+    yield _facts(status)
+    taken = status.snapshot
+    if taken is not None:
+        yield element("h2", "Workspaces")
+        yield from _workspaces(taken.workspaces, status)
+        if taken.budgets:
+            yield element("h2", "Budgets of this month")
+            yield _budgets(taken.budgets)
+        yield element("h2", "Failing databases")
+        yield _failing(taken.databases, status)
+        yield element("h2", "Databases", id="databases")
+        yield from _databases(taken.databases, status, search, page)
+    yield element("h2", "Credentials")
+    yield _credentials(status)
+    yield element("h2", "For programs")
+    yield _links()
+
+
+def _standing(status: ServiceStatus) -> Markup:
+    if status.unhealthy_reason is not None:
+        return element("p", bad("Not healthy"), ": ", status.unhealthy_reason)
+    if status.not_ready_reason is not None:
+        return element("p", bad("Not ready"), ": ", status.not_ready_reason)
+    return element("p", good("Ready"))
+
+
+def _facts(status: ServiceStatus) -> Markup:
+    return facts(
+        [
+            ("Version", status.version),
+            ("Running since", instant(status.started_at, status.now_at)),
+            ("Management API", status.api_url),
+            ("Store", status.store_url if status.store_error is None else _store_failure(status)),
+            ("Databases", _database_numbers(status)),
+            ("Picture taken", instant(status.snapshot.taken_at, status.now_at) if status.snapshot else "not yet"),
+            ("Last cycle", _last_cycle(status)),
+            ("Next cycle", instant(status.next_cycle_at, status.now_at) if status.next_cycle_at else "not planned"),
+            ("Widened windows", _widened_windows(status)),
+        ]
+    )
+
+
+def _store_failure(status: ServiceStatus) -> Markup:
+    return joined([status.store_url, " ", bad("failing"), f": {status.store_error}"])
+
+
+def _database_numbers(status: ServiceStatus) -> Markup:
+    if status.snapshot is None:
+        return joined(["none yet"])
+    failing = sum([view.failing_since_at is not None for view in status.snapshot.databases])
+    return joined(
+        [
+            f"{len(status.snapshot.databases):,} shown, ",
+            bad(f"{failing:,} failing") if failing else "none failing",
+            f", {status.snapshot.filtered:,} left out by configuration",
+        ]
+    )
+
+
+def _last_cycle(status: ServiceStatus) -> Markup:
+    cycle = status.last_cycle
+    if cycle is None:
+        return joined(["none finished yet"])
+    took = f"{cycle.seconds:.1f} s" if cycle.seconds < 120 else duration(timedelta(seconds=cycle.seconds))
+    failed = bad(f"{cycle.failed:,} failed") if cycle.failed else "none failed"
+    finished = instant(cycle.finished_at, status.now_at)
+    return joined([finished, f": {cycle.readings:,} readings in {took}, ", failed])
+
+
+def _widened_windows(status: ServiceStatus) -> str:
+    if not status.widened_windows:
+        return "none"
+    names = ", ".join(status.widened_windows)
+    return f"{names}: the API answers for more time than was asked for"
+
+
+def _credentials(status: ServiceStatus) -> Markup:
+    if not status.credentials:
+        return element("p", "None is configured.")
+    body = [
+        (
+            credential.name,
+            credential.workspace_name or "not known yet",
+            good("up") if credential.is_up else bad("down"),
+            "" if credential.is_up else credential.reason or "not tried yet",
+            instant(credential.failing_since_at, status.now_at) if credential.failing_since_at else "",
+            instant(credential.expires_at, status.now_at) if credential.expires_at else "",
+        )
+        for credential in status.credentials
+    ]
+    return table(("Name", "Workspace", "State", "Reason", "Since", "Expires"), body, label="Credentials")
+
+
+# Workspaces ---------------------------------------------------------------------------------------
+def _workspaces(views: tuple[WorkspaceView, ...], status: ServiceStatus) -> Iterator[Markup]:
+    if not views:
+        yield element("p", "None was found yet.")
+    yield from (_workspace(view, status) for view in views[:WORKSPACES_DRAWN])
+    if len(views) > WORKSPACES_DRAWN:
+        yield element("p", f"And {len(views) - WORKSPACES_DRAWN:,} more, in the metrics.")
+
+
+def _workspace(view: WorkspaceView, status: ServiceStatus) -> Markup:
+    cost = view.cost
+    shown = facts(
+        [
+            ("Id", view.workspace_id),
+            ("Plan", view.plan or "not known"),
+            ("State", _state(view)),
+            ("Databases", f"{view.databases:,}"),
+            (
+                f"Operations in {view.period_start_at:%Y-%m}",
+                _of(view.month_to_date_operations, cost.included_operations if cost else None, count),
+            ),
+            (
+                "Storage, mean of the month so far",
+                _of(view.month_average_storage_bytes, cost.included_storage_bytes if cost else None, gib),
+            ),
+            ("Cost so far", _cost(cost)),
+            ("Expected cost of the month", _expected(cost)),
+            *_limits(cost, status),
+        ]
+    )
+    days = status.workspace_days.get(view.workspace_id, ())
+    label = f"Operations of {view.workspace_name} a day (UTC)"
+    plot = bars([(f"{day.day}", day.operations) for day in days], label=label, shown=count) if days else Markup("")
+    return element("article", element("h3", view.workspace_name), shown, plot)
+
+
+def _state(view: WorkspaceView) -> Markup:
+    state = good("up") if view.is_up else joined([bad("down"), f" {view.failure_reason or ''}"])
+    return joined([state, ", ", bad("blocked")]) if view.is_usage_blocked else joined([state])
+
+
+def _of(used: int | None, included: int | None, shown: object) -> Markup:
+    """What was used, and how much of what is included."""
+    assert callable(shown)  # noqa: S101
+    if used is None or not included:
+        return joined([shown(used)])
+    percent = f"{used / included:.0%}"
+    bar = element(
+        "meter", percent, min="0", max="1", value=f"{min(1.0, used / included):.3f}", **{"aria-label": f"{percent} used"}
+    )
+    return joined([f"{shown(used)} of {shown(included)} included ({percent}) ", bar])
+
+
+def _cost(cost: WorkspaceCost | None) -> str:
+    if cost is None:
+        return "not known yet"
+    if cost.bill is None or cost.bill.total is None:
+        return f"not known: {cost.unpriced}"
+    return f"{_usd(cost.bill.total)} (fee {cost.bill.fee}, operations {cost.bill.operations}, storage {cost.bill.storage})"
+
+
+def _expected(cost: WorkspaceCost | None) -> str:
+    bills = (cost.low_bill, cost.expected_bill, cost.high_bill) if cost is not None else ()
+    totals = [bill.total for bill in bills if bill is not None and bill.total is not None]
+    if len(totals) != 3:
+        return NONE
+    low, expected, high = totals
+    return f"{_usd(expected)}, between {_usd(low)} and {_usd(high)}"
+
+
+def _limits(cost: WorkspaceCost | None, status: ServiceStatus) -> Iterator[tuple[str, Markup]]:
+    if cost is None:
+        return
+    if cost.spend_limit_usd is not None:
+        yield "Spend limit", joined([_usd(cost.spend_limit_usd)])
+    for name, at in cost.limits:
+        when = "reached" if at <= status.now_at else "will be reached"
+        yield f"{LIMIT_NAMES.get(name, name)} {when}", joined([bad("databases blocked"), " ", instant(at, status.now_at)])
+
+
+def _budgets(budgets: Sequence[BudgetState]) -> Markup:
+    body = [
+        (
+            budget.name,
+            _usd(budget.spent_usd),
+            _usd(budget.limit_usd),
+            _spent(budget),
+            _usd(budget.expected_usd),
+        )
+        for budget in budgets[:ROWS_SHOWN]
+    ]
+    return table(("Name", "Spent", "Limit", "Used", "Expected"), body, label="Budgets")
+
+
+def _spent(budget: BudgetState) -> Markup:
+    if budget.spent_usd is None or not budget.limit_usd:
+        return joined([NONE])
+    part = float(budget.spent_usd / budget.limit_usd)
+    text = bad(f"{part:.0%}") if part >= 1 else joined([f"{part:.0%}"])
+    bar = element("meter", f"{part:.0%}", min="0", max="1", value=f"{min(1.0, part):.3f}", **{"aria-label": "used"})
+    return joined([text, " ", bar])
+
+
+def _usd(amount: Decimal | None) -> str:
+    return NONE if amount is None else f"{amount:,.2f} USD"
+
+
+# Databases ----------------------------------------------------------------------------------------
+def _databases(views: Sequence[DatabaseView], status: ServiceStatus, search: str, page: int) -> Iterator[Markup]:
+    wanted = search.casefold()
+    found = [view for view in views if not wanted or wanted in _searched(view)]
+    found.sort(key=lambda view: (-(view.month_to_date_operations or 0), view.database_name, view.database_id))
+    pages = max(1, -(-len(found) // DATABASES_SHOWN))
+    place = min(max(1, page), pages)
+    first = (place - 1) * DATABASES_SHOWN
+    yield element(
+        "form",
+        element("label", "Name or id ", element_input(search)),
+        element("button", "Search", type="submit"),
+        action="/",
+        method="get",
+        role="search",
+    )
+    if not found:
+        yield element("p", f"No database has {search!r} in its name or id." if search else "None was found yet.")
+        return
+    heads = ("Name", "Project", "Workspace", "Operations, month", "Today", "Storage", "USD, month", "Data until", "State")
+    body = (_database(view, status) for view in found[first : first + DATABASES_SHOWN])
+    yield table(heads, body, label="Databases, the most used first")
+    yield _pager(len(found), place, pages, search)
+
+
+def _searched(view: DatabaseView) -> str:
+    names = (view.database_name, view.database_id, view.project_name, view.project_id)
+    return "\n".join((*names, view.workspace_name, view.workspace_id)).casefold()
+
+
+def _database(view: DatabaseView, status: ServiceStatus) -> Iterable[str]:
+    known = [part for part in view.cost or () if part is not None]
+    return (
+        element("a", view.database_name or view.database_id, href=database_path(view.database_id)),
+        view.project_name,
+        view.workspace_name,
+        count(view.month_to_date_operations),
+        count(view.day_to_date_operations),
+        gib(view.storage_bytes),
+        f"{sum(known, Decimal(0)):,.2f}" if len(known) == 3 else NONE,
+        instant(view.usage_at, status.now_at) if view.usage_at else NONE,
+        bad("failing") if view.failing_since_at else good("up") if view.is_up else "not read yet",
+    )
+
+
+def database_path(database_id: str) -> str:
+    """Where the page of a database is."""
+    return f"/databases/{quote(database_id, safe='')}"
+
+
+def element_input(search: str) -> Markup:
+    """The field of what is searched for, an element that has no end."""
+    opened = element("input", type="search", name="q", value=search)
+    return Markup(opened.removesuffix("</input>"))
+
+
+def _pager(found: int, place: int, pages: int, search: str) -> Markup:
+    links: list[str] = [f"{found:,} found, page {place:,} of {pages:,}. "]
+    for name, number in (("Previous", place - 1), ("Next", place + 1)):
+        if 1 <= number <= pages:
+            query = urlencode({"q": search, "page": number})
+            links += [element("a", f"{name} page", href=f"/?{query}#databases"), " "]
+    return element("p", *links)
+
+
+def _failing(views: tuple[DatabaseView, ...], status: ServiceStatus) -> Markup:
+    failing = [(view.failing_since_at, view) for view in views if view.failing_since_at is not None]
+    if not failing:
+        return element("p", "None.")
+    failing.sort(key=lambda since_and_view: since_and_view[0])
+    body = [
+        (
+            element("a", view.database_name or view.database_id, href=database_path(view.database_id)),
+            view.database_id,
+            view.workspace_name,
+            view.failure_reason or "not known",
+            instant(since, status.now_at),
+            instant(view.last_success_at, status.now_at) if view.last_success_at else "never",
+        )
+        for since, view in failing[:ROWS_SHOWN]
+    ]
+    heads = ("Name", "Id", "Workspace", "Reason", "Since", "Last success")
+    return joined([table(heads, body, label="Failing databases"), _rest(len(failing))])
+
+
+def _rest(total: int) -> Markup:
+    hidden = total - ROWS_SHOWN
+    return element("p", f"And {hidden:,} more, in the metrics.") if hidden > 0 else Markup("")
+
+
+def _links() -> Markup:
+    paths = ("/metrics", "/api/v1/openapi.json", "/-/healthy", "/-/ready")
+    return element("ul", *[element("li", element("a", path, href=path)) for path in paths])
