@@ -22,13 +22,16 @@ ReadDays = Callable[[date], Awaitable[tuple[WorkspaceDay, ...] | None]]
 
 
 class Charger:
-    """Keeps the costs of the month; `warnings` are what a person should know of them."""
+    """Keeps the costs of the month; `warnings` are what a person should know of them.
+
+    `days` are the workspaces' newest days of the ledger, by day.
+    """
 
     def __init__(self, read_days: ReadDays) -> None:
         self.costs = Costs()
         self.warnings: tuple[str, ...] = ()
         self._read_days = read_days
-        self._days: tuple[WorkspaceDay, ...] = ()
+        self.days: tuple[WorkspaceDay, ...] = ()
         self._days_read_at: datetime | None = None
         self._charged_with: tuple[object, ...] | None = None
         self._charged_at: datetime | None = None
@@ -40,7 +43,7 @@ class Charger:
         if news == self._charged_with and is_fresh:
             return self.costs
         await self._refresh_days(now, has_news=news != self._charged_with)
-        self.costs = await asyncio.to_thread(charge, book, config, self._days, now)
+        self.costs = await asyncio.to_thread(charge, book, config, self.days, now)
         self._charged_with, self._charged_at = news, now
         self._warn(book, config)
         return self.costs
@@ -51,7 +54,7 @@ class Charger:
             return
         days = await self._read_days((now - HISTORY).date())
         if days is not None:
-            self._days, self._days_read_at = days, now
+            self.days, self._days_read_at = days, now
 
     def _warn(self, book: Book, config: Config) -> None:
         warnings = tuple(cost_warnings(book, config, self.costs))

@@ -103,6 +103,11 @@ class Collector:
         self._writing = asyncio.Lock()
         self._drawing = asyncio.Lock()
 
+    @property
+    def workspace_days(self) -> Sequence[WorkspaceDay]:
+        """The workspaces' newest days of the ledger, by day; read again when days become known, else once an hour."""
+        return self._charger.days
+
     async def open(self) -> None:
         """Read the store back and show it: what was known before the start is there before the first poll."""
         await self._reload_book()

@@ -6,7 +6,7 @@ from prisma_postgres_exporter.expose.history import write_history
 from prisma_postgres_exporter.expose.render import Exposition, Format
 from prisma_postgres_exporter.expose.report import report_page
 from prisma_postgres_exporter.expose.status import CredentialStatus, CycleStatus, ServiceStatus
-from prisma_postgres_exporter.expose.v1 import Ledger, TooBusy, json_api
+from prisma_postgres_exporter.expose.v1 import Ledger, TooBusy
 from prisma_postgres_exporter.expose.web import web_app
 
 __all__ = [
@@ -20,7 +20,6 @@ __all__ = [
     "ServiceStatus",
     "TooBusy",
     "describe",
-    "json_api",
     "report_page",
     "web_app",
     "write_history",

@@ -22,8 +22,13 @@ def missing_page(database_id: str) -> str:
     return document(
         "No such database – prisma-postgres-exporter",
         element("h1", "No such database"),
-        element("p", "There is no database ", element("code", database_id), " now. It may be deleted, or left out by "),
-        element("p", "configuration; ", element("a", "all databases", href="/#databases"), "."),
+        element(
+            "p",
+            "There is no database ",
+            element("code", database_id),
+            " now: it was deleted, is left out by the configuration, or never was. ",
+            element("a", "All databases", href="/#databases"),
+        ),
     )
 
 

@@ -8,6 +8,9 @@ from html import escape
 
 from prisma_postgres_exporter.expose.lines import showable
 
+VOID = frozenset({"input"})
+"""Elements that have no end."""
+
 
 class Markup(str):
     """Text that is HTML already."""
@@ -15,9 +18,11 @@ class Markup(str):
     __slots__ = ()
 
 
-def element(name: str, *children: str, **attributes: str) -> Markup:
+def element(name: str, /, *children: str, **attributes: str) -> Markup:
     """`<name attribute="…">children</name>`; a child that is no `Markup` is escaped."""
     opened = "".join([f' {key.rstrip("_")}="{_escaped(value)}"' for key, value in attributes.items()])
+    if name in VOID:
+        return Markup(f"<{name}{opened}>")
     return Markup(f"<{name}{opened}>{joined(children)}</{name}>")
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import timedelta
 from decimal import Decimal
 from urllib.parse import quote, urlencode
@@ -167,14 +167,18 @@ def _state(view: WorkspaceView) -> Markup:
     return joined([state, ", ", bad("blocked")]) if view.is_usage_blocked else joined([state])
 
 
-def _of(used: int | None, included: int | None, shown: object) -> Markup:
+def _of(used: int | None, included: int | None, shown: Callable[[int | None], str]) -> Markup:
     """What was used, and how much of what is included."""
-    assert callable(shown)  # noqa: S101
     if used is None or not included:
         return joined([shown(used)])
     percent = f"{used / included:.0%}"
     bar = element(
-        "meter", percent, min="0", max="1", value=f"{min(1.0, used / included):.3f}", **{"aria-label": f"{percent} used"}
+        "meter",
+        percent,
+        min="0",
+        max="1",
+        value=f"{min(1.0, used / included):.3f}",
+        **{"aria-label": f"{percent} used"},
     )
     return joined([f"{shown(used)} of {shown(included)} included ({percent}) ", bar])
 
@@ -184,7 +188,8 @@ def _cost(cost: WorkspaceCost | None) -> str:
         return "not known yet"
     if cost.bill is None or cost.bill.total is None:
         return f"not known: {cost.unpriced}"
-    return f"{_usd(cost.bill.total)} (fee {cost.bill.fee}, operations {cost.bill.operations}, storage {cost.bill.storage})"
+    bill = cost.bill
+    return f"{_usd(bill.total)} (fee {bill.fee}, operations {bill.operations}, storage {bill.storage})"
 
 
 def _expected(cost: WorkspaceCost | None) -> str:
@@ -203,7 +208,10 @@ def _limits(cost: WorkspaceCost | None, status: ServiceStatus) -> Iterator[tuple
         yield "Spend limit", joined([_usd(cost.spend_limit_usd)])
     for name, at in cost.limits:
         when = "reached" if at <= status.now_at else "will be reached"
-        yield f"{LIMIT_NAMES.get(name, name)} {when}", joined([bad("databases blocked"), " ", instant(at, status.now_at)])
+        yield (
+            f"{LIMIT_NAMES.get(name, name)} {when}",
+            joined([bad("databases blocked"), " ", instant(at, status.now_at)]),
+        )
 
 
 def _budgets(budgets: Sequence[BudgetState]) -> Markup:
@@ -225,8 +233,7 @@ def _spent(budget: BudgetState) -> Markup:
         return joined([NONE])
     part = float(budget.spent_usd / budget.limit_usd)
     text = bad(f"{part:.0%}") if part >= 1 else joined([f"{part:.0%}"])
-    bar = element("meter", f"{part:.0%}", min="0", max="1", value=f"{min(1.0, part):.3f}", **{"aria-label": "used"})
-    return joined([text, " ", bar])
+    return joined([text, " ", _meter(part)])
 
 
 def _usd(amount: Decimal | None) -> str:
@@ -243,7 +250,7 @@ def _databases(views: Sequence[DatabaseView], status: ServiceStatus, search: str
     first = (place - 1) * DATABASES_SHOWN
     yield element(
         "form",
-        element("label", "Name or id ", element_input(search)),
+        element("label", "Name or id ", element("input", type="search", name="q", value=search)),
         element("button", "Search", type="submit"),
         action="/",
         method="get",
@@ -252,9 +259,19 @@ def _databases(views: Sequence[DatabaseView], status: ServiceStatus, search: str
     if not found:
         yield element("p", f"No database has {search!r} in its name or id." if search else "None was found yet.")
         return
-    heads = ("Name", "Project", "Workspace", "Operations, month", "Today", "Storage", "USD, month", "Data until", "State")
+    heads = (
+        "Name",
+        "Project",
+        "Workspace",
+        "Operations, month",
+        "Today",
+        "Storage",
+        "USD, month",
+        "Data until",
+        "State",
+    )
     body = (_database(view, status) for view in found[first : first + DATABASES_SHOWN])
-    yield table(heads, body, label="Databases, the most used first")
+    yield table((*heads, "State"), body, label="Databases, the most used first")
     yield _pager(len(found), place, pages, search)
 
 
@@ -266,7 +283,7 @@ def _searched(view: DatabaseView) -> str:
 def _database(view: DatabaseView, status: ServiceStatus) -> Iterable[str]:
     known = [part for part in view.cost or () if part is not None]
     return (
-        element("a", view.database_name or view.database_id, href=database_path(view.database_id)),
+        element("a", view.database_name or view.database_id, href=_path(view)),
         view.project_name,
         view.workspace_name,
         count(view.month_to_date_operations),
@@ -278,15 +295,8 @@ def _database(view: DatabaseView, status: ServiceStatus) -> Iterable[str]:
     )
 
 
-def database_path(database_id: str) -> str:
-    """Where the page of a database is."""
-    return f"/databases/{quote(database_id, safe='')}"
-
-
-def element_input(search: str) -> Markup:
-    """The field of what is searched for, an element that has no end."""
-    opened = element("input", type="search", name="q", value=search)
-    return Markup(opened.removesuffix("</input>"))
+def _path(view: DatabaseView) -> str:
+    return f"/databases/{quote(view.database_id, safe='')}"
 
 
 def _pager(found: int, place: int, pages: int, search: str) -> Markup:
@@ -305,7 +315,7 @@ def _failing(views: tuple[DatabaseView, ...], status: ServiceStatus) -> Markup:
     failing.sort(key=lambda since_and_view: since_and_view[0])
     body = [
         (
-            element("a", view.database_name or view.database_id, href=database_path(view.database_id)),
+            element("a", view.database_name or view.database_id, href=_path(view)),
             view.database_id,
             view.workspace_name,
             view.failure_reason or "not known",

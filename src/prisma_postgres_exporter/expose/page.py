@@ -24,7 +24,8 @@ a { color: var(--link) }
 h1 { font-size: 1.5rem; margin: .5rem 0 } h2 { font-size: 1.2rem; margin: 2rem 0 .5rem } h3 { margin: 0 }
 nav ul { display: flex; flex-wrap: wrap; gap: .25rem 1rem; padding: 0; margin: .5rem 0; list-style: none }
 article { border: 1px solid var(--line); border-radius: .5rem; padding: 1rem; margin: 1rem 0 }
-dl { display: grid; grid-template-columns: repeat(auto-fill, minmax(min(15rem, 100%), 1fr)); gap: .75rem; margin: 1rem 0 }
+dl { display: grid; gap: .75rem; margin: 1rem 0;
+  grid-template-columns: repeat(auto-fill, minmax(min(15rem, 100%), 1fr)) }
 dt { font-size: .85rem } dd { margin: 0; overflow-wrap: anywhere }
 meter { width: 100%; max-width: 12rem }
 form { display: flex; flex-wrap: wrap; gap: .5rem; align-items: end; margin: .5rem 0 }

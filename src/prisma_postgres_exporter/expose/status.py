@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime
 
+from prisma_postgres_exporter.model import WorkspaceDay
 from prisma_postgres_exporter.snapshot import Snapshot
 
 
@@ -36,7 +38,8 @@ class ServiceStatus:
 
     `not_ready_reason` is `None` when the service is ready, `unhealthy_reason` when it is healthy
     (a service that waits for the vendor is both). `store_url` has no password; `store_error` says
-    why the last write or read failed. `widened_windows` are rolling windows for which the vendor
+    why the last write or read failed. `workspace_days` are the newest days of the ledger, oldest first, by
+    workspace id. `widened_windows` are rolling windows for which the vendor
     answers for more time than was asked for. `notes` are lines a person should read first.
     """
 
@@ -50,6 +53,7 @@ class ServiceStatus:
     unhealthy_reason: str | None = None
     credentials: tuple[CredentialStatus, ...] = ()
     snapshot: Snapshot | None = None
+    workspace_days: Mapping[str, Sequence[WorkspaceDay]] = field(default_factory=dict)
     widened_windows: tuple[str, ...] = ()
     last_cycle: CycleStatus | None = None
     next_cycle_at: datetime | None = None

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+import re
+from collections.abc import Awaitable, Callable, Sequence
+from datetime import timedelta
 
 from starlette.applications import Starlette
 from starlette.requests import Request
@@ -11,10 +13,16 @@ from starlette.responses import HTMLResponse, PlainTextResponse, Response
 from starlette.routing import BaseRoute, Mount, Route
 from starlette.types import Receive, Scope, Send
 
+from prisma_postgres_exporter.cost import By
+from prisma_postgres_exporter.errors import StoreError
+from prisma_postgres_exporter.expose.database_page import database_page, missing_page
 from prisma_postgres_exporter.expose.negotiate import choose_format, is_gzip_wanted
-from prisma_postgres_exporter.expose.page import CONTENT_SECURITY_POLICY, status_page
+from prisma_postgres_exporter.expose.overview import status_page
+from prisma_postgres_exporter.expose.page import CONTENT_SECURITY_POLICY
 from prisma_postgres_exporter.expose.render import Exposition
 from prisma_postgres_exporter.expose.status import ServiceStatus
+from prisma_postgres_exporter.expose.v1 import Ledger, TooBusy, json_api
+from prisma_postgres_exporter.report import Chosen, UsageRow
 
 _PAGE_HEADERS = {
     "Content-Security-Policy": CONTENT_SECURITY_POLICY,
@@ -22,6 +30,7 @@ _PAGE_HEADERS = {
     "Referrer-Policy": "no-referrer",
     "Cache-Control": "no-store",
 }
+_DAYS_DRAWN = timedelta(days=60)
 _CHECK_HEADERS = {"Cache-Control": "no-store"}
 
 
@@ -30,14 +39,15 @@ def web_app(
     status: Callable[[], ServiceStatus],
     reload: Callable[[], Awaitable[str | None]] | None,
     *,
-    api: Starlette | None = None,
+    ledger: Ledger | None = None,
     send_limit_seconds: float = 60.0,
 ) -> Starlette:
     """The application; `status` is asked at each request of a page or a check.
 
-    `api` is what answers below `/api/v1`. `reload` reads the configuration again and gives what is wrong
-    with it, `None` when it is in use now; without it there is no `/-/reload`. A scrape that takes longer than
-    `send_limit_seconds` to read its answer is cut off, since it keeps an old picture in memory.
+    `ledger` answers what is not in the picture, below `/api/v1` and on a database's page. `reload` reads
+    the configuration again and gives what is wrong with it, `None` when it is in use now; without it there is
+    no `/-/reload`. A scrape that takes longer than `send_limit_seconds` to read its answer is cut off, since it
+    keeps an old picture in memory.
     """
 
     async def healthy(_: Request) -> Response:
@@ -46,20 +56,45 @@ def web_app(
     async def ready(_: Request) -> Response:
         return _check(status().not_ready_reason, "ready")
 
-    async def page(_: Request) -> Response:
-        return HTMLResponse(status_page(status()), headers=_PAGE_HEADERS)
+    async def page(request: Request) -> Response:
+        asked = request.query_params
+        number = int(asked["page"]) if re.fullmatch("[0-9]{1,6}", asked.get("page", "")) else 1
+        return HTMLResponse(status_page(status(), search=asked.get("q", "")[:200], page=number), headers=_PAGE_HEADERS)
+
+    async def database(request: Request) -> Response:
+        id_, taken = request.path_params["database_id"], status().snapshot
+        view = next((view for view in taken.databases if view.database_id == id_), None) if taken else None
+        if view is None:
+            return HTMLResponse(missing_page(id_), status_code=404, headers=_PAGE_HEADERS)
+        days, problem = await _days_of(ledger, view.database_id)
+        return HTMLResponse(database_page(view, days, problem, status().now_at), headers=_PAGE_HEADERS)
 
     routes: list[BaseRoute] = [
         Route("/metrics", _Metrics(exposition, send_limit_seconds), methods=["GET"]),
         Route("/-/healthy", healthy),
         Route("/-/ready", ready),
         Route("/", page),
+        Route("/databases/{database_id}", database),
     ]
     if reload is not None:
         routes.append(Route("/-/reload", _reload_endpoint(reload), methods=["POST"]))
-    if api is not None:
-        routes.append(Mount("/api/v1", api))
+    if ledger is not None:
+        routes.append(Mount("/api/v1", json_api(lambda: status().snapshot, ledger)))
     return Starlette(routes=routes)
+
+
+async def _days_of(ledger: Ledger | None, database_id: str) -> tuple[Sequence[UsageRow], str | None]:
+    """A database's newest days, or why there are none."""
+    if ledger is None:
+        return (), "it is not open"
+    today = ledger.now().date()
+    try:
+        days, _ = await ledger.days(
+            today - _DAYS_DRAWN, today, By.DATABASE, Chosen(database_id=database_id), most_rows=1_000
+        )
+    except (StoreError, TooBusy) as error:
+        return (), str(error)
+    return days, None
 
 
 def _check(reason: str | None, state: str) -> Response:

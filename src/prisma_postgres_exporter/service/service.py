@@ -20,7 +20,7 @@ from prisma_postgres_exporter.config import Config, read_tokens
 from prisma_postgres_exporter.cycle import Collector
 from prisma_postgres_exporter.discover import Discovery
 from prisma_postgres_exporter.errors import ConfigurationError, Unavailable
-from prisma_postgres_exporter.expose import ExporterHealth, Exposition, ServiceStatus, json_api, web_app
+from prisma_postgres_exporter.expose import ExporterHealth, Exposition, ServiceStatus, web_app
 from prisma_postgres_exporter.service import memory
 from prisma_postgres_exporter.service.clients import Clients
 from prisma_postgres_exporter.service.ledger_reader import LedgerReader
@@ -70,8 +70,7 @@ class Service:
         async with self._collector() as collector:
             self.collector = collector
             with self._signals(), contextlib.closing(LedgerReader(lambda: self.config, self._clock)) as ledger:
-                api = json_api(lambda: collector.snapshot, ledger)
-                app = web_app(self.exposition, self._describe, self.reload, api=api)
+                app = web_app(self.exposition, self._describe, self.reload, ledger=ledger)
                 async with listening(app, host=self.config.web.host, port=self.config.web.port) as url:
                     log.info("listening", url=url)
                     on_listening(url)

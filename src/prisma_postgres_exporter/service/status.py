@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 
 from prisma_postgres_exporter import __version__
 from prisma_postgres_exporter.config import Config, display_url
 from prisma_postgres_exporter.cycle import CYCLE_SPAN, Collector, CredentialState, CycleReport
 from prisma_postgres_exporter.expose import CredentialStatus, CycleStatus, ServiceStatus
+from prisma_postgres_exporter.model import WorkspaceDay
 
+DAYS_DRAWN = timedelta(days=30)
 CYCLES_MISSED = 3
 """The service is unhealthy when no cycle has finished for so many poll intervals."""
 
@@ -34,11 +38,21 @@ def describe(
         unhealthy_reason=_unhealthy_reason(config, collector.last_cycle, started_at, now),
         credentials=tuple(_credential(collector, name, state) for name, state in collector.readers.credentials.items()),
         snapshot=collector.snapshot,
+        workspace_days=_workspace_days(collector, now),
         widened_windows=tuple(name for name, is_wide in sorted(collector.attempts.widened_windows.items()) if is_wide),
         last_cycle=_cycle(collector.last_cycle) if collector.last_cycle else None,
         next_cycle_at=next_cycle_at,
         notes=config.warnings,
     )
+
+
+def _workspace_days(collector: Collector, now: datetime) -> Mapping[str, Sequence[WorkspaceDay]]:
+    ids = {row.key: id_ for id_, row in collector.book.workspaces.items()}
+    found: dict[str, list[WorkspaceDay]] = defaultdict(list)
+    for day in collector.workspace_days:
+        if day.workspace_key in ids and day.day > (now - DAYS_DRAWN).date():
+            found[ids[day.workspace_key]].append(day)
+    return found
 
 
 def _unhealthy_reason(config: Config, cycle: CycleReport | None, started_at: datetime, now: datetime) -> str | None:

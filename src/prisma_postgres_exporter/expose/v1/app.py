@@ -101,8 +101,8 @@ OPERATIONS = (
 )
 
 
-def json_api(snapshot: Callable[[], Snapshot], ledger: Ledger) -> Starlette:
-    """Return the application to be mounted at `/api/v1`; `snapshot` gives the newest picture."""
+def json_api(snapshot: Callable[[], Snapshot | None], ledger: Ledger) -> Starlette:
+    """Return the application to be mounted at `/api/v1`; `snapshot` gives the newest picture, if there is one."""
     document = openapi_document(OPERATIONS)
     picture, questions = _Picture(snapshot), _Questions(ledger)
 
@@ -121,7 +121,7 @@ def json_api(snapshot: Callable[[], Snapshot], ledger: Ledger) -> Starlette:
     routes = [Route(path, partial(_answered, answer), methods=["GET"]) for path, answer in answers.items()]
     return Starlette(
         routes=[*routes, Route("/openapi.json", openapi, methods=["GET"])],
-        exception_handlers={HTTPException: on_http_problem, StoreError: _on_store_error, TooBusy: _on_too_busy},
+        exception_handlers={HTTPException: on_http_problem, StoreError: _on_unreadable, TooBusy: _on_unreadable},
     )
 
 
@@ -133,17 +133,23 @@ async def _answered(answer: Callable[[Request], Awaitable[BaseModel]], request: 
 class _Picture:
     """Answers from the newest picture: what `/metrics` shows."""
 
-    def __init__(self, snapshot: Callable[[], Snapshot]) -> None:
+    def __init__(self, snapshot: Callable[[], Snapshot | None]) -> None:
         self._snapshot = snapshot
+
+    def _taken(self) -> Snapshot:
+        taken = self._snapshot()
+        if taken is None:
+            raise Refused(503, "nothing is known yet: the store was not read back", {"Retry-After": RETRY_SECONDS})
+        return taken
 
     async def workspaces(self, request: Request) -> BaseModel:
         parsed(NoParameters, request.query_params)
-        taken = self._snapshot()
+        taken = self._taken()
         return Workspaces(taken_at=taken.taken_at, data=[workspace_answer(view) for view in taken.workspaces])
 
     async def databases(self, request: Request) -> BaseModel:
         asked = parsed(DatabasesParameters, request.query_params)
-        taken = self._snapshot()
+        taken = self._taken()
         views: Sequence[DatabaseView] = taken.databases
         if asked.after is not None:
             views = views[bisect_right(views, tuple(asked.after.split("/")), key=_place) :]
@@ -158,7 +164,7 @@ class _Picture:
 
     async def database(self, request: Request) -> BaseModel:
         parsed(NoParameters, request.query_params)
-        taken, id_ = self._snapshot(), request.path_params["database_id"]
+        taken, id_ = self._taken(), request.path_params["database_id"]
         view = next((view for view in taken.databases if view.database_id == id_), None)
         if view is None:
             raise Refused(404, f"there is no database {id_!r} now; {PREFIX}/databases lists those there are")
@@ -166,7 +172,7 @@ class _Picture:
 
     async def budgets(self, request: Request) -> BaseModel:
         parsed(NoParameters, request.query_params)
-        taken = self._snapshot()
+        taken = self._taken()
         return Budgets(taken_at=taken.taken_at, data=[budget_answer(budget) for budget in taken.budgets])
 
 
@@ -224,10 +230,5 @@ def _place(view: DatabaseView) -> tuple[str, ...]:
     return view.workspace_id, view.project_id, view.database_id
 
 
-async def _on_store_error(_: Request, error: Exception) -> Response:
+async def _on_unreadable(_: Request, error: Exception) -> Response:
     return problem_answer(503, str(error), {"Retry-After": RETRY_SECONDS})
-
-
-async def _on_too_busy(_: Request, __: Exception) -> Response:
-    detail = "too many questions to the ledger wait already; ask again later, or for less"
-    return problem_answer(503, detail, {"Retry-After": RETRY_SECONDS})
