@@ -172,15 +172,12 @@ def _of(used: int | None, included: int | None, shown: Callable[[int | None], st
     if used is None or not included:
         return joined([shown(used)])
     percent = f"{used / included:.0%}"
-    bar = element(
-        "meter",
-        percent,
-        min="0",
-        max="1",
-        value=f"{min(1.0, used / included):.3f}",
-        **{"aria-label": f"{percent} used"},
-    )
-    return joined([f"{shown(used)} of {shown(included)} included ({percent}) ", bar])
+    return joined([f"{shown(used)} of {shown(included)} included ({percent}) ", _meter(used / included)])
+
+
+def _meter(part: float) -> Markup:
+    label = {"aria-label": f"{part:.0%} used"}
+    return element("meter", f"{part:.0%}", min="0", max="1", value=f"{min(1.0, part):.3f}", **label)
 
 
 def _cost(cost: WorkspaceCost | None) -> str:
@@ -271,7 +268,7 @@ def _databases(views: Sequence[DatabaseView], status: ServiceStatus, search: str
         "State",
     )
     body = (_database(view, status) for view in found[first : first + DATABASES_SHOWN])
-    yield table((*heads, "State"), body, label="Databases, the most used first")
+    yield table(heads, body, label="Databases, the most used first")
     yield _pager(len(found), place, pages, search)
 
 
