@@ -176,8 +176,10 @@ def _of(used: int | None, included: int | None, shown: Callable[[int | None], st
 
 
 def _meter(part: float) -> Markup:
-    label = {"aria-label": f"{part:.0%} used"}
-    return element("meter", f"{part:.0%}", min="0", max="1", value=f"{min(1.0, part):.3f}", **label)
+    """A bar that turns yellow from 80 % and red from 100 % on."""
+    levels = {"min": "0", "low": "0.8", "high": "0.999", "max": "1", "optimum": "0"}
+    value = {"value": f"{min(1.0, part):.3f}", "aria-label": f"{part:.0%} used"}
+    return element("meter", f"{part:.0%}", **levels, **value)
 
 
 def _cost(cost: WorkspaceCost | None) -> str:

@@ -12,11 +12,13 @@ NONE = "–"
 GIB = 2**30
 STYLE = Markup(
     """
-:root { color-scheme: light dark; --line: #8886; --bad: #b3261e; --good: #146c2e; --plot: #2f6fde; --link: #0b57d0 }
+:root { color-scheme: light dark; --line: #8886; --bad: #b3261e; --good: #146c2e; --plot: #2f6fde; --link: #0b57d0;
+  --paper: #fff; --ink: #1b1b1f }
 @media (prefers-color-scheme: dark) {
-  :root { --bad: #ffb4ab; --good: #7bdc93; --plot: #7fb0ff; --link: #a8c7fa }
+  :root { --bad: #ffb4ab; --good: #7bdc93; --plot: #7fb0ff; --link: #a8c7fa; --paper: #121316; --ink: #e3e2e6 }
 }
 * { box-sizing: border-box }
+html { background: var(--paper); color: var(--ink) }
 body { font: 1rem/1.5 system-ui, sans-serif; max-width: 70rem; margin: 0 auto; padding: 1rem }
 a { color: var(--link) }
 :focus-visible { outline: 3px solid var(--link); outline-offset: 2px }
