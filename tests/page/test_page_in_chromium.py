@@ -121,7 +121,8 @@ def test_a_database_that_is_not_there_is_told(demo: Exporter) -> None:
 def test_pictures_are_made_where_they_are_asked_for(demo: Exporter, browser: Browser, tmp_path: Path) -> None:
     folder = Path(os.environ.get("PICTURES", tmp_path))
     desktop = opened(browser, f"{demo.url}/", width=1_100)
-    desktop.screenshot(path=folder / "status-page.png", clip={"x": 0, "y": 0, "width": 1100, "height": 1150})
+    desktop.set_viewport_size({"width": 1_100, "height": 1_400})
+    desktop.screenshot(path=folder / "status-page.png")
     phone = opened(browser, demo.url + database_path(desktop), width=PHONE, scheme="dark")
     phone.screenshot(path=folder / "database-page.png", full_page=True)
 

@@ -206,11 +206,11 @@ def _limits(cost: WorkspaceCost | None, status: ServiceStatus) -> Iterator[tuple
     if cost.spend_limit_usd is not None:
         yield "Spend limit", joined([_usd(cost.spend_limit_usd)])
     for name, at in cost.limits:
-        when = "reached" if at <= status.now_at else "will be reached"
-        yield (
-            f"{LIMIT_NAMES.get(name, name)} {when}",
-            joined([bad("databases blocked"), " ", instant(at, status.now_at)]),
-        )
+        limit = LIMIT_NAMES.get(name, name)
+        if at <= status.now_at:
+            yield f"{limit}: reached", bad("the vendor blocks the databases")
+        else:
+            yield f"{limit}: will be reached, and the databases blocked", instant(at, status.now_at)
 
 
 def _budgets(budgets: Sequence[BudgetState]) -> Markup:
