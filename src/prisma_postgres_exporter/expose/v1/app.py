@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from bisect import bisect_right
 from collections.abc import Awaitable, Callable, Sequence
 from datetime import UTC, date, datetime, timedelta
@@ -73,7 +74,7 @@ OPERATIONS = (
         summary="One database with what its metrics show.",
         parameters=NoParameters,
         answer=Database,
-        problems=(400, 404),
+        problems=(400, 404, 503),
     ),
     Operation(
         path=f"{PREFIX}/usage",
@@ -127,7 +128,9 @@ def json_api(snapshot: Callable[[], Snapshot | None], ledger: Ledger) -> Starlet
 
 async def _answered(answer: Callable[[Request], Awaitable[BaseModel]], request: Request) -> Response:
     found = await answer(request)
-    return Response(found.model_dump_json(), media_type="application/json", headers=NO_STORE)
+    # Ten thousand rows take a while to write: scrapes go on meanwhile.
+    body = await asyncio.to_thread(found.model_dump_json)
+    return Response(body, media_type="application/json", headers=NO_STORE)
 
 
 class _Picture:
@@ -148,7 +151,9 @@ class _Picture:
         return Workspaces(taken_at=taken.taken_at, data=[workspace_answer(view) for view in taken.workspaces])
 
     async def databases(self, request: Request) -> BaseModel:
-        asked = parsed(DatabasesParameters, request.query_params)
+        return await asyncio.to_thread(self._page, parsed(DatabasesParameters, request.query_params))
+
+    def _page(self, asked: DatabasesParameters) -> Databases:
         taken = self._taken()
         views: Sequence[DatabaseView] = taken.databases
         if asked.after is not None:
@@ -196,7 +201,8 @@ class _Questions:
         if asked.by is Step.MONTH:
             return await self._months(from_, to, asked.group, chosen)
         rows, next_from = await self._ledger.days(from_, to, asked.group, chosen, most_rows=ROWS_AT_ONCE)
-        return UsageRows(data=[UsageAnswer.model_validate(row) for row in rows], next_from=next_from)
+        data = await asyncio.to_thread(lambda: [UsageAnswer.model_validate(row) for row in rows])
+        return UsageRows(data=data, next_from=next_from)
 
     async def _months(self, from_: date, to: date, group: By, chosen: Chosen) -> UsageRows:
         data: list[UsageAnswer] = []
