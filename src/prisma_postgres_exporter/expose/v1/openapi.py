@@ -19,7 +19,7 @@ REASONS = {
     404: "There is no such database.",
     405: "Only GET and HEAD are answered.",
     422: "The parameters contradict each other, or ask for a time that has not begun.",
-    503: "Nothing is known yet, the ledger cannot be read now, or too many questions wait; `Retry-After` says when to ask again.",
+    503: "Nothing is known yet, the ledger cannot be read now, or too many questions wait: see `Retry-After`.",
 }
 
 
