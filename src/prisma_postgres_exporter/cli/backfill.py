@@ -37,7 +37,7 @@ LINE_EVERY_SECONDS = 10
 def backfill(
     from_: Annotated[str, typer.Option("--from", help="The first day (UTC), like 2026-08-01.", metavar="DAY")],
     to: Annotated[
-        str | None, typer.Option(help="The last day (UTC), included. [default: yesterday]", metavar="DAY")
+        str | None, typer.Option(help="The last day (UTC), included. Default: yesterday.", metavar="DAY")
     ] = None,
     database: Annotated[
         list[str] | None,
@@ -55,7 +55,7 @@ def backfill(
     requests_per_second: Annotated[
         float | None,
         typer.Option(
-            help="Pace for each workspace. [default: what polling leaves of poll.requests_per_second]",
+            help="Pace for each workspace. Default: what polling leaves of poll.requests_per_second.",
             min=0.01,
             max=1_000,
         ),

@@ -22,10 +22,10 @@ GIB = 2**30
 
 def compare(
     before: Annotated[
-        str | None, typer.Argument(help="The earlier month, like 2026-09. [default: the one before]", metavar="MONTH")
+        str | None, typer.Argument(help="The earlier month, like 2026-09. Default: the one before.", metavar="MONTH")
     ] = None,
     after: Annotated[
-        str | None, typer.Argument(help="The later month, like 2026-10. [default: this month]", metavar="MONTH")
+        str | None, typer.Argument(help="The later month, like 2026-10. Default: this month.", metavar="MONTH")
     ] = None,
     by: Annotated[By, typer.Option(help="What a line is about.")] = By.WORKSPACE,
     limit: Annotated[int, typer.Option(help="Print at most so many.", min=1, max=100_000)] = 50,

@@ -85,11 +85,11 @@ def export(
     from_: Annotated[
         str | None,
         typer.Option(
-            "--from", help="The first day (UTC) or month, like 2026-08-01 or 2026-08. [default: all]", metavar="DAY"
+            "--from", help="The first day (UTC) or month, like 2026-08-01 or 2026-08. Default: all.", metavar="DAY"
         ),
     ] = None,
     to: Annotated[
-        str | None, typer.Option(help="The last day (UTC) or month, included. [default: today]", metavar="DAY")
+        str | None, typer.Option(help="The last day (UTC) or month, included. Default: today.", metavar="DAY")
     ] = None,
     format_: Annotated[
         Format, typer.Option("--format", help="parquet needs the extra `parquet` (pyarrow).")
@@ -99,7 +99,7 @@ def export(
         typer.Option(
             "--output",
             "-o",
-            help="Write to FILE, whole or not at all. [default: standard output]",
+            help="Write to FILE, whole or not at all. Default: standard output.",
             metavar="FILE",
         ),
     ] = None,

@@ -22,7 +22,7 @@ T = TypeVar("T")
 
 MonthOption = Annotated[
     str | None,
-    typer.Option("--month", help="A month of the ledger, like 2026-10. [default: this month]", metavar="MONTH"),
+    typer.Option("--month", help="A month of the ledger, like 2026-10. Default: this month.", metavar="MONTH"),
 ]
 
 

@@ -59,7 +59,7 @@ def report(
     output: Annotated[
         Path | None,
         typer.Option(
-            "--output", "-o", help="Write to FILE, whole or not at all. [default: standard output]", metavar="FILE"
+            "--output", "-o", help="Write to FILE, whole or not at all. Default: standard output.", metavar="FILE"
         ),
     ] = None,
     config: ConfigOption = None,
