@@ -103,6 +103,7 @@ def test_usage_is_that_of_the_ledger_by_day_and_month_for_every_group(asked: Ask
     assert sum(row["operations"] for row in own) == sum(
         count for (_, id_), count in days.items() if id_ == one["database_id"]
     )
+    assert get(service, "usage", **{"from": "2020-01-01"}) == {"data": [], "next_from": "2021-01-01"}
     month = get(service, "usage", by="month", group="workspace")["data"]
     assert sum(row["operations"] for row in month) == sum(
         row["operations"] for row in get(service, "cost", by="workspace")["data"]

@@ -62,12 +62,13 @@ def web_app(
         return HTMLResponse(status_page(status(), search=asked.get("q", "")[:200], page=number), headers=_PAGE_HEADERS)
 
     async def database(request: Request) -> Response:
-        id_, taken = request.path_params["database_id"], status().snapshot
+        id_, shown = request.path_params["database_id"], status()
+        taken = shown.snapshot
         view = next((view for view in taken.databases if view.database_id == id_), None) if taken else None
         if view is None:
             return HTMLResponse(missing_page(id_), status_code=404, headers=_PAGE_HEADERS)
         days, problem = await _days_of(ledger, view.database_id)
-        return HTMLResponse(database_page(view, days, problem, status().now_at), headers=_PAGE_HEADERS)
+        return HTMLResponse(database_page(view, days, problem, shown.now_at), headers=_PAGE_HEADERS)
 
     routes: list[BaseRoute] = [
         Route("/metrics", _Metrics(exposition, send_limit_seconds), methods=["GET"]),

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from decimal import Decimal
 
 from prisma_postgres_exporter.cost import By, CostRow, Span, Unpriced, Usage, make_bill, price_spans
@@ -13,6 +15,7 @@ from prisma_postgres_exporter.report.months import LedgerMonth
 CONTRIBUTORS = 3
 STEADY_RATIO = 0.05
 """A pace that changed by less is not worth a reason."""
+Place = tuple[str, str, str]
 TOLD_EVENTS = {
     EventKind.RENAMED: "renamed from {before} on {day}",
     EventKind.RETURNED: "there again since {day}",
@@ -100,8 +103,10 @@ class _Reasons:
             self._events.setdefault(event.subject_id, []).append(event)
         self._positions: Mapping[str, Position] = {**before.book.positions, **after.book.positions}
         self._names = {id_: row.workspace.name for id_, row in after.book.workspaces.items()}
-        self._used_before = {row.place: row for row in before.rows(By.DATABASE)}
-        self._used_after = {row.place: row for row in after.rows(By.DATABASE)}
+        self._members_of: dict[Place, list[tuple[CostRow, int]]] = defaultdict(list)
+        for row, change in _database_changes(before, after):
+            self._members_of[row.workspace_id, "", ""].append((row, change))
+            self._members_of[row.workspace_id, row.project_id or "", ""].append((row, change))
 
     def of(self, row: CostRow, earlier: CostRow | None, later: CostRow | None) -> Iterator[str]:
         """Yield the reasons, the strongest first."""
@@ -157,33 +162,32 @@ class _Reasons:
         return f"moved here from {self._names.get(event.before or '', event.before)} on {event.at.date()}"
 
     def _life(self, row: CostRow) -> Iterator[str]:
+        created_at, deleted_at = self._created_at(row), self._deleted_at(row)
+        if created_at is not None:
+            yield f"created on {created_at:%Y-%m-%d}"
+        if deleted_at is not None:
+            yield f"deleted on {deleted_at:%Y-%m-%d}"
+
+    def _created_at(self, row: CostRow) -> datetime | None:
         position = self._positions.get(row.database_id or "")
-        if position is None:
-            return
-        begins_at, ends_at = month_start(self._before.until), self._after.ends_at
-        if begins_at < position.database.created_at < ends_at:
-            yield f"created on {position.database.created_at:%Y-%m-%d}"
-        if position.deleted_at is not None and begins_at < position.deleted_at < ends_at:
-            yield f"deleted on {position.deleted_at:%Y-%m-%d}"
+        return self._in_these_months(position.database.created_at if position else None)
+
+    def _deleted_at(self, row: CostRow) -> datetime | None:
+        position = self._positions.get(row.database_id or "")
+        return self._in_these_months(position.deleted_at if position else None)
+
+    def _in_these_months(self, at: datetime | None) -> datetime | None:
+        return at if at is not None and month_start(self._before.until) < at < self._after.ends_at else None
 
     def _members(self, group: CostRow) -> Iterator[str]:
         """Which databases of a workspace or project made the difference."""
-        changes: list[tuple[int, str]] = []
-        created = deleted = 0
-        for place in {**self._used_before, **self._used_after}:
-            earlier, later = self._used_before.get(place), self._used_after.get(place)
-            row = later or earlier
-            if row is None or row.workspace_id != group.workspace_id or group.project_id not in (None, row.project_id):
-                continue
-            change = (later.operations if later else 0) - (earlier.operations if earlier else 0)
-            changes.append((change, row.database_name or place[-1]))
-            life = " ".join(self._life(row))
-            created += "created" in life
-            deleted += "deleted" in life
+        members = self._members_of.get(group.place, [])
+        created = sum(self._created_at(row) is not None for row, _ in members)
+        deleted = sum(self._deleted_at(row) is not None for row, _ in members)
         if created or deleted:
             yield f"{created} created, {deleted} deleted"
-        changes.sort(key=lambda change: (-abs(change[0]), change[1]))
-        told = [f"{name} {change:+,}" for change, name in changes[:CONTRIBUTORS] if change]
+        changes = sorted((-abs(change), row.database_name or row.database_id or "", change) for row, change in members)
+        told = [f"{name} {change:+,}" for _, name, change in changes[:CONTRIBUTORS] if change]
         if told:
             yield "operations: " + ", ".join(told)
 
@@ -198,6 +202,15 @@ class _Reasons:
             yield f"{pace_after:,.0f} operations a day instead of {pace_before:,.0f} ({ratio:.2f} times)"
         elif abs(self._after.elapsed_days / self._before.elapsed_days - 1) > STEADY_RATIO:
             yield (f"the same pace, {self._after.elapsed_days:,.1f} days instead of {self._before.elapsed_days:,.1f}")
+
+
+def _database_changes(before: LedgerMonth, after: LedgerMonth) -> Iterator[tuple[CostRow, int]]:
+    """Each database with how many operations more it had."""
+    rows_before = {row.place: row for row in before.rows(By.DATABASE)}
+    rows_after = {row.place: row for row in after.rows(By.DATABASE)}
+    for place, row in {**rows_before, **rows_after}.items():
+        earlier, later = rows_before.get(place), rows_after.get(place)
+        yield row, (later.operations if later else 0) - (earlier.operations if earlier else 0)
 
 
 def _by_size(change: Change) -> tuple[bool, Decimal, int, str, tuple[str, str, str]]:

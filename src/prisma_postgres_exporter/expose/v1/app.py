@@ -48,6 +48,8 @@ from prisma_postgres_exporter.snapshot import DatabaseView, Snapshot
 PREFIX = "/api/v1"
 ROWS_AT_ONCE = 10_000
 MONTHS_AT_ONCE = 12
+DAYS_AT_ONCE = timedelta(days=365)
+"""However few rows come out, so many days may have to be read for them."""
 DAYS_BY_DEFAULT = timedelta(days=30)
 EARLIEST = date(2020, 1, 1)
 """The vendor has no usage from before."""
@@ -200,7 +202,10 @@ class _Questions:
         chosen = Chosen(workspace_id=asked.workspace, project_id=asked.project, database_id=asked.database)
         if asked.by is Step.MONTH:
             return await self._months(from_, to, asked.group, chosen)
-        rows, next_from = await self._ledger.days(from_, to, asked.group, chosen, most_rows=ROWS_AT_ONCE)
+        last = min(to, from_ + DAYS_AT_ONCE)
+        rows, next_from = await self._ledger.days(from_, last, asked.group, chosen, most_rows=ROWS_AT_ONCE)
+        if next_from is None and last < to:
+            next_from = last + timedelta(days=1)
         data = await asyncio.to_thread(lambda: [UsageAnswer.model_validate(row) for row in rows])
         return UsageRows(data=data, next_from=next_from)
 
