@@ -40,7 +40,8 @@ class ApiError(ExporterError):
     """A call to the Management API failed.
 
     `reason` is a short constant for labels and logs (`timeout`, `http_503`, `not_json` …).
-    `status`, `code` and `hint` are the answer's own, `None` where there was none. `is_outcome_unknown` says
+    `status`, `code` and `hint` are the answer's own, `None` where there was none; so is `retry_after_seconds`, up to a
+    day, however long was waited. `is_outcome_unknown` says
     that the call may have been carried out all the same, and must not be made again before a look.
     No message holds a token, a header or a query string.
     """

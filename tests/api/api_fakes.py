@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
-from prisma_postgres_exporter.api import Clockwork, ManagementApi
+from prisma_postgres_exporter.api import Clock, ManagementApi
 
 TOKEN = "test-token-1"
 ApiFor = Callable[..., ManagementApi]
@@ -21,8 +21,8 @@ class SteppingTime:
     chance: float = 0.5
     waits: list[float] = field(default_factory=list)
 
-    def clockwork(self) -> Clockwork:
-        return Clockwork(
+    def clock(self) -> Clock:
+        return Clock(
             monotonic=lambda: self.seconds,
             now=lambda: datetime(2026, 11, 23, 12, tzinfo=UTC) + timedelta(seconds=self.seconds - 1_000.0),
             sleep=self.sleep,

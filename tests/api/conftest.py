@@ -31,7 +31,7 @@ async def api_for(time: SteppingTime, witness: Witness) -> AsyncIterator[ApiFor]
             base_url=server if isinstance(server, str) else server.url,
             limits=limits,
             observer=witness,
-            clockwork=time.clockwork(),
+            clock=time.clock(),
         )
         clients.append(api)
         return api

@@ -11,6 +11,7 @@ import struct
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field, replace
+from functools import cache
 from urllib.parse import parse_qs, urlsplit
 
 
@@ -164,10 +165,8 @@ def half(body: object, *, framing: str) -> Behaviour:
 
 
 def bomb(*, status: int = 200) -> Behaviour:
-    """A megabyte that would become a gibibyte."""
-    layer = gzip.compress(bytes(2**20), 9)
-    content = layer * 1024
-    return answer(content, status=status, headers={"Content-Encoding": "gzip"})
+    """Some 64 KiB that would become 64 MiB."""
+    return answer(_bomb(), status=status, headers={"Content-Encoding": "gzip"})
 
 
 def endless(*, status: int = 200) -> Behaviour:
@@ -177,6 +176,18 @@ def endless(*, status: int = 200) -> Behaviour:
         writer.write(_head(status, "Connection: close"))
         while True:
             writer.write(b" " * 65_536)
+            await writer.drain()
+
+    return behave
+
+
+def long(size: int) -> Behaviour:
+    """A body of `size` bytes, never whole in the server's own memory."""
+
+    async def behave(_request: SeenRequest, writer: asyncio.StreamWriter) -> None:
+        writer.write(_head(200, f"Content-Length: {size}"))
+        for sent in range(0, size, 65_536):
+            writer.write(b" " * min(65_536, size - sent))
             await writer.drain()
 
     return behave
@@ -192,6 +203,12 @@ def endless_headers() -> Behaviour:
             await writer.drain()
 
     return behave
+
+
+@cache
+def _bomb() -> bytes:
+    # One member: a decoder stops at the end of the first.
+    return gzip.compress(bytes(2**26), 9)
 
 
 def _head(status: int, *lines: str) -> bytes:

@@ -88,7 +88,20 @@ def test_a_number_that_was_not_told_is_none_and_never_zero(metrics: str) -> None
 
 
 @pytest.mark.parametrize(
-    ("used", "expected"), [("0", 0), ("12.0", 12), ("12.6", 13), ("1e3", 1000), ("9007199254740992", 2**53)]
+    ("used", "expected"),
+    [
+        ("0", 0),
+        ("-0", 0),
+        ("-0.0", 0),
+        ("1.0", 1),
+        ("12.6", 13),
+        ("1e3", 1000),
+        ("5e-324", 0),
+        ("2147483648", 2**31),
+        ("9007199254740991.0", 2**53 - 1),
+        ("9007199254740992", 2**53),
+        ("9007199254740992.0", 2**53),
+    ],
 )
 def test_operations_are_whole(used: str, expected: int) -> None:
     reading = read(operations.USAGE, usage_with(operations_used=used))
@@ -115,6 +128,19 @@ def test_every_honest_number_survives(used: int, storage_gib: float) -> None:
         (usage_with(operations_used="9" * 400), "absurd_number"),
         (usage_with(operations_used="9" * 5000), "not_json"),
         (usage_with(operations_used="9007199254740993"), "absurd_number"),
+        (usage_with(operations_used="9223372036854775807"), "absurd_number"),
+        (usage_with(operations_used="9223372036854775808"), "absurd_number"),
+        (usage_with(operations_used="18446744073709551616"), "absurd_number"),
+        (usage_with(operations_used="1e308"), "absurd_number"),
+        (usage_with(operations_used="-1e308"), "absurd_number"),
+        (usage_with(operations_used="-5e-324"), "absurd_number"),
+        (usage_with(storage_used="1e308"), "absurd_number"),
+        (usage_with(storage_used="1e999"), "absurd_number"),
+        (usage_with(storage_used="9223372036854775808"), "absurd_number"),
+        (usage_with(storage_used="65536.00000000001"), "absurd_number"),
+        (usage_with(storage_used="NaN"), "not_json"),
+        (usage_with(storage_used="true"), "wrong_shape"),
+        (usage_with(storage_used='"5"'), "wrong_shape"),
         (usage_with(operations_used="-1"), "absurd_number"),
         (usage_with(storage_used="-0.001"), "absurd_number"),
         (usage_with(storage_used="65537"), "absurd_number"),
@@ -131,6 +157,8 @@ def test_every_honest_number_survives(used: int, storage_gib: float) -> None:
         ('{"period":{"start":"2026-11-01T00:00:00","end":"2026-11-02T00:00:00Z"}}', "wrong_shape"),
         ('{"period":{"start":"2026-11-01","end":"2026-11-02T00:00:00Z"}}', "wrong_shape"),
         ('{"period":{"start":1761955200,"end":"2026-11-02T00:00:00Z"}}', "wrong_shape"),
+        ('{"period":{"start":"1999-12-31T23:59:59.999Z","end":"2026-11-02T00:00:00Z"}}', "wrong_shape"),
+        ('{"period":{"start":"2026-11-01T00:00:00Z","end":"9999-12-31T23:59:59Z"}}', "wrong_shape"),
         ('{"period":{"start":"0001-01-01T00:00:00+14:00","end":"2026-11-02T00:00:00Z"}}', "wrong_shape"),
         ('{"data":' + GOOD_USAGE + "}", "wrong_shape"),
         ("[]", "wrong_shape"),
@@ -329,7 +357,6 @@ def test_a_list_goes_on_only_with_both_a_cursor_and_more(pagination: dict[str, o
         {"data": [], "pagination": {"hasMore": True, "nextCursor": "\ud800"}},
         {"data": None, "pagination": {"hasMore": False}},
         {"data": {}, "pagination": {"hasMore": False}},
-        {"data": [None], "pagination": {"hasMore": False}},
         [],
     ],
 )
@@ -346,3 +373,140 @@ def test_a_normalised_id_is_stable_and_safe_in_a_path(raw_id: str) -> None:
     assert normalised_id("db_", once) == once
     assert once.startswith("db_")
     assert not set(once) & set("/?#%. \n")
+
+
+@pytest.mark.parametrize(
+    ("text", "instant"),
+    [
+        ("2000-01-01T00:00:00Z", datetime(2000, 1, 1, tzinfo=UTC)),
+        ("2200-12-31T23:59:59.999Z", datetime(2200, 12, 31, 23, 59, 59, 999_000, tzinfo=UTC)),
+        ("1999-12-31T23:59:59-00:01", datetime(2000, 1, 1, 0, 0, 59, tzinfo=UTC)),
+        ("2201-01-01T00:00:00+23:59", datetime(2200, 12, 31, 0, 1, tzinfo=UTC)),
+        ("2026-11-01T00:00:00-23:59:59.999999", datetime(2026, 11, 1, 23, 59, 59, 999_999, tzinfo=UTC)),
+        ("2000-01-01T00:00:00+00:01", None),
+        ("2200-12-31T23:59:59-00:01", None),
+        ("0001-01-01T00:00:00Z", None),
+        ("0001-01-01T00:00:00+23:59", None),
+        ("9999-12-31T23:59:59.999Z", None),
+        ("9999-12-31T23:59:59-23:59", None),
+        ("1970-01-01T00:00:00Z", None),
+        ("2026-11-01T00:00:00+24:00", None),
+        ("2026-11-01T00:00:00+99:99", None),
+        ("10000-01-01T00:00:00Z", None),
+        ("2026-02-29T00:00:00Z", None),
+        ("", None),
+        ("\ud800", None),
+        (1761955200, None),
+        (True, None),
+        ([], None),
+    ],
+)
+def test_only_an_instant_of_these_centuries_is_one(text: object, instant: datetime | None) -> None:
+    body = json.dumps({"data": {**DATABASE, "createdAt": text}})
+    if instant is None:
+        assert refusal(operations.DATABASE, body).reason == "wrong_shape"
+    else:
+        assert read(operations.DATABASE, body).created_at == instant
+
+
+NULLS = dict.fromkeys(("status", "isDefault", "region", "defaultConnectionId", "branchId", "logicalId"))
+
+
+@pytest.mark.parametrize("change", [{}, NULLS])
+def test_null_is_the_same_as_absent_where_a_field_may_be_missing(change: dict[str, object]) -> None:
+    document = {name: value for name, value in DATABASE.items() if name not in NULLS}
+    database = read(operations.DATABASE, json.dumps({"data": document | change}))
+
+    assert (database.status, database.is_default, database.region) == ("unknown", False, None)
+
+
+def test_a_region_without_a_name_a_token_without_a_type_and_a_connection_without_a_kind_are_tolerated() -> None:
+    me = {"user": {"email": "a@example.com"}, "workspace": {"id": "1", "name": "Acme"}, "credential": {"name": "ci"}}
+    database = {"id": "1", "name": "shop"}
+    connection = {"id": "1", "name": "app", "database": database, "endpoints": None}
+
+    assert read(operations.ME, json.dumps({"data": me})).workspace.id == "wksp_1"
+    assert read(operations.CONNECTION, json.dumps({"data": connection})).kind is None
+    assert read(operations.DATABASE, json.dumps({"data": {**DATABASE, "region": {"id": "r"}}})).region.id == "r"
+    assert read(operations.REGIONS, json.dumps({"data": [{"id": "us-east-1"}]}))[0].name is None
+
+
+def test_what_a_new_project_holds_knows_whom_it_belongs_to() -> None:
+    connection = {"id": "con_1", "name": "default", "kind": "postgres", "createdAt": "2026-01-02T03:04:05Z"}
+    database = {**DATABASE, "connections": [connection, connection | {"database": {"id": "db_2", "name": "other"}}]}
+    del database["project"]
+    project = {"id": "clx2", "name": "Shop", "workspace": {"id": "1", "name": "Acme"}, "database": database}
+    created = read(operations.CREATE_PROJECT, json.dumps({"data": project}), status=201)
+
+    assert (created.database.project.id, created.database.project.name) == ("proj_clx2", "Shop")
+    assert [held.database.id for held in created.database.connections] == ["db_clx1", "db_2"]
+    assert read(operations.CREATE_PROJECT, json.dumps({"data": project | {"database": None}}), status=201)
+    unfit: list[object] = ["db", [], 7, {}]
+    for bad in unfit:
+        body = json.dumps({"data": project | {"database": bad}})
+        assert refusal(operations.CREATE_PROJECT, body, status=201).reason == "wrong_shape"
+
+
+def test_a_bad_record_does_not_cost_the_others_and_its_values_are_not_shown() -> None:
+    bad: list[object] = [
+        {**DATABASE, "id": "bad1", "createdAt": "hunter2"},
+        {**DATABASE, "id": "db_bad2", "project": None},
+        {**DATABASE, "id": "proj_bad3"},
+        {**DATABASE, "id": 7},
+        {"hunter2": "hunter2"},
+        None,
+        "hunter2",
+        [DATABASE],
+        {**DATABASE, "id": "db_bad4", "name": {"hunter2": 1}},
+    ]
+    body = {"data": [DATABASE, *bad, {**DATABASE, "id": "clx9"}], "pagination": {"hasMore": True, "nextCursor": "c"}}
+    page = read(operations.DATABASES, json.dumps(body))
+
+    assert [entry.id for entry in page.entries] == ["db_clx1", "db_clx9"]
+    assert page.next_cursor == "c"
+    assert [(refused.id, refused.reason) for refused in page.refused] == [
+        ("db_bad1", "createdAt: value_error"),
+        ("db_bad2", "project: missing"),
+        (None, "id: value_error"),
+        (None, "id: string_type"),
+        (None, "id: missing"),
+        (None, "the whole: model_type"),
+        (None, "the whole: model_type"),
+        (None, "the whole: model_type"),
+        ("db_bad4", "name: string_type"),
+    ]
+
+
+def test_a_bad_backup_or_region_does_not_cost_the_others() -> None:
+    good = {"id": "b1", "backupType": "full", "createdAt": "2026-01-02T03:04:05Z", "status": "completed", "size": 1}
+    found = read(
+        operations.BACKUPS,
+        json.dumps({"data": [good, {"id": "b2"}, {"id": "b3", "createdAt": "2026-01-02T03:04:05Z"}]})[:-1]
+        + ',"pagination":{"hasMore":false}}',
+    )
+    regions = read(operations.REGIONS, json.dumps({"data": [{"id": "a", "name": "A"}, {"id": 7}, None]}))
+
+    assert [backup.id for backup in found.entries] == ["b1", "b3"]
+    assert [(refused.id, refused.reason) for refused in found.refused] == [("b2", "createdAt: missing")]
+    assert [region.id for region in regions] == ["a"]
+
+
+_SCALARS = (
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(max_size=9)
+)
+_RECORDS = st.recursive(
+    _SCALARS,
+    lambda inner: (
+        st.lists(inner, max_size=3)
+        | st.dictionaries(st.sampled_from([*DATABASE, "region", "connections", "pass"]), inner, max_size=8)
+    ),
+    max_leaves=12,
+)
+
+
+@given(st.lists(_RECORDS | st.just(DATABASE), max_size=6))
+def test_every_record_of_a_page_is_an_entry_or_refused(records: list[object]) -> None:
+    page = read(operations.DATABASES, json.dumps({"data": records, "pagination": {"hasMore": False}}))
+
+    assert len(page.entries) + len(page.refused) == len(records)
+    assert len(page.entries) >= records.count(DATABASE)

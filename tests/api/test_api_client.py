@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
+import random
 from collections.abc import AsyncIterator
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta, timezone
 from typing import TypeVar
 
@@ -10,7 +13,7 @@ import pytest
 from api_fakes import ApiFor, SteppingTime, Witness
 from hostile import Behaviour, SeenRequest, answer, half, hostile_server, reset, routed
 
-from prisma_postgres_exporter.api import WorkspaceReference
+from prisma_postgres_exporter.api import Refused, WorkspaceReference
 from prisma_postgres_exporter.errors import (
     ApiError,
     CredentialRefused,
@@ -290,3 +293,122 @@ async def test_a_client_that_is_always_refused_gives_up(api_for: ApiFor, witness
     assert caught.value.retry_after_seconds == 5
     assert len(server.requests) == 3
     assert witness.throttles == [(USAGE_ENDPOINT, 5)] * 3
+
+
+async def test_with_a_longest_wait_a_longer_one_ends_the_call_at_once_and_says_when_to_come_back(
+    api_for: ApiFor, time: SteppingTime
+) -> None:
+    later = answer(b"", status=503, headers={"Retry-After": "600"})
+    soon = answer(b"", status=503, headers={"Retry-After": "4"})
+    async with hostile_server(soon, later, answer(USAGE)) as server:
+        api = api_for(server, longest_wait_seconds=5.0)
+        with pytest.raises(Unavailable) as caught:
+            await api.usage("db_1")
+
+        assert caught.value.retry_after_seconds == 600
+        assert time.waits == [4]
+        assert (await api.usage("db_1")).operations == 12
+
+
+async def test_with_a_longest_wait_one_databases_hour_holds_its_neighbours_back_no_longer(
+    api_for: ApiFor, time: SteppingTime, witness: Witness
+) -> None:
+    refused = answer(b"", status=429, headers={"Retry-After": "3600"})
+
+    def choose(request: SeenRequest) -> Behaviour:
+        return refused if "db_slow" in request.path else answer(USAGE)
+
+    async with hostile_server(routed(choose)) as server:
+        api = api_for(server, longest_wait_seconds=5.0)
+        began_at = time.seconds
+        with pytest.raises(Throttled) as caught:
+            await api.usage("db_slow")
+        assert (caught.value.retry_after_seconds, time.seconds) == (3600, began_at)
+
+        for number in range(60):
+            await api.usage(f"db_{number}")
+        assert time.seconds - began_at == pytest.approx(5, abs=0.1)
+
+        with pytest.raises(Throttled):
+            await api.usage("db_slow")
+        await api.usage("db_1")
+        assert time.seconds - began_at == pytest.approx(5, abs=0.1)  # a rare refusal concerns its own call
+
+    assert witness.throttles == [(USAGE_ENDPOINT, 5), (USAGE_ENDPOINT, 0)]
+
+
+async def test_rare_refusals_cost_the_client_little_of_its_rate(
+    api_for: ApiFor, time: SteppingTime, witness: Witness
+) -> None:
+    chance = random.Random(5)
+    refused = answer(b"", status=429, headers={"Retry-After": "1"})
+    async with hostile_server(
+        routed(lambda _request: refused if chance.random() < 0.0125 else answer(USAGE))
+    ) as server:
+        api = api_for(server, requests_per_second=60, longest_wait_seconds=5.0)
+        began_at = time.seconds
+
+        async def work() -> None:
+            for _ in range(250):
+                await api.usage("db_1")
+
+        await asyncio.gather(*(work() for _ in range(8)))
+
+    # On stepping time one call's own second of waiting passes for everybody: it is left out.
+    own_seconds = time.waits.count(1.0)
+    assert own_seconds > 10
+    assert len(server.requests) / (time.seconds - began_at - own_seconds) >= 0.85 * 60
+    assert sum(seconds for _endpoint, seconds in witness.throttles) <= 2
+
+
+async def test_the_pages_of_a_list_show_what_its_entries_leave_out(api_for: ApiFor) -> None:
+    def choose(request: SeenRequest) -> Behaviour:
+        if request.query.get("cursor") is None:
+            return page([DATABASE, {**DATABASE, "id": "bad", "createdAt": "9999-01-01T00:00:00Z"}], "more")
+        return page([{**DATABASE, "id": "db_2"}, DATABASE], None)
+
+    async with hostile_server(routed(choose)) as server:
+        listing = api_for(server).databases()
+
+        assert [database.id for database in await listed(listing)] == ["db_1", "db_2", "db_1"]
+        assert await listed(listing) == []
+        pages = await listed(listing.pages())
+
+    assert [[database.id for database in one.entries] for one in pages] == [["db_1"], ["db_2", "db_1"]]
+    assert [one.refused for one in pages] == [(Refused(id="db_bad", reason="createdAt: value_error"),), ()]
+
+
+async def test_usage_carries_the_vendors_clock_and_the_client_how_far_ours_is_from_it(
+    api_for: ApiFor, time: SteppingTime
+) -> None:
+    # Ours says 12:00:00.
+    script = [
+        answer(USAGE),
+        answer(USAGE, headers={"Date": "Mon, 23 Nov 2026 11:59:30 GMT"}),
+        answer(USAGE, headers={"Date": "Mon, 23 Nov 2026 11:59:30 GMT", "Age": "90"}),
+        answer(b"", status=404, headers={"Date": "Mon, 23 Nov 2026 12:00:05 GMT"}),
+        answer(USAGE, headers={"Date": "Fri, 31 Dec 9999 23:59:59 GMT"}),
+    ]
+    dates: list[datetime | None] = []
+    skews: list[float | None] = []
+    async with hostile_server(*script) as server:
+        api = api_for(server)
+        assert api.skew_seconds is None
+        for _ in script:
+            with suppress(ApiError):
+                dates.append((await api.usage("db_1")).answered_at)
+            skews.append(api.skew_seconds)
+
+    at = datetime(2026, 11, 23, 12, tzinfo=UTC)
+    assert dates == [None, at - timedelta(seconds=30), at + timedelta(seconds=60), None]
+    assert skews == [None] + [pytest.approx(seconds, abs=0.01) for seconds in (30, 30, -5, -5)]  # the middle of three
+
+
+async def test_usage_of_a_repeated_attempt_carries_the_date_of_the_last_answer(
+    api_for: ApiFor, time: SteppingTime
+) -> None:
+    first = answer(b"", status=503, headers={"Retry-After": "7", "Date": "Mon, 23 Nov 2026 12:00:00 GMT"})
+    async with hostile_server(first, answer(USAGE, headers={"Date": "Mon, 23 Nov 2026 12:00:07 GMT"})) as server:
+        usage = await api_for(server).usage("db_1")
+
+    assert usage.answered_at == datetime(2026, 11, 23, 12, 0, 7, tzinfo=UTC)

@@ -90,7 +90,7 @@ def test_the_client_has_exactly_the_contracts_operations() -> None:
 def test_every_public_method_is_an_operation_or_waits_for_one() -> None:
     methods = {name for name, _ in inspect.getmembers(ManagementApi, inspect.isfunction) if not name.startswith("_")}
 
-    assert methods == {documented.method for documented in CONTRACT} | {"aclose", "wait_until_ready"}
+    assert methods == {documented.method for documented in CONTRACT} | {"aclose", "retire", "wait_until_ready"}
 
 
 def test_the_simulator_has_exactly_the_contracts_operations() -> None:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime
 
 import pytest
@@ -8,7 +9,14 @@ from hypothesis import strategies as st
 
 from prisma_postgres_exporter.api import Limits
 from prisma_postgres_exporter.api.retry import retry_after_seconds, wait_before_retry
-from prisma_postgres_exporter.errors import ApiError, MalformedAnswer, NotFound, Throttled, Unavailable
+from prisma_postgres_exporter.errors import (
+    ApiError,
+    ConfigurationError,
+    MalformedAnswer,
+    NotFound,
+    Throttled,
+    Unavailable,
+)
 
 NOW = datetime(2026, 11, 23, 12, tzinfo=UTC)
 LIMITS = Limits(attempts=4, backoff_seconds=0.5, backoff_cap_seconds=30, retry_after_cap_seconds=60)
@@ -78,6 +86,29 @@ def test_jitter_takes_any_part_of_the_wait() -> None:
 def test_a_wait_the_server_asks_for_is_kept_up_to_the_cap() -> None:
     assert wait(Unavailable("down", reason="http_503", retry_after_seconds=7)) == 7
     assert wait(Throttled("slow", reason="http_429", retry_after_seconds=3600)) == 60
+
+
+def test_a_wait_longer_than_the_longest_is_never_made_not_even_in_part() -> None:
+    limits = replace(LIMITS, longest_wait_seconds=5.0)
+
+    def bounded(error: ApiError, *, attempt: int = 1) -> float | None:
+        return wait_before_retry(error, attempt=attempt, may_repeat=True, limits=limits, chance=0.99)
+
+    assert bounded(Unavailable("down", reason="http_503", retry_after_seconds=5)) == 5
+    assert bounded(Unavailable("down", reason="http_503", retry_after_seconds=6)) is None
+    assert bounded(Unavailable("down", reason="http_503", retry_after_seconds=3600)) is None
+    assert bounded(Unavailable("down", reason="http_500"), attempt=3) == pytest.approx(1.98)
+    slow = replace(limits, backoff_seconds=6.0)
+    assert (
+        wait_before_retry(Unavailable("down", reason="http_500"), attempt=1, may_repeat=True, limits=slow, chance=0.9)
+        is None
+    )
+
+
+@pytest.mark.parametrize("seconds", [0, -1, float("inf"), float("nan")])
+def test_a_longest_wait_that_is_none_is_refused(seconds: float) -> None:
+    with pytest.raises(ConfigurationError, match="longest_wait_seconds"):
+        Limits(longest_wait_seconds=seconds)
 
 
 def test_a_retry_after_of_zero_still_backs_off() -> None:

@@ -47,7 +47,7 @@ async def test_no_error_log_or_traceback_shows_the_token(
     limits = Limits(total_timeout_seconds=0.1, attempts=2)
     async with (
         hostile_server(behaviour) as server,
-        ManagementApi(SECRET, base_url=server.url, limits=limits, clockwork=time.clockwork()) as api,
+        ManagementApi(SECRET, base_url=server.url, limits=limits, clock=time.clock()) as api,
     ):
         with pytest.raises(ApiError) as caught:
             await api.usage("db_1")

@@ -13,7 +13,7 @@ from typing import TypeVar
 import pytest
 from hostile import answer, hostile_server
 
-from prisma_postgres_exporter.api import BackupSource, Clockwork, DatabaseSource, Limits, ManagementApi
+from prisma_postgres_exporter.api import BackupSource, Clock, DatabaseSource, Limits, ManagementApi
 from prisma_postgres_exporter.errors import (
     ApiError,
     CredentialRefused,
@@ -80,10 +80,10 @@ async def bench() -> AsyncIterator[Bench]:
     async def sleep(seconds: float) -> None:
         clock.advance(timedelta(seconds=seconds))
 
-    clockwork = Clockwork(now=clock, monotonic=lambda: clock().timestamp(), sleep=sleep)
+    time = Clock(now=clock, monotonic=lambda: clock().timestamp(), sleep=sleep)
     async with serve_simulator(simulator.app) as url:
         clients = [
-            ManagementApi(token, base_url=url, clockwork=clockwork, limits=Limits(requests_per_second=1e6))
+            ManagementApi(token, base_url=url, clock=time, limits=Limits(requests_per_second=1e6))
             for token in world.tokens
         ]
         yield Bench(simulator, *clients)

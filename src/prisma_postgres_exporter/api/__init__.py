@@ -16,6 +16,7 @@ Every failure is an `ApiError` of `prisma_postgres_exporter.errors`, whose `reas
 | `http_429` | Throttled |
 | `http_408`, `http_425`, `http_5…` | Unavailable |
 | `connect_timeout`, `timeout`, `unreachable`, `tls`, `proxy`, `disconnected`, `cut_body` | Unavailable |
+| `client_closed` | Unavailable, before anything is sent |
 | `plan_limit_reached` | PlanLimitReached |
 | `database_failed`, `not_ready` | DatabaseFailed, Unavailable, from `wait_until_ready` |
 | `invalid_id`, `invalid_argument` | RequestRefused, before anything is sent |
@@ -26,8 +27,10 @@ Every failure is an `ApiError` of `prisma_postgres_exporter.errors`, whose `reas
 from prisma_postgres_exporter.api.arguments import BackupSource, DatabaseSource
 from prisma_postgres_exporter.api.calls import CallObserver
 from prisma_postgres_exporter.api.client import ManagementApi
-from prisma_postgres_exporter.api.clockwork import Clockwork
+from prisma_postgres_exporter.api.clock import Clock
 from prisma_postgres_exporter.api.limits import Limits
+from prisma_postgres_exporter.api.pages import Listing
+from prisma_postgres_exporter.api.proxy import proxy_in_use
 from prisma_postgres_exporter.api.schemas import (
     Backup,
     Backups,
@@ -45,6 +48,7 @@ from prisma_postgres_exporter.api.schemas import (
     ProjectReference,
     Reference,
     Region,
+    RegionReference,
     ServiceToken,
     Subscription,
     Usage,
@@ -52,13 +56,14 @@ from prisma_postgres_exporter.api.schemas import (
     Workspace,
     WorkspaceReference,
 )
+from prisma_postgres_exporter.api.wire import Page, Refused
 
 __all__ = [
     "Backup",
     "BackupSource",
     "Backups",
     "CallObserver",
-    "Clockwork",
+    "Clock",
     "Connection",
     "CreatedDatabase",
     "CreatedProject",
@@ -70,16 +75,21 @@ __all__ = [
     "Endpoint",
     "Endpoints",
     "Limits",
+    "Listing",
     "ManagementApi",
     "Me",
+    "Page",
     "Project",
     "ProjectReference",
     "Reference",
+    "Refused",
     "Region",
+    "RegionReference",
     "ServiceToken",
     "Subscription",
     "Usage",
     "User",
     "Workspace",
     "WorkspaceReference",
+    "proxy_in_use",
 ]

@@ -49,6 +49,9 @@ class NoAnswer:
     nothing_sent: bool
 
 
+CLIENT_CLOSED: Final = NoAnswer(reason="client_closed", detail="the client is closed", nothing_sent=True)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _VendorError:
     code: str | None = None

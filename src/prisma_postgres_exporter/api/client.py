@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import ssl
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import Callable, Mapping
+from dataclasses import replace
 from datetime import datetime
 from types import TracebackType
 from typing import TypeVar
 
 from pydantic import SecretStr
 
-from prisma_postgres_exporter.api import operations, pages
+from prisma_postgres_exporter.api import operations
 from prisma_postgres_exporter.api.address import base_url_problems, token_problems
 from prisma_postgres_exporter.api.arguments import (
     BackupSource,
@@ -26,9 +27,10 @@ from prisma_postgres_exporter.api.arguments import (
     wrong_argument,
 )
 from prisma_postgres_exporter.api.calls import CallObserver, Calls
-from prisma_postgres_exporter.api.clockwork import Clockwork
+from prisma_postgres_exporter.api.clock import Clock
 from prisma_postgres_exporter.api.limits import Limits
 from prisma_postgres_exporter.api.operations import Operation
+from prisma_postgres_exporter.api.pages import Listing
 from prisma_postgres_exporter.api.schemas import (
     Backups,
     Connection,
@@ -60,8 +62,8 @@ class ManagementApi:
     """The Management API as one credential sees it; a credential belongs to one workspace.
 
     Use it with `async with`, or call `aclose()`, in one event loop. Ids are taken with or without their
-    prefix and come back with it. Lists are async iterators that fetch page after page; `limit` is the size
-    of a page (the vendor's default is 100). `None` in a request means "not given".
+    prefix and come back with it. A list is a `Listing`, an async iterator that fetches page after page; `limit` is
+    the size of a page (the vendor's default is 100). `None` in a request means "not given".
 
     Every method raises an `ApiError`; see `errors` for the tree. A docstring names the good status, what the
     vendor documents as errors, and what they mean. Further ones are possible with every call: 401
@@ -73,11 +75,13 @@ class ManagementApi:
     leaves. Creating, rotating, transferring and restoring are tried again only when nothing was sent; an
     error whose `is_outcome_unknown` is true may mean that they were done.
 
-    `trust_env` lets `HTTPS_PROXY`, `NO_PROXY` and `SSL_CERT_FILE` count; `tls` replaces the trusted certificates.
+    With `trust_env` what the environment says counts: `HTTPS_PROXY` or `ALL_PROXY` and `NO_PROXY` (`proxy_in_use` tells
+    the outcome), and `SSL_CERT_FILE` or `SSL_CERT_DIR`, whose certificates are trusted instead of the usual ones.
+    `tls` comes before them. A plain http `base_url`, which is for loopback only, is never asked through a proxy.
 
     Raises:
-        ConfigurationError: a token that no header can carry, or a `base_url` that is not https; plain http is
-            for loopback only.
+        ConfigurationError: a token that no header can carry, a `base_url` that is not https, or a proxy or certificates
+            in the environment that cannot be used.
     """
 
     def __init__(
@@ -87,9 +91,9 @@ class ManagementApi:
         base_url: str = "https://api.prisma.io",
         limits: Limits | None = None,
         observer: CallObserver | None = None,
-        trust_env: bool = False,
+        trust_env: bool = True,
         tls: ssl.SSLContext | None = None,
-        clockwork: Clockwork | None = None,
+        clock: Clock | None = None,
     ) -> None:
         # The plain token must not stay in a local variable: some tracebacks show them.
         token = token if isinstance(token, SecretStr) else SecretStr(token)
@@ -98,9 +102,9 @@ class ManagementApi:
             raise ConfigurationError(problems)
         limits = limits or Limits()
         self._most_pages = limits.pages
-        self._clockwork = clockwork or Clockwork()
+        self._clock = clock or Clock()
         self._transport = Transport(token, base_url=base_url, limits=limits, trust_env=trust_env, tls=tls)
-        self._calls = Calls(self._transport, token=token, limits=limits, clockwork=self._clockwork, observer=observer)
+        self._calls = Calls(self._transport, token=token, limits=limits, clock=self._clock, observer=observer)
 
     async def __aenter__(self) -> ManagementApi:
         return self
@@ -110,15 +114,40 @@ class ManagementApi:
     ) -> None:
         await self.aclose()
 
+    @property
+    def skew_seconds(self) -> float | None:
+        """Our clock less the vendor's: the middle one of the newest three answers that had a date, whatever the call.
+
+        One odd date proves nothing. Positive where ours is ahead. The vendor's date has no fraction of a second: up to
+        one second is no skew. `None` before the first such answer.
+        """
+        return self._calls.skew_seconds
+
     async def aclose(self) -> None:
-        """Close the connections. The client cannot be used afterwards."""
+        """Close the connections, and with them the calls under way.
+
+        The client cannot be used afterwards: a call raises `Unavailable` with the reason `client_closed`.
+        """
+        self._calls.end()
         await self._transport.aclose()
+
+    async def retire(self) -> None:
+        """Take no new calls, wait for the attempts under way and close, even when the wait is cancelled.
+
+        An attempt under way ends within the total timeout, one that waits for its turn after it came. None is
+        repeated any more: a call that fails meanwhile, or that waits to try again, ends with its last error.
+        """
+        self._calls.end()
+        try:
+            await self._calls.ended()
+        finally:
+            await self.aclose()
 
     async def me(self) -> Me:
         """Whose token this is, and its workspace. 200."""
         return await self._call(operations.ME)
 
-    def workspaces(self, *, limit: int | None = None) -> AsyncIterator[Workspace]:
+    def workspaces(self, *, limit: int | None = None) -> Listing[Workspace]:
         """Every workspace the token can see. 200."""
         return self._list(operations.WORKSPACES, page_size(limit))
 
@@ -130,12 +159,12 @@ class ManagementApi:
         """A workspace's plan, and whether its usage is blocked. 200; 404."""
         return await self._call(operations.SUBSCRIPTION, path_id("wksp_", workspace_id))
 
-    def service_tokens(self, workspace_id: str, *, limit: int | None = None) -> AsyncIterator[ServiceToken]:
+    def service_tokens(self, workspace_id: str, *, limit: int | None = None) -> Listing[ServiceToken]:
         """A workspace's service tokens, without their values. 200. `limit` is at most 100."""
         chosen = path_id("wksp_", workspace_id)
         return self._list(operations.SERVICE_TOKENS, page_size(limit, most=MOST_SERVICE_TOKENS), path_id=chosen)
 
-    def projects(self, *, logical_id: str | None = None, limit: int | None = None) -> AsyncIterator[Project]:
+    def projects(self, *, logical_id: str | None = None, limit: int | None = None) -> Listing[Project]:
         """Every project the token can see, or those with a `logical_id`. 200."""
         return self._list(operations.PROJECTS, page_size(limit), {"logicalId": logical_id})
 
@@ -205,13 +234,13 @@ class ManagementApi:
         branch_id: str | None = None,
         branch_git_name: str | None = None,
         limit: int | None = None,
-    ) -> AsyncIterator[Database]:
+    ) -> Listing[Database]:
         """Every database the token can see, or those of a project, a logical id or a branch. 200; 403."""
         chosen = None if project_id is None else path_id("proj_", project_id)
         query = {"projectId": chosen, "logicalId": logical_id, **branch(branch_id, branch_git_name)}
         return self._list(operations.DATABASES, page_size(limit), query)
 
-    def project_databases(self, project_id: str, *, limit: int | None = None) -> AsyncIterator[Database]:
+    def project_databases(self, project_id: str, *, limit: int | None = None) -> Listing[Database]:
         """Every database of one project. 200; 404."""
         return self._list(operations.PROJECT_DATABASES, page_size(limit), path_id=path_id("proj_", project_id))
 
@@ -313,7 +342,7 @@ class ManagementApi:
             every_seconds=every_seconds,
             timeout_seconds=timeout_seconds,
             on_look=on_look,
-            clockwork=self._clockwork,
+            clock=self._clock,
         )
 
     async def usage(
@@ -328,14 +357,16 @@ class ManagementApi:
         if start_at is not None and end_at is not None and is_aware(start_at, end_at) and start_at > end_at:
             raise wrong_argument("start_at must not be after end_at")
         query = {"startDate": timestamp(start_at), "endDate": timestamp(end_at)}
-        return await self._call(operations.USAGE, path_id("db_", database_id), query)
+        request = operations.USAGE.request(path_id=path_id("db_", database_id), query=query)
+        answer = await self._calls.dated_call(operations.USAGE, request)
+        return replace(answer.result, answered_at=answer.answered_at)
 
-    def connections(self, database_id: str | None = None, *, limit: int | None = None) -> AsyncIterator[Connection]:
+    def connections(self, database_id: str | None = None, *, limit: int | None = None) -> Listing[Connection]:
         """Every connection the token can see, or those of one database; without connection strings. 200."""
         chosen = None if database_id is None else path_id("db_", database_id)
         return self._list(operations.CONNECTIONS, page_size(limit), {"databaseId": chosen})
 
-    def database_connections(self, database_id: str, *, limit: int | None = None) -> AsyncIterator[Connection]:
+    def database_connections(self, database_id: str, *, limit: int | None = None) -> Listing[Connection]:
         """Every connection of one database, by the database's own path. 200."""
         return self._list(operations.DATABASE_CONNECTIONS, page_size(limit), path_id=path_id("db_", database_id))
 
@@ -393,14 +424,14 @@ class ManagementApi:
         query: Mapping[str, str | None] | None = None,
         *,
         path_id: str = "",
-    ) -> AsyncIterator[T]:
+    ) -> Listing[T]:
         fixed = {**(query or {}), "limit": limit}
 
         async def fetch(cursor: str | None) -> Page[T]:
             request = operation.request(path_id=path_id, query={**fixed, "cursor": cursor})
             return await self._calls.call(operation, request)
 
-        return pages.entries(fetch, endpoint=operation.endpoint, most_pages=self._most_pages)
+        return Listing(fetch, endpoint=operation.endpoint, most_pages=self._most_pages)
 
 
 def _new_database(

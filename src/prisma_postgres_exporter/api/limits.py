@@ -16,6 +16,10 @@ class Limits:
     number of tries in all for a call that may be tried again. A wait the server asks for with
     `Retry-After` is honoured up to `retry_after_cap_seconds`. `pages` bounds one list.
 
+    With `longest_wait_seconds` a call that would have to wait longer between two attempts ends at once with the
+    last one's error: a caller with other work does better to come back after `retry_after_seconds` than to wait a
+    part of it. 429 then holds the other calls back no longer either. `None` waits up to the caps.
+
     Raises:
         ConfigurationError: a value that is not positive and finite.
     """
@@ -29,10 +33,15 @@ class Limits:
     backoff_seconds: float = 0.5
     backoff_cap_seconds: float = 30.0
     retry_after_cap_seconds: float = 60.0
+    longest_wait_seconds: float | None = None
     pages: int = 1_000
 
     def __post_init__(self) -> None:
         values = ((bound.name, getattr(self, bound.name)) for bound in fields(self))
-        problems = [f"{name} must be positive and finite" for name, value in values if not 0 < value < math.inf]
+        problems = [
+            f"{name} must be positive and finite"
+            for name, value in values
+            if value is not None and not 0 < value < math.inf
+        ]
         if problems:
             raise ConfigurationError(problems)

@@ -13,9 +13,10 @@ from pydantic import SecretStr
 from prisma_postgres_exporter.api import schemas, shapes
 from prisma_postgres_exporter.api.shapes import Shape, enveloped, listed, paged
 from prisma_postgres_exporter.api.transport import Request
-from prisma_postgres_exporter.api.wire import Envelope, Page, PageAnswer
+from prisma_postgres_exporter.api.wire import Envelope, Page, Wire
 
 T = TypeVar("T")
+W = TypeVar("W", bound=Wire)
 
 _KIBIBYTE: Final = 1024
 _MEBIBYTE: Final = 1024 * 1024
@@ -80,7 +81,7 @@ def _read(path: str, shape: Shape[T], *, answer_limit_bytes: int = _MEBIBYTE) ->
     return Operation(method="GET", path=path, shape=shape, answer_limit_bytes=answer_limit_bytes, is_repeatable=True)
 
 
-def _read_page(path: str, model: type[PageAnswer[T]]) -> Operation[Page[T]]:
+def _read_page(path: str, model: type[W]) -> Operation[Page[W]]:
     return _read(path, paged(model), answer_limit_bytes=16 * _MEBIBYTE)
 
 
@@ -104,20 +105,20 @@ _CONNECTION: Final = enveloped(Envelope[schemas.Connection])
 
 ME: Final = _read("/v1/me", enveloped(Envelope[schemas.Me]))
 
-WORKSPACES: Final = _read_page("/v1/workspaces", PageAnswer[schemas.Workspace])
+WORKSPACES: Final = _read_page("/v1/workspaces", schemas.Workspace)
 WORKSPACE: Final = _read("/v1/workspaces/{id}", enveloped(Envelope[schemas.Workspace]))
 SUBSCRIPTION: Final = _read("/v1/workspaces/{id}/subscription", enveloped(Envelope[schemas.Subscription]))
-SERVICE_TOKENS: Final = _read_page("/v1/workspaces/{id}/service-tokens", PageAnswer[schemas.ServiceToken])
+SERVICE_TOKENS: Final = _read_page("/v1/workspaces/{id}/service-tokens", schemas.ServiceToken)
 
-PROJECTS: Final = _read_page("/v1/projects", PageAnswer[schemas.Project])
+PROJECTS: Final = _read_page("/v1/projects", schemas.Project)
 PROJECT: Final = _read("/v1/projects/{id}", _PROJECT)
 CREATE_PROJECT: Final = _create("/v1/projects", enveloped(Envelope[schemas.CreatedProject]))
 UPDATE_PROJECT: Final = _update("/v1/projects/{id}", _PROJECT)
 DELETE_PROJECT: Final = _delete("/v1/projects/{id}")
 TRANSFER_PROJECT: Final = _create("/v1/projects/{id}/transfer", shapes.nothing, status=204)
 
-DATABASES: Final = _read_page("/v1/databases", PageAnswer[schemas.Database])
-PROJECT_DATABASES: Final = _read_page("/v1/projects/{id}/databases", PageAnswer[schemas.Database])
+DATABASES: Final = _read_page("/v1/databases", schemas.Database)
+PROJECT_DATABASES: Final = _read_page("/v1/projects/{id}/databases", schemas.Database)
 DATABASE: Final = _read("/v1/databases/{id}", _DATABASE)
 CREATE_DATABASE: Final = _create("/v1/databases", _CREATED_DATABASE)
 CREATE_PROJECT_DATABASE: Final = _create("/v1/projects/{id}/databases", _CREATED_DATABASE)
@@ -127,13 +128,13 @@ BACKUPS: Final = _read("/v1/databases/{id}/backups", shapes.backups)
 RESTORE_DATABASE: Final = _create("/v1/databases/{id}/restore", _DATABASE, status=200)
 USAGE: Final = _read("/v1/databases/{id}/usage", shapes.usage, answer_limit_bytes=64 * _KIBIBYTE)
 
-CONNECTIONS: Final = _read_page("/v1/connections", PageAnswer[schemas.Connection])
-DATABASE_CONNECTIONS: Final = _read_page("/v1/databases/{id}/connections", PageAnswer[schemas.Connection])
+CONNECTIONS: Final = _read_page("/v1/connections", schemas.Connection)
+DATABASE_CONNECTIONS: Final = _read_page("/v1/databases/{id}/connections", schemas.Connection)
 CONNECTION: Final = _read("/v1/connections/{id}", _CONNECTION)
 CREATE_CONNECTION: Final = _create("/v1/connections", _CONNECTION)
 CREATE_DATABASE_CONNECTION: Final = _create("/v1/databases/{id}/connections", _CONNECTION, status=200)
 ROTATE_CONNECTION: Final = _create("/v1/connections/{id}/rotate", _CONNECTION, status=200)
 DELETE_CONNECTION: Final = _delete("/v1/connections/{id}")
 
-REGIONS: Final = _read("/v1/regions", listed(Envelope[list[schemas.Region]]))
-POSTGRES_REGIONS: Final = _read("/v1/regions/postgres", listed(Envelope[list[schemas.Region]]))
+REGIONS: Final = _read("/v1/regions", listed(schemas.Region))
+POSTGRES_REGIONS: Final = _read("/v1/regions/postgres", listed(schemas.Region))

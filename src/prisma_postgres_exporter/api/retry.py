@@ -7,9 +7,9 @@ brings its own sleep and global switches. What remains of them for us is the ari
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import UTC, datetime
-from email.utils import parsedate_to_datetime
+from datetime import datetime
 
+from prisma_postgres_exporter.api.dates import answered_at, http_date
 from prisma_postgres_exporter.api.limits import Limits
 from prisma_postgres_exporter.errors import ApiError, Unavailable
 
@@ -23,16 +23,21 @@ def wait_before_retry(
 
     `attempt` counts from 1. `may_repeat` is false when the request may have had an effect already.
     `chance` in [0, 1) picks the wait between zero and the exponential bound ("full jitter"); a
-    wait that the server asked for is kept instead, up to the cap.
+    wait that the server asked for is kept instead, up to the cap. One above the longest is never made.
     """
     if not may_repeat or not isinstance(error, Unavailable) or attempt >= limits.attempts:
         return None
     if error.reason == "tls":
         return None
     if error.retry_after_seconds:
-        return min(error.retry_after_seconds, limits.retry_after_cap_seconds)
-    doublings = min(attempt - 1, 62)
-    return chance * min(limits.backoff_cap_seconds, limits.backoff_seconds * 2.0**doublings)
+        wanted_seconds, cap_seconds = error.retry_after_seconds, limits.retry_after_cap_seconds
+    else:
+        doublings = min(attempt - 1, 62)
+        bound_seconds = min(limits.backoff_cap_seconds, limits.backoff_seconds * 2.0**doublings)
+        wanted_seconds, cap_seconds = chance * bound_seconds, bound_seconds
+    if limits.longest_wait_seconds is not None and wanted_seconds > limits.longest_wait_seconds:
+        return None
+    return min(wanted_seconds, cap_seconds)
 
 
 def retry_after_seconds(headers: Mapping[str, str], *, now: datetime) -> float | None:
@@ -44,16 +49,8 @@ def retry_after_seconds(headers: Mapping[str, str], *, now: datetime) -> float |
     value = headers.get("retry-after", "").strip()
     if value.isascii() and value.isdigit():
         return _DAY_SECONDS if len(value) > 9 else min(float(value), _DAY_SECONDS)
-    until = _http_date(value)
+    until = http_date(value)
     if until is None:
         return None
-    seconds = (until - (_http_date(headers.get("date", "")) or now)).total_seconds()
+    seconds = (until - (answered_at(headers) or now)).total_seconds()
     return min(max(seconds, 0.0), _DAY_SECONDS)
-
-
-def _http_date(value: str) -> datetime | None:
-    try:
-        instant = parsedate_to_datetime(value)
-        return (instant if instant.tzinfo else instant.replace(tzinfo=UTC)).astimezone(UTC)
-    except (ValueError, TypeError, IndexError, OverflowError):
-        return None

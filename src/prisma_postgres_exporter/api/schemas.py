@@ -2,23 +2,28 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Annotated
+from typing import Annotated, Final
 
-from pydantic import Field, SecretStr
+from pydantic import Field, SecretStr, model_validator
 
 from prisma_postgres_exporter.api.wire import (
     BranchId,
     ConnectionId,
     DatabaseId,
     Instant,
+    ListAnswer,
     ProjectId,
+    Refused,
     Text,
     UserId,
     Wire,
     WorkspaceId,
 )
+
+UNKNOWN: Final = "unknown"
 
 
 class Reference(Wire):
@@ -26,6 +31,13 @@ class Reference(Wire):
 
     id: Text
     name: Text
+
+
+class RegionReference(Wire):
+    """The region that something is in; `name` is `None` where the vendor does not say."""
+
+    id: Text
+    name: Text | None = None
 
 
 class WorkspaceReference(Reference):
@@ -49,15 +61,15 @@ class DatabaseReference(Reference):
 class User(Wire):
     """The person behind a token."""
 
-    id: UserId
+    id: UserId | None = None
     email: Text | None = None
     name: Text | None = None
 
 
 class Credential(Wire):
-    """The token itself; `type` is `service_token`, `oauth` or another of the vendor's words."""
+    """The token itself; `type` is `service_token`, `oauth` or another of the vendor's words, `None` without one."""
 
-    type: Text
+    type: Text | None = None
     id: Text | None = None
     name: Text | None = None
 
@@ -100,18 +112,19 @@ class Project(Wire):
 class Database(Wire):
     """A database, with the project it belongs to now; its workspace is known to the project only.
 
-    `status` is `ready`, `provisioning`, `recovering`, `failure` or a later word. `region` is `None`
+    `status` is `ready`, `provisioning`, `recovering`, `failure` or a later word, and `unknown` where the vendor
+    does not say. `region` is `None`
     where the vendor says so. The vendor's `connections` hold passwords: they are read where the database was
     just created, and nowhere else.
     """
 
     id: DatabaseId
     name: Text
-    status: Text
+    status: Text = UNKNOWN
     created_at: Instant
     project: ProjectReference
     is_default: bool = False
-    region: Reference | None = None
+    region: RegionReference | None = None
     default_connection_id: ConnectionId | None = None
     branch_id: BranchId | None = None
     logical_id: Text | None = None
@@ -145,15 +158,15 @@ class DirectConnection(Wire):
 
 
 class Connection(Wire):
-    """A connection to a database; `kind` is `postgres` or `accelerate`.
+    """A connection to a database; `kind` is `postgres` or `accelerate`, `None` where the vendor does not say.
 
     Its secrets are `SecretStr`: neither `repr` nor `str` nor JSON shows them, `get_secret_value()` does.
     """
 
     id: ConnectionId
     name: Text
-    kind: Text
-    created_at: Instant
+    kind: Text | None = None
+    created_at: Instant | None = None
     database: DatabaseReference
     endpoints: Endpoints = Endpoints()
     direct_connection: DirectConnection | None = None
@@ -164,37 +177,60 @@ class CreatedDatabase(Database):
 
     connections: Annotated[tuple[Connection, ...], Field(strict=False)] = ()
 
+    @model_validator(mode="before")
+    @classmethod
+    def _connections_know_it(cls, document: object) -> object:
+        if not isinstance(document, dict) or not isinstance(connections := document.get("connections"), list):
+            return document
+        return {**document, "connections": [_owned(connection, "database", document) for connection in connections]}
+
 
 class CreatedProject(Project):
     """A project as its creation is answered; `database` is `None` where none was asked for."""
 
     database: CreatedDatabase | None = None
 
+    @model_validator(mode="before")
+    @classmethod
+    def _its_database_knows_it(cls, document: object) -> object:
+        if not isinstance(document, dict):
+            return document
+        return {**document, "database": _owned(document.get("database"), "project", document)}
+
+
+def _owned(thing: object, member: str, owner: Mapping[str, object]) -> object:
+    # The vendor leaves out of what it nests in a new thing the reference back to that thing.
+    if not isinstance(thing, dict) or thing.get(member) is not None:
+        return thing
+    return {**thing, member: {"id": owner.get("id"), "name": owner.get("name")}}
+
 
 class Backup(Wire):
-    """A backup. `backup_type` is `full`, `incremental`, `differential` or a later word.
+    """A backup. `backup_type` is `full`, `incremental`, `differential` or a later word, `None` without one.
 
     `status` is `running`, `completed`, `failed`, `unknown` or a later word. The vendor does not say what `size`
     is counted in; it is `None` where it was left out.
     """
 
     id: Text
-    backup_type: Text
+    backup_type: Text | None = None
     created_at: Instant
-    status: Text
-    size: int | float | None = None
+    status: Text = UNKNOWN
+    size: int | Annotated[float, Field(allow_inf_nan=False)] | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Backups:
     """Some of a database's backups, in the vendor's order; `has_more` says that it keeps others too.
 
-    `retention_days` is how long it keeps them, `None` where it does not say.
+    `retention_days` is how long it keeps them, `None` where it does not say. `refused` are those left out of
+    `entries` because they do not have the shape they should.
     """
 
     entries: tuple[Backup, ...]
     retention_days: int | None
     has_more: bool
+    refused: tuple[Refused, ...] = ()
 
 
 class ServiceToken(Wire):
@@ -211,7 +247,7 @@ class Region(Wire):
     """A region; `status` is `available` or `unavailable`, `None` where the vendor does not say."""
 
     id: Text
-    name: Text
+    name: Text | None = None
     product: Text | None = None
     status: Text | None = None
 
@@ -221,7 +257,8 @@ class Usage:
     """One database's usage over the period the vendor says it used (aware UTC instants).
 
     A number is `None` when the vendor left it out. `operations` is rounded to whole operations,
-    `storage_bytes` is the vendor's GiB times 2**30.
+    `storage_bytes` is the vendor's GiB times 2**30. `answered_at` is the vendor's clock when it answered, in whole
+    seconds, `None` where the answer has no date.
     """
 
     period_start_at: datetime
@@ -229,6 +266,7 @@ class Usage:
     operations: int | None
     storage_bytes: int | None
     generated_at: datetime | None
+    answered_at: datetime | None = None
 
 
 class Period(Wire):
@@ -272,9 +310,8 @@ class BackupsPagination(Wire):
     has_more: bool
 
 
-class BackupsAnswer(Wire):
+class BackupsAnswer(ListAnswer):
     """`{"data": […], "meta": {…}, "pagination": {…}}`"""
 
-    data: list[Backup]
     pagination: BackupsPagination
     meta: BackupsMeta = BackupsMeta()

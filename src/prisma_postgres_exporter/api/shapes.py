@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import TypeVar
 
-from pydantic import TypeAdapter, ValidationError
+from pydantic import TypeAdapter, ValidationError, create_model
 
-from prisma_postgres_exporter.api.schemas import Backups, BackupsAnswer, Metric, Metrics, Usage, UsageAnswer
-from prisma_postgres_exporter.api.wire import Envelope, Page, PageAnswer
+from prisma_postgres_exporter.api.schemas import Backup, Backups, BackupsAnswer, Metric, Metrics, Usage, UsageAnswer
+from prisma_postgres_exporter.api.wire import Envelope, Identified, ListAnswer, Page, PageAnswer, Refused, Wire
 
 T = TypeVar("T")
+W = TypeVar("W", bound=Wire)
 Shape = Callable[[object], T]
 
 GIBIBYTE = 2**30
@@ -32,23 +33,24 @@ def enveloped(model: type[Envelope[T]]) -> Shape[T]:
     return lambda document: validate(document).data
 
 
-def paged(model: type[PageAnswer[T]]) -> Shape[Page[T]]:
+def paged(model: type[W]) -> Shape[Page[W]]:
     """`{"data": […], "pagination": {"nextCursor", "hasMore"}}`"""
-    validate = _validator(model)
+    sort = _sorter(model)
 
-    def shape(document: object) -> Page[T]:
-        answer = validate(document)
+    def shape(document: object) -> Page[W]:
+        answer = _page_answer(document)
         # An empty cursor ends the list too, whatever hasMore says.
         cursor = answer.pagination.next_cursor if answer.pagination.has_more else None
-        return Page(entries=tuple(answer.data), next_cursor=cursor or None)
+        entries, refused = sort(answer.data)
+        return Page(entries=entries, next_cursor=cursor or None, refused=refused)
 
     return shape
 
 
-def listed(model: type[Envelope[list[T]]]) -> Shape[tuple[T, ...]]:
-    """`{"data": […]}`, a list without pages."""
-    validate = _validator(model)
-    return lambda document: tuple(validate(document).data)
+def listed(model: type[W]) -> Shape[tuple[W, ...]]:
+    """`{"data": […]}`, a list without pages; a record that does not fit is left out."""
+    sort = _sorter(model)
+    return lambda document: sort(_list_answer(document).data)[0]
 
 
 def nothing(_document: object) -> None:
@@ -58,10 +60,12 @@ def nothing(_document: object) -> None:
 def backups(document: object) -> Backups:
     """`{"data": […], "meta": {"backupRetentionDays"}, "pagination": {"hasMore"}}`: a list without a cursor."""
     answer = _backups_answer(document)
+    entries, refused = _sort_backups(answer.data)
     return Backups(
-        entries=tuple(answer.data),
+        entries=entries,
         retention_days=answer.meta.backup_retention_days,
         has_more=answer.pagination.has_more,
+        refused=refused,
     )
 
 
@@ -96,6 +100,29 @@ def _bounded(metric: Metric | None, *, unit: str, most: int) -> int | float | No
     return metric.used
 
 
+def _sorter(model: type[W]) -> Callable[[Iterable[object]], tuple[tuple[W, ...], tuple[Refused, ...]]]:
+    validate = _validator(model)
+    validate_id = _validator(create_model("Identified", __base__=Identified, id=(str, model.model_fields["id"])))
+
+    def id_of(record: object) -> str | None:
+        try:
+            return validate_id(record).id
+        except Unfit:
+            return None
+
+    def sort(records: Iterable[object]) -> tuple[tuple[W, ...], tuple[Refused, ...]]:
+        entries: list[W] = []
+        refused: list[Refused] = []
+        for record in records:
+            try:
+                entries.append(validate(record))
+            except Unfit as exc:
+                refused.append(Refused(id=id_of(record), reason=str(exc)))
+        return tuple(entries), tuple(refused)
+
+    return sort
+
+
 def _validator(shape: type[T]) -> Shape[T]:
     adapter: TypeAdapter[T] = TypeAdapter(shape)
 
@@ -105,11 +132,14 @@ def _validator(shape: type[T]) -> Shape[T]:
         except ValidationError as exc:
             problem = exc.errors(include_input=False, include_context=False, include_url=False)[0]
         # Outside the except block: a validation error holds the body, and a body can hold passwords.
-        place = ".".join(str(step) for step in problem["loc"]) or "the answer"
+        place = ".".join(str(step) for step in problem["loc"]) or "the whole"
         raise Unfit("wrong_shape", f"{place}: {problem['type']}")
 
     return validate
 
 
+_list_answer: Shape[ListAnswer] = _validator(ListAnswer)
+_page_answer: Shape[PageAnswer] = _validator(PageAnswer)
 _usage_answer: Shape[UsageAnswer] = _validator(UsageAnswer)
 _backups_answer: Shape[BackupsAnswer] = _validator(BackupsAnswer)
+_sort_backups = _sorter(Backup)

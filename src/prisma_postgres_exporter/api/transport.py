@@ -9,11 +9,8 @@ from __future__ import annotations
 
 import asyncio
 import ssl
-import urllib.request
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Final
-from urllib.parse import urlsplit
 
 import aiohttp
 import httpx
@@ -22,8 +19,10 @@ from httpx_aiohttp import AiohttpTransport
 from pydantic import SecretStr
 
 from prisma_postgres_exporter import __version__
-from prisma_postgres_exporter.api.answers import Answer, NoAnswer
+from prisma_postgres_exporter.api.answers import CLIENT_CLOSED, Answer, NoAnswer
 from prisma_postgres_exporter.api.limits import Limits
+from prisma_postgres_exporter.api.proxy import environment_proxy
+from prisma_postgres_exporter.errors import ConfigurationError
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,10 +48,11 @@ class Transport:
         *,
         base_url: str,
         limits: Limits,
-        trust_env: bool = False,
+        trust_env: bool,
         tls: ssl.SSLContext | None = None,
     ) -> None:
         self._base_url = base_url.rstrip("/")
+        self._is_closed = False
         self._total_timeout_seconds = limits.total_timeout_seconds
         self._headers = httpx.Headers(  # masks the authorization in its repr
             {
@@ -68,7 +68,7 @@ class Transport:
         connect_seconds = limits.connect_timeout_seconds
         timeouts = httpx.Timeout(limits.read_timeout_seconds, connect=connect_seconds, pool=connect_seconds)
         self._extensions = {"timeout": timeouts.as_dict()}
-        context = tls or httpx.create_ssl_context(trust_env=trust_env)
+        context = tls or _trusted(trust_env)
 
         def session(*middlewares: aiohttp.ClientMiddlewareType) -> aiohttp.ClientSession:
             return aiohttp.ClientSession(
@@ -79,7 +79,8 @@ class Transport:
                 middlewares=middlewares,
             )
 
-        proxy = _proxy(base_url) if trust_env else None
+        way = environment_proxy(base_url) if trust_env else None
+        proxy = httpx.Proxy(way.address, headers=way.headers) if way else None
         self._transport = AiohttpTransport(verify=context, client=session, proxy=proxy)
         # Its session is made by the first deletion.
         self._deleting = AiohttpTransport(verify=context, client=lambda: session(_once), proxy=proxy)
@@ -94,6 +95,8 @@ class Transport:
         A failure is a value: the libraries' exceptions hold the request with its token, so none of them
         may become the cause or context of ours.
         """
+        if self._is_closed:
+            return CLIENT_CLOSED
         try:
             async with asyncio.timeout(self._total_timeout_seconds):
                 return await self._exchange(request)
@@ -101,7 +104,8 @@ class Transport:
             return _no_answer(exc)
 
     async def aclose(self) -> None:
-        """Close every connection."""
+        """Close every connection; whatever is sent afterwards gets no answer."""
+        self._is_closed = True
         await self._transport.aclose()
         await self._deleting.aclose()
 
@@ -177,11 +181,8 @@ def _no_answer(exc: Exception) -> NoAnswer:
     )
 
 
-def _proxy(base_url: str) -> httpx.Proxy | None:
-    parts = urlsplit(base_url)
-    # Plain http goes to loopback only, which no proxy can reach; aiohttp's own trust_env would read ~/.netrc too.
-    if parts.scheme != "https" or urllib.request.proxy_bypass(parts.hostname or ""):
-        return None
-    proxies: Mapping[str, str] = urllib.request.getproxies()
-    address = proxies.get("https") or proxies.get("all")
-    return httpx.Proxy(address) if address else None
+def _trusted(trust_env: bool) -> ssl.SSLContext:
+    try:
+        return httpx.create_ssl_context(trust_env=trust_env)
+    except OSError as exc:  # that of ssl is one too
+        raise ConfigurationError([f"SSL_CERT_FILE or SSL_CERT_DIR has no certificates: {exc.strerror}"]) from exc

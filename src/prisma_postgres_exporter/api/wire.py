@@ -1,6 +1,7 @@
 """The rules that every answer is read by, and the envelopes that answers come in.
 
-Unknown fields are ignored, because new ones appear every few weeks; known ones must have their type.
+Unknown fields are ignored, because new ones appear every few weeks; known ones must have their type. `null` is
+the same as absent: `None` or the default where the field may be missing.
 Text from the vendor is kept as it is, except for what neither UTF-8 nor Postgres can hold
 (lone surrogates and NUL), which becomes U+FFFD.
 """
@@ -10,14 +11,18 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Annotated, Generic, TypeVar
+from typing import Annotated, Final, Generic, TypeVar
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 from pydantic.alias_generators import to_camel
 
 from prisma_postgres_exporter.api.identifiers import normalised_id
 
 T = TypeVar("T")
+
+# An instant outside is a mistake, and one at an end of the calendar breaks the arithmetic of whoever gets it.
+_FIRST_YEAR: Final = 2000
+_LAST_YEAR: Final = 2200
 
 _UNSTORABLE = re.compile("[\x00\ud800-\udfff]")
 
@@ -33,9 +38,17 @@ def _instant(value: object) -> object:
     if instant.tzinfo is None:
         raise ValueError("an instant without a time zone")
     try:
-        return instant.astimezone(UTC)
+        instant = instant.astimezone(UTC)
     except OverflowError:
         raise ValueError("an instant outside the calendar") from None
+    if not is_plausible(instant):
+        raise ValueError("an instant that is centuries away")
+    return instant
+
+
+def is_plausible(instant: datetime) -> bool:
+    """Whether an instant in UTC is of the years 2000 to 2200."""
+    return _FIRST_YEAR <= instant.year <= _LAST_YEAR
 
 
 def _id_of(prefix: str) -> BeforeValidator:
@@ -64,13 +77,42 @@ class Wire(BaseModel):
         hide_input_in_errors=True,
     )
 
+    @model_validator(mode="before")
+    @classmethod
+    def _without_nulls(cls, document: object) -> object:
+        if not isinstance(document, dict):
+            return document
+        return {name: value for name, value in document.items() if value is not None}
+
+
+class Identified(Wire):
+    """What a record is known by when nothing else of it fits."""
+
+    id: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Refused:
+    """A record of a list that does not have the shape it should.
+
+    `id` is its id with its prefix, `None` where that cannot be read either. `reason` is the place and what is wrong
+    there (`createdAt: missing`), never a value.
+    """
+
+    id: str | None
+    reason: str
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Page(Generic[T]):
-    """One page of a list. `next_cursor` is `None` on the last one."""
+    """One page of a list. `next_cursor` is `None` on the last one; `refused` are the records left out of `entries`.
+
+    A page with `refused` records is not complete: they exist.
+    """
 
     entries: tuple[T, ...]
     next_cursor: str | None
+    refused: tuple[Refused, ...] = ()
 
 
 class Envelope(Wire, Generic[T]):
@@ -86,8 +128,13 @@ class Pagination(Wire):
     next_cursor: Annotated[str, Field(max_length=4096)] | None = None
 
 
-class PageAnswer(Wire, Generic[T]):
+class ListAnswer(Wire):
+    """`{"data": […]}`; its records are read one by one, so that a bad one does not cost the others."""
+
+    data: list[object]
+
+
+class PageAnswer(ListAnswer):
     """`{"data": […], "pagination": …}`; without `pagination` a cut list would pass for a whole one."""
 
-    data: list[T]
     pagination: Pagination

@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Clockwork:
+class Clock:
     """`monotonic` in seconds, `now` as an aware UTC instant, `sleep` for seconds, `random` in [0, 1)."""
 
     monotonic: Callable[[], float] = time.monotonic
