@@ -85,13 +85,61 @@ web:
 
     found = "\n".join(problems(config_path=path, api_url="http://example.com", environ={"PRISMA_POSTGRES_TOKN": "x"}))
 
-    assert "PRISMA_POSTGRES_TOKN: no such variable; did you mean PRISMA_POSTGRES_TOKEN?" in found
+    assert "PRISMA_POSTGRES_TOKN: unknown variable, ignored; did you mean PRISMA_POSTGRES_TOKEN?" in found
     assert f"{path}:2: poll.intervall: no such key; did you mean interval?" in found
     assert f"{path}:3: poll.windows: '1d' is as wide as '24h'" in found
     assert f"{path}:4: poll.requests_per_second" in found
     assert f"{path}:7: discovery.include.databases.0: '(a' is no regular expression" in found
     assert f"{path}:9: web.listen" in found
     assert "--api-url: api_url: the API is spoken to over https only" in found
+
+
+def test_a_variable_that_is_unknown_is_a_warning_with_the_nearest_name() -> None:
+    environ = {"PRISMA_POSTGRES_LISTENS": ":1", "PRISMA_POSTGRES_PORT": "9478", "PRISMA_SOMETHING": "x"}
+
+    config = load_config(environ=environ)
+
+    assert config.web.listen == ":9478"
+    assert len(config.warnings) == 2
+    assert (
+        config.warnings[0] == "PRISMA_POSTGRES_LISTENS: unknown variable, ignored; did you mean PRISMA_POSTGRES_LISTEN?"
+    )
+    assert config.warnings[1].startswith("PRISMA_POSTGRES_PORT: unknown variable, ignored; did you mean ")
+
+
+@pytest.mark.parametrize("service", ["PRISMA_POSTGRES", "PRISMA_POSTGRES_EXPORTER", "PRISMA_POSTGRES_EXPORTER_2"])
+def test_the_variables_that_kubernetes_adds_for_services_are_passed_over(service: str) -> None:
+    environ = {
+        f"{service}_SERVICE_HOST": "10.0.0.1",
+        f"{service}_SERVICE_PORT": "9478",
+        f"{service}_SERVICE_PORT_HTTP_METRICS": "9478",
+        f"{service}_PORT": "tcp://10.0.0.1:9478",
+        f"{service}_PORT_9478_TCP": "tcp://10.0.0.1:9478",
+        f"{service}_PORT_9478_TCP_ADDR": "10.0.0.1",
+        f"{service}_PORT_9478_TCP_PORT": "9478",
+        f"{service}_PORT_9478_TCP_PROTO": "tcp",
+    }
+
+    assert load_config(environ=environ).warnings == ()
+
+
+def test_a_variable_that_a_credential_names_is_known(tmp_path: Path) -> None:
+    path = write(tmp_path, "credentials: [{token_env: PRISMA_POSTGRES_ACME}, {token_env: [x]}, 7]")
+    environ = {"PRISMA_POSTGRES_ACME": "one", "PRISMA_POSTGRES_OTHER": "two"}
+
+    assert [problem.partition(":")[0] for problem in problems(config_path=path, environ=environ)][-1:] == [
+        "PRISMA_POSTGRES_OTHER"
+    ]
+    named = write(tmp_path, "credentials: [{token_env: PRISMA_POSTGRES_ACME}]")
+    assert load_config(config_path=named, environ={"PRISMA_POSTGRES_ACME": "one"}).warnings == ()
+    # The variable stays known where the environment's own token takes the place of the file's.
+    both = {"PRISMA_POSTGRES_ACME": "one", "PRISMA_POSTGRES_TOKEN": "two"}
+    assert load_config(config_path=named, environ=both).warnings == ()
+
+
+@pytest.mark.parametrize("path", ["a\0b", "a" * 5_000])
+def test_a_token_file_that_is_no_path_does_not_stop_the_configuration(path: str) -> None:
+    assert load_config(environ={"PRISMA_POSTGRES_TOKEN_FILE": path}).warnings == ()
 
 
 @pytest.mark.parametrize(

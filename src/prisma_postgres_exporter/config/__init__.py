@@ -4,7 +4,14 @@ from prisma_postgres_exporter.config.durations import format_duration, parse_dur
 from prisma_postgres_exporter.config.loading import load_config
 from prisma_postgres_exporter.config.prices import PriceRow
 from prisma_postgres_exporter.config.secret import Claims, Secret, claims
-from prisma_postgres_exporter.config.tokens import Credential, read_tokens, require_credentials
+from prisma_postgres_exporter.config.tokens import (
+    Credential,
+    CredentialProblem,
+    Tokens,
+    read_tokens,
+    require_credentials,
+    require_usable,
+)
 from prisma_postgres_exporter.config.values import (
     BudgetConfig,
     Config,
@@ -28,6 +35,7 @@ __all__ = [
     "CostConfig",
     "Credential",
     "CredentialConfig",
+    "CredentialProblem",
     "DiscoveryConfig",
     "FeeShare",
     "Filter",
@@ -36,6 +44,7 @@ __all__ = [
     "RollingWindow",
     "Secret",
     "StoreConfig",
+    "Tokens",
     "WebConfig",
     "WorkspaceConfig",
     "claims",
@@ -45,4 +54,5 @@ __all__ = [
     "parse_duration",
     "read_tokens",
     "require_credentials",
+    "require_usable",
 ]

@@ -7,8 +7,9 @@ name of a wrong one; reading three short lists is less than teaching it both.
 from __future__ import annotations
 
 import difflib
+import re
 import stat
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import get_args
 
@@ -17,6 +18,7 @@ from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
 from prisma_postgres_exporter.config.prices import PACKAGED, PriceFile, PriceRow, contradictions
+from prisma_postgres_exporter.config.token_text import shown_path
 from prisma_postgres_exporter.config.values import Config
 from prisma_postgres_exporter.errors import ConfigurationError
 
@@ -35,6 +37,12 @@ ENVIRONMENT = {
 VENDORS_TOKEN = "PRISMA_SERVICE_TOKEN"  # noqa: S105  # a variable's name, no token
 PREFIX = "PRISMA_POSTGRES_"
 
+# What Kubernetes adds for every Service of the namespace:
+# https://kubernetes.io/docs/concepts/services-networking/service/#environment-variables
+_SERVICE_LINK = re.compile(
+    r"[A-Z0-9_]+_(?:SERVICE_HOST|SERVICE_PORT(?:_[A-Z0-9_]+)?|PORT_\d+_(?:TCP|UDP|SCTP)(?:_(?:ADDR|PORT|PROTO))?)"
+)
+
 Path_ = tuple[str | int, ...]
 
 
@@ -49,16 +57,17 @@ def load_config(
     """Read the configuration; a flag that is `None` was not given.
 
     Raises:
-        ConfigurationError: with one line for every problem: what, where, and what to do.
+        ConfigurationError: with one line for every problem: what, where, and what to do; then the warnings, which
+            are not enough to raise it.
     """
-    problems = list(_unknown_variables(environ))
-    warnings: list[str] = []
+    problems: list[str] = []
     path = config_path or environ.get("PRISMA_POSTGRES_CONFIG") or None
     places: dict[Path_, str] = {}
     values: dict[str, object] = {}
     if path is not None:
         values, found = _read_file(path, places)
         problems.extend(found)
+    warnings = list(_unknown_variables(environ, _token_variables(values)))
     for variable, value in environ.items():
         if ENVIRONMENT.get(variable) and value:
             _set_from_environment(values, places, variable, value)
@@ -76,19 +85,33 @@ def load_config(
         config = Config.model_validate(values)
     except ValidationError as error:
         problems.extend(_describe(details, places) for details in error.errors(include_url=False, include_input=False))
-        raise ConfigurationError(problems) from None
+        raise ConfigurationError([*problems, *warnings]) from None
     prices, found = _read_prices(config)
     problems.extend((*found, *_unknown_prices(config, prices, places)))
     if problems:
-        raise ConfigurationError(problems)
+        raise ConfigurationError([*problems, *warnings])
     warnings.extend(_open_files(config))
     return config.model_copy(update={"prices": prices, "warnings": tuple(warnings)})
 
 
-def _unknown_variables(environ: Mapping[str, str]) -> Iterator[str]:
-    for variable in sorted(environ):
-        if variable.startswith(PREFIX) and variable not in ENVIRONMENT:
-            yield f"{variable}: no such variable{_nearest(variable, ENVIRONMENT)}"
+def _unknown_variables(environ: Mapping[str, str], named: Collection[str]) -> Iterator[str]:
+    for variable, value in sorted(environ.items()):
+        is_known = variable in ENVIRONMENT or variable in named
+        if variable.startswith(PREFIX) and not is_known and not _is_service_link(variable, value):
+            yield f"{variable}: unknown variable, ignored{_nearest(variable, ENVIRONMENT)}"
+
+
+def _token_variables(values: Mapping[str, object]) -> frozenset[str]:
+    """The variables that the file's credentials name, whether the rest of it is right or not."""
+    credentials = values.get("credentials")
+    sources = [source for source in credentials if isinstance(source, dict)] if isinstance(credentials, list) else []
+    return frozenset(name for source in sources if isinstance(name := source.get("token_env"), str))
+
+
+def _is_service_link(variable: str, value: str) -> bool:
+    # PRISMA_POSTGRES_PORT=9478 is a user's mistake, PRISMA_POSTGRES_PORT=tcp://10.0.0.1:9478 is Kubernetes.
+    is_address = variable.endswith("_PORT") and value.startswith(("tcp://", "udp://", "sctp://"))
+    return is_address or _SERVICE_LINK.fullmatch(variable) is not None
 
 
 def _nearest(given: str, known: Iterable[str]) -> str:
@@ -230,9 +253,11 @@ def _known_keys(key: Path_, root: type[BaseModel]) -> list[str]:
 
 
 def _open_files(config: Config) -> Iterator[str]:
-    for credential in config.credentials:
-        path = credential.token_file
-        if path is None or not path.is_file():
+    for path in [credential.token_file for credential in config.credentials if credential.token_file is not None]:
+        try:
+            mode = path.stat().st_mode
+        except (OSError, ValueError):
+            # Reading the tokens says what is wrong with it.
             continue
-        if path.stat().st_mode & stat.S_IROTH:
-            yield f"{path}: everyone on this machine can read this token; chmod 600 it"
+        if stat.S_ISREG(mode) and mode & stat.S_IROTH:
+            yield f"{shown_path(path)}: everyone on this machine can read this token; chmod 600 it"

@@ -5,8 +5,14 @@ from __future__ import annotations
 import base64
 import binascii
 import json
+import re
 from dataclasses import dataclass
 from datetime import UTC, datetime
+
+_PREFIX = "wksp_"
+
+# A hint that nobody verified: only what could be an id, and is safe in a label.
+_ID = re.compile(r"[A-Za-z0-9_-]{1,128}")
 
 
 class Secret:
@@ -36,7 +42,10 @@ class Secret:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Claims:
-    """What a token says of itself, unverified. `None` where it does not say."""
+    """What a token says of itself, unverified. `None` where it does not say.
+
+    `workspace_id` has its prefix (`wksp_…`), `expires_at` is UTC.
+    """
 
     workspace_id: str | None = None
     expires_at: datetime | None = None
@@ -56,11 +65,12 @@ def claims(token: Secret) -> Claims:
 
 def _workspace_id(said: dict[str, object]) -> str | None:
     own, subject = said.get("workspace_id"), said.get("sub")
-    if isinstance(own, str):
-        return own
-    if isinstance(subject, str) and subject.startswith("workspace:"):
-        return subject.removeprefix("workspace:")
-    return None
+    if not isinstance(own, str) and isinstance(subject, str) and subject.startswith("workspace:"):
+        own = subject.removeprefix("workspace:")
+    if not isinstance(own, str):
+        return None
+    bare = own.removeprefix(_PREFIX)
+    return _PREFIX + bare if _ID.fullmatch(bare) else None
 
 
 def _expires_at(seconds: object) -> datetime | None:
