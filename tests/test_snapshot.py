@@ -1,125 +1,94 @@
-"""What a picture shows, and what it does not show."""
+"""What a snapshot shows, and what it does not show."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
+from typing import Any
 
-from prisma_postgres_exporter.model import (
-    Book,
-    Database,
-    DayUsage,
-    MonthUsage,
-    Position,
-    RollingUsage,
-    Workspace,
-    WorkspacePosition,
+import pytest
+
+from builders import (
+    GIB,
+    NOW,
+    database_state,
+    day_usage,
+    day_window,
+    month_usage,
+    reading,
+    rolling_usage,
+    workspace_state,
 )
+from prisma_postgres_exporter import ledger
+from prisma_postgres_exporter.expose import ExporterHealth, Exposition
+from prisma_postgres_exporter.model import DatabaseState, LedgerState, MonthUsage, UsageReading, WorkspaceState
 from prisma_postgres_exporter.snapshot import DatabaseView, Snapshot, take_snapshot
 
-NOW = datetime(2026, 11, 23, 12, 0, tzinfo=UTC)
 MIDNIGHT = datetime(2026, 11, 23, tzinfo=UTC)
-
-
-def day(of: date, operations: int, *, closed_at: datetime | None = None) -> DayUsage:
-    return DayUsage(
-        database_key=1,
-        day=of,
-        workspace_key=1,
-        operations=operations,
-        operations_high=operations,
-        storage_bytes=1,
-        storage_byte_seconds=0,
-        storage_seconds=0,
-        read_at=NOW,
-        unchanged_since_at=closed_at,
-        settled_at=None,
-        is_counted=True,
-    )
+DECEMBER = datetime(2026, 12, 1, tzinfo=UTC)
+INTERVAL = timedelta(minutes=5)
+KEEP_LAST_VALUE = timedelta(days=1)
+SECOND = timedelta(seconds=1)
 
 
 def month(of: date, operations: int | None, *, workspace_key: int = 1, days: int = 0, seconds: int = 0) -> MonthUsage:
-    return MonthUsage(
-        database_key=1,
-        month=of,
+    return month_usage(
+        of,
+        operations,
         workspace_key=workspace_key,
         days=1,
         days_operations=days,
         storage_byte_seconds=100 * seconds,
         storage_seconds=seconds,
-        operations=operations,
         difference_operations=0,
-        read_at=NOW if operations is not None else None,
     )
 
 
-def position(id_: str = "db_a", **changes: object) -> Position:
-    first = Position(
-        key=1,
-        workspace_key=1,
-        database=Database(
-            id=id_,
-            name="a",
-            project_id="proj_a",
-            project_name="a",
-            workspace_id="wksp_a",
-            region=None,
-            status="ready",
-            is_default=False,
-            created_at=NOW - timedelta(days=100),
-        ),
-        first_seen_at=NOW,
-        counted_from=NOW.date(),
-        known_until=NOW.date(),
-        checked_until=NOW.date(),
+def state(id_: str = "db_a", **changes: Any) -> DatabaseState:
+    """A database of which everything was read at `NOW`."""
+    well = database_state(
+        id_,
         operations_total=7,
         storage_bytes=50,
         storage_at=NOW,
+        usage_at=NOW,
         last_success_at=NOW,
-        recent_days=(day(date(2026, 11, 22), 30, closed_at=MIDNIGHT), day(date(2026, 11, 23), 5)),
-        months=(month(date(2026, 10, 1), 900), month(date(2026, 11, 1), 400)),
-        rolling=(
-            RollingUsage(window_name="24h", operations=33, period_start_at=NOW, period_end_at=NOW, read_at=NOW),
-            RollingUsage(window_name="90d", operations=99, period_start_at=NOW, period_end_at=NOW, read_at=NOW),
+        recent_days=(
+            day_usage(date(2026, 11, 22), 30, unchanged_since_at=MIDNIGHT),
+            day_usage(date(2026, 11, 23), 5),
         ),
+        months=(month(date(2026, 10, 1), 900), month(date(2026, 11, 1), 400)),
+        rolling=(rolling_usage("24h", 33), rolling_usage("90d", 99)),
     )
-    return replace(first, **changes)  # type: ignore[arg-type]  # a shorthand of these tests
+    return replace(well, **changes)
 
 
-def workspace(key: int = 1, id_: str = "wksp_a", *, is_gone: bool = False) -> WorkspacePosition:
-    return WorkspacePosition(key=key, workspace=Workspace(id=id_, name="a"), first_seen_at=NOW, is_gone=is_gone)
-
-
-def picture(
-    *positions: Position,
+def snapshot(
+    *states: DatabaseState,
     now: datetime = NOW,
     followed: set[str] | None = None,
-    workspaces: tuple[WorkspacePosition, ...] = (workspace(),),
+    workspaces: tuple[WorkspaceState, ...] = (workspace_state(),),
     failures: Mapping[str, str | None] | None = None,
-    last: Snapshot | None = None,
+    interval: timedelta = INTERVAL,
 ) -> Snapshot:
     return take_snapshot(
-        Book(
-            generation=1,
-            workspaces={row.workspace.id: row for row in workspaces},
-            positions={row.database.id: row for row in positions},
-        ),
-        followed={row.database.id for row in positions} if followed is None else followed,
+        LedgerState.of(workspaces, states),
+        followed={row.database.id for row in states} if followed is None else followed,
         workspace_failures=failures or {},
-        keep_last_value=timedelta(days=1),
+        interval=interval,
+        keep_last_value=KEEP_LAST_VALUE,
         window_names=["24h", "7d"],
         now=now,
-        last=last,
     )
 
 
-def view(of: Position, *, now: datetime = NOW) -> DatabaseView:
-    return picture(of, now=now).databases[0]
+def view(of: DatabaseState, *, now: datetime = NOW, interval: timedelta = INTERVAL) -> DatabaseView:
+    return snapshot(of, now=now, interval=interval).databases[0]
 
 
 def test_everything_that_is_known_is_shown() -> None:
-    shown = view(position())
+    shown = view(state())
 
     assert (shown.day_to_date_operations, shown.previous_day_operations) == (5, 30)
     assert (shown.month_to_date_operations, shown.previous_month_operations) == (400, 900)
@@ -128,35 +97,46 @@ def test_everything_that_is_known_is_shown() -> None:
 
 
 def test_a_window_that_is_not_configured_any_more_is_not_shown() -> None:
-    assert view(position()).rolling == (("24h", 33),)
+    assert view(state()).rolling == (("24h", 33),)
 
 
 def test_at_midnight_yesterdays_number_is_never_shown_as_todays() -> None:
-    shown = view(position(), now=datetime(2026, 11, 24, 0, 0, 1, tzinfo=UTC))
+    shown = view(state(), now=datetime(2026, 11, 24, 0, 0, 1, tzinfo=UTC))
 
     assert (shown.day_to_date_operations, shown.previous_day_operations) == (None, None)
     assert shown.month_to_date_operations == 400
 
 
 def test_at_the_months_end_its_number_is_dropped_until_the_vendor_said_the_next() -> None:
-    december = datetime(2026, 12, 1, tzinfo=UTC)
-    shown = view(position(last_success_at=december), now=december)
+    before, at = DECEMBER - SECOND, DECEMBER
+    assert view(state(last_success_at=before), now=before).month_to_date_operations == 400
+
+    shown = view(state(last_success_at=before), now=at)
 
     assert shown.operations_total == 7
-    assert shown.month_to_date_operations is None
+    assert (shown.month_to_date_operations, shown.reconciliation_difference_operations) == (None, None)
+    (workspace,) = snapshot(state(last_success_at=before), now=at).workspaces
+    assert (workspace.month_to_date_operations, workspace.period_start_at) == (None, DECEMBER)
+    # The vendor's first word on the new month.
+    november, new = month(date(2026, 11, 1), 400), replace(month(DECEMBER.date(), 3), read_at=at)
+    assert view(state(last_success_at=at, months=(november, new)), now=at).month_to_date_operations == 3
 
 
 def test_last_months_number_is_shown_only_when_it_was_read_after_the_month() -> None:
     december = datetime(2026, 12, 1, 0, 5, tzinfo=UTC)
-    early = replace(position(), last_success_at=december)
+    early = replace(state(), last_success_at=december)
     assert view(early, now=december).previous_month_operations is None
 
-    read_after = replace(month(date(2026, 11, 1), 410), read_at=datetime(2026, 12, 1, 0, 1, tzinfo=UTC))
+    ended_at, read_at = datetime(2026, 12, 1, tzinfo=UTC), datetime(2026, 12, 1, 0, 1, tzinfo=UTC)
+    read_after = replace(month(date(2026, 11, 1), 410), read_at=read_at, period_end_at=ended_at)
     assert view(replace(early, months=(read_after,)), now=december).previous_month_operations == 410
+    # It was asked for before midnight, and answered after it.
+    late_answer = replace(read_after, period_end_at=ended_at - timedelta(seconds=4))
+    assert view(replace(early, months=(late_answer,)), now=december).previous_month_operations is None
 
 
 def test_a_value_that_is_too_old_is_shown_no_more() -> None:
-    old = position(last_success_at=NOW - timedelta(hours=25), failing_since_at=NOW - timedelta(hours=24))
+    old = state(last_success_at=NOW - timedelta(hours=25), failing_since_at=NOW - timedelta(hours=24))
     shown = view(old)
 
     assert (shown.is_up, shown.operations_total, shown.storage_bytes) == (False, None, None)
@@ -164,38 +144,106 @@ def test_a_value_that_is_too_old_is_shown_no_more() -> None:
     assert shown.last_success_at == NOW - timedelta(hours=25)
 
 
-def test_a_database_that_was_never_tried_is_neither_up_nor_down() -> None:
-    assert view(position(last_success_at=None)).is_up is None
+def families(of: DatabaseState, now: datetime) -> set[str]:
+    """The names of the families that show something of a database."""
+    exposition = Exposition(ExporterHealth())
+    exposition.render(snapshot(of, now=now))
+    lines = exposition.snapshot_text().decode().splitlines()
+    return {line.partition("{")[0] for line in lines if "database_id=" in line}
 
 
-def test_a_view_that_did_not_change_is_the_same_object() -> None:
-    first = picture(position("db_a"), position("db_b"))
+def test_after_a_day_of_silence_only_what_is_not_usage_remains_and_the_database_is_down() -> None:
+    of = state(failing_since_at=NOW + INTERVAL)
+    prefix = "prisma_postgres_database_"
+    usage = {
+        "operations_total",
+        "window_operations",
+        "month_to_date_operations",
+        "storage_bytes",
+        "usage_timestamp_seconds",
+        "reconciliation_difference_operations",
+    }
+    remaining = {"info", "created_timestamp_seconds", "up", "last_success_timestamp_seconds", "revisions_total"}
+    until = NOW + KEEP_LAST_VALUE
 
-    second = picture(position("db_a"), position("db_b", operations_total=8), last=first)
+    assert families(of, until) >= {prefix + name for name in usage | remaining}
+    assert families(of, until + SECOND) == {prefix + name for name in remaining}
+    shown = view(of, now=until + SECOND)
+    assert (shown.is_up, shown.last_success_at) == (False, NOW)
 
-    assert second.databases[0] is first.databases[0]
-    assert second.databases[1] is not first.databases[1]
+
+# Up or down -------------------------------------------------------------------------------------
+@pytest.mark.parametrize("last_success", [NOW, None])
+def test_two_intervals_of_silence_for_whatever_reason_are_down(last_success: datetime | None) -> None:
+    of = state(last_success_at=last_success)
+    is_up = True if last_success else None
+
+    assert view(of, now=NOW + 2 * INTERVAL).is_up is is_up
+    assert view(of, now=NOW + 2 * INTERVAL + SECOND).is_up is False
 
 
+def test_a_last_reading_of_the_future_is_silence_too() -> None:
+    of = state(last_success_at=NOW + 2 * INTERVAL)
+
+    assert view(of, now=NOW).is_up is True
+    assert view(of, now=NOW - SECOND).is_up is False
+
+
+def test_a_short_interval_gives_a_reading_half_a_minute() -> None:
+    of = state(last_success_at=NOW)
+
+    assert view(of, now=NOW + timedelta(seconds=30), interval=SECOND).is_up is True
+    assert view(of, now=NOW + timedelta(seconds=31), interval=SECOND).is_up is False
+
+
+def test_an_open_day_that_fails_is_down_at_once_also_before_the_first_reading() -> None:
+    assert view(state(failing_since_at=NOW)).is_up is False
+    assert view(state(failing_since_at=NOW, last_success_at=None)).is_up is False
+
+
+def test_a_counter_is_shown_once_a_day_that_counts_is_known() -> None:
+    new = database_state(known_until=date(2026, 11, 22), counted_from=date(2026, 11, 23))
+    told = reading(day_window(date(2026, 11, 23)), None, storage_bytes=GIB)
+    counted = reading(day_window(date(2026, 11, 23)), 0)
+
+    def after(answer: UsageReading) -> DatabaseView:
+        update = ledger.post(workspace_state(new), [answer], settle_after=timedelta(hours=6), now=NOW)
+        return view(update.after[0])
+
+    assert (after(told).operations_total, after(told).storage_bytes) == (None, GIB)
+    assert after(counted).operations_total == 0
+
+
+def test_a_snapshot_is_valid_until_the_next_midnight() -> None:
+    for now, midnight in (
+        (NOW, datetime(2026, 11, 24, tzinfo=UTC)),
+        (MIDNIGHT, datetime(2026, 11, 24, tzinfo=UTC)),
+        (MIDNIGHT - SECOND, MIDNIGHT),
+        (datetime(2026, 12, 31, 23, 59, 59, tzinfo=UTC), datetime(2027, 1, 1, tzinfo=UTC)),
+    ):
+        assert snapshot(now=now).valid_until == midnight
+
+
+# What is counted in -----------------------------------------------------------------------------
 def test_deleted_and_unfollowed_databases_are_not_shown_and_the_unfollowed_are_counted() -> None:
-    shown = picture(position("db_a"), position("db_b", deleted_at=NOW), position("db_c"), followed={"db_a"})
+    shown = snapshot(state("db_a"), state("db_b", deleted_at=NOW), state("db_c"), followed={"db_a"})
 
     assert [row.database_id for row in shown.databases] == ["db_a"]
     assert shown.filtered == 1
 
 
 def test_a_deleted_databases_month_stays_in_its_workspace() -> None:
-    (shown,) = picture(position("db_a"), position("db_b", deleted_at=NOW)).workspaces
+    (shown,) = snapshot(state("db_a"), state("db_b", deleted_at=NOW)).workspaces
 
     assert (shown.databases, shown.month_to_date_operations) == (1, 800)
 
 
 def test_a_database_that_moved_leaves_each_workspace_the_days_it_had() -> None:
     november = date(2026, 11, 1)
-    moved = position(months=(month(november, 400, days=150), month(november, 400, workspace_key=2, days=250)))
-    others = (workspace(), workspace(2, "wksp_b"))
+    moved = state(months=(month(november, 400, days=150), month(november, 400, workspace_key=2, days=250)))
+    others = (workspace_state(), workspace_state(key=2, id_="wksp_b"))
 
-    shown = {row.workspace_id: row for row in picture(moved, workspaces=others).workspaces}
+    shown = {row.workspace_id: row for row in snapshot(moved, workspaces=others).workspaces}
 
     assert shown["wksp_a"].month_to_date_operations == 150
     assert shown["wksp_b"].month_to_date_operations == 250
@@ -203,19 +251,19 @@ def test_a_database_that_moved_leaves_each_workspace_the_days_it_had() -> None:
 
 def test_the_months_mean_storage_takes_a_database_for_as_long_as_it_existed() -> None:
     elapsed = int((NOW - datetime(2026, 11, 1, tzinfo=UTC)).total_seconds())
-    half_covered = position(months=(month(date(2026, 11, 1), 1, seconds=elapsed // 2),))
+    half_covered = state(months=(month(date(2026, 11, 1), 1, seconds=elapsed // 2),))
 
-    (shown,) = picture(half_covered).workspaces
+    (shown,) = snapshot(half_covered).workspaces
 
     assert shown.month_average_storage_bytes == 100
 
 
 def test_a_workspace_is_up_down_or_not_tried_yet() -> None:
     def is_up(failures: Mapping[str, str | None]) -> bool | None:
-        return picture(position(), failures=failures).workspaces[0].is_up
+        return snapshot(state(), failures=failures).workspaces[0].is_up
 
     assert [is_up({}), is_up({"wksp_a": None}), is_up({"wksp_a": "http_401"})] == [None, True, False]
 
 
 def test_a_workspace_that_is_gone_is_not_shown() -> None:
-    assert picture(workspaces=(workspace(is_gone=True),)).workspaces == ()
+    assert snapshot(workspaces=(workspace_state(is_gone=True),)).workspaces == ()

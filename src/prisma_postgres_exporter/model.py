@@ -11,8 +11,12 @@ day         a UTC calendar day; open until it ends, then closed.
 settle      a closed day settles when readings far enough apart agree; then it is no longer read.
 recheck     a settled day is read once more when its month is over or the vendor's month disagrees.
 revision    a day's number that changed after it should have been final, or that fell.
-position    what we hold of one database: its identity, its counter, its newest readings.
-book        every workspace and every position: the store's content that the picture needs.
+database state   what we hold of one database: its identity, its counter, its newest readings.
+workspace state  what we hold of one workspace: its databases' states, its plans, its generation in the store.
+ledger state     all workspaces' states: the store's content that plan and snapshot need.
+ledger update    what readings changed, as rows to write in one transaction.
+round       one workspace's turn: discover, plan, poll, ledger, store; then its state is replaced.
+snapshot    one view of all workspaces' states at an instant: what is shown.
 
 All instants are aware UTC datetimes; operations are whole operations; storage is bytes
 (the vendor's GiB is 2**30 bytes).
@@ -20,10 +24,12 @@ All instants are aware UTC datetimes; operations are whole operations; storage i
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime, time, timedelta
 from enum import StrEnum
+from functools import cached_property
 
 MONTH_WATCHED_FOR = timedelta(days=5)
 """How long after its end a month is still read: what is first read later is taken as final."""
@@ -48,6 +54,10 @@ class Window:
     name: str
     start_at: datetime
     end_at: datetime
+
+    def is_open_day(self, at: datetime) -> bool:
+        """Whether it is the day (UTC) that `at` lies in."""
+        return self.kind is WindowKind.DAY and self.start_at.date() == at.date()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -110,13 +120,17 @@ class UsageReading:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReadingFailure:
-    """A reading that did not come; `reason` is the error's short constant, `message` for people."""
+    """A reading that did not come; `reason` is the error's short constant, `message` for people.
+
+    `retry_at` is the instant to which the vendor asked us to wait, if it did.
+    """
 
     database_id: str
     window: Window
     reason: str
     message: str
     failed_at: datetime
+    retry_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -225,7 +239,7 @@ class StoredReading:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Position:
+class DatabaseState:
     """What we hold of one database. Equal to what the store holds, value by value.
 
     `key` and `workspace_key` are the store's small integers. `recent_days` are the days that are
@@ -261,6 +275,11 @@ class Position:
     rolling: tuple[RollingUsage, ...] = ()
     recheck_at: datetime | None = None
 
+    @property
+    def has_counted(self) -> bool:
+        """Whether a day that the counter counts is known: before, `operations_total` means nothing."""
+        return self.known_until >= self.counted_from or any(row.is_counted for row in self.recent_days)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PlanChange:
@@ -271,17 +290,21 @@ class PlanChange:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class WorkspacePosition:
-    """A workspace with the store's key; `first_seen_at` is when this store began to follow it.
+class WorkspaceState:
+    """What we hold of one workspace. Equal to what the store holds at `generation`, value by value.
 
-    `plans` are its plans as they were seen, oldest first; the last one is today's.
+    `key` is the store's; `generation` grows with every write that concerns the workspace. `first_seen_at` is when
+    this store began to follow it, `plans` are its plans as they were seen, oldest first; the last one is today's.
+    `databases` by id: those that belong to it now, and the deleted ones that are in the bill of this or last month.
     """
 
     key: int
     workspace: Workspace
     first_seen_at: datetime
+    generation: int = 0
     is_gone: bool = False
     plans: tuple[PlanChange, ...] = ()
+    databases: Mapping[str, DatabaseState] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -308,41 +331,66 @@ class BilledMonth:
     workspace: Workspace
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Book:
-    """Everything the plan and the picture need, as the store held it at `generation`.
+@dataclass(frozen=True, kw_only=True)
+class LedgerState:
+    """What is held of every workspace, as the store has it.
 
-    `positions` by database id: every followed database, and the deleted ones that still belong
-    to the current or the previous month. `generation` grows with every write to the store.
+    `databases` by database id: every followed database of every workspace, and the deleted ones that still
+    belong to the current or the previous month.
     """
 
-    generation: int
-    workspaces: Mapping[str, WorkspacePosition] = field(default_factory=dict)
-    positions: Mapping[str, Position] = field(default_factory=dict)
+    workspaces: Mapping[str, WorkspaceState] = field(default_factory=dict)
+
+    @cached_property
+    def databases(self) -> Mapping[str, DatabaseState]:
+        """Every database of every workspace, by id."""
+        return {id_: state for workspace in self.workspaces.values() for id_, state in workspace.databases.items()}
+
+    def with_workspaces(self, *changed: WorkspaceState) -> LedgerState:
+        """Return the state in which these workspaces replace what was held of them."""
+        return LedgerState(workspaces={**self.workspaces, **{row.workspace.id: row for row in changed}})
+
+    @classmethod
+    def of(cls, workspaces: Iterable[WorkspaceState], databases: Iterable[DatabaseState] = ()) -> LedgerState:
+        """Put databases into the workspaces that they belong to."""
+        by_workspace: dict[int, dict[str, DatabaseState]] = defaultdict(dict)
+        for state in databases:
+            by_workspace[state.workspace_key][state.database.id] = state
+        return cls(
+            workspaces={
+                row.workspace.id: replace(row, databases=by_workspace[row.key]) if row.key in by_workspace else row
+                for row in workspaces
+            }
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Posting:
-    """What a cycle learned, as rows to write: one transaction.
+class LedgerUpdate:
+    """What readings changed, as rows to write: one transaction.
 
-    `positions` are the new values of those that changed (their `recent_days`, `months` and `rolling`
-    are written too, where they differ from `before`, the positions they replace, same order).
-    `other_days` and `other_months` are changed rows that no position carries: days that settled and
+    `after` are the new values of the databases that changed (their `recent_days`, `months` and `rolling`
+    are written too, where they differ from `before`, the states they replace, same order).
+    `other_days` and `other_months` are changed rows that no state carries: days that settled and
     are older than yesterday, months that are long over. Each row is an upsert, so that writing it
     twice leaves the same rows.
     """
 
-    before: tuple[Position, ...] = ()
-    positions: tuple[Position, ...] = ()
+    before: tuple[DatabaseState, ...] = ()
+    after: tuple[DatabaseState, ...] = ()
     other_days: tuple[DayUsage, ...] = ()
     other_months: tuple[MonthUsage, ...] = ()
     readings: tuple[StoredReading, ...] = ()
     revisions: tuple[Revision, ...] = ()
 
+    @property
+    def is_empty(self) -> bool:
+        """Whether there is nothing to write."""
+        return not (self.after or self.other_days or self.other_months or self.readings or self.revisions)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LedgerRows:
-    """Rows that are not in the book, for readings of older days.
+    """Rows that are not in the ledger state, for readings of older days.
 
     `looked_up` are the (database key, day) that were asked for: of them, and of the months they lie
     in, every row that exists is here.
@@ -354,9 +402,13 @@ class LedgerRows:
 
 
 class EventKind(StrEnum):
-    """What can happen to a workspace, project or database between two discoveries."""
+    """What can happen to a workspace, project or database between two discoveries.
+
+    What is seen for the first time was created if it was made since the discovery before, and else found.
+    """
 
     CREATED = "created"
+    FOUND = "found"
     RENAMED = "renamed"
     MOVED = "moved"
     DELETED = "deleted"
@@ -378,7 +430,7 @@ class Event:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Discovered:
-    """What a discovery found to be different from the book, to be written in one transaction.
+    """What a discovery found to be different from the ledger state, to be written in one transaction.
 
     `workspaces` and `databases` are new or changed ones; `deleted_database_ids` and
     `gone_workspace_ids` have left a complete list.
@@ -390,6 +442,11 @@ class Discovered:
     deleted_database_ids: tuple[str, ...] = ()
     gone_workspace_ids: tuple[str, ...] = ()
     events: tuple[Event, ...] = ()
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether there is nothing to write."""
+        return not (self.workspaces or self.databases or self.events)
 
 
 def day_start(day: date) -> datetime:

@@ -16,7 +16,6 @@ import sys
 import time
 import urllib.request
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -28,9 +27,8 @@ from rich.console import Console
 from rich.table import Table
 
 from prisma_postgres_exporter.config import Config, load_config, read_tokens
-from prisma_postgres_exporter.cycle import Collector
-from prisma_postgres_exporter.expose import ExporterHealth, Exposition, Format
-from prisma_postgres_exporter.service import Clients, memory
+from prisma_postgres_exporter.expose import Format
+from prisma_postgres_exporter.service import Opened, opened
 from prisma_postgres_exporter.store import Store
 
 SIZES = [int(size) for size in os.environ.get("DATABASES", "1000,10000").split(",")]
@@ -101,25 +99,18 @@ def _config(url: str, tokens: str, store: Path) -> Config:
 
 
 async def _measure_rounds(table: Table, config: Config, databases: int) -> None:
-    health, clock = ExporterHealth(), MovedClock()
-    exposition = Exposition(health)
-    clients = Clients(health)
-    await clients.use(config, read_tokens(config))
-    with ThreadPoolExecutor(max_workers=1) as thread:
-        store = await asyncio.get_running_loop().run_in_executor(thread, Store.open, config.store.url)
-        collector = Collector(
-            config=config, store=store, exposition=exposition, health=health, clock=clock, store_thread=thread
-        )
-        collector.readers.use(clients.by_name, clients.expiries)
-        await collector.open()
+    clock = MovedClock()
+    async with opened(config, clock=clock) as running:
+        collector, exposition = running.collector, running.exposition
+        await asyncio.gather(*map(collector.identify, collector.readers.unidentified))
         with _cost() as discovery:
-            await collector.run_discovery()
-        bare = await _bare_cpu_per_request(config, collector)
+            await asyncio.gather(*map(collector.discover, tuple(collector.turns)))
+        bare = await _bare_cpu_per_request(config, running)
         table.add_row("discovery", f"{discovery.seconds:.2f} s, CPU {discovery.cpu_seconds:.2f} s", "")
         table.add_row("bare client, a request", f"CPU {bare * 1e6:,.0f} µs", "1")
         for name, ahead in (("first full round", timedelta(0)), ("next round", timedelta(minutes=5))):
             clock.ahead += ahead
-            reads, stalls, cost = await _round(collector)
+            reads, stalls, cost = await _round(running)
             per_read = cost.cpu_seconds / max(reads, 1)
             table.add_row(f"{name}: requests", f"{reads:,}", f"{reads / databases:.1f} a database")
             table.add_row(f"{name}: time", f"{cost.seconds:.1f} s, CPU {cost.cpu_seconds:.1f} s", "")
@@ -128,15 +119,14 @@ async def _measure_rounds(table: Table, config: Config, databases: int) -> None:
         body = exposition.body(Format.TEXT, is_gzip=False)
         zipped = exposition.body(Format.TEXT, is_gzip=True)
         table.add_row("exposition, plain / gzip", f"{body.length / 1e6:.1f} / {zipped.length / 1e6:.1f} MB", "")
-        await clients.close()
-        await asyncio.get_running_loop().run_in_executor(thread, store.close)
     peak_bytes = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
     table.add_row("resident memory of this process, peak", f"{peak_bytes / 2**20:.0f} MiB", "")
 
 
-async def _round(collector: Collector) -> tuple[int, list[float], Cost]:
-    """Run cycles until nothing is due, and watch how late the loop answers meanwhile."""
+async def _round(running: Opened) -> tuple[int, list[float], Cost]:
+    """Run the rounds of every workspace until nothing is due, show them, and watch how late the loop answers."""
     stalls = [0.0]
+    reads = 0
 
     async def watch() -> None:
         while True:
@@ -144,27 +134,31 @@ async def _round(collector: Collector) -> tuple[int, list[float], Cost]:
             await asyncio.sleep(0.001)
             stalls.append(time.perf_counter() - began - 0.001)
 
-    reads = 0
-
-    def note() -> None:
+    async def run(workspace_id: str) -> None:
         nonlocal reads
-        memory.set_aside()  # as the service does
-        reads += collector.last_cycle.reads if collector.last_cycle else 0
+        while True:
+            report = await running.collector.round(workspace_id)
+            reads += report.reads
+            if report.next_at > running.collector.now():
+                return
 
+    showing = asyncio.create_task(running.display.run())
     watching = asyncio.create_task(watch())
     with _cost() as cost:
-        await collector.run_cycles(asyncio.Event(), note, catches_up=False)
+        await asyncio.gather(*map(run, tuple(running.collector.turns)))
     watching.cancel()
+    showing.cancel()
+    await asyncio.gather(watching, showing, return_exceptions=True)
     return reads, stalls, cost
 
 
-async def _bare_cpu_per_request(config: Config, collector: Collector) -> float:
+async def _bare_cpu_per_request(config: Config, running: Opened) -> float:
     """CPU seconds of a request that only the HTTP client makes: no limits, no checks, nothing stored."""
-    token = {row.name: row.token.reveal() for row in read_tokens(config)}
-    workspaces = {state.workspace_id: name for name, state in collector.readers.credentials.items()}
+    token = {row.name: row.token.reveal() for row in read_tokens(config).credentials}
+    workspaces = {state.workspace_id: name for name, state in running.collector.readers.states.items()}
     wanted = [
-        (position.database.id, token[workspaces[position.database.workspace_id]])
-        for position in collector.book.positions.values()
+        (state.database.id, token[workspaces[state.database.workspace_id]])
+        for state in running.collector.ledger_state.databases.values()
     ]
     waiting = [wanted[number % len(wanted)] for number in range(BARE_REQUESTS)]
     now = datetime.now(UTC).replace(tzinfo=None)

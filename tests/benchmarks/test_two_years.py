@@ -1,4 +1,4 @@
-"""A store that was kept for two years: start, cycle, month report and prune, beside the plain driver's reading."""
+"""A store that was kept for two years: start, rounds, month report and prune, beside the plain driver's reading."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import os
 import resource
 import sqlite3
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
@@ -17,14 +17,17 @@ import pytest
 from prisma_postgres_exporter import ledger
 from prisma_postgres_exporter.model import (
     Database,
+    DatabaseState,
     DayUsage,
     Discovered,
+    LedgerState,
+    LedgerUpdate,
     MonthUsage,
-    Posting,
     StoredReading,
     Window,
     WindowKind,
     Workspace,
+    WorkspaceState,
     day_start,
 )
 from prisma_postgres_exporter.model import UsageReading as Reading
@@ -47,14 +50,11 @@ def test_a_store_of_two_years(tmp_path: Path) -> None:
     print(f"  {path.stat().st_size / 2**20:,.0f} MiB, {path.stat().st_size / (DATABASES * DAYS):.0f} bytes a day kept")
 
     store, _ = _timed("opening it", lambda: Store.open(f"sqlite:///{path}"))
-    book, loading = _timed("start: reading the book back", lambda: store.load(NOW))
-    assert len(book.positions) == DATABASES
+    ledger_state, loading = _timed("start: reading the ledger state back", lambda: store.load(NOW))
+    assert len(ledger_state.databases) == DATABASES
 
-    readings = [reading_of(id_, NOW) for id_ in book.positions]
-    posting, _ = _timed(
-        "cycle: posting a reading of each", lambda: ledger.post(book, readings, settle_after=timedelta(hours=6))
-    )
-    _timed("cycle: storing it", lambda: store.record(posting, at=NOW, generation=book.generation))
+    updates, _ = _timed("rounds: a reading of each database", lambda: _updates(ledger_state))
+    _timed("rounds: storing them", lambda: _record(store, ledger_state, updates, NOW))
 
     rows, _ = _timed("month report: every database's month", lambda: len(list(store.months(date(2026, 10, 1)))))
     assert rows == DATABASES
@@ -87,49 +87,85 @@ def _plain(connection: sqlite3.Connection) -> int:
     return len(connection.execute("SELECT * FROM days WHERE day >= ?", (newest - 1,)).fetchall())
 
 
-def _fill(store: Store) -> int:
-    generation = store.record_discovery(
-        Discovered(
-            at=NOW - DAYS * ONE_DAY,
-            workspaces=tuple(Workspace(id=f"wksp_{i}", name=f"workspace {i}") for i in range(DATABASES // 1_000 + 1)),
-            databases=tuple(database_of(i) for i in range(DATABASES)),
-        ),
-        generation=0,
-    )
-    book = store.load(NOW - DAYS * ONE_DAY)
-    keys = [position.key for position in book.positions.values()]
-    today = NOW.date()
-    for back in range(DAYS - 1, 1, -1):
-        day = today - back * ONE_DAY
-        rows = tuple(_day(key, day, is_settled=True) for key in keys)
-        months = tuple(month_of(key, day) for key in keys) if day.day == 1 else ()
-        generation = store.record(
-            Posting(other_days=rows, other_months=months), at=day_start(day), generation=generation
+def _updates(ledger_state: LedgerState) -> dict[str, LedgerUpdate]:
+    """What a reading of each database changes, by workspace."""
+    return {
+        id_: ledger.post(
+            workspace,
+            [reading_of(database_id, NOW) for database_id in workspace.databases],
+            settle_after=timedelta(hours=6),
+            now=NOW,
         )
-    before = tuple(store.load(NOW).positions.values())
+        for id_, workspace in ledger_state.workspaces.items()
+    }
+
+
+def _record(store: Store, ledger_state: LedgerState, updates: Mapping[str, LedgerUpdate], at: datetime) -> LedgerState:
+    """Write an update of each workspace, and return the state with the new generations."""
+    return ledger_state.with_workspaces(
+        *(
+            replace(
+                workspace,
+                generation=store.record(updates[id_], workspace_id=id_, generation=workspace.generation, at=at),
+            )
+            for id_, workspace in ledger_state.workspaces.items()
+        )
+    )
+
+
+def _fill(store: Store) -> LedgerState:
+    found = Discovered(
+        at=NOW - DAYS * ONE_DAY,
+        workspaces=tuple(Workspace(id=f"wksp_{i}", name=f"workspace {i}") for i in range(DATABASES // 1_000 + 1)),
+        databases=tuple(database_of(i) for i in range(DATABASES)),
+    )
+    store.record_discovery(found, generations={})
+    ledger_state = store.load(found.at)
+    for back in range(DAYS - 1, 1, -1):
+        day = NOW.date() - back * ONE_DAY
+        updates = {id_: _settled(workspace, day) for id_, workspace in ledger_state.workspaces.items()}
+        ledger_state = _record(store, ledger_state, updates, day_start(day))
+    ledger_state = store.load(NOW)
+    newest = {id_: _newest(workspace) for id_, workspace in ledger_state.workspaces.items()}
+    return _record(store, ledger_state, newest, NOW)
+
+
+def _settled(workspace: WorkspaceState, day: date) -> LedgerUpdate:
+    """A day of each database that is long over; on the first, its month too."""
+    states = workspace.databases.values()
+    return LedgerUpdate(
+        other_days=tuple(_day(state, day, is_settled=True) for state in states),
+        other_months=tuple(month_of(state.key, day) for state in states) if day.day == 1 else (),
+    )
+
+
+def _newest(workspace: WorkspaceState) -> LedgerUpdate:
+    """Yesterday and today of each database."""
+    today = NOW.date()
+    before = tuple(workspace.databases.values())
     after = tuple(
         replace(
-            position,
+            state,
             known_until=today,
             checked_until=today - ONE_DAY,
             last_success_at=NOW - timedelta(minutes=5),
-            recent_days=tuple(_day(position.key, today - back * ONE_DAY, is_settled=False) for back in (1, 0)),
+            recent_days=tuple(_day(state, today - back * ONE_DAY, is_settled=False) for back in (1, 0)),
         )
-        for position in before
+        for state in before
     )
-    stored = tuple(
+    readings = tuple(
         StoredReading(
-            database_key=key,
+            database_key=state.key,
             read_at=NOW - timedelta(hours=2),
             window_name="day",
             period_start_at=day_start(today),
             period_end_at=NOW,
-            operations=key,
+            operations=state.key,
             storage_bytes=2**30,
         )
-        for key in keys
+        for state in before
     )
-    return store.record(Posting(before=before, positions=after, readings=stored), at=NOW, generation=generation)
+    return LedgerUpdate(before=before, after=after, readings=readings)
 
 
 def database_of(number: int) -> Database:
@@ -146,16 +182,16 @@ def database_of(number: int) -> Database:
     )
 
 
-def _day(key: int, day: date, *, is_settled: bool) -> DayUsage:
+def _day(state: DatabaseState, day: date, *, is_settled: bool) -> DayUsage:
     read_at = min(day_start(day) + timedelta(hours=40), NOW - timedelta(minutes=5))
     return DayUsage(
-        database_key=key,
+        database_key=state.key,
         day=day,
-        workspace_key=key // 1_000 + 1,
-        operations=key * 31 + day.day,
-        operations_high=key * 31 + day.day,
-        storage_bytes=2**30 + key,
-        storage_byte_seconds=(2**30 + key) * 86_400,
+        workspace_key=state.workspace_key,
+        operations=state.key * 31 + day.day,
+        operations_high=state.key * 31 + day.day,
+        storage_bytes=2**30 + state.key,
+        storage_byte_seconds=(2**30 + state.key) * 86_400,
         storage_seconds=86_400,
         read_at=read_at,
         unchanged_since_at=read_at - timedelta(hours=7) if is_settled else None,
@@ -166,7 +202,7 @@ def _day(key: int, day: date, *, is_settled: bool) -> DayUsage:
 
 def month_of(key: int, day: date) -> MonthUsage:
     return MonthUsage(
-        database_key=key, month=day.replace(day=1), workspace_key=key // 1_000 + 1, days=30, operations=key
+        database_key=key, month=day.replace(day=1), workspace_key=(key - 1) // 1_000 + 1, days=30, operations=key
     )
 
 

@@ -1,4 +1,4 @@
-"""A month's costs from a book: workspaces, shares, budgets, limits, warnings, and what would be if."""
+"""A month's costs from a ledger state: workspaces, shares, budgets, limits, warnings, and what would be if."""
 
 from __future__ import annotations
 
@@ -7,9 +7,11 @@ from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from fractions import Fraction
+from typing import Any
 
 import pytest
 
+from builders import GIB, database, database_state, month_usage, workspace_state
 from prisma_postgres_exporter.config import BudgetConfig, Config, FeeShare, WorkspaceConfig, load_config
 from prisma_postgres_exporter.cost import (
     By,
@@ -22,19 +24,9 @@ from prisma_postgres_exporter.cost import (
     suppose,
 )
 from prisma_postgres_exporter.errors import ConfigurationError
-from prisma_postgres_exporter.model import (
-    Book,
-    Database,
-    MonthUsage,
-    PlanChange,
-    Position,
-    Workspace,
-    WorkspaceDay,
-    WorkspacePosition,
-)
+from prisma_postgres_exporter.model import DatabaseState, LedgerState, PlanChange, WorkspaceDay, WorkspaceState
 
 NOW = datetime(2026, 11, 21, tzinfo=UTC)
-GIB = 2**30
 SECONDS = 20 * 86_400
 DEFAULTS = load_config(environ={})
 
@@ -43,50 +35,46 @@ def configured(**cost: object) -> Config:
     return DEFAULTS.model_copy(update={"cost": DEFAULTS.cost.model_copy(update=cost)})
 
 
-def position(
+def state(
     number: int, operations: int, *, gib: int = 0, deleted_at: datetime | None = None, workspace: int = 1
-) -> Position:
-    return Position(
+) -> DatabaseState:
+    month = month_usage(
+        date(2026, 11, 1),
+        operations,
+        database_key=number,
+        workspace_key=workspace,
+        days=20,
+        days_operations=operations,
+        storage_byte_seconds=gib * GIB * SECONDS,
+        storage_seconds=SECONDS,
+    )
+    return database_state(
         key=number,
         workspace_key=workspace,
-        database=Database(
-            id=f"db_{number}",
+        database=database(
+            f"db_{number}",
             name=f"database {number}",
             project_id=f"proj_{number % 2}",
             project_name=f"project {number % 2}",
             workspace_id=f"wksp_{workspace}",
-            region=None,
-            status="ready",
-            is_default=False,
-            created_at=NOW - timedelta(days=100),
         ),
-        first_seen_at=NOW,
-        counted_from=NOW.date(),
-        known_until=NOW.date(),
-        checked_until=NOW.date(),
         deleted_at=deleted_at,
-        months=(
-            MonthUsage(
-                database_key=number,
-                month=date(2026, 11, 1),
-                workspace_key=workspace,
-                days=20,
-                days_operations=operations,
-                operations=operations,
-                storage_byte_seconds=gib * GIB * SECONDS,
-                storage_seconds=SECONDS,
-            ),
-        ),
+        months=(month,),
     )
 
 
-def book(*positions: Position, plan: str | None = "Starter", plans: tuple[PlanChange, ...] = ()) -> Book:
-    workspace = Workspace(id="wksp_1", name="Acme", plan=plan)
-    return Book(
-        generation=1,
-        workspaces={"wksp_1": WorkspacePosition(key=1, workspace=workspace, first_seen_at=NOW, plans=plans)},
-        positions={row.database.id: row for row in positions},
-    )
+def workspace(number: int, name: str, *, plan: str | None = "Starter", **changes: Any) -> WorkspaceState:
+    return workspace_state(key=number, id_=f"wksp_{number}", name=name, plan=plan, **changes)
+
+
+def ledger_state(
+    *states: DatabaseState,
+    plan: str | None = "Starter",
+    plans: tuple[PlanChange, ...] = (),
+    others: tuple[WorkspaceState, ...] = (),
+) -> LedgerState:
+    """The workspace Acme and others, each with those of the databases that are its own."""
+    return LedgerState.of((workspace(1, "Acme", plan=plan, plans=plans), *others), states)
 
 
 def days(operations: int, *, back: int = 60) -> tuple[WorkspaceDay, ...]:
@@ -103,9 +91,9 @@ def days(operations: int, *, back: int = 60) -> tuple[WorkspaceDay, ...]:
 
 
 def test_two_projects_of_one_name_are_two_lines() -> None:
-    first, second = position(1, 10), position(2, 20)
+    first, second = state(1, 10), state(2, 20)
     second = replace(second, database=replace(second.database, project_name=first.database.project_name))
-    held = book(first, second)
+    held = ledger_state(first, second)
 
     rows = cost_rows(held, charge(held, DEFAULTS, (), NOW), By.PROJECT, NOW)
 
@@ -113,11 +101,9 @@ def test_two_projects_of_one_name_are_two_lines() -> None:
 
 
 def test_a_database_that_moved_is_a_line_of_each_workspace_and_they_add_up() -> None:
-    moved = position(1, 3_000_000, workspace=2)
+    moved = state(1, 3_000_000, workspace=2)
     moved = replace(moved, months=(*moved.months, replace(moved.months[0], workspace_key=1, days_operations=2_000_000)))
-    held = book(moved, position(2, 5_000_000))
-    second = replace(held.workspaces["wksp_1"], key=2, workspace=Workspace(id="wksp_2", name="B", plan="Starter"))
-    held = replace(held, workspaces={**held.workspaces, "wksp_2": second})
+    held = ledger_state(moved, state(2, 5_000_000), others=(workspace(2, "B"),))
     costs = charge(held, DEFAULTS, (), NOW)
 
     rows = cost_rows(held, costs, By.DATABASE, NOW)
@@ -128,14 +114,14 @@ def test_a_database_that_moved_is_a_line_of_each_workspace_and_they_add_up() -> 
         ("wksp_2", "db_1", 3_000_000),
     ]
     assert len({row.place for row in rows}) == 3
-    for workspace in cost_rows(held, costs, By.WORKSPACE, NOW):
-        own = [row.total for row in rows if row.workspace_id == workspace.workspace_id]
-        assert sum(total or 0 for total in own) == workspace.total
+    for whole in cost_rows(held, costs, By.WORKSPACE, NOW):
+        own = [row.total for row in rows if row.workspace_id == whole.workspace_id]
+        assert sum(total or 0 for total in own) == whole.total
 
 
 def test_all_databases_are_pooled_deleted_ones_too_and_their_shares_add_up() -> None:
-    gone = position(3, 500_000, deleted_at=NOW - timedelta(days=5))
-    costs = charge(book(position(1, 1_000_000), position(2, 1_000_001), gone), DEFAULTS, (), NOW)
+    gone = state(3, 500_000, deleted_at=NOW - timedelta(days=5))
+    costs = charge(ledger_state(state(1, 1_000_000), state(2, 1_000_001), gone), DEFAULTS, (), NOW)
 
     bill = costs.workspaces["wksp_1"].bill
     assert bill is not None
@@ -155,14 +141,14 @@ def test_all_databases_are_pooled_deleted_ones_too_and_their_shares_add_up() -> 
     ],
 )
 def test_the_fee_is_shared_as_configured(by: FeeShare, shares: tuple[str, str]) -> None:
-    costs = charge(book(position(1, 300, gib=1), position(2, 100, gib=3)), configured(fee_share=by), (), NOW)
+    costs = charge(ledger_state(state(1, 300, gib=1), state(2, 100, gib=3)), configured(fee_share=by), (), NOW)
 
     assert [costs.databases[id_][0] for id_ in ("db_1", "db_2")] == [Decimal(share) for share in shares]
 
 
 @pytest.mark.parametrize("plan", [None, "Platinum"])
 def test_an_unknown_plan_has_no_cost_and_says_so(plan: str | None) -> None:
-    of = book(position(1, 5), plan=plan)
+    of = ledger_state(state(1, 5), plan=plan)
     costs = charge(of, DEFAULTS, (), NOW)
 
     assert costs.workspaces["wksp_1"].bill is None
@@ -176,7 +162,7 @@ def test_the_configuration_chooses_plan_version_and_prices() -> None:
         (WorkspaceConfig(workspace="Acme", plan="pro"), "0.00"),
         (WorkspaceConfig(workspace="wksp_1", price_version="2025"), "34.20"),  # 1.9 million at 18.00
     ):
-        costs = charge(book(position(1, 2_000_000)), configured(workspaces=(own,)), (), NOW)
+        costs = charge(ledger_state(state(1, 2_000_000)), configured(workspaces=(own,)), (), NOW)
         bill = costs.workspaces["wksp_1"].bill
         assert bill is not None
         assert bill.operations == Decimal(operations)
@@ -187,7 +173,7 @@ def test_a_plan_that_changed_in_this_month_is_billed_in_parts() -> None:
         PlanChange(at=NOW - timedelta(days=90), plan="Starter"),
         PlanChange(at=datetime(2026, 11, 11, 9, tzinfo=UTC), plan="Pro"),
     )
-    costs = charge(book(position(1, 20), plan="Pro", plans=plans), DEFAULTS, days(1), NOW)
+    costs = charge(ledger_state(state(1, 20), plan="Pro", plans=plans), DEFAULTS, days(1), NOW)
 
     bill = costs.workspaces["wksp_1"].bill
     assert bill is not None
@@ -197,7 +183,7 @@ def test_a_plan_that_changed_in_this_month_is_billed_in_parts() -> None:
 
 def test_frees_hard_stop_has_its_day() -> None:
     # 8,000 a day: 160,000 in twenty days, 200,000 after five more.
-    costs = charge(book(position(1, 160_000), plan="Free"), DEFAULTS, days(8_000), NOW)
+    costs = charge(ledger_state(state(1, 160_000), plan="Free"), DEFAULTS, days(8_000), NOW)
 
     (name, reached_at), *_ = costs.workspaces["wksp_1"].limits
     assert name == "free_operations"
@@ -208,13 +194,13 @@ def test_frees_hard_stop_has_its_day() -> None:
 def test_a_spend_limit_has_its_day_and_one_that_is_reached_is_now() -> None:
     # 100,000 a day: 2 million so far are 8.00 over the included; 8 more days of 0.80 each reach 14.40.
     own = WorkspaceConfig(workspace="Acme", spend_limit_usd=Decimal("14.40"))
-    costs = charge(book(position(1, 2_000_000)), configured(workspaces=(own,)), days(100_000), NOW)
+    costs = charge(ledger_state(state(1, 2_000_000)), configured(workspaces=(own,)), days(100_000), NOW)
     ((name, reached_at),) = costs.workspaces["wksp_1"].limits
     assert name == "spend_limit"
     assert abs(reached_at - datetime(2026, 11, 29, tzinfo=UTC)) < timedelta(hours=12)
 
     reached = own.model_copy(update={"spend_limit_usd": Decimal("8.00")})
-    costs = charge(book(position(1, 2_000_000)), configured(workspaces=(reached,)), days(100_000), NOW)
+    costs = charge(ledger_state(state(1, 2_000_000)), configured(workspaces=(reached,)), days(100_000), NOW)
     assert costs.workspaces["wksp_1"].limits == (("spend_limit", NOW),)
 
 
@@ -224,7 +210,7 @@ def test_budgets_take_what_matches_and_one_that_matches_nothing_is_told() -> Non
         BudgetConfig(name="one", monthly_usd=Decimal(5), projects=(re.compile("project 1"),)),
         BudgetConfig(name="none", monthly_usd=Decimal(5), databases=(re.compile("nowhere"),)),
     )
-    of = book(position(1, 2_000_000), position(2, 1_000_000))
+    of = ledger_state(state(1, 2_000_000), state(2, 1_000_000))
     config = configured(budgets=budgets)
     costs = charge(of, config, days(150_000), NOW)
 
@@ -238,7 +224,7 @@ def test_budgets_take_what_matches_and_one_that_matches_nothing_is_told() -> Non
 
 def test_a_workspace_that_is_not_there_is_told_with_the_nearest() -> None:
     config = configured(workspaces=(WorkspaceConfig(workspace="Acmee", plan="pro"),))
-    of = book(position(1, 5))
+    of = ledger_state(state(1, 5))
 
     (warning,) = cost_warnings(of, config, charge(of, config, (), NOW))
 
@@ -247,7 +233,7 @@ def test_a_workspace_that_is_not_there_is_told_with_the_nearest() -> None:
 
 @pytest.mark.parametrize("by", By)
 def test_every_way_to_list_it_adds_up_to_the_same(by: By) -> None:
-    of = book(*(position(number, number * 123_456, gib=number) for number in range(1, 8)))
+    of = ledger_state(*(state(number, number * 123_456, gib=number) for number in range(1, 8)))
     rows = cost_rows(of, charge(of, DEFAULTS, (), NOW), by, NOW)
 
     (whole,) = cost_rows(of, charge(of, DEFAULTS, (), NOW), By.WORKSPACE, NOW)
@@ -257,7 +243,7 @@ def test_every_way_to_list_it_adds_up_to_the_same(by: By) -> None:
 
 
 def test_what_if_scales_usage_and_changes_plans() -> None:
-    of = book(position(1, 6_000_000))
+    of = ledger_state(state(1, 6_000_000))
     doubled, config, _ = suppose(of, DEFAULTS, (), WhatIf(plan="pro", operations=Fraction(2)))
     bill = charge(doubled, config, (), NOW).workspaces["wksp_1"].bill
 
@@ -276,12 +262,10 @@ def test_a_what_if_that_is_none_is_told(text: str) -> None:
 
 
 def test_a_database_that_moved_has_its_part_in_both_workspaces() -> None:
-    moved = position(1, 2_000_000)
+    moved = state(1, 2_000_000)
     before = replace(moved.months[0], workspace_key=2, days_operations=1_200_000, operations=None)
     after = replace(moved.months[0], days_operations=800_000)
-    two = Workspace(id="wksp_2", name="Beta", plan="Starter")
-    of = book(replace(moved, months=(after, before)))
-    of = replace(of, workspaces={**of.workspaces, "wksp_2": WorkspacePosition(key=2, workspace=two, first_seen_at=NOW)})
+    of = ledger_state(replace(moved, months=(after, before)), others=(workspace(2, "Beta"),))
 
     costs = charge(of, DEFAULTS, (), NOW)
 

@@ -17,8 +17,8 @@ from diagnosis_values import (
     day,
     facts,
     november,
-    position,
     revision,
+    state,
 )
 
 from prisma_postgres_exporter.diagnosis import Finding, Level, Reason, diagnose, walk
@@ -35,7 +35,7 @@ def month_finding(
     **changes: Any,
 ) -> Finding:
     """What is said of a month."""
-    given = facts(database_facts(position=position(months=months, **changes), days=days, revisions=revisions))
+    given = facts(database_facts(state=state(months=months, **changes), days=days, revisions=revisions))
     [found] = [finding for finding in walk(diagnose(given)) if finding.subject == month]
     return found
 
@@ -180,7 +180,7 @@ def test_a_month_before_the_ledger_begins_can_be_backfilled() -> None:
 
 def test_recent_revisions_are_shown_old_and_new_with_the_time() -> None:
     kept = tuple(revision(number, number, 2 * number, NOW - timedelta(hours=30 - number)) for number in range(1, 13))
-    given = facts(database_facts(revisions=kept, position=position(revisions_up=12)))
+    given = facts(database_facts(revisions=kept, state=state(revisions_up=12)))
 
     [found] = [finding for finding in walk(diagnose(given)) if finding.subject == "revisions"]
 
@@ -197,8 +197,8 @@ def test_recent_revisions_are_shown_old_and_new_with_the_time() -> None:
 
 
 def test_of_databases_that_were_not_asked_for_only_the_difference_is_named() -> None:
-    known = position(months=(OCTOBER, november(difference_operations=50)))
-    given = facts(replace(database_facts(), usage=None, days=None, position=known))
+    known = state(months=(OCTOBER, november(difference_operations=50)))
+    given = facts(replace(database_facts(), usage=None, days=None, state=known))
 
     [found] = [finding for finding in walk(diagnose(given)) if finding.subject == f"{MONTH:%Y-%m}"]
 

@@ -12,16 +12,16 @@ from diagnosis_values import (
     LAST_AT,
     NOW,
     OCTOBER,
-    ONE_DAY,
     SETTINGS,
     TODAY,
     USAGE,
     database_facts,
     facts,
     november,
-    position,
+    state,
 )
 
+from builders import ONE_DAY
 from prisma_postgres_exporter.diagnosis import (
     CredentialFacts,
     DatabaseFacts,
@@ -64,8 +64,8 @@ def seen(given: Facts, reason: Reason) -> Finding:
 
 
 def exchanged(**changes: object) -> Facts:
-    """Facts of a database whose position has something changed."""
-    return facts(database_facts(position=position(**changes)))
+    """Facts of a database whose state has something changed."""
+    return facts(database_facts(state=state(**changes)))
 
 
 def unnamed(**changes: object) -> Facts:
@@ -175,9 +175,7 @@ FAILING = {"failing_since_at": NOW - timedelta(hours=2)}
         ),
         pytest.param(
             facts(
-                database_facts(
-                    position=None, database=replace(DATABASE, created_at=NOW - timedelta(minutes=4)), days=()
-                )
+                database_facts(state=None, database=replace(DATABASE, created_at=NOW - timedelta(minutes=4)), days=())
             ),
             Reason.TOO_NEW,
             Level.NOTE,
@@ -185,7 +183,7 @@ FAILING = {"failing_since_at": NOW - timedelta(hours=2)}
             id="too new",
         ),
         pytest.param(
-            facts(database_facts(position=None, days=())),
+            facts(database_facts(state=None, days=())),
             Reason.NOT_DISCOVERED,
             Level.MISSING,
             "does the service run?",
@@ -334,8 +332,8 @@ def test_a_series_that_is_absent_is_explained(changes: dict[str, object], series
 @pytest.mark.parametrize(("minutes", "level"), [(20, Level.NOTE), (70, Level.MISSING)])
 def test_what_falls_due_at_midnight_is_not_missed_at_once(minutes: int, level: Level) -> None:
     now = datetime(2026, 12, 1, tzinfo=NOW.tzinfo) + timedelta(minutes=minutes)
-    known = position(last_success_at=now, first_seen_at=NOW, known_until=TODAY + 7 * ONE_DAY)
-    given = facts(database_facts(position=known, days=()), now=now, store=StoreFacts(url="x", written_at=now))
+    known = state(last_success_at=now, first_seen_at=NOW, known_until=TODAY + 7 * ONE_DAY)
+    given = facts(database_facts(state=known, days=()), now=now, store=StoreFacts(url="x", written_at=now))
 
     absent = [finding for finding in findings(given) if finding.subject.startswith("prisma_postgres_")]
 
@@ -426,6 +424,6 @@ def test_settings_are_named_as_people_write_them() -> None:
     settings = replace(SETTINGS, discovery_interval=timedelta(minutes=90))
     young = replace(DATABASE, created_at=NOW - timedelta(hours=1))
 
-    found = seen(facts(database_facts(position=None, database=young), settings=settings), Reason.TOO_NEW)
+    found = seen(facts(database_facts(state=None, database=young), settings=settings), Reason.TOO_NEW)
 
     assert "one every 1h30m" in found.text

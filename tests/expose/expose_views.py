@@ -106,6 +106,24 @@ def exposition_of(snapshot: Snapshot) -> Exposition:
     return exposition
 
 
+def tell_everything(health: ExporterHealth) -> None:
+    """Have every own metric appear."""
+    health.attempt_finished("GET /v1/databases/{id}/usage", 0.2, "timeout")
+    health.throttled("GET /v1/me", 1.0)
+    health.reading_failed("timeout")
+    health.round_finished("wksp_a", 4.0, 0.1, NOW)
+    health.round_failed("wksp_a")
+    health.clock_compared(0.5)
+    health.record_refused("listed_twice", 2)
+    health.display_failed()
+    health.databases("polled", 2)
+    health.event_noticed("database", "created")
+    health.credential_seen("eu", is_up=True)
+    health.credential_expires("eu", NOW)
+    health.config_reloaded(True, NOW)
+    health.window_widened("24h", True)
+
+
 def plain(exposition: Exposition, exposition_format: Format = Format.TEXT) -> bytes:
     return exposition.body(exposition_format, is_gzip=False).joined()
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import math
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -14,6 +15,7 @@ from expose_views import (
     database_views,
     expected_samples,
     exposition_of,
+    gzipped,
     is_own,
     parsed,
     parsed_families,
@@ -24,14 +26,16 @@ from expose_views import (
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from prisma_postgres_exporter.expose import Format, describe
+from prisma_postgres_exporter.expose import ExporterHealth, Exposition, Format, describe, parts, render
+from prisma_postgres_exporter.expose.health import HealthText
+from prisma_postgres_exporter.expose.parts import Part
 from prisma_postgres_exporter.snapshot import DatabaseView, WorkspaceView
 
 both_formats = pytest.mark.parametrize("exposition_format", Format)
 
 
 @both_formats
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(
     databases=st.tuples(database_views("db_a"), database_views("db_b"), database_views("db_c")),
     workspaces=st.tuples(workspace_views("wksp_a"), workspace_views("wksp_b")),
@@ -43,8 +47,8 @@ def test_whatever_is_in_a_snapshot_comes_out_as_it_is(
 ) -> None:
     snapshot = snapshot_of(databases, workspaces)
     text = plain(exposition_of(snapshot), exposition_format)
-    picture = {key: value for key, value in parsed(text, exposition_format).items() if not is_own(key[0])}
-    assert picture == expected_samples(snapshot)
+    found = {key: value for key, value in parsed(text, exposition_format).items() if not is_own(key[0])}
+    assert found == expected_samples(snapshot)
 
 
 @both_formats
@@ -63,7 +67,7 @@ def test_nothing_is_ever_nan_and_counters_are_the_only_totals(exposition_format:
 
 
 @both_formats
-def test_an_exposition_without_a_picture_shows_the_exporter_itself(exposition_format: Format) -> None:
+def test_an_exposition_without_a_snapshot_shows_the_exporter_itself(exposition_format: Format) -> None:
     found = parsed(plain(exposition_of(snapshot_of([])), exposition_format), exposition_format)
     assert found
     assert all(is_own(name) for name, _ in found)
@@ -82,6 +86,79 @@ def test_a_vanished_database_leaves_at_once() -> None:
     assert b"db_b" not in plain(exposition)
 
 
+@st.composite
+def snapshots(draw: st.DrawFn) -> list[tuple[DatabaseView, ...]]:
+    """Snapshots one after the other: databases stay, change, move, come, go, and change their places."""
+    held: dict[str, DatabaseView] = {}
+    sequence = []
+    for _ in range(draw(st.integers(2, 5))):
+        for database_id in (f"db_{number}" for number in range(8)):
+            match draw(st.sampled_from(["stay", "stay", "change", "little", "gone"])):
+                case "change":
+                    held[database_id] = draw(database_views(database_id))
+                case "little" if database_id in held:
+                    operations = draw(st.integers(0, 1000))
+                    held[database_id] = replace(held[database_id], month_to_date_operations=operations)
+                case "gone":
+                    held.pop(database_id, None)
+                case _:
+                    pass
+        views = list(held.values())
+        if draw(st.booleans()):
+            views = draw(st.permutations(views))
+        sequence.append(tuple(views))
+    return sequence
+
+
+@settings(max_examples=60)
+@given(sequence=snapshots())
+def test_rendering_again_gives_the_bytes_that_a_new_exposition_gives(
+    sequence: list[tuple[DatabaseView, ...]],
+) -> None:
+    health = UnmovedHealth()
+    exposition = Exposition(health)
+    for databases in sequence:
+        new = Exposition(health)
+        for rendered in (exposition, new):
+            rendered.render(snapshot_of(databases))
+        assert exposition.snapshot_text() == new.snapshot_text()
+        for exposition_format in Format:
+            assert plain(exposition, exposition_format) == plain(new, exposition_format)
+            assert gzipped(exposition, exposition_format) == gzipped(new, exposition_format)
+            assert gzip.decompress(gzipped(exposition, exposition_format)) == plain(exposition, exposition_format)
+
+
+class UnmovedHealth(ExporterHealth):
+    """The exporter's own families without the process's, which are others at every look."""
+
+    def text(self, other_samples: int) -> HealthText:
+        series = f"series {other_samples}\n".encode()
+        return HealthText(text=series, openmetrics=series + b"# EOF\n", samples=1)
+
+
+def test_a_family_in_which_no_value_changed_is_not_compressed_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    exposition = exposition_of(A_SNAPSHOT)
+    compressed: list[bytes] = []
+
+    def make_part(text: bytes) -> Part:
+        compressed.append(text)
+        return parts.make_part(text)
+
+    monkeypatch.setattr(render, "make_part", make_part)
+    first, second = A_SNAPSHOT.databases
+    exposition.render(replace(A_SNAPSHOT, databases=(replace(first, day_to_date_operations=7), second)))
+
+    changed = {text.partition(b"{")[0] for text in compressed if text.startswith(b"prisma_postgres_database_")}
+    assert changed == {b"prisma_postgres_database_day_to_date_operations"}
+
+
+def test_a_database_that_moved_to_another_project_changes_its_labels_everywhere() -> None:
+    exposition = exposition_of(A_SNAPSHOT)
+    moved = tuple(replace(view, project_id="proj_z") for view in A_SNAPSHOT.databases)
+    exposition.render(replace(A_SNAPSHOT, databases=moved))
+    assert b"proj_a" not in exposition.snapshot_text()
+
+
 def test_whole_numbers_keep_every_digit_and_instants_their_fraction() -> None:
     view = replace(A_DATABASE, operations_total=2**53 - 1, usage_at=datetime(2026, 1, 1, 0, 0, 0, 125000, tzinfo=UTC))
     lines = plain(exposition_of(snapshot_of([view]))).decode().splitlines()
@@ -90,8 +167,8 @@ def test_whole_numbers_keep_every_digit_and_instants_their_fraction() -> None:
     assert f"prisma_postgres_database_usage_timestamp_seconds{ids} 1767225600.125" in lines
 
 
-def test_the_picture_alone_has_nothing_of_the_exporter() -> None:
-    names = {name for name, _ in parsed(exposition_of(A_SNAPSHOT).picture_text(), Format.TEXT)}
+def test_the_snapshot_alone_has_nothing_of_the_exporter() -> None:
+    names = {name for name, _ in parsed(exposition_of(A_SNAPSHOT).snapshot_text(), Format.TEXT)}
     assert names
     assert not any(is_own(name) for name in names)
 

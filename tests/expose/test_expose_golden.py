@@ -1,4 +1,4 @@
-"""One small picture in both formats, as files to read: a difference is a change of the public contract."""
+"""One small snapshot in both formats, as files to read: a difference is a change of the public contract."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _GOLDEN = Path(__file__).parent / "golden"
 
 
 @pytest.mark.parametrize(("exposition_format", "name"), [(Format.TEXT, "small.txt"), (Format.OPENMETRICS, "small.om")])
-def test_a_small_picture_looks_as_it_always_did(exposition_format: Format, name: str) -> None:
+def test_a_small_snapshot_looks_as_it_always_did(exposition_format: Format, name: str) -> None:
     text = plain(exposition_of(A_SNAPSHOT), exposition_format)
-    picture, _, _ = text.partition(b"# HELP prisma_postgres_exporter_")
-    assert picture == (_GOLDEN / name).read_bytes()
+    shown, _, _ = text.partition(b"# HELP prisma_postgres_exporter_")
+    assert shown == (_GOLDEN / name).read_bytes()

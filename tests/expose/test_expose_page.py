@@ -8,10 +8,11 @@ from html.parser import HTMLParser
 
 import httpx
 from expose_views import A_DATABASE, A_SNAPSHOT, A_WORKSPACE, NOW, exposition_of, names, snapshot_of
-from hypothesis import given, settings
+from hypothesis import given
 from test_expose_web import A_STATUS, app_of, client_of
 
-from prisma_postgres_exporter.expose import CredentialStatus, CycleStatus
+from prisma_postgres_exporter.expose import CredentialStatus, RoundStatus
+from prisma_postgres_exporter.expose.database_page import database_page
 from prisma_postgres_exporter.expose.overview import status_page
 
 FULL = replace(
@@ -38,8 +39,24 @@ FULL = replace(
         workspaces=(A_WORKSPACE, replace(A_WORKSPACE, is_up=False, failure_reason="timeout", is_usage_blocked=True)),
     ),
     widened_windows=("24h",),
-    last_cycle=CycleStatus(finished_at=NOW - timedelta(seconds=90), seconds=4.25, readings=812, failed=3),
-    next_cycle_at=NOW + timedelta(minutes=4),
+    rounds=(
+        RoundStatus(
+            workspace_name="Beta",
+            finished_at=NOW - timedelta(minutes=9),
+            seconds=7.0,
+            readings=5,
+            failed=0,
+            next_at=NOW + timedelta(minutes=7),
+        ),
+        RoundStatus(
+            workspace_name="Acme",
+            finished_at=NOW - timedelta(seconds=90),
+            seconds=4.25,
+            readings=812,
+            failed=3,
+            next_at=NOW + timedelta(minutes=4),
+        ),
+    ),
     notes=("Demo: the world is simulated.",),
 )
 
@@ -88,8 +105,8 @@ def test_it_says_everything_a_person_asks_for() -> None:
         "Demo: the world is simulated.",
         "sqlite:///prisma-postgres-exporter.db failing : disk is full",
         "2 shown, 1 failing , 3 left out by configuration",
-        "812 readings in 4.2 s, 3 failed",
-        "in 4 min",
+        "Last round Acme, 2026-11-23 11:58:30 UTC, 90 s ago : 812 readings in 4.2 s, 3 failed",
+        "Next round Acme, 2026-11-23 12:04:00 UTC, in 4 min",
         "24h: the API answers for more time than was asked for",
         "us not known yet down the token was refused",
         "in 30 days",
@@ -103,15 +120,37 @@ def test_a_service_that_knows_nothing_yet_says_so() -> None:
     text = words(status_page(replace(A_STATUS, not_ready_reason="the store was not read yet")))
     assert "Not ready : the store was not read yet" in text
     assert "None is configured." in text
-    assert "none finished yet" in text
+    assert "Last round none has finished yet" in text
+    assert "Next round not planned" in text
+
+
+def test_a_database_and_a_workspace_are_up_down_or_not_tried_yet() -> None:
+    def state_of(is_up: bool | None) -> tuple[bool, bool, bool]:
+        snapshot = snapshot_of([replace(A_DATABASE, is_up=is_up)], [replace(A_WORKSPACE, is_up=is_up)])
+        text = words(status_page(replace(A_STATUS, snapshot=snapshot)))
+        row, article = text.rpartition("Databases, the most used first")[2], text.partition("Plan Pro State")[2]
+        assert ("not read for two poll intervals" in text) is (is_up is False)
+        return (
+            " up " in row and article.startswith(" up"),
+            " down " in row and article.startswith(" down"),
+            " not read yet " in row and article.startswith(" not read yet"),
+        )
+
+    def own_page(is_up: bool | None) -> str:
+        return words(database_page(replace(A_DATABASE, is_up=is_up), (), None, NOW))
+
+    for is_up, said in ((True, " Up "), (False, " Down "), (None, " Not read yet. ")):
+        assert said in own_page(is_up)
+    assert state_of(True) == (True, False, False)
+    assert state_of(False) == (False, True, False)
+    assert state_of(None) == (False, False, True)
 
 
 def test_an_unhealthy_service_says_so_first() -> None:
-    status = replace(A_STATUS, unhealthy_reason="no cycle began for an hour", not_ready_reason="no picture")
-    assert "Not healthy : no cycle began for an hour" in words(status_page(status))
+    status = replace(A_STATUS, unhealthy_reason="no round began for an hour", not_ready_reason="nothing stored")
+    assert "Not healthy : no round began for an hour" in words(status_page(status))
 
 
-@settings(deadline=None)
 @given(name=names)
 def test_names_never_become_markup(name: str) -> None:
     hostile = f"<script>alert(1)</script>{name}"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import subprocess
 
-from expose_views import A_SNAPSHOT, NOW, needs_program, plain
+from expose_views import A_SNAPSHOT, needs_program, plain, tell_everything
 
 from prisma_postgres_exporter.expose import ExporterHealth, Exposition, Format
 
@@ -13,17 +13,7 @@ pytestmark = needs_program("promtool")
 
 def lived_in() -> Exposition:
     health = ExporterHealth()
-    health.attempt_finished("GET /v1/databases/{id}/usage", 0.2, "timeout")
-    health.throttled("GET /v1/me", 1.0)
-    health.reading_failed("timeout")
-    health.cycle_finished(4.0, NOW)
-    health.scheduler_lag(0.1)
-    health.databases("polled", 2)
-    health.event_noticed("database", "created")
-    health.credential_seen("eu", True, NOW)
-    health.config_reloaded(True, NOW)
-    health.window_widened("24h", True)
-    health.leader(True)
+    tell_everything(health)
     exposition = Exposition(health)
     exposition.render(A_SNAPSHOT)
     return exposition

@@ -6,7 +6,7 @@ import re
 from dataclasses import replace
 from html.parser import HTMLParser
 
-from report_values import NOW, book, month_of, position
+from report_values import NOW, ledger_state, month_of, state
 
 from prisma_postgres_exporter.expose import report_page
 from prisma_postgres_exporter.expose.plots import bars
@@ -37,7 +37,7 @@ class Balance(HTMLParser):
 
 
 def a_report(*, name: str = "orders", databases: int = 3) -> MonthReport:
-    held = [position(number, number * 1_000_000, gib=number) for number in range(1, databases + 1)]
+    held = [state(number, number * 1_000_000, gib=number) for number in range(1, databases + 1)]
     held[0] = replace(held[0], database=replace(held[0].database, name=name))
     days = [
         WorkspaceDay(
@@ -49,7 +49,7 @@ def a_report(*, name: str = "orders", databases: int = 3) -> MonthReport:
         )
         for day in range(1, 21)
     ]
-    return report_month(month_of(book(*held), days=days), (), (), NOW)
+    return report_month(month_of(ledger_state(*held), days=days), (), (), NOW)
 
 
 def parsed(page: str) -> Balance:

@@ -103,12 +103,12 @@ async def test_checks_answer_200_while_all_is_well() -> None:
 
 
 async def test_checks_answer_503_with_the_reason() -> None:
-    status = replace(A_STATUS, not_ready_reason="no picture yet", unhealthy_reason="no cycle since an hour")
+    status = replace(A_STATUS, not_ready_reason="no snapshot yet", unhealthy_reason="no round for an hour")
     async with client_of(app_of(status=status)) as client:
         ready = await client.get("/-/ready")
         healthy = await client.get("/-/healthy")
-    assert (ready.status_code, ready.text) == (503, "not ready: no picture yet\n")
-    assert (healthy.status_code, healthy.text) == (503, "not healthy: no cycle since an hour\n")
+    assert (ready.status_code, ready.text) == (503, "not ready: no snapshot yet\n")
+    assert (healthy.status_code, healthy.text) == (503, "not healthy: no round for an hour\n")
 
 
 @pytest.mark.parametrize(("problem", "status_code"), [(None, 200), ("poll.interval: not a duration", 500)])
@@ -202,7 +202,7 @@ async def test_scrapers_that_hang_or_vanish_do_not_hold_up_others() -> None:
     assert answer.content == plain(exposition)
 
 
-async def test_a_scrape_under_way_keeps_its_picture_when_a_new_one_comes() -> None:
+async def test_a_scrape_under_way_keeps_its_snapshot_when_a_new_one_comes() -> None:
     exposition = exposition_of(_LARGE)
     before = plain(exposition)
     received = bytearray()
@@ -218,3 +218,22 @@ async def test_a_scrape_under_way_keeps_its_picture_when_a_new_one_comes() -> No
     await scrape(app_of(exposition), send)
     assert bytes(received) == before
     assert len(received) == length
+
+
+async def test_a_request_waits_until_what_is_shown_is_of_today_and_a_check_does_not() -> None:
+    exposition = exposition_of(A_SNAPSHOT)
+    waits = 0
+
+    async def current() -> None:
+        nonlocal waits
+        waits += 1
+        exposition.render(snapshot_of([]))
+
+    async with client_of(web_app(exposition, lambda: A_STATUS, None, current=current)) as client:
+        for path in ("/-/healthy", "/-/ready"):
+            assert (await client.get(path)).status_code == 200
+        assert waits == 0
+        assert b"db_a" not in (await client.get("/metrics")).content
+        for path in ("/", "/databases/db_a"):
+            await client.get(path)
+    assert waits == 3

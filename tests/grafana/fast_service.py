@@ -1,4 +1,4 @@
-"""The service before a simulated vendor, both on a clock that is moved by hand: months of it in a minute."""
+"""The exporter before a simulated vendor, both on a clock that is moved by hand: months of it in a minute."""
 
 from __future__ import annotations
 
@@ -7,50 +7,66 @@ from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
 
-import httpx
 import yaml
 
-from prisma_postgres_exporter.config import Config, load_config
-from prisma_postgres_exporter.service import Service
+from prisma_postgres_exporter.api import Clock, ManagementApi
+from prisma_postgres_exporter.config import Config, Credential, load_config
+from prisma_postgres_exporter.expose import ExporterHealth, Format
+from prisma_postgres_exporter.service import Opened, limits_of, opened
 from prisma_postgres_exporter.simulator import Simulator, serve_simulator
 
 STORE = "fast.db"
+ROUNDS_AT_ONCE = 20
+"""At most so many rounds of a workspace at one instant: days of the past are due all together."""
 
 
 class FastService:
-    """A running service that makes its rounds when it is told to."""
+    """What the service runs, without its schedule: it makes its rounds when it is told to."""
 
-    def __init__(self, service: Service, client: httpx.AsyncClient) -> None:
-        self._service = service
-        self._client = client
+    def __init__(self, running: Opened, health: ExporterHealth, simulator: Simulator) -> None:
+        self._running = running
+        self._health = health
+        self._clock = simulator.clock
 
     async def round(self) -> None:
         """Discover, and read everything that is due at the clock's time."""
-        collector = self._service.collector
-        await collector.run_discovery()
-        await collector.run_subscriptions()
-        await collector.run_cycles(asyncio.Event())
+        collector = self._running.collector
+        self._health.config_reloaded(True, self._clock())
+        await asyncio.gather(*map(collector.identify, collector.readers.unidentified))
+        await asyncio.gather(*map(self._round, sorted(collector.readers.workspace_ids)))
 
     async def scrape(self) -> str:
         """Return what /metrics shows, in text 0.0.4."""
-        self._service.exposition.refresh_health()
-        return (await self._client.get("/metrics")).text
+        await self._running.display.refresh()
+        self._running.exposition.refresh_health()
+        return self._running.exposition.body(Format.TEXT, is_gzip=False).joined().decode()
+
+    async def _round(self, workspace_id: str) -> None:
+        collector = self._running.collector
+        for _ in range(ROUNDS_AT_ONCE):
+            report = await collector.round(workspace_id)
+            if report.next_at > collector.now():
+                return
 
 
 @asynccontextmanager
 async def fast_service(simulator: Simulator, folder: Path, cost: Mapping[str, object]) -> AsyncIterator[FastService]:
-    """Run the service with a store in the folder and this configuration of cost, on the simulator's clock."""
+    """Open the exporter with a store in the folder and this configuration of cost, on the simulator's clock."""
+    health = ExporterHealth()
+
+    def make_api(credential: Credential, config: Config) -> ManagementApi:
+        return ManagementApi(
+            credential.token.reveal(),
+            base_url=config.api_url,
+            limits=limits_of(config),
+            observer=health,
+            clock=Clock(now=simulator.clock),
+        )
+
     async with serve_simulator(simulator.app) as vendor:
         config = _config(vendor, simulator, folder, cost)
-        service = Service(config, load=lambda: config, clock=simulator.clock)
-        listening: asyncio.Queue[str] = asyncio.Queue()
-        async with asyncio.TaskGroup() as tasks:
-            tasks.create_task(service.run(listening.put_nowait))
-            try:
-                async with httpx.AsyncClient(base_url=await listening.get()) as client:
-                    yield FastService(service, client)
-            finally:
-                service.stop()
+        async with opened(config, clock=simulator.clock, make_api=make_api, health=health) as running:
+            yield FastService(running, health, simulator)
 
 
 def stamped(text: str, milliseconds: int, job: str, instance: str) -> str:

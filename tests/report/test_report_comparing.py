@@ -6,7 +6,7 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from decimal import Decimal
 
-from report_values import OCTOBER, book, created, month_of, position
+from report_values import OCTOBER, created, ledger_state, month_of, state
 
 from prisma_postgres_exporter.cost import By
 from prisma_postgres_exporter.model import Event, EventKind, PlanChange, Workspace
@@ -18,8 +18,8 @@ def test_a_change_of_plan_and_a_change_of_use_add_up_to_the_change_in_cost() -> 
         PlanChange(at=datetime(2026, 9, 1, tzinfo=UTC), plan="Starter"),
         PlanChange(at=datetime(2026, 11, 1, tzinfo=UTC), plan="Pro"),
     )
-    before = month_of(book(position(1, 3_000_000, at=OCTOBER), plan="Pro", plans=plans), until=OCTOBER)
-    after = month_of(book(position(1, 5_000_000), plan="Pro", plans=plans))
+    before = month_of(ledger_state(state(1, 3_000_000, at=OCTOBER), plan="Pro", plans=plans), until=OCTOBER)
+    after = month_of(ledger_state(state(1, 5_000_000), plan="Pro", plans=plans))
 
     [change] = compare_months(before, after, By.WORKSPACE, ())
     by_price, by_usage = (
@@ -32,9 +32,9 @@ def test_a_change_of_plan_and_a_change_of_use_add_up_to_the_change_in_cost() -> 
 
 
 def test_what_was_created_and_deleted_says_so() -> None:
-    gone = replace(position(1, 100, at=OCTOBER), deleted_at=datetime(2026, 11, 3, tzinfo=UTC))
-    new = created(position(2, 100), datetime(2026, 11, 5, 9, tzinfo=UTC))
-    before, after = month_of(book(gone), until=OCTOBER), month_of(book(gone, new))
+    gone = replace(state(1, 100, at=OCTOBER), deleted_at=datetime(2026, 11, 3, tzinfo=UTC))
+    new = created(state(2, 100), datetime(2026, 11, 5, 9, tzinfo=UTC))
+    before, after = month_of(ledger_state(gone), until=OCTOBER), month_of(ledger_state(gone, new))
 
     changes = {change.row.database_id: change for change in compare_months(before, after, By.DATABASE, ())}
     [project_of_new] = [
@@ -49,17 +49,17 @@ def test_what_was_created_and_deleted_says_so() -> None:
 
 
 def test_a_running_month_is_compared_by_its_pace() -> None:
-    before = month_of(book(position(1, 31_000, at=OCTOBER)), until=OCTOBER)
+    before = month_of(ledger_state(state(1, 31_000, at=OCTOBER)), until=OCTOBER)
 
-    [same] = compare_months(before, month_of(book(position(1, 20_000))), By.DATABASE, ())
-    [faster] = compare_months(before, month_of(book(position(1, 40_000))), By.DATABASE, ())
+    [same] = compare_months(before, month_of(ledger_state(state(1, 20_000))), By.DATABASE, ())
+    [faster] = compare_months(before, month_of(ledger_state(state(1, 40_000))), By.DATABASE, ())
 
     assert same.reasons == ("the same pace, 20.0 days instead of 31.0",)
     assert faster.reasons == ("2,000 operations a day instead of 1,000 (2.00 times)",)
 
 
 def test_a_move_and_a_new_name_are_told() -> None:
-    held_before, held_after = book(position(1, 31, at=OCTOBER)), book(position(1, 20))
+    held_before, held_after = ledger_state(state(1, 31, at=OCTOBER)), ledger_state(state(1, 20))
     other = replace(
         held_after.workspaces["wksp_1"], key=2, workspace=Workspace(id="wksp_2", name="Globex", plan="Starter")
     )
@@ -87,8 +87,8 @@ def event(kind: EventKind, before: str, after: str, at: datetime) -> Event:
 
 
 def test_without_a_price_there_is_no_change_in_cost_and_the_reason_is_told() -> None:
-    before = month_of(book(position(1, 1, at=OCTOBER), plan="Starter"), until=OCTOBER)
-    after = month_of(book(position(1, 1), plan="Unheard"))
+    before = month_of(ledger_state(state(1, 1, at=OCTOBER), plan="Starter"), until=OCTOBER)
+    after = month_of(ledger_state(state(1, 1), plan="Unheard"))
 
     [change] = compare_months(before, after, By.WORKSPACE, ())
 
@@ -97,9 +97,11 @@ def test_without_a_price_there_is_no_change_in_cost_and_the_reason_is_told() -> 
 
 
 def test_the_largest_change_in_cost_comes_first() -> None:
-    held = [position(number, 10_000_000, at=OCTOBER) for number in (1, 2, 3)]
-    later = [position(1, 10_000_000), position(2, 90_000_000), position(3, 20_000_000)]
+    held = [state(number, 10_000_000, at=OCTOBER) for number in (1, 2, 3)]
+    later = [state(1, 10_000_000), state(2, 90_000_000), state(3, 20_000_000)]
 
-    changes = compare_months(month_of(book(*held), until=OCTOBER), month_of(book(*later)), By.DATABASE, ())
+    changes = compare_months(
+        month_of(ledger_state(*held), until=OCTOBER), month_of(ledger_state(*later)), By.DATABASE, ()
+    )
 
     assert changes[0].row.database_id == "db_2"

@@ -11,9 +11,9 @@ import pytest
 from focus_rules import MANDATORY, broken_rules
 from hypothesis import given
 from hypothesis import strategies as st
-from report_values import NOW, OCTOBER, book, month_of, position
+from report_values import NOW, OCTOBER, ledger_state, month_of, state
 
-from prisma_postgres_exporter.model import Book, PlanChange
+from prisma_postgres_exporter.model import LedgerState, PlanChange
 from prisma_postgres_exporter.report import FOCUS_COLUMNS, LedgerMonth, focus_rows
 
 CHANGED_PLAN = (
@@ -38,8 +38,8 @@ def test_every_mandatory_column_is_there() -> None:
 def test_every_row_keeps_the_rules_and_together_they_are_the_bill(
     operations: list[int], plan: str, is_changed: bool
 ) -> None:
-    held = [position(number, count, gib=number * 7) for number, count in enumerate(operations, 1)]
-    month = month_of(book(*held, plan=plan, plans=CHANGED_PLAN if is_changed else ()))
+    held = [state(number, count, gib=number * 7) for number, count in enumerate(operations, 1)]
+    month = month_of(ledger_state(*held, plan=plan, plans=CHANGED_PLAN if is_changed else ()))
     rows = rows_of(month)
     by_meter: dict[object, Decimal] = defaultdict(Decimal)
     for row in rows:
@@ -53,8 +53,8 @@ def test_every_row_keeps_the_rules_and_together_they_are_the_bill(
 
 
 def test_usage_goes_until_now_and_the_fee_to_the_end_of_the_month() -> None:
-    running = {row["SkuMeter"]: row["ChargePeriodEnd"] for row in rows_of(month_of(book(position(1, 1))))}
-    held: Book = book(position(1, 1, at=OCTOBER))
+    running = {row["SkuMeter"]: row["ChargePeriodEnd"] for row in rows_of(month_of(ledger_state(state(1, 1))))}
+    held: LedgerState = ledger_state(state(1, 1, at=OCTOBER))
     over = {row["ChargePeriodEnd"] for row in rows_of(month_of(held, until=OCTOBER))}
 
     assert running == {"Plan": datetime(2026, 12, 1, tzinfo=UTC), "Operations": NOW, "Storage": NOW}
@@ -62,15 +62,15 @@ def test_usage_goes_until_now_and_the_fee_to_the_end_of_the_month() -> None:
 
 
 def test_a_workspace_without_a_price_has_no_rows() -> None:
-    assert rows_of(month_of(book(position(1, 1), plan="Unheard"))) == []
+    assert rows_of(month_of(ledger_state(state(1, 1), plan="Unheard"))) == []
 
 
 @pytest.mark.parametrize("region", ["eu-west-3", None])
 def test_a_row_says_whose_it_is(region: str | None) -> None:
-    held = position(1, 5_000_000)
+    held = state(1, 5_000_000)
     held = replace(held, database=replace(held.database, region=region))
 
-    row = rows_of(month_of(book(held)))[1]
+    row = rows_of(month_of(ledger_state(held)))[1]
 
     assert {name: row[name] for name in ("BillingAccountName", "SubAccountId", "ResourceId", "RegionId")} == {
         "BillingAccountName": "Acme",

@@ -6,7 +6,7 @@ from dataclasses import replace
 from datetime import date, timedelta
 
 import pytest
-from report_values import NOW, book, ledger_day, month_of, position
+from report_values import NOW, ledger_day, ledger_state, month_of, state
 
 from prisma_postgres_exporter.cost import By
 from prisma_postgres_exporter.model import DayUsage
@@ -24,8 +24,8 @@ def ledger_days(number: int, *operations: int) -> list[DayUsage]:
 
 
 def test_growth_is_of_whole_days_before_today_or_to_the_end_of_a_month_that_is_over() -> None:
-    assert growth_days(month_of(book(position(1, 1))), DAYS) == (EARLIER_FROM, RECENT_FROM, LAST)
-    over = replace(month_of(book(position(1, 1))), is_over=True)
+    assert growth_days(month_of(ledger_state(state(1, 1))), DAYS) == (EARLIER_FROM, RECENT_FROM, LAST)
+    over = replace(month_of(ledger_state(state(1, 1))), is_over=True)
     assert growth_days(over, DAYS)[2] == NOW.date()
 
 
@@ -39,7 +39,7 @@ def test_growth_is_of_whole_days_before_today_or_to_the_end_of_a_month_that_is_o
     ],
 )
 def test_the_key_decides_who_comes_first(key: Key, order: list[str]) -> None:
-    month = month_of(book(position(1, 2_000_000), position(2, 9_000_000, gib=2), position(3, 10, gib=30)))
+    month = month_of(ledger_state(state(1, 2_000_000), state(2, 9_000_000, gib=2), state(3, 10, gib=30)))
     days = [
         *ledger_days(1, 10, 10, 10, 50, 50, 50),
         *ledger_days(2, 10, 10, 10, 20, 20, 20),
@@ -54,7 +54,7 @@ def test_the_key_decides_who_comes_first(key: Key, order: list[str]) -> None:
 
 
 def test_growth_is_not_known_where_earlier_days_are_missing() -> None:
-    month = month_of(book(position(1, 10), position(2, 10)))
+    month = month_of(ledger_state(state(1, 10), state(2, 10)))
     days = [*ledger_days(1, 5, 5, 50, 50, 50), *ledger_days(2, 5, 5, 5, 6, 6, 6)]
 
     first, last = rank(month, By.DATABASE, Key.GROWTH, days, (EARLIER_FROM, RECENT_FROM))
@@ -70,9 +70,9 @@ def test_growth_is_not_known_where_earlier_days_are_missing() -> None:
 
 
 def test_what_was_made_lately_grew_from_nothing() -> None:
-    young = position(1, 10)
+    young = state(1, 10)
     young = replace(young, database=replace(young.database, created_at=NOW - 2 * ONE_DAY))
-    month = month_of(book(young))
+    month = month_of(ledger_state(young))
 
     [line] = rank(month, By.DATABASE, Key.GROWTH, ledger_days(1, 4, 6), (EARLIER_FROM, RECENT_FROM))
 
@@ -80,7 +80,7 @@ def test_what_was_made_lately_grew_from_nothing() -> None:
 
 
 def test_projects_and_workspaces_are_the_sums_of_their_databases() -> None:
-    month = month_of(book(position(1, 10), position(3, 20), position(2, 5)))
+    month = month_of(ledger_state(state(1, 10), state(3, 20), state(2, 5)))
     days = [*ledger_days(1, 1, 1, 1, 2, 2, 2), *ledger_days(3, 1, 1, 1, 1, 1, 1), *ledger_days(2, 0, 0, 0, 7, 7, 7)]
 
     by_project = rank(month, By.PROJECT, Key.OPERATIONS, days, (EARLIER_FROM, RECENT_FROM))

@@ -15,10 +15,10 @@ STEP = timedelta(seconds=10)
 
 def write_rounds(url: str) -> None:
     store, now = Store.open(url), ENDS_AT
-    book = store.load(now)
+    ledger_state = store.load(now)
     while True:
         now += STEP
-        book = live_round(store, book, now, PollConfig(interval=STEP))
+        ledger_state = live_round(store, ledger_state, now, PollConfig(interval=STEP))
         print("recorded", flush=True)
 
 

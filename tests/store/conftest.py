@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import closing, contextmanager
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
+from lived_store import live
+from store_values import FreshUrl
 
 from prisma_postgres_exporter.store import Store
 
+ENGINES = ["sqlite", "postgres"]
 
-@pytest.fixture(params=["sqlite", "postgres"])
+
+@pytest.fixture(params=ENGINES)
 def store_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     """The URL of a store that does not exist yet."""
     if request.param == "sqlite":
@@ -24,3 +30,39 @@ def store(store_url: str) -> Iterator[Store]:
     opened = Store.open(store_url)
     yield opened
     opened.close()
+
+
+@pytest.fixture(scope="session", params=ENGINES)
+def fresh_url(request: pytest.FixtureRequest) -> FreshUrl:
+    """What gives the URL of a store that does not exist yet, for tests that need many."""
+    if request.param == "sqlite":
+        return fresh_file
+    fresh_database: FreshUrl = request.getfixturevalue("shared_postgres").fresh_database
+    return fresh_database
+
+
+@contextmanager
+def fresh_file() -> Iterator[str]:
+    with TemporaryDirectory() as directory:
+        yield f"sqlite:///{Path(directory) / 'store.db'}"
+
+
+@pytest.fixture(scope="session")
+def lived_url(fresh_url: FreshUrl) -> Iterator[str]:
+    """A store with a month in it, closed; who changes it takes a copy."""
+    with fresh_url() as url:
+        fill(url)
+        yield url
+
+
+@pytest.fixture(scope="session")
+def lived_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The file of a store with a month in it, closed; who changes it takes a copy."""
+    file = tmp_path_factory.mktemp("lived") / "store.db"
+    fill(f"sqlite:///{file}")
+    return file
+
+
+def fill(url: str) -> None:
+    with closing(Store.open(url)) as store:
+        live(store)

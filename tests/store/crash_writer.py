@@ -8,29 +8,28 @@ from datetime import timedelta
 
 from store_values import NOW, TODAY, day_usage, reading
 
-from prisma_postgres_exporter.model import Position, Posting
+from prisma_postgres_exporter.model import DatabaseState, LedgerUpdate
 from prisma_postgres_exporter.store import Store
 
 
 def write_cycles(url: str) -> None:
     store = Store.open(url)
-    book = store.load(NOW)
-    positions, generation = tuple(book.positions.values()), book.generation
+    workspace = store.load(NOW).workspaces["wksp_1"]
+    states, generation = tuple(workspace.databases.values()), workspace.generation
     while True:
         at = NOW + timedelta(seconds=generation)
-        after = tuple(moved(position) for position in positions)
-        readings = tuple(reading(position.key, at) for position in positions)
-        generation = store.record(
-            Posting(before=positions, positions=after, readings=readings), at=at, generation=generation
-        )
-        positions = after
+        after = tuple(moved(state) for state in states)
+        readings = tuple(reading(state.key, at) for state in states)
+        update = LedgerUpdate(before=states, after=after, readings=readings)
+        generation = store.record(update, workspace_id="wksp_1", generation=generation, at=at)
+        states = after
         print("recorded", flush=True)
 
 
-def moved(position: Position) -> Position:
-    total = position.operations_total + 1
-    today = day_usage(position.key, TODAY, operations=total, operations_high=total)
-    return replace(position, operations_total=total, recent_days=(today,))
+def moved(state: DatabaseState) -> DatabaseState:
+    total = state.operations_total + 1
+    today = day_usage(state.key, TODAY, operations=total, operations_high=total)
+    return replace(state, operations_total=total, recent_days=(today,))
 
 
 if __name__ == "__main__":

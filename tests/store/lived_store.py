@@ -2,15 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Container, Iterable, Iterator
 from datetime import UTC, date, datetime, timedelta
 
-from store_values import DAY, database, discovered
+from store_values import DAY, concerned, database, discovered
 
 from prisma_postgres_exporter import ledger
 from prisma_postgres_exporter.config import PollConfig
-from prisma_postgres_exporter.model import Book, Discovered, Event, EventKind, UsageReading, Window, day_start
-from prisma_postgres_exporter.plan import make_plan
+from prisma_postgres_exporter.ledger.plan import Planner
+from prisma_postgres_exporter.model import (
+    Database,
+    DatabaseState,
+    Discovered,
+    Event,
+    EventKind,
+    LedgerState,
+    ReadingFailure,
+    UsageReading,
+    Window,
+    WorkspaceState,
+    day_start,
+)
 from prisma_postgres_exporter.store import Store
 
 BEGINS_AT = datetime(2026, 10, 28, 12, 0, tzinfo=UTC)
@@ -39,46 +51,89 @@ CHANGES = {
 }
 
 
-def live(store: Store) -> None:
-    """Fill the store from `BEGINS_AT` to `ENDS_AT`: what is due is read every few hours."""
-    book, now = store.load(BEGINS_AT), BEGINS_AT
+def live(store: Store, on_round: Callable[[LedgerState, datetime], None] = lambda state, now: None) -> None:
+    """Fill the store from `BEGINS_AT` to `ENDS_AT`: what is due is read every few hours.
+
+    `on_round` is told what is held after each round.
+    """
+    ledger_state, now = store.load(BEGINS_AT), BEGINS_AT
     while now <= ENDS_AT:
+        ledger_state = carry(ledger_state, now)
         if now in CHANGES:
-            store.record_discovery(CHANGES[now], generation=book.generation)
-            book = store.load(now)
-        book = live_round(store, book, now)
+            ledger_state = live_discovery(store, ledger_state, CHANGES[now])
+        ledger_state = live_round(store, ledger_state, now)
+        on_round(ledger_state, now)
         now += STEP
 
 
-def live_round(store: Store, book: Book, now: datetime, poll: PollConfig = POLL) -> Book:
-    """Read what is due, and write it."""
-    plan = make_plan(
-        book,
-        followed=book.positions,
-        readable_workspaces=book.workspaces,
-        attempts={},
-        poll=poll,
-        budget=1_000,
-        now=now,
+def carry(ledger_state: LedgerState, now: datetime) -> LedgerState:
+    """Let go of what is not held any more at `now`."""
+    return ledger_state.with_workspaces(
+        *(ledger.carry_workspace(workspace, now) for workspace in ledger_state.workspaces.values())
     )
+
+
+def live_discovery(store: Store, ledger_state: LedgerState, found: Discovered) -> LedgerState:
+    """Write what was found, and read back the workspaces that it concerns, and no other."""
+    known = concerned(ledger_state, found)
+    store.record_discovery(found, generations=known)
+    ids = {*known, *(workspace.id for workspace in found.workspaces)}
+    return ledger_state.with_workspaces(*store.load_workspaces(ids, found.at).values())
+
+
+def live_round(store: Store, ledger_state: LedgerState, now: datetime, poll: PollConfig = POLL) -> LedgerState:
+    """Read what is due in each workspace, and write it."""
+    return ledger_state.with_workspaces(
+        *(
+            live_reads(store, workspace, due_windows(workspace, now, poll), now, poll)
+            for workspace in ledger_state.workspaces.values()
+        )
+    )
+
+
+def due_windows(
+    workspace: WorkspaceState, now: datetime, poll: PollConfig = POLL, *, budget: int = 1_000
+) -> list[tuple[DatabaseState, Window]]:
+    """Which windows of which databases are due."""
+    plan = Planner(poll).plan(workspace, followed=workspace.databases, attempts={}, budget=budget, now=now)
+    return [(workspace.databases[read.database_id], window) for read in plan.reads for window in read.windows]
+
+
+def live_reads(
+    store: Store,
+    workspace: WorkspaceState,
+    windows: Iterable[tuple[DatabaseState, Window]],
+    now: datetime,
+    poll: PollConfig = POLL,
+    *,
+    failed: Container[int] = (),
+) -> WorkspaceState:
+    """Read these windows, but for the `failed` ones (by their places), and write what that gives."""
     outcomes = [
-        reading(read.database_id, window, read.created_at, now) for read in plan.reads for window in read.windows
+        failure(state.database.id, window, now) if number in failed else reading(state.database, window, now)
+        for number, (state, window) in enumerate(windows)
     ]
-    older = store.ledger_rows(ledger.older_days(book, outcomes))
-    posting = ledger.post(book, outcomes, settle_after=poll.settle_after, older=older)
-    return ledger.apply(book, posting, generation=store.record(posting, at=now, generation=book.generation))
+    older = store.ledger_rows(ledger.older_days(workspace, outcomes))
+    update = ledger.post(workspace, outcomes, settle_after=poll.settle_after, now=now, older=older)
+    generation = store.record(update, workspace_id=workspace.workspace.id, generation=workspace.generation, at=now)
+    return ledger.apply(workspace, update, generation=generation)
 
 
-def reading(database_id: str, window: Window, created_at: datetime, now: datetime) -> UsageReading:
+def failure(database_id: str, window: Window, now: datetime) -> ReadingFailure:
+    """A read that did not come."""
+    return ReadingFailure(database_id=database_id, window=window, reason="timeout", message="", failed_at=now)
+
+
+def reading(database: Database, window: Window, now: datetime) -> UsageReading:
     """What this vendor says: a few operations for each minute; the last day but one is corrected by and by."""
-    begins_at = max(window.start_at, created_at)
+    begins_at = max(window.start_at, database.created_at)
     return UsageReading(
-        database_id=database_id,
+        database_id=database.id,
         window=window,
         period_start_at=window.start_at,
         period_end_at=window.end_at,
         operations=sum(
-            told(database_id, day, max(begins_at, day_start(day)), min(window.end_at, day_start(day) + DAY), now)
+            told(database.id, day, max(begins_at, day_start(day)), min(window.end_at, day_start(day) + DAY), now)
             for day in days(begins_at, window.end_at)
         ),
         storage_bytes=5 * GIB + int((now - BEGINS_AT).total_seconds()),

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
@@ -11,19 +11,22 @@ from typing import Any
 import sqlalchemy
 
 from prisma_postgres_exporter.model import (
-    Book,
     Database,
+    DatabaseState,
     DayUsage,
     Discovered,
+    LedgerState,
+    LedgerUpdate,
     MonthUsage,
-    Position,
-    Posting,
     RollingUsage,
     StoredReading,
     Workspace,
     day_start,
 )
 from prisma_postgres_exporter.store import Store
+
+FreshUrl = Callable[[], AbstractContextManager[str]]
+"""Gives the URL of a store that does not exist yet."""
 
 NOW = datetime(2026, 11, 23, 12, 0, tzinfo=UTC)
 TODAY = NOW.date()
@@ -106,21 +109,40 @@ def reading(key: int = 1, read_at: datetime = NOW, *, window: str = "day", opera
     )
 
 
-def posting_of(before: Position, **changes: Any) -> Posting:
-    """A posting that changes one position."""
-    return Posting(before=(before,), positions=(replace(before, **changes),))
+def update_of(before: DatabaseState, **changes: Any) -> LedgerUpdate:
+    """An update that changes one state."""
+    return LedgerUpdate(before=(before,), after=(replace(before, **changes),))
 
 
-def known(store: Store, databases: int = 1, *, workspaces: int = 1) -> Book:
+def generations(state: LedgerState) -> dict[str, int]:
+    """The generation of every workspace, by id."""
+    return {id_: workspace.generation for id_, workspace in state.workspaces.items()}
+
+
+def concerned(state: LedgerState, found: Discovered) -> dict[str, int]:
+    """The generations of the workspaces that lose, get or change something, of those that are known."""
+    named = {row.id for row in found.workspaces} | {row.workspace_id for row in found.databases}
+    touched = {*found.deleted_database_ids, *(row.id for row in found.databases)} & state.databases.keys()
+    holders = {state.databases[id_].database.workspace_id for id_ in touched}
+    wanted = named | holders | {*found.gone_workspace_ids}
+    return {id_: generation for id_, generation in generations(state).items() if id_ in wanted}
+
+
+def discover(store: Store, found: Discovered) -> LedgerState:
+    """Record a discovery on top of what is there, and load."""
+    store.record_discovery(found, generations=concerned(store.load(found.at), found))
+    return store.load(found.at)
+
+
+def known(store: Store, databases: int = 1, *, workspaces: int = 1) -> LedgerState:
     """Let the store discover some databases, and load what it then holds."""
-    generation = store.load(NOW).generation
-    store.record_discovery(discovered(databases, workspaces=workspaces), generation=generation)
-    return store.load(NOW)
+    return discover(store, discovered(databases, workspaces=workspaces))
 
 
-def post(store: Store, posting: Posting, at: datetime = NOW) -> Book:
+def post(store: Store, update: LedgerUpdate, at: datetime = NOW, *, workspace_id: str = "wksp_1") -> LedgerState:
     """Record on top of what is there, and load."""
-    store.record(posting, at=at, generation=store.load(at).generation)
+    generation = store.load(at).workspaces[workspace_id].generation
+    store.record(update, workspace_id=workspace_id, generation=generation, at=at)
     return store.load(at)
 
 

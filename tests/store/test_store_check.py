@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from lived_store import ENDS_AT, live
+from lived_store import ENDS_AT
 from store_values import DAY, execute
 
 from postgres import PostgresServer
@@ -52,13 +52,15 @@ def position(change: str, key: str = "2") -> str:
     return f"UPDATE positions SET {change} WHERE database_key = {key}"
 
 
+def workspace(change: str) -> str:
+    return f"UPDATE workspaces SET {change} WHERE key = 2"
+
+
 CORRUPTIONS = [
-    Corruption("generation-counts-writes", "UPDATE store_state SET generation = -4", found="generation = -4"),
-    Corruption("generation-counts-writes", "UPDATE store_state SET written_at = NULL", found="written_at = unknown"),
-    Corruption("generation-counts-writes", "INSERT INTO store_state VALUES (2, 0, '', NULL)"),
-    Corruption("nothing-written-in-the-future", "UPDATE store_state SET written_at = 4102444800", found="2100-01-01"),
+    Corruption("generation-counts-writes", workspace("generation = -4"), found="generation = -4"),
+    Corruption("nothing-written-in-the-future", workspace("written_at = 4102444800"), found="2100-01-01"),
     Corruption("database-in-a-workspace", "UPDATE databases SET workspace_key = 9 WHERE key = 2", "db_2", found="= 9"),
-    Corruption("database-has-a-position", f"DELETE FROM positions {OF_2}", "db_2"),
+    Corruption("database-has-a-state", f"DELETE FROM positions {OF_2}", "db_2"),
     Corruption(
         "counted-from-a-day-that-was",
         "UPDATE databases SET counted_from = 100 WHERE key = 2",
@@ -66,7 +68,7 @@ CORRUPTIONS = [
         found="1970-04-11",
     ),
     Corruption(
-        "position-of-a-database",
+        "state-of-a-database",
         f"INSERT INTO positions SELECT 99, {A_POSITION} FROM positions {OF_2}",
     ),
     Corruption("counters-not-negative", position("operations_total = -1"), "db_2", found="operations_total = -1"),
@@ -141,6 +143,27 @@ CORRUPTIONS = [
     ),
     Corruption("revisions-are-kept", position("revisions_up = 50"), "db_2", found="revisions_up = 50"),
     Corruption("revisions-are-kept", f"DELETE FROM revisions {OF_2}", "db_2", found="kept are 0"),
+    Corruption("workspace-seen-in-the-past", "UPDATE workspaces SET first_seen_at = 4102444800", found="2100-01-01"),
+    Corruption("workspace-seen-in-the-past", "UPDATE workspaces SET gone_at = 4102444800 WHERE key = 2"),
+    Corruption("plan-seen-in-the-past", "INSERT INTO plans VALUES (1, 4102444800, 'pro')", found="plan = pro"),
+    Corruption("database-seen-in-the-past", "UPDATE databases SET first_seen_at = 4102444800 WHERE key = 2", "db_2"),
+    Corruption("database-seen-in-the-past", "UPDATE databases SET deleted_at = 4102444800 WHERE key = 2", "db_2"),
+    Corruption("database-seen-in-the-past", "UPDATE databases SET counted_from = 20790 WHERE key = 2", "db_2"),
+    Corruption("state-in-the-past", position("usage_at = 4102444800"), "db_2", found="usage_at = 2100-01-01"),
+    Corruption("state-in-the-past", position("storage_at = 4102444800"), "db_2"),
+    Corruption("state-in-the-past", position("last_success_at = 4102444800"), "db_2"),
+    Corruption("state-in-the-past", position("failing_since_at = 4102444800, failure_reason = 'timeout'"), "db_2"),
+    Corruption("state-in-the-past", position("recheck_at = 4102444800"), "db_2"),
+    Corruption(
+        "state-in-the-past", position("checked_until = known_until"), "db_2", found="checked_until = 2026-11-23"
+    ),
+    Corruption("storage-held-until-now", day("storage_seconds = 86400", TODAY), "db_2", "2026-11-23", "86400"),
+    Corruption("window-read-in-the-past", f"UPDATE rolling SET read_at = 4102444800 {OF_2}", "db_2"),
+    Corruption("reading-in-the-past", "INSERT INTO readings VALUES (1795521600, 2, 0, 1, 2, 3, 4)", "db_2"),
+    Corruption(
+        "revision-in-the-past", f"UPDATE revisions SET revised_at = 4102444800 {OF_2} AND {ONE_REVISION}", "db_2"
+    ),
+    Corruption("event-in-the-past", "UPDATE events SET at = 4102444800 WHERE subject_id = 'db_1'", found="2100-01-01"),
     Corruption("values-of-their-kind", day("operations = 'many'"), found="operations = 'many'"),
     Corruption("values-of-their-kind", month("storage_byte_seconds = '12x'"), found="'12x'"),
 ]
@@ -149,21 +172,6 @@ DAMAGE = (
     "PRAGMA writable_schema = ON",
     "UPDATE sqlite_master SET sql = replace(sql, 'IS NULL', 'IS NOT NULL') WHERE name = 'days_unsettled'",
 )
-
-
-@pytest.fixture(scope="module", params=["sqlite", "postgres"])
-def lived_url(
-    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, shared_postgres: PostgresServer
-) -> Iterator[str]:
-    """A store with a month in it, closed; each test takes a copy."""
-    if request.param == "sqlite":
-        url = f"sqlite:///{tmp_path_factory.mktemp('lived') / 'lived.db'}"
-        fill(url)
-        yield url
-        return
-    with shared_postgres.fresh_database() as url:
-        fill(url)
-        yield url
 
 
 @pytest.fixture
@@ -176,12 +184,6 @@ def url(lived_url: str, tmp_path: Path, shared_postgres: PostgresServer) -> Iter
         # Another program may do what the constraint forbids.
         execute(copied, "ALTER TABLE databases DROP CONSTRAINT databases_workspace_key_fkey")
         yield copied
-
-
-def fill(url: str) -> None:
-    store = Store.open(url)
-    live(store)
-    store.close()
 
 
 def check(url: str) -> list[str]:
@@ -230,15 +232,14 @@ def test_every_rule_is_broken_by_one_of_these_tests() -> None:
     assert len({invariant.name for invariant in INVARIANTS}) == len(INVARIANTS)
 
 
-def test_a_damaged_index_is_found_and_ends_the_check(tmp_path: Path) -> None:
-    url = f"sqlite:///{tmp_path / 'store.db'}"
-    fill(url)
-    connection = sqlite3.connect(tmp_path / "store.db")
+def test_a_damaged_index_is_found_and_ends_the_check(lived_file: Path, tmp_path: Path) -> None:
+    file = shutil.copy(lived_file, tmp_path)
+    connection = sqlite3.connect(file)
     for statement in DAMAGE:
         connection.execute(statement)
     connection.commit()
     connection.close()
-    assert set(check(url)) == {FILE_IS_WHOLE.name}
+    assert set(check(f"sqlite:///{file}")) == {FILE_IS_WHOLE.name}
 
 
 def test_rows_of_a_backfill_before_the_beginning_are_no_violation(url: str) -> None:

@@ -21,15 +21,15 @@ def test_a_writer_killed_at_any_moment_leaves_whole_cycles(store: Store, store_u
     generation = 1
     for _ in range(KILLS):
         cycles = kill_after(store_url, chance.randint(1, 4), chance.random() / 50)
-        book = store.load(NOW)
-        assert book.generation >= generation + cycles
-        generation = book.generation
-        for position in book.positions.values():
+        workspace = store.load(NOW).workspaces["wksp_1"]
+        assert workspace.generation >= generation + cycles
+        generation = workspace.generation
+        for state in workspace.databases.values():
             # Every database moves by one in each cycle: after the discovery, once a generation.
-            assert position.operations_total == book.generation - 1
-            assert sum(day.operations_high for day in position.recent_days if day.is_counted) == book.generation - 1
+            assert state.operations_total == generation - 1
+            assert sum(day.operations_high for day in state.recent_days if day.is_counted) == generation - 1
         # In one statement: a server may finish what the killed process had asked for.
-        [(written, readings)] = query(store_url, "SELECT generation, (SELECT count(*) FROM readings) FROM store_state")
+        [(written, readings)] = query(store_url, "SELECT generation, (SELECT count(*) FROM readings) FROM workspaces")
         assert readings == (written - 1) * DATABASES
         Store.open(store_url).close()
     assert generation > KILLS

@@ -12,11 +12,11 @@ from tempfile import TemporaryDirectory
 
 import pytest
 from sqlalchemy import Engine, event
-from store_values import NOW, execute, known, month_usage, other_program, post, posting_of, query, reading
+from store_values import NOW, execute, generations, known, month_usage, other_program, post, query, reading, update_of
 
 from postgres import PASSWORD, PostgresServer, find_programs, postgres_server
 from prisma_postgres_exporter.errors import StoreUnavailable
-from prisma_postgres_exporter.model import Posting
+from prisma_postgres_exporter.model import LedgerUpdate
 from prisma_postgres_exporter.store import Store, postgres, sqlite
 
 
@@ -72,16 +72,16 @@ def test_a_file_that_may_not_be_written_can_be_read_and_says_so_when_written() -
     with TemporaryDirectory() as directory:
         path = Path(directory) / "store.db"
         store = Store.open(f"sqlite:///{path}")
-        book = known(store)
+        ledger_state = known(store)
         path.chmod(0o400)
         side_files = [path.with_name(f"store.db-{suffix}") for suffix in ("wal", "shm")]
         with ordinary_user(Path(directory), path, *side_files):
             reopened = Store.open(f"sqlite:///{path}")
-            assert reopened.load(NOW) == book
+            assert reopened.load(NOW) == ledger_state
             with pytest.raises(StoreUnavailable, match="readonly database; let this user write the file"):
                 reopened.ping()
             with pytest.raises(StoreUnavailable, match="readonly database; let this user write the file"):
-                post(reopened, Posting(readings=(reading(),)))
+                post(reopened, LedgerUpdate(readings=(reading(),)))
             reopened.close()
         store.close()
 
@@ -95,7 +95,7 @@ def test_a_directory_that_may_not_be_written_is_named() -> None:
 
 def test_a_full_disk_writes_nothing_and_later_all_of_it(tmp_path: Path) -> None:
     store = Store.open(f"sqlite:///{tmp_path / 'store.db'}")
-    book = known(store)
+    ledger_state = known(store)
     store.close()
     disk_pages = [60]
 
@@ -103,17 +103,17 @@ def test_a_full_disk_writes_nothing_and_later_all_of_it(tmp_path: Path) -> None:
         connection.execute(f"PRAGMA max_page_count = {disk_pages[0]}")
 
     large = replace(
-        posting_of(book.positions["db_1"], operations_total=7, months=(month_usage(),)),
+        update_of(ledger_state.databases["db_1"], operations_total=7, months=(month_usage(),)),
         readings=tuple(reading(key) for key in range(50_000)),
     )
     event.listen(Engine, "connect", shrink_disk)
     try:
         with pytest.raises(StoreUnavailable, match="disk is full; make room on the disk"):
             post(store, large)
-        assert store.load(NOW) == book
+        assert store.load(NOW) == ledger_state
         store.close()
         disk_pages[0] = 1_000_000
-        assert post(store, large).positions["db_1"].operations_total == 7
+        assert post(store, large).databases["db_1"].operations_total == 7
     finally:
         event.remove(Engine, "connect", shrink_disk)
         store.close()
@@ -122,44 +122,46 @@ def test_a_full_disk_writes_nothing_and_later_all_of_it(tmp_path: Path) -> None:
 @pytest.mark.usefixtures("short_waits")
 def test_another_writer_that_never_ends_is_waited_for_a_bounded_time(store_url: str) -> None:
     store = Store.open(store_url)
-    book = known(store)
+    ledger_state = known(store)
     with other_program(store_url) as connection:
-        connection.exec_driver_sql("UPDATE store_state SET generation = generation")
-        for write in (store.ping, lambda: post(store, Posting(readings=(reading(),)))):
+        connection.exec_driver_sql("UPDATE store_state SET made_by = made_by")
+        connection.exec_driver_sql("UPDATE workspaces SET generation = generation")
+        for write in (store.ping, lambda: post(store, LedgerUpdate(readings=(reading(),)))):
             with pytest.raises(StoreUnavailable, match="another process is writing for too long"):
                 write()
-        assert store.load(NOW) == book
+        assert store.load(NOW) == ledger_state
     store.ping()
-    assert post(store, Posting(readings=(reading(),))).generation == 2
+    assert generations(post(store, LedgerUpdate(readings=(reading(),)))) == {"wksp_1": 2}
     store.close()
 
 
 def test_a_server_that_stops_and_starts_is_used_again(own_server: PostgresServer) -> None:
     with own_server.fresh_database() as url:
         store = Store.open(url)
-        book = known(store)
+        ledger_state = known(store)
         own_server.stop()
         for call in (store.ping, lambda: store.load(NOW), lambda: list(store.days()), lambda: store.prune(NOW)):
             with pytest.raises(StoreUnavailable, match=r"Connection refused.*; start the server") as failed:
                 call()
             assert PASSWORD not in str(failed.value)
         own_server.start()
-        assert store.load(NOW) == book
+        assert store.load(NOW) == ledger_state
         store.close()
 
 
 def test_a_server_that_stops_in_the_middle_of_a_write_has_written_nothing(own_server: PostgresServer) -> None:
     with own_server.fresh_database() as url:
         store = Store.open(url)
-        book = known(store)
-        posting = replace(
-            posting_of(book.positions["db_1"], operations_total=7, months=(month_usage(),)), readings=(reading(),)
+        ledger_state = known(store)
+        update = replace(
+            update_of(ledger_state.databases["db_1"], operations_total=7, months=(month_usage(),)),
+            readings=(reading(),),
         )
         failures: list[BaseException] = []
 
         def write() -> None:
             try:
-                post(store, posting)
+                post(store, update)
             except StoreUnavailable as exc:
                 failures.append(exc)
 
@@ -173,8 +175,8 @@ def test_a_server_that_stops_in_the_middle_of_a_write_has_written_nothing(own_se
             writing.join()
         assert "cannot write the store" in str(failures[0])
         own_server.start()
-        assert store.load(NOW) == book
-        assert post(store, posting).positions["db_1"].operations_total == 7
+        assert store.load(NOW) == ledger_state
+        assert post(store, update).databases["db_1"].operations_total == 7
         store.close()
 
 

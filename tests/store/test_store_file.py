@@ -9,9 +9,9 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
-from store_values import DAY, NOW, TODAY, day_usage, known, reading, settled_day
+from store_values import DAY, NOW, TODAY, day_usage, generations, known, reading, settled_day
 
-from prisma_postgres_exporter.model import DayUsage, Posting
+from prisma_postgres_exporter.model import DayUsage, LedgerUpdate
 from prisma_postgres_exporter.store import Store
 
 DATABASES = 1_000
@@ -40,7 +40,7 @@ def test_a_relative_path_stays_where_it_was_when_the_directory_changes(
     store = Store.open("sqlite:///store.db")
     monkeypatch.chdir("/")
     store.close()
-    assert known(store).generation == 1
+    assert generations(known(store)) == {"wksp_1": 1}
     assert store.url == f"sqlite:///{tmp_path / 'store.db'}"
     store.close()
 
@@ -54,8 +54,8 @@ def test_the_file_writes_ahead_and_can_shrink(tmp_path: Path) -> None:
 
 
 def test_a_reading_takes_at_most_45_bytes(tmp_path: Path) -> None:
-    postings = [
-        Posting(
+    updates = [
+        LedgerUpdate(
             readings=tuple(
                 reading(key, NOW + timedelta(seconds=300 * cycle + key % 60), window=window, operations=key * 5_000)
                 for key in range(1, DATABASES + 1)
@@ -64,16 +64,16 @@ def test_a_reading_takes_at_most_45_bytes(tmp_path: Path) -> None:
         )
         for cycle in range(10)
     ]
-    assert bytes_taken(tmp_path / "store.db", postings) / (10 * DATABASES * 2) <= 45
+    assert bytes_taken(tmp_path / "store.db", updates) / (10 * DATABASES * 2) <= 45
 
 
 def test_a_day_kept_for_ever_takes_at_most_60_bytes(tmp_path: Path) -> None:
-    postings = [
-        Posting(other_days=tuple(rows))
+    updates = [
+        LedgerUpdate(other_days=tuple(rows))
         for back in range(10, 0, -1)
         for rows in zip(*(life_of_a_day(key, back) for key in range(1, DATABASES + 1)), strict=True)
     ]
-    assert bytes_taken(tmp_path / "store.db", postings) / (10 * DATABASES) <= 60
+    assert bytes_taken(tmp_path / "store.db", updates) / (10 * DATABASES) <= 60
 
 
 def life_of_a_day(key: int, back: int) -> Iterator[DayUsage]:
@@ -93,12 +93,12 @@ def life_of_a_day(key: int, back: int) -> Iterator[DayUsage]:
     yield settled_day(key, day, operations_high=key * 1_000, **full)
 
 
-def bytes_taken(path: Path, postings: list[Posting]) -> int:
+def bytes_taken(path: Path, updates: list[LedgerUpdate]) -> int:
     store = Store.open(f"sqlite:///{path}")
     known(store, databases=1)
     store.close()
     empty = path.stat().st_size
-    for generation, posting in enumerate(postings, start=1):
-        store.record(posting, at=NOW, generation=generation)
+    for generation, update in enumerate(updates, start=1):
+        store.record(update, workspace_id="wksp_1", generation=generation, at=NOW)
     store.close()
     return path.stat().st_size - empty

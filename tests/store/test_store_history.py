@@ -4,9 +4,9 @@ import random
 from datetime import date
 from itertools import islice
 
-from store_values import DAY, NOW, TODAY, day_usage, known, month_usage, post, posting_of, settled_day
+from store_values import DAY, NOW, TODAY, day_usage, known, month_usage, post, settled_day, update_of
 
-from prisma_postgres_exporter.model import DayUsage, LedgerRows, Posting
+from prisma_postgres_exporter.model import DayUsage, LedgerRows, LedgerUpdate
 from prisma_postgres_exporter.store import Store
 
 
@@ -21,7 +21,7 @@ def filled(store: Store, databases: int = 3, days: int = 700) -> list[DayUsage]:
         if chance.random() < 0.8
     ]
     shuffled = chance.sample(ledger, len(ledger))
-    post(store, Posting(other_days=tuple(shuffled)))
+    post(store, LedgerUpdate(other_days=tuple(shuffled)))
     return ledger
 
 
@@ -49,8 +49,8 @@ def test_writing_goes_on_while_days_are_read_and_they_stay_as_they_were(store: S
     ledger = filled(store)
     reading = store.days()
     first = list(islice(reading, 10))
-    book = store.load(NOW)
-    post(store, posting_of(book.positions["db_1"], recent_days=(day_usage(),)))
+    ledger_state = store.load(NOW)
+    post(store, update_of(ledger_state.databases["db_1"], recent_days=(day_usage(),)))
     assert first + list(reading) == ledger
     assert list(store.days()) == [*ledger, day_usage()]
 
@@ -70,7 +70,7 @@ def test_ledger_rows_are_the_days_that_exist_and_their_months_in_every_workspace
         for key in (1, 2)
         for workspace_key in (1, 2)
     )
-    post(store, Posting(other_months=months))
+    post(store, LedgerUpdate(other_months=months))
     wanted = [(2, date(2026, 5, day)) for day in range(1, 32)]
     found = store.ledger_rows(iter(wanted))
     assert list(found.days) == [row for row in ledger if (row.database_key, row.day) in wanted]

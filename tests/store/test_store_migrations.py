@@ -2,39 +2,45 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import sqlalchemy
+from alembic import command
 from alembic.autogenerate import compare_metadata
 from alembic.config import Config
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from store_values import NOW, execute, known, post, reading, rows_of
+from lived_store import ENDS_AT
+from store_values import NOW, execute, generations, known, other_program, post, query, reading, rows_of
 
 import prisma_postgres_exporter.store
 from prisma_postgres_exporter import __version__
 from prisma_postgres_exporter.errors import StoreTooNew
-from prisma_postgres_exporter.model import Posting
-from prisma_postgres_exporter.store import Store
+from prisma_postgres_exporter.model import LedgerUpdate
+from prisma_postgres_exporter.store import Store, postgres
 from prisma_postgres_exporter.store.migrate import HEAD, VERSION_TABLE
+from prisma_postgres_exporter.store.rows import instant
+from prisma_postgres_exporter.store.summary import StoreState
 from prisma_postgres_exporter.store.tables import metadata
 
 OPEN_TOGETHER = """
 import sys
 from datetime import UTC, datetime
-from prisma_postgres_exporter.store import Store
+from prisma_postgres_exporter.store import Store, postgres
 print("ready", flush=True)
 sys.stdin.readline()
 store = Store.open(sys.argv[1])
-print(store.load(datetime.now(UTC)).generation)
+print(len(store.load(datetime.now(UTC)).workspaces))
 store.close()
 """
 
 
 def test_the_migrated_tables_are_those_of_the_metadata(store: Store, store_url: str) -> None:
     known(store)
-    post(store, Posting(readings=(reading(),)))
+    post(store, LedgerUpdate(readings=(reading(),)))
     engine = sqlalchemy.create_engine(store_url.replace("postgresql://", "postgresql+psycopg://"))
     with engine.connect() as connection:
         context = MigrationContext.configure(
@@ -50,10 +56,64 @@ def test_the_migrated_tables_are_those_of_the_metadata(store: Store, store_url: 
 
 
 def test_the_newest_migration_is_the_one_that_is_written_down() -> None:
+    assert ScriptDirectory.from_config(migrations()).get_heads() == [HEAD]
+
+
+def migrations() -> Config:
     config = Config()
     config.set_main_option("script_location", str(Path(prisma_postgres_exporter.store.__file__).parent / "migrations"))
     config.set_main_option("path_separator", "os")
-    assert ScriptDirectory.from_config(config).get_heads() == [HEAD]
+    return config
+
+
+def test_a_store_that_counted_its_writes_as_a_whole_counts_them_by_workspace(lived_file: Path, store_url: str) -> None:
+    lived_url, written_at = f"sqlite:///{lived_file}", int(ENDS_AT.timestamp())
+    make_older(store_url, "0003", filled_from=lived_url)
+    execute(store_url, f"UPDATE store_state SET generation = 57, written_at = {written_at}")
+    with closing(Store.open_to_read(lived_url)) as lived, closing(Store.open(store_url)) as migrated:
+        before, after = lived.load(ENDS_AT), migrated.load(ENDS_AT)
+        assert generations(after) == {"wksp_1": 57, "wksp_2": 57}
+        assert after == before.with_workspaces(*(replace(row, generation=57) for row in before.workspaces.values()))
+        assert query(store_url, "SELECT DISTINCT written_at FROM workspaces") == [(written_at,)]
+        assert migrated.summary().rows == lived.summary().rows
+        assert list(migrated.days()) == list(lived.days())
+        assert list(migrated.revisions()) == list(lived.revisions())
+        assert list(migrated.events()) == list(lived.events())
+        assert list(migrated.violations(ENDS_AT)) == []
+        for table in ("readings", "windows", "rolling"):
+            assert rows_of(store_url, table) == rows_of(lived_url, table)
+        assert generations(post(migrated, LedgerUpdate(readings=(reading(),)))) == {"wksp_1": 58, "wksp_2": 57}
+
+
+def test_an_older_store_without_workspaces_is_migrated(store_url: str) -> None:
+    make_older(store_url, "0003")
+    with closing(Store.open(store_url)) as migrated:
+        assert generations(known(migrated)) == {"wksp_1": 1}
+        assert migrated.state() == StoreState(generation=1, written_at=NOW)
+
+
+def make_older(url: str, revision: str, filled_from: str | None = None) -> None:
+    """Make a store as an older version did, with the rows of another one."""
+    with other_program(url) as connection:
+        config = migrations()
+        config.attributes["connection"] = connection
+        command.upgrade(config, revision)
+        if filled_from is not None:
+            with other_program(filled_from) as source:
+                copy_rows(source, connection)
+
+
+def copy_rows(source: sqlalchemy.Connection, target: sqlalchemy.Connection) -> None:
+    """Copy what both have, table by table."""
+    columns = sqlalchemy.inspect(target)
+    for table in metadata.sorted_tables:
+        names = {column["name"] for column in columns.get_columns(table.name)}
+        copied = [column for column in table.columns if column.name in names]
+        found = [dict(row) for row in source.execute(sqlalchemy.select(*copied)).mappings()]
+        if table.name == "readings" and target.dialect.name == "postgresql":
+            postgres.make_room(target, {instant(row["read_at"]) for row in found})
+        if found and table.name != "store_state":
+            target.execute(table.insert(), found)
 
 
 def test_eight_processes_open_a_new_store_at_once(store_url: str) -> None:
@@ -76,7 +136,7 @@ def test_eight_processes_open_a_new_store_at_once(store_url: str) -> None:
         process.stdin.flush()
     assert [process.communicate() for process in processes] == [("0\n", "")] * 8
     assert rows_of(store_url, VERSION_TABLE) == [(HEAD,)]
-    assert rows_of(store_url, "store_state") == [(1, 0, __version__, None)]
+    assert rows_of(store_url, "store_state") == [(1, __version__)]
 
 
 def test_a_store_of_a_newer_version_is_refused_by_name(store: Store, store_url: str) -> None:
@@ -84,7 +144,7 @@ def test_a_store_of_a_newer_version_is_refused_by_name(store: Store, store_url: 
     execute(store_url, "UPDATE store_state SET made_by = '7.1.0'")
     with pytest.raises(StoreTooNew, match=r"made by version 7\.1\.0, and this is .* run that version or a newer one"):
         Store.open(store_url)
-    assert store.load(NOW).generation == 0
+    assert store.load(NOW).workspaces == {}
 
 
 def test_a_store_of_this_version_opens_without_migrating(store_url: str) -> None:

@@ -1,99 +1,122 @@
-"""Whatever is recorded is what is loaded: random postings against a plain book in memory."""
+"""Whatever is recorded is what is loaded: random updates against plain values in memory."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterable
+from contextlib import closing
 from dataclasses import replace
 from datetime import date, datetime, timedelta
-from pathlib import Path
 from random import Random
-from tempfile import TemporaryDirectory
 
-import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from store_values import DAY, NOW, day_usage, discovered, month_usage, reading
+from store_values import DAY, NOW, FreshUrl, concerned, database, day_usage, discover, discovered, month_usage, reading
 
-from postgres import PostgresServer
-from prisma_postgres_exporter.model import DayUsage, Discovered, MonthUsage, Position, Posting, RollingUsage
+from prisma_postgres_exporter.model import (
+    DatabaseState,
+    DayUsage,
+    Discovered,
+    LedgerState,
+    LedgerUpdate,
+    MonthUsage,
+    RollingUsage,
+    WorkspaceState,
+)
 from prisma_postgres_exporter.store import Store
 
 
-class BookInMemory:
+class LedgerInMemory:
     """Everything that was ever posted, and what a store should make of it."""
 
-    def __init__(self, positions: dict[str, Position]) -> None:
-        self.positions = positions
+    def __init__(self, ledger_state: LedgerState) -> None:
+        self.workspaces = dict(ledger_state.workspaces)
+        self.states = dict(ledger_state.databases)
         self.days: dict[tuple[int, date], DayUsage] = {}
         self.months: dict[tuple[int, date, int], MonthUsage] = {}
         self.rolling: dict[tuple[int, str], RollingUsage] = {}
 
-    def post(self, posting: Posting) -> None:
-        for position in posting.positions:
-            self.positions[position.database.id] = position
-            self.rolling |= {(position.key, usage.window_name): usage for usage in position.rolling}
-        days = [day for position in posting.positions for day in position.recent_days] + list(posting.other_days)
-        months = [month for position in posting.positions for month in position.months] + list(posting.other_months)
+    def post(self, workspace_id: str, update: LedgerUpdate) -> None:
+        for state in update.after:
+            self.states[state.database.id] = state
+            self.rolling |= {(state.key, usage.window_name): usage for usage in state.rolling}
+        days = [day for state in update.after for day in state.recent_days] + list(update.other_days)
+        months = [month for state in update.after for month in state.months] + list(update.other_months)
         self.days |= {(usage.database_key, usage.day): usage for usage in days}
         self.months |= {(usage.database_key, usage.month, usage.workspace_key): usage for usage in months}
+        self._count_write(workspace_id)
 
-    def load(self, now: datetime) -> dict[str, Position]:
+    def discover(self, found: Discovered, workspace_ids: Iterable[str]) -> None:
+        for id_ in found.deleted_database_ids:
+            self.states[id_] = replace(self.states[id_], deleted_at=self.states[id_].deleted_at or found.at)
+        for seen in found.databases:
+            key = self.workspaces[seen.workspace_id].key
+            self.states[seen.id] = replace(self.states[seen.id], database=seen, workspace_key=key, deleted_at=None)
+        for id_ in workspace_ids:
+            self._count_write(id_)
+
+    def load(self, now: datetime) -> LedgerState:
+        return LedgerState.of(self.workspaces.values(), self._databases(now).values())
+
+    def _count_write(self, workspace_id: str) -> None:
+        workspace = self.workspaces[workspace_id]
+        self.workspaces[workspace_id] = replace(workspace, generation=workspace.generation + 1, databases={})
+
+    def _databases(self, now: datetime) -> dict[str, DatabaseState]:
         previous_month = (now.date().replace(day=1) - DAY).replace(day=1)
         loaded = {}
-        for id_, position in self.positions.items():
+        for id_, state in self.states.items():
             days = sorted(
                 (
                     usage
                     for (key, day), usage in self.days.items()
-                    if key == position.key and (usage.settled_at is None or day >= now.date() - DAY)
+                    if key == state.key and (usage.settled_at is None or day >= now.date() - DAY)
                 ),
                 key=lambda usage: usage.day,
             )
-            unread = [position.known_until + DAY, *(usage.day for usage in days)]
+            unread = [state.known_until + DAY, *(usage.day for usage in days)]
             floor = min(previous_month, *(day.replace(day=1) for day in unread))
             months = sorted(
-                (usage for (key, month, _), usage in self.months.items() if key == position.key and month >= floor),
+                (usage for (key, month, _), usage in self.months.items() if key == state.key and month >= floor),
                 key=lambda usage: (usage.month, usage.workspace_key),
             )
             rolling = sorted(
-                (usage for (key, _), usage in self.rolling.items() if key == position.key),
+                (usage for (key, _), usage in self.rolling.items() if key == state.key),
                 key=lambda usage: usage.window_name,
             )
-            if position.deleted_at is None or any(usage.month >= previous_month for usage in months):
-                loaded[id_] = replace(position, recent_days=tuple(days), months=tuple(months), rolling=tuple(rolling))
+            if state.deleted_at is None or any(usage.month >= previous_month for usage in months):
+                loaded[id_] = replace(state, recent_days=tuple(days), months=tuple(months), rolling=tuple(rolling))
         return loaded
 
 
-def random_posting(chance: Random, book: dict[str, Position], now: datetime) -> Posting:
+def random_update(chance: Random, workspace: WorkspaceState, now: datetime) -> LedgerUpdate:
     """Any rows at all: the store must not rely on their making sense together."""
-    before = chance.sample(list(book.values()), chance.randint(0, len(book)))
-    positions, other_days, other_months = [], [], []
-    for position in before:
-        days = {usage.day: usage for usage in position.recent_days}
+    before = chance.sample(list(workspace.databases.values()), chance.randint(0, len(workspace.databases)))
+    after, other_days, other_months = [], [], []
+    for state in before:
+        days = {usage.day: usage for usage in state.recent_days}
         for _ in range(chance.randint(0, 4)):
-            usage = random_day(chance, position.key, now)
+            usage = random_day(chance, state.key, now)
             if usage.settled_at is None or usage.day >= now.date() - DAY:
                 days[usage.day] = usage
             else:
                 days.pop(usage.day, None)
                 other_days.append(usage)
-        months = {(usage.month, usage.workspace_key): usage for usage in position.months}
+        months = {(usage.month, usage.workspace_key): usage for usage in state.months}
         for _ in range(chance.randint(0, 2)):
-            month = random_month(chance, position.key, now)
-            if months and month.month >= position.months[0].month:
+            month = random_month(chance, state.key, now)
+            if months and month.month >= state.months[0].month:
                 months[month.month, month.workspace_key] = month
             else:
                 other_months.append(month)
-        rolling = {usage.window_name: usage for usage in position.rolling}
+        rolling = {usage.window_name: usage for usage in state.rolling}
         name = chance.choice(["24h", "7d", "30d", "1h"])
         rolling[name] = random_rolling(chance, name, now)
-        positions.append(
+        after.append(
             replace(
-                position,
-                known_until=position.known_until + chance.randint(0, 20) * DAY,
-                operations_total=position.operations_total + chance.randrange(2**53),
-                revisions_up=position.revisions_up + chance.randint(0, 1),
+                state,
+                known_until=state.known_until + chance.randint(0, 20) * DAY,
+                operations_total=state.operations_total + chance.randrange(2**53),
+                revisions_up=state.revisions_up + chance.randint(0, 1),
                 storage_bytes=chance.choice([None, 0, chance.randrange(2**46)]),
                 storage_at=chance.choice([None, now]),
                 usage_at=chance.choice([None, now]),
@@ -105,12 +128,12 @@ def random_posting(chance: Random, book: dict[str, Position], now: datetime) -> 
                 rolling=tuple(rolling[key] for key in sorted(rolling)),
             )
         )
-    return Posting(
+    return LedgerUpdate(
         before=tuple(before),
-        positions=tuple(positions),
+        after=tuple(after),
         other_days=tuple(other_days),
         other_months=tuple(other_months),
-        readings=tuple(reading(position.key, now, operations=chance.randint(0, 9)) for position in before),
+        readings=tuple(reading(state.key, now, operations=chance.randint(0, 9)) for state in before),
     )
 
 
@@ -154,38 +177,35 @@ def random_rolling(chance: Random, name: str, now: datetime) -> RollingUsage:
     )
 
 
-@contextmanager
-def fresh_url(engine: str, server: PostgresServer) -> Iterator[str]:
-    if engine == "sqlite":
-        with TemporaryDirectory() as directory:
-            yield f"sqlite:///{Path(directory) / 'store.db'}"
-    else:
-        with server.fresh_database() as url:
-            yield url
+def random_discovery(chance: Random, ledger_state: LedgerState, now: datetime) -> Discovered:
+    """A database is deleted, or found in a workspace: it moved there, or returned, or stayed."""
+    state = chance.choice(list(ledger_state.databases.values()))
+    if chance.random() < 0.5:
+        return Discovered(at=now, deleted_database_ids=(state.database.id,))
+    return Discovered(at=now, databases=(replace(state.database, workspace_id=chance.choice(["wksp_1", "wksp_2"])),))
 
 
-@pytest.mark.parametrize("engine", ["sqlite", "postgres"])
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=15)
 @given(chance=st.randoms(use_true_random=False))
-def test_what_is_loaded_is_what_was_posted(engine: str, shared_postgres: PostgresServer, chance: Random) -> None:
-    with fresh_url(engine, shared_postgres) as url:
-        store = Store.open(url)
-        now, generation = NOW, store.record_discovery(discovered(4, workspaces=2), generation=0)
-        memory = BookInMemory(dict(store.load(now).positions))
+def test_what_is_loaded_is_what_was_posted(fresh_url: FreshUrl, chance: Random) -> None:
+    with fresh_url() as url, closing(Store.open(url)) as store:
+        now, found = NOW, discovered(2, workspaces=2)
+        found = replace(found, databases=(*found.databases, database(3, workspace=2), database(4, workspace=2)))
+        memory = LedgerInMemory(discover(store, found))
         for _ in range(chance.randint(1, 8)):
             now += chance.choice([timedelta(minutes=5), DAY, 17 * DAY])
-            posting = random_posting(chance, memory.load(now), now)
-            memory.post(posting)
-            generation = store.record(posting, at=now, generation=generation)
-            assert store.load(now).positions == memory.load(now)
-            if chance.random() < 0.2:
-                gone = chance.choice(list(memory.positions))
-                was_deleted_at = memory.positions[gone].deleted_at
-                memory.positions[gone] = replace(memory.positions[gone], deleted_at=was_deleted_at or now)
-                generation = store.record_discovery(
-                    Discovered(at=now, deleted_database_ids=(gone,)), generation=generation
-                )
-        assert store.load(now).positions == memory.load(now)
-        assert store.load(now).generation == generation
+            held = memory.load(now)
+            workspace = chance.choice(list(held.workspaces.values()))
+            id_, generation = workspace.workspace.id, workspace.generation
+            update = random_update(chance, workspace, now)
+            memory.post(id_, update)
+            assert store.record(update, workspace_id=id_, generation=generation, at=now) == generation + 1
+            held = memory.load(now)
+            assert store.load(now) == held
+            if held.databases and chance.random() < 0.3:
+                found = random_discovery(chance, held, now)
+                known = concerned(held, found)
+                memory.discover(found, known)
+                store.record_discovery(found, generations=known)
+        assert store.load(now) == memory.load(now)
         assert list(store.days()) == [memory.days[key, day] for day, key in sorted((d, k) for k, d in memory.days)]
-        store.close()

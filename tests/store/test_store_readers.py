@@ -11,17 +11,19 @@ from store_values import (
     TODAY,
     database,
     day_usage,
+    discover,
     discovered,
     execute,
+    generations,
     known,
     month_usage,
     post,
-    posting_of,
     query,
+    update_of,
 )
 
 from prisma_postgres_exporter.errors import StoreMissing, StoreUnavailable
-from prisma_postgres_exporter.model import BilledMonth, Discovered, Event, EventKind, Posting, Revision, Workspace
+from prisma_postgres_exporter.model import BilledMonth, Discovered, Event, EventKind, LedgerUpdate, Revision, Workspace
 from prisma_postgres_exporter.store import Store
 
 NOVEMBER = date(2026, 11, 1)
@@ -40,7 +42,7 @@ def revision(key: int, day: date, hours: int = 1) -> Revision:
 def test_revisions_are_read_by_day_database_and_time(store: Store) -> None:
     known(store, databases=3)
     kept = [revision(key, TODAY - back * DAY, hours) for back in (700, 2, 1) for key in (1, 3) for hours in (1, 30, 31)]
-    post(store, Posting(revisions=tuple(reversed(kept))))
+    post(store, LedgerUpdate(revisions=tuple(reversed(kept))))
     assert list(store.revisions()) == kept
     assert list(store.revisions(None, TODAY - 2 * DAY, TODAY - 2 * DAY)) == [
         row for row in kept if row.day == TODAY - 2 * DAY
@@ -59,16 +61,14 @@ def test_revisions_of_an_empty_store_are_none(store: Store) -> None:
 def test_a_month_names_every_database_and_the_workspace_that_held_it(store: Store) -> None:
     known(store, databases=3, workspaces=2)
     moved = database(2, workspace=2)
-    store.record_discovery(
-        Discovered(at=NOW, databases=(moved,), deleted_database_ids=("db_3",)), generation=store.load(NOW).generation
-    )
+    discover(store, Discovered(at=NOW, databases=(moved,), deleted_database_ids=("db_3",)))
     rows = (
         month_usage(1),
         month_usage(2, workspace_key=1),
         month_usage(2, workspace_key=2),
         month_usage(3),
     )
-    post(store, Posting(other_months=(*rows, month_usage(1, date(2026, 10, 1)))))
+    post(store, LedgerUpdate(other_months=(*rows, month_usage(1, date(2026, 10, 1)))))
     found = list(store.months(date(2026, 11, 23)))
     assert [entry.usage for entry in found] == list(rows)
     first, left, entered, deleted = found
@@ -85,9 +85,8 @@ def test_a_month_names_every_database_and_the_workspace_that_held_it(store: Stor
 def test_databases_are_all_that_ever_were(store: Store) -> None:
     known(store, databases=2)
     later = NOW + 400 * DAY
-    generation = store.load(NOW).generation
-    store.record_discovery(Discovered(at=NOW, deleted_database_ids=("db_2",)), generation=generation)
-    assert list(store.load(later).positions) == ["db_1"]
+    discover(store, Discovered(at=NOW, deleted_database_ids=("db_2",)))
+    assert list(store.load(later).databases) == ["db_1"]
     first, deleted = store.databases()
     assert (first.key, first.database, first.counted_from, first.deleted_at) == (1, database(1), TODAY, None)
     assert (deleted.key, deleted.database, deleted.first_seen_at, deleted.deleted_at) == (2, database(2), NOW, NOW)
@@ -107,7 +106,7 @@ def test_events_of_one_subject_are_its_own(store: Store) -> None:
         for minutes in (1, 2, 3)
         for id_ in ("db_1", "db_2")
     ]
-    store.record_discovery(Discovered(at=NOW, events=tuple(kept)), generation=0)
+    store.record_discovery(Discovered(at=NOW, events=tuple(kept)), generations={})
     assert list(store.events()) == kept
     assert list(store.events(subject_id="db_2")) == [event for event in kept if event.subject_id == "db_2"]
     assert list(store.events(NOW + timedelta(minutes=2), NOW + timedelta(minutes=3), subject_id="db_2")) == [kept[3]]
@@ -116,24 +115,24 @@ def test_events_of_one_subject_are_its_own(store: Store) -> None:
 def test_readers_see_one_moment_while_others_write(store: Store) -> None:
     known(store, databases=3)
     kept = [revision(key, TODAY - back * DAY) for back in range(900, 0, -1) for key in (1, 2, 3)]
-    post(store, Posting(revisions=tuple(kept), other_months=(month_usage(1), month_usage(2))))
+    post(store, LedgerUpdate(revisions=tuple(kept), other_months=(month_usage(1), month_usage(2))))
     reading, months = store.revisions(), store.months(NOVEMBER)
     first = list(islice(reading, 5)), list(islice(months, 1))
-    post(store, Posting(revisions=(revision(1, TODAY),), other_months=(month_usage(3),)))
+    post(store, LedgerUpdate(revisions=(revision(1, TODAY),), other_months=(month_usage(3),)))
     assert first[0] + list(reading) == kept
     assert [entry.usage.database_key for entry in first[1] + list(months)] == [1, 2]
     assert len(list(store.months(NOVEMBER))) == 3
 
 
 def test_a_store_opened_to_read_reads_and_changes_nothing(store: Store, store_url: str) -> None:
-    book = known(store)
+    ledger_state = known(store)
     reader = Store.open_to_read(store_url)
-    assert reader.load(NOW) == book
+    assert reader.load(NOW) == ledger_state
     with pytest.raises(StoreUnavailable):
-        reader.record(posting_of(book.positions["db_1"], operations_total=1), at=NOW, generation=book.generation)
+        post(reader, update_of(ledger_state.databases["db_1"], operations_total=1))
     with pytest.raises(StoreUnavailable):
-        reader.record_discovery(discovered(2), generation=book.generation)
-    after = post(store, posting_of(book.positions["db_1"], recent_days=(day_usage(),)))
+        reader.record_discovery(discovered(2), generations=generations(ledger_state))
+    after = post(store, update_of(ledger_state.databases["db_1"], recent_days=(day_usage(),)))
     assert reader.load(NOW) == after
     reader.close()
 

@@ -13,23 +13,23 @@ from store_values import (
     known,
     month_usage,
     post,
-    posting_of,
     reading,
     rolling_usage,
     rows_of,
     settled_day,
+    update_of,
 )
 
 from prisma_postgres_exporter.errors import StoreChanged
-from prisma_postgres_exporter.model import Position, Posting, Revision
+from prisma_postgres_exporter.model import DatabaseState, LedgerUpdate, Revision
 from prisma_postgres_exporter.store import Store
 
 TABLES = ("positions", "days", "months", "rolling", "readings", "revisions", "windows", "databases")
 
 
-def changed(position: Position) -> Position:
+def changed(state: DatabaseState) -> DatabaseState:
     return replace(
-        position,
+        state,
         known_until=TODAY,
         operations_total=2**53,
         revisions_up=3,
@@ -50,10 +50,10 @@ def changed(position: Position) -> Position:
     )
 
 
-def everything(position: Position) -> Posting:
-    return Posting(
-        before=(position,),
-        positions=(changed(position),),
+def everything(state: DatabaseState) -> LedgerUpdate:
+    return LedgerUpdate(
+        before=(state,),
+        after=(changed(state),),
         other_days=(settled_day(day=TODAY - 40 * DAY),),
         other_months=(month_usage(month=date(2025, 1, 1)),),
         readings=(reading(), reading(window="month", operations=None)),
@@ -62,45 +62,45 @@ def everything(position: Position) -> Posting:
 
 
 def test_what_was_recorded_is_loaded_value_by_value(store: Store) -> None:
-    position = known(store, workspaces=2).positions["db_1"]
-    book = post(store, everything(position))
-    assert book.generation == 2
-    assert book.positions == {"db_1": changed(position)}
+    state = known(store, workspaces=2).databases["db_1"]
+    ledger_state = post(store, everything(state))
+    assert ledger_state.workspaces["wksp_1"].generation == 2
+    assert ledger_state.databases == {"db_1": changed(state)}
 
 
-def test_the_same_posting_twice_leaves_the_same_rows(store: Store, store_url: str) -> None:
-    posting = everything(known(store, workspaces=2).positions["db_1"])
-    post(store, posting)
+def test_the_same_update_twice_leaves_the_same_rows(store: Store, store_url: str) -> None:
+    update = everything(known(store, workspaces=2).databases["db_1"])
+    post(store, update)
     once = {table: rows_of(store_url, table) for table in TABLES}
-    post(store, posting)
+    post(store, update)
     assert {table: rows_of(store_url, table) for table in TABLES} == once
     assert all(once.values())
 
 
-def test_a_posting_on_an_older_generation_is_refused_and_writes_nothing(store: Store, store_url: str) -> None:
-    position = known(store, workspaces=2).positions["db_1"]
-    with pytest.raises(StoreChanged, match="generation 1, not 0: another process wrote"):
-        store.record(everything(position), at=NOW, generation=0)
+def test_an_update_of_an_older_generation_is_refused_and_writes_nothing(store: Store, store_url: str) -> None:
+    state = known(store, workspaces=2).databases["db_1"]
+    with pytest.raises(StoreChanged, match=r"workspace wksp_1 .* generation 1, not 0: another process wrote"):
+        store.record(everything(state), workspace_id="wksp_1", generation=0, at=NOW)
     assert rows_of(store_url, "days") == rows_of(store_url, "readings") == []
-    assert store.load(NOW).positions == {"db_1": position}
+    assert store.load(NOW).databases == {"db_1": state}
 
 
-def test_two_stores_that_loaded_the_same_book_cannot_both_write(store: Store, store_url: str) -> None:
+def test_two_stores_that_loaded_the_same_generation_cannot_both_write(store: Store, store_url: str) -> None:
     other = Store.open(store_url)
-    position = known(store).positions["db_1"]
-    store.record(posting_of(position, operations_total=5), at=NOW, generation=1)
+    state = known(store).databases["db_1"]
+    store.record(update_of(state, operations_total=5), workspace_id="wksp_1", generation=1, at=NOW)
     with pytest.raises(StoreChanged):
-        other.record(posting_of(position, operations_total=6), at=NOW, generation=1)
-    assert other.load(NOW).positions["db_1"].operations_total == 5
+        other.record(update_of(state, operations_total=6), workspace_id="wksp_1", generation=1, at=NOW)
+    assert other.load(NOW).databases["db_1"].operations_total == 5
     other.close()
 
 
 def test_only_rows_that_differ_from_those_before_are_written(store: Store, store_url: str) -> None:
-    position = known(store).positions["db_1"]
+    state = known(store).databases["db_1"]
     kept = (settled_day(), day_usage())
-    before = replace(position, recent_days=kept[:1], months=(month_usage(),), rolling=(rolling_usage(),))
+    before = replace(state, recent_days=kept[:1], months=(month_usage(),), rolling=(rolling_usage(),))
     after = replace(before, operations_total=1, recent_days=kept)
-    post(store, Posting(before=(before,), positions=(after,)))
+    post(store, LedgerUpdate(before=(before,), after=(after,)))
     assert [row[0] for row in rows_of(store_url, "days")] == [TODAY.toordinal() - date(1970, 1, 1).toordinal()]
     assert rows_of(store_url, "months") == rows_of(store_url, "rolling") == []
 
@@ -109,25 +109,25 @@ def test_two_days_read_at_one_instant_are_two_readings(store: Store, store_url: 
     known(store)
     today = reading()
     yesterday = replace(today, period_start_at=today.period_start_at - DAY, period_end_at=today.period_start_at)
-    post(store, Posting(readings=(today, yesterday, today)))
+    post(store, LedgerUpdate(readings=(today, yesterday, today)))
     assert len(rows_of(store_url, "readings")) == 2
 
 
 def test_fractions_of_a_second_are_cut_off(store: Store) -> None:
-    position = known(store).positions["db_1"]
-    book = post(store, posting_of(position, last_success_at=NOW + timedelta(seconds=1, microseconds=999_999)))
-    assert book.positions["db_1"].last_success_at == NOW + timedelta(seconds=1)
+    state = known(store).databases["db_1"]
+    ledger_state = post(store, update_of(state, last_success_at=NOW + timedelta(seconds=1, microseconds=999_999)))
+    assert ledger_state.databases["db_1"].last_success_at == NOW + timedelta(seconds=1)
 
 
 def test_today_and_yesterday_are_recent_and_older_days_while_they_are_not_settled(store: Store) -> None:
-    position = known(store).positions["db_1"]
+    state = known(store).databases["db_1"]
     unsettled_long_ago = day_usage(day=TODAY - 400 * DAY)
     settled_long_ago = settled_day(day=TODAY - 2 * DAY)
     recent = (settled_day(), day_usage())
-    post(store, Posting(other_days=(unsettled_long_ago, settled_long_ago, *recent)))
-    assert store.load(NOW).positions["db_1"].recent_days == (unsettled_long_ago, *recent)
-    assert store.load(NOW + 9 * DAY).positions["db_1"].recent_days == (unsettled_long_ago, recent[1])
-    assert store.load(NOW).positions["db_1"] == replace(position, recent_days=(unsettled_long_ago, *recent), months=())
+    post(store, LedgerUpdate(other_days=(unsettled_long_ago, settled_long_ago, *recent)))
+    assert store.load(NOW).databases["db_1"].recent_days == (unsettled_long_ago, *recent)
+    assert store.load(NOW + 9 * DAY).databases["db_1"].recent_days == (unsettled_long_ago, recent[1])
+    assert store.load(NOW).databases["db_1"] == replace(state, recent_days=(unsettled_long_ago, *recent), months=())
 
 
 @pytest.mark.parametrize(
@@ -142,26 +142,26 @@ def test_today_and_yesterday_are_recent_and_older_days_while_they_are_not_settle
 def test_months_reach_back_to_the_oldest_day_still_to_be_read(
     store: Store, known_until: date, unsettled: date | None, floor: date
 ) -> None:
-    positions = known(store, databases=2).positions
+    states = known(store, databases=2).databases
     months = tuple(month_usage(key, date(2026, month, 1)) for key in (1, 2) for month in range(6, 12))
     days = () if unsettled is None else (day_usage(day=unsettled),)
     late, punctual = (
-        replace(positions["db_1"], known_until=known_until),
-        replace(positions["db_2"], known_until=TODAY),
+        replace(states["db_1"], known_until=known_until),
+        replace(states["db_2"], known_until=TODAY),
     )
-    book = post(
+    ledger_state = post(
         store,
-        Posting(before=tuple(positions.values()), positions=(late, punctual), other_days=days, other_months=months),
+        LedgerUpdate(before=tuple(states.values()), after=(late, punctual), other_days=days, other_months=months),
     )
-    assert book.positions["db_1"].months == tuple(
+    assert ledger_state.databases["db_1"].months == tuple(
         month for month in months if month.database_key == 1 and month.month >= floor
     )
-    assert [month.month.month for month in book.positions["db_2"].months] == [10, 11]
+    assert [month.month.month for month in ledger_state.databases["db_2"].months] == [10, 11]
 
 
 def test_january_carries_december(store: Store) -> None:
     known(store)
     months = tuple(month_usage(month=month) for month in (date(2026, 11, 1), date(2026, 12, 1), date(2027, 1, 1)))
-    position = store.load(NOW).positions["db_1"]
-    post(store, replace(posting_of(position, known_until=date(2026, 12, 31)), other_months=months))
-    assert store.load(datetime(2027, 1, 1, tzinfo=UTC)).positions["db_1"].months == months[1:]
+    state = store.load(NOW).databases["db_1"]
+    post(store, replace(update_of(state, known_until=date(2026, 12, 31)), other_months=months))
+    assert store.load(datetime(2027, 1, 1, tzinfo=UTC)).databases["db_1"].months == months[1:]

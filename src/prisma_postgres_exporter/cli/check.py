@@ -11,17 +11,17 @@ from datetime import UTC, datetime, timedelta
 import typer
 from rich.console import Console
 
-from prisma_postgres_exporter.api import ManagementApi
+from prisma_postgres_exporter.api import proxy_in_use
 from prisma_postgres_exporter.cli.logs import configure_logs
 from prisma_postgres_exporter.cli.options import ApiUrlOption, ConfigOption, ListenOption, StoreUrlOption, configuration
 from prisma_postgres_exporter.config import Config, Credential, claims, display_url, read_tokens
 from prisma_postgres_exporter.cost import HISTORY, charge, cost_warnings
 from prisma_postgres_exporter.errors import ApiError, ConfigurationError, CredentialRefused, StoreError
 from prisma_postgres_exporter.expose import ExporterHealth
-from prisma_postgres_exporter.service import Clients
+from prisma_postgres_exporter.rounds import LARGEST_SKEW, VendorApi
+from prisma_postgres_exporter.service import api_maker
 from prisma_postgres_exporter.store import Store
 
-CLOCK_TOLERANCE = timedelta(minutes=5)
 EXPIRY_WARNING = timedelta(days=14)
 
 
@@ -69,16 +69,25 @@ def _findings(
         return _to_fix("configuration", error)
     warnings = (Finding(subject="configuration", text=warning, is_warning=True) for warning in loaded.warnings)
     store = _check_store(loaded)
-    try:
-        credentials = read_tokens(loaded)
-    except ConfigurationError as error:
-        return (*warnings, *store, *_to_fix("credentials", error))
+    tokens = read_tokens(loaded)
     return (
-        Finding(subject="configuration", text=f"{len(credentials)} credential(s), API at {loaded.api_url}"),
+        Finding(
+            subject="configuration",
+            text=f"{len(tokens.credentials)} credential(s), API at {loaded.api_url}{_through_proxy(loaded)}",
+        ),
         *warnings,
         *store,
-        *asyncio.run(_check_credentials(loaded, credentials)),
+        *(Finding(subject="credentials", text=str(problem), exit_code=2) for problem in tokens.problems),
+        *asyncio.run(_check_credentials(loaded, tokens.credentials)),
     )
+
+
+def _through_proxy(config: Config) -> str:
+    try:
+        proxy = proxy_in_use(config.api_url)
+    except ConfigurationError:
+        return ""  # said for each credential, whose client needs it
+    return f" through the proxy {proxy}" if proxy else ", without a proxy"
 
 
 def _to_fix(subject: str, error: ConfigurationError) -> tuple[Finding, ...]:
@@ -92,53 +101,53 @@ def _check_store(config: Config) -> Iterator[Finding]:
         try:
             store.ping()
             now = datetime.now(UTC).replace(microsecond=0)
-            book, days = store.load(now), store.workspace_days((now - HISTORY).date())
+            ledger_state, days = store.load(now), store.workspace_days((now - HISTORY).date())
         finally:
             store.close()
     except StoreError as error:
         yield Finding(subject=f"store {shown}", text=str(error), exit_code=1)
         return
-    newest_at = max((p.last_success_at for p in book.positions.values() if p.last_success_at), default=None)
-    yield Finding(subject=f"store {shown}", text=f"open, {len(book.positions)} database(s) known")
-    for warning in cost_warnings(book, config, charge(book, config, days, now)):
+    newest_at = max((p.last_success_at for p in ledger_state.databases.values() if p.last_success_at), default=None)
+    yield Finding(subject=f"store {shown}", text=f"open, {len(ledger_state.databases)} database(s) known")
+    for warning in cost_warnings(ledger_state, config, charge(ledger_state, config, days, now)):
         yield Finding(subject="cost", text=warning, is_warning=True)
-    if newest_at is not None and newest_at - datetime.now(UTC) > CLOCK_TOLERANCE:
+    if newest_at is not None and newest_at - datetime.now(UTC) > LARGEST_SKEW:
         yield Finding(
             subject="clock",
-            text=f"this machine's clock is behind the newest reading in the store ({newest_at:%Y-%m-%d %H:%M:%S} UTC): "
-            "readings are passed over until it has caught up; set the clock",
+            text=f"the newest reading in the store is of {newest_at:%Y-%m-%d %H:%M:%S} UTC, which is not yet: set this "
+            "machine's clock, or see what `store repair` would set right",
             exit_code=1,
         )
 
 
 async def _check_credentials(config: Config, credentials: tuple[Credential, ...]) -> list[Finding]:
-    clients = Clients(ExporterHealth())
-    try:
-        await clients.use(config, credentials)
-    except ConfigurationError as error:
-        return list(_to_fix("credentials", error))
-    try:
-        findings: list[Finding] = []
-        for credential in credentials:
-            client = clients.by_name[credential.name]
+    make = api_maker(ExporterHealth())
+    findings: list[Finding] = []
+    for credential in credentials:
+        try:
+            client = make(credential, config)
+        except ConfigurationError as error:
+            findings.extend(_to_fix(f"credential {credential.name}", error))
+            continue
+        try:
             findings.extend([finding async for finding in _check_credential(credential, client)])
-        return findings
-    finally:
-        await clients.close()
+        finally:
+            await client.retire()
+    return findings
 
 
-async def _check_credential(credential: Credential, client: ManagementApi) -> AsyncIterator[Finding]:
+async def _check_credential(credential: Credential, client: VendorApi) -> AsyncIterator[Finding]:
     subject = f"credential {credential.name}"
     try:
         me = await client.me()
         workspace = me.workspace
         name = f"{workspace.name} ({workspace.id})" if workspace else "no workspace"
-        databases = [database async for database in client.databases()]
+        databases = [database async for page in client.databases().pages() for database in page.entries]
         yield Finding(subject=subject, text=f"workspace {name}, {len(databases)} database(s)")
         if databases:
-            usage = await client.usage(databases[0].id)
-            for finding in _check_clock(usage.generated_at):
-                yield finding
+            await client.usage(databases[0].id)
+        for finding in _check_clock(client.skew_seconds):
+            yield finding
     except ApiError as error:
         hint = f" ({error.hint})" if error.hint else ""
         yield Finding(
@@ -151,14 +160,12 @@ async def _check_credential(credential: Credential, client: ManagementApi) -> As
         )
 
 
-def _check_clock(vendor_at: datetime | None) -> Iterator[Finding]:
-    if vendor_at is None:
-        return
-    off = datetime.now(UTC) - vendor_at
-    if off < -CLOCK_TOLERANCE:
+def _check_clock(skew_seconds: float | None) -> Iterator[Finding]:
+    if skew_seconds is not None and abs(skew_seconds) > LARGEST_SKEW.total_seconds():
+        side = "ahead of" if skew_seconds > 0 else "behind"
         yield Finding(
             subject="clock",
-            text=f"this machine is {-off.total_seconds():.0f} s behind the vendor, so days would be cut wrongly; "
-            "set the clock",
+            text=f"this machine's clock is {abs(skew_seconds):.0f} s {side} the Management API's: nothing is stored "
+            "until it is set right",
             exit_code=1,
         )

@@ -1,4 +1,4 @@
-"""`collect`: one cycle, and what is known then as a table, JSON, or a file for node_exporter."""
+"""`collect`: one round, and what is known then as a table, JSON, or a file for node_exporter."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def collect(
     Leaves with 1 when a credential or a reading failed; what could be read is stored and shown all the same.
     """
     loaded = configuration(config, api_url, store_url)()
-    configure_logs(log_format, secrets=[credential.token.reveal() for credential in read_tokens(loaded)])
+    configure_logs(log_format, secrets=[credential.token.reveal() for credential in read_tokens(loaded).credentials])
     collected = asyncio.run(collect_once(loaded))
     if textfile is not None:
         write_atomically(textfile, [collected.metrics], option="--textfile")

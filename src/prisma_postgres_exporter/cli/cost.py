@@ -23,7 +23,7 @@ from prisma_postgres_exporter.cli.months import (
 from prisma_postgres_exporter.cli.options import ConfigOption, StoreUrlOption, open_configuration
 from prisma_postgres_exporter.cost import HISTORY, By, CostRow, Costs, compare_plans, parse_what_if, suppose
 from prisma_postgres_exporter.errors import ConfigurationError
-from prisma_postgres_exporter.model import Book
+from prisma_postgres_exporter.model import LedgerState
 from prisma_postgres_exporter.report import LEFT_OUT, cost_document, expected_bounds, ledger_month, usd_text
 
 GIB = 2**30
@@ -61,17 +61,17 @@ def cost(
     real_now = utc_now()
     now = parse_month(month, "--month", real_now) if month is not None else real_now
     with reading_store(loaded) as store:
-        book, days = store.load(now), store.workspace_days((now - HISTORY).date())
-    read = ledger_month(*suppose(book, loaded, days, supposed), now, real_now)
+        ledger_state, days = store.load(now), store.workspace_days((now - HISTORY).date())
+    read = ledger_month(*suppose(ledger_state, loaded, days, supposed), now, real_now)
     rows, is_over = read.rows(by), read.is_over
-    plans = compare_plans(read.book, read.config, read.days, now) if what_if else {}
+    plans = compare_plans(read.ledger_state, read.config, read.days, now) if what_if else {}
     if as_json:
         typer.echo(json.dumps([_document(row, plans, now, is_over=is_over) for row in rows], indent=2))
     elif as_csv:
         for line in documents_csv(_document(row, {}, now, is_over=is_over) for row in rows):
             typer.echo(line, nl=False)
     else:
-        _print(rows, read.book, read.costs, plans, by, now, is_over=is_over)
+        _print(rows, read.ledger_state, read.costs, plans, by, now, is_over=is_over)
 
 
 def _document(
@@ -85,7 +85,7 @@ def _document(
 
 def _print(
     rows: Iterable[CostRow],
-    book: Book,
+    ledger_state: LedgerState,
     costs: Costs,
     plans: Mapping[str, Mapping[str, Decimal]],
     by: By,
@@ -113,11 +113,11 @@ def _print(
     say = Console(stderr=True, highlight=False)
     for id_, cost_of in costs.workspaces.items():
         if cost_of.unpriced is not None:
-            name = book.workspaces[id_].workspace.name
+            name = ledger_state.workspaces[id_].workspace.name
             say.print(f"{name}: {cost_of.unpriced}", style="yellow", markup=False, soft_wrap=True)
     for id_, by_plan in plans.items():
         offers = ", ".join(f"{plan} {amount}" for plan, amount in by_plan.items())
-        name = book.workspaces[id_].workspace.name
+        name = ledger_state.workspaces[id_].workspace.name
         console.print(f"{name}, the whole month by plan, cheapest first: {offers}", markup=False, soft_wrap=True)
     console.print(LEFT_OUT, style="dim", soft_wrap=True)
 

@@ -16,10 +16,10 @@ from prisma_postgres_exporter.cli.options import ListenOption, LogFormatOption
 from prisma_postgres_exporter.config import BudgetConfig, Config, CostConfig, PollConfig, WorkspaceConfig, load_config
 from prisma_postgres_exporter.service import Service, live_through_the_past
 from prisma_postgres_exporter.simulator import Simulator, demo_simulator, serve_simulator
-from prisma_postgres_exporter.store import Store
 
 POLL_INTERVAL = "5s"
 REQUESTS_PER_SECOND = 200.0
+MOST_REQUESTS_PER_SECOND = 1_000.0
 
 
 def demo(listen: ListenOption = "127.0.0.1:9478", log_format: LogFormatOption = "console") -> None:
@@ -34,9 +34,10 @@ def demo(listen: ListenOption = "127.0.0.1:9478", log_format: LogFormatOption = 
 
 async def _demo(listen: str, folder: Path) -> None:
     vendor = demo_simulator()
-    await asyncio.to_thread(_live_through_the_past, vendor, folder)
     async with serve_simulator(vendor.app) as url:
         config = _config(url, listen, folder, vendor)
+        past = config.model_copy(update={"poll": PollConfig(requests_per_second=MOST_REQUESTS_PER_SECOND)})
+        await live_through_the_past(vendor.vendor, past, now=vendor.clock())
         service = Service(config, load=lambda: config)
         await service.run(partial(_announce, config.store.url))
 
@@ -71,14 +72,6 @@ def _cost(vendor: Simulator) -> CostConfig:
 
 def _store_url(folder: Path) -> str:
     return f"sqlite:///{folder / 'demo.db'}"
-
-
-def _live_through_the_past(vendor: Simulator, folder: Path) -> None:
-    store = Store.open(_store_url(folder))
-    try:
-        live_through_the_past(vendor.vendor, store, PollConfig(), now=vendor.clock())
-    finally:
-        store.close()
 
 
 def _announce(store_url: str, url: str) -> None:

@@ -162,7 +162,7 @@ def _rows(
             read = read_month(store, config, last_instant(month, now), now)
             for id_, cost in read.costs.workspaces.items():
                 if cost.unpriced is not None:
-                    _say(f"{read.book.workspaces[id_].workspace.name} in {read.name}: {cost.unpriced}")
+                    _say(f"{read.ledger_state.workspaces[id_].workspace.name} in {read.name}: {cost.unpriced}")
             yield from focus_rows(read)
         return
     owners = Owners.of(store.databases(), store.load(now))

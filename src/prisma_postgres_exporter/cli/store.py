@@ -1,10 +1,11 @@
-"""`store check`, `store backup` and `store info`: look after the ledger, beside a running service."""
+"""`store check`, `store repair`, `store backup` and `store info`: look after the ledger, beside a running service."""
 
 from __future__ import annotations
 
 import json
 import signal
 import sys
+from collections import Counter
 from contextlib import closing
 from dataclasses import asdict
 from datetime import UTC, datetime
@@ -17,13 +18,13 @@ from rich.console import Console
 from rich.progress import Progress
 
 from prisma_postgres_exporter.cli.options import ConfigOption, StoreUrlOption, configuration
-from prisma_postgres_exporter.store import Store, StoreSummary, Violation
+from prisma_postgres_exporter.store import Change, Repair, Store, StoreSummary, Violation
 
 EXIT_FAILED = 1
 MIB = 2**20
 
 app = typer.Typer(
-    help="Look after the store: check it, back it up, see what is in it.",
+    help="Look after the store: check it, repair it, back it up, see what is in it.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
 )
@@ -53,6 +54,43 @@ def check(config: ConfigOption = None, store_url: StoreUrlOption = None, as_json
             console.print("ok", style="green", end="  ")
             console.print(f"every rule holds in the store at {store.url}", markup=False, soft_wrap=True)
     if found:
+        raise typer.Exit(EXIT_FAILED)
+
+
+@app.command(
+    epilog="Examples: `prisma-postgres-exporter store repair` · `prisma-postgres-exporter store repair --apply` · "
+    "`prisma-postgres-exporter store repair --json | jq .changes`"
+)
+def repair(
+    apply: Annotated[bool, typer.Option("--apply", help="Make the changes, all of them or none.")] = False,
+    config: ConfigOption = None,
+    store_url: StoreUrlOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Show what has to change so that every rule of `store check` holds, and with --apply change it.
+
+    Sets right what a wrong clock has stored: what is in the future of this machine's clock, so check that first.
+    Numbers are computed from other rows, or read again by the service; the counter of operations does not fall.
+    Take a backup before. A running service goes on with what was repaired, and waits while it is written.
+
+    Exits with status 0 if nothing had to change or all of it was changed, 1 if changes are needed, if something
+    cannot be repaired (it is named), or if the store cannot be read.
+    """
+    now = datetime.now(UTC).replace(microsecond=0)
+    with closing(_open(config, store_url)) as store:
+        if apply:
+            with closing(_open_to_write(config, store_url)) as writable:
+                done = writable.repair(now, is_applied=True)
+        else:
+            done = store.repair(now)
+        url = store.url
+    is_fine = not done.remaining and (apply or not done.changes)
+    if as_json:
+        document = {"ok": is_fine, "now": now.isoformat(), "applied": apply, **asdict(done)}
+        typer.echo(json.dumps(document, indent=2))
+    else:
+        _print_repair(Console(highlight=False), done, url=url, now=now, is_applied=apply)
+    if not is_fine:
         raise typer.Exit(EXIT_FAILED)
 
 
@@ -115,6 +153,10 @@ def _open(config: Path | None, store_url: str | None) -> Store:
     return Store.open_to_read(configuration(config, None, store_url, needs_credentials=False)().store.url)
 
 
+def _open_to_write(config: Path | None, store_url: str | None) -> Store:
+    return Store.open(configuration(config, None, store_url, needs_credentials=False)().store.url)
+
+
 def _leave(number: int, _: FrameType | None) -> None:
     """Let blocks end as for an error, so that nothing half made is left."""
     sys.exit(128 + number)
@@ -130,6 +172,41 @@ def _print_violation(console: Console, violation: Violation) -> None:
         ("do", violation.advice),
     ):
         console.print(f"        {name}: {text}", markup=False, soft_wrap=True)
+
+
+def _print_repair(console: Console, done: Repair, *, url: str, now: datetime, is_applied: bool) -> None:
+    console.print(f"this machine's clock: {now:%Y-%m-%d %H:%M:%S} UTC", markup=False)
+    for change in done.changes:
+        _print_change(console, change)
+    for violation in done.remaining:
+        _print_violation(console, violation)
+    if not done.changes:
+        if not done.remaining:
+            console.print("ok", style="green", end="  ")
+            console.print(f"nothing to repair in the store at {url}", markup=False, soft_wrap=True)
+        return
+    kinds = Counter(_kind(change) for change in done.changes)
+    counts = ", ".join(f"{_counted(count, 'row')} to {kind}" for kind, count in sorted(kinds.items()))
+    databases = len({change.database_id for change in done.changes if change.database_id})
+    ending = "done" if is_applied else "nothing was written: `store repair --apply` does it"
+    console.print(f"{counts}, of {_counted(databases, 'database')}; {ending}", markup=False, soft_wrap=True)
+
+
+def _print_change(console: Console, change: Change) -> None:
+    console.print(_kind(change), style="yellow", end="  ")
+    console.print(f"{change.table}, {change.row}", markup=False, soft_wrap=True)
+    text = " -> ".join(part for part in (change.before, change.after) if part)
+    console.print(f"        {text}", markup=False, soft_wrap=True)
+
+
+def _counted(count: int, noun: str) -> str:
+    return f"{count:,} {noun}{'' if count == 1 else 's'}"
+
+
+def _kind(change: Change) -> str:
+    if change.before is None:
+        return "add"
+    return "remove" if change.after is None else "change"
 
 
 def _document(summary: StoreSummary) -> dict[str, object]:

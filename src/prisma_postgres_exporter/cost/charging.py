@@ -15,7 +15,7 @@ from prisma_postgres_exporter.cost.estimate import WorkspaceCost, WorkspaceUsage
 from prisma_postgres_exporter.cost.showback import share_out
 from prisma_postgres_exporter.cost.usage import billed_usage, has_moved_in, life_seconds
 from prisma_postgres_exporter.forecast import forecast_average_storage, forecast_operations
-from prisma_postgres_exporter.model import Book, WorkspaceDay, month_start
+from prisma_postgres_exporter.model import LedgerState, WorkspaceDay, month_start
 
 ONE_DAY = timedelta(days=1)
 DAY_SECONDS = 86_400
@@ -45,16 +45,16 @@ class Costs:
     budgets: tuple[BudgetState, ...] = ()
 
 
-def charge(book: Book, config: Config, days: Sequence[WorkspaceDay], now: datetime) -> Costs:
+def charge(ledger_state: LedgerState, config: Config, days: Sequence[WorkspaceDay], now: datetime) -> Costs:
     """Work out the month of `now`. `days` are the workspaces' days of the ledger, three months of them if there are."""
-    used, today = used_in_month(book, now), _today(book, now.date())
+    used, today = used_in_month(ledger_state, now), _today(ledger_state, now.date())
     history = _by_workspace(days)
     workspaces: dict[str, WorkspaceCost] = {}
     shares: dict[str, list[Share]] = defaultdict(list)
     expected: dict[str, Decimal] = defaultdict(Decimal)
     held: dict[tuple[str, str], Share] = {}
     held_expected: dict[tuple[str, str], Decimal] = {}
-    for id_, row in book.workspaces.items():
+    for id_, row in ledger_state.workspaces.items():
         if row.is_gone:
             continue
         by_database = used.get(row.key, {})
@@ -82,20 +82,20 @@ def charge(book: Book, config: Config, days: Sequence[WorkspaceDay], now: dateti
         held=held,
         held_expected=held_expected,
         budgets=tuple(
-            state_of(budget, _matching(book, budget, used), spent, expected) for budget in config.cost.budgets
+            state_of(budget, _matching(ledger_state, budget, used), spent, expected) for budget in config.cost.budgets
         ),
     )
 
 
-def used_in_month(book: Book, now: datetime) -> dict[int, dict[str, Usage]]:
+def used_in_month(ledger_state: LedgerState, now: datetime) -> dict[int, dict[str, Usage]]:
     """What each database used in this month, by workspace key and database id."""
     month = month_start(now).date()
     used: dict[int, dict[str, Usage]] = defaultdict(dict)
-    for id_, position in book.positions.items():
-        for row in position.months:
+    for id_, state in ledger_state.databases.items():
+        for row in state.months:
             if row.month == month:
-                life = life_seconds(row, position.database.created_at, position.deleted_at, now)
-                used[row.workspace_key][id_] = billed_usage(row, has_moved=has_moved_in(position, row), life=life)
+                life = life_seconds(row, state.database.created_at, state.deleted_at, now)
+                used[row.workspace_key][id_] = billed_usage(row, has_moved=has_moved_in(state, row), life=life)
     return used
 
 
@@ -124,11 +124,11 @@ def _with_forecast(
     )
 
 
-def _today(book: Book, today: date) -> dict[int, int]:
+def _today(ledger_state: LedgerState, today: date) -> dict[int, int]:
     """Today's operations so far, by workspace key."""
     found: dict[int, int] = defaultdict(int)
-    for position in book.positions.values():
-        for row in position.recent_days:
+    for state in ledger_state.databases.values():
+        for row in state.recent_days:
             if row.day == today:
                 found[row.workspace_key] += row.operations
     return found
@@ -178,12 +178,12 @@ def _total(share: Share) -> Decimal:
     return sum((part for part in share if part is not None), Decimal(0))
 
 
-def _matching(book: Book, budget: BudgetConfig, used: Mapping[int, Mapping[str, Usage]]) -> list[str]:
-    names = {id_: row.workspace.name for id_, row in book.workspaces.items()}
+def _matching(ledger_state: LedgerState, budget: BudgetConfig, used: Mapping[int, Mapping[str, Usage]]) -> list[str]:
+    names = {id_: row.workspace.name for id_, row in ledger_state.workspaces.items()}
     in_month = {id_ for by_database in used.values() for id_ in by_database}
     return [
         id_
-        for id_, position in book.positions.items()
-        if (position.deleted_at is None or id_ in in_month)
-        and matches(budget, position.database, names.get(position.database.workspace_id, ""))
+        for id_, state in ledger_state.databases.items()
+        if (state.deleted_at is None or id_ in in_month)
+        and matches(budget, state.database, names.get(state.database.workspace_id, ""))
     ]

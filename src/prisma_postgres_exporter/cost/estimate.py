@@ -13,7 +13,7 @@ from prisma_postgres_exporter.cost.bill import Bill, Span, Usage, make_bill
 from prisma_postgres_exporter.cost.limits import reached_at
 from prisma_postgres_exporter.cost.prices import PriceSpan, Unpriced, configured, price_spans
 from prisma_postgres_exporter.forecast import Forecast
-from prisma_postgres_exporter.model import WorkspaceDay, WorkspacePosition, month_start, next_month_start
+from prisma_postgres_exporter.model import WorkspaceDay, WorkspaceState, month_start, next_month_start
 
 PARTS = ("fee", "operations", "storage")
 
@@ -54,7 +54,7 @@ class WorkspaceCost:
     limits: tuple[tuple[str, datetime], ...] = ()
 
 
-def estimate(config: Config, row: WorkspacePosition, usage: WorkspaceUsage, now: datetime) -> WorkspaceCost:
+def estimate(config: Config, row: WorkspaceState, usage: WorkspaceUsage, now: datetime) -> WorkspaceCost:
     """Return what one workspace costs in the month of `now`."""
     own = configured(config, row.workspace)
     spend_limit = own.spend_limit_usd if own is not None else None

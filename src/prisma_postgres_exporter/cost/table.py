@@ -11,7 +11,7 @@ from enum import StrEnum
 
 from prisma_postgres_exporter.cost.charging import Costs, Share, used_in_month
 from prisma_postgres_exporter.cost.estimate import WorkspaceCost
-from prisma_postgres_exporter.model import Book, month_start, next_month_start
+from prisma_postgres_exporter.model import LedgerState, month_start, next_month_start
 
 
 class By(StrEnum):
@@ -60,12 +60,12 @@ class CostRow:
         return int(self.storage_byte_seconds / seconds)
 
 
-def cost_rows(book: Book, costs: Costs, by: By, now: datetime) -> tuple[CostRow, ...]:
+def cost_rows(ledger_state: LedgerState, costs: Costs, by: By, now: datetime) -> tuple[CostRow, ...]:
     """Return the rows of the month of `now`, the most expensive first; deleted databases are in them."""
     if by is By.WORKSPACE:
-        rows: Iterable[CostRow] = _workspaces(book, costs, now)
+        rows: Iterable[CostRow] = _workspaces(ledger_state, costs, now)
     else:
-        rows = _databases(book, costs, now)
+        rows = _databases(ledger_state, costs, now)
         if by is By.PROJECT:
             rows = _projects(rows)
     return tuple(sorted(rows, key=_by_cost))
@@ -75,9 +75,9 @@ def _by_cost(row: CostRow) -> tuple[Decimal, int, str, tuple[str, str, str]]:
     return -(row.total or Decimal(0)), -row.operations, row.workspace_name, row.place
 
 
-def _workspaces(book: Book, costs: Costs, now: datetime) -> Iterable[CostRow]:
-    used = used_in_month(book, now)
-    for id_, row in book.workspaces.items():
+def _workspaces(ledger_state: LedgerState, costs: Costs, now: datetime) -> Iterable[CostRow]:
+    used = used_in_month(ledger_state, now)
+    for id_, row in ledger_state.workspaces.items():
         cost = costs.workspaces.get(id_)
         usages = used.get(row.key, {}).values()
         bill = cost.bill if cost is not None else None
@@ -97,21 +97,21 @@ def _workspaces(book: Book, costs: Costs, now: datetime) -> Iterable[CostRow]:
         )
 
 
-def _databases(book: Book, costs: Costs, now: datetime) -> Iterable[CostRow]:
+def _databases(ledger_state: LedgerState, costs: Costs, now: datetime) -> Iterable[CostRow]:
     """A database that moved has a row for each workspace that held it in the month."""
-    holders = {row.key: row.workspace for row in book.workspaces.values()}
-    for key, by_database in used_in_month(book, now).items():
+    holders = {row.key: row.workspace for row in ledger_state.workspaces.values()}
+    for key, by_database in used_in_month(ledger_state, now).items():
         workspace = holders[key]
         for id_, usage in by_database.items():
-            position = book.positions[id_]
+            state = ledger_state.databases[id_]
             yield CostRow(
                 workspace_id=workspace.id,
                 workspace_name=workspace.name,
-                project_id=position.database.project_id,
-                project_name=position.database.project_name,
+                project_id=state.database.project_id,
+                project_name=state.database.project_name,
                 database_id=id_,
-                database_name=position.database.name,
-                is_deleted=position.deleted_at is not None and position.deleted_at <= now,
+                database_name=state.database.name,
+                is_deleted=state.deleted_at is not None and state.deleted_at <= now,
                 operations=usage.operations,
                 storage_byte_seconds=usage.storage_byte_seconds,
                 share=costs.held.get((workspace.id, id_), (None, None, None)),

@@ -5,12 +5,12 @@ from __future__ import annotations
 from datetime import datetime
 
 from prisma_postgres_exporter.cost.bill import Usage
-from prisma_postgres_exporter.model import MonthUsage, Position, day_start, next_month_start
+from prisma_postgres_exporter.model import DatabaseState, MonthUsage, day_start, next_month_start
 
 
-def has_moved_in(position: Position, row: MonthUsage) -> bool:
+def has_moved_in(state: DatabaseState, row: MonthUsage) -> bool:
     """Whether the database was in another workspace too in this month."""
-    return any(other.month == row.month and other.workspace_key != row.workspace_key for other in position.months)
+    return any(other.month == row.month and other.workspace_key != row.workspace_key for other in state.months)
 
 
 def billed_operations(row: MonthUsage, *, has_moved: bool) -> int | None:

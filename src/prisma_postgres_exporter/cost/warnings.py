@@ -7,12 +7,12 @@ from collections.abc import Iterator
 
 from prisma_postgres_exporter.config import Config
 from prisma_postgres_exporter.cost.charging import Costs
-from prisma_postgres_exporter.model import Book
+from prisma_postgres_exporter.model import LedgerState
 
 
-def cost_warnings(book: Book, config: Config, costs: Costs) -> Iterator[str]:
+def cost_warnings(ledger_state: LedgerState, config: Config, costs: Costs) -> Iterator[str]:
     """Yield a line for each workspace without a whole cost, and for what is configured and fits nothing."""
-    names = {id_: row.workspace.name for id_, row in book.workspaces.items() if not row.is_gone}
+    names = {id_: row.workspace.name for id_, row in ledger_state.workspaces.items() if not row.is_gone}
     for id_, cost in costs.workspaces.items():
         if cost.unpriced is not None:
             yield f"workspace {names.get(id_, id_)} has no whole cost: {cost.unpriced}"

@@ -12,7 +12,7 @@ from prisma_postgres_exporter.config import Config, WorkspaceConfig
 from prisma_postgres_exporter.cost.charging import charge
 from prisma_postgres_exporter.cost.prices import configured
 from prisma_postgres_exporter.errors import ConfigurationError
-from prisma_postgres_exporter.model import Book, MonthUsage, Position, WorkspaceDay
+from prisma_postgres_exporter.model import DatabaseState, LedgerState, MonthUsage, WorkspaceDay
 
 SCALED = ("operations", "storage")
 
@@ -51,12 +51,15 @@ def parse_what_if(texts: Iterable[str], config: Config) -> WhatIf:
 
 
 def suppose(
-    book: Book, config: Config, days: Sequence[WorkspaceDay], what_if: WhatIf
-) -> tuple[Book, Config, tuple[WorkspaceDay, ...]]:
-    """Return the book, the configuration and the days as they would be."""
+    ledger_state: LedgerState, config: Config, days: Sequence[WorkspaceDay], what_if: WhatIf
+) -> tuple[LedgerState, Config, tuple[WorkspaceDay, ...]]:
+    """Return the ledger state, the configuration and the days as they would be."""
     if what_if.plan is not None:
-        config = with_plan(config, book, what_if.plan)
-    positions = {id_: _scaled(position, what_if) for id_, position in book.positions.items()}
+        config = with_plan(config, ledger_state, what_if.plan)
+    workspaces = [
+        replace(row, databases={id_: _scaled(state, what_if) for id_, state in row.databases.items()})
+        for row in ledger_state.workspaces.values()
+    ]
     scaled_days = tuple(
         replace(
             row,
@@ -65,13 +68,13 @@ def suppose(
         )
         for row in days
     )
-    return replace(book, positions=positions), config, scaled_days
+    return ledger_state.with_workspaces(*workspaces), config, scaled_days
 
 
-def with_plan(config: Config, book: Book, plan: str) -> Config:
+def with_plan(config: Config, ledger_state: LedgerState, plan: str) -> Config:
     """Return the configuration with every workspace on `plan`, at the prices in force; limits stay."""
     workspaces = []
-    for row in book.workspaces.values():
+    for row in ledger_state.workspaces.values():
         own = configured(config, row.workspace)
         limit = own.spend_limit_usd if own is not None else None
         workspaces.append(WorkspaceConfig(workspace=row.workspace.id, plan=plan, spend_limit_usd=limit))
@@ -79,15 +82,15 @@ def with_plan(config: Config, book: Book, plan: str) -> Config:
 
 
 def compare_plans(
-    book: Book, config: Config, days: Sequence[WorkspaceDay], now: datetime
+    ledger_state: LedgerState, config: Config, days: Sequence[WorkspaceDay], now: datetime
 ) -> dict[str, dict[str, Decimal]]:
     """Return by workspace id what the whole month would cost on each plan, the cheapest first.
 
     A plan that stops at what it includes is left out where more is expected to be used.
     """
-    found: dict[str, dict[str, Decimal]] = {id_: {} for id_ in book.workspaces}
+    found: dict[str, dict[str, Decimal]] = {id_: {} for id_ in ledger_state.workspaces}
     for plan in dict.fromkeys(row.plan.lower() for row in config.prices):
-        costs = charge(book, with_plan(config, book, plan), days, now)
+        costs = charge(ledger_state, with_plan(config, ledger_state, plan), days, now)
         for id_, cost in costs.workspaces.items():
             bill = cost.expected_bill or cost.bill
             is_stopped = any(name.startswith("free_") for name, _ in cost.limits)
@@ -104,12 +107,12 @@ def _factor(text: str) -> Fraction | None:
     return factor if text.startswith("x") and 0 <= factor <= 1_000_000 else None
 
 
-def _scaled(position: Position, what_if: WhatIf) -> Position:
+def _scaled(state: DatabaseState, what_if: WhatIf) -> DatabaseState:
     return replace(
-        position,
-        months=tuple(_scaled_month(row, what_if) for row in position.months),
+        state,
+        months=tuple(_scaled_month(row, what_if) for row in state.months),
         recent_days=tuple(
-            replace(row, operations=int(row.operations * what_if.operations)) for row in position.recent_days
+            replace(row, operations=int(row.operations * what_if.operations)) for row in state.recent_days
         ),
     )
 

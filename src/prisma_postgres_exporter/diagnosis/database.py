@@ -10,7 +10,7 @@ from prisma_postgres_exporter.diagnosis.facts import DatabaseFacts, Failure, Set
 from prisma_postgres_exporter.diagnosis.findings import Finding, Level, Reason, at, span, worst_of
 from prisma_postgres_exporter.diagnosis.ledger import diagnose_ledger
 from prisma_postgres_exporter.diagnosis.series import diagnose_series
-from prisma_postgres_exporter.model import Position
+from prisma_postgres_exporter.model import DatabaseState
 
 CLOCK_TOLERANCE = timedelta(minutes=5)
 BLOCKED = "plan_limit_reached"
@@ -53,7 +53,7 @@ def _presence(facts: DatabaseFacts, settings: Settings, store: StoreFacts, now: 
     if facts.filtered_by is not None:
         text = f"left out by {facts.filtered_by}: it is neither polled nor shown"
         return _finding(text, as_ordered, Reason.FILTERED)
-    if facts.position is None:
+    if facts.state is None:
         return _not_kept(facts, settings, store, now)
     there = f"{facts.database.status}, made {at(facts.database.created_at)}"
     if facts.is_listed is None:
@@ -79,33 +79,33 @@ def _not_kept(facts: DatabaseFacts, settings: Settings, store: StoreFacts, now: 
 
 
 def _steps(facts: DatabaseFacts, settings: Settings, now: datetime) -> Iterator[Finding]:
-    position = facts.position
+    state = facts.state
     is_followed = facts.filtered_by is None and facts.deleted_at is None
-    if facts.usage is not None or (position is not None and is_followed):
+    if facts.usage is not None or (state is not None and is_followed):
         yield _usage(facts, settings, now)
-    if position is None:
+    if state is None:
         return
-    yield diagnose_ledger(facts, position, now)
+    yield diagnose_ledger(facts, state, now)
     if not is_followed:
         return
-    if position.last_success_at is not None and now - position.last_success_at <= settings.poll.keep_last_value:
-        yield diagnose_series(position, settings, now)
+    if state.last_success_at is not None and now - state.last_success_at <= settings.poll.keep_last_value:
+        yield diagnose_series(state, settings, now)
     else:
-        yield _no_series(position, settings)
+        yield _no_series(state, settings)
 
 
-def _no_series(position: Position, settings: Settings) -> Finding:
+def _no_series(state: DatabaseState, settings: Settings) -> Finding:
     kept = format_duration(settings.poll.keep_last_value)
-    if position.last_success_at is None:
+    if state.last_success_at is None:
         text, reason = "no values: the API never answered for it", Reason.NEVER_ANSWERED
     else:
-        text = f"no values: the last ones, of {at(position.last_success_at)}, were shown for {kept} and are too old now"
+        text = f"no values: the last ones, of {at(state.last_success_at)}, were shown for {kept} and are too old now"
         reason = Reason.EXPIRED
     return Finding(
         step="series",
-        subject=position.database.id,
+        subject=state.database.id,
         text=text,
-        level=Level.MISSING if position.last_success_at or position.failing_since_at else Level.NOTE,
+        level=Level.MISSING if state.last_success_at or state.failing_since_at else Level.NOTE,
         reason=reason,
         facts={"shown": {}},
     )
@@ -153,11 +153,11 @@ def _answer_now(usage: UsageFacts | Failure | None, now: datetime) -> Iterator[F
 
 
 def _readings(facts: DatabaseFacts, settings: Settings, now: datetime) -> Iterator[Finding]:
-    position = facts.position
-    if position is None or facts.filtered_by is not None or facts.deleted_at is not None:
+    state = facts.state
+    if state is None or facts.filtered_by is not None or facts.deleted_at is not None:
         return
-    newest_at = max((row.read_at for row in position.recent_days), default=position.last_success_at)
-    text, level, reason = _last_reading(position, settings, now)
+    newest_at = max((row.read_at for row in state.recent_days), default=state.last_success_at)
+    text, level, reason = _last_reading(state, settings, now)
     yield Finding(
         step="usage",
         subject="",
@@ -165,10 +165,10 @@ def _readings(facts: DatabaseFacts, settings: Settings, now: datetime) -> Iterat
         level=level,
         reason=reason,
         facts={
-            "last_success_at": position.last_success_at.isoformat() if position.last_success_at else None,
-            "usage_at": position.usage_at.isoformat() if position.usage_at else None,
-            "failing_since_at": position.failing_since_at.isoformat() if position.failing_since_at else None,
-            "failure_reason": position.failure_reason,
+            "last_success_at": state.last_success_at.isoformat() if state.last_success_at else None,
+            "usage_at": state.usage_at.isoformat() if state.usage_at else None,
+            "failing_since_at": state.failing_since_at.isoformat() if state.failing_since_at else None,
+            "failure_reason": state.failure_reason,
         },
     )
     if newest_at is not None and newest_at - now > CLOCK_TOLERANCE:
@@ -179,24 +179,22 @@ def _readings(facts: DatabaseFacts, settings: Settings, now: datetime) -> Iterat
         yield Finding(step="usage", subject="", text=text, level=Level.MISSING, reason=Reason.CLOCK_SET_BACK)
 
 
-def _last_reading(position: Position, settings: Settings, now: datetime) -> tuple[str, Level, Reason | None]:
-    last_at, interval = position.last_success_at, settings.poll.interval
+def _last_reading(state: DatabaseState, settings: Settings, now: datetime) -> tuple[str, Level, Reason | None]:
+    last_at, interval = state.last_success_at, settings.poll.interval
     last = f"the last reading was {span(now - last_at)} ago ({at(last_at)})" if last_at else "it never answered"
-    if position.failing_since_at is not None:
-        is_blocked = position.failure_reason == BLOCKED
+    if state.failing_since_at is not None:
+        is_blocked = state.failure_reason == BLOCKED
         why = (
-            "blocked by the plan's limit (planLimitReached)"
-            if is_blocked
-            else f"unavailable ({position.failure_reason})"
+            "blocked by the plan's limit (planLimitReached)" if is_blocked else f"unavailable ({state.failure_reason})"
         )
-        text = f"{why} since {at(position.failing_since_at)}; {last}"
+        text = f"{why} since {at(state.failing_since_at)}; {last}"
         return text, Level.MISSING, Reason.BLOCKED if is_blocked else Reason.UNAVAILABLE
-    is_overdue = now - (last_at or position.first_seen_at) > ROUNDS_MISSED * (interval + ROUND_SPAN)
+    is_overdue = now - (last_at or state.first_seen_at) > ROUNDS_MISSED * (interval + ROUND_SPAN)
     every = format_duration(interval)
     if last_at is None and not is_overdue:
         return f"never read yet: the first reading is due, there is a round every {every}", Level.NOTE, Reason.NOT_DUE
     if last_at is None:
-        text = f"never answered, though it was first seen at {at(position.first_seen_at)}: does the service run?"
+        text = f"never answered, though it was first seen at {at(state.first_seen_at)}: does the service run?"
         return text, Level.MISSING, Reason.NEVER_ANSWERED
     if is_overdue:
         return f"{last}, though it is read every {every}: does the service run?", Level.MISSING, Reason.NOT_READ

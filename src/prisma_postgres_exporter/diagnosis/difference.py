@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 
 from prisma_postgres_exporter.diagnosis.findings import Level, Reason, at
-from prisma_postgres_exporter.model import DayUsage, MonthUsage, Position, Revision
+from prisma_postgres_exporter.model import DatabaseState, DayUsage, MonthUsage, Revision
 
 ONE_DAY = timedelta(days=1)
 MOST_NAMED = 10
@@ -31,13 +31,13 @@ class Explanation:
 
 
 def explain_month(
-    position: Position, month: date, days: Iterable[DayUsage], revisions: Iterable[Revision], now: datetime
+    state: DatabaseState, month: date, days: Iterable[DayUsage], revisions: Iterable[Revision], now: datetime
 ) -> Explanation | None:
     """Compare one month of a database; `None` where nothing of it is known.
 
     `month` is its first day; `days` are the rows of it there are, `revisions` those of its days.
     """
-    rows = [row for row in position.months if row.month == month]
+    rows = [row for row in state.months if row.month == month]
     days = sorted((row for row in days if row.day.replace(day=1) == month), key=lambda row: row.day)
     if not rows:
         return None
@@ -47,13 +47,13 @@ def explain_month(
         level = Level.NOTE
     elif vendor.difference_operations == 0:
         reasons, level = [], Level.OK
-    elif not days and month < position.counted_from.replace(day=1):
+    elif not days and month < state.counted_from.replace(day=1):
         end = min((vendor.period_end_at - timedelta(microseconds=1)).date(), now.date())
-        advice = f"`backfill --from {month} --to {end} --database {position.database.id}` reads them"
+        advice = f"`backfill --from {month} --to {end} --database {state.database.id}` reads them"
         reasons, level = [(Reason.DAYS_MISSING, f"the ledger begins after it: {advice}")], Level.OK
     else:
         last_day = min((vendor.period_end_at - timedelta(microseconds=1)).date(), now.date())
-        missing = _missing(max(month, position.database.created_at.date()), last_day, days)
+        missing = _missing(max(month, state.database.created_at.date()), last_day, days)
         changes = [revision for revision in revisions if revision.day.replace(day=1) == month]
         reasons = list(_reasons(vendor, vendor.read_at, missing, days, changes, rows, now.date()))
         is_lasting = any(reason is Reason.VENDOR_DISAGREES for reason, _ in reasons)

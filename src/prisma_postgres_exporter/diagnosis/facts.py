@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from prisma_postgres_exporter.config import PollConfig
@@ -14,7 +15,7 @@ from prisma_postgres_exporter.errors import (
     PlanLimitReached,
     Unavailable,
 )
-from prisma_postgres_exporter.model import Database, DayUsage, Event, Position, Revision, Workspace
+from prisma_postgres_exporter.model import Database, DatabaseState, DayUsage, Event, Revision, Workspace
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,12 +62,16 @@ class CredentialFacts:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WorkspaceFacts:
-    """One workspace. `failure` is why it was not listed just now, `None` where it was. `is_known`: to the store."""
+    """One workspace. `failure` is why it was not listed just now, `None` where it was. `is_known`: to the store.
+
+    `refused` is how many records of its lists cannot be used, by reason.
+    """
 
     workspace: Workspace
     failure: Failure | None
     is_known: bool
     is_gone: bool = False
+    refused: Mapping[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -85,7 +90,7 @@ class DatabaseFacts:
     """One database.
 
     `is_listed` says whether the API lists it just now, `None` where its workspace could not be
-    listed. `position` is what the store holds, `deleted_at` when it noticed that the database was gone.
+    listed. `state` is what the store holds, `deleted_at` when it noticed that the database was gone.
     `filtered_by` is the filter that leaves it out. Of a database that was asked for by name there is
     more: `usage`, or why there is none, and its `days` (of this and the previous month), `revisions`
     of those and `events`; they are `None` for others.
@@ -93,7 +98,7 @@ class DatabaseFacts:
 
     database: Database
     is_listed: bool | None
-    position: Position | None = None
+    state: DatabaseState | None = None
     deleted_at: datetime | None = None
     filtered_by: str | None = None
     usage: UsageFacts | Failure | None = None

@@ -9,10 +9,10 @@ from prisma_postgres_exporter.diagnosis.difference import Explanation, explain_m
 from prisma_postgres_exporter.diagnosis.facts import DatabaseFacts
 from prisma_postgres_exporter.diagnosis.findings import Finding, Level, Reason, at
 from prisma_postgres_exporter.model import (
+    DatabaseState,
     DayUsage,
     Event,
     MonthUsage,
-    Position,
     Revision,
     month_start,
     previous_month_start,
@@ -22,62 +22,60 @@ ONE_DAY = timedelta(days=1)
 MOST_SHOWN = 10
 
 
-def diagnose_ledger(facts: DatabaseFacts, position: Position, now: datetime) -> Finding:
+def diagnose_ledger(facts: DatabaseFacts, state: DatabaseState, now: datetime) -> Finding:
     """Say which days are known and settled, what was revised, and why the vendor's month differs where it does."""
-    unsettled = [row.day for row in position.recent_days if row.settled_at is None]
-    there = {row.day for row in position.recent_days}
-    after_known = range((now.date() - position.known_until).days)
-    gaps = [
-        day for day in (position.known_until + (1 + number) * ONE_DAY for number in after_known) if day not in there
-    ]
+    unsettled = [row.day for row in state.recent_days if row.settled_at is None]
+    there = {row.day for row in state.recent_days}
+    after_known = range((now.date() - state.known_until).days)
+    gaps = [day for day in (state.known_until + (1 + number) * ONE_DAY for number in after_known) if day not in there]
     missing = [day for day in gaps if day < now.date()]
     lines = [f"not settled: {named(unsettled)}"] if unsettled else []
     if missing:
         lines.append(f"not read yet, oldest first in the next rounds: {named(missing)}")
-    revised = position.revisions_up + position.revisions_down
+    revised = state.revisions_up + state.revisions_down
     if revised:
-        lines.append(f"revised {position.revisions_up} time(s) up, {position.revisions_down} down")
-    is_ended = position.deleted_at is not None or facts.filtered_by is not None
+        lines.append(f"revised {state.revisions_up} time(s) up, {state.revisions_down} down")
+    is_ended = state.deleted_at is not None or facts.filtered_by is not None
     return Finding(
         step="ledger",
-        subject=position.database.id,
-        text=f"every day until {position.known_until}, counted from {position.counted_from}:"
-        f" {position.operations_total:,} operations",
+        subject=state.database.id,
+        text=f"every day until {state.known_until}, counted from {state.counted_from}:"
+        f" {state.operations_total:,} operations",
         level=Level.NOTE if missing and not is_ended else Level.OK,
         reason=Reason.DAYS_MISSING if missing and not is_ended else None,
         lines=tuple(lines),
         facts={
-            "operations_total": position.operations_total,
-            "counted_from": position.counted_from.isoformat(),
-            "known_until": position.known_until.isoformat(),
+            "operations_total": state.operations_total,
+            "counted_from": state.counted_from.isoformat(),
+            "known_until": state.known_until.isoformat(),
             "days_missing": [day.isoformat() for day in missing],
             "days_unsettled": [day.isoformat() for day in unsettled],
-            "revisions_up": position.revisions_up,
-            "revisions_down": position.revisions_down,
+            "revisions_up": state.revisions_up,
+            "revisions_down": state.revisions_down,
         },
-        children=(*_months(facts, position, now), *_revisions(facts.revisions), *_events(facts.events)),
+        children=(*_months(facts, state, now), *_revisions(facts.revisions), *_events(facts.events)),
     )
 
 
-def _months(facts: DatabaseFacts, position: Position, now: datetime) -> Iterator[Finding]:
+def _months(facts: DatabaseFacts, state: DatabaseState, now: datetime) -> Iterator[Finding]:
     for starts_at in (month_start(now), previous_month_start(now)):
         month = starts_at.date()
         if facts.days is None:
-            yield from _unexplained(position, [row for row in position.months if row.month == month])
+            yield from _unexplained(state, [row for row in state.months if row.month == month])
             continue
-        explained = explain_month(position, month, facts.days, facts.revisions, now)
+        explained = explain_month(state, month, facts.days, facts.revisions, now)
         if explained is not None:
             yield _month(explained, facts.days)
 
 
-def _unexplained(position: Position, rows: Iterable[MonthUsage]) -> Iterator[Finding]:
+def _unexplained(state: DatabaseState, rows: Iterable[MonthUsage]) -> Iterator[Finding]:
     for row in rows:
         if row.difference_operations:
             yield Finding(
                 step="ledger",
                 subject=f"{row.month:%Y-%m}",
                 text=f"the vendor's month differs from the sum of the days by {row.difference_operations:+,}:"
-                f" `doctor {position.database.id}` says why",
+                f" `doctor {state.database.id}` says why",
                 level=Level.NOTE,
                 facts={"month": f"{row.month:%Y-%m}", "difference_operations": row.difference_operations},
             )

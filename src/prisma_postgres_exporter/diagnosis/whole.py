@@ -90,8 +90,11 @@ def _workspace(known: WorkspaceFacts, databases: Iterable[DatabaseFacts], facts:
         step="workspace",
         subject=f"{workspace.name} ({workspace.id})",
         text=text,
-        level=level,
+        level=Level.NOTE if level is Level.OK and known.refused else level,
         reason=reason,
+        lines=tuple(
+            f"{count} record(s) cannot be used and are left out: {why}" for why, count in known.refused.items()
+        ),
         facts={"workspace_id": workspace.id, "plan": workspace.plan, "usage_blocked": workspace.usage_blocked},
         children=tuple(
             Finding(

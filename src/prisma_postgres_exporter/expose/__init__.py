@@ -5,18 +5,18 @@ from prisma_postgres_exporter.expose.health import ExporterHealth
 from prisma_postgres_exporter.expose.history import write_history
 from prisma_postgres_exporter.expose.render import Exposition, Format
 from prisma_postgres_exporter.expose.report import report_page
-from prisma_postgres_exporter.expose.status import CredentialStatus, CycleStatus, ServiceStatus
+from prisma_postgres_exporter.expose.status import CredentialStatus, RoundStatus, ServiceStatus
 from prisma_postgres_exporter.expose.v1 import Ledger, TooBusy
 from prisma_postgres_exporter.expose.web import web_app
 
 __all__ = [
     "CredentialStatus",
-    "CycleStatus",
     "Description",
     "ExporterHealth",
     "Exposition",
     "Format",
     "Ledger",
+    "RoundStatus",
     "ServiceStatus",
     "TooBusy",
     "describe",

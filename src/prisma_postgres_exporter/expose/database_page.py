@@ -58,7 +58,7 @@ def _standing(view: DatabaseView, now_at: datetime) -> Markup:
         return element("p", bad("Failing"), " since ", instant(view.failing_since_at, now_at), f": {reason}")
     if view.is_up is None:
         return element("p", "Not read yet.")
-    return element("p", good("Up"))
+    return element("p", good("Up") if view.is_up else bad("Down"))
 
 
 def _facts(view: DatabaseView, now_at: datetime) -> Markup:

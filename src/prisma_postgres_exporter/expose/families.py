@@ -75,7 +75,8 @@ _DATABASE_FAMILIES: tuple[Family[DatabaseView], ...] = (
         "prisma_postgres_database_up",
         "gauge",
         _D,
-        "Whether the last reading of the database's usage from the Prisma Management API succeeded (1) or not (0).",
+        "Whether the database's usage is read from the Prisma Management API (1), or the last reading of its open day "
+        "failed, or there was none for two poll intervals (0).",
         attrgetter("is_up"),
         show=flag,
     ),

@@ -66,23 +66,53 @@ OWN_METRICS = (
         ("reason",),
         "Readings of usage that did not come or could not be used, after the retries; nothing was stored for them.",
     ),
-    OwnMetric("cycles_total", "counter", (), "Cycles that finished."),
-    OwnMetric("cycle_duration_seconds", "gauge", (), "How long the last finished cycle took; absent before the first."),
+    OwnMetric("rounds_total", "counter", (), "Rounds of workspaces that ended."),
     OwnMetric(
-        "last_cycle_timestamp_seconds", "gauge", (), "When the last finished cycle ended; absent before the first."
+        "round_failures_total",
+        "counter",
+        ("workspace_id",),
+        "Rounds of a workspace that an unforeseen fault of the exporter ended; the log has its traceback.",
     ),
     OwnMetric(
-        "scheduler_lag_seconds", "gauge", (), "How late the last cycle began after its time; absent before the first."
+        "display_failures_total",
+        "counter",
+        (),
+        "How often an unforeseen fault of the exporter kept the exposition from being made anew; the log has its "
+        "traceback.",
+    ),
+    OwnMetric("round_duration_seconds", "gauge", ("workspace_id",), "How long the workspace's last round took."),
+    OwnMetric("last_round_timestamp_seconds", "gauge", ("workspace_id",), "When the workspace's last round ended."),
+    OwnMetric(
+        "scheduler_lag_seconds", "gauge", ("workspace_id",), "How late the workspace's last round began after its time."
+    ),
+    OwnMetric(
+        "clock_skew_seconds",
+        "gauge",
+        (),
+        "This machine's clock less the Prisma Management API's, as its newest answers tell; beyond 300 either way "
+        "nothing is stored.",
+    ),
+    OwnMetric(
+        "discovery_refusals_total",
+        "counter",
+        ("reason",),
+        "Records that a discovery left out: outside the contract, of another workspace, or listed by two workspaces.",
     ),
     OwnMetric("databases", "gauge", ("state",), "Databases by what the exporter does with them."),
     OwnMetric(
         "events_total",
         "counter",
         ("subject", "kind"),
-        "Workspaces, projects and databases that a discovery found created, renamed, moved, deleted or returned.",
+        "Workspaces, projects and databases that a discovery noticed as created, found, renamed, moved, deleted or "
+        "returned.",
     ),
     OwnMetric("store_errors_total", "counter", (), "Reads and writes of the store that failed."),
-    OwnMetric("credential_up", "gauge", ("credential",), "Whether the API accepted the credential the last time (1)."),
+    OwnMetric(
+        "credential_up",
+        "gauge",
+        ("credential",),
+        "Whether the API accepts the credential (1), or refuses it or it has no usable token (0).",
+    ),
     OwnMetric(
         "credential_expiry_timestamp_seconds",
         "gauge",
@@ -101,12 +131,6 @@ OWN_METRICS = (
         "gauge",
         ("window",),
         "Whether the Prisma Management API answers for more time than this rolling window asks for (1) or not (0).",
-    ),
-    OwnMetric(
-        "leader",
-        "gauge",
-        (),
-        "Whether this replica polls (1) or stands by (0); absent where replicas do not share a store.",
     ),
     OwnMetric("series", "gauge", (), "Samples in this exposition, its own included."),
 )
@@ -136,7 +160,10 @@ class ExporterHealth:
         self._throttled = self._counter("throttled_total")
         self._throttled_seconds = self._counter("throttled_seconds_total")
         self._reading_failures = self._counter("reading_failures_total")
-        self._cycles = self._counter("cycles_total")
+        self._rounds = self._counter("rounds_total")
+        self._round_failures = self._counter("round_failures_total")
+        self._refusals = self._counter("discovery_refusals_total")
+        self._display_failures = self._counter("display_failures_total")
         self._store_errors = self._counter("store_errors_total")
         self._events = self._counter("events_total")
         self._gauges = {
@@ -163,35 +190,58 @@ class ExporterHealth:
         """A reading did not come, or said something that cannot be."""
         self._reading_failures.labels(reason).inc()
 
-    def cycle_finished(self, seconds: float, at: datetime) -> None:
-        """A cycle that took `seconds` ended at `at`."""
-        self._cycles.inc()
-        self._set("cycle_duration_seconds", seconds)
-        self._set("last_cycle_timestamp_seconds", at.timestamp())
+    def record_refused(self, reason: str, count: int) -> None:
+        """A discovery left out so many records."""
+        if count:
+            self._refusals.labels(reason).inc(count)
 
-    def scheduler_lag(self, seconds: float) -> None:
-        """A cycle began so much after its time."""
-        self._set("scheduler_lag_seconds", seconds)
+    def round_finished(self, workspace_id: str, seconds: float, lag_seconds: float | None, at: datetime) -> None:
+        """A round that took `seconds` ended at `at`; it had begun so much after its time, if it had one."""
+        self._rounds.inc()
+        self._set("round_duration_seconds", seconds, workspace_id)
+        self._set("last_round_timestamp_seconds", at.timestamp(), workspace_id)
+        if lag_seconds is not None:
+            self._set("scheduler_lag_seconds", lag_seconds, workspace_id)
+
+    def round_failed(self, workspace_id: str) -> None:
+        """A round ended by an exception that nobody foresaw."""
+        self._round_failures.labels(showable(workspace_id)).inc()
+
+    def display_failed(self) -> None:
+        """What is shown could not be made anew."""
+        self._display_failures.inc()
+
+    def workspace_gone(self, workspace_id: str) -> None:
+        """A workspace is not collected any more."""
+        for name in ("round_duration_seconds", "last_round_timestamp_seconds", "scheduler_lag_seconds"):
+            self._unset(name, workspace_id)
+
+    def clock_compared(self, skew_seconds: float) -> None:
+        """This machine's clock less the vendor's."""
+        self._set("clock_skew_seconds", skew_seconds)
 
     def databases(self, state: str, count: int) -> None:
         """How many databases are in a state (`polled`, `filtered`, `failed` …)."""
         self._set("databases", count, state)
 
     def event_noticed(self, subject: str, kind: str) -> None:
-        """A discovery noticed that something was created, renamed, moved, deleted or returned."""
+        """A discovery noticed that something was created, found, renamed, moved, deleted or returned."""
         self._events.labels(subject, kind).inc()
 
     def store_failed(self) -> None:
         """The store could not be read or written."""
         self._store_errors.inc()
 
-    def credential_seen(self, name: str, is_up: bool, expires_at: datetime | None) -> None:
-        """A credential was tried; `expires_at` is `None` where it does not say."""
+    def credential_seen(self, name: str, *, is_up: bool) -> None:
+        """The API accepted a credential or refused it, or it has no usable token."""
         self._set("credential_up", is_up, name)
-        if expires_at is None:
+
+    def credential_expires(self, name: str, at: datetime | None) -> None:
+        """When a credential expires, `None` where it does not say."""
+        if at is None:
             self._unset("credential_expiry_timestamp_seconds", name)
         else:
-            self._set("credential_expiry_timestamp_seconds", expires_at.timestamp(), name)
+            self._set("credential_expiry_timestamp_seconds", at.timestamp(), name)
 
     def credential_gone(self, name: str) -> None:
         """A credential is no longer configured."""
@@ -207,10 +257,6 @@ class ExporterHealth:
     def window_widened(self, window: str, is_widened: bool) -> None:
         """Whether the API answers for more time than the window asks for."""
         self._set("window_widened", is_widened, window)
-
-    def leader(self, is_leader: bool) -> None:
-        """Whether this replica polls."""
-        self._set("leader", is_leader)
 
     def text(self, other_samples: int) -> HealthText:
         """Every own family as it is now; `other_samples` are those the exposition has beside them."""

@@ -24,16 +24,14 @@ _NOT_PLAIN = re.compile('[\x00\ud800-\udfff\\\\\n"]')
 class Family(Generic[V]):
     """One metric family over views of one type.
 
-    `labels` are all label names, the subject's first. `read` gives the value that is shown, to be
-    compared with the last one; `draw` gives one string for each view, made of whole lines and empty
-    where nobody told us the value. `draw` takes the views and, in the same order, their opened labels.
+    `labels` are all label names, the subject's first. `draw` takes the views and, in the same order, their opened
+    labels; it gives one string for each view, made of whole lines and empty where the value is not reported.
     """
 
     name: str
     kind: Kind
     labels: tuple[str, ...]
     help: str
-    read: Callable[[V], object]
     draw: Callable[[Sequence[V], Sequence[str]], list[str]]
 
     def header(self, *, is_openmetrics: bool) -> bytes:
@@ -59,7 +57,7 @@ def single(
             for start, value in zip(opened, map(read, views), strict=True)
         ]
 
-    return Family(name=name, kind=kind, labels=labels, help=help_text, read=read, draw=draw)
+    return Family(name=name, kind=kind, labels=labels, help=help_text, draw=draw)
 
 
 def rows(
@@ -87,7 +85,7 @@ def rows(
             drawn.append(lines)
         return drawn
 
-    return Family(name=name, kind=kind, labels=labels + own_labels, help=help_text, read=read, draw=draw)
+    return Family(name=name, kind=kind, labels=labels + own_labels, help=help_text, draw=draw)
 
 
 def opened_labels(names: Iterable[str], values: Iterable[str]) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from datetime import timedelta
+from datetime import datetime, timedelta
 from decimal import Decimal
 from urllib.parse import quote, urlencode
 
@@ -68,8 +68,8 @@ def _facts(status: ServiceStatus) -> Markup:
             ("Store", status.store_url if status.store_error is None else _store_failure(status)),
             ("Databases", _database_numbers(status)),
             ("Picture taken", instant(status.snapshot.taken_at, status.now_at) if status.snapshot else "not yet"),
-            ("Last cycle", _last_cycle(status)),
-            ("Next cycle", instant(status.next_cycle_at, status.now_at) if status.next_cycle_at else "not planned"),
+            ("Last round", _last_round(status)),
+            ("Next round", _next_round(status)),
             ("Widened windows", _widened_windows(status)),
         ]
     )
@@ -82,7 +82,7 @@ def _store_failure(status: ServiceStatus) -> Markup:
 def _database_numbers(status: ServiceStatus) -> Markup:
     if status.snapshot is None:
         return joined(["none yet"])
-    failing = sum([view.failing_since_at is not None for view in status.snapshot.databases])
+    failing = sum(map(_is_failing, status.snapshot.databases))
     return joined(
         [
             f"{len(status.snapshot.databases):,} shown, ",
@@ -92,14 +92,22 @@ def _database_numbers(status: ServiceStatus) -> Markup:
     )
 
 
-def _last_cycle(status: ServiceStatus) -> Markup:
-    cycle = status.last_cycle
-    if cycle is None:
-        return joined(["none finished yet"])
-    took = f"{cycle.seconds:.1f} s" if cycle.seconds < 120 else duration(timedelta(seconds=cycle.seconds))
-    failed = bad(f"{cycle.failed:,} failed") if cycle.failed else "none failed"
-    finished = instant(cycle.finished_at, status.now_at)
-    return joined([finished, f": {cycle.readings:,} readings in {took}, ", failed])
+def _last_round(status: ServiceStatus) -> Markup:
+    if not status.rounds:
+        return joined(["none has finished yet"])
+    last = max(status.rounds, key=lambda row: row.finished_at)
+    took = f"{last.seconds:.1f} s" if last.seconds < 120 else duration(timedelta(seconds=last.seconds))
+    failed = bad(f"{last.failed:,} failed") if last.failed else "none failed"
+    finished = instant(last.finished_at, status.now_at)
+    return joined([last.workspace_name, ", ", finished, f": {last.readings:,} readings in {took}, ", failed])
+
+
+def _next_round(status: ServiceStatus) -> Markup:
+    planned = [(row.next_at, row.workspace_name) for row in status.rounds if row.next_at is not None]
+    if not planned:
+        return joined(["under way" if status.rounds else "not planned"])
+    at, name = min(planned)
+    return joined([name, ", ", instant(at, status.now_at)])
 
 
 def _widened_windows(status: ServiceStatus) -> str:
@@ -163,8 +171,14 @@ def _workspace(view: WorkspaceView, status: ServiceStatus) -> Markup:
 
 
 def _state(view: WorkspaceView) -> Markup:
-    state = good("up") if view.is_up else joined([bad("down"), f" {view.failure_reason or ''}"])
+    state = joined([_standing_of(view), f" {view.failure_reason}"]) if view.failure_reason else _standing_of(view)
     return joined([state, ", ", bad("blocked")]) if view.is_usage_blocked else joined([state])
+
+
+def _standing_of(view: WorkspaceView | DatabaseView) -> str:
+    if view.is_up is None:
+        return "not read yet"
+    return good("up") if view.is_up else bad("down")
 
 
 def _of(used: int | None, included: int | None, shown: Callable[[int | None], str]) -> Markup:
@@ -290,7 +304,7 @@ def _database(view: DatabaseView, status: ServiceStatus) -> Iterable[str]:
         gib(view.storage_bytes),
         f"{sum(known, Decimal(0)):,.2f}" if len(known) == 3 else NONE,
         instant(view.usage_at, status.now_at) if view.usage_at else NONE,
-        bad("failing") if view.failing_since_at else good("up") if view.is_up else "not read yet",
+        bad("failing") if view.failing_since_at else _standing_of(view),
     )
 
 
@@ -308,7 +322,7 @@ def _pager(found: int, place: int, pages: int, search: str) -> Markup:
 
 
 def _failing(views: tuple[DatabaseView, ...], status: ServiceStatus) -> Markup:
-    failing = [(view.failing_since_at, view) for view in views if view.failing_since_at is not None]
+    failing = [(_down_since(view), view) for view in views if _is_failing(view)]
     if not failing:
         return element("p", "None.")
     failing.sort(key=lambda since_and_view: since_and_view[0])
@@ -317,7 +331,7 @@ def _failing(views: tuple[DatabaseView, ...], status: ServiceStatus) -> Markup:
             element("a", view.database_name or view.database_id, href=_path(view)),
             view.database_id,
             view.workspace_name,
-            view.failure_reason or "not known",
+            view.failure_reason or "not read for two poll intervals",
             instant(since, status.now_at),
             instant(view.last_success_at, status.now_at) if view.last_success_at else "never",
         )
@@ -335,3 +349,12 @@ def _rest(total: int) -> Markup:
 def _links() -> Markup:
     paths = ("/metrics", "/api/v1/openapi.json", "/-/healthy", "/-/ready")
     return element("ul", *[element("li", element("a", path, href=path)) for path in paths])
+
+
+def _is_failing(view: DatabaseView) -> bool:
+    return view.is_up is False or view.failing_since_at is not None
+
+
+def _down_since(view: DatabaseView) -> datetime:
+    """When its open day failed first, or when it was read last, if at all."""
+    return view.failing_since_at or view.last_success_at or view.created_at

@@ -1,20 +1,21 @@
-"""The exposition: rendered when the picture changes, served as the same bytes to everyone."""
+"""The exposition: rendered when the snapshot changes, served as the same bytes to everyone."""
 
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from enum import Enum
 from typing import TypeVar
 
 from prisma_postgres_exporter.cost import BudgetState
-from prisma_postgres_exporter.expose.families import BUDGETS, DATABASES, WORKSPACES
+from prisma_postgres_exporter.expose.families import BUDGETS, DATABASES, WORKSPACES, Subject
 from prisma_postgres_exporter.expose.health import ExporterHealth
+from prisma_postgres_exporter.expose.lines import Family, opened_labels
 from prisma_postgres_exporter.expose.parts import Body, Part, gzip_body, make_part, plain_body
-from prisma_postgres_exporter.expose.sheet import Sheet, empty_sheet, redraw
 from prisma_postgres_exporter.snapshot import DatabaseView, Snapshot, WorkspaceView
 
 V = TypeVar("V")
+AnyFamily = Family[DatabaseView] | Family[WorkspaceView] | Family[BudgetState]
 
 
 class Format(Enum):
@@ -34,9 +35,7 @@ class Exposition:
     def __init__(self, health: ExporterHealth) -> None:
         self._health = health
         self._publishing = threading.Lock()
-        self._databases: Sheet[DatabaseView] = empty_sheet(DATABASES)
-        self._workspaces: Sheet[WorkspaceView] = empty_sheet(WORKSPACES)
-        self._budgets: Sheet[BudgetState] = empty_sheet(BUDGETS)
+        self._lines: dict[str, Part] = {}
         self._parts: dict[Format, tuple[Part, ...]] = dict.fromkeys(Format, ())
         self._samples = 0
         self._bodies: dict[tuple[Format, bool], Body] = {}
@@ -46,28 +45,41 @@ class Exposition:
         """The current body; it stays whole however long it takes to send."""
         return self._bodies[exposition_format, is_gzip]
 
-    def picture_text(self) -> bytes:
-        """The picture in text 0.0.4 without the exporter's own health.
+    def snapshot_text(self) -> bytes:
+        """The snapshot in text 0.0.4 without the exporter's own health.
 
         For node_exporter's textfile collector, which refuses families that it has itself (`process_*`).
         """
         return plain_body(self._parts[Format.TEXT]).joined()
 
     def render(self, snapshot: Snapshot) -> None:
-        """Show this picture from now on. Slow: for a worker thread."""
-        databases = redraw(self._databases, snapshot.databases)
-        workspaces = redraw(self._workspaces, snapshot.workspaces)
-        budgets = redraw(self._budgets, snapshot.budgets)
+        """Show this snapshot from now on. Slow: for a worker thread."""
+        families: list[tuple[AnyFamily, str]] = [
+            *_drawn(DATABASES, snapshot.databases),
+            *_drawn(WORKSPACES, snapshot.workspaces),
+            *_drawn(BUDGETS, snapshot.budgets),
+        ]
+        lines: dict[str, Part] = {}
+        samples = 0
+        for family, text in families:
+            plain = text.encode()
+            before = self._lines.get(family.name)
+            # Compressing takes as long as formatting, and many families change seldom.
+            lines[family.name] = before if before is not None and before.plain == plain else make_part(plain)
+            samples += plain.count(b"\n")
         parts = {
-            exposition_format: (
-                *_parts(exposition_format, databases),
-                *_parts(exposition_format, workspaces),
-                *_parts(exposition_format, budgets),
+            exposition_format: tuple(
+                part
+                for family, text in families
+                if text
+                for part in (
+                    make_part(family.header(is_openmetrics=exposition_format is Format.OPENMETRICS)),
+                    lines[family.name],
+                )
             )
             for exposition_format in Format
         }
-        samples = sum([column.samples for column in (*databases.columns, *workspaces.columns, *budgets.columns)])
-        self._databases, self._workspaces, self._budgets = databases, workspaces, budgets
+        self._lines = lines
         with self._publishing:
             self._parts, self._samples = parts, samples
             self._publish()
@@ -87,10 +99,8 @@ class Exposition:
         self._bodies = bodies
 
 
-def _parts(exposition_format: Format, sheet: Sheet[V]) -> Iterator[Part]:
-    """Header and lines of every family that has a sample."""
-    is_openmetrics = exposition_format is Format.OPENMETRICS
-    for family, column in zip(sheet.subject.families, sheet.columns, strict=True):
-        if column.samples:
-            yield make_part(family.header(is_openmetrics=is_openmetrics))
-            yield column.part
+def _drawn(subject: Subject[V], views: Sequence[V]) -> Iterator[tuple[Family[V], str]]:
+    """Every family of a subject with its lines."""
+    opened = [opened_labels(subject.labels, subject.identify(view)) for view in views]
+    for family in subject.families:
+        yield family, "".join(family.draw(views, opened))

@@ -23,13 +23,15 @@ class CredentialStatus:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class CycleStatus:
-    """The last finished cycle: readings that came, and that did not."""
+class RoundStatus:
+    """One workspace's last round: readings that came, and that did not. `next_at` is when the next one begins."""
 
+    workspace_name: str
     finished_at: datetime
     seconds: float
     readings: int
     failed: int
+    next_at: datetime | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,6 +57,5 @@ class ServiceStatus:
     snapshot: Snapshot | None = None
     workspace_days: Mapping[str, Sequence[WorkspaceDay]] = field(default_factory=dict)
     widened_windows: tuple[str, ...] = ()
-    last_cycle: CycleStatus | None = None
-    next_cycle_at: datetime | None = None
+    rounds: tuple[RoundStatus, ...] = ()
     notes: tuple[str, ...] = ()

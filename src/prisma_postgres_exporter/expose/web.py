@@ -8,10 +8,11 @@ from collections.abc import Awaitable, Callable, Sequence
 from datetime import timedelta
 
 from starlette.applications import Starlette
+from starlette.middleware import Middleware
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, PlainTextResponse, Response
 from starlette.routing import BaseRoute, Mount, Route
-from starlette.types import Receive, Scope, Send
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from prisma_postgres_exporter.cost import By
 from prisma_postgres_exporter.errors import StoreError
@@ -23,6 +24,7 @@ from prisma_postgres_exporter.expose.render import Exposition
 from prisma_postgres_exporter.expose.status import ServiceStatus
 from prisma_postgres_exporter.expose.v1 import Ledger, TooBusy, json_api
 from prisma_postgres_exporter.report import Chosen, UsageRow
+from prisma_postgres_exporter.snapshot import Snapshot
 
 _PAGE_HEADERS = {
     "Content-Security-Policy": CONTENT_SECURITY_POLICY,
@@ -39,15 +41,19 @@ def web_app(
     status: Callable[[], ServiceStatus],
     reload: Callable[[], Awaitable[str | None]] | None,
     *,
+    current: Callable[[], Awaitable[None]] | None = None,
+    snapshot: Callable[[], Snapshot | None] | None = None,
     ledger: Ledger | None = None,
     send_limit_seconds: float = 60.0,
 ) -> Starlette:
     """The application; `status` is asked at each request of a page or a check.
 
-    `ledger` answers what is not in the picture, below `/api/v1` and on a database's page. `reload` reads
+    `current` waits, before anything is shown, until what is shown is of today: at midnight the numbers of the day and
+    the month that are over are gone. `snapshot` gives what is shown, in whatever thread it is asked. `ledger` answers
+    what is not in the snapshot, below `/api/v1` and on a database's page. `reload` reads
     the configuration again and gives what is wrong with it, `None` when it is in use now; without it there is
     no `/-/reload`. A scrape that takes longer than `send_limit_seconds` to read its answer is cut off, since it
-    keeps an old picture in memory.
+    keeps an old exposition in memory.
     """
 
     async def healthy(_: Request) -> Response:
@@ -80,8 +86,9 @@ def web_app(
     if reload is not None:
         routes.append(Route("/-/reload", _reload_endpoint(reload), methods=["POST"]))
     if ledger is not None:
-        routes.append(Mount("/api/v1", json_api(lambda: status().snapshot, ledger)))
-    return Starlette(routes=routes)
+        routes.append(Mount("/api/v1", json_api(snapshot or (lambda: status().snapshot), ledger)))
+    middleware = [] if current is None else [Middleware(_Current, current)]
+    return Starlette(routes=routes, middleware=middleware)
 
 
 async def _days_of(ledger: Ledger | None, database_id: str) -> tuple[Sequence[UsageRow], str | None]:
@@ -115,6 +122,19 @@ def _reload_endpoint(reload: Callable[[], Awaitable[str | None]]) -> Callable[[R
         return PlainTextResponse("reloaded\n")
 
     return reload_configuration
+
+
+class _Current:
+    """Lets a request for anything but a check wait until what is shown is of today."""
+
+    def __init__(self, app: ASGIApp, current: Callable[[], Awaitable[None]]) -> None:
+        self._app = app
+        self._current = current
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "http" and not scope["path"].startswith("/-/"):
+            await self._current()
+        await self._app(scope, receive, send)
 
 
 class _Metrics:

@@ -9,7 +9,7 @@ from datetime import datetime
 from decimal import Decimal
 
 from prisma_postgres_exporter.cost import By, CostRow, Span, Unpriced, Usage, make_bill, price_spans
-from prisma_postgres_exporter.model import Event, EventKind, Position, month_start, next_month_start
+from prisma_postgres_exporter.model import DatabaseState, Event, EventKind, month_start, next_month_start
 from prisma_postgres_exporter.report.months import LedgerMonth
 
 CONTRIBUTORS = 3
@@ -101,8 +101,8 @@ class _Reasons:
         self._events: dict[str, list[Event]] = {}
         for event in events:
             self._events.setdefault(event.subject_id, []).append(event)
-        self._positions: Mapping[str, Position] = {**before.book.positions, **after.book.positions}
-        self._names = {id_: row.workspace.name for id_, row in after.book.workspaces.items()}
+        self._positions: Mapping[str, DatabaseState] = {**before.ledger_state.databases, **after.ledger_state.databases}
+        self._names = {id_: row.workspace.name for id_, row in after.ledger_state.workspaces.items()}
         self._members_of: dict[Place, list[tuple[CostRow, int]]] = defaultdict(list)
         for row, change in _database_changes(before, after):
             self._members_of[row.workspace_id, "", ""].append((row, change))
@@ -144,7 +144,7 @@ class _Reasons:
 
     def _at_old_price(self, id_: str, later: CostRow) -> Decimal | None:
         """What the later month would have cost at the price of the earlier one's end."""
-        row = self._before.book.workspaces.get(id_)
+        row = self._before.ledger_state.workspaces.get(id_)
         if row is None:
             return None
         try:
@@ -169,12 +169,12 @@ class _Reasons:
             yield f"deleted on {deleted_at:%Y-%m-%d}"
 
     def _created_at(self, row: CostRow) -> datetime | None:
-        position = self._positions.get(row.database_id or "")
-        return self._in_these_months(position.database.created_at if position else None)
+        state = self._positions.get(row.database_id or "")
+        return self._in_these_months(state.database.created_at if state else None)
 
     def _deleted_at(self, row: CostRow) -> datetime | None:
-        position = self._positions.get(row.database_id or "")
-        return self._in_these_months(position.deleted_at if position else None)
+        state = self._positions.get(row.database_id or "")
+        return self._in_these_months(state.deleted_at if state else None)
 
     def _in_these_months(self, at: datetime | None) -> datetime | None:
         return at if at is not None and month_start(self._before.until) < at < self._after.ends_at else None

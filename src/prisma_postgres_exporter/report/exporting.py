@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from typing import NamedTuple
 
-from prisma_postgres_exporter.model import BilledMonth, Book, DayUsage, Event, KnownDatabase, Revision
+from prisma_postgres_exporter.model import BilledMonth, DayUsage, Event, KnownDatabase, LedgerState, Revision
 
 Row = tuple[object, ...]
 
@@ -83,11 +83,11 @@ class Owners:
     workspaces: Mapping[int, tuple[str, str]]
 
     @classmethod
-    def of(cls, databases: Iterable[KnownDatabase], book: Book) -> Owners:
+    def of(cls, databases: Iterable[KnownDatabase], ledger_state: LedgerState) -> Owners:
         """Return those of a store."""
         return cls(
             {known.key: known for known in databases},
-            {row.key: (id_, row.workspace.name) for id_, row in book.workspaces.items()},
+            {row.key: (id_, row.workspace.name) for id_, row in ledger_state.workspaces.items()},
         )
 
     def owner(self, database_key: int, workspace_key: int) -> Owner:

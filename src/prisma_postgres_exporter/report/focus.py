@@ -92,7 +92,7 @@ def focus_rows(month: LedgerMonth) -> Iterator[tuple[object, ...]]:
 
 def _price(month: LedgerMonth, workspace_id: str) -> PriceRow:
     """The price at the month's end, or now; where it changed in the month, quantities are told at this one."""
-    row = month.book.workspaces[workspace_id]
+    row = month.ledger_state.workspaces[workspace_id]
     spans = price_spans(month.config, row.workspace, row.plans, month.until)
     return next(span.price for span in spans if span.starts_at <= month.until < span.ends_at)
 
@@ -138,7 +138,7 @@ def _values(month: LedgerMonth, row: CostRow, price: PriceRow, charge: _Charge) 
     starts_at, ends_at = month_start(month.until), next_month_start(month.until)
     unit, unit_price, quantity = _priced(charge)
     sku = f"prisma-postgres-{charge.meter.lower()}"
-    position = month.book.positions[row.database_id or ""]
+    state = month.ledger_state.databases[row.database_id or ""]
     return {
         "BilledCost": charge.cost,
         "BillingAccountId": row.workspace_id,
@@ -166,7 +166,7 @@ def _values(month: LedgerMonth, row: CostRow, price: PriceRow, charge: _Charge) 
         "PricingUnit": unit,
         "ProviderName": VENDOR,
         "PublisherName": VENDOR,
-        "RegionId": position.database.region,
+        "RegionId": state.database.region,
         "ResourceId": row.database_id,
         "ResourceName": row.database_name,
         "ResourceType": "Database",

@@ -8,7 +8,7 @@ from datetime import date, datetime, timedelta
 
 from prisma_postgres_exporter.config import Config
 from prisma_postgres_exporter.cost import By, CostRow, Costs, charge, cost_rows
-from prisma_postgres_exporter.model import Book, WorkspaceDay, month_start, next_month_start
+from prisma_postgres_exporter.model import LedgerState, WorkspaceDay, month_start, next_month_start
 
 ONE_SECOND = timedelta(seconds=1)
 
@@ -17,13 +17,13 @@ ONE_SECOND = timedelta(seconds=1)
 class LedgerMonth:
     """One calendar month (UTC) as the ledger has it.
 
-    `until` is how far it goes: now in the month that runs, else the month's last second. `book` is the one
+    `until` is how far it goes: now in the month that runs, else the month's last second. `ledger_state` is the one
     of that instant, `days` the workspaces' days that forecasts are made from, the month's own included.
     """
 
     until: datetime
     is_over: bool
-    book: Book
+    ledger_state: LedgerState
     days: Sequence[WorkspaceDay]
     config: Config
     costs: Costs
@@ -50,7 +50,7 @@ class LedgerMonth:
 
     def rows(self, by: By) -> tuple[CostRow, ...]:
         """What each workspace, project or database used and cost, the most expensive first."""
-        return cost_rows(self.book, self.costs, by, self.until)
+        return cost_rows(self.ledger_state, self.costs, by, self.until)
 
 
 def last_instant(starts_at: datetime, now: datetime) -> datetime:
@@ -59,14 +59,14 @@ def last_instant(starts_at: datetime, now: datetime) -> datetime:
 
 
 def ledger_month(
-    book: Book, config: Config, days: Sequence[WorkspaceDay], until: datetime, now: datetime
+    ledger_state: LedgerState, config: Config, days: Sequence[WorkspaceDay], until: datetime, now: datetime
 ) -> LedgerMonth:
-    """Work out the month of `until`; `book` is what `Store.load(until)` gave."""
+    """Work out the month of `until`; `ledger_state` is what `Store.load(until)` gave."""
     return LedgerMonth(
         until=until,
         is_over=month_start(until) < month_start(now),
-        book=book,
+        ledger_state=ledger_state,
         days=days,
         config=config,
-        costs=charge(book, config, days, until),
+        costs=charge(ledger_state, config, days, until),
     )

@@ -10,7 +10,7 @@ from decimal import Decimal
 from enum import StrEnum
 
 from prisma_postgres_exporter.cost import By, CostRow
-from prisma_postgres_exporter.model import Book, DayUsage, Position
+from prisma_postgres_exporter.model import DatabaseState, DayUsage, LedgerState
 from prisma_postgres_exporter.report.months import LedgerMonth
 
 ONE_DAY = timedelta(days=1)
@@ -71,7 +71,7 @@ def rank(
 
     `starts` are the first earlier and the first recent day, `days` the ledger's days from then on.
     """
-    sums = _add_up(month.book, by, days, starts)
+    sums = _add_up(month.ledger_state, by, days, starts)
     rows = month.rows(by)
     total = sum(row.operations for row in rows)
     lines = []
@@ -104,20 +104,20 @@ def _measure(line: Ranked, key: Key) -> tuple[bool, Decimal | int]:
 
 
 def _add_up(
-    book: Book, by: By, days: Iterable[DayUsage], starts: tuple[date, date]
+    ledger_state: LedgerState, by: By, days: Iterable[DayUsage], starts: tuple[date, date]
 ) -> Mapping[Place, tuple[int, int | None]]:
     """Recent and earlier operations by the place of the row, earlier ones `None` where days are missing."""
     earlier_from, recent_from = starts
-    workspace_ids = {row.key: id_ for id_, row in book.workspaces.items()}
-    positions = {position.key: position for position in book.positions.values()}
+    workspace_ids = {row.key: id_ for id_, row in ledger_state.workspaces.items()}
+    states = {state.key: state for state in ledger_state.databases.values()}
     sums: dict[Place, list[int]] = defaultdict(lambda: [0, 0])
     first_days: dict[int, date] = {}
     members: dict[Place, set[int]] = defaultdict(set)
     for usage in days:
-        position = positions.get(usage.database_key)
-        if position is None:
+        state = states.get(usage.database_key)
+        if state is None:
             continue
-        owner = _place(position, workspace_ids[usage.workspace_key], by)
+        owner = _place(state, workspace_ids[usage.workspace_key], by)
         sums[owner][usage.day < recent_from] += usage.operations
         first_days[usage.database_key] = min(usage.day, first_days.get(usage.database_key, usage.day))
         members[owner].add(usage.database_key)
@@ -125,7 +125,7 @@ def _add_up(
         owner: (
             recent,
             earlier
-            if all(first_days[key] <= max(earlier_from, positions[key].database.created_at.date()) for key in keys)
+            if all(first_days[key] <= max(earlier_from, states[key].database.created_at.date()) for key in keys)
             else None,
         )
         for owner, keys in members.items()
@@ -133,7 +133,7 @@ def _add_up(
     }
 
 
-def _place(position: Position, workspace_id: str, by: By) -> Place:
+def _place(state: DatabaseState, workspace_id: str, by: By) -> Place:
     """The place of the row that a database's day belongs to."""
-    project_id = "" if by is By.WORKSPACE else position.database.project_id
-    return workspace_id, project_id, position.database.id if by is By.DATABASE else ""
+    project_id = "" if by is By.WORKSPACE else state.database.project_id
+    return workspace_id, project_id, state.database.id if by is By.DATABASE else ""

@@ -97,7 +97,7 @@ def _by_workspace(rows: Iterable[CostRow]) -> dict[str, list[CostRow]]:
 
 
 def _days(month: LedgerMonth) -> dict[str, list[WorkspaceDay]]:
-    ids = {row.key: id_ for id_, row in month.book.workspaces.items()}
+    ids = {row.key: id_ for id_, row in month.ledger_state.workspaces.items()}
     found: dict[str, list[WorkspaceDay]] = defaultdict(list)
     for day in month.days:
         if month.month <= day.day <= month.until.date():
@@ -107,7 +107,7 @@ def _days(month: LedgerMonth) -> dict[str, list[WorkspaceDay]]:
 
 def _revised(month: LedgerMonth, revisions: Iterable[Revision]) -> dict[str, list[int]]:
     """By how much each changed number changed, by workspace id."""
-    ids = {position.key: position.database.workspace_id for position in month.book.positions.values()}
+    ids = {state.key: state.database.workspace_id for state in month.ledger_state.databases.values()}
     found: dict[str, list[int]] = defaultdict(list)
     for revision in revisions:
         if revision.database_key in ids:
@@ -116,19 +116,19 @@ def _revised(month: LedgerMonth, revisions: Iterable[Revision]) -> dict[str, lis
 
 
 def _names(month: LedgerMonth) -> dict[str, str]:
-    names = {id_: row.workspace.name for id_, row in month.book.workspaces.items()}
-    for id_, position in month.book.positions.items():
-        names[id_] = position.database.name
-        names[position.database.project_id] = position.database.project_name
+    names = {id_: row.workspace.name for id_, row in month.ledger_state.workspaces.items()}
+    for id_, state in month.ledger_state.databases.items():
+        names[id_] = state.database.name
+        names[state.database.project_id] = state.database.project_name
     return names
 
 
 def _difference(month: LedgerMonth, workspace_id: str) -> int | None:
-    key = month.book.workspaces[workspace_id].key
+    key = month.ledger_state.workspaces[workspace_id].key
     known = [
         row.difference_operations
-        for position in month.book.positions.values()
-        for row in position.months
+        for state in month.ledger_state.databases.values()
+        for row in state.months
         if row.workspace_key == key and row.month == month.month and row.difference_operations is not None
     ]
     return sum(known) if known else None

@@ -9,14 +9,13 @@ from collections.abc import AsyncIterator, Callable, Collection, Iterable, Itera
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 
-from prisma_postgres_exporter.backfill import Backfill, choose, plan_backfill, spare_requests_per_second
-from prisma_postgres_exporter.config import Config, read_tokens
-from prisma_postgres_exporter.cycle import Collector
-from prisma_postgres_exporter.expose import ExporterHealth, Exposition, write_history
-from prisma_postgres_exporter.model import Database, DayUsage, Position
-from prisma_postgres_exporter.plan import Plan
-from prisma_postgres_exporter.service.clients import Clients
-from prisma_postgres_exporter.service.opening import open_collector, utc_now
+from prisma_postgres_exporter.config import Config, read_tokens, require_usable
+from prisma_postgres_exporter.expose import write_history
+from prisma_postgres_exporter.ledger.backfill import Backfill, choose, plan_backfill, spare_requests_per_second
+from prisma_postgres_exporter.ledger.plan import Plan
+from prisma_postgres_exporter.model import Database, DatabaseState, DayUsage
+from prisma_postgres_exporter.rounds import Collector
+from prisma_postgres_exporter.service.opening import opened, utc_now
 from prisma_postgres_exporter.store import Store
 
 CHUNK_SECONDS = 5
@@ -37,7 +36,7 @@ class Backfilling:
     """
 
     collector: Collector
-    positions: tuple[Position, ...]
+    states: tuple[DatabaseState, ...]
     from_day: date
     to_day: date
     requests_per_second: float
@@ -54,18 +53,28 @@ class Backfilling:
             StoreUnavailable: the store cannot be read.
         """
         size = max(1, int(self.requests_per_second * CHUNK_SECONDS))
-        waiting = list(self.todo.reads)
-        done = fruitless = 0
-        while waiting and fruitless < FRUITLESS_CHUNKS:
-            chunk, waiting = waiting[:size], waiting[size:]
-            report = await self.collector.run_plan(Plan(reads=tuple(chunk), deferred=len(waiting)), asyncio.Event())
-            if not report.is_stored:
-                break
-            fruitless = 0 if report.reads > report.failures else fruitless + 1
-            done += len(chunk)
-            self.failures.update(report.failure_reasons)
-            progress(done, self.failures.total())
-        return len((await _todo(self.collector, self.positions, self.from_day, self.to_day)).reads)
+        done = 0
+
+        async def run_workspace(workspace_id: str) -> None:
+            nonlocal done
+            waiting = [read for read in self.todo.reads if read.workspace_id == workspace_id]
+            fruitless = 0
+            while waiting and fruitless < FRUITLESS_CHUNKS:
+                chunk, waiting = waiting[:size], waiting[size:]
+                plan = Plan(
+                    groups=tuple((read,) for read in chunk), deferred=len(waiting), next_due_at=self.collector.now()
+                )
+                report = await self.collector.read(workspace_id, plan)
+                if not report.is_stored:
+                    return
+                fruitless = 0 if report.reads > report.failures else fruitless + 1
+                done += len(chunk)
+                self.failures.update(report.failure_reasons)
+                progress(done, self.failures.total())
+
+        # Each at its own pace: none waits for another's.
+        await asyncio.gather(*map(run_workspace, {read.workspace_id for read in self.todo.reads}))
+        return len((await _todo(self.collector, self.states, self.from_day, self.to_day)).reads)
 
     async def write_openmetrics(self, write: Callable[[Iterator[bytes]], None], *, step: timedelta) -> None:
         """Have the chosen databases' days written as OpenMetrics: `write` takes the file in parts, in another thread.
@@ -78,10 +87,10 @@ class Backfilling:
             def days_of(database: Database) -> Iterator[DayUsage]:
                 return store.days(database.id, self.from_day, self.to_day)
 
-            databases = [position.database for position in self.positions]
+            databases = [state.database for state in self.states]
             write(part.encode() for part in write_history(databases, days_of, step=step))
 
-        await self.collector.with_store(write_from)
+        await self.collector.in_store(write_from)
 
 
 @contextlib.asynccontextmanager
@@ -102,40 +111,40 @@ async def open_backfill(
         ConfigurationError: tokens or addresses cannot be used, or a database is not known.
         StoreError: the store cannot be opened.
     """
-    health = ExporterHealth()
-    clients = Clients(health)
     tokens = await asyncio.to_thread(read_tokens, config)
-    await clients.use(config, tokens)
-    async with open_collector(config, Exposition(health), health, clients, clock) as collector:
-        await collector.run_discovery()
-        positions = choose(collector.book.positions, databases)
-        pace = requests_per_second or _spare_pace(config, collector.book.positions.values())
+    require_usable(tokens)
+    async with opened(config, clock=clock, tokens=tokens) as running:
+        collector = running.collector
+        await asyncio.gather(*map(collector.identify, collector.readers.unidentified))
+        await asyncio.gather(*map(collector.discover, collector.readers.workspace_ids))
+        states = choose(collector.ledger_state.databases, databases)
+        pace = requests_per_second or _spare_pace(config, collector.ledger_state.databases.values())
         paced = config.model_copy(update={"poll": config.poll.model_copy(update={"requests_per_second": pace})})
-        await clients.use(paced, tokens)
-        collector.readers.use(clients.by_name, clients.expiries)
+        collector.reconfigure(paced)
+        await collector.use_tokens(tokens)
         yield Backfilling(
             collector=collector,
-            positions=positions,
+            states=states,
             from_day=from_day,
             to_day=to_day,
             requests_per_second=pace,
-            todo=await _todo(collector, positions, from_day, to_day),
+            todo=await _todo(collector, states, from_day, to_day),
             problems=tuple(
-                f"credential {name}: {state.error}"
-                for name, state in collector.readers.credentials.items()
-                if state.error is not None
+                f"credential {state.name}: {state.problem}"
+                for state in collector.readers.states.values()
+                if state.problem is not None
             ),
         )
 
 
-async def _todo(collector: Collector, positions: Iterable[Position], from_day: date, to_day: date) -> Backfill:
+async def _todo(collector: Collector, states: Iterable[DatabaseState], from_day: date, to_day: date) -> Backfill:
     def known(store: Store) -> frozenset[tuple[int, date]]:
         rows = store.days(from_day=from_day, to_day=to_day)
         return frozenset((row.database_key, row.day) for row in rows if row.unchanged_since_at is not None)
 
-    return plan_backfill(positions, from_day=from_day, to_day=to_day, known=await collector.with_store(known))
+    return plan_backfill(states, from_day=from_day, to_day=to_day, known=await collector.in_store(known))
 
 
-def _spare_pace(config: Config, positions: Iterable[Position]) -> float:
-    by_workspace = Counter(row.database.workspace_id for row in positions if row.deleted_at is None)
+def _spare_pace(config: Config, states: Iterable[DatabaseState]) -> float:
+    by_workspace = Counter(row.database.workspace_id for row in states if row.deleted_at is None)
     return spare_requests_per_second(config.poll, max(by_workspace.values(), default=0))

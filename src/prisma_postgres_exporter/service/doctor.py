@@ -8,7 +8,7 @@ from contextlib import closing
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 
-from prisma_postgres_exporter.config import Config, display_url, read_tokens
+from prisma_postgres_exporter.config import Config, CredentialProblem, claims, display_url, read_tokens
 from prisma_postgres_exporter.diagnosis import (
     CredentialFacts,
     DatabaseFacts,
@@ -25,12 +25,11 @@ from prisma_postgres_exporter.diagnosis import (
     find_subjects,
     nearest_subjects,
 )
-from prisma_postgres_exporter.discover import Discovery, discover, why_left_out
-from prisma_postgres_exporter.errors import ApiError, ConfigurationError, StoreError, StoreMissing
+from prisma_postgres_exporter.errors import ApiError, ConfigurationError, MalformedAnswer, StoreError, StoreMissing
 from prisma_postgres_exporter.expose import ExporterHealth
-from prisma_postgres_exporter.model import Book, Database, KnownDatabase, Workspace, previous_month_start
-from prisma_postgres_exporter.service.clients import Clients
-from prisma_postgres_exporter.service.opening import utc_now
+from prisma_postgres_exporter.model import Database, KnownDatabase, LedgerState, Workspace, previous_month_start
+from prisma_postgres_exporter.rounds import Inventory, VendorApi, read_inventory, why_left_out
+from prisma_postgres_exporter.service.opening import api_maker, utc_now
 from prisma_postgres_exporter.store import Store
 
 
@@ -44,11 +43,34 @@ class Examination:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class CredentialReport:
+    """What one credential turned out to be. `workspace_id` is `None` where it could not say; then `error` tells why.
+
+    A credential that knows its workspace can still have failed to list it.
+    """
+
+    name: str
+    workspace_id: str | None = None
+    error: ApiError | None = None
+    expires_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Discovery:
+    """One look at everything. `readers` are the clients by workspace id, `problems` the tokens that cannot be used."""
+
+    credentials: tuple[CredentialReport, ...]
+    inventories: tuple[Inventory, ...]
+    readers: Mapping[str, VendorApi]
+    problems: tuple[CredentialProblem, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class _Stored:
     """What the store holds, as far as it could be read."""
 
     facts: StoreFacts
-    book: Book = field(default_factory=lambda: Book(generation=0))
+    ledger_state: LedgerState = field(default_factory=LedgerState)
     known: Mapping[str, KnownDatabase] = field(default_factory=dict)
 
 
@@ -61,20 +83,22 @@ async def examine(config: Config, name: str | None = None, *, clock: Callable[[]
         ConfigurationError: tokens or addresses cannot be used, or `name` means nothing, or several things.
     """
     now = clock().replace(microsecond=0)
-    clients = Clients(ExporterHealth())
-    await clients.use(config, await asyncio.to_thread(read_tokens, config))
+    tokens = await asyncio.to_thread(read_tokens, config)
+    make = api_maker(ExporterHealth())
+    clients = {credential.name: make(credential, config) for credential in tokens.credentials}
+    expiries = {credential.name: claims(credential.token).expires_at for credential in tokens.credentials}
     try:
-        discovery = await discover(clients.by_name)
+        discovery = replace(await _look(clients, expiries), problems=tokens.problems)
         stored = await asyncio.to_thread(_read_store, config, now)
-        workspaces = {row.workspace.id: row for row in _workspaces(discovery, stored.book)}
+        workspaces = {row.workspace.id: row for row in _workspaces(discovery, stored.ledger_state)}
         databases = tuple(_databases(config, discovery, stored, workspaces))
         subject = _resolve(name, databases, workspaces, discovery) if name is not None else None
         chosen = [database for database in databases if _is_of(database.database, subject)]
         if subject is not None and subject.kind == "database":
-            chosen = [await _look_closer(config, clients, discovery, one, now) for one in chosen]
+            chosen = [await _look_closer(config, discovery, one, now) for one in chosen]
         elif subject is None:
             # What was deleted long ago is found by its name; here it would only be in the way.
-            chosen = [one for one in chosen if one.is_listed or one.position is not None]
+            chosen = [one for one in chosen if one.is_listed or one.state is not None]
         wanted = set(workspaces)
         if subject is not None:
             wanted &= {subject.id, *(facts.database.workspace_id for facts in chosen)}
@@ -82,13 +106,41 @@ async def examine(config: Config, name: str | None = None, *, clock: Callable[[]
             now=now,
             settings=Settings(poll=config.poll, discovery_interval=config.discovery.interval),
             store=stored.facts,
-            credentials=tuple(_credentials(discovery, clients, workspaces, wanted)),
+            credentials=tuple(_credentials(discovery, workspaces, wanted)),
             workspaces=tuple(workspaces[id_] for id_ in sorted(wanted)),
             databases=tuple(chosen),
         )
         return Examination(examined_at=now, subject=subject, findings=diagnose(facts))
     finally:
-        await clients.close()
+        for client in clients.values():
+            await client.retire()
+
+
+async def _look(clients: Mapping[str, VendorApi], expiries: Mapping[str, datetime | None]) -> Discovery:
+    """Read what the credentials can see; one that fails is a report with its error."""
+    inventories: dict[str, Inventory] = {}
+    readers: dict[str, VendorApi] = {}
+
+    async def report(name: str, client: VendorApi) -> CredentialReport:
+        workspace_id = None
+        try:
+            me = await client.me()
+            if me.workspace is None:
+                raise MalformedAnswer("the credential belongs to no workspace", reason="no_workspace")
+            workspace_id = me.workspace.id
+            inventory = await read_inventory(client, Workspace(id=workspace_id, name=me.workspace.name))
+            inventories.setdefault(workspace_id, inventory)
+            readers.setdefault(workspace_id, client)
+        except ApiError as error:
+            return CredentialReport(name=name, workspace_id=workspace_id, error=error, expires_at=expiries.get(name))
+        return CredentialReport(name=name, workspace_id=workspace_id, expires_at=expiries.get(name))
+
+    reports = await asyncio.gather(*(report(name, client) for name, client in clients.items()))
+    return Discovery(
+        credentials=tuple(reports),
+        inventories=tuple(inventories[id_] for id_ in sorted(inventories)),
+        readers=readers,
+    )
 
 
 def _read_store(config: Config, now: datetime) -> _Stored:
@@ -98,7 +150,7 @@ def _read_store(config: Config, now: datetime) -> _Stored:
             state = store.state()
             return _Stored(
                 facts=StoreFacts(url=store.url, generation=state.generation, written_at=state.written_at),
-                book=store.load(now),
+                ledger_state=store.load(now),
                 known={known.database.id: known for known in store.databases()},
             )
     except StoreError as error:
@@ -106,11 +158,12 @@ def _read_store(config: Config, now: datetime) -> _Stored:
         return _Stored(facts=StoreFacts(url=display_url(url), failure=Failure(reason=reason, message=str(error))))
 
 
-def _workspaces(discovery: Discovery, book: Book) -> Iterator[WorkspaceFacts]:
+def _workspaces(discovery: Discovery, ledger_state: LedgerState) -> Iterator[WorkspaceFacts]:
     listed = {inventory.workspace.id: inventory.workspace for inventory in discovery.inventories}
+    refused = {inventory.workspace.id: inventory.refused for inventory in discovery.inventories}
     claimed = {report.workspace_id for report in discovery.credentials if report.workspace_id is not None}
-    for id_ in {*listed, *book.workspaces, *claimed}:
-        known = book.workspaces.get(id_)
+    for id_ in {*listed, *ledger_state.workspaces, *claimed}:
+        known = ledger_state.workspaces.get(id_)
         workspace = listed.get(id_) or (known.workspace if known else Workspace(id=id_, name=id_))
         if known is not None:
             workspace = replace(workspace, plan=known.workspace.plan, usage_blocked=known.workspace.usage_blocked)
@@ -120,6 +173,7 @@ def _workspaces(discovery: Discovery, book: Book) -> Iterator[WorkspaceFacts]:
             failure=None if id_ in listed or is_gone else _why_not_listed(id_, discovery),
             is_known=known is not None,
             is_gone=is_gone,
+            refused=refused.get(id_, {}),
         )
 
 
@@ -146,7 +200,7 @@ def _databases(
         yield DatabaseFacts(
             database=database,
             is_listed=None if workspace.failure is not None and id_ not in listed else id_ in listed,
-            position=stored.book.positions.get(id_),
+            state=stored.ledger_state.databases.get(id_),
             deleted_at=known.deleted_at if known else None,
             filtered_by=why_left_out(database, workspace_name=workspace.workspace.name, discovery=config.discovery),
         )
@@ -195,9 +249,12 @@ def _is_of(database: Database, subject: Subject | None) -> bool:
 
 
 def _credentials(
-    discovery: Discovery, clients: Clients, workspaces: Mapping[str, WorkspaceFacts], wanted: Collection[str]
+    discovery: Discovery, workspaces: Mapping[str, WorkspaceFacts], wanted: Collection[str]
 ) -> Iterator[CredentialFacts]:
     """Those of the wanted workspaces, and those that cannot say whose they are."""
+    for problem in discovery.problems:
+        failure = Failure(reason=Reason.UNAUTHORISED, message=problem.text)
+        yield CredentialFacts(name=problem.name, workspace=None, failure=failure, expires_at=None)
     for report in discovery.credentials:
         id_ = report.workspace_id
         if id_ is not None and id_ not in wanted:
@@ -206,24 +263,22 @@ def _credentials(
             name=report.name,
             workspace=f"workspace {workspaces[id_].workspace.name} ({id_})" if id_ is not None else None,
             failure=Failure.of(report.error) if report.error is not None else None,
-            expires_at=clients.expiries.get(report.name),
+            expires_at=report.expires_at,
         )
 
 
-async def _look_closer(
-    config: Config, clients: Clients, discovery: Discovery, facts: DatabaseFacts, now: datetime
-) -> DatabaseFacts:
+async def _look_closer(config: Config, discovery: Discovery, facts: DatabaseFacts, now: datetime) -> DatabaseFacts:
     """Ask for the month to date, and read the days, revisions and events of one database."""
-    with_usage = replace(facts, usage=await _ask_usage(clients, discovery, facts))
+    with_usage = replace(facts, usage=await _ask_usage(discovery, facts))
     return await asyncio.to_thread(_read_history, config, with_usage, now)
 
 
-async def _ask_usage(clients: Clients, discovery: Discovery, facts: DatabaseFacts) -> UsageFacts | Failure | None:
+async def _ask_usage(discovery: Discovery, facts: DatabaseFacts) -> UsageFacts | Failure | None:
     reader = discovery.readers.get(facts.database.workspace_id)
     if reader is None or not facts.is_listed:
         return None
     try:
-        usage = await clients.by_name[reader].usage(facts.database.id)
+        usage = await reader.usage(facts.database.id)
     except ApiError as error:
         return Failure.of(error)
     return UsageFacts(

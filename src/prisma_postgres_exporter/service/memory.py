@@ -1,4 +1,4 @@
-"""Keep the garbage collector away from the book: it lives long, has no cycles, and a look at all of it stalls the loop.
+"""Keep the garbage collector away from the ledger state: it lives long, has no cycles, and is slow to look at.
 
 Measured with 10,000 databases: a full collection takes 0.28 s, in which nothing is served.
 """

@@ -1,4 +1,4 @@
-"""One round and out: what `collect` does."""
+"""One round of every workspace and out: what `collect` does."""
 
 from __future__ import annotations
 
@@ -7,17 +7,15 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
 
-from prisma_postgres_exporter.config import Config, read_tokens
-from prisma_postgres_exporter.cycle import Collector
-from prisma_postgres_exporter.expose import ExporterHealth, Exposition
-from prisma_postgres_exporter.service.clients import Clients
-from prisma_postgres_exporter.service.opening import open_collector, utc_now
+from prisma_postgres_exporter.config import Config
+from prisma_postgres_exporter.rounds import Collector
+from prisma_postgres_exporter.service.opening import opened, utc_now
 from prisma_postgres_exporter.snapshot import Snapshot
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Collected:
-    """What is known after one round: the picture, its metrics in text 0.0.4, and what failed, a line each."""
+    """What is known after one round: the snapshot, its metrics in text 0.0.4, and what failed, a line each."""
 
     snapshot: Snapshot
     metrics: bytes
@@ -28,30 +26,35 @@ async def collect_once(config: Config, *, clock: Callable[[], datetime] = utc_no
     """Discover, read everything that is due, store it, and return what is known then.
 
     Raises:
-        ConfigurationError: tokens or addresses cannot be used.
+        ConfigurationError: no token can be used, or an address cannot.
         StoreError: the store cannot be opened.
     """
-    health = ExporterHealth()
-    exposition = Exposition(health)
-    clients = Clients(health)
-    await clients.use(config, await asyncio.to_thread(read_tokens, config))
-    async with open_collector(config, exposition, health, clients, clock) as collector:
-        await collector.run_discovery()
-        await collector.run_subscriptions()
-        await collector.run_cycles(asyncio.Event(), catches_up=False)
+    async with opened(config, clock=clock) as running:
+        collector = running.collector
+        await asyncio.gather(*map(collector.identify, collector.readers.unidentified))
+        await asyncio.gather(
+            *(collector.round(id_, is_only_one=True) for id_ in sorted(collector.readers.workspace_ids))
+        )
+        # What is not listed any more has moved to another workspace by now, or is deleted.
+        await asyncio.gather(*(collector.discover(id_) for id_, turn in collector.turns.items() if turn.missing))
+        await running.display.refresh()
         return Collected(
-            snapshot=collector.snapshot,
-            metrics=exposition.picture_text(),
-            problems=tuple(_problems(collector)),
+            snapshot=running.display.snapshot,
+            metrics=running.exposition.snapshot_text(),
+            problems=tuple(_problems(collector, running.display.snapshot)),
         )
 
 
-def _problems(collector: Collector) -> Iterator[str]:
-    for name, state in collector.readers.credentials.items():
-        if state.error is not None:
-            yield f"credential {name}: {state.error}"
+def _problems(collector: Collector, snapshot: Snapshot) -> Iterator[str]:
+    for state in collector.readers.states.values():
+        if state.problem is not None:
+            yield f"credential {state.name}: {state.problem}"
     if collector.store_error is not None:
         yield f"store: {collector.store_error}"
-    for view in collector.snapshot.databases:
+    for workspace in snapshot.workspaces:
+        if workspace.failure_reason is not None:
+            yield f"workspace {workspace.workspace_id} ({workspace.workspace_name}): {workspace.failure_reason}"
+    for view in snapshot.databases:
         if view.is_up is False:
-            yield f"database {view.database_id} ({view.database_name}): {view.failure_reason}"
+            reason = view.failure_reason or "not read"
+            yield f"database {view.database_id} ({view.database_name}): {reason}"

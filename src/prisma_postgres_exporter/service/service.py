@@ -1,4 +1,4 @@
-"""The running service: one scheduler, one collector, one web server, and an orderly end."""
+"""The running service: one scheduler with a job for each workspace, one web server, and an orderly end."""
 
 from __future__ import annotations
 
@@ -6,77 +6,104 @@ import asyncio
 import contextlib
 import os
 import signal
-from collections.abc import AsyncIterator, Callable, Iterator
+import sys
+import time
+from collections.abc import Callable, Coroutine, Iterator
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import structlog
-from apscheduler.events import EVENT_JOB_SUBMITTED, JobSubmissionEvent
 from apscheduler.schedulers.asyncio import AsyncIOScheduler
-from apscheduler.triggers.cron import CronTrigger
 from apscheduler.triggers.date import DateTrigger
 from apscheduler.triggers.interval import IntervalTrigger
 
-from prisma_postgres_exporter.config import Config, read_tokens
-from prisma_postgres_exporter.cycle import Collector
-from prisma_postgres_exporter.discover import Discovery
-from prisma_postgres_exporter.errors import ConfigurationError, Unavailable
-from prisma_postgres_exporter.expose import ExporterHealth, Exposition, ServiceStatus, web_app
+from prisma_postgres_exporter.config import Config, read_tokens, require_usable
+from prisma_postgres_exporter.errors import ConfigurationError
+from prisma_postgres_exporter.expose import ExporterHealth, ServiceStatus, web_app
+from prisma_postgres_exporter.rounds import MakeApi
 from prisma_postgres_exporter.service import memory
-from prisma_postgres_exporter.service.clients import Clients
 from prisma_postgres_exporter.service.ledger_reader import LedgerReader
-from prisma_postgres_exporter.service.opening import open_collector, utc_now
+from prisma_postgres_exporter.service.opening import opened, utc_now
 from prisma_postgres_exporter.service.status import describe
 from prisma_postgres_exporter.service.web import listening
 
 log = structlog.get_logger(__name__)
 
 GRACE_SECONDS = 10.0
-"""How long a cycle may take to store what it has read when the service is told to stop."""
+"""How long rounds may take to store what they have read when the service is told to stop."""
 
-DISCOVERY_RETRY = timedelta(minutes=1)
+IDENTIFY_RETRY = timedelta(minutes=1)
 TOKENS_READ_EVERY = timedelta(seconds=30)
 """How soon a replaced token file is noticed, or within the poll interval where that is shorter."""
 
 HEALTH_SHOWN_EVERY = timedelta(seconds=5)
 RETENTION_EVERY = timedelta(hours=6)
+FIRST_RETENTION = timedelta(minutes=5)
+SWITCH_SECONDS = 0.0005
+MOST_INSTANCES = 100
+"""The jobs see to it themselves that a workspace has one round at a time."""
+
+CLOCK_WATCHED_EVERY_SECONDS = 2.0
+CLOCK_STEP_SECONDS = 30.0
+"""A clock that moves this much more or less than time did was set: the schedule is made anew."""
 
 
 class Service:
     """Collects and serves until it is told to stop.
 
-    `load` reads the configuration again when a reload is asked for.
+    `load` reads the configuration again when a reload is asked for. `make_api` makes the clients of credentials.
     """
 
-    def __init__(self, config: Config, *, load: Callable[[], Config], clock: Callable[[], datetime] = utc_now) -> None:
-        self.config = config
+    def __init__(
+        self,
+        config: Config,
+        *,
+        load: Callable[[], Config],
+        clock: Callable[[], datetime] = utc_now,
+        make_api: MakeApi | None = None,
+    ) -> None:
         self.health = ExporterHealth()
-        self.exposition = Exposition(self.health)
         self.started_at = clock()
         self.is_ready = False
+        self._config = config
         self._load = load
         self._clock = clock
-        self._clients = Clients(self.health)
-        self._scheduler = _scheduler()
+        self._make_api = make_api
+        self._scheduler = AsyncIOScheduler(
+            timezone=UTC,
+            # The defaults lose a run that starts a second late and pile up missed ones.
+            job_defaults={"misfire_grace_time": None, "coalesce": True, "max_instances": 1},
+        )
         self._stop = asyncio.Event()
-        self._cycling = asyncio.Lock()
+        self._reloading = asyncio.Lock()
 
     async def run(self, on_listening: Callable[[str], None] = lambda url: None) -> None:
         """Serve until SIGTERM, SIGINT or `stop()`; `on_listening` is told the URL.
 
         Raises:
-            ConfigurationError: tokens, addresses or the listen address cannot be used.
+            ConfigurationError: no token can be used, or the listen address cannot.
             StoreError: the store cannot be opened.
         """
-        async with self._collector() as collector:
-            self.collector = collector
-            with self._signals(), contextlib.closing(LedgerReader(lambda: self.config, self._clock)) as ledger:
-                app = web_app(self.exposition, self._describe, self.reload, ledger=ledger)
-                async with listening(app, host=self.config.web.host, port=self.config.web.port) as url:
+        # A scrape takes turns with the thread that makes the next exposition: shorter ones let it through at once.
+        sys.setswitchinterval(SWITCH_SECONDS)
+        async with opened(self._config, clock=self._clock, make_api=self._make_api, health=self.health) as self.running:
+            collector, display = self.running.collector, self.running.display
+            self.is_ready = bool(collector.ledger_state.workspaces)
+            self.health.config_reloaded(True, self._clock())
+            with self._signals(), contextlib.closing(LedgerReader(lambda: collector.config, self._clock)) as ledger:
+                app = web_app(
+                    self.running.exposition,
+                    self._describe,
+                    self.reload,
+                    current=display.current,
+                    snapshot=lambda: display.snapshot,
+                    ledger=ledger,
+                )
+                web = collector.config.web
+                async with listening(app, host=web.host, port=web.port) as url:
                     log.info("listening", url=url)
                     on_listening(url)
-                    self._schedule()
-                    await self._stop.wait()
-                    await self._finish()
+                    await self._collect()
 
     def stop(self) -> None:
         """Ask the service to end."""
@@ -85,116 +112,159 @@ class Service:
     async def reload(self) -> str | None:
         """Read the configuration again; returns what is wrong with it, and then the old one stays in force.
 
-        Credentials, discovery and polling change at once; store and listen address need a restart.
+        Credentials, discovery, polling and costs change at once; changes to store and web need a restart.
         """
-        try:
-            config = await asyncio.to_thread(self._load)
-            await self._use_credentials(config)
-        except ConfigurationError as error:
-            log.error("configuration not reloaded", problems=error.problems)
-            self.health.config_reloaded(False, self._clock())
-            return "\n".join(error.problems)
-        if (config.store, config.web) != (self.config.store, self.config.web):
-            log.warning("store and web settings change with a restart only")
-        self.config = config
-        self.collector.reconfigure(config)
-        self._scheduler.remove_all_jobs()
-        self._schedule()
-        self.health.config_reloaded(True, self._clock())
-        log.info("configuration reloaded")
-        return None
-
-    @contextlib.asynccontextmanager
-    async def _collector(self) -> AsyncIterator[Collector]:
-        await self._use_credentials(self.config)
-        async with open_collector(self.config, self.exposition, self.health, self._clients, self._clock) as collector:
-            self.is_ready = collector.book.generation > 0
-            memory.set_aside()
+        async with self._reloading:
+            collector = self.running.collector
+            try:
+                config = await asyncio.to_thread(self._load)
+                tokens = await asyncio.to_thread(read_tokens, config)
+                require_usable(tokens)
+            except ConfigurationError as error:
+                log.error("configuration not reloaded", problems=error.problems)
+                self.health.config_reloaded(False, self._clock())
+                return "\n".join(error.problems)
+            old = collector.config
+            if (config.store, config.web) != (old.store, old.web):
+                log.warning("changes to store and web need a restart")
+            collector.reconfigure(config.model_copy(update={"store": old.store, "web": old.web}))
+            await collector.use_tokens(tokens)
+            self._schedule()
             self.health.config_reloaded(True, self._clock())
-            yield collector
-
-    async def _use_credentials(self, config: Config) -> bool:
-        credentials = await asyncio.to_thread(read_tokens, config)
-        return await self._clients.use(config, credentials)
+            log.info("configuration reloaded")
+            return None
 
     def _describe(self) -> ServiceStatus:
-        cycle = self._scheduler.get_job("cycle")
         return describe(
-            self.config,
-            self.collector,
+            self.running.collector,
+            self.running.display,
             started_at=self.started_at,
-            next_cycle_at=cycle.next_run_time if cycle is not None else None,
             is_ready=self.is_ready,
             now=self._clock(),
+            time=asyncio.get_running_loop().time(),
         )
 
     # Schedule -----------------------------------------------------------------------------------
+    async def _collect(self) -> None:
+        """Run the schedule until it is to stop, and let the rounds under way store what they have."""
+        self._scheduler.start()
+        self._schedule()
+        tasks = [asyncio.create_task(self.running.display.run()), asyncio.create_task(self._watch_clock())]
+        try:
+            await self._until_stopped(tasks)
+        finally:
+            self._scheduler.pause()
+            self.running.collector.stop()
+            await self._let_rounds_end()
+            self._scheduler.shutdown(wait=False)
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+            log.info("stopped")
+
+    async def _until_stopped(self, tasks: list[asyncio.Task[None]]) -> None:
+        stopping = asyncio.create_task(self._stop.wait())
+        done, _ = await asyncio.wait([stopping, *tasks], return_when=asyncio.FIRST_COMPLETED)
+        stopping.cancel()
+        for task in done - {stopping}:
+            await task  # it never ends by itself: this raises what ended it
+
     def _schedule(self) -> None:
-        config, add = self.config, self._scheduler.add_job
-        add(self._first_round, DateTrigger(), id="first round")
-        add(self._cycle, IntervalTrigger(seconds=config.poll.interval.total_seconds()), id="cycle")
-        # The days and months that end now are read, and last month's numbers leave the picture, at once.
-        add(self._cycle, CronTrigger(hour=0, minute=0, second=1), id="midnight")
-        add(self._discover, IntervalTrigger(seconds=config.discovery.interval.total_seconds()), id="discovery")
-        add(
-            self._read_subscriptions,
-            IntervalTrigger(seconds=config.discovery.subscription_interval.total_seconds()),
-            id="subscriptions",
+        """Plan everything from now on: each workspace at once, and what comes every so often."""
+        collector, now = self.running.collector, self._clock()
+        tokens_every = min(TOKENS_READ_EVERY, collector.config.poll.interval)
+        for job, name, every in (
+            (self._read_tokens, "tokens", tokens_every),
+            (self._show_health, "health", HEALTH_SHOWN_EVERY),
+        ):
+            # A trigger does not take the scheduler's time zone.
+            trigger = IntervalTrigger(seconds=every.total_seconds(), timezone=UTC)
+            self._scheduler.add_job(job, trigger, id=name, replace_existing=True)
+        # Soon, so that it happens however often one restarts or reloads.
+        retention = IntervalTrigger(
+            seconds=RETENTION_EVERY.total_seconds(), start_date=utc_now() + FIRST_RETENTION, timezone=UTC
         )
-        add(self._prune, IntervalTrigger(seconds=RETENTION_EVERY.total_seconds()), id="retention")
-        tokens_every = min(TOKENS_READ_EVERY, config.poll.interval)
-        add(self._read_tokens, IntervalTrigger(seconds=tokens_every.total_seconds()), id="tokens")
-        add(self._show_health, IntervalTrigger(seconds=HEALTH_SHOWN_EVERY.total_seconds()), id="health")
-        if not self._scheduler.running:
-            self._scheduler.add_listener(self._note_lag, EVENT_JOB_SUBMITTED)
-            self._scheduler.start()
+        self._scheduler.add_job(self._retain, retention, id="retention", replace_existing=True)
+        for name in collector.readers.unidentified:
+            self._run_at(f"credential {name}", now, self._identify, name)
+        for workspace_id, turn in collector.turns.items():
+            if not turn.is_gone:
+                self._run_at(f"round {workspace_id}", now, self._round, workspace_id)
 
-    async def _first_round(self) -> None:
-        await self._discover()
-        await self._read_subscriptions()
-        await self._cycle()
-
-    async def _discover(self) -> None:
-        discovery = await self.collector.run_discovery()
-        if _is_unavailable(discovery):
-            again_at = utc_now() + min(DISCOVERY_RETRY, self.config.discovery.interval)
+    def _run_at(
+        self, job_id: str, at: datetime, job: Callable[[str], Coroutine[Any, Any, None]], argument: str
+    ) -> None:
+        """Run a job once, in the place of the one that was planned; one that runs now goes on."""
+        if not self._stop.is_set():
+            # The scheduler has a clock of its own: what counts is how long it is until then.
+            trigger = DateTrigger(utc_now() + max(timedelta(0), at - self._clock()), timezone=UTC)
             self._scheduler.add_job(
-                self._first_round, DateTrigger(again_at), id="discovery again", replace_existing=True
+                job, trigger, args=[argument], id=job_id, replace_existing=True, max_instances=MOST_INSTANCES
             )
 
-    async def _read_subscriptions(self) -> None:
-        await self.collector.run_subscriptions()
+    async def _identify(self, name: str) -> None:
+        collector = self.running.collector
+        workspace_id = None
+        try:
+            workspace_id = await collector.identify(name)
+        except Exception:
+            log.exception("credential not tried", credential=name)
+        finally:
+            self.is_ready = True
+            if workspace_id is not None:
+                self._run_at(f"round {workspace_id}", self._clock(), self._round, workspace_id)
+            elif name in collector.readers.unidentified:
+                self._identify_later(name)
 
-    async def _cycle(self) -> None:
-        async with self._cycling:
-            await self.collector.run_cycles(self._stop, self._note_ready)
+    def _identify_later(self, name: str) -> None:
+        again_at = self._clock() + min(IDENTIFY_RETRY, self.running.collector.config.discovery.interval)
+        self._run_at(f"credential {name}", again_at, self._identify, name)
 
-    def _note_ready(self) -> None:
-        self.is_ready = True
-        memory.set_aside()
-
-    async def _prune(self) -> None:
-        await self.collector.run_retention()
-        memory.look_at_everything()
+    async def _round(self, workspace_id: str) -> None:
+        collector = self.running.collector
+        turn = collector.turns.get(workspace_id)
+        if turn is None or turn.is_gone or turn.running.locked():
+            return  # the round under way plans the next one
+        try:
+            await collector.round(workspace_id)
+        finally:
+            # Whatever ended it: another one follows.
+            self.is_ready = True
+            if not turn.is_gone:
+                self._run_at(f"round {workspace_id}", turn.next_at or self._clock(), self._round, workspace_id)
+            for name in collector.readers.unidentified:
+                # Refused in the round: it may be accepted again, and another of the workspace's may be.
+                if self._scheduler.get_job(f"credential {name}") is None:
+                    self._identify_later(name)
 
     async def _read_tokens(self) -> None:
-        try:
-            has_changed = await self._use_credentials(self.config)
-        except ConfigurationError as error:
-            log.warning("tokens not read again, the old ones stay in use", problems=error.problems)
-            return
-        if has_changed:
-            log.info("credentials changed", credentials=list(self._clients.by_name))
-            self.collector.readers.use(self._clients.by_name, self._clients.expiries)
-            await self._first_round()
+        collector = self.running.collector
+        async with self._reloading:
+            tokens = await asyncio.to_thread(read_tokens, collector.config)
+            changed = await collector.use_tokens(tokens)
+        if changed:
+            log.info("credentials changed", credentials=list(changed))
+        for name in changed:
+            self._run_at(f"credential {name}", self._clock(), self._identify, name)
 
     async def _show_health(self) -> None:
-        await asyncio.to_thread(self.exposition.refresh_health)
+        await asyncio.to_thread(self.running.exposition.refresh_health)
 
-    def _note_lag(self, event: JobSubmissionEvent) -> None:
-        if event.job_id == "cycle" and event.scheduled_run_times:
-            due_at: datetime = event.scheduled_run_times[-1]
-            self.health.scheduler_lag(max(0.0, (datetime.now(due_at.tzinfo) - due_at).total_seconds()))
+    async def _retain(self) -> None:
+        await self.running.collector.prune()
+        await asyncio.to_thread(memory.look_at_everything)
+
+    async def _watch_clock(self) -> None:
+        """Make the schedule anew when the clock was set: its instants are of the old time."""
+        last = self._clock(), time.monotonic()
+        while True:
+            await asyncio.sleep(CLOCK_WATCHED_EVERY_SECONDS)
+            now = self._clock(), time.monotonic()
+            step = (now[0] - last[0]).total_seconds() - (now[1] - last[1])
+            last = now
+            if abs(step) > CLOCK_STEP_SECONDS:
+                log.warning("the clock was set", seconds=round(step))
+                self._schedule()
 
     # End ----------------------------------------------------------------------------------------
     @contextlib.contextmanager
@@ -203,12 +273,15 @@ class Service:
         wanted = (signal.SIGTERM, signal.SIGINT)
         for number in wanted:
             loop.add_signal_handler(number, self._on_signal, number)
-        loop.add_signal_handler(signal.SIGHUP, lambda: self._scheduler.add_job(self.reload, DateTrigger()))
+        loop.add_signal_handler(signal.SIGHUP, self._on_hangup)
         try:
             yield
         finally:
             for number in (*wanted, signal.SIGHUP):
                 loop.remove_signal_handler(number)
+
+    def _on_hangup(self) -> None:
+        self._scheduler.add_job(self.reload, DateTrigger(timezone=UTC))
 
     def _on_signal(self, number: int) -> None:
         if self._stop.is_set():
@@ -216,23 +289,10 @@ class Service:
         log.info("stopping", signal=signal.Signals(number).name)
         self._stop.set()
 
-    async def _finish(self) -> None:
-        """Let the round under way store what it has, within the grace period, and end the schedule."""
-        self._scheduler.pause()
+    async def _let_rounds_end(self) -> None:
+        ending = [turn.running.acquire() for turn in self.running.collector.turns.values()]
         try:
-            await asyncio.wait_for(self._cycling.acquire(), GRACE_SECONDS)
+            async with asyncio.timeout(GRACE_SECONDS):
+                await asyncio.gather(*ending)
         except TimeoutError:
-            log.warning("the round under way was abandoned", grace_seconds=GRACE_SECONDS)
-        self._scheduler.shutdown(wait=False)
-        log.info("stopped")
-
-
-def _scheduler() -> AsyncIOScheduler:
-    # The defaults lose a run that starts a second late and pile up missed ones.
-    return AsyncIOScheduler(
-        timezone=UTC, job_defaults={"misfire_grace_time": None, "coalesce": True, "max_instances": 1}
-    )
-
-
-def _is_unavailable(discovery: Discovery) -> bool:
-    return any(isinstance(report.error, Unavailable) for report in discovery.credentials)
+            log.warning("rounds under way were abandoned", grace_seconds=GRACE_SECONDS)

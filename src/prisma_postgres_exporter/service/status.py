@@ -3,30 +3,28 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 
 from prisma_postgres_exporter import __version__
 from prisma_postgres_exporter.config import Config, display_url
-from prisma_postgres_exporter.cycle import CYCLE_SPAN, Collector, CredentialState, CycleReport
-from prisma_postgres_exporter.expose import CredentialStatus, CycleStatus, ServiceStatus
+from prisma_postgres_exporter.expose import CredentialStatus, RoundStatus, ServiceStatus
 from prisma_postgres_exporter.model import WorkspaceDay
+from prisma_postgres_exporter.rounds import LARGEST_SKEW, Collector, CredentialState, Turn
+from prisma_postgres_exporter.service.display import Display
+from prisma_postgres_exporter.service.opening import ATTEMPTS
 
 DAYS_DRAWN = timedelta(days=30)
-CYCLES_MISSED = 3
-"""The service is unhealthy when no cycle has finished for so many poll intervals."""
+FAILURES_IN_A_ROW = 3
+LATE = timedelta(minutes=1)
+"""A round that is this much late has stopped, or one under way that gives no sign of life for longer than a call."""
 
 
 def describe(
-    config: Config,
-    collector: Collector,
-    *,
-    started_at: datetime,
-    next_cycle_at: datetime | None,
-    is_ready: bool,
-    now: datetime,
+    collector: Collector, display: Display, *, started_at: datetime, is_ready: bool, now: datetime, time: float
 ) -> ServiceStatus:
-    """Return what the service is doing at `now`."""
+    """Return what the service is doing at `now`, `time` on the event loop's clock."""
+    config = collector.config
     return ServiceStatus(
         version=__version__,
         now_at=now,
@@ -34,54 +32,92 @@ def describe(
         api_url=config.api_url,
         store_url=display_url(config.store.url),
         store_error=collector.store_error,
-        not_ready_reason=None if is_ready else "nothing is stored yet and no cycle has finished",
-        unhealthy_reason=_unhealthy_reason(config, collector.last_cycle, started_at, now),
-        credentials=tuple(_credential(collector, name, state) for name, state in collector.readers.credentials.items()),
-        snapshot=collector.snapshot,
-        workspace_days=_workspace_days(collector, now),
-        widened_windows=tuple(name for name, is_wide in sorted(collector.attempts.widened_windows.items()) if is_wide),
-        last_cycle=_cycle(collector.last_cycle) if collector.last_cycle else None,
-        next_cycle_at=next_cycle_at,
-        notes=config.warnings,
+        not_ready_reason=None if is_ready else "nothing is stored yet and no round has finished",
+        unhealthy_reason=next(_unhealthy_reasons(collector, display, now, time), None),
+        credentials=tuple(_credential(collector, state) for state in collector.readers.states.values()),
+        snapshot=display.snapshot,
+        workspace_days=_workspace_days(collector, display, now),
+        widened_windows=tuple(sorted(_widened_windows(collector))),
+        rounds=tuple(_rounds(collector)),
+        notes=(*config.warnings, *_clock_notes(collector), *_refused_notes(collector)),
     )
 
 
-def _workspace_days(collector: Collector, now: datetime) -> Mapping[str, Sequence[WorkspaceDay]]:
-    ids = {row.key: id_ for id_, row in collector.book.workspaces.items()}
+def _unhealthy_reasons(collector: Collector, display: Display, now: datetime, time: float) -> Iterator[str]:
+    for turn in collector.turns.values():
+        if turn.failures_in_a_row >= FAILURES_IN_A_ROW:
+            yield (
+                f"the last {turn.failures_in_a_row} rounds of workspace {turn.workspace_id} failed: "
+                "see the log for the traceback"
+            )
+        if not turn.is_gone and _has_stopped(turn, collector.config, now, time):
+            yield f"the rounds of workspace {turn.workspace_id} have stopped"
+    if display.failures_in_a_row >= FAILURES_IN_A_ROW:
+        yield f"what is shown could not be made anew {display.failures_in_a_row} times in a row: see the log"
+    yield from _clock_notes(collector)
+
+
+def _has_stopped(turn: Turn, config: Config, now: datetime, time: float) -> bool:
+    silence = timedelta(seconds=time - turn.beat)
+    if turn.running.locked():
+        return silence > ATTEMPTS * config.poll.total_timeout + LATE
+    return now - turn.next_at > LATE if turn.next_at is not None else silence > LATE
+
+
+def _clock_notes(collector: Collector) -> Iterator[str]:
+    skew = collector.readers.skew_seconds
+    if skew is not None and abs(skew) > LARGEST_SKEW.total_seconds():
+        side = "ahead of" if skew > 0 else "behind"
+        yield (
+            f"this machine's clock is {timedelta(seconds=round(abs(skew)))} {side} the Management API's: "
+            "nothing is stored until it is set right"
+        )
+
+
+def _refused_notes(collector: Collector) -> Iterator[str]:
+    for turn in collector.turns.values():
+        for reason, count in turn.refused.items():
+            yield f"{count} record(s) of workspace {turn.workspace_id} cannot be used and are left out: {reason}"
+
+
+def _widened_windows(collector: Collector) -> set[str]:
+    return {
+        name for turn in collector.turns.values() for name, is_wide in turn.attempts.widened_windows.items() if is_wide
+    }
+
+
+def _workspace_days(collector: Collector, display: Display, now: datetime) -> Mapping[str, Sequence[WorkspaceDay]]:
+    ids = {row.key: id_ for id_, row in collector.ledger_state.workspaces.items()}
     found: dict[str, list[WorkspaceDay]] = defaultdict(list)
-    for day in collector.workspace_days:
+    for day in display.workspace_days:
         if day.workspace_key in ids and day.day > (now - DAYS_DRAWN).date():
             found[ids[day.workspace_key]].append(day)
     return found
 
 
-def _unhealthy_reason(config: Config, cycle: CycleReport | None, started_at: datetime, now: datetime) -> str | None:
-    last_at = _finished_at(cycle) if cycle else started_at
-    if now - last_at <= CYCLES_MISSED * (config.poll.interval + CYCLE_SPAN):
-        return None
-    return f"no cycle has finished since {last_at:%Y-%m-%d %H:%M:%S} UTC"
+def _rounds(collector: Collector) -> Iterator[RoundStatus]:
+    for id_, turn in collector.turns.items():
+        if turn.is_gone:
+            continue
+        report, workspace = turn.report, collector.ledger_state.workspaces.get(id_)
+        if report is not None:
+            yield RoundStatus(
+                workspace_name=workspace.workspace.name if workspace else id_,
+                finished_at=report.started_at + timedelta(seconds=report.seconds),
+                seconds=report.seconds,
+                readings=report.reads - report.failures,
+                failed=report.failures,
+                next_at=turn.next_at,
+            )
 
 
-def _finished_at(cycle: CycleReport) -> datetime:
-    return cycle.started_at + timedelta(seconds=cycle.seconds)
-
-
-def _cycle(cycle: CycleReport) -> CycleStatus:
-    return CycleStatus(
-        finished_at=_finished_at(cycle),
-        seconds=cycle.seconds,
-        readings=cycle.reads - cycle.failures,
-        failed=cycle.failures,
-    )
-
-
-def _credential(collector: Collector, name: str, state: CredentialState) -> CredentialStatus:
-    workspace = collector.book.workspaces.get(state.workspace_id or "")
+def _credential(collector: Collector, state: CredentialState) -> CredentialStatus:
+    workspace = collector.ledger_state.workspaces.get(state.workspace_id or "")
     return CredentialStatus(
-        name=name,
-        is_up=state.error is None,
+        name=state.name,
+        is_up=state.problem is None,
         workspace_name=workspace.workspace.name if workspace else state.workspace_id,
-        reason=str(state.error) if state.error else None,
+        reason=state.problem,
         failing_since_at=state.failing_since_at,
         expires_at=state.expires_at,
     )

@@ -3,6 +3,7 @@
 from prisma_postgres_exporter.simulator.app import Simulator
 from prisma_postgres_exporter.simulator.calls import SeenCall
 from prisma_postgres_exporter.simulator.clock import Clock, ManualClock, system_clock
+from prisma_postgres_exporter.simulator.direct import DirectApi
 from prisma_postgres_exporter.simulator.faults import Fault, FaultKind, Faults
 from prisma_postgres_exporter.simulator.presets import benchmark_simulator, demo_simulator
 from prisma_postgres_exporter.simulator.server import serve_simulator
@@ -20,6 +21,7 @@ from prisma_postgres_exporter.simulator.world import Stay, World
 __all__ = [
     "REALISTIC",
     "Clock",
+    "DirectApi",
     "Fault",
     "FaultKind",
     "Faults",

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 from collections import Counter
+from dataclasses import replace
+from datetime import datetime
+from email.utils import format_datetime
 from typing import Final
 
 from starlette.applications import Starlette
@@ -87,7 +90,7 @@ class _Call:
         body = await _body(receive) if self._has_body else b""
         database_id = prefixed("db_", id_) if self._is_about_a_database else None
         fault = self._simulator.faults.next_for(token, self._name, database_id)
-        answer = self._answer(token, id_, query, body)
+        answer = _dated(self._answer(token, id_, query, body), self._simulator.clock())
         kind = None if fault is None else fault.kind
         self._simulator.calls.add(SeenCall(token, self._name, database_id, query, kind))
         if fault is None:
@@ -104,6 +107,11 @@ class _Call:
         now_ms = self._simulator.world.live_until(self._simulator.clock())
         question = Question(workspace=workspace, now_ms=now_ms, id=id_, query=query, body=body)
         return self._answers.to(self._name, question)
+
+
+def _dated(answer: Answer, now: datetime) -> Answer:
+    """The answer with the vendor's time, as every server tells it."""
+    return replace(answer, headers=(*answer.headers, (b"date", format_datetime(now, usegmt=True).encode())))
 
 
 async def _body(receive: Receive) -> bytes:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -17,8 +17,9 @@ from prisma_postgres_exporter.store.invariants import (
     ROW_INVARIANTS,
     SOURCES,
     VALUES_OF_THEIR_KIND,
+    Invariant,
 )
-from prisma_postgres_exporter.store.violations import Violation, shown, shown_row, shown_values
+from prisma_postgres_exporter.store.violations import Violation, shown_period, shown_row, shown_values
 
 
 def audit(connection: Connection, backend: Backend, now: datetime) -> Iterator[Violation]:
@@ -47,7 +48,7 @@ def _unreadable(connection: Connection, backend: Backend) -> Iterator[Violation]
 
 def _strangers(connection: Connection, table: Table) -> Iterator[Violation]:
     """Values of a kind that SQLite let into a column of another one."""
-    flags = [_is_strange(connection, column) for column in table.columns]
+    flags = are_strange(connection, table)
     shown_columns = [func.quote(column) for column in table.columns]
     names = [column.name for column in table.columns]
     for row in rows.fetched(connection, select(*shown_columns, *flags).where(or_(*flags))):
@@ -61,6 +62,11 @@ def _strangers(connection: Connection, table: Table) -> Iterator[Violation]:
         )
 
 
+def are_strange(connection: Connection, table: Table) -> list[ColumnElement[bool]]:
+    """Return a condition for each column: its value is of another kind."""
+    return [_is_strange(connection, column) for column in table.columns]
+
+
 def _is_strange(connection: Connection, column: Column[object]) -> ColumnElement[bool]:
     is_text = isinstance(column.type.dialect_impl(connection.dialect), String)
     is_other = func.typeof(column).not_in(["text" if is_text else "integer", "null"])
@@ -70,18 +76,16 @@ def _is_strange(connection: Connection, column: Column[object]) -> ColumnElement
     return or_(is_other, column.op("GLOB")("*[^0-9-]*"), func.length(column) == 0)
 
 
-def _broken_rows(connection: Connection, table: Table, now: datetime) -> Iterator[Violation]:
-    """Rows that break a rule of their own: one look at the table for all its rules."""
+def broken_rows(
+    connection: Connection, table: Table, now: datetime, columns: Sequence[ColumnElement[Any]]
+) -> Iterator[tuple[dict[object, Any], list[Invariant]]]:
+    """Yield these columns of the rows that break a rule of their own, with the rules: one look for all of them."""
     invariants = [invariant for invariant in ROW_INVARIANTS if invariant.table is table]
     if not invariants:
         return
     source = SOURCES[table]
-    database_id = tables.databases.c.id
-    has_database = source.is_derived_from(tables.databases)
-    key = list(table.primary_key)
-    shows = list(dict.fromkeys(column for invariant in invariants for column in invariant.shows))
     flags = [invariant.broken for invariant in invariants if invariant.broken is not None]
-    columns = [*key, *([database_id] if has_database else []), *shows, *flags]
+    columns = [*columns, *flags]
     later = now + CLOCK_TOLERANCE
     query = (
         select(*(column.label(f"c{number}") for number, column in enumerate(columns)))
@@ -95,14 +99,22 @@ def _broken_rows(connection: Connection, table: Table, now: datetime) -> Iterato
     )
     for row in rows.fetched(connection, query):
         values: dict[object, Any] = dict(zip(columns, row, strict=True))
+        yield values, [row for row in invariants if row.broken is not None and values[row.broken]]
+
+
+def _broken_rows(connection: Connection, table: Table, now: datetime) -> Iterator[Violation]:
+    database_id = tables.databases.c.id
+    has_database = table in SOURCES and SOURCES[table].is_derived_from(tables.databases)
+    key = list(table.primary_key)
+    shows = dict.fromkeys(column for row in ROW_INVARIANTS if row.table is table for column in row.shows)
+    columns = [*key, *([database_id] if has_database else []), *shows]
+    for values, invariants in broken_rows(connection, table, now, columns):
         found_id = values[database_id] if has_database else None
-        period = next((shown(column.name, values[column]) for column in key if column.name in ("day", "month")), None)
         for invariant in invariants:
-            if invariant.broken is not None and values[invariant.broken]:
-                yield Violation.of(
-                    invariant,
-                    row=shown_row(table, values, found_id),
-                    database_id=found_id,
-                    period=period,
-                    found=shown_values((column.name, values[column]) for column in invariant.shows or key),
-                )
+            yield Violation.of(
+                invariant,
+                row=shown_row(table, values, found_id),
+                database_id=found_id,
+                period=shown_period(table, values),
+                found=shown_values((column.name, values[column]) for column in invariant.shows or key),
+            )

@@ -33,8 +33,14 @@ class Backend(Protocol):
     def lock_schema(self, connection: Connection) -> None:
         """Wait until no other process migrates, and keep others from it until the transaction ends."""
 
-    def lock_writing(self, connection: Connection) -> None:
-        """Wait for another writer, not for ever, and keep others out until the transaction ends."""
+    def lock_keys(self, connection: Connection) -> None:
+        """Wait, not for ever, until nobody else gives out keys, and keep others from it until the transaction ends.
+
+        Taken before the locks of workspaces, never after them.
+        """
+
+    def lock_workspaces(self, connection: Connection, ids: Collection[str]) -> None:
+        """Wait for other writers of these workspaces, not for ever, and keep others out until the transaction ends."""
 
     def make_room(self, connection: Connection, instants: Collection[datetime]) -> None:
         """Prepare `readings` for rows read at these instants."""

@@ -37,6 +37,8 @@ class _Followed:
 
     id: str
     begins_on: int
+    earliest_on: int
+    seen_month: int
     known_until: int
     operations_total: int
     revisions_up: int
@@ -57,9 +59,10 @@ def compare(connection: Connection, now: datetime) -> Iterator[Violation]:
     """Yield every database and month whose rows do not add up to what is held of them."""
     followed = _followed(connection)
     for row in followed.values():
-        if row.known_until < row.begins_on - 1:
-            known_until, begins_on = shown("day", row.known_until), shown("day", row.begins_on)
-            yield _violation(BEGUN, row.id, f"known_until = {known_until}, its ledger begins on {begins_on}")
+        if row.known_until < row.earliest_on - 1:
+            known_until, earliest_on = shown("day", row.known_until), shown("day", row.earliest_on)
+            found = f"known_until = {known_until}, its ledger begins on {earliest_on} at the earliest"
+            yield _violation(BEGUN, row.id, found)
     counted: Counter[int] = Counter()
     for month in _months(connection, followed, now.date()):
         yield from _compare_month(connection, followed, month, counted)
@@ -68,6 +71,16 @@ def compare(connection: Connection, now: datetime) -> Iterator[Violation]:
             found = f"operations_total = {row.operations_total}, its counted days add up to {counted[key]}"
             yield _violation(COUNTER_IS_ITS_DAYS, row.id, found)
     yield from _compare_revisions(connection, followed)
+
+
+def ledger_beginning(created_at: int, first_seen_at: int, counted_from: int) -> int:
+    """Return the day with which a ledger begins by what is said of the database now, as rows have it.
+
+    The vendor may correct a creation to a later one: if the month of the first sight has earlier days, they are
+    the beginning.
+    """
+    first_day = ledger_begins_on(rows.instant(created_at), rows.instant(first_seen_at), rows.day_of(counted_from))
+    return rows.day_number(first_day)
 
 
 def _violation(
@@ -98,9 +111,9 @@ def _followed(connection: Connection) -> Mapping[int, _Followed]:
     return {
         key: _Followed(
             id_,
-            rows.day_number(
-                ledger_begins_on(rows.instant(created_at), rows.instant(first_seen_at), rows.day_of(counted_from))
-            ),
+            ledger_beginning(created_at, first_seen_at, counted_from),
+            min(counted_from, rows.day_number(rows.instant(first_seen_at).date().replace(day=1))),
+            rows.month_number(rows.instant(first_seen_at).date()),
             *rest,
         )
         for key, id_, created_at, first_seen_at, counted_from, *rest in rows.fetched(connection, query)
@@ -177,7 +190,10 @@ def _last_day(month: date) -> date:
 def _missing_days(
     connection: Connection, key: int, row: _Followed, month: date, has: int, span: tuple[int, int] | None
 ) -> Iterator[Violation]:
-    first = max(rows.day_number(month), row.begins_on)
+    begins = row.begins_on
+    if span is not None and rows.month_number(month) == row.seen_month:
+        begins = min(begins, span[0])
+    first = max(rows.day_number(month), begins)
     last = min(rows.day_number(_last_day(month)), row.known_until)
     if last < first or (has == last - first + 1 and span == (first, last)):
         return

@@ -28,6 +28,15 @@ def write_discovered(connection: Connection, backend: Backend, discovered: Disco
     write_rows(connection, backend, events, map(rows.event_row, discovered.events))
 
 
+def holders(connection: Connection, found: Iterable[Database]) -> set[str]:
+    """Return the ids of the workspaces that these databases are in, before they are written."""
+    ids = {database.id for database in found}
+    if not ids:
+        return set()
+    query = select(databases.c.id, workspaces.c.id).join(workspaces, workspaces.c.key == databases.c.workspace_key)
+    return {workspace_id for id_, workspace_id in connection.execute(query) if id_ in ids}
+
+
 def first_days(created_at: datetime, followed_since_at: datetime, seen_at: datetime) -> tuple[date, date]:
     """Return a new database's `counted_from` and `known_until`.
 
@@ -49,20 +58,30 @@ def ledger_begins_on(created_at: datetime, seen_at: datetime, counted_from: date
 def _write_workspaces(connection: Connection, backend: Backend, found: Sequence[Workspace], at: int) -> None:
     columns = workspaces.c
     known = {
-        id_: (key, first_seen_at, plan)
-        for id_, key, first_seen_at, plan in connection.execute(
-            select(columns.id, columns.key, columns.first_seen_at, columns.plan)
+        id_: (key, first_seen_at, plan, generation)
+        for id_, key, first_seen_at, plan, generation in connection.execute(
+            select(columns.id, columns.key, columns.first_seen_at, columns.plan, columns.generation)
         )
     }
     new_keys = count(max((key for key, *_ in known.values()), default=0) + 1)
     found_rows: list[Values] = []
     changed_plans: list[Values] = []
     for workspace in found:
-        key, first_seen_at, plan = known.get(workspace.id) or (next(new_keys), at, None)
+        key, first_seen_at, plan, generation = known.get(workspace.id) or (next(new_keys), at, None, 0)
         if workspace.plan != plan:
             changed_plans.append((key, at, workspace.plan))
         found_rows.append(
-            (key, workspace.id, workspace.name, workspace.plan, workspace.usage_blocked, first_seen_at, None)
+            (
+                key,
+                workspace.id,
+                workspace.name,
+                workspace.plan,
+                workspace.usage_blocked,
+                first_seen_at,
+                None,
+                generation,
+                at,
+            )
         )
     write_rows(connection, backend, workspaces, found_rows)
     write_rows(connection, backend, plans, changed_plans)

@@ -1,4 +1,4 @@
-"""Read what is kept beside the book: days, revisions and months of any time, and events."""
+"""Read what is kept beside the ledger state: days, revisions and months of any time, and events."""
 
 from __future__ import annotations
 

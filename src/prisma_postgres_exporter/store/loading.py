@@ -1,4 +1,4 @@
-"""Read the book: what the plan and the picture need, and no history.
+"""Read the ledger state: what the plan and the picture need, and no history.
 
 Each table is read once, in the order of its keys, and joined here: most of the time goes into
 making the values.
@@ -8,22 +8,24 @@ from __future__ import annotations
 
 import gc
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import date, datetime, timedelta
+from typing import Any
 
-from sqlalchemy import Connection, or_, select, union
+from sqlalchemy import Column, Connection, Select, or_, select, union
 
+from prisma_postgres_exporter.ledger import carry
 from prisma_postgres_exporter.model import (
-    Book,
     Database,
+    DatabaseState,
     DayUsage,
     MonthUsage,
     PlanChange,
-    Position,
     RollingUsage,
     Workspace,
-    WorkspacePosition,
+    WorkspaceState,
     previous_month_start,
 )
 from prisma_postgres_exporter.store.rows import (
@@ -42,68 +44,77 @@ from prisma_postgres_exporter.store.tables import (
     plans,
     positions,
     rolling,
-    store_state,
     windows,
     workspaces,
 )
 
+AnyQuery = Select[*tuple[Any, ...]]
+Wanted = Select[*tuple[Any, ...]] | None
+"""The keys of the databases to read; `None` is all of them."""
+
 ONE_DAY = timedelta(days=1)
 
 
-def load_book(connection: Connection, now: datetime) -> Book:
-    """Build the book as of `now` from one transaction's view of the store."""
+def load_states(
+    connection: Connection, now: datetime, workspace_ids: Collection[str] | None = None
+) -> dict[str, WorkspaceState]:
+    """Build the states as of `now`, of all workspaces or of those that are named, from one transaction's view."""
     with _collector_paused():
-        return _load_book(connection, now)
+        return _load_states(connection, now, workspace_ids)
 
 
-def _load_book(connection: Connection, now: datetime) -> Book:
-    known_workspaces = _load_workspaces(connection)
-    loaded = _load_positions(
+def _load_states(
+    connection: Connection, now: datetime, workspace_ids: Collection[str] | None
+) -> dict[str, WorkspaceState]:
+    known = {row.key: row for row in _load_workspaces(connection, workspace_ids)}
+    wanted = select(databases.c.key)
+    if workspace_ids is not None:
+        wanted = wanted.where(databases.c.workspace_key.in_(list(known)))
+    by_workspace: dict[int, dict[str, DatabaseState]] = {key: {} for key in known}
+    for state in _load_databases(
         connection,
         now,
-        workspace_ids={known.key: known.workspace.id for known in known_workspaces},
-        days_by_key=_load_recent_days(connection, now.date()),
-        months_by_key=_load_months(connection, previous_month_start(now).date()),
-        rolling_by_key=_load_rolling(connection),
-    )
-    return Book(
-        generation=connection.execute(select(store_state.c.generation)).scalar_one(),
-        workspaces={known.workspace.id: known for known in known_workspaces},
-        positions={position.database.id: position for position in loaded},
-    )
+        None if workspace_ids is None else wanted,
+        workspace_ids={key: row.workspace.id for key, row in known.items()},
+    ):
+        by_workspace[state.workspace_key][state.database.id] = state
+    return {row.workspace.id: replace(row, databases=by_workspace[key]) for key, row in known.items()}
 
 
-def _load_workspaces(connection: Connection) -> list[WorkspacePosition]:
+def _load_workspaces(connection: Connection, ids: Collection[str] | None) -> list[WorkspaceState]:
     at = Instants()
     changes = defaultdict(list)
     for key, changed_at, plan in connection.execute(select(plans).order_by(*plans.primary_key)):
         changes[key].append(PlanChange(at=at[changed_at], plan=plan))
-    rows = connection.execute(select(workspaces).order_by(workspaces.c.key))
+    query = select(workspaces).order_by(workspaces.c.key)
+    rows = connection.execute(query if ids is None else query.where(workspaces.c.id.in_(list(ids))))
     return [
-        WorkspacePosition(
+        WorkspaceState(
             key=key,
             workspace=Workspace(id=id_, name=name, plan=plan, usage_blocked=usage_blocked),
             first_seen_at=at[first_seen_at],
+            generation=generation,
             is_gone=gone_at is not None,
             plans=tuple(changes[key]),
         )
-        for key, id_, name, plan, usage_blocked, first_seen_at, gone_at in rows
+        for key, id_, name, plan, usage_blocked, first_seen_at, gone_at, generation, _ in rows
     ]
 
 
-def _load_recent_days(connection: Connection, today: date) -> Mapping[int, Sequence[DayUsage]]:
+def _load_recent_days(connection: Connection, today: date, wanted: Wanted) -> Mapping[int, Sequence[DayUsage]]:
     """Yesterday, today and what is not settled, by database, oldest first; none is found by walking the history."""
     yesterday = day_number(today - ONE_DAY)
     older = select(days).where(days.c.settled_seconds.is_(None), days.c.day < yesterday)
     newer = select(days).where(days.c.day >= yesterday)
     by_key = defaultdict(list)
     for query in (older, newer):
-        for usage in read_days(fetched(connection, query.order_by(days.c.day, days.c.database_key))):
+        chosen = _of(query, days.c.database_key, wanted)
+        for usage in read_days(fetched(connection, chosen.order_by(days.c.day, days.c.database_key))):
             by_key[usage.database_key].append(usage)
     return by_key
 
 
-def _load_months(connection: Connection, previous_month: date) -> Mapping[int, Sequence[MonthUsage]]:
+def _load_months(connection: Connection, previous_month: date, wanted: Wanted) -> Mapping[int, Sequence[MonthUsage]]:
     """The previous month's rows and newer ones; all of a database with days still to be read before those."""
     late = union(
         select(positions.c.database_key).where(positions.c.known_until < day_number(previous_month) - 1),
@@ -114,18 +125,20 @@ def _load_months(connection: Connection, previous_month: date) -> Mapping[int, S
     newer = select(months).where(months.c.month >= previous)
     by_key = defaultdict(list)
     for query in (older, newer):
-        for usage in read_months(fetched(connection, query.order_by(*months.primary_key))):
+        chosen = _of(query, months.c.database_key, wanted)
+        for usage in read_months(fetched(connection, chosen.order_by(*months.primary_key))):
             by_key[usage.database_key].append(usage)
     return by_key
 
 
-def _load_rolling(connection: Connection) -> Mapping[int, Sequence[RollingUsage]]:
+def _load_rolling(connection: Connection, wanted: Wanted) -> Mapping[int, Sequence[RollingUsage]]:
     at = Instants()
     query = select(rolling.c.database_key, windows.c.name, *list(rolling.c)[2:]).join(
         windows, windows.c.key == rolling.c.window_key
     )
     by_key = defaultdict(list)
-    for database_key, name, operations, period_start_at, period_end_at, read_at in fetched(connection, query):
+    chosen = _of(query, rolling.c.database_key, wanted)
+    for database_key, name, operations, period_start_at, period_end_at, read_at in fetched(connection, chosen):
         by_key[database_key].append(
             RollingUsage(
                 window_name=name,
@@ -141,17 +154,14 @@ def _load_rolling(connection: Connection) -> Mapping[int, Sequence[RollingUsage]
     return by_key
 
 
-def _load_positions(
-    connection: Connection,
-    now: datetime,
-    *,
-    workspace_ids: Mapping[int, str],
-    days_by_key: Mapping[int, Sequence[DayUsage]],
-    months_by_key: Mapping[int, Sequence[MonthUsage]],
-    rolling_by_key: Mapping[int, Sequence[RollingUsage]],
-) -> Iterator[Position]:
-    """Positions by key: of every database that is there, and of the deleted ones in these two months' bills."""
+def _load_databases(
+    connection: Connection, now: datetime, wanted: Wanted, *, workspace_ids: Mapping[int, str]
+) -> Iterator[DatabaseState]:
+    """States by key: of every database that is there, and of the deleted ones in these two months' bills."""
     previous_month = previous_month_start(now).date()
+    days_by_key = _load_recent_days(connection, now.date(), wanted)
+    months_by_key = _load_months(connection, previous_month, wanted)
+    rolling_by_key = _load_rolling(connection, wanted)
     billed = select(months.c.database_key).where(months.c.month >= month_number(previous_month))
     query = (
         select(databases, *list(positions.c)[1:])
@@ -160,6 +170,7 @@ def _load_positions(
         .order_by(databases.c.key)
     )
     at = Instants()
+    today = now.date()
     for (
         key,
         id_,
@@ -186,11 +197,10 @@ def _load_positions(
         failure_reason,
         checked_until,
         recheck_at,
-    ) in fetched(connection, query):
-        recent_days = tuple(days_by_key.get(key, ()))
+    ) in fetched(connection, _of(query, databases.c.key, wanted)):
         known_until_day = day_of(known_until)
-        floor = _month_floor(previous_month, known_until_day, recent_days)
-        yield Position(
+        carried = carry(days_by_key.get(key, ()), months_by_key.get(key, ()), known_until=known_until_day, today=today)
+        yield DatabaseState(
             key=key,
             workspace_key=workspace_key,
             database=Database(
@@ -218,22 +228,20 @@ def _load_positions(
             last_success_at=None if last_success_at is None else at[last_success_at],
             failing_since_at=None if failing_since_at is None else at[failing_since_at],
             failure_reason=failure_reason,
-            recent_days=recent_days,
-            months=tuple(month for month in months_by_key.get(key, ()) if month.month >= floor),
+            recent_days=carried.days,
+            months=carried.months,
             rolling=tuple(rolling_by_key.get(key, ())),
             recheck_at=None if recheck_at is None else at[recheck_at],
         )
 
 
-def _month_floor(previous_month: date, known_until: date, recent_days: Sequence[DayUsage]) -> date:
-    """The first month that a position carries: the previous one, or that of the oldest day still to be read."""
-    oldest = min(known_until + ONE_DAY, recent_days[0].day) if recent_days else known_until + ONE_DAY
-    return min(previous_month, oldest.replace(day=1))
+def _of(query: AnyQuery, key: Column[int], wanted: Wanted) -> AnyQuery:
+    return query if wanted is None else query.where(key.in_(wanted))
 
 
 @contextmanager
 def _collector_paused() -> Iterator[None]:
-    """A book is many objects and no garbage: to search it while it grows would take a quarter of the time."""
+    """A ledger state is many objects and no garbage: to search it while it grows would take a quarter of the time."""
     was_enabled = gc.isenabled()
     gc.disable()
     try:

@@ -11,7 +11,7 @@ from prisma_postgres_exporter.errors import StoreMissing, StoreTooNew, StoreUnav
 from prisma_postgres_exporter.store.backend import Backend
 from prisma_postgres_exporter.store.tables import store_state
 
-HEAD = "0003"
+HEAD = "0004"
 """The newest migration. Written down, so that a store that has it opens without loading Alembic."""
 
 VERSION_TABLE = "store_version"

@@ -16,7 +16,7 @@ from sqlalchemy.engine import URL
 
 from prisma_postgres_exporter.errors import ConfigurationError
 from prisma_postgres_exporter.store.rows import Values, unix_seconds
-from prisma_postgres_exporter.store.tables import store_state
+from prisma_postgres_exporter.store.tables import store_state, workspaces
 
 READING: Mapping[str, Any] = {"isolation_level": "REPEATABLE READ", "postgresql_readonly": True}
 WRITING: Mapping[str, Any] = {}
@@ -32,6 +32,7 @@ CONNECT_OPTIONS = {
 }
 LOCK_TIMEOUT = "10s"
 SCHEMA_LOCK = 0x70706578  # any number that no other program takes
+PARTITION_LOCK = SCHEMA_LOCK + 1
 PARTITION_SECONDS = int(timedelta(days=7).total_seconds())
 PARTITION_PREFIX = "readings_from_"
 
@@ -53,17 +54,26 @@ def lock_schema(connection: Connection) -> None:
     connection.execute(select(func.pg_advisory_xact_lock(SCHEMA_LOCK)))
 
 
-def lock_writing(connection: Connection) -> None:
-    """Lock the store's one row of state: writers queue there, readers pass."""
+def lock_keys(connection: Connection) -> None:
+    """Lock the store's one row of state: who gives out keys queues there, everyone else passes."""
     _limit_waiting(connection)
     connection.execute(select(store_state.c.key).with_for_update())
+
+
+def lock_workspaces(connection: Connection, ids: Collection[str]) -> None:
+    """Lock the rows of these workspaces in the order of their keys, so that two writers never wait for each other."""
+    _limit_waiting(connection)
+    rows = select(workspaces.c.key).where(workspaces.c.id.in_(list(ids))).order_by(workspaces.c.key)
+    connection.execute(rows.with_for_update()).all()
 
 
 def make_room(connection: Connection, instants: Collection[datetime]) -> None:
     """Create the partitions that are missing, one for each week (Unix weeks begin on a Thursday)."""
     starts = {unix - unix % PARTITION_SECONDS for unix in map(unix_seconds, instants)}
-    if not starts:
+    if starts.issubset(_partitions(connection)):
         return
+    # Another writer may be making the same ones: then they are there once it is done.
+    connection.execute(select(func.pg_advisory_xact_lock(PARTITION_LOCK)))
     for start in sorted(starts.difference(_partitions(connection))):
         connection.execute(
             text(

@@ -1,4 +1,4 @@
-"""Write what a cycle learned: only rows that differ from those before, each replaced by primary key."""
+"""Write what a round learned: only rows that differ from those before, each replaced by primary key."""
 
 from __future__ import annotations
 
@@ -6,26 +6,26 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from sqlalchemy import Connection, Table, select
 
-from prisma_postgres_exporter.model import DayUsage, MonthUsage, Position, Posting
+from prisma_postgres_exporter.model import DatabaseState, DayUsage, LedgerUpdate, MonthUsage
 from prisma_postgres_exporter.store import rows, tables
 from prisma_postgres_exporter.store.backend import Backend
 from prisma_postgres_exporter.store.rows import Values
 
 
-def write_posting(connection: Connection, backend: Backend, posting: Posting) -> None:
-    """Write every row of `posting`; a row that is there already is replaced by the same values."""
-    window_keys = _window_keys(connection, backend, posting)
-    readings = [rows.reading_row(reading, window_keys) for reading in posting.readings]
-    backend.make_room(connection, {reading.read_at for reading in posting.readings})
+def write_update(connection: Connection, backend: Backend, update: LedgerUpdate) -> None:
+    """Write every row of `update`; a row that is there already is replaced by the same values."""
+    window_keys = _keep_windows(connection, backend, update)
+    readings = [rows.reading_row(reading, window_keys) for reading in update.readings]
+    backend.make_room(connection, {reading.read_at for reading in update.readings})
 
-    changes = list(zip(posting.before, posting.positions, strict=True))
+    changes = list(zip(update.before, update.after, strict=True))
     for table, table_rows in (
-        (tables.positions, map(rows.position_row, posting.positions)),
-        (tables.days, map(rows.day_row, _changed_days(changes, posting.other_days))),
-        (tables.months, map(rows.month_row, _changed_months(changes, posting.other_months))),
+        (tables.positions, map(rows.position_row, update.after)),
+        (tables.days, map(rows.day_row, _changed_days(changes, update.other_days))),
+        (tables.months, map(rows.month_row, _changed_months(changes, update.other_months))),
         (tables.rolling, _changed_rolling(changes, window_keys)),
         (tables.readings, readings),
-        (tables.revisions, map(rows.revision_row, posting.revisions)),
+        (tables.revisions, map(rows.revision_row, update.revisions)),
     ):
         write_rows(connection, backend, table, table_rows)
 
@@ -38,17 +38,25 @@ def write_rows(connection: Connection, backend: Backend, table: Table, table_row
         backend.upsert(connection, table, [by_key[key] for key in sorted(by_key)])
 
 
-def _window_keys(connection: Connection, backend: Backend, posting: Posting) -> Mapping[str, int]:
+def has_new_windows(connection: Connection, update: LedgerUpdate) -> bool:
+    """Whether a window is seen for the first time: then a key has to be given out."""
+    return not _window_names(update) <= set(connection.execute(select(tables.windows.c.name)).scalars())
+
+
+def _keep_windows(connection: Connection, backend: Backend, update: LedgerUpdate) -> Mapping[str, int]:
     """The keys of all windows; a name seen for the first time takes the next one."""
     known = {name: key for key, name in connection.execute(select(tables.windows))}
-    named = {reading.window_name for reading in posting.readings}
-    named.update(usage.window_name for position in posting.positions for usage in position.rolling)
-    new = {name: key for key, name in enumerate(sorted(named - set(known)), start=len(known))}
+    new = {name: key for key, name in enumerate(sorted(_window_names(update) - set(known)), start=len(known))}
     write_rows(connection, backend, tables.windows, [(key, name) for name, key in new.items()])
     return known | new
 
 
-Changes = Sequence[tuple[Position, Position]]
+def _window_names(update: LedgerUpdate) -> set[str]:
+    named = {reading.window_name for reading in update.readings}
+    return named | {usage.window_name for state in update.after for usage in state.rolling}
+
+
+Changes = Sequence[tuple[DatabaseState, DatabaseState]]
 """Positions before and after."""
 
 

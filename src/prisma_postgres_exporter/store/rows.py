@@ -13,12 +13,12 @@ from sqlalchemy import Connection, Row, Select
 
 from prisma_postgres_exporter.model import (
     Database,
+    DatabaseState,
     DayUsage,
     Event,
     EventKind,
     KnownDatabase,
     MonthUsage,
-    Position,
     Revision,
     RollingUsage,
     StoredReading,
@@ -99,22 +99,22 @@ def new_position_row(key: int, known_until: date) -> Values:
     return key, begins_after, 0, 0, 0, None, None, None, None, None, None, begins_after, None
 
 
-def position_row(position: Position) -> Values:
+def position_row(state: DatabaseState) -> Values:
     """One row of `positions`."""
     return (
-        position.key,
-        day_number(position.known_until),
-        position.operations_total,
-        position.revisions_up,
-        position.revisions_down,
-        position.storage_bytes,
-        _unix(position.storage_at),
-        _unix(position.usage_at),
-        _unix(position.last_success_at),
-        _unix(position.failing_since_at),
-        position.failure_reason,
-        day_number(position.checked_until),
-        _unix(position.recheck_at),
+        state.key,
+        day_number(state.known_until),
+        state.operations_total,
+        state.revisions_up,
+        state.revisions_down,
+        state.storage_bytes,
+        _unix(state.storage_at),
+        _unix(state.usage_at),
+        _unix(state.last_success_at),
+        _unix(state.failing_since_at),
+        state.failure_reason,
+        day_number(state.checked_until),
+        _unix(state.recheck_at),
     )
 
 

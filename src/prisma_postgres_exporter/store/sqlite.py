@@ -56,7 +56,11 @@ def lock_schema(connection: Connection) -> None:
     """Nothing to do: `BEGIN IMMEDIATE` has waited for other writers already."""
 
 
-def lock_writing(connection: Connection) -> None:
+def lock_keys(connection: Connection) -> None:
+    """Nothing to do: `BEGIN IMMEDIATE` has waited for other writers already."""
+
+
+def lock_workspaces(connection: Connection, ids: Collection[str]) -> None:
     """Nothing to do: `BEGIN IMMEDIATE` has waited for other writers already."""
 
 

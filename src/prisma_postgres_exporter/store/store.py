@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from contextlib import closing, contextmanager, suppress
 from datetime import date, datetime
 from pathlib import Path
@@ -13,28 +13,30 @@ from sqlalchemy.engine import URL
 from prisma_postgres_exporter.errors import StoreChanged
 from prisma_postgres_exporter.model import (
     BilledMonth,
-    Book,
     DayUsage,
     Discovered,
     Event,
     KnownDatabase,
     LedgerRows,
-    Posting,
+    LedgerState,
+    LedgerUpdate,
     Revision,
     WorkspaceDay,
+    WorkspaceState,
 )
 from prisma_postgres_exporter.store import history, identities
 from prisma_postgres_exporter.store.auditing import audit
 from prisma_postgres_exporter.store.backend import backend_of
 from prisma_postgres_exporter.store.backup import replacing
-from prisma_postgres_exporter.store.discovering import write_discovered
+from prisma_postgres_exporter.store.discovering import holders, write_discovered
 from prisma_postgres_exporter.store.failures import translated
-from prisma_postgres_exporter.store.loading import load_book
+from prisma_postgres_exporter.store.loading import load_states
 from prisma_postgres_exporter.store.migrate import migrate, require_current
-from prisma_postgres_exporter.store.recording import write_posting
+from prisma_postgres_exporter.store.recording import has_new_windows, write_update
+from prisma_postgres_exporter.store.repairing import Repair, plan_repair, write_repair
 from prisma_postgres_exporter.store.rows import unix_seconds
 from prisma_postgres_exporter.store.summary import StoreState, StoreSummary, state_of, summarise
-from prisma_postgres_exporter.store.tables import store_state
+from prisma_postgres_exporter.store.tables import store_state, workspaces
 from prisma_postgres_exporter.store.urls import parse_url, public_url
 from prisma_postgres_exporter.store.violations import Violation
 
@@ -97,33 +99,49 @@ class Store:
         """
         return cls._to_read(parse_url(url))
 
-    def load(self, now: datetime) -> Book:
-        """Return every followed workspace and database, and the deleted ones that have a row of this or last month."""
+    def load(self, now: datetime) -> LedgerState:
+        """Return every workspace and followed database, and the deleted ones that have a row of this or last month."""
         with self._reading() as connection:
-            return load_book(connection, now)
+            return LedgerState(workspaces=load_states(connection, now))
 
-    def record(self, posting: Posting, *, at: datetime, generation: int) -> int:
-        """Write what a cycle learned, and return the new generation.
+    def load_workspaces(self, ids: Collection[str], now: datetime) -> Mapping[str, WorkspaceState]:
+        """Return what `load` returns of these workspaces, by id; one that was never discovered is left out."""
+        with self._reading() as connection:
+            return load_states(connection, now, ids)
+
+    def record(self, update: LedgerUpdate, *, workspace_id: str, generation: int, at: datetime) -> int:
+        """Write what readings of one workspace changed, and return its new generation.
 
         Raises:
-            StoreChanged: the store is not at `generation` any more; nothing was written.
+            StoreChanged: the workspace is not at `generation` any more; nothing was written.
         """
-        with self._writing(generation, at) as connection:
-            write_posting(connection, self._backend, posting)
+        with self._writing() as connection:
+            if has_new_windows(connection, update):
+                self._backend.lock_keys(connection)
+            self._claim(connection, {workspace_id: generation})
+            write_update(connection, self._backend, update)
+            _count_write(connection, [workspace_id], at)
         return generation + 1
 
-    def record_discovery(self, discovered: Discovered, *, generation: int) -> int:
-        """Write what a discovery found, and return the new generation; `load` gives the book it makes.
+    def record_discovery(self, discovered: Discovered, *, generations: Mapping[str, int]) -> None:
+        """Write what a discovery found; `load_workspaces` gives the states that it makes.
 
-        A database that moved keeps its key and history, one that came back is not deleted any more.
+        `generations` are those of every workspace that loses, gets or changes something, by id, as they were loaded;
+        one that is not in it must be new. A database that moved keeps its key and history, one that came back is
+        not deleted any more. Where it moved from counts a write too, if only the store knows that it was there.
 
         Raises:
-            StoreChanged: the store is not at `generation` any more; nothing was written.
+            StoreChanged: a workspace is not at its generation any more; nothing was written.
             KeyError: a database's workspace was never discovered.
         """
-        with self._writing(generation, discovered.at) as connection:
+        new = {row.id for row in discovered.workspaces} - generations.keys()
+        with self._writing() as connection:
+            if new or discovered.databases:
+                self._backend.lock_keys(connection)
+            left = holders(connection, discovered.databases) - generations.keys()
+            self._claim(connection, {**generations, **dict.fromkeys(new)}, others=left)
             write_discovered(connection, self._backend, discovered)
-        return generation + 1
+            _count_write(connection, [*generations, *new, *left], discovered.at)
 
     def days(
         self, database_id: str | None = None, from_day: date | None = None, to_day: date | None = None
@@ -237,11 +255,25 @@ class Store:
         with translated("prune", self.url):
             return self._backend.prune_readings(self._writer, unix_seconds(readings_before))
 
+    def repair(self, now: datetime, *, is_applied: bool = False) -> Repair:
+        """Return what has to change so that no rule is broken, and change it in one transaction if `is_applied`.
+
+        `now` (UTC) tells the future: what was written later is set right, so it has to be the time. A store that
+        is open to read only can tell what would change.
+        """
+        if not is_applied:
+            with self._reading() as connection:
+                return plan_repair(connection, self._backend, now)
+        with translated("write", self.url), self._writer.begin() as connection:
+            self._backend.lock_keys(connection)
+            self._backend.lock_workspaces(connection, connection.execute(select(workspaces.c.id)).scalars().all())
+            return write_repair(connection, self._backend, now)
+
     def ping(self) -> None:
         """Check that the store can be written: take the lock that a write takes, and write nothing."""
         with translated("write", self.url), self._writer.connect() as connection:
-            self._backend.lock_writing(connection)
-            connection.execute(store_state.update().values(generation=store_state.c.generation))
+            self._backend.lock_keys(connection)
+            connection.execute(store_state.update().values(made_by=store_state.c.made_by))
             connection.rollback()
 
     def close(self) -> None:
@@ -265,14 +297,31 @@ class Store:
             yield connection
 
     @contextmanager
-    def _writing(self, generation: int, at: datetime) -> Iterator[Connection]:
-        """Take the write lock, and write only if nobody has since `generation` was loaded."""
+    def _writing(self) -> Iterator[Connection]:
         with translated("write", self.url), self._writer.begin() as connection:
-            self._backend.lock_writing(connection)
-            stored = connection.execute(select(store_state.c.generation)).scalar_one()
-            if stored != generation:
-                raise StoreChanged(
-                    f"the store at {self.url} is at generation {stored}, not {generation}: another process wrote to it"
-                )
             yield connection
-            connection.execute(store_state.update().values(generation=generation + 1, written_at=unix_seconds(at)))
+
+    def _claim(
+        self, connection: Connection, generations: Mapping[str, int | None], *, others: Iterable[str] = ()
+    ) -> None:
+        """Take the write locks of workspaces, and go on only if nobody wrote since these generations were loaded.
+
+        The locks of `others` are taken too, whatever their generation.
+        """
+        self._backend.lock_workspaces(connection, {*generations, *others})
+        query = select(workspaces.c.id, workspaces.c.generation).where(workspaces.c.id.in_(list(generations)))
+        stored = dict(connection.execute(query).all())
+        for id_, generation in generations.items():
+            if stored.get(id_) != generation:
+                raise StoreChanged(
+                    f"workspace {id_} in the store at {self.url} is at generation {stored.get(id_)}, not {generation}:"
+                    " another process wrote to it"
+                )
+
+
+def _count_write(connection: Connection, workspace_ids: Iterable[str], at: datetime) -> None:
+    connection.execute(
+        workspaces.update()
+        .where(workspaces.c.id.in_(list(workspace_ids)))
+        .values(generation=workspaces.c.generation + 1, written_at=unix_seconds(at))
+    )

@@ -10,12 +10,12 @@ from sqlalchemy import Connection, func, select
 
 from prisma_postgres_exporter.store import rows
 from prisma_postgres_exporter.store.backend import Backend
-from prisma_postgres_exporter.store.tables import days, metadata, store_state
+from prisma_postgres_exporter.store.tables import days, metadata, store_state, workspaces
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StoreState:
-    """How often the store was written to, and when (UTC) for the last time; `None`: never."""
+    """How often the store was written to, over all workspaces, and when (UTC) for the last time; `None`: never."""
 
     generation: int
     written_at: datetime | None
@@ -39,9 +39,10 @@ class StoreSummary:
 
 
 def state_of(connection: Connection) -> StoreState:
-    """Read the one row of state."""
-    generation, written_at = connection.execute(select(store_state.c.generation, store_state.c.written_at)).one()
-    return StoreState(generation=generation, written_at=None if written_at is None else rows.instant(written_at))
+    """Add up what is counted of each workspace."""
+    columns = workspaces.c
+    writes, written_at = connection.execute(select(func.sum(columns.generation), func.max(columns.written_at))).one()
+    return StoreState(generation=int(writes or 0), written_at=None if written_at is None else rows.instant(written_at))
 
 
 def summarise(connection: Connection, backend: Backend) -> StoreSummary:

@@ -28,9 +28,7 @@ store_state = Table(
     "store_state",
     metadata,
     Column("key", Integer, primary_key=True, autoincrement=False),
-    Column("generation", BigInteger, nullable=False),
     Column("made_by", Text, nullable=False),  # the version that migrated it last
-    Column("written_at", BigInteger),
 )
 
 workspaces = Table(
@@ -43,6 +41,8 @@ workspaces = Table(
     Column("usage_blocked", Boolean),
     Column("first_seen_at", BigInteger, nullable=False),
     Column("gone_at", BigInteger),
+    Column("generation", BigInteger, nullable=False),  # how often something of it was written
+    Column("written_at", BigInteger, nullable=False),
 )
 
 # A workspace's plans as they were seen: what a month costs needs to know since when.
@@ -55,7 +55,7 @@ plans = Table(
     sqlite_with_rowid=False,
 )
 
-# Written by discoveries; what cycles change often is in `positions`, in narrow rows.
+# Written by discoveries; what rounds change often is in `positions`, in narrow rows.
 databases = Table(
     "databases",
     metadata,
@@ -74,7 +74,7 @@ databases = Table(
     Column("deleted_at", BigInteger),
 )
 
-# No foreign keys below: they would be checked for each of ten thousand rows, every cycle.
+# No foreign keys below: they would be checked for each of ten thousand rows, every round.
 positions = Table(
     "positions",
     metadata,

@@ -69,6 +69,12 @@ def shown_row(table: Table, values: Mapping[object, object], database_id: str | 
     return ", ".join(named)
 
 
+def shown_period(table: Table, values: Mapping[object, object]) -> str | None:
+    """Return the day or the month (YYYY-MM) of a row whose key has one."""
+    columns = (column for column in table.primary_key if column.name in ("day", "month"))
+    return next((shown(column.name, values[column]) for column in columns), None)
+
+
 def shown_values(values: Iterable[tuple[str, object]]) -> str:
     """Return names and values of columns for people."""
     return ", ".join(f"{name} = {shown(name, value)}" for name, value in values)
@@ -94,6 +100,6 @@ def _shown_number(name: str, value: int) -> str:
         return rows.day_of(value).isoformat()
     if name == "month":
         return shown_month(rows.month_of(value))
-    if name.endswith("_at"):
+    if name == "at" or name.endswith("_at"):
         return f"{rows.instant(value):%Y-%m-%d %H:%M:%S} UTC"
     return str(value)

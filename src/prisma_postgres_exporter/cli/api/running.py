@@ -80,10 +80,13 @@ def run(
         typer.Exit: the API refused or failed; it was printed why.
     """
     loaded = configuration(config, api_url, None)()
-    credentials = read_tokens(loaded)
-    secrets = [credential.token.reveal() for credential in credentials]
+    tokens = read_tokens(loaded)
+    if tokens.problems:
+        # Without one of its credentials a command could list too little, or write to another workspace.
+        raise ConfigurationError([str(problem) for problem in tokens.problems])
+    secrets = [credential.token.reveal() for credential in tokens.credentials]
     configure_logs("console", level=logging.CRITICAL, secrets=secrets)
-    failures = asyncio.run(_run(work, loaded, credentials, workspace))
+    failures = asyncio.run(_run(work, loaded, tokens.credentials, workspace))
     for error in failures:
         _print(error)
     if failures:

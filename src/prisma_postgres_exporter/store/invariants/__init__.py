@@ -4,6 +4,7 @@ The ledger keeps these rules whenever it writes. A row that breaks one was writt
 disk that failed, or by a bug.
 """
 
+from prisma_postgres_exporter.store.invariants.instants import INSTANT_INVARIANTS
 from prisma_postgres_exporter.store.invariants.rule import CLOCK_TOLERANCE, SOURCES, Invariant
 from prisma_postgres_exporter.store.invariants.subjects import SUBJECT_INVARIANTS
 from prisma_postgres_exporter.store.invariants.sums import (
@@ -17,7 +18,7 @@ from prisma_postgres_exporter.store.invariants.sums import (
 )
 from prisma_postgres_exporter.store.invariants.usage import USAGE_INVARIANTS
 
-ROW_INVARIANTS = (*SUBJECT_INVARIANTS, *USAGE_INVARIANTS)
+ROW_INVARIANTS = (*SUBJECT_INVARIANTS, *USAGE_INVARIANTS, *INSTANT_INVARIANTS)
 """The rules of single rows."""
 
 INVARIANTS = (

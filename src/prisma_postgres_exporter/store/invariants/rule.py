@@ -12,6 +12,7 @@ from prisma_postgres_exporter.store.tables import (
     days,
     events,
     months,
+    plans,
     positions,
     readings,
     revisions,
@@ -30,10 +31,10 @@ TODAY = bindparam("today", type_=Integer)
 THIS_MONTH = bindparam("this_month", type_=Integer)
 """The time of the check, `CLOCK_TOLERANCE` later: unix seconds, the day's and the month's number."""
 
-RESTORE = "put a backup in its place; if there is none, or it is so in a fresh store, report it with this line"
-READ_AGAIN = "read the day again: `backfill --from DAY --to DAY --database ID`"
-REMOVE = "remove the row: nothing else refers to it"
-WAIT = "set the clock; what was written with a wrong one is corrected when that time has come"
+RESTORE = "`store repair` shows how it can be set right; if it is so in a fresh store, report it with this line"
+READ_AGAIN = "`store repair`, or read the day again: `backfill --from DAY --to DAY --database ID`"
+REMOVE = "`store repair` removes the row: nothing else refers to it"
+WAIT = "set the clock right, then `store repair`: readings are passed over until that time has come"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,6 +56,7 @@ class Invariant:
 SOURCES: dict[Table, FromClause] = {
     store_state: store_state,
     workspaces: workspaces,
+    plans: plans,
     databases: databases.outerjoin(positions, positions.c.database_key == databases.c.key).outerjoin(
         workspaces, workspaces.c.key == databases.c.workspace_key
     ),

@@ -2,32 +2,28 @@
 
 from __future__ import annotations
 
-from sqlalchemy import and_, not_, or_
+from sqlalchemy import and_, exists, not_, or_
 
 from prisma_postgres_exporter.model import EventKind
 from prisma_postgres_exporter.store.invariants.rule import DAY_SECONDS, NOW, REMOVE, RESTORE, TODAY, WAIT, Invariant
-from prisma_postgres_exporter.store.tables import databases, events, positions, store_state, workspaces
+from prisma_postgres_exporter.store.tables import databases, days, events, positions, workspaces
 
 SUBJECT_INVARIANTS: tuple[Invariant, ...] = (
     Invariant(
         name="generation-counts-writes",
-        table=store_state,
-        broken=or_(
-            store_state.c.key != 1,
-            store_state.c.generation < 0,
-            (store_state.c.generation > 0) != store_state.c.written_at.is_not(None),
-        ),
-        shows=(store_state.c.generation, store_state.c.written_at),
-        must_hold="generation >= 0, and written_at is known once something was written",
+        table=workspaces,
+        broken=workspaces.c.generation < 0,
+        shows=(workspaces.c.generation,),
+        must_hold="generation >= 0",
         reason="a writer compares the generation with the one it loaded: two writers must not both believe theirs",
         advice=RESTORE,
     ),
     Invariant(
         name="nothing-written-in-the-future",
-        table=store_state,
-        broken=store_state.c.written_at > NOW,
-        shows=(store_state.c.written_at,),
-        must_hold="the store was written in the past",
+        table=workspaces,
+        broken=workspaces.c.written_at > NOW,
+        shows=(workspaces.c.written_at,),
+        must_hold="the workspace was written in the past",
         reason="this machine's clock, or the writer's, was wrong: readings are passed over until it has caught up",
         advice=WAIT,
     ),
@@ -41,7 +37,7 @@ SUBJECT_INVARIANTS: tuple[Invariant, ...] = (
         advice=RESTORE,
     ),
     Invariant(
-        name="database-has-a-position",
+        name="database-has-a-state",
         table=databases,
         broken=positions.c.database_key.is_(None),
         must_hold="a row of positions has its key",
@@ -54,14 +50,18 @@ SUBJECT_INVARIANTS: tuple[Invariant, ...] = (
         broken=and_(
             databases.c.counted_from < databases.c.created_at // DAY_SECONDS,
             databases.c.counted_from < databases.c.first_seen_at // DAY_SECONDS,
+            # The vendor may correct created_at to a later one: what was counted before stays so.
+            ~exists().where(
+                days.c.day == databases.c.counted_from, days.c.database_key == databases.c.key, days.c.is_counted
+            ),
         ),
         shows=(databases.c.counted_from, databases.c.created_at, databases.c.first_seen_at),
-        must_hold="counted_from is not before the day of its creation, or of its first sight if that was earlier",
+        must_hold="counted_from is not before its creation and its first sight, or it is a counted day",
         reason="the counter begins with the day on which a database was first seen, or made",
         advice=RESTORE,
     ),
     Invariant(
-        name="position-of-a-database",
+        name="state-of-a-database",
         table=positions,
         broken=databases.c.key.is_(None),
         must_hold="database_key is the key of a database",

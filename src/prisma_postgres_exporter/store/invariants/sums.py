@@ -8,8 +8,8 @@ from prisma_postgres_exporter.store.tables import days, months, positions, store
 BEGUN = Invariant(
     name="known-from-its-beginning",
     table=positions,
-    must_hold="known_until is not before the day before its ledger begins",
-    reason="the ledger of a database begins with its first month of sight or its creation, and never shrinks",
+    must_hold="known_until is not before the month of its first sight, or the day before counted_from",
+    reason="no ledger begins earlier, and none shrinks",
     advice=RESTORE,
 )
 NO_DAY_MISSING = Invariant(
@@ -17,7 +17,7 @@ NO_DAY_MISSING = Invariant(
     table=days,
     must_hold="every day from the ledger's beginning to known_until has a row",
     reason="what is before known_until is not looked for any more, so a hole would stay one",
-    advice="report it with this line; `backfill --from DAY --to DAY --database ID` fills the hole",
+    advice="`store repair`, or fill the hole: `backfill --from DAY --to DAY --database ID`",
 )
 MONTH_IS_ITS_DAYS = Invariant(
     name="month-is-the-sum-of-its-days",
@@ -45,7 +45,7 @@ VALUES_OF_THEIR_KIND = Invariant(
     table=store_state,
     must_hold="numbers are numbers, and text is text",
     reason="SQLite keeps any value in any column; a number that is none cannot be read",
-    advice=RESTORE,
+    advice="`store repair` removes a row of usage, which is read again; else put a backup in the store's place",
 )
 FILE_IS_WHOLE = Invariant(
     name="file-is-whole",

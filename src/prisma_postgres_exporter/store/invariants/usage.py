@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sqlalchemy import and_, case, or_
+from sqlalchemy import and_, case, exists, or_
 
 from prisma_postgres_exporter.store.invariants.rule import (
     DAY_SECONDS,
@@ -28,11 +28,19 @@ from prisma_postgres_exporter.store.tables import (
 )
 
 _day_ends_at = (days.c.day + 1) * DAY_SECONDS
-_longest_storage_seconds = case(
-    (databases.c.created_at >= _day_ends_at, 0),
-    (databases.c.created_at > days.c.day * DAY_SECONDS, _day_ends_at - databases.c.created_at),
-    else_=DAY_SECONDS,
+_earlier = days.alias("earlier")
+# A creation that the vendor corrected to a later one says nothing of the days that were read before it.
+_is_first_day = and_(
+    databases.c.created_at > days.c.day * DAY_SECONDS,
+    databases.c.created_at < _day_ends_at,
+    databases.c.created_at <= databases.c.first_seen_at,
+    ~exists()
+    .where(_earlier.c.day < days.c.day, _earlier.c.database_key == days.c.database_key)
+    .correlate(days, databases),
 )
+LONGEST_STORAGE_SECONDS = case((_is_first_day, _day_ends_at - databases.c.created_at), else_=DAY_SECONDS)
+"""How much of a day can have storage."""
+
 
 USAGE_INVARIANTS: tuple[Invariant, ...] = (
     Invariant(
@@ -104,7 +112,7 @@ USAGE_INVARIANTS: tuple[Invariant, ...] = (
     Invariant(
         name="day-no-longer-than-itself",
         table=days,
-        broken=or_(days.c.storage_seconds < 0, days.c.storage_seconds > _longest_storage_seconds),
+        broken=or_(days.c.storage_seconds < 0, days.c.storage_seconds > LONGEST_STORAGE_SECONDS),
         shows=(days.c.storage_seconds, databases.c.created_at),
         must_hold="0 <= storage_seconds <= 86,400, or on the day of its creation what was left of it",
         reason="no second of storage is held, and billed, twice",

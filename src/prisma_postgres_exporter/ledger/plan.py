@@ -1,0 +1,439 @@
+"""What to read now: which windows of which databases are due, within the request budget, and when the next is.
+
+Pure. A window is read as often as its width deserves, and only where there may be news:
+
+- the open day: every `poll.interval`;
+- the month to date: with the open day, where the day moved since, else every hour;
+- a rolling window: each time 1/96 of its width has passed (24h: 15 minutes, 30d: 7.5 hours);
+- a closed day: when it has closed, then after as long again as it has been closed, at least an
+  hour and at most six, until it settles (the ledger decides); with its month where the two differ;
+- the month before: first of all when it has ended, then like a closed day, at most once a day, for
+  five days;
+- days that nobody read yet, the oldest first, then settled days to be read once more: together a tenth
+  of the budget, and what the others leave.
+
+What is read every so often has slots: instants that lie an interval apart, at a place in the interval that
+comes from the database's id. It is due at the first slot after it was read, so that a late reading does not
+make the next one later, and databases do not all ask at once.
+
+All windows of one plan end at the same instant, so that numbers read together can be compared.
+Windows that ask the same (on the 1st, the day and the month) are one read.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, timedelta
+from enum import IntEnum
+from zlib import crc32
+
+from prisma_postgres_exporter.config import PollConfig
+from prisma_postgres_exporter.model import (
+    MONTH_WATCHED_FOR,
+    DatabaseState,
+    DayUsage,
+    MonthUsage,
+    Window,
+    WindowKind,
+    WorkspaceState,
+    day_start,
+    month_start,
+    previous_month_start,
+    recheck_bound_at,
+)
+
+MONTH_IDLE_INTERVAL = timedelta(hours=1)
+ROLLING_READS_PER_WIDTH = 96
+RECHECK_SHORTEST = timedelta(hours=1)
+RECHECK_LONGEST = timedelta(hours=6)
+MONTH_RECHECK_LONGEST = timedelta(days=1)
+RETRY_SHORTEST = timedelta(seconds=30)
+RETRY_LONGEST = timedelta(minutes=15)
+LATE_ANSWER = timedelta(minutes=2)
+MISSING_DAYS_AT_ONCE = 4
+SETTLED_DAYS_AT_ONCE = 8
+PAST_DAYS_SHARE = 10
+NEVER = datetime.min.replace(tzinfo=UTC)
+ONE_DAY = timedelta(days=1)
+ONE_SECOND = timedelta(seconds=1)
+
+AttemptKey = tuple[str, WindowKind, str, date]
+"""A window of a database: its id, the window's kind and name, the day it starts (rolling: `date.min`)."""
+
+
+class Rank(IntEnum):
+    """Who comes first among reads that fell due at the same instant."""
+
+    PREVIOUS_MONTH = 0
+    DAY = 1
+    MONTH = 2
+    ROLLING = 3
+    CLOSED_DAY = 4
+    MISSING_DAY = 5
+    SETTLED_DAY = 6
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PlannedRead:
+    """One request to make: every window in `windows` asks for the same span.
+
+    `created_at` is the database's. `due_at` is when the read fell due: `NEVER`, the earliest
+    instant, for what was never read.
+    """
+
+    database_id: str
+    workspace_id: str
+    created_at: datetime
+    windows: tuple[Window, ...]
+    due_at: datetime
+    rank: Rank
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Attempt:
+    """The newest try of one window, if it failed, or was just made. Nothing of it is stored: the plan has to be told.
+
+    `failures` is how many failed in a row. `not_before_at` is the instant to which the vendor asked us to wait, if it
+    did.
+    """
+
+    tried_at: datetime
+    failures: int
+    not_before_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    """The reads to make now, in order: each group is of one database, made one after the other and posted together.
+
+    `deferred` more reads are due and did not fit the budget. `next_due_at` is when a read falls due next, if all of
+    these are made: now, where some did not fit.
+    """
+
+    groups: tuple[tuple[PlannedRead, ...], ...]
+    deferred: int
+    next_due_at: datetime
+
+    @property
+    def reads(self) -> tuple[PlannedRead, ...]:
+        """All reads, in order."""
+        return tuple(read for group in self.groups for read in group)
+
+
+@dataclass(frozen=True, slots=True)
+class _Quiet:
+    """A database in this very state has nothing to read from `since_at` until `until_at`."""
+
+    state: DatabaseState
+    since_at: datetime
+    until_at: datetime
+
+
+class Planner:
+    """Makes one workspace's plans; remembers until when a database has nothing to read, so that a plan is cheap."""
+
+    def __init__(self, poll: PollConfig) -> None:
+        self._poll = poll
+        self._quiet: dict[str, _Quiet] = {}
+
+    def plan(
+        self,
+        workspace: WorkspaceState,
+        *,
+        followed: Collection[str],
+        attempts: Mapping[AttemptKey, Attempt],
+        budget: int | None,
+        now: datetime,
+    ) -> Plan:
+        """Choose what to read now (`now` in whole seconds, UTC).
+
+        `followed` are the ids of the databases to poll; `budget` is the number of requests, `None` for all that is due
+        except days of the past. The oldest due come first; what was never read goes before, narrow windows before wide
+        ones.
+        """
+        windows = _Windows(now, self._poll)
+        due: list[tuple[PlannedRead, ...]] = []
+        next_due_at = windows.next_day_at
+        for id_ in followed:
+            state = workspace.databases.get(id_)
+            if state is None or state.deleted_at is not None:
+                continue
+            quiet = self._quiet.get(id_)
+            # A clock that was set back makes things due that were not: what was found by it counts for nothing.
+            if quiet is not None and quiet.state is state and quiet.since_at <= now < quiet.until_at:
+                next_due_at = min(next_due_at, quiet.until_at)
+                continue
+            reads, database_due_at = _due_reads(state, attempts, self._poll, windows)
+            due.extend(_groups(reads, state))
+            # With reads under way it is looked at again: what comes of them may change nothing of the state.
+            self._quiet[id_] = _Quiet(state, since_at=now, until_at=now if reads else database_due_at)
+            next_due_at = min(next_due_at, database_due_at)
+        # Of databases that are not there any more nothing is kept.
+        self._quiet = {id_: quiet for id_, quiet in self._quiet.items() if id_ in workspace.databases}
+        chosen = _within(due, budget)
+        deferred = sum(map(len, due)) - sum(map(len, chosen))
+        return Plan(groups=tuple(chosen), deferred=deferred, next_due_at=now if deferred and budget else next_due_at)
+
+
+def attempt_key(database_id: str, window: Window) -> AttemptKey:
+    """Return the key of `window` in the plan's `attempts`."""
+    starts_on = date.min if window.kind is WindowKind.ROLLING else window.start_at.date()
+    return database_id, window.kind, window.name, starts_on
+
+
+def retry_wait(interval: timedelta, failures: int) -> timedelta:
+    """How long a window that failed `failures` times in a row is left alone: doubled each time, to 15 minutes.
+
+    One that did not fail is not asked again at once either, should its answer have changed nothing.
+    """
+    doubled: timedelta = min(interval, RETRY_SHORTEST) * 2 ** min(max(failures - 1, 0), 16)
+    return min(doubled, max(interval, RETRY_LONGEST))
+
+
+def _within(groups: Iterable[tuple[PlannedRead, ...]], budget: int | None) -> list[tuple[PlannedRead, ...]]:
+    ordered = sorted(groups, key=lambda group: min((read.due_at, read.rank, read.database_id) for read in group))
+    regular = [group for group in ordered if group[0].rank < Rank.MISSING_DAY]
+    if budget is None:
+        return regular
+    past = sorted((group for group in ordered if group[0].rank >= Rank.MISSING_DAY), key=lambda group: group[0].rank)
+    # Without a share of its own a busy workspace would never fill its gaps.
+    kept_for_past = min(len(past), max(1, budget // PAST_DAYS_SHARE)) if budget > 1 else 0
+    chosen = _first(regular, max(0, budget - kept_for_past))
+    return chosen + _first(past, budget - sum(map(len, chosen)))
+
+
+def _first(groups: Iterable[tuple[PlannedRead, ...]], reads: int) -> list[tuple[PlannedRead, ...]]:
+    """The first groups of together about so many reads: a group is not cut."""
+    chosen: list[tuple[PlannedRead, ...]] = []
+    for group in groups:
+        if reads <= 0:
+            break
+        chosen.append(group)
+        reads -= len(group)
+    return chosen
+
+
+def _groups(reads: Iterable[PlannedRead], state: DatabaseState) -> Iterator[tuple[PlannedRead, ...]]:
+    """The days of a month go with the month that they will be compared with; every other read is for itself.
+
+    The open day comes before its month: it does not wait for it.
+    """
+    together: dict[date, list[PlannedRead]] = {}
+    alone: list[PlannedRead] = []
+    for read in reads:
+        for window in read.windows:
+            row = _month_row(state, window) if window.kind is WindowKind.MONTH else None
+            if row is not None and row.read_at is not None:
+                together[row.month] = [read]
+    for read in reads:
+        day = next((window.start_at.date() for window in read.windows if window.kind is WindowKind.DAY), None)
+        group = together.get(day.replace(day=1)) if day is not None and read.rank < Rank.MISSING_DAY else None
+        if group is None:
+            alone.append(read)
+        elif read not in group:
+            group.append(read)
+    yield from (tuple(sorted(group, key=lambda read: read.rank)) for group in together.values())
+    yield from ((read,) for read in alone if not any(read in group for group in together.values()))
+
+
+def _due_reads(
+    state: DatabaseState, attempts: Mapping[AttemptKey, Attempt], poll: PollConfig, windows: _Windows
+) -> tuple[tuple[PlannedRead, ...], datetime]:
+    """The reads that are due, and when the next one will be if these are made."""
+    reads: dict[tuple[datetime, datetime], PlannedRead] = {}
+    next_due_at = windows.next_day_at
+    for rank, wanted_at, window in _wanted(state, poll, windows):
+        due_at = wanted_at
+        tried = attempts.get(attempt_key(state.database.id, window)) if attempts else None
+        # One of the future is of a clock that was wrong.
+        if tried is not None and tried.tried_at <= windows.now:
+            retry_at = tried.tried_at + retry_wait(poll.interval, tried.failures)
+            due_at = max(wanted_at, retry_at, tried.not_before_at or retry_at)
+        if due_at > windows.now:
+            next_due_at = min(next_due_at, due_at)
+            if rank is Rank.SETTLED_DAY:
+                break  # those after it count only once it is read
+            continue
+        next_due_at = min(next_due_at, windows.now + poll.interval)
+        span = window.start_at, window.end_at
+        same = reads.get(span)
+        reads[span] = PlannedRead(
+            database_id=state.database.id,
+            workspace_id=state.database.workspace_id,
+            created_at=state.database.created_at,
+            windows=(*same.windows, window) if same else (window,),
+            due_at=min(same.due_at, due_at) if same else due_at,
+            rank=min(same.rank, rank) if same else rank,
+        )
+    return tuple(reads.values()), next_due_at
+
+
+def _wanted(state: DatabaseState, poll: PollConfig, windows: _Windows) -> Iterator[tuple[Rank, datetime, Window]]:
+    """Every window worth reading, with the instant at which it falls due, due or not."""
+    today = windows.today
+    days = {row.day: row for row in state.recent_days}
+    month_due_at = _month_due_at(state, poll, windows)
+    previous_month_due_at = _previous_month_due_at(state, poll, windows)
+    if windows.has_open_day:
+        open_day = days.get(today)
+        read_at = open_day.read_at if open_day else None
+        yield Rank.DAY, next_slot(read_at, poll.interval, poll.interval, state.database.id), windows.day(today)
+        yield Rank.MONTH, month_due_at, windows.month
+    read_at_by_name = {row.window_name: row.read_at for row in state.rolling}
+    for interval, window in windows.rolling:
+        read_at = read_at_by_name.get(window.name)
+        yield Rank.ROLLING, next_slot(read_at, interval, poll.interval, state.database.id), window
+    for row in state.recent_days:
+        if row.day < today and row.settled_at is None and not _waits_for_a_gap(row, state, poll):
+            is_of_this_month = row.day >= windows.month.start_at.date()
+            month = windows.month if is_of_this_month else windows.previous_month
+            due_at = _closed_due_at(row)
+            if _is_disputed(state, month):
+                with_month_at = month_due_at if is_of_this_month else previous_month_due_at
+                due_at = min(due_at, max(with_month_at, row.read_at + poll.interval))
+            yield Rank.CLOSED_DAY, due_at, windows.day(row.day)
+    if state.database.created_at < windows.month.start_at:
+        yield Rank.PREVIOUS_MONTH, previous_month_due_at, windows.previous_month
+    for day in _missing_days(state, days, today):
+        yield Rank.MISSING_DAY, day_start(day) + ONE_DAY, windows.day(day)
+    for day in _unchecked_days(state, days, windows):
+        yield Rank.SETTLED_DAY, day_start(day) + ONE_DAY, windows.day(day)
+
+
+def next_slot(read_at: datetime | None, every: timedelta, interval: timedelta, database_id: str) -> datetime:
+    """Return the first slot after `read_at` of what is read `every` so often; `NEVER`, if it was never read.
+
+    `interval` is the shortest time between two slots of a database: slots that are further apart lie on its slots.
+    """
+    if read_at is None:
+        return NEVER
+    interval_seconds = max(1, round(interval.total_seconds()))
+    every_seconds = max(interval_seconds, round(every.total_seconds()))
+    place = crc32(database_id.encode())
+    offset = place % interval_seconds + interval_seconds * (place // 65_537 % max(1, every_seconds // interval_seconds))
+    read_at_unix = int(read_at.timestamp())
+    return datetime.fromtimestamp(read_at_unix - (read_at_unix - offset) % every_seconds + every_seconds, UTC)
+
+
+def _month_due_at(state: DatabaseState, poll: PollConfig, windows: _Windows) -> datetime:
+    row = _month_row(state, windows.month)
+    if row is None or row.read_at is None:
+        return NEVER
+    has_news = row.difference_operations is None or _has_moved_on(state, row)
+    every = poll.interval if has_news else max(poll.interval, MONTH_IDLE_INTERVAL)
+    return next_slot(row.read_at, every, poll.interval, state.database.id)
+
+
+def _is_disputed(state: DatabaseState, month: Window) -> bool:
+    """Whether the days and the vendor's month have to be read together to be compared.
+
+    Days read at another time than the month may differ from it because the vendor learned more in between.
+    """
+    row = _month_row(state, month)
+    if row is None or row.operations is None or state.known_until < month.end_at.date() - ONE_DAY:
+        return False
+    return row.difference_operations is None or _has_moved_on(state, row)
+
+
+def _has_moved_on(state: DatabaseState, row: MonthUsage) -> bool:
+    """Whether the days or the vendor's month changed since the difference between them was found."""
+    days_operations = sum(other.days_operations for other in state.months if other.month == row.month)
+    return days_operations + (row.difference_operations or 0) != row.operations
+
+
+def _closed_due_at(row: DayUsage) -> datetime:
+    closed_at = day_start(row.day) + ONE_DAY
+    # One that was asked for before midnight may have been answered after it.
+    was_asked_before = row.unchanged_since_at is None and row.read_at < closed_at + LATE_ANSWER
+    if row.read_at < closed_at or was_asked_before:
+        return closed_at
+    return row.read_at + _recheck_wait(row.read_at - closed_at, RECHECK_LONGEST)
+
+
+def _previous_month_due_at(state: DatabaseState, poll: PollConfig, windows: _Windows) -> datetime:
+    ended_at = windows.month.start_at
+    row = _month_row(state, windows.previous_month)
+    if row is None or row.read_at is None:
+        return ended_at
+    was_asked_before = row.period_end_at is not None and row.period_end_at < ended_at - ONE_SECOND
+    if row.read_at < ended_at or (was_asked_before and row.read_at < ended_at + LATE_ANSWER):
+        return NEVER
+    if row.read_at - ended_at >= MONTH_WATCHED_FOR:
+        return windows.now + ONE_DAY
+    if _is_disputed(state, windows.previous_month):
+        return row.read_at + max(poll.interval, RECHECK_SHORTEST)
+    return row.read_at + _recheck_wait(row.read_at - ended_at, MONTH_RECHECK_LONGEST)
+
+
+def _recheck_wait(age: timedelta, longest: timedelta) -> timedelta:
+    return min(max(age, RECHECK_SHORTEST), longest)
+
+
+def _missing_days(state: DatabaseState, known: Collection[date], today: date) -> Iterator[date]:
+    day = state.known_until + ONE_DAY
+    found = 0
+    while day < today and found < MISSING_DAYS_AT_ONCE:
+        if day not in known:
+            found += 1
+            yield day
+        day += ONE_DAY
+
+
+def _waits_for_a_gap(row: DayUsage, state: DatabaseState, poll: PollConfig) -> bool:
+    """Whether a day would be settled, were not a day before it still missing."""
+    return row.day > state.known_until and row.is_final(poll.settle_after)
+
+
+def _unchecked_days(state: DatabaseState, days: Mapping[date, DayUsage], windows: _Windows) -> Iterator[date]:
+    """The oldest settled days to read once more; a few at a time, as they move `checked_until` on in their order."""
+    bound_at = recheck_bound_at(state.recheck_at, windows.now)
+    day = state.checked_until + ONE_DAY
+    found = 0
+    while day < bound_at.date() and day <= state.known_until and found < SETTLED_DAYS_AT_ONCE:
+        row = days.get(day)
+        # A day that is not settled is read again anyway.
+        if row is None or (row.settled_at is not None and row.read_at < bound_at):
+            found += 1
+            yield day
+        day += ONE_DAY
+
+
+def _month_row(state: DatabaseState, window: Window) -> MonthUsage | None:
+    month = window.start_at.date()
+    rows = (row for row in state.months if row.month == month and row.workspace_key == state.workspace_key)
+    return next(rows, None)
+
+
+class _Windows:
+    """The windows of one plan, each made once and shared by all databases."""
+
+    def __init__(self, now: datetime, poll: PollConfig) -> None:
+        self.now = now
+        self.today = now.date()
+        self.has_open_day = now > day_start(self.today)
+        # The second after midnight: in the one before there is no open day yet.
+        self.next_day_at = day_start(self.today) + (ONE_DAY if self.has_open_day else timedelta(0)) + ONE_SECOND
+        starts_at = month_start(now)
+        self.month = Window(kind=WindowKind.MONTH, name="month", start_at=starts_at, end_at=now)
+        self.previous_month = Window(
+            kind=WindowKind.MONTH, name="month", start_at=previous_month_start(now), end_at=starts_at
+        )
+        self.rolling = tuple(
+            (
+                max(poll.interval, rolling.width / ROLLING_READS_PER_WIDTH),
+                Window(kind=WindowKind.ROLLING, name=rolling.name, start_at=now - rolling.width, end_at=now),
+            )
+            for rolling in poll.windows
+        )
+        self._days: dict[date, Window] = {}
+
+    def day(self, day: date) -> Window:
+        """Return the window of `day`, which ends now where the day is not over."""
+        window = self._days.get(day)
+        if window is None:
+            starts_at = day_start(day)
+            ends_at = min(starts_at + ONE_DAY, self.now)
+            window = Window(kind=WindowKind.DAY, name="day", start_at=starts_at, end_at=ends_at)
+            self._days[day] = window
+        return window

@@ -1,0 +1,94 @@
+"""What came of reads besides numbers: which windows failed, which databases hung, and what the vendor widened."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import replace
+from datetime import datetime, timedelta
+
+import structlog
+
+from prisma_postgres_exporter.ledger.plan import RETRY_SHORTEST, Attempt, AttemptKey, attempt_key
+from prisma_postgres_exporter.model import ReadingFailure, UsageReading
+from prisma_postgres_exporter.rounds.health import Health
+
+log = structlog.get_logger(__name__)
+
+KEPT_FOR = timedelta(days=2)
+"""A window that failed and was not tried again for so long is not asked for any more."""
+
+HANGING = frozenset({"timeout", "connect_timeout"})
+
+
+class Attempts:
+    """The newest tries of one workspace's windows, failed or just made, for its next plan; nothing of it is stored."""
+
+    def __init__(self, health: Health) -> None:
+        self.tried: dict[AttemptKey, Attempt] = {}
+        self.hung: set[str] = set()
+        self.widened_windows: dict[str, bool] = {}
+        self._health = health
+
+    def note(self, outcomes: Collection[UsageReading | ReadingFailure]) -> None:
+        """Note what came of these reads."""
+        self._forget_old(outcomes)
+        for outcome in outcomes:
+            if isinstance(outcome, ReadingFailure):
+                self._note_failed(outcome)
+                continue
+            self.hung.discard(outcome.database_id)
+            self._note_width(outcome)
+            key = attempt_key(outcome.database_id, outcome.window)
+            if outcome.operations is None:
+                # Left alone for a while, as if it had failed: the vendor did not say the number.
+                self._count(key, Attempt(tried_at=outcome.read_at, failures=1))
+            else:
+                self.tried[key] = Attempt(tried_at=outcome.read_at, failures=0)
+
+    def forget_all(self) -> None:
+        """Forget every try: the vendor is there again."""
+        self.tried.clear()
+
+    def forget_all_but(self, database_ids: Collection[str]) -> None:
+        """Forget what concerns databases that are not there any more."""
+        self.tried = {key: attempt for key, attempt in self.tried.items() if key[0] in database_ids}
+        self.hung.intersection_update(database_ids)
+
+    def _forget_old(self, outcomes: Collection[UsageReading | ReadingFailure]) -> None:
+        newest_at = max((_at(outcome) for outcome in outcomes), default=None)
+        if newest_at is not None:
+            self.tried = {
+                key: attempt
+                for key, attempt in self.tried.items()
+                if abs(newest_at - attempt.tried_at) <= (KEPT_FOR if attempt.failures else RETRY_SHORTEST)
+            }
+
+    def _note_failed(self, failure: ReadingFailure) -> None:
+        self._health.reading_failed(failure.reason)
+        (self.hung.add if failure.reason in HANGING else self.hung.discard)(failure.database_id)
+        self._count(
+            attempt_key(failure.database_id, failure.window),
+            Attempt(tried_at=failure.failed_at, failures=1, not_before_at=failure.retry_at),
+        )
+
+    def _count(self, key: AttemptKey, attempt: Attempt) -> None:
+        before = self.tried.get(key)
+        self.tried[key] = replace(attempt, failures=before.failures + 1 if before else 1)
+
+    def _note_width(self, reading: UsageReading) -> None:
+        name = reading.window.name
+        if self.widened_windows.get(name) == reading.is_widened:
+            return
+        if reading.is_widened:
+            log.warning(
+                "the vendor answers for more time than was asked",
+                window=name,
+                asked_from=reading.window.start_at.isoformat(),
+                answered_from=reading.period_start_at.isoformat(),
+            )
+        self.widened_windows[name] = reading.is_widened
+        self._health.window_widened(name, reading.is_widened)
+
+
+def _at(outcome: UsageReading | ReadingFailure) -> datetime:
+    return outcome.read_at if isinstance(outcome, UsageReading) else outcome.failed_at

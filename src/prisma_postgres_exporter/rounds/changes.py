@@ -1,0 +1,161 @@
+"""What a discovery found to be different from what is held: pure, so that it can be tried on every case."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import replace
+from datetime import datetime
+
+from prisma_postgres_exporter.model import (
+    Database,
+    DatabaseState,
+    Discovered,
+    Event,
+    EventKind,
+    Workspace,
+    WorkspaceState,
+)
+from prisma_postgres_exporter.rounds.inventory import Inventory
+
+
+def find_changes(
+    known: WorkspaceState | None,
+    inventory: Inventory,
+    *,
+    moving: Mapping[str, DatabaseState],
+    staying: Collection[str],
+    kept: Collection[str],
+    before_at: datetime | None,
+    now: datetime,
+) -> Discovered:
+    """Compare an inventory with the state of its workspace.
+
+    `moving` are the listed databases that another workspace holds and that come to this one, `staying` those that stay
+    where they are. A database that is held and not listed is deleted, unless it is one of `kept`, or
+    the inventory is not complete. One that is new was created if that was after `before_at`, the discovery before, and
+    else found. The databases of a workspace seen for the first time make no events.
+    """
+    held = known.databases if known else {}
+    workspace = _with_known_plan(inventory.workspace, known)
+    databases: list[Database] = []
+    events: list[Event] = list(_workspace_events(known, workspace, now))
+    for listed in inventory.databases:
+        if listed.id in staying:
+            continue
+        state = held.get(listed.id) or moving.get(listed.id)
+        database = replace(listed, created_at=_creation(listed, state, now))
+        if state is None or state.deleted_at is not None or state.database != database:
+            databases.append(database)
+            if known is not None or state is not None:
+                events.extend(_database_events(state, database, before_at, now))
+    events.extend(_project_events(held, inventory, now))
+    deleted = [
+        state
+        for id_, state in held.items()
+        if state.deleted_at is None and id_ not in inventory.listed_ids and id_ not in kept and inventory.is_complete
+    ]
+    events.extend(_event(EventKind.DELETED, state.database, now) for state in deleted)
+    is_changed = known is None or known.is_gone or known.workspace != workspace
+    return Discovered(
+        at=now,
+        workspaces=(workspace,) if is_changed else (),
+        databases=tuple(databases),
+        deleted_database_ids=tuple(state.database.id for state in deleted),
+        events=tuple(events),
+    )
+
+
+def workspace_gone(workspace: Workspace, now: datetime) -> Discovered:
+    """A workspace that no credential reads any more."""
+    return Discovered(
+        at=now,
+        gone_workspace_ids=(workspace.id,),
+        events=(_workspace_event(EventKind.DELETED, workspace, now),),
+    )
+
+
+def _creation(listed: Database, state: DatabaseState | None, now: datetime) -> datetime:
+    """When it was made. That lies in the past, and what was believed once does not become later."""
+    return min(listed.created_at, state.database.created_at if state else now)
+
+
+def _with_known_plan(workspace: Workspace, known: WorkspaceState | None) -> Workspace:
+    if known is None or workspace.plan is not None:
+        return workspace
+    return replace(workspace, plan=known.workspace.plan, usage_blocked=known.workspace.usage_blocked)
+
+
+def _workspace_events(known: WorkspaceState | None, workspace: Workspace, now: datetime) -> Iterator[Event]:
+    if known is None:
+        yield _workspace_event(EventKind.FOUND, workspace, now)
+    elif known.is_gone:
+        yield _workspace_event(EventKind.RETURNED, workspace, now)
+    elif known.workspace.name != workspace.name:
+        yield _workspace_event(EventKind.RENAMED, workspace, now, known.workspace.name, workspace.name)
+
+
+def _workspace_event(
+    kind: EventKind, workspace: Workspace, now: datetime, before: str | None = None, after: str | None = None
+) -> Event:
+    return Event(
+        at=now,
+        kind=kind,
+        subject="workspace",
+        subject_id=workspace.id,
+        workspace_id=workspace.id,
+        before=before,
+        after=after,
+    )
+
+
+def _database_events(
+    state: DatabaseState | None, database: Database, before_at: datetime | None, now: datetime
+) -> Iterator[Event]:
+    if state is None:
+        is_new = before_at is not None and database.created_at > before_at
+        yield _event(EventKind.CREATED if is_new else EventKind.FOUND, database, now)
+        return
+    known = state.database
+    if state.deleted_at is not None:
+        yield _event(EventKind.RETURNED, database, now)
+    if known.name != database.name:
+        yield _event(EventKind.RENAMED, database, now, known.name, database.name)
+    if known.workspace_id != database.workspace_id:
+        yield _event(EventKind.MOVED, database, now, known.workspace_id, database.workspace_id)
+    elif known.project_id != database.project_id:
+        yield _event(EventKind.MOVED, database, now, known.project_id, database.project_id)
+
+
+def _event(
+    kind: EventKind, database: Database, now: datetime, before: str | None = None, after: str | None = None
+) -> Event:
+    return Event(
+        at=now,
+        kind=kind,
+        subject="database",
+        subject_id=database.id,
+        workspace_id=database.workspace_id,
+        before=before,
+        after=after,
+    )
+
+
+def _project_events(held: Mapping[str, DatabaseState], inventory: Inventory, now: datetime) -> Iterator[Event]:
+    """One event for each renamed project, however many databases it holds."""
+    renamed: dict[str, tuple[str, str]] = {}
+    for database in inventory.databases:
+        state = held.get(database.id)
+        if state is None or state.database.project_id != database.project_id:
+            continue
+        if state.database.project_name != database.project_name:
+            renamed[database.project_id] = state.database.project_name, database.project_name
+    for project_id, (before, after) in renamed.items():
+        yield Event(
+            at=now,
+            kind=EventKind.RENAMED,
+            subject="project",
+            subject_id=project_id,
+            workspace_id=inventory.workspace.id,
+            before=before,
+            after=after,
+        )

@@ -1,0 +1,227 @@
+"""The credentials: which of them reads which workspace, and what is known of each."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, replace
+from datetime import datetime
+
+import structlog
+
+from prisma_postgres_exporter.config import Config, Credential, Tokens, claims
+from prisma_postgres_exporter.errors import ApiError, ConfigurationError, CredentialRefused, MalformedAnswer, NotAllowed
+from prisma_postgres_exporter.model import Workspace
+from prisma_postgres_exporter.rounds.health import Health
+from prisma_postgres_exporter.rounds.vendor import MakeApi, VendorApi
+
+log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CredentialState:
+    """What is known of one credential; the workspace is `None` until the API, or the token itself, said whose it is.
+
+    `reason` and `problem` are why it is not in use, a constant and a line for people, and since when that is so.
+    `is_refused` says that the API refused it, or that there is no usable token: only a new one helps.
+    """
+
+    name: str
+    workspace_id: str | None = None
+    is_identified: bool = False
+    is_refused: bool = False
+    reason: str | None = None
+    problem: str | None = None
+    failing_since_at: datetime | None = None
+    expires_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Reader:
+    """A credential with its client: what reads a workspace now."""
+
+    name: str
+    api: VendorApi
+
+
+class Readers:
+    """The clients of all credentials. A workspace is read by the first of its credentials that the API accepts.
+
+    A credential keeps its workspace while the API is down, and loses it when the API refuses it.
+    """
+
+    def __init__(self, make: MakeApi, health: Health, clock: Callable[[], datetime]) -> None:
+        self.states: dict[str, CredentialState] = {}
+        self._make = make
+        self._health = health
+        self._clock = clock
+        self._made: dict[str, tuple[Credential, tuple[object, ...], VendorApi]] = {}
+        self._retiring: set[asyncio.Task[None]] = set()
+
+    async def use(self, config: Config, tokens: Tokens) -> tuple[str, ...]:
+        """Read with these tokens from now on; returns the names of those that are new or changed.
+
+        Clients of a credential that is gone or changed end when their calls under way have ended.
+        """
+        settings = (config.api_url, config.poll)
+        made: dict[str, tuple[Credential, tuple[object, ...], VendorApi]] = {}
+        problems: dict[str, tuple[str, str]] = {
+            problem.name: (problem.reason, problem.text) for problem in tokens.problems
+        }
+        changed = []
+        for credential in tokens.credentials:
+            known = self._made.get(credential.name)
+            if known is not None and known[:2] == (credential, settings):
+                made[credential.name] = known
+                continue
+            try:
+                made[credential.name] = credential, settings, self._make(credential, config)
+            except ConfigurationError as error:
+                problems[credential.name] = "malformed", str(error)
+                continue
+            if known is None or known[0] != credential:
+                changed.append(credential.name)
+        before, self._made = self._made, made
+        for name, (_, _, api) in before.items():
+            if name not in made or made[name][2] is not api:
+                self._retire(api)
+        self._note_tokens(changed, problems)
+        return tuple(changed)
+
+    async def identify(self, name: str) -> Workspace | None:
+        """Ask the API whose this credential is; `None` where that is not known now, and then its state says why."""
+        reader = self._reader(name)
+        if reader is None:
+            return None
+        try:
+            me = await reader.api.me()
+            if me.workspace is None:
+                raise MalformedAnswer("the credential belongs to no workspace", reason="no_workspace")
+        except ApiError as error:
+            self.note_error(reader, error)
+            return None
+        if not self.is_current(reader):
+            return None
+        self._accept(name, me.workspace.id)
+        return Workspace(id=me.workspace.id, name=me.workspace.name)
+
+    def reader(self, workspace_id: str) -> Reader | None:
+        """What reads this workspace now; `None` where no accepted credential is known to be its."""
+        own = [state for state in self.states.values() if state.workspace_id == workspace_id and self._is_usable(state)]
+        # One that had no trouble goes before.
+        own.sort(key=lambda state: state.problem is not None)
+        return next((reader for state in own if (reader := self._reader(state.name)) is not None), None)
+
+    def is_current(self, reader: Reader) -> bool:
+        """Whether this client is still the one of its credential: what an older one learns counts no more."""
+        return reader == self._reader(reader.name)
+
+    def note_error(self, reader: Reader, error: ApiError) -> None:
+        """Note that a call for the credential itself, or for its whole workspace, failed."""
+        state = self.states.get(reader.name)
+        if state is None or not self.is_current(reader):
+            return
+        is_refused = state.is_refused or isinstance(error, CredentialRefused)
+        self._fail(state, error.reason, str(error), is_refused=is_refused)
+        if isinstance(error, NotAllowed):
+            self._health.credential_seen(reader.name, is_up=False)
+
+    def note_success(self, reader: Reader) -> None:
+        """Note that the API accepts the credential."""
+        state = self.states.get(reader.name)
+        if state is not None and state.problem is not None and self.is_current(reader):
+            self._accept(reader.name, state.workspace_id)
+
+    def why_unread(self, workspace_id: str) -> str:
+        """Why there is no reader of this workspace: a reason constant."""
+        own = [state for state in self.states.values() if state.workspace_id == workspace_id]
+        unknown = [state for state in self.states.values() if state.workspace_id is None]
+        return next((state.reason for state in (*own, *unknown) if state.reason is not None), "no_credential")
+
+    @property
+    def unidentified(self) -> tuple[str, ...]:
+        """The credentials in use of which the API has not said yet whose they are, or which it refused."""
+        return tuple(name for name, state in self.states.items() if name in self._made and not self._is_usable(state))
+
+    @property
+    def are_asking(self) -> bool:
+        """Whether a credential was not tried yet: it may be any workspace's."""
+        return any(not state.is_identified and state.reason is None for state in self.states.values())
+
+    @property
+    def workspace_ids(self) -> frozenset[str]:
+        """The workspaces of which a credential is known."""
+        return frozenset(state.workspace_id for state in self.states.values() if state.workspace_id is not None)
+
+    @property
+    def are_all_known(self) -> bool:
+        """Whether it is known of each credential whose it is: then the other workspaces have none."""
+        return all(state.workspace_id is not None for state in self.states.values())
+
+    @property
+    def skew_seconds(self) -> float | None:
+        """This machine's clock less the vendor's, as most of the clients saw it last."""
+        known = sorted(skew for _, _, api in self._made.values() if (skew := api.skew_seconds) is not None)
+        return known[len(known) // 2] if known else None
+
+    async def close(self) -> None:
+        """Close every client."""
+        for _, _, api in self._made.values():
+            self._retire(api)
+        self._made = {}
+        await asyncio.gather(*self._retiring)
+
+    def _reader(self, name: str) -> Reader | None:
+        made = self._made.get(name)
+        return None if made is None else Reader(name, made[2])
+
+    def _is_usable(self, state: CredentialState) -> bool:
+        return state.is_identified and not state.is_refused
+
+    def _retire(self, api: VendorApi) -> None:
+        task = asyncio.create_task(api.retire())
+        self._retiring.add(task)
+        task.add_done_callback(self._retiring.discard)
+
+    def _note_tokens(self, changed: Iterable[str], problems: dict[str, tuple[str, str]]) -> None:
+        for name in self.states.keys() - self._made.keys() - problems.keys():
+            del self.states[name]
+            self._health.credential_gone(name)
+        for name, (credential, _, _) in self._made.items():
+            if name in self.states and name not in changed:
+                continue
+            said = claims(credential.token)
+            before = self.states.get(name)
+            self.states[name] = CredentialState(
+                name=name,
+                # Until the API says: of a token that was replaced it is most likely the same.
+                workspace_id=said.workspace_id or (before.workspace_id if before else None),
+                expires_at=said.expires_at,
+            )
+            self._health.credential_expires(name, said.expires_at)
+        for name, (reason, text) in problems.items():
+            state = self.states.get(name) or CredentialState(name=name)
+            self._fail(replace(state, is_identified=False), reason, text, is_refused=True)
+        self.states = {name: self.states[name] for name in (*self._made, *problems)}
+
+    def _accept(self, name: str, workspace_id: str | None) -> None:
+        state = self.states[name]
+        if state.problem is not None:
+            log.info("credential recovered", credential=name)
+        self.states[name] = CredentialState(
+            name=name, workspace_id=workspace_id, is_identified=True, expires_at=state.expires_at
+        )
+        self._health.credential_seen(name, is_up=True)
+
+    def _fail(self, state: CredentialState, reason: str, problem: str, *, is_refused: bool) -> None:
+        if (state.reason, state.problem) != (reason, problem):
+            log.warning("credential failing", credential=state.name, reason=reason, error=problem)
+        self.states[state.name] = replace(
+            state,
+            is_refused=is_refused,
+            reason=reason,
+            problem=problem,
+            failing_since_at=state.failing_since_at or self._clock(),
+        )
+        if is_refused:
+            self._health.credential_seen(state.name, is_up=False)

@@ -1,0 +1,208 @@
+"""What is shown: the snapshot, the costs in it, and their bytes, made anew when something changed."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+import structlog
+
+from prisma_postgres_exporter.config import Config
+from prisma_postgres_exporter.cost import HISTORY, Costs, charge, cost_warnings
+from prisma_postgres_exporter.errors import StoreUnavailable
+from prisma_postgres_exporter.expose import ExporterHealth, Exposition
+from prisma_postgres_exporter.model import LedgerState, WorkspaceDay
+from prisma_postgres_exporter.rounds import Collector
+from prisma_postgres_exporter.service import memory
+from prisma_postgres_exporter.snapshot import Snapshot, take_snapshot
+
+log = structlog.get_logger(__name__)
+
+COSTS_EVERY = timedelta(minutes=1)
+DAYS_READ_EVERY = timedelta(hours=1)
+NEWS_EVERY = timedelta(seconds=10)
+REFRESH_EVERY_SECONDS = 15.0
+"""How often it is made anew where nothing changed: values become too old, and means go on."""
+
+SHARE_OF_TIME = 0.05
+"""The part of the time that may go into it, with a store of some seconds for a burst, as a start is."""
+
+BURST_SECONDS = 5.0
+SHORTEST_GAP_SECONDS = 0.5
+
+
+class Display:
+    """Keeps what is shown: what is in `snapshot` is stored. `warnings` are what a person should know of the costs.
+
+    `workspace_days` are the workspaces' newest days of the ledger, by day.
+    """
+
+    def __init__(
+        self, collector: Collector, exposition: Exposition, health: ExporterHealth, clock: Callable[[], datetime]
+    ) -> None:
+        self.snapshot = Snapshot(taken_at=clock())
+        self.costs = Costs()
+        self.warnings: tuple[str, ...] = ()
+        self.workspace_days: tuple[WorkspaceDay, ...] = ()
+        self._collector = collector
+        self._exposition = exposition
+        self._health = health
+        self._clock = clock
+        self._drawing = asyncio.Lock()
+        self._changed = asyncio.Event()
+        self._days_read: _Done | None = None
+        self._charged: _Done | None = None
+        self.failures_in_a_row = 0
+        collector.on_change = self._changed.set
+
+    async def current(self) -> None:
+        """Wait, if the day of what is shown is over, until what is shown is of today. Waits for no store."""
+        if self._clock() >= self.snapshot.valid_until:
+            async with self._drawing:
+                if self._clock() >= self.snapshot.valid_until:
+                    await self._draw()
+
+    async def refresh(self) -> None:
+        """Show the collector's state as it is now."""
+        self._changed.clear()
+        await self._read_days(self._collector.now())
+        async with self._drawing:
+            await self._draw()
+
+    async def run(self) -> None:
+        """Keep it fresh, until cancelled: soon after a change, at midnight (UTC), and every now and then.
+
+        What is shown stays, with its age, where a fault of ours keeps it from being made anew.
+        """
+        pace = _Pace(time.monotonic())
+        while True:
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(self._longest_wait()):
+                    await self._changed.wait()
+            await asyncio.sleep(pace.wait_seconds(time.monotonic()))
+            began = time.monotonic()
+            try:
+                await self.refresh()
+                self.failures_in_a_row = 0
+            except Exception:
+                log.exception("display failed")
+                self._health.display_failed()
+                self.failures_in_a_row += 1
+            pace.spend(began, time.monotonic())
+
+    def _longest_wait(self) -> float:
+        until_midnight = (self.snapshot.valid_until - self._clock()).total_seconds()
+        return min(REFRESH_EVERY_SECONDS, max(0.0, until_midnight))
+
+    async def _draw(self) -> None:
+        collector, now = self._collector, self._clock().replace(microsecond=0)
+        ledger_state, config = collector.ledger_state, collector.config
+        costs = await self._charge(ledger_state, config, now)
+        followed, failures = collector.followed, collector.workspace_failures
+
+        def draw() -> Snapshot:
+            snapshot = take_snapshot(
+                ledger_state,
+                followed=followed,
+                workspace_failures=failures,
+                interval=config.poll.interval,
+                keep_last_value=config.poll.keep_last_value,
+                window_names=[window.name for window in config.poll.windows],
+                now=now,
+                costs=costs,
+            )
+            self._health.databases("polled", len(snapshot.databases))
+            self._health.databases("filtered", snapshot.filtered)
+            self._health.databases("failed", sum(view.is_up is False for view in snapshot.databases))
+            self._exposition.render(snapshot)
+            memory.set_aside()
+            return snapshot
+
+        self.snapshot = await asyncio.to_thread(draw)
+
+    # Costs --------------------------------------------------------------------------------------
+    async def _charge(self, ledger_state: LedgerState, config: Config, now: datetime) -> Costs:
+        """Work out the costs now and then, at once on news: they concern every database."""
+        charged = self._charged
+        if charged is not None and not charged.is_due(_news(ledger_state, config, now), now, at_latest=COSTS_EVERY):
+            return self.costs
+        self.costs = await asyncio.to_thread(charge, ledger_state, config, self.workspace_days, now)
+        self._charged = _Done.of(ledger_state, config, now)
+        self._warn(ledger_state, config)
+        return self.costs
+
+    async def _read_days(self, now: datetime) -> None:
+        """Read the workspaces' days now and then, at once on news, as closed days seldom change."""
+        ledger_state, config = self._collector.ledger_state, self._collector.config
+        read = self._days_read
+        if read is not None and not read.is_due(_news(ledger_state, config, now), now, at_latest=DAYS_READ_EVERY):
+            return
+        try:
+            self.workspace_days = await self._collector.in_store(
+                lambda store: store.workspace_days((now - HISTORY).date())
+            )
+            self._days_read = _Done.of(ledger_state, config, now)
+            self._charged = None
+        except StoreUnavailable as error:
+            log.warning("days of the past not read", error=str(error))
+
+    def _warn(self, ledger_state: LedgerState, config: Config) -> None:
+        warnings = tuple(cost_warnings(ledger_state, config, self.costs))
+        for warning in warnings:
+            if warning not in self.warnings:
+                log.warning("cost incomplete", problem=warning)
+        self.warnings = warnings
+
+
+News = tuple[tuple[object, ...], int]
+"""What makes costs anew: another day, configuration, workspace or plan at once, and days that became known soon."""
+
+
+def _news(ledger_state: LedgerState, config: Config, now: datetime) -> News:
+    known_days = sum([state.known_until.toordinal() for state in ledger_state.databases.values()])
+    plans = tuple((row.workspace, row.plans, row.is_gone) for row in ledger_state.workspaces.values())
+    return (now.date(), config, plans), known_days
+
+
+@dataclass(frozen=True, slots=True)
+class _Done:
+    """When something was done, and what was known then."""
+
+    at: datetime
+    news: News
+
+    @classmethod
+    def of(cls, ledger_state: LedgerState, config: Config, now: datetime) -> _Done:
+        return cls(now, _news(ledger_state, config, now))
+
+    def is_due(self, news: News, now: datetime, *, at_latest: timedelta) -> bool:
+        age = now - self.at
+        if news[0] != self.news[0] or not timedelta(0) <= age < at_latest:
+            return True
+        return news[1] != self.news[1] and age >= NEWS_EVERY
+
+
+class _Pace:
+    """How long to wait between two drawings: they take a bounded part of the time, and a burst is not held up."""
+
+    def __init__(self, now: float) -> None:
+        self._credit_seconds = BURST_SECONDS
+        self._since = now
+
+    def wait_seconds(self, now: float) -> float:
+        """How long to wait before the next one."""
+        self._earn(now)
+        return max(SHORTEST_GAP_SECONDS, -self._credit_seconds / SHARE_OF_TIME)
+
+    def spend(self, began: float, ended: float) -> None:
+        """Count one that was made."""
+        self._earn(ended)
+        self._credit_seconds -= ended - began
+
+    def _earn(self, now: float) -> None:
+        self._credit_seconds = min(BURST_SECONDS, self._credit_seconds + (now - self._since) * SHARE_OF_TIME)
+        self._since = now

@@ -1,0 +1,298 @@
+"""One view of all workspaces' states at an instant, as it is shown: pure."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from prisma_postgres_exporter.cost import BudgetState, Costs, Share, WorkspaceCost
+from prisma_postgres_exporter.cost.usage import billed_operations, billed_usage, life_seconds
+from prisma_postgres_exporter.model import (
+    DatabaseState,
+    LedgerState,
+    MonthUsage,
+    WorkspaceState,
+    day_start,
+    month_start,
+    previous_month_start,
+)
+
+NO_COSTS = Costs()
+INTERVALS_MISSED = 2
+SHORTEST_SILENCE = timedelta(seconds=30)
+ONE_DAY = timedelta(days=1)
+ONE_SECOND = timedelta(seconds=1)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DatabaseView:
+    """What one database shows. `None` means that nobody told us: it is shown as no sample at all."""
+
+    workspace_id: str
+    project_id: str
+    database_id: str
+    database_name: str
+    project_name: str
+    workspace_name: str
+    region: str | None
+    status: str
+    is_default: bool
+    created_at: datetime
+    is_up: bool | None
+    operations_total: int | None
+    day_to_date_operations: int | None
+    previous_day_operations: int | None
+    month_to_date_operations: int | None
+    previous_month_operations: int | None
+    rolling: tuple[tuple[str, int], ...]
+    storage_bytes: int | None
+    usage_at: datetime | None
+    last_success_at: datetime | None
+    revisions_up: int
+    revisions_down: int
+    reconciliation_difference_operations: int | None
+    failing_since_at: datetime | None
+    failure_reason: str | None
+    cost: Share | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WorkspaceView:
+    """What one workspace shows: the sums of its databases.
+
+    The month's operations and its mean storage include databases that were deleted in it.
+    `storage_covered_ratio` is the part of the databases' time in this month (0 to 1) of which a
+    storage level is known.
+    """
+
+    workspace_id: str
+    workspace_name: str
+    plan: str | None
+    is_up: bool | None
+    is_usage_blocked: bool | None
+    databases: int
+    month_to_date_operations: int | None
+    storage_bytes: int | None
+    month_average_storage_bytes: int | None
+    storage_covered_ratio: float | None
+    reconciliation_difference_operations: int | None
+    period_start_at: datetime
+    failure_reason: str | None
+    cost: WorkspaceCost | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Snapshot:
+    """What is shown at `taken_at`, and until `valid_until` (the end of that UTC day) at most.
+
+    `databases` are sorted by workspace, project and database; `filtered` more exist and are left out.
+    """
+
+    taken_at: datetime
+    workspaces: tuple[WorkspaceView, ...] = ()
+    databases: tuple[DatabaseView, ...] = ()
+    filtered: int = 0
+    budgets: tuple[BudgetState, ...] = ()
+
+    @property
+    def valid_until(self) -> datetime:
+        """When today and perhaps the month are over, and their numbers are not today's any more."""
+        return day_start(self.taken_at.date()) + ONE_DAY
+
+
+def take_snapshot(
+    ledger_state: LedgerState,
+    *,
+    followed: Collection[str],
+    workspace_failures: Mapping[str, str | None],
+    interval: timedelta,
+    keep_last_value: timedelta,
+    window_names: Collection[str],
+    now: datetime,
+    costs: Costs = NO_COSTS,
+) -> Snapshot:
+    """Build the view of `ledger_state` at `now`.
+
+    `followed` are the ids of the databases to show, `window_names` the rolling windows to show, `interval` is how often
+    a database is read. `workspace_failures` says by workspace id why it cannot be discovered, `None` where it can; one
+    that is not in it was not tried yet. `costs` are those of this month, as they were last worked out. A value whose
+    database has not answered for `keep_last_value` is shown no more.
+    """
+    shown = {id_: row for id_, row in ledger_state.workspaces.items() if not row.is_gone}
+    views = [
+        view_database(
+            state,
+            workspace_name=row.workspace.name,
+            interval=interval,
+            keep_last_value=keep_last_value,
+            window_names=window_names,
+            now=now,
+            cost=costs.databases.get(id_),
+        )
+        for row in shown.values()
+        for id_, state in row.databases.items()
+        if state.deleted_at is None and id_ in followed
+    ]
+    views.sort(key=lambda view: (view.workspace_id, view.project_id, view.database_id))
+    by_workspace: dict[str, list[DatabaseView]] = defaultdict(list)
+    for view in views:
+        by_workspace[view.workspace_id].append(view)
+    months = _months(ledger_state, now)
+    existing = sum(state.deleted_at is None for row in shown.values() for state in row.databases.values())
+    return Snapshot(
+        taken_at=now,
+        workspaces=tuple(
+            _view_workspace(
+                row, by_workspace[id_], months.get(row.key, ()), workspace_failures, costs.workspaces.get(id_), now
+            )
+            for id_, row in sorted(shown.items())
+        ),
+        databases=tuple(views),
+        filtered=existing - len(views),
+        budgets=costs.budgets,
+    )
+
+
+def view_database(
+    state: DatabaseState,
+    *,
+    workspace_name: str,
+    interval: timedelta,
+    keep_last_value: timedelta,
+    window_names: Collection[str],
+    now: datetime,
+    cost: Share | None = None,
+) -> DatabaseView:
+    """Return what one database shows at `now`."""
+    database = state.database
+    is_known = state.last_success_at is not None and now - state.last_success_at <= keep_last_value
+    days = {row.day: row for row in state.recent_days} if is_known else {}
+    today = days.get(now.date())
+    yesterday = days.get(now.date() - timedelta(days=1))
+    month = _newest_month(state, month_start(now)) if is_known else None
+    previous_month = _newest_month(state, previous_month_start(now)) if is_known else None
+    return DatabaseView(
+        workspace_id=database.workspace_id,
+        project_id=database.project_id,
+        database_id=database.id,
+        database_name=database.name,
+        project_name=database.project_name,
+        workspace_name=workspace_name,
+        region=database.region,
+        status=database.status,
+        is_default=database.is_default,
+        created_at=database.created_at,
+        is_up=_is_up(state, interval, now),
+        operations_total=state.operations_total if is_known and state.has_counted else None,
+        day_to_date_operations=today.operations if today else None,
+        # Until the whole day was read, its number is not the day's.
+        previous_day_operations=yesterday.operations if yesterday and yesterday.unchanged_since_at else None,
+        month_to_date_operations=month.operations if month else None,
+        previous_month_operations=previous_month.operations
+        if previous_month and _was_read_whole(previous_month, month_start(now))
+        else None,
+        rolling=tuple(
+            (row.window_name, row.operations) for row in state.rolling if is_known and row.window_name in window_names
+        ),
+        storage_bytes=state.storage_bytes if is_known else None,
+        usage_at=state.usage_at if is_known else None,
+        last_success_at=state.last_success_at,
+        revisions_up=state.revisions_up,
+        revisions_down=state.revisions_down,
+        reconciliation_difference_operations=month.difference_operations if month else None,
+        failing_since_at=state.failing_since_at,
+        failure_reason=state.failure_reason,
+        cost=cost,
+    )
+
+
+def _was_read_whole(row: MonthUsage, ended_at: datetime) -> bool:
+    """Whether a month was read after its end, and to its end: an answer may have been late for a question before it."""
+    if row.read_at is None or row.period_end_at is None:
+        return False
+    return row.read_at >= ended_at and row.period_end_at >= ended_at - ONE_SECOND
+
+
+def _is_up(state: DatabaseState, interval: timedelta, now: datetime) -> bool | None:
+    """Whether it is read: not if its open day failed, nor if nothing was read for two intervals, for any reason."""
+    if state.failing_since_at is not None:
+        return False
+    silence = now - (state.last_success_at or state.first_seen_at)
+    if abs(silence) > max(INTERVALS_MISSED * interval, SHORTEST_SILENCE):
+        return False
+    return True if state.last_success_at is not None else None
+
+
+def _newest_month(state: DatabaseState, starts_at: datetime) -> MonthUsage | None:
+    """Return the vendor's newest word on a month; a database that moved has a row for each workspace."""
+    rows = [row for row in state.months if row.month == starts_at.date() and row.read_at is not None]
+    return max(rows, key=lambda row: row.read_at or starts_at, default=None)
+
+
+Month = tuple[DatabaseState, MonthUsage, bool]
+"""A row of the current month, its database, and whether that moved in it: then it has a row in each workspace."""
+
+
+def _months(ledger_state: LedgerState, now: datetime) -> Mapping[int, list[Month]]:
+    """The current month's rows by workspace key, of whatever workspace the database belongs to now."""
+    this_month = month_start(now).date()
+    months: dict[int, list[Month]] = defaultdict(list)
+    for state in ledger_state.databases.values():
+        rows = [row for row in state.months if row.month == this_month]
+        for row in rows:
+            months[row.workspace_key].append((state, row, len(rows) > 1))
+    return months
+
+
+def _view_workspace(
+    row: WorkspaceState,
+    views: Collection[DatabaseView],
+    months: Collection[Month],
+    failures: Mapping[str, str | None],
+    cost: WorkspaceCost | None,
+    now: datetime,
+) -> WorkspaceView:
+    workspace, starts_at = row.workspace, month_start(now)
+    average, covered_ratio = _storage(months, now)
+    return WorkspaceView(
+        workspace_id=workspace.id,
+        workspace_name=workspace.name,
+        plan=workspace.plan,
+        is_up=failures[workspace.id] is None if workspace.id in failures else None,
+        is_usage_blocked=workspace.usage_blocked,
+        databases=len(views),
+        month_to_date_operations=_sum(billed_operations(month, has_moved=moved) for _, month, moved in months),
+        storage_bytes=_sum(view.storage_bytes for view in views),
+        month_average_storage_bytes=average,
+        storage_covered_ratio=covered_ratio,
+        reconciliation_difference_operations=_sum(view.reconciliation_difference_operations for view in views),
+        period_start_at=starts_at,
+        failure_reason=failures.get(workspace.id),
+        cost=cost,
+    )
+
+
+def _storage(months: Collection[Month], now: datetime) -> tuple[int | None, float | None]:
+    """The mean level since the month began, each database at its own mean for as long as it existed, and how much of
+    the databases' time it is known of."""
+    byte_seconds = lived_seconds = covered_seconds = 0
+    for state, row, has_moved in months:
+        if row.storage_seconds == 0:
+            continue
+        life = life_seconds(row, state.database.created_at, state.deleted_at, now)
+        byte_seconds += billed_usage(row, has_moved=has_moved, life=life).storage_byte_seconds
+        # In a workspace that a database left or came to, its time there is what is known of it.
+        lived_seconds += row.storage_seconds if has_moved else life
+        covered_seconds += row.storage_seconds
+    elapsed_seconds = int((now - month_start(now)).total_seconds())
+    if not covered_seconds or elapsed_seconds <= 0:
+        return None, None
+    ratio = min(1.0, round(covered_seconds / lived_seconds, 6)) if lived_seconds > 0 else None
+    return byte_seconds // elapsed_seconds, ratio
+
+
+def _sum(values: Iterator[int | None]) -> int | None:
+    known = [value for value in values if value is not None]
+    return sum(known) if known else None

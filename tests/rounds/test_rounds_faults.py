@@ -1,0 +1,409 @@
+"""Faults of a workspace, the store, the clock and the configuration: where they stay, and that they end."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from prisma_postgres_exporter.config import (
+    Credential,
+    CredentialProblem,
+    DiscoveryConfig,
+    Filter,
+    Secret,
+    Tokens,
+)
+from prisma_postgres_exporter.config.values import rolling_windows
+from prisma_postgres_exporter.errors import StoreUnavailable
+from prisma_postgres_exporter.ledger.plan import Plan
+from prisma_postgres_exporter.model import LedgerUpdate, day_start
+from prisma_postgres_exporter.rounds import Turn
+from prisma_postgres_exporter.service.status import describe
+from prisma_postgres_exporter.simulator import (
+    Fault,
+    FaultKind,
+    ManualClock,
+    Simulator,
+    serve_simulator,
+)
+from rounds_bench import Bench, bench, configuration, http_bench, small_vendor, tokens_of
+
+BEGINS_AT = datetime(2026, 11, 23, 12, 0, tzinfo=UTC)
+INTERVAL = timedelta(minutes=5)
+
+
+@pytest.fixture(params=["sqlite", "postgres"])
+def store_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    if request.param == "postgres":
+        return str(request.getfixturevalue("postgres_url"))
+    return f"sqlite:///{tmp_path / 'ledger.db'}"
+
+
+@pytest.fixture
+def clock() -> ManualClock:
+    return ManualClock(BEGINS_AT)
+
+
+@pytest.fixture
+def vendor(clock: ManualClock) -> Simulator:
+    return small_vendor(clock)
+
+
+def token_of(vendor: Simulator, number: int) -> str:
+    return list(vendor.world.tokens)[number]
+
+
+def workspace_of(vendor: Simulator, number: int) -> str:
+    return list(vendor.world.tokens.values())[number]
+
+
+def unhealthy_reason(running: Bench) -> str | None:
+    return describe(
+        running.collector,
+        running.display,
+        started_at=BEGINS_AT,
+        is_ready=True,
+        now=running.clock.now,
+        time=asyncio.get_running_loop().time(),
+    ).unhealthy_reason
+
+
+def store_error(running: Bench) -> str | None:
+    return running.collector.store_error
+
+
+# One workspace ------------------------------------------------------------------------------------
+@pytest.mark.parametrize("call", ["me", "projects", "databases", "subscription", "usage"])
+async def test_a_workspace_that_hangs_in_any_call_is_waited_for_by_nobody(
+    call: str, store_url: str, vendor: Simulator, clock: ManualClock
+) -> None:
+    hanging, other = workspace_of(vendor, 0), workspace_of(vendor, 1)
+    async with http_bench(store_url, vendor, clock) as running:
+        await running.round()
+        vendor.faults.add(Fault(kind=FaultKind.SLOW, call=call, token=token_of(vendor, 0), seconds=3_600))
+        clock.advance(timedelta(hours=2))
+        before = vendor.requests[call]
+        waiting = asyncio.create_task(running.collector.round(hanging))
+        while vendor.requests[call] == before:  # noqa: ASYNC110 - the vendor has no event for its calls
+            await asyncio.sleep(0.01)
+
+        await running.collector.round(other)
+        await running.display.refresh()
+
+        ages = {view.workspace_id: view.last_success_at for view in running.snapshot.databases}
+        assert not waiting.done()
+        assert ages[other] == clock.now
+        running.collector.stop()
+        waiting.cancel()
+        await asyncio.gather(waiting, return_exceptions=True)
+
+
+async def test_an_exception_that_nobody_foresaw_ends_one_round_is_told_and_the_next_round_runs(
+    store_url: str, vendor: Simulator, clock: ManualClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    broken, other = workspace_of(vendor, 0), workspace_of(vendor, 1)
+    async with http_bench(store_url, vendor, clock) as running:
+        await running.round()
+        plan = running.collector._plan
+        with monkeypatch.context() as patched:
+
+            async def broken_plan(turn: Turn, *, budget: int | None) -> Plan:
+                if turn.workspace_id == broken:
+                    raise ZeroDivisionError
+                return await plan(turn, budget=budget)
+
+            patched.setattr(running.collector, "_plan", broken_plan)
+            for failed in range(3):
+                assert unhealthy_reason(running) is None, failed
+                clock.advance(INTERVAL)
+                await running.rounds()
+
+        assert f'round_failures_total{{workspace_id="{broken}"}} 3.0' in running.text()
+        assert "3 rounds of workspace" in str(unhealthy_reason(running))
+        fresh = {view.workspace_id: view.last_success_at == clock.now for view in running.snapshot.databases}
+        assert fresh == {broken: False, other: True}
+
+        clock.advance(INTERVAL)
+        await running.rounds()
+        assert unhealthy_reason(running) is None
+        assert all(view.last_success_at == clock.now for view in running.snapshot.databases)
+
+
+async def test_the_database_is_down_after_two_intervals_of_silence_also_after_a_restart_into_the_outage(
+    store_url: str, vendor: Simulator, clock: ManualClock
+) -> None:
+    async with serve_simulator(vendor.app) as url:
+        config, tokens = configuration(store_url, api_url=url), tokens_of(vendor.world)
+        async with bench(config, clock, tokens) as running:
+            await running.round()
+            assert all(view.is_up for view in running.snapshot.databases)
+    clock.advance(2 * INTERVAL + timedelta(seconds=1))
+    async with bench(config, clock, tokens) as running:
+        await running.rounds()
+
+        assert {view.is_up for view in running.snapshot.databases} == {False}
+        assert {row.is_up for row in running.snapshot.workspaces} <= {False, None}
+        assert "credential_up{" not in running.text()  # nobody said anything about it
+        assert all(view.operations_total is not None for view in running.snapshot.databases)
+
+
+# The store ----------------------------------------------------------------------------------------
+async def test_what_cannot_be_stored_is_kept_asked_for_no_more_and_stored_later(
+    store_url: str, vendor: Simulator, clock: ManualClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with http_bench(store_url, vendor, clock) as running:
+        await running.round()
+        before = {id_: state.operations_total for id_, state in running.databases.items()}
+        clock.advance(timedelta(hours=1))
+
+        def down(update: LedgerUpdate, *, workspace_id: str, generation: int, at: datetime) -> int:
+            raise StoreUnavailable("the disk is full")
+
+        with monkeypatch.context() as patched:
+            patched.setattr(running.collector._store, "record", down)
+            await running.rounds()
+            asked = vendor.requests["usage"]
+            clock.advance(timedelta(seconds=30))
+            await running.rounds()
+            assert vendor.requests["usage"] == asked
+        assert store_error(running) == "the disk is full"
+        assert {id_: state.operations_total for id_, state in running.databases.items()} == before
+        read_at = clock.now - timedelta(seconds=30)
+
+        clock.advance(timedelta(seconds=30))
+        await running.rounds()
+
+        assert store_error(running) is None
+        for id_, state in running.databases.items():
+            assert state.operations_total - before[id_] >= vendor.world.operations(id_, BEGINS_AT, read_at)
+
+
+# The clock ----------------------------------------------------------------------------------------
+@pytest.mark.parametrize("wrong", [timedelta(days=2), timedelta(days=-2), timedelta(minutes=6)], ids=str)
+async def test_a_clock_that_is_wrong_for_a_while_writes_nothing_and_stops_nothing(
+    wrong: timedelta, store_url: str, vendor: Simulator, clock: ManualClock
+) -> None:
+    own = ManualClock(BEGINS_AT)
+    async with contextlib.AsyncExitStack() as stack:
+        url = await stack.enter_async_context(serve_simulator(vendor.app))
+        config = configuration(store_url, api_url=url)
+        running = await stack.enter_async_context(bench(config, own, tokens_of(vendor.world)))
+        await running.round()
+        days = await running.days()
+        clock.advance(INTERVAL)
+        own.now = clock.now + wrong
+        for _ in range(3):
+            await running.rounds()
+            clock.advance(timedelta(seconds=4))
+            own.advance(timedelta(seconds=4))
+
+        assert await running.days() == days
+        assert "clock is" in str(unhealthy_reason(running))
+        assert f"clock_skew_seconds {wrong.total_seconds():.1f}"[:22] in running.text()
+
+        own.now = clock.now
+        await running.rounds()
+
+        assert unhealthy_reason(running) is None
+        for view in running.snapshot.databases:
+            operations = vendor.world.operations(view.database_id, day_start(clock.now.date()), clock.now)
+            assert view.day_to_date_operations == operations
+            assert view.last_success_at == clock.now
+        found = await running.collector.in_store(lambda store: list(store.violations(clock.now)))
+        assert found == []
+
+
+async def test_at_midnight_nothing_of_the_old_month_is_shown_though_no_round_runs(
+    store_url: str, clock: ManualClock
+) -> None:
+    clock.now = datetime(2026, 11, 30, 23, 59, 58, tzinfo=UTC)
+    vendor = small_vendor(clock)
+    async with http_bench(store_url, vendor, clock) as running:
+        await running.round()
+        assert "prisma_postgres_database_month_to_date_operations{" in running.text()
+        assert "prisma_postgres_database_day_to_date_operations{" in running.text()
+
+        clock.advance(timedelta(seconds=2))
+        await running.display.current()
+
+        for name in ("database_month_to_date_operations", "database_day_to_date_operations", "month_to_date_cost"):
+            assert f"prisma_postgres_{name}{{" not in running.text(), name
+        assert "prisma_postgres_database_operations_total{" in running.text()
+        assert {view.month_to_date_operations for view in running.snapshot.databases} == {None}
+
+
+# Reloads ------------------------------------------------------------------------------------------
+async def test_a_reload_in_the_middle_of_the_first_round_loses_nothing_and_counts_at_once(
+    store_url: str, clock: ManualClock
+) -> None:
+    vendor = small_vendor(clock, workspaces=1, databases=12)
+    async with http_bench(store_url, vendor, clock) as running:
+        await running.identify()
+        (id_,) = running.collector.turns
+        vendor.faults.add(Fault(kind=FaultKind.SLOW, call="usage", seconds=0.05))
+        first = asyncio.create_task(running.collector.round(id_))
+        while vendor.requests["usage"] < 3:  # noqa: ASYNC110 - the vendor has no event for its calls
+            await asyncio.sleep(0.01)
+        config = running.collector.config
+        windows = rolling_windows(("1h",))
+        changed = config.model_copy(update={"poll": config.poll.model_copy(update={"windows": windows})})
+        running.collector.reconfigure(changed)
+        await running.collector.use_tokens(tokens_of(vendor.world))
+        report = await first
+
+        assert report.next_at == clock.now
+        vendor.faults.clear()
+        await running.rounds()
+        assert len(running.views) == 12
+        for view in running.snapshot.databases:
+            assert view.day_to_date_operations is not None
+            assert [name for name, _ in view.rolling] == ["1h"]
+
+
+async def test_a_reload_in_the_middle_of_the_first_discovery_is_followed_by_another_at_once(
+    store_url: str, vendor: Simulator, clock: ManualClock
+) -> None:
+    async with http_bench(store_url, vendor, clock) as running:
+        await running.identify()
+        id_ = workspace_of(vendor, 0)
+        number = vendor.faults.add(Fault(kind=FaultKind.SLOW, call="databases", token=token_of(vendor, 0), seconds=0.2))
+        first = asyncio.create_task(running.collector.round(id_))
+        while not vendor.requests["databases"]:  # noqa: ASYNC110 - the vendor has no event for its calls
+            await asyncio.sleep(0.01)
+        running.collector.reconfigure(running.collector.config)
+        vendor.faults.clear(number)
+        report = await first
+        assert report.next_at == clock.now
+        assert id_ not in running.ledger_state.workspaces  # it began before the reload
+
+        await running.rounds()
+        assert {view.workspace_id for view in running.snapshot.databases} == set(vendor.world.tokens.values())
+
+
+async def test_a_workspace_that_goes_while_its_round_runs_leaves_nothing_behind_and_comes_back_whole(
+    store_url: str, vendor: Simulator, clock: ManualClock
+) -> None:
+    async with http_bench(store_url, vendor, clock) as running:
+        await running.round()
+        going = workspace_of(vendor, 0)
+        both = tokens_of(vendor.world)
+        clock.advance(timedelta(minutes=11))
+        number = vendor.faults.add(Fault(kind=FaultKind.SLOW, token=token_of(vendor, 0), seconds=0.2))
+        before = vendor.requests["me"]
+        under_way = asyncio.create_task(running.collector.round(going))
+        while vendor.requests["me"] == before:  # noqa: ASYNC110 - the vendor has no event for its calls
+            await asyncio.sleep(0.01)
+        await running.collector.use_tokens(Tokens(credentials=both.credentials[1:]))
+        vendor.faults.clear(number)
+        await under_way
+        await running.rounds()
+
+        assert f'last_round_timestamp_seconds{{workspace_id="{going}"}}' not in running.text()
+        assert {row.workspace_id for row in running.snapshot.workspaces} == {workspace_of(vendor, 1)}
+        assert running.ledger_state.workspaces[going].is_gone
+        assert unhealthy_reason(running) is None
+
+        await running.collector.use_tokens(both)
+        clock.advance(INTERVAL)
+        await running.rounds()
+        assert all(view.last_success_at == clock.now for view in running.snapshot.databases)
+        assert len(running.snapshot.workspaces) == 2
+        stored = await running.stored()
+        assert stored.workspaces == running.ledger_state.workspaces
+
+
+async def test_a_filter_that_is_reloaded_counts_at_once(store_url: str, vendor: Simulator, clock: ManualClock) -> None:
+    async with http_bench(store_url, vendor, clock) as running:
+        await running.round()
+        (chosen, *_) = running.views
+        config = running.collector.config
+        only = DiscoveryConfig(include=Filter.model_validate({"databases": [f"^{chosen}$"]}))
+        running.collector.reconfigure(config.model_copy(update={"discovery": only}))
+        await running.display.refresh()
+
+        assert list(running.views) == [chosen]
+        assert running.snapshot.filtered == 3
+
+
+async def test_a_token_that_is_replaced_is_used_at_once_and_one_that_cannot_be_used_says_why(
+    store_url: str, vendor: Simulator, clock: ManualClock
+) -> None:
+    async with http_bench(store_url, vendor, clock) as running:
+        await running.round()
+        one, two = tokens_of(vendor.world).credentials
+        wrong = Credential(name=one.name, token=Secret("simulator-token-99"))
+        await running.collector.use_tokens(Tokens(credentials=(wrong, two)))
+        clock.advance(timedelta(minutes=11))
+        await running.rounds()
+        assert f'credential_up{{credential="{one.name}"}} 0.0' in running.text()
+        assert len(running.snapshot.workspaces) == 2  # the ledger knows it, and it may come back
+
+        await running.collector.use_tokens(
+            Tokens(
+                credentials=(two,),
+                problems=(CredentialProblem(name=one.name, reason="empty", text="the file is empty"),),
+            )
+        )
+        await running.rounds()
+        assert running.collector.readers.states[one.name].problem == "the file is empty"
+        assert f'credential_up{{credential="{one.name}"}} 0.0' in running.text()
+
+        await running.collector.use_tokens(Tokens(credentials=(one, two)))
+        clock.advance(INTERVAL)
+        await running.rounds()
+        assert f'credential_up{{credential="{one.name}"}} 1.0' in running.text()
+        assert all(view.last_success_at == clock.now for view in running.snapshot.databases)
+
+
+@pytest.mark.parametrize("interval", [timedelta(seconds=1), timedelta(days=1)], ids=str)
+async def test_one_round_of_everything_ends_whatever_the_interval(
+    interval: timedelta, store_url: str, vendor: Simulator, clock: ManualClock
+) -> None:
+    async with http_bench(store_url, vendor, clock, interval=interval) as running:
+        await running.identify()
+        reports = [await running.collector.round(id_, is_only_one=True) for id_ in sorted(running.collector.turns)]
+        await running.display.refresh()
+
+        assert all(report.is_stored for report in reports)
+        for view in running.snapshot.databases:
+            assert view.day_to_date_operations is not None
+            assert view.month_to_date_operations is not None
+            assert len(view.rolling) == 3
+
+
+async def test_a_database_that_fails_on_one_window_is_read_on_the_others_and_is_up(
+    store_url: str, vendor: Simulator, clock: ManualClock
+) -> None:
+    async with http_bench(store_url, vendor, clock) as running:
+        await running.round()
+        odd = next(iter(running.views))
+        poll = running.collector.readers
+        for workspace_id in running.collector.turns:
+            reader = poll.reader(workspace_id)
+            assert reader is not None
+            _refuse_long_windows(reader.api, odd)
+        clock.advance(timedelta(hours=8))
+        await running.rounds()
+
+        view = running.views[odd]
+        assert (view.is_up, view.last_success_at) == (True, clock.now)
+        assert 'reading_failures_total{reason="http_400"}' in running.text()
+
+
+def _refuse_long_windows(api: object, database_id: str) -> None:
+    from prisma_postgres_exporter.api import Usage
+    from prisma_postgres_exporter.errors import RequestRefused
+
+    usage = api.usage  # type: ignore[attr-defined]  # a client
+
+    async def refusing(id_: str, *, start_at: datetime, end_at: datetime) -> Usage:
+        if id_ == database_id and end_at - start_at > timedelta(days=2):
+            raise RequestRefused("too long", reason="http_400", status=400)
+        said: Usage = await usage(id_, start_at=start_at, end_at=end_at)
+        return said
+
+    api.usage = refusing  # type: ignore[attr-defined]  # for this database only

@@ -1,0 +1,142 @@
+"""Whatever stands in one place of one answer is used or refused for that one: its neighbours stay exact and fresh."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+from odd_vendor import MISSING, VALUES, OddVendor, Place, Victim, places
+
+from prisma_postgres_exporter.model import day_start
+from prisma_postgres_exporter.simulator import ManualClock, Simulator, serve_simulator
+from rounds_bench import Bench, bench, configuration, small_vendor, tokens_of
+
+BEGINS_AT = datetime(2026, 11, 23, 12, 0, tzinfo=UTC)
+A_WHILE = timedelta(minutes=21)
+
+
+def new_vendor() -> Simulator:
+    return small_vendor(ManualClock(BEGINS_AT), workspaces=2, databases=6)
+
+
+def victim_of(vendor: Simulator) -> Victim:
+    database = vendor.world.databases(BEGINS_AT)[0]
+    token = next(token for token, id_ in vendor.world.tokens.items() if id_ == database.workspace_id)
+    return Victim(token=token, project_id=database.project_id, database_id=database.id)
+
+
+PLACES = places(new_vendor(), victim_of(new_vendor()))
+
+
+PARTS = 4
+"""A place is tried with every fourth value here, each with others, and with all of them in the longer run."""
+
+
+@pytest.mark.parametrize(("number", "place"), enumerate(PLACES), ids=str)
+async def test_an_odd_value_anywhere_hurts_nobody_else(number: int, place: Place, tmp_path: Path) -> None:
+    await hurts_nobody_else(place, dict(list(VALUES.items())[number % PARTS :: PARTS]), tmp_path)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("place", PLACES, ids=str)
+async def test_every_odd_value_anywhere_hurts_nobody_else(place: Place, tmp_path: Path) -> None:
+    await hurts_nobody_else(place, VALUES, tmp_path)
+
+
+async def hurts_nobody_else(place: Place, values: Mapping[str, object], tmp_path: Path) -> None:
+    vendor = new_vendor()
+    victim = victim_of(vendor)
+    assert isinstance(vendor.clock, ManualClock)
+    odd = OddVendor(vendor.app, victim)
+    async with serve_simulator(odd) as url:  # type: ignore[arg-type]  # an application is an application
+        config = configuration(f"sqlite:///{tmp_path / 'ledger.db'}", api_url=url)
+        async with bench(config, vendor.clock, tokens_of(vendor.world)) as running:
+            await running.round()
+            for name, value in values.items():
+                odd.place, odd.value, odd.used = place, value, 0
+                vendor.clock.advance(A_WHILE)
+                if place.call == "subscription":
+                    vendor.clock.advance(timedelta(hours=1))
+                await running.round()
+                assert odd.used, (str(place), name, "was never answered")
+                failed = [turn.failures_in_a_row for turn in running.collector.turns.values()]
+                assert failed == [0, 0], (str(place), name, "a round broke")
+                check_exact(running, vendor, name, leaving_out=excused(vendor, victim, place, value))
+                if place.call == "databases":
+                    # What a complete list left out is gone until it is listed again.
+                    odd.place = None
+                    vendor.clock.advance(A_WHILE)
+                    await running.round()
+            odd.place = None
+            vendor.clock.advance(A_WHILE)
+            await running.round()
+            check_exact(running, vendor, "afterwards", leaving_out=set())
+            assert all(view.is_up for view in running.snapshot.databases)
+            found = await running.collector.in_store(lambda store: list(store.violations(vendor.clock())))
+            assert found == []
+
+
+def excused(vendor: Simulator, victim: Victim, place: Place, value: object) -> set[str]:
+    """Whose numbers the odd value is about; a complete list that leaves something out says that it is gone."""
+    is_another = value is MISSING or isinstance(value, dict)
+    if place.call == "usage" or (place == Place("databases", ("record",)) and is_another):
+        return {victim.database_id}
+    if place == Place("databases", ("data",)) and value == []:
+        own = vendor.world.tokens[victim.token]
+        return {database.id for database in vendor.world.databases(vendor.clock()) if database.workspace_id == own}
+    return set()
+
+
+def check_exact(running: Bench, vendor: Simulator, name: str, *, leaving_out: set[str]) -> None:
+    now = vendor.clock()
+    for database in vendor.world.databases(now):
+        if database.id in leaving_out:
+            continue
+        view = running.views.get(database.id)
+        assert view is not None, (name, database.id, "is not shown")
+        assert view.last_success_at == now, (name, database.id, "is not fresh")
+        operations = vendor.world.operations(database.id, day_start(now.date()), now)
+        assert view.day_to_date_operations == operations, (name, database.id, "is not exact")
+
+
+def test_the_places_are_those_of_the_contract() -> None:
+    """A place that the simulator forgets would never be tried: `tests/contract` is to hold it against the vendor's."""
+    shown = {str(place) for place in PLACES}
+    for wanted in (
+        "me data.workspace.id",
+        "projects record.workspace.id",
+        "projects pagination.nextCursor",
+        "databases record.createdAt",
+        "databases record.project.id",
+        "databases record.region",
+        "databases record.connections",
+        "usage period.end",
+        "usage metrics.operations.used",
+        "usage metrics.storage.unit",
+        "usage generatedAt",
+        "subscription data.usageBlocked",
+    ):
+        assert wanted in shown
+
+
+async def test_an_entry_that_is_listed_twice_over_pages_counts_once(tmp_path: Path) -> None:
+    vendor = new_vendor()
+    victim = victim_of(vendor)
+    odd = OddVendor(vendor.app, victim)
+    assert isinstance(vendor.clock, ManualClock)
+    async with serve_simulator(odd) as url:  # type: ignore[arg-type]  # an application is an application
+        config = configuration(f"sqlite:///{tmp_path / 'ledger.db'}", api_url=url)
+        async with bench(config, vendor.clock, tokens_of(vendor.world)) as running:
+            odd.place = Place("databases", ("data",))
+            async with asyncio.timeout(60):
+                await running.round()  # the first look shows what the list is
+            records = odd.seen["databases"]["data"]
+            odd.value = [*records, *records]
+            vendor.clock.advance(A_WHILE)
+            await running.round()
+
+            assert len(running.views) == 6
+            check_exact(running, vendor, "listed twice", leaving_out=set())

@@ -1,0 +1,92 @@
+"""The schedule of the running service: it survives a clock that is set and faults that nobody foresaw."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from datetime import datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from ports import free_port
+from prisma_postgres_exporter.config import Config
+from prisma_postgres_exporter.service import Service, service
+from prisma_postgres_exporter.service.display import Display
+from prisma_postgres_exporter.simulator import ManualClock, serve_simulator, system_clock
+from rounds_bench import configuration, small_vendor, tokens_of
+
+
+class MovedClock:
+    """The real clock, moved by hand."""
+
+    def __init__(self) -> None:
+        self.ahead = timedelta(0)
+
+    def __call__(self) -> datetime:
+        return system_clock() + self.ahead
+
+
+async def until(is_so: Callable[[], bool]) -> None:
+    async with asyncio.timeout(60):
+        while not is_so():  # noqa: ASYNC110 - what runs has no event for it
+            await asyncio.sleep(0.02)
+
+
+async def run_beside(store: Path, clock: MovedClock, what: Callable[[Service], object]) -> None:
+    """Run the service against a small vendor, and `what` beside it."""
+    vendor = small_vendor(ManualClock(system_clock()))
+    vendor = type(vendor)(vendor.world, clock)
+    async with serve_simulator(vendor.app) as url:
+        config = configuration(f"sqlite:///{store}", api_url=url, interval=timedelta(seconds=1))
+        tokens = [{"name": row.name, "token": row.token} for row in tokens_of(vendor.world).credentials]
+        web = config.web.model_copy(update={"listen": f"127.0.0.1:{free_port()}"})
+        config = Config.model_validate({**dict(config), "credentials": tokens, "web": web})
+        running = Service(config, load=lambda: config, clock=clock)
+        listening = asyncio.Event()
+        serving = asyncio.create_task(running.run(lambda _: listening.set()))
+        await listening.wait()
+        try:
+            await what(running)  # type: ignore[misc]  # it waits
+        finally:
+            running.stop()
+            await serving
+
+
+def rounds_of(running: Service) -> list[datetime | None]:
+    return [turn.report.started_at if turn.report else None for turn in running.running.collector.turns.values()]
+
+
+@pytest.mark.parametrize("step", [timedelta(days=-2), timedelta(days=2)], ids=str)
+async def test_rounds_go_on_after_the_clock_was_set(
+    step: timedelta, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(service, "CLOCK_WATCHED_EVERY_SECONDS", 0.05)
+    clock = MovedClock()
+
+    async def set_clock(running: Service) -> None:
+        await until(lambda: len(rounds_of(running)) == 2 and all(rounds_of(running)))
+        clock.ahead = step  # the vendor's too: both were wrong before
+        await until(lambda: all(at is not None and abs(at - clock()) < timedelta(hours=1) for at in rounds_of(running)))
+
+    await run_beside(tmp_path / "ledger.db", clock, set_clock)
+
+
+async def test_a_fault_in_what_is_shown_keeps_the_old_and_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def break_display(running: Service) -> None:
+        await until(lambda: bool(running.running.display.snapshot.databases))
+        shown = running.running.display.snapshot
+
+        async def broken(self: Display) -> None:
+            raise ValueError("nobody foresaw it")
+
+        with monkeypatch.context() as patched:
+            patched.setattr(Display, "_draw", broken)
+            await until(lambda: running.running.display.failures_in_a_row >= 3)
+            assert running.running.display.snapshot is shown
+            assert "could not be made anew" in str(running._describe().unhealthy_reason)
+        await until(lambda: running._describe().unhealthy_reason is None)
+
+    await run_beside(tmp_path / "ledger.db", MovedClock(), break_display)
