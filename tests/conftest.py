@@ -1,4 +1,4 @@
-"""What tests of every area share: a real Postgres."""
+"""What tests of every area share: a real Postgres, and how properties are tried."""
 
 from __future__ import annotations
 
@@ -6,13 +6,18 @@ import os
 from collections.abc import Iterator
 
 import pytest
+from hypothesis import settings
 
 from postgres import PostgresServer, find_programs, postgres_server
+
+# No case fails for being slow: the tests of two workers, and whatever else runs, share the machine.
+settings.register_profile("exporter", deadline=None)
+settings.load_profile("exporter")
 
 
 @pytest.fixture(scope="session")
 def shared_postgres() -> Iterator[PostgresServer]:
-    """One server for the whole run; each test takes a database of its own on it."""
+    """One server for each worker; each test takes a database of its own on it."""
     try:
         programs = find_programs()
     except FileNotFoundError as exc:
@@ -26,5 +31,12 @@ def shared_postgres() -> Iterator[PostgresServer]:
 @pytest.fixture
 def postgres_url(shared_postgres: PostgresServer) -> Iterator[str]:
     """The URL of an empty Postgres database."""
+    with shared_postgres.fresh_database() as url:
+        yield url
+
+
+@pytest.fixture(scope="module")
+def module_postgres_url(shared_postgres: PostgresServer) -> Iterator[str]:
+    """The URL of a Postgres database, empty at first, for all tests of a module, which only read it."""
     with shared_postgres.fresh_database() as url:
         yield url

@@ -10,7 +10,6 @@ import importlib.util
 import os
 import pwd
 import shutil
-import socket
 import subprocess
 import tempfile
 from collections.abc import Iterator, Sequence
@@ -20,6 +19,8 @@ from typing import IO
 from uuid import uuid4
 
 import psycopg
+
+from ports import free_port
 
 USER = "exporter"
 PASSWORD = "synthetic-password"
@@ -41,7 +42,7 @@ class PostgresServer:
         self._directory = directory
         self._data = directory / "data"
         self._log = directory / "postgres.log"
-        self._port = _free_port()
+        self._port = free_port()
 
     def url(self, database: str = "postgres", *, password: str = PASSWORD) -> str:
         """Return the URL of a database on this server."""
@@ -152,10 +153,3 @@ def _run_as_ordinary_user(command: Sequence[str], output: IO[str] | int) -> int:
         ).returncode
     except PermissionError:
         return -1
-
-
-def _free_port() -> int:
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        port: int = listener.getsockname()[1]
-        return port

@@ -103,14 +103,31 @@ def test_the_pod_of_the_demo_needs_nothing_but_a_place_for_temporary_files(tmp_p
     assert list((tmp_path / "tmp").iterdir()) == []
 
 
-def test_the_variables_that_kubernetes_adds_for_services_would_be_refused_and_are_switched_off(tmp_path: Path) -> None:
+def test_the_variables_that_kubernetes_adds_for_services_are_switched_off_and_would_change_nothing(
+    tmp_path: Path,
+) -> None:
     rendered = objects()
-    name = the("Service", rendered)["metadata"]["name"].upper().replace("-", "_")
+    service = the("Service", rendered)
+    name = service["metadata"]["name"].upper().replace("-", "_")
+    (port,) = [str(each["port"]) for each in service["spec"]["ports"]]
+    links = {
+        f"{name}_SERVICE_HOST": "192.0.2.1",
+        f"{name}_SERVICE_PORT": port,
+        f"{name}_SERVICE_PORT_HTTP": port,
+        f"{name}_PORT": f"tcp://192.0.2.1:{port}",
+        f"{name}_PORT_{port}_TCP": f"tcp://192.0.2.1:{port}",
+        f"{name}_PORT_{port}_TCP_PROTO": "tcp",
+        f"{name}_PORT_{port}_TCP_PORT": port,
+        f"{name}_PORT_{port}_TCP_ADDR": "192.0.2.1",
+    }
+    with vendor(workspaces=1, databases=1) as upstream:
+        environ = {"PRISMA_POSTGRES_API_URL": upstream.url, "PRISMA_POSTGRES_TOKEN": ",".join(upstream.world.tokens)}
+        without = run("check", cwd=tmp_path, environ=environ)
+        linked = run("check", cwd=tmp_path, environ={**environ, **links})
 
-    refused = run("check", cwd=tmp_path, environ={f"{name}_SERVICE_HOST": "192.0.2.1"})
-
-    assert refused.returncode == 2
-    assert f"{name}_SERVICE_HOST" in refused.stdout + refused.stderr
+    assert without.returncode == 0, without.stdout + without.stderr
+    assert (linked.returncode, linked.stdout) == (0, without.stdout)
+    assert name not in linked.stdout + linked.stderr
     assert the("Deployment", rendered)["spec"]["template"]["spec"]["enableServiceLinks"] is False
 
 

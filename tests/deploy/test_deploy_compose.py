@@ -15,7 +15,8 @@ import yaml
 from deploy_tools import run_tool
 from dockerfile import ROOT
 from processes import exporter, fetch, program, vendor, wait_until
-from test_prometheus import free_port
+
+from ports import free_port
 
 DEPLOY = ROOT / "deploy"
 DEMO, PRODUCTION = DEPLOY / "compose.yaml", DEPLOY / "compose.production.yaml"

@@ -6,7 +6,6 @@ import os
 import re
 import shutil
 import signal
-import socket
 import subprocess
 import tomllib
 from collections.abc import Iterator, Mapping
@@ -18,6 +17,8 @@ from deploy_tools import run_tool
 from dockerfile import DOCKERFILE, ROOT, carry_out, command, stages, values
 from packaging.requirements import Requirement
 from processes import Running, ended, fetch, vendor, wait_until
+
+from ports import free_port
 
 LOCK_FILES = ("requirements.txt", "requirements-build.txt", "requirements-dev.txt")
 PIN = re.compile(r"^([\w.-]+)==([\w.]+)[^\n]*((?:\n    --hash=sha256:[0-9a-f]{64}(?: \\)?)+)$", re.MULTILINE)
@@ -78,13 +79,14 @@ def test_the_lock_file_of_the_build_holds_what_the_build_asks_for() -> None:
         assert requirement.specifier.contains(locked[requirement.name])
 
 
+@pytest.mark.slow
 def test_the_image_serves_where_only_its_state_can_be_written(image: Path, tmp_path: Path) -> None:
     state = _folder(tmp_path / "state")
     with vendor(workspaces=1, databases=3) as upstream:
         token = tmp_path / "token"
         token.write_text(next(iter(upstream.simulator.world.tokens)))
         token.chmod(0o400)
-        port = _free_port()
+        port = free_port()
         environ = {
             "PRISMA_POSTGRES_TOKEN_FILE": str(token),
             "PRISMA_POSTGRES_API_URL": upstream.url,
@@ -100,10 +102,11 @@ def test_the_image_serves_where_only_its_state_can_be_written(image: Path, tmp_p
     assert (state / "prisma-postgres-exporter.db").is_file()
 
 
+@pytest.mark.slow
 def test_the_image_shows_the_demo_with_a_place_for_temporary_files_only(image: Path, tmp_path: Path) -> None:
     state, temporary = _folder(tmp_path / "state"), _folder(tmp_path / "tmp")
     state.chmod(0o555)
-    port = _free_port()
+    port = free_port()
     environ = {"PRISMA_POSTGRES_LISTEN": f"127.0.0.1:{port}", "TMPDIR": str(temporary)}
     with _contained(image, state, environ, "demo", "--listen", f"127.0.0.1:{port}") as running:
         _wait_until_healthy(image, running, environ)
@@ -114,8 +117,9 @@ def test_the_image_shows_the_demo_with_a_place_for_temporary_files_only(image: P
     assert list(temporary.iterdir()) == []
 
 
+@pytest.mark.slow
 def test_the_health_check_fails_where_nothing_listens(image: Path) -> None:
-    assert _health(image, {"PRISMA_POSTGRES_LISTEN": f":{_free_port()}"}) == 1
+    assert _health(image, {"PRISMA_POSTGRES_LISTEN": f":{free_port()}"}) == 1
 
 
 @contextmanager
@@ -174,9 +178,3 @@ def _lock_file(name: str) -> str:
 def _folder(path: Path) -> Path:
     path.mkdir()
     return path
-
-
-def _free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        port: int = listener.getsockname()[1]
-        return port

@@ -16,7 +16,8 @@ from urllib.parse import urlencode
 
 import yaml
 from processes import Answer, Running, fetch, program, wait_until
-from test_prometheus import free_port
+
+from ports import free_port
 
 SHIPPED = Path(__file__).parents[2] / "deploy" / "prometheus"
 WAITS = {"group_wait", "group_interval"}

@@ -14,6 +14,7 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
@@ -21,12 +22,14 @@ from pathlib import Path
 from typing import TypeVar
 
 import yaml
+from prepared import Prepared
 from prometheus_client.parser import text_string_to_metric_families
 
 from prisma_postgres_exporter.simulator import Faults, Simulator, World, WorldShape, serve_simulator, system_clock
 
 EXPORTER = (sys.executable, "-m", "prisma_postgres_exporter")
 DEADLINE_SECONDS = 30.0
+LONGEST_RUN_SECONDS = 60.0
 LOOK_EVERY_SECONDS = 0.05
 CYCLE = "1s"
 TOKEN_MARK = "simulator-token-"
@@ -71,7 +74,7 @@ class Samples(dict[tuple[str, Labels], float]):
 class Running:
     """A process that was started here: its output so far, signals for it, and its end."""
 
-    def __init__(self, popen: subprocess.Popen[str]) -> None:
+    def __init__(self, popen: subprocess.Popen[str] | Prepared) -> None:
         self._popen = popen
         self._lines: list[str] = []
         # Pipes are read at once: a full one would stop the process, and a file would fall under its limits.
@@ -131,7 +134,7 @@ class Running:
 class Exporter(Running):
     """A running service or demo, and its addresses."""
 
-    def __init__(self, popen: subprocess.Popen[str]) -> None:
+    def __init__(self, popen: subprocess.Popen[str] | Prepared) -> None:
         super().__init__(popen)
         self.url = self.wait_for(r"listening\W.*?(http://127\.0\.0\.1:\d+)")
 
@@ -235,15 +238,21 @@ def vendor(*, workspaces: int, databases: int, projects_per_workspace: int = 3) 
 @contextmanager
 def command(*arguments: str, cwd: Path, environ: Mapping[str, str] | None = None) -> Iterator[Running]:
     """Run a command of the exporter, and kill it in the end if it still runs."""
-    running = Running(_start((*EXPORTER, *arguments), cwd, environ))
+    running = Running(_start_exporter(arguments, cwd, environ))
     with ended(running):
         yield running
 
 
 @contextmanager
-def exporter(*arguments: str, cwd: Path, environ: Mapping[str, str] | None = None) -> Iterator[Exporter]:
-    """Run `serve` or `demo` on a free port, and wait until it listens."""
-    popen = _start((*EXPORTER, *arguments, "--listen", "127.0.0.1:0"), cwd, environ)
+def exporter(
+    *arguments: str, cwd: Path, environ: Mapping[str, str] | None = None, as_command_line: bool = False
+) -> Iterator[Exporter]:
+    """Run `serve` or `demo` on a free port, and wait until it listens.
+
+    `as_command_line` starts an interpreter for it, whose command line can be looked at.
+    """
+    whole = (*arguments, "--listen", "127.0.0.1:0")
+    popen = _start((*EXPORTER, *whole), cwd, environ) if as_command_line else _start_exporter(whole, cwd, environ)
     try:
         running = Exporter(popen)
     except BaseException:
@@ -274,16 +283,16 @@ def ended(running: Running) -> Iterator[None]:
 
 def run(*arguments: str, cwd: Path, environ: Mapping[str, str] | None = None) -> subprocess.CompletedProcess[str]:
     """Run a command of the exporter to its end."""
-    return subprocess.run(
-        (*EXPORTER, *arguments),
-        cwd=cwd,
-        env=_environment(environ),
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-    )
+    process = Prepared(arguments, cwd=cwd, environ=_environment(environ), separate=True)
+    assert process.stderr is not None
+    with ThreadPoolExecutor(2) as readers, process.stdout, process.stderr:
+        # Pipes are read at once: a full one would stop the process.
+        output, errors = readers.submit(process.stdout.read), readers.submit(process.stderr.read)
+        try:
+            code = process.wait(LONGEST_RUN_SECONDS)
+        finally:
+            process.kill()
+        return subprocess.CompletedProcess((*EXPORTER, *arguments), code, output.result(), errors.result())
 
 
 def write_config(path: Path, **sections: object) -> Path:
@@ -363,6 +372,10 @@ def wait_until(look: Callable[[], T | None], what: str, seconds: float = DEADLIN
         assert time.monotonic() < ends_at, f"waited {seconds} s in vain for {what}"
         time.sleep(LOOK_EVERY_SECONDS)
     return found
+
+
+def _start_exporter(arguments: Sequence[str], cwd: Path, environ: Mapping[str, str] | None) -> Prepared:
+    return Prepared(arguments, cwd=cwd, environ=_environment(environ), separate=False)
 
 
 def _start(

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+import pytest
 from monitoring import Alert, Monitoring, as_alert, monitoring
 from processes import Exporter, command, exporter, fetch, run, wait_until, write_config, write_tokens
 from test_prometheus import needs_program
@@ -41,6 +42,7 @@ class Vendor:
         assert answer.status == 204, answer.text
 
 
+@pytest.mark.slow
 @needs_program("prometheus")
 @needs_program("promtool")
 @needs_program("prometheus-alertmanager")

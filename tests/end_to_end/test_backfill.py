@@ -25,8 +25,9 @@ from processes import (
     write_config,
     write_tokens,
 )
-from test_prometheus import free_port, needs_program
+from test_prometheus import needs_program
 
+from ports import free_port
 from prisma_postgres_exporter.model import day_start
 from prisma_postgres_exporter.store import Store
 
@@ -77,15 +78,15 @@ def ledger(store_url: str, *, to_day: date | None = None) -> dict[tuple[int, dat
 def truth(api: Vendor, store_url: str) -> dict[tuple[int, date], int]:
     store = Store.open(store_url)
     try:
-        positions = store.load(datetime.now(UTC)).positions
+        states = store.load(datetime.now(UTC)).databases
     finally:
         store.close()
     days = [last_day() - back * ONE_DAY for back in range(DAYS)]
     return {
-        (position.key, day): api.world.operations(id_, day_start(day), day_start(day) + ONE_DAY)
-        for id_, position in positions.items()
+        (state.key, day): api.world.operations(id_, day_start(day), day_start(day) + ONE_DAY)
+        for id_, state in states.items()
         for day in days
-        if day >= position.database.created_at.date()
+        if day >= state.database.created_at.date()
     }
 
 

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import signal
 import stat
+import subprocess
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
@@ -13,6 +15,7 @@ from pathlib import Path
 import pytest
 from processes import (
     DATA_PREFIX,
+    EXPORTER,
     TOKEN_MARK,
     Vendor,
     command,
@@ -53,6 +56,19 @@ def test_the_version_is_printed(tmp_path: Path) -> None:
     answer = run("--version", cwd=tmp_path)
 
     assert (answer.returncode, answer.stdout) == (0, f"prisma-postgres-exporter {__version__}\n")
+
+
+@pytest.mark.parametrize("arguments", [("--help",), ("cost",), ("serve", "--no-such-option")])
+def test_a_forked_command_says_and_leaves_what_one_of_an_interpreter_does(
+    tmp_path: Path, arguments: Sequence[str]
+) -> None:
+    forked = run(*arguments, cwd=tmp_path)
+    environ = {**os.environ, "COLUMNS": "200", "NO_COLOR": "1"}
+    other = subprocess.run(
+        (*EXPORTER, *arguments), cwd=tmp_path, env=environ, capture_output=True, text=True, check=False
+    )
+
+    assert (forked.returncode, forked.stdout, forked.stderr) == (other.returncode, other.stdout, other.stderr)
 
 
 @pytest.mark.parametrize("name", COMMANDS)

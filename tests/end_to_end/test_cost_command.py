@@ -17,9 +17,10 @@ TOKENS = {"PRISMA_POSTGRES_TOKEN": "simulator-token-1,simulator-token-2"}
 DATABASES = 6
 
 
-@pytest.fixture
-def options(tmp_path: Path) -> Iterator[Sequence[str]]:
-    """A store with a round in it, and a configuration with a budget."""
+@pytest.fixture(scope="module")
+def options(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sequence[str]]:
+    """A store with a round in it, and a configuration with a budget; commands here only read the store."""
+    tmp_path = tmp_path_factory.mktemp("ledger")
     cost = {"budgets": [{"name": "all", "monthly_usd": 100}, {"name": "unused", "monthly_usd": 1, "databases": ["^$"]}]}
     config = write_config(tmp_path / "config.yaml", poll={"interval": "5m", "requests_per_second": 1000}, cost=cost)
     store = ("--store-url", f"sqlite:///{tmp_path / 'ledger.db'}")

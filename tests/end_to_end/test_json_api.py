@@ -9,12 +9,13 @@ import subprocess
 import sys
 import urllib.parse
 from collections.abc import Iterator, Sequence
+from datetime import UTC, datetime
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
 import pytest
-from processes import DATA_PREFIX, Exporter, exporter, run, vendor, write_config
+from processes import DATA_PREFIX, Exporter, exporter, run, vendor, wait_until, write_config
 
 TOKENS = {"PRISMA_POSTGRES_TOKEN": "simulator-token-1,simulator-token-2"}
 DATABASES = 6
@@ -38,8 +39,19 @@ def asked(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Asked]:
         vendor(workspaces=2, databases=DATABASES) as upstream,
         exporter("serve", *options, "--api-url", upstream.url, cwd=tmp_path, environ=TOKENS) as service,
     ):
-        costs = f"{DATA_PREFIX}month_to_date_cost_usd"
-        service.scrape_when(lambda seen: len(seen.labels(costs, "database_id")) == DATABASES, "every cost")
+        today = datetime.now(UTC).date()
+
+        def has_read_every_day() -> bool:
+            days = get(service, "usage", **{"from": str(today.replace(day=1))})["data"]
+            return len(days) == DATABASES * today.day
+
+        def shows_what_is_stored() -> bool:
+            page = get(service, "databases")
+            return len(page["data"]) == DATABASES and page["taken_at"] > stored_at
+
+        wait_until(has_read_every_day, "every day of the month")
+        stored_at = datetime.now(UTC).isoformat(timespec="seconds")
+        wait_until(shows_what_is_stored, "what is stored is shown")
         yield service, options
 
 

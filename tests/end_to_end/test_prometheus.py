@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import shutil
-import socket
 import subprocess
 from collections.abc import Iterator
 from urllib.parse import urlencode
@@ -26,6 +25,8 @@ from processes import (
     write_config,
     write_tokens,
 )
+
+from ports import free_port
 
 JOB = "prisma-postgres"
 OWN_LABELS = {"__name__", "instance", "job"}
@@ -57,7 +58,7 @@ def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Exporter]:
     ):
         running.scrape_when(
             lambda samples: len(samples.labels(f"{DATA_PREFIX}window_operations", "database_id")) == DATABASES,
-            "the first cycle",
+            "the first round",
         )
         yield running
 
@@ -137,13 +138,6 @@ def test_the_linter_has_nothing_to_say_about_the_running_service(service: Export
     answer = subprocess.run(["promtool", "check", "metrics"], input=text, capture_output=True, text=True, check=False)
 
     assert (answer.returncode, answer.stdout + answer.stderr) == (0, "")
-
-
-def free_port() -> int:
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        port: int = listener.getsockname()[1]
-        return port
 
 
 def _as_prometheus_keeps_it(samples: Samples) -> dict[tuple[str, Labels], float]:

@@ -21,16 +21,17 @@ MONTH = ("--month", "2026-11")
 WHAT = ("days", "months", "revisions", "events", "focus")
 
 
-@pytest.fixture(params=["sqlite", "postgres"])
-def options(request: pytest.FixtureRequest, tmp_path: Path) -> Sequence[str]:
-    """The store of a month in which one database was made, one moved and one deleted."""
+@pytest.fixture(scope="module", params=["sqlite", "postgres"])
+def options(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Sequence[str]:
+    """The store of a month in which one database was made, one moved and one deleted; commands here only read it."""
+    folder = tmp_path_factory.mktemp("lived")
     is_sqlite = request.param == "sqlite"
-    url = f"sqlite:///{tmp_path / 'store.db'}" if is_sqlite else str(request.getfixturevalue("postgres_url"))
+    url = f"sqlite:///{folder / 'store.db'}" if is_sqlite else str(request.getfixturevalue("module_postgres_url"))
     store = Store.open(url)
     live(store)
     store.close()
     plans = [{"workspace": f"wksp_{number}", "plan": "Starter"} for number in (1, 2)]
-    config = write_config(tmp_path / "config.yaml", cost={"workspaces": plans})
+    config = write_config(folder / "config.yaml", cost={"workspaces": plans})
     return ("--config", str(config), "--store-url", url)
 
 

@@ -33,6 +33,7 @@ from processes import (
     write_tokens,
 )
 
+from prisma_postgres_exporter.model import month_start
 from prisma_postgres_exporter.simulator import Fault, FaultKind
 
 TOTAL = f"{DATA_PREFIX}operations_total"
@@ -58,7 +59,7 @@ def serving(directory: Path, api_url: str, *, store_url: str = "sqlite:///ledger
     if not config.exists():
         write_config(config, credentials=[{"token_file": str(directory / "tokens")}])
     options = ("--config", str(config), "--api-url", api_url, "--store-url", store_url)
-    with exporter("serve", *options, cwd=directory) as running:
+    with exporter("serve", *options, cwd=directory, as_command_line=True) as running:
         try:
             yield running
         finally:
@@ -103,7 +104,7 @@ def test_killed_and_started_again_it_shows_everything_before_the_vendor_answers(
         databases = len(_documents(url))
         with serving(tmp_path, url, store_url=store_url) as first:
             everything_of(first, databases)
-            # From here on each cycle is under way for long: the kill strikes in the middle of one.
+            # From here on each round is under way for long: the kill strikes in the middle of one.
             slow = {"kind": "slow", "call": "usage", "seconds": HANGING_SECONDS}
             assert fetch(f"{url}/simulator/faults", method="POST", document=slow).status == 201
             _wait_for_calls(url, "usage")
@@ -127,14 +128,14 @@ def test_killed_and_started_again_it_shows_everything_before_the_vendor_answers(
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-def test_a_signal_in_the_middle_of_a_cycle_ends_it_at_once_with_0_and_keeps_what_was_read(
+def test_a_signal_in_the_middle_of_a_round_ends_it_at_once_with_0_and_keeps_what_was_read(
     tmp_path: Path, two_workspaces: Vendor, number: signal.Signals
 ) -> None:
     write_tokens(tmp_path / "tokens", one="simulator-token-1", two="simulator-token-2")
     hanging, *others = two_workspaces.database_ids
     two_workspaces.faults.add(Fault(kind=FaultKind.SLOW, call="usage", database_id=hanging, seconds=HANGING_SECONDS))
     with serving(tmp_path, two_workspaces.url) as running:
-        # Each of the others is asked for several windows; the first cycle ends only with the one that hangs.
+        # Each of the others is asked for several windows; the first round ends only with the one that hangs.
         wait_until(lambda: two_workspaces.simulator.requests["usage"] > len(others), "readings")
         running.send(number)
         assert running.wait(8) == 0
@@ -156,7 +157,7 @@ def test_a_second_signal_leaves_at_once(tmp_path: Path, two_workspaces: Vendor) 
     write_tokens(tmp_path / "tokens", one="simulator-token-1")
     with serving(tmp_path, two_workspaces.url) as running, closing(sqlite3.connect(tmp_path / "ledger.db")) as other:
         everything_of(running, 3)
-        # Another program keeps the store to itself: the cycle under way waits to write, and the first signal with it.
+        # Another program keeps the store to itself: the round under way waits to write, and the first signal with it.
         other.execute("BEGIN IMMEDIATE")
         two_workspaces.wait_for_calls("usage")
         running.send(signal.SIGTERM)
@@ -173,7 +174,7 @@ def test_a_wrong_token_is_down_with_a_reason_and_the_others_go_on(tmp_path: Path
         assert samples.value(f"{OWN}credential_up", credential="wrong") == 0
         page = running.get("/").text
         assert re.search(r"wrong.*401", page, re.DOTALL)
-        running.scrape_when(lambda later: (later.value(f"{OWN}cycles_total") or 0) > 2, "further cycles")
+        running.scrape_when(lambda later: (later.value(f"{OWN}rounds_total") or 0) > 2, "further rounds")
         assert running.output.count("credential failing") == 1
 
 
@@ -205,7 +206,7 @@ def test_a_bad_configuration_is_refused_with_its_problems_and_a_good_one_takes_i
         running.send(signal.SIGHUP)
         wait_until(lambda: running.output.count("configuration not reloaded") == 2, "the second refusal")
         before = everything_of(running, 6)
-        running.scrape_when(lambda after: _cycles(after) > _cycles(before) + 1, "cycles go on")
+        running.scrape_when(lambda after: _rounds(after) > _rounds(before) + 1, "rounds go on")
 
         hidden = two_workspaces.database_ids[0]
         write_config(
@@ -226,9 +227,11 @@ def test_it_is_ready_and_healthy_while_the_vendor_is_down(tmp_path: Path, two_wo
         assert running.get("/-/healthy").status == 200
         wait_until(lambda: running.get("/-/ready").status == 200, "it is ready")
         samples = running.scrape_when(
-            lambda samples: samples.value(f"{OWN}credential_up", credential="one") == 0, "the vendor is down"
+            lambda samples: bool(samples.named(f"{OWN}api_request_failures_total")), "the vendor is down"
         )
         assert not samples.named(DATA_PREFIX)
+        # Nobody has said yet whether the token is good.
+        assert samples.value(f"{OWN}credential_up", credential="one") is None
 
 
 def test_a_store_that_cannot_be_written_keeps_the_picture_and_recovers(tmp_path: Path, two_workspaces: Vendor) -> None:
@@ -275,11 +278,35 @@ def test_a_database_that_answers_404_disappears_when_discovery_agrees(tmp_path: 
         )
         assert [key for key in after if ("database_id", gone) in key[1]] == []
         assert after.labels(TOTAL, "database_id") == set(others)
-        assert after.value(f"{OWN}events_total", subject="database", kind="deleted") == 1
+        # With another workspace it may have moved: the next discovery knows.
+        running.scrape_when(
+            lambda samples: samples.value(f"{OWN}events_total", subject="database", kind="deleted") == 1,
+            "it is deleted",
+        )
 
 
-def _cycles(samples: Samples) -> float:
-    return samples.value(f"{OWN}cycles_total") or 0.0
+@pytest.mark.parametrize("zone", ["America/New_York", "CST-8", "UTC0", '"Europe/Rome"', "Nowhere/Atlantis"])
+def test_it_runs_in_every_time_zone_of_the_machine(zone: str, tmp_path: Path, two_workspaces: Vendor) -> None:
+    write_tokens(tmp_path / "tokens", one="simulator-token-1", two="simulator-token-2")
+    config = write_config(tmp_path / "config.yaml", credentials=[{"token_file": str(tmp_path / "tokens")}])
+    options = ("--config", str(config), "--api-url", two_workspaces.url, "--store-url", "sqlite:///ledger.db")
+    # An interpreter of its own: a time zone is read when one starts.
+    with exporter("serve", *options, cwd=tmp_path, environ={"TZ": zone}, as_command_line=True) as running:
+        before = everything_of(running, 6)
+        running.scrape_when(lambda after: _rounds(after) > _rounds(before) + 4, "rounds go on")
+        assert "Traceback" not in running.output
+        begins_at = before.value(
+            "prisma_postgres_usage_period_start_timestamp_seconds", workspace_id=_workspace(before)
+        )
+        assert begins_at == month_start(datetime.now(UTC)).timestamp()
+
+
+def _workspace(samples: Samples) -> str:
+    return min(samples.labels("prisma_postgres_workspace_info", "workspace_id"))
+
+
+def _rounds(samples: Samples) -> float:
+    return samples.value(f"{OWN}rounds_total") or 0.0
 
 
 def _documents(url: str) -> list[object]:

@@ -1,4 +1,4 @@
-"""`store check`, `store backup` and `store info` as processes, beside a service and without one."""
+"""`store check`, `store repair`, `store backup` and `store info` as processes, beside a service and without one."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def store_option(ledger: Path) -> tuple[str, str]:
     return "--store-url", f"sqlite:///{ledger}"
 
 
-@pytest.mark.parametrize("name", ["check", "backup", "info"])
+@pytest.mark.parametrize("name", ["check", "repair", "backup", "info"])
 def test_every_store_command_has_help_with_an_example(tmp_path: Path, name: str) -> None:
     answer = run("store", name, "--help", cwd=tmp_path)
 
@@ -48,7 +48,9 @@ def test_every_store_command_has_help_with_an_example(tmp_path: Path, name: str)
     assert f"prisma-postgres-exporter store {name}" in answer.stdout.partition("Example")[2]
 
 
-@pytest.mark.parametrize("arguments", [("check",), ("backup", "copy.db"), ("info",)])
+@pytest.mark.parametrize(
+    "arguments", [("check",), ("repair",), ("repair", "--apply"), ("backup", "copy.db"), ("info",)]
+)
 def test_a_store_that_is_not_there_is_not_made(tmp_path: Path, arguments: tuple[str, ...]) -> None:
     answer = run("store", *arguments, cwd=tmp_path)
 
@@ -87,6 +89,30 @@ def test_a_broken_row_is_named_with_what_to_do_and_leaves_with_1(tmp_path: Path,
     assert found["operations-not-negative"]["database_id"] == id_
     assert f"--database {id_}" in found["operations-not-negative"]["advice"]
     assert {"counter-is-the-sum-of-its-days", "month-is-the-sum-of-its-days"} <= found.keys()
+
+
+def test_a_repair_is_shown_then_made_and_leaves_nothing_to_do(tmp_path: Path, api: Vendor, ledger: Path) -> None:
+    with sqlite3.connect(ledger) as connection:
+        connection.execute("UPDATE days SET read_at = 4102444800 WHERE database_key = 1")
+        [id_] = connection.execute("SELECT id FROM databases WHERE key = 1").fetchone()
+    connection.close()
+
+    shown = run("store", "repair", *store_option(ledger), cwd=tmp_path)
+    document = run("store", "repair", "--json", *store_option(ledger), cwd=tmp_path)
+    still_broken = run("store", "check", *store_option(ledger), cwd=tmp_path)
+    applied = run("store", "repair", "--apply", *store_option(ledger), cwd=tmp_path)
+    again = run("store", "repair", *store_option(ledger), cwd=tmp_path)
+
+    assert shown.returncode == document.returncode == still_broken.returncode == 1
+    assert "change  days, day 20" in shown.stdout
+    assert f"database {id_}" in shown.stdout
+    assert "read_at = 2100-01-01 00:00:00 UTC" in shown.stdout
+    assert "nothing was written" in shown.stdout
+    assert {row["database_id"] for row in json.loads(document.stdout)["changes"]} == {id_}
+    assert applied.returncode == again.returncode == 0, applied.stdout + again.stdout
+    assert "of 1 database; done" in applied.stdout
+    assert "nothing to repair" in again.stdout
+    assert run("store", "check", *store_option(ledger), cwd=tmp_path).returncode == 0
 
 
 def test_a_file_that_is_no_store_leaves_with_1(tmp_path: Path) -> None:

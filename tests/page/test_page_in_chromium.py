@@ -15,7 +15,10 @@ from playwright.sync_api import Browser, Page, sync_playwright
 from processes import Exporter, exporter
 
 CHROMIUM = shutil.which("chromium")
-pytestmark = pytest.mark.skipif(CHROMIUM is None and "CI" not in os.environ, reason="needs chromium")
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(CHROMIUM is None and "CI" not in os.environ, reason="needs chromium"),
+]
 ARGUMENTS = [
     "--no-sandbox",
     "--disable-gpu",

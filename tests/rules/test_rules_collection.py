@@ -33,7 +33,17 @@ OTHER_REQUESTS = 'prisma_postgres_exporter_api_requests_total{endpoint="GET /v1/
 THROTTLED = "prisma_postgres_exporter_throttled_total"
 STORE_ERRORS = "prisma_postgres_exporter_store_errors_total"
 RELOADED = "prisma_postgres_exporter_config_reload_success"
+WORKSPACE_UP = 'prisma_postgres_workspace_up{workspace_id="wksp_a"}'
+ROUND_FAILURES = 'prisma_postgres_exporter_round_failures_total{workspace_id="wksp_a"}'
+LAST_ROUND = 'prisma_postgres_exporter_last_round_timestamp_seconds{workspace_id="wksp_a"}'
+SKEW = "prisma_postgres_exporter_clock_skew_seconds"
+REFUSALS = 'prisma_postgres_exporter_discovery_refusals_total{reason="outside_the_contract"}'
 STALE = fires("PrismaPostgresUsageStale", workspace_id="wksp_a")
+WORKSPACE_FAILING = fires("PrismaPostgresWorkspaceFailing", workspace_id="wksp_a")
+ROUNDS_FAILING = fires("PrismaPostgresRoundsFailing", workspace_id="wksp_a", **JOB)
+ROUNDS_STOPPED = fires("PrismaPostgresRoundsStopped", workspace_id="wksp_a", **JOB)
+CLOCK_WRONG = fires("PrismaPostgresClockWrong", **JOB)
+REFUSED = fires("PrismaPostgresRecordsRefused", reason="outside_the_contract", **JOB)
 OFF = fires("PrismaPostgresReconciliationOff", workspace_id="wksp_a")
 FAILING = fires("PrismaPostgresCredentialFailing", credential="acme", **JOB)
 EXPIRING = fires("PrismaPostgresCredentialExpiring", credential="acme", **JOB)
@@ -95,6 +105,11 @@ CASES = (
         },
     ),
     Case(
+        name="a reading that is dated in the future is as stale as one of long ago, whatever its neighbours are",
+        series={**read("ahead", lambda at: at + 2 * DAY if at < 8 * HOUR else at), **read("read", lambda at: at)},
+        firing={"20m": [], "1h": [STALE], "7h": [STALE], "10h": []},
+    ),
+    Case(
         name="a database that fails for two hours and less, and one that is deleted, are not stale",
         series={
             **read("recovered", lambda at: HOUR if HOUR < at < 3 * HOUR + 10 * MINUTE else at),
@@ -111,6 +126,32 @@ CASES = (
         },
         firing={"119m": [], "11h": [DOWN], "740m": [], "14h": []},
         deployments=(one_replica, two_replicas),
+    ),
+    Case(
+        name="a workspace that cannot be discovered fires, until it can",
+        series={
+            INFO: level(1),
+            WORKSPACE_UP: level(1, h1=0, h5=1),
+            'prisma_postgres_workspace_up{workspace_id="wksp_b"}': level(1),
+        },
+        firing={"75m": [], "2h": [WORKSPACE_FAILING], "295m": [WORKSPACE_FAILING], "305m": []},
+        says={
+            "2h": (
+                "Workspace Acme cannot be discovered",
+                (
+                    "For half an hour the exporter could not list what exists in workspace wksp_a: new databases are "
+                    "not seen, deleted ones are still shown."
+                ),
+            )
+        },
+    ),
+    Case(
+        name="a workspace that fails once, and one that is not collected any more, fire nothing",
+        series={
+            WORKSPACE_UP: level(1, h1=0, m80=1),
+            'prisma_postgres_workspace_up{workspace_id="gone"}': level(1, h3=0, m190=None),
+        },
+        firing={"70m": [], "2h": [], "4h": []},
     ),
     Case(
         name="a month that is not the sum of its days fires after a day",
@@ -151,10 +192,10 @@ CASES = (
         firing={"75m": [], "2h": [FAILING], "9h": [FAILING], "11h": []},
         says={
             "2h": (
-                "The API does not accept credential acme",
+                "Credential acme is refused or has no usable token",
                 (
-                    "Nothing could be read with credential acme for half an hour: the databases of its workspace keep "
-                    "the values they had."
+                    "The API answers 401 or 403 to credential acme, or its token cannot be read. If no other "
+                    "credential of the same workspace works, the databases there are not read."
                 ),
             )
         },
@@ -168,12 +209,10 @@ CASES = (
         firing={"70m": [], "2h": [], "4h": []},
     ),
     Case(
-        name="a replica that stands by cannot hide that the leader's credential is refused",
+        name="a replica that can use its token does not hide that the other one cannot",
         own_series={
             **replica("a", level(1)),
             **replica("b", level(1)),
-            'prisma_postgres_exporter_leader{job="prisma-postgres",instance="a"}': level(1),
-            'prisma_postgres_exporter_leader{job="prisma-postgres",instance="b"}': level(0),
             'prisma_postgres_exporter_credential_up{credential="acme",job="prisma-postgres",instance="a"}': level(0),
             'prisma_postgres_exporter_credential_up{credential="acme",job="prisma-postgres",instance="b"}': level(1),
         },
@@ -182,18 +221,9 @@ CASES = (
         deployments=(one_replica,),
     ),
     Case(
-        name="what a replica that stands by last saw of a credential is not the truth",
-        own_series={
-            **replica("a", level(1)),
-            **replica("b", level(1)),
-            'prisma_postgres_exporter_leader{job="prisma-postgres",instance="a"}': level(1),
-            'prisma_postgres_exporter_leader{job="prisma-postgres",instance="b"}': level(0),
-            'prisma_postgres_exporter_credential_up{credential="acme",job="prisma-postgres",instance="a"}': level(1),
-            'prisma_postgres_exporter_credential_up{credential="acme",job="prisma-postgres",instance="b"}': level(0),
-        },
-        series=NOT_SCRAPED,
-        firing={"1h": []},
-        deployments=(one_replica,),
+        name="an API that cannot be reached makes usage stale, and no credential is to blame",
+        series={CREDENTIAL: level(1), WORKSPACE_UP: level(1, h1=0), **read("db_a", lambda at: min(at, HOUR))},
+        firing={"2h": [WORKSPACE_FAILING], "5h": [WORKSPACE_FAILING, STALE]},
     ),
     Case(
         name="a credential that expires within two weeks fires, until there is a new one",
@@ -214,6 +244,101 @@ CASES = (
         step_seconds=HOUR,
     ),
     Case(
+        name="a workspace whose rounds fail again and again fires, until they end as they should",
+        series={
+            INFO: level(1),
+            ROUND_FAILURES: lambda at: max(min(at, 4 * HOUR) - HOUR, 0) // MINUTE if at >= HOUR else None,
+        },
+        firing={"70m": [], "90m": [ROUNDS_FAILING], "4h": [ROUNDS_FAILING], "5h": []},
+        says={
+            "4h": (
+                "Rounds of workspace Acme fail",
+                (
+                    "A fault of prisma-postgres ends the rounds of workspace wksp_a again and again: its numbers may "
+                    "stand still. Other workspaces are not concerned."
+                ),
+            )
+        },
+    ),
+    Case(
+        name="one round that fails, and another one hours later, fire nothing",
+        series={ROUND_FAILURES: level(None, h1=1, h3=2)},
+        firing={"66m": [], "75m": [], "85m": [], "190m": [], "200m": []},
+    ),
+    Case(
+        name="a workspace whose rounds have stopped fires, until there is one",
+        series={
+            INFO: level(1),
+            LAST_ROUND: lambda at: HOUR if HOUR < at < 4 * HOUR else at,
+            'prisma_postgres_exporter_last_round_timestamp_seconds{workspace_id="wksp_b"}': lambda at: at,
+        },
+        firing={"90m": [], "115m": [ROUNDS_STOPPED], "235m": [ROUNDS_STOPPED], "245m": []},
+        says={
+            "235m": (
+                "There are no rounds of workspace Acme",
+                (
+                    "No replica of prisma-postgres has ended a round of workspace wksp_a for 2h 55m 0s: nothing of it "
+                    "is read."
+                ),
+            )
+        },
+    ),
+    Case(
+        name="a last round that is dated in the future is none",
+        series={INFO: level(1), LAST_ROUND: lambda at: at + 2 * DAY},
+        firing={"10m": [], "20m": [ROUNDS_STOPPED]},
+    ),
+    Case(
+        name="rounds that are far apart, and those of a replica that stopped beside another one, fire nothing",
+        own_series={
+            **replica("a", level(1)),
+            **replica("b", level(1)),
+            LAST_ROUND[:-1] + ',job="prisma-postgres",instance="a"}': lambda at: min(at, HOUR),
+            LAST_ROUND[:-1] + ',job="prisma-postgres",instance="b"}': lambda at: at // (15 * MINUTE) * 15 * MINUTE,
+        },
+        series=NOT_SCRAPED,
+        firing={"50m": [], "2h": [], "4h": []},
+        deployments=(one_replica,),
+    ),
+    Case(
+        name="a clock that is wrong either way fires, until it is set right",
+        series={SKEW: level(0.4, h1=-3600, h3=1, h5=86_400, h7=0)},
+        firing={"65m": [], "2h": [CLOCK_WRONG], "4h": [], "6h": [CLOCK_WRONG], "8h": []},
+        says={
+            "2h": (
+                "The clock of prisma-postgres is wrong",
+                (
+                    "The machine's clock and the API's differ by 1h 0m 0s: nothing is stored until it is set right, so "
+                    "every number stands still."
+                ),
+            )
+        },
+    ),
+    Case(
+        name="a clock that is some seconds off, or wrong for a moment, fires nothing",
+        series={SKEW: level(-290, h1=310, m65=2)},
+        firing={"50m": [], "61m": [], "2h": []},
+    ),
+    Case(
+        name="records that every discovery leaves out fire, until none does",
+        series={REFUSALS: lambda at: max(min(at, 10 * HOUR) - HOUR, 0) // (10 * MINUTE) or None},
+        firing={"2h": [], "4h": [REFUSED], "10h": [REFUSED], "12h": []},
+        says={
+            "4h": (
+                "prisma-postgres leaves out databases or projects that the API lists",
+                (
+                    "Discoveries go on leaving out records, with the reason outside_the_contract: what they stand for "
+                    "is not read, or not where the API lists it."
+                ),
+            )
+        },
+    ),
+    Case(
+        name="records that one discovery leaves out fire nothing",
+        series={REFUSALS: level(2, h1=4, h5=6)},
+        firing={"90m": [], "3h": [], "6h": [], "8h": []},
+    ),
+    Case(
         name="an API that asks for pauses again and again fires",
         series={REQUESTS: per_hour(600), OTHER_REQUESTS: per_hour(120), THROTTLED: per_hour(144, until="5h")},
         firing={"50m": [], "3h": [THROTTLING], "7h": []},
@@ -232,20 +357,20 @@ CASES = (
     Case(
         name="a store that cannot be written fires, until it can",
         series={STORE_ERRORS: lambda at: max(min(at, 4 * HOUR) - HOUR, 0) // (5 * MINUTE)},
-        firing={"1h": [], "90m": [NOT_WRITABLE], "4h": [NOT_WRITABLE], "5h": []},
+        firing={"1h": [], "75m": [], "90m": [NOT_WRITABLE], "4h": [NOT_WRITABLE], "5h": []},
         says={
             "4h": (
                 "The store of prisma-postgres cannot be written",
                 (
-                    "Reads or writes of the store have failed 6 times in half an hour. What is not stored is not "
-                    "shown: every number stands still."
+                    "Reads or writes of the store have gone on failing for a quarter of an hour. What is not stored is "
+                    "not shown: every number stands still."
                 ),
             )
         },
     ),
     Case(
-        name="one failure of the store is no alert, though every replica sees it",
-        series={STORE_ERRORS: level(0, h1=1, h3=2)},
+        name="a short outage of the store is no alert, though every workspace and every replica counts it",
+        series={STORE_ERRORS: level(0, h1=40, h3=80)},
         firing={"66m": [], "75m": [], "85m": [], "190m": [], "200m": []},
     ),
     Case(

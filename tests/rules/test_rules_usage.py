@@ -218,6 +218,12 @@ CASES = (
         step_seconds=HOUR,
     ),
     Case(
+        name="a database that was read in the future cannot be told to have stopped",
+        series=database("orders", {TOTAL: per_hour(1_000, until="240h"), LAST_SUCCESS: lambda at: at + 2 * DAY}),
+        firing={"264h": [fires("PrismaPostgresUsageStale", workspace_id="wksp_a")]},
+        step_seconds=HOUR,
+    ),
+    Case(
         name="the databases of a blocked workspace are blocked and have not stopped",
         series={BLOCKED: level(0, d10=1), **database("orders", counted(per_hour(1_000, until="240h")))},
         firing={"264h": [fires("PrismaPostgresWorkspaceBlocked", workspace_id="wksp_a")]},
