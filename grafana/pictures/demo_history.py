@@ -21,10 +21,9 @@ sys.path += [str(ROOT / "tests" / folder) for folder in ("grafana", "end_to_end"
 from fast_service import STORE, fast_service, stamped  # noqa: E402  (found in the folders that were added above)
 from stored_history import prometheus_with  # noqa: E402
 
-from prisma_postgres_exporter.config import PollConfig  # noqa: E402
+from prisma_postgres_exporter.config import Config, PollConfig, StoreConfig  # noqa: E402
 from prisma_postgres_exporter.service import live_through_the_past  # noqa: E402
 from prisma_postgres_exporter.simulator import ManualClock, demo_simulator  # noqa: E402
-from prisma_postgres_exporter.store import Store  # noqa: E402
 
 UNTIL = datetime(2026, 11, 20, 14, 30, tzinfo=UTC)
 LIVED = timedelta(days=20)
@@ -34,6 +33,7 @@ EVERY = timedelta(minutes=30)
 CLOSELY = timedelta(hours=26)
 EVERY_CLOSELY = timedelta(minutes=2)
 ROUND_CLOSELY = timedelta(minutes=10)
+REQUESTS_PER_SECOND = 1000.0
 COST = {
     "workspaces": [{"workspace": "Globex", "spend_limit_usd": 200}],
     "budgets": [
@@ -61,9 +61,10 @@ def main() -> None:
 async def _live(folder: Path) -> list[str]:
     clock = ManualClock(UNTIL - LIVED)
     simulator = demo_simulator(clock, seed=SEED)
-    store = Store.open(f"sqlite:///{folder / STORE}")
-    live_through_the_past(simulator.vendor, store, PollConfig(), now=clock())
-    store.close()
+    past = Config(
+        store=StoreConfig(url=f"sqlite:///{folder / STORE}"), poll=PollConfig(requests_per_second=REQUESTS_PER_SECOND)
+    )
+    await live_through_the_past(simulator.vendor, past, now=clock())
     failing = simulator.faults.in_force()
     simulator.faults.clear()
     scraped = []

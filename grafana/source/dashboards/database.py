@@ -250,11 +250,12 @@ def _trust(board: build.Dashboard) -> None:
             "Between two readings it grows by the poll interval.",
             [
                 Ask(
-                    expression=f"time() - {chosen_database('prisma_postgres_database_usage_timestamp_seconds')}",
+                    expression=f"abs(time() - {chosen_database('prisma_postgres_database_usage_timestamp_seconds')})",
                     legend="end of the newest usage",
                 ),
                 Ask(
-                    expression=f"time() - {chosen_database('prisma_postgres_database_last_success_timestamp_seconds')}",
+                    expression="abs(time() - "
+                    f"{chosen_database('prisma_postgres_database_last_success_timestamp_seconds')})",
                     legend="last reading",
                 ),
             ],

@@ -1,4 +1,4 @@
-"""Exporter: whether the numbers can be relied on. Cycles, requests, throttling, staleness, store, replicas."""
+"""Exporter: whether the numbers can be relied on. Rounds, requests, throttling, staleness, store, replicas."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def build_exporter() -> build.Dashboard:
     board = frame.dashboard(
         frame.EXPORTER,
         "Prisma Postgres: exporter",
-        "The exporter itself: cycles, requests, throttling, staleness, store and replicas.",
+        "The exporter itself: rounds, requests, throttling, staleness, store and replicas.",
         since="now-24h",
     )
     frame.add_sources(board, shows_instance=True)
@@ -27,7 +27,7 @@ def build_exporter() -> build.Dashboard:
     frame.add_alerts(board)
     _now(board)
     _replicas(board)
-    _cycles(board)
+    _rounds(board)
     _requests(board)
     _freshness(board)
     _store(board)
@@ -46,9 +46,9 @@ def _now(board: build.Dashboard) -> None:
             span=3,
         ),
         number(
-            "Last cycle ended",
-            "How long ago the last cycle ended, of the replica that polls.",
-            f"time() - {own('last_cycle_timestamp_seconds')}",
+            "Longest time without a round",
+            "How long ago the last round ended of the workspace that has waited longest.",
+            f"max(abs(time() - {_of_workspaces('last_round_timestamp_seconds')}))",
             unit="s",
             span=3,
         ),
@@ -76,7 +76,7 @@ def _now(board: build.Dashboard) -> None:
         ),
         number(
             "Credentials refused",
-            "Credentials that the vendor's API did not accept the last time, on any replica.",
+            "Credentials that the vendor's API refuses, or that have no usable token, on any replica.",
             f"count(min by (credential) ({_PREFIX}credential_up{{{OWN}}}) == 0) or vector(0)",
             unit="short",
             span=3,
@@ -92,12 +92,10 @@ def _replicas(board: build.Dashboard) -> None:
     board.with_panel(
         rows(
             "Replicas",
-            "Each replica with its version, when it started, and whether it polls or stands by. "
-            "A replica alone says nothing about standing by.",
+            "Each replica with its version and when it started.",
             {
                 "A": f"max by (job, instance, version, python_version) ({_PREFIX}build_info{{{OWN}}})",
                 "B": f"1000 * {_process('process_start_time_seconds')}",
-                "C": f"max by (job, instance) ({_PREFIX}leader{{{OWN}}})",
             },
             [
                 Column(field="job", title="Job"),
@@ -106,7 +104,6 @@ def _replicas(board: build.Dashboard) -> None:
                 Column(field="python_version", title="Python"),
                 Column(field="Value #A"),
                 Column(field="Value #B", title="Started (UTC)", unit="dateTimeAsIso"),
-                Column(field="Value #C", title="Role", means={"0": ("stands by", "blue"), "1": ("polls", "green")}),
             ],
             sort_by="Instance",
             span=14,
@@ -117,7 +114,8 @@ def _replicas(board: build.Dashboard) -> None:
     board.with_panel(
         rows(
             "Credentials",
-            "Whether the vendor's API accepts each credential, and when it expires where it says so.",
+            "Whether the vendor's API accepts each credential, or it is refused or has no usable token, and when it "
+            "expires where it says so.",
             {
                 "A": f"min by (credential) ({_PREFIX}credential_up{{{OWN}}})",
                 "B": f"1000 * min by (credential) ({_PREFIX}credential_expiry_timestamp_seconds{{{OWN}}})",
@@ -135,30 +133,60 @@ def _replicas(board: build.Dashboard) -> None:
     )
 
 
-def _cycles(board: build.Dashboard) -> None:
-    row(board, "Cycles")
-    board.with_panel(
-        lines(
-            "Duration and lag",
-            "How long the last cycle took, and how late it began. A lag that grows means that cycles do not fit "
-            "into the poll interval.",
-            [
-                Ask(expression=own("cycle_duration_seconds"), legend="duration"),
-                Ask(expression=own("scheduler_lag_seconds"), legend="began late by"),
-            ],
-            unit="s",
-            span=8,
+def _rounds(board: build.Dashboard) -> None:
+    row(board, "Rounds")
+    for title, description, metric in (
+        (
+            "Duration, by workspace",
+            "How long the last round of each workspace took; what it reads is stored and shown every few seconds.",
+            "round_duration_seconds",
+        ),
+        (
+            "Lag, by workspace",
+            "How late the last round of each workspace began: a lag that grows means that the machine is too slow.",
+            "scheduler_lag_seconds",
+        ),
+    ):
+        board.with_panel(
+            lines(
+                title,
+                description,
+                [Ask(expression=with_workspace_name(_of_workspaces(metric)), legend="{{workspace_name}}")],
+                unit="s",
+                span=8,
+            )
         )
-    )
     board.with_panel(
         bars(
-            "Cycles, by hour",
-            "Cycles that finished, by replica. Only the one that polls makes any.",
-            [Ask(expression=own_hourly("cycles_total", "instance"), legend="{{instance}}")],
+            "Rounds, by hour",
+            "Rounds that ended, by replica.",
+            [Ask(expression=own_hourly("rounds_total", "instance"), legend="{{instance}}")],
             unit="short",
             every="1h",
             span=8,
             soft_max=1,
+        )
+    )
+    board.with_panel(
+        bars(
+            "Rounds that failed, by hour",
+            "Rounds that a fault of the exporter ended, by workspace; the log has the traceback. The next round of the "
+            "workspace runs a minute later, and other workspaces are not concerned.",
+            [Ask(expression=own_hourly("round_failures_total", "workspace_id"), legend="{{workspace_id}}")],
+            unit="short",
+            every="1h",
+            span=8,
+            soft_max=1,
+        )
+    )
+    board.with_panel(
+        lines(
+            "Clock",
+            "The machine's clock less the vendor's; beyond 300 seconds either way nothing is stored.",
+            [Ask(expression=own("clock_skew_seconds"), legend="{{job}}")],
+            unit="s",
+            span=8,
+            has_zero=False,
         )
     )
     board.with_panel(
@@ -246,7 +274,7 @@ def _freshness(board: build.Dashboard) -> None:
             read,
         ),
     ):
-        age = f"time() - min by (workspace_id) ({newest})"
+        age = f"max by (workspace_id) (abs(time() - {newest}))"
         board.with_panel(
             lines(
                 title,
@@ -307,8 +335,8 @@ def _found(board: build.Dashboard) -> None:
     board.with_panel(
         bars(
             "Changes found, by hour",
-            "Workspaces, projects and databases that a discovery found created, renamed, moved, deleted or returned. "
-            "The first one of a kind after a start of the exporter is not counted here.",
+            "Workspaces, projects and databases that a discovery noticed as created, found, renamed, moved, deleted or "
+            "returned. The first one of a kind after a start of the exporter is not counted here.",
             [
                 Ask(
                     expression=own("events_total", "subject", "kind", wrap="increase({}[1h])"),
@@ -317,6 +345,19 @@ def _found(board: build.Dashboard) -> None:
             ],
             unit="short",
             every="1h",
+            span=8,
+            soft_max=1,
+        )
+    )
+    board.with_panel(
+        bars(
+            "Records left out, by hour",
+            "Records that a discovery left out: outside the contract, of another workspace, or listed by two "
+            "workspaces. A new database among them is not read.",
+            [Ask(expression=own_hourly("discovery_refusals_total", "reason"), legend="{{reason}}")],
+            unit="short",
+            every="1h",
+            span=8,
             soft_max=1,
         )
     )
@@ -326,10 +367,16 @@ def _found(board: build.Dashboard) -> None:
             "1 where the vendor answers for more time than a window asks for, such as whole days.",
             [Ask(expression=own("window_widened", "window"), legend="{{window}}")],
             unit="short",
+            span=8,
             fill=0,
             soft_max=1,
         )
     )
+
+
+def _of_workspaces(metric: str) -> str:
+    """One of the exporter's own metrics for each chosen workspace."""
+    return own(metric, "workspace_id", 'workspace_id=~"$workspace"')
 
 
 def _process(metric: str, wrap: str = "{}") -> str:

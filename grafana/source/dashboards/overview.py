@@ -93,7 +93,7 @@ def _now(board: build.Dashboard) -> None:
         ),
         number(
             "Failing",
-            "Databases whose last reading did not succeed, and workspaces that could not be discovered. "
+            "Databases that cannot be read, and workspaces that could not be discovered. "
             "The rows at the bottom name them.",
             f"(count({_FAILING}) or vector(0)) + "
             f"(count({workspace('prisma_postgres_workspace_up')} == 0) or vector(0))",
@@ -306,7 +306,8 @@ def _failures(board: build.Dashboard) -> None:
     board.with_panel(
         rows(
             "Databases that cannot be read",
-            "Databases whose last reading failed. Their last numbers stay for a day, then only this row remains. "
+            "Databases whose open day could not be read, or that were not read for two poll intervals. Their last "
+            "numbers stay for a day, then only this row remains. "
             "`prisma-postgres-exporter doctor NAME` says why.",
             {
                 "A": with_database_names(_FAILING),
@@ -327,7 +328,8 @@ def _failures(board: build.Dashboard) -> None:
     board.with_panel(
         rows(
             "Workspaces and credentials",
-            "Whether the last discovery of each workspace succeeded, and whether the vendor accepts each credential.",
+            "Whether the last discovery of each workspace succeeded, and whether each credential can be used: the "
+            "vendor does not refuse it, and it has a token.",
             {
                 "A": f"{with_workspace_name(workspace('prisma_postgres_workspace_up'))}\nor "
                 f"min by (credential) (prisma_postgres_exporter_credential_up{{{OWN}}})"

@@ -59,7 +59,7 @@ def own(metric: str, *more: str, wrap: str = "{}") -> str:
 def own_hourly(metric: str, *by: str) -> str:
     """Return by how much one of the exporter's own counters grew in an hour: each replica counts what it does itself.
 
-    Cycles are minutes apart, and between them nothing happens: a rate over minutes would jump up and down.
+    Rounds are minutes apart, and between them nothing happens: a rate over minutes would jump up and down.
     """
     grown = f"increase(prisma_postgres_exporter_{metric}{{{OWN}}}[1h])"
     return f"sum by ({', '.join(by)}) ({grown})" if by else f"sum({grown})"
