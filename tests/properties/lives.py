@@ -324,7 +324,8 @@ class Life:
             if state.deleted_at is not None or id_ in self.spoiled:
                 continue
             rows = {row.day: row for row in await self.running.days(id_) if row.day < until}
-            day = min(rows, default=until)
+            # A clock that was set back adds a day before the ledger's first month, which no month is compared with.
+            day = max(min(rows, default=until), state.first_seen_at.date().replace(day=1))
             while day < until:
                 row, starts_at = rows[day], day_start(day)
                 assert row.settled_at is not None, (id_, day)
