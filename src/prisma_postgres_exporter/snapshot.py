@@ -7,8 +7,7 @@ from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from prisma_postgres_exporter.cost import BudgetState, Costs, Share, WorkspaceCost
-from prisma_postgres_exporter.cost.usage import billed_operations, billed_usage, life_seconds
+from prisma_postgres_exporter.cost import NOTHING, Bill, BudgetState, Costs, Usage, WorkspaceCost, add_up, used_in_month
 from prisma_postgres_exporter.model import (
     DatabaseState,
     LedgerState,
@@ -55,16 +54,16 @@ class DatabaseView:
     reconciliation_difference_operations: int | None
     failing_since_at: datetime | None
     failure_reason: str | None
-    cost: Share | None = None
+    cost: Bill | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WorkspaceView:
     """What one workspace shows: the sums of its databases.
 
-    The month's operations and its mean storage include databases that were deleted in it.
-    `storage_covered_ratio` is the part of the databases' time in this month (0 to 1) of which a
-    storage level is known.
+    The month's operations and its mean storage include databases that were deleted in it. `days_known` of the `days`
+    of databases in this month so far are in the operations, and of `storage_covered_ratio` (0 to 1) of the databases'
+    time a storage level is known.
     """
 
     workspace_id: str
@@ -77,6 +76,8 @@ class WorkspaceView:
     storage_bytes: int | None
     month_average_storage_bytes: int | None
     storage_covered_ratio: float | None
+    days: int
+    days_known: int
     reconciliation_difference_operations: int | None
     period_start_at: datetime
     failure_reason: str | None
@@ -129,7 +130,7 @@ def take_snapshot(
             keep_last_value=keep_last_value,
             window_names=window_names,
             now=now,
-            cost=costs.databases.get(id_),
+            cost=costs.shares.get((row.workspace.id, id_)),
         )
         for row in shown.values()
         for id_, state in row.databases.items()
@@ -139,13 +140,18 @@ def take_snapshot(
     by_workspace: dict[str, list[DatabaseView]] = defaultdict(list)
     for view in views:
         by_workspace[view.workspace_id].append(view)
-    months = _months(ledger_state, now)
+    used = used_in_month(ledger_state, now)
     existing = sum(state.deleted_at is None for row in shown.values() for state in row.databases.values())
     return Snapshot(
         taken_at=now,
         workspaces=tuple(
             _view_workspace(
-                row, by_workspace[id_], months.get(row.key, ()), workspace_failures, costs.workspaces.get(id_), now
+                row,
+                by_workspace[id_],
+                add_up(used[row.key].values()) if row.key in used else NOTHING,
+                workspace_failures,
+                costs.workspaces.get(id_),
+                now,
             )
             for id_, row in sorted(shown.items())
         ),
@@ -163,7 +169,7 @@ def view_database(
     keep_last_value: timedelta,
     window_names: Collection[str],
     now: datetime,
-    cost: Share | None = None,
+    cost: Bill | None = None,
 ) -> DatabaseView:
     """Return what one database shows at `now`."""
     database = state.database
@@ -231,31 +237,15 @@ def _newest_month(state: DatabaseState, starts_at: datetime) -> MonthUsage | Non
     return max(rows, key=lambda row: row.read_at or starts_at, default=None)
 
 
-Month = tuple[DatabaseState, MonthUsage, bool]
-"""A row of the current month, its database, and whether that moved in it: then it has a row in each workspace."""
-
-
-def _months(ledger_state: LedgerState, now: datetime) -> Mapping[int, list[Month]]:
-    """The current month's rows by workspace key, of whatever workspace the database belongs to now."""
-    this_month = month_start(now).date()
-    months: dict[int, list[Month]] = defaultdict(list)
-    for state in ledger_state.databases.values():
-        rows = [row for row in state.months if row.month == this_month]
-        for row in rows:
-            months[row.workspace_key].append((state, row, len(rows) > 1))
-    return months
-
-
 def _view_workspace(
     row: WorkspaceState,
     views: Collection[DatabaseView],
-    months: Collection[Month],
+    usage: Usage,
     failures: Mapping[str, str | None],
     cost: WorkspaceCost | None,
     now: datetime,
 ) -> WorkspaceView:
     workspace, starts_at = row.workspace, month_start(now)
-    average, covered_ratio = _storage(months, now)
     return WorkspaceView(
         workspace_id=workspace.id,
         workspace_name=workspace.name,
@@ -263,34 +253,19 @@ def _view_workspace(
         is_up=failures[workspace.id] is None if workspace.id in failures else None,
         is_usage_blocked=workspace.usage_blocked,
         databases=len(views),
-        month_to_date_operations=_sum(billed_operations(month, has_moved=moved) for _, month, moved in months),
+        month_to_date_operations=usage.operations if usage.days_known else None,
         storage_bytes=_sum(view.storage_bytes for view in views),
-        month_average_storage_bytes=average,
-        storage_covered_ratio=covered_ratio,
+        month_average_storage_bytes=usage.mean_storage_bytes(int((now - starts_at).total_seconds()))
+        if usage.storage_seconds_known
+        else None,
+        storage_covered_ratio=usage.storage_covered_ratio,
+        days=usage.days,
+        days_known=usage.days_known,
         reconciliation_difference_operations=_sum(view.reconciliation_difference_operations for view in views),
         period_start_at=starts_at,
         failure_reason=failures.get(workspace.id),
         cost=cost,
     )
-
-
-def _storage(months: Collection[Month], now: datetime) -> tuple[int | None, float | None]:
-    """The mean level since the month began, each database at its own mean for as long as it existed, and how much of
-    the databases' time it is known of."""
-    byte_seconds = lived_seconds = covered_seconds = 0
-    for state, row, has_moved in months:
-        if row.storage_seconds == 0:
-            continue
-        life = life_seconds(row, state.database.created_at, state.deleted_at, now)
-        byte_seconds += billed_usage(row, has_moved=has_moved, life=life).storage_byte_seconds
-        # In a workspace that a database left or came to, its time there is what is known of it.
-        lived_seconds += row.storage_seconds if has_moved else life
-        covered_seconds += row.storage_seconds
-    elapsed_seconds = int((now - month_start(now)).total_seconds())
-    if not covered_seconds or elapsed_seconds <= 0:
-        return None, None
-    ratio = min(1.0, round(covered_seconds / lived_seconds, 6)) if lived_seconds > 0 else None
-    return byte_seconds // elapsed_seconds, ratio
 
 
 def _sum(values: Iterator[int | None]) -> int | None:

@@ -11,10 +11,10 @@ from rich.console import Console
 from prisma_postgres_exporter.cli.months import parse_month, reading_store, row_columns, utc_now
 from prisma_postgres_exporter.cli.options import ConfigOption, StoreUrlOption, open_configuration
 from prisma_postgres_exporter.cli.printing import Column, Columns, Form, form, print_list
-from prisma_postgres_exporter.cost import By, CostRow
+from prisma_postgres_exporter.cost import By, CostRow, add_up
 from prisma_postgres_exporter.errors import ConfigurationError
 from prisma_postgres_exporter.model import month_start, previous_month_start
-from prisma_postgres_exporter.report import LEFT_OUT, Change, LedgerMonth, compare_months
+from prisma_postgres_exporter.report import LEFT_OUT, Change, LedgerMonth, at_least, compare_months, missing_sentence
 from prisma_postgres_exporter.service import read_month
 
 GIB = 2**30
@@ -64,6 +64,11 @@ def compare(
         has_more=len(changes) > limit,
         how_to_see_more=f"--limit {len(changes)} prints everything",
     )
+    for read in (earlier, later):
+        usage = add_up(row.usage for row in read.rows(By.WORKSPACE))
+        missing = missing_sentence(usage, read.missing, loaded.poll.requests_per_second)
+        if missing is not None:
+            typer.echo(f"{read.name}: {missing}", err=True)
     if chosen is Form.TABLE:
         _print_reasons(changes[:limit])
 
@@ -83,13 +88,19 @@ def _columns(by: By, before: LedgerMonth, after: LedgerMonth) -> Columns[Change]
         *row_columns(by, _row),
         Column("operations_before", lambda change: change.operations_before, f"operations {before.name}"),
         Column("operations_after", lambda change: change.operations_after, after.name),
-        Column("operations_change", lambda change: change.operations_after - change.operations_before, "change"),
+        Column("operations_change", lambda change: change.operations_change, "change"),
         Column("mean_storage_bytes_before", lambda change: change.storage_before),
         Column("mean_storage_bytes_after", lambda change: change.storage_after),
-        Column("gib_before", lambda change: round(change.storage_before / GIB, 3), f"GiB {before.name}"),
-        Column("gib_after", lambda change: round(change.storage_after / GIB, 3), after.name),
-        Column("total_usd_before", lambda change: change.cost_before, f"USD {before.name}"),
-        Column("total_usd_after", lambda change: change.cost_after, after.name),
+        Column("gib_before", lambda change: _gib(change.storage_before), f"GiB {before.name}"),
+        Column("gib_after", lambda change: _gib(change.storage_after), after.name),
+        Column("is_complete_before", lambda change: _is_complete(change.before)),
+        Column("is_complete_after", lambda change: _is_complete(change.after)),
+        Column("total_usd_before", lambda change: change.cost_before),
+        Column("total_usd_after", lambda change: change.cost_after),
+        Column("known_usd_before", lambda change: change.before.known_usd if change.before else None),
+        Column("known_usd_after", lambda change: change.after.known_usd if change.after else None),
+        Column("cost_before", lambda change: _cost(change.before), f"USD {before.name}"),
+        Column("cost_after", lambda change: _cost(change.after), after.name),
         Column("total_usd_change", lambda change: change.cost_change, "change"),
         Column(
             "expected_usd_after",
@@ -98,6 +109,21 @@ def _columns(by: By, before: LedgerMonth, after: LedgerMonth) -> Columns[Change]
         ),
         Column("reasons", lambda change: "; ".join(change.reasons)),
     )
+
+
+def _gib(size_bytes: int | None) -> float | None:
+    return None if size_bytes is None else round(size_bytes / GIB, 3)
+
+
+def _is_complete(row: CostRow | None) -> bool:
+    return row is None or (row.usage.is_complete and row.total is not None)
+
+
+def _cost(row: CostRow | None) -> str:
+    """What it cost; nothing where it was not there."""
+    if row is None:
+        return "0.00"
+    return at_least(row.known_usd, is_complete=row.total is not None)
 
 
 def _row(change: Change) -> CostRow:

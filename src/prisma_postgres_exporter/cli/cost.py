@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
-from datetime import datetime
+from collections.abc import Iterator, Mapping, Sequence
 from decimal import Decimal
 from typing import Annotated
 
@@ -21,12 +20,28 @@ from prisma_postgres_exporter.cli.months import (
     utc_now,
 )
 from prisma_postgres_exporter.cli.options import ConfigOption, StoreUrlOption, open_configuration
-from prisma_postgres_exporter.cost import HISTORY, By, CostRow, Costs, compare_plans, parse_what_if, suppose
+from prisma_postgres_exporter.cost import Bill, By, CostRow, Usage, compare_plans, parse_what_if, suppose, total_of
 from prisma_postgres_exporter.errors import ConfigurationError
-from prisma_postgres_exporter.model import LedgerState
-from prisma_postgres_exporter.report import LEFT_OUT, cost_document, expected_bounds, ledger_month, usd_text
+from prisma_postgres_exporter.report import (
+    LEFT_OUT,
+    NONE,
+    TOTAL,
+    Beside,
+    LedgerMonth,
+    Place,
+    beside,
+    change_sentence,
+    cost_document,
+    database_name,
+    expected_bounds,
+    ledger_month,
+    missing_sentence,
+    money,
+    usd_text,
+    use,
+)
+from prisma_postgres_exporter.service import read_month
 
-GIB = 2**30
 HEADS = {
     By.WORKSPACE: ("workspace",),
     By.PROJECT: ("workspace", "project"),
@@ -49,7 +64,9 @@ def cost(
 ) -> None:
     """Print what a month costs, from the ledger, the price table and the configuration; asks nobody.
 
-    Days and months are UTC, amounts USD. A workspace whose price is not known has no cost, and the reason is printed.
+    Days and months are UTC, amounts USD. What is not known is no number: a workspace whose price is not
+    known has no cost, one whose usage is not known whole costs at least so much, and what is missing is printed with
+    the command that gets it.
 
     Examples: `prisma-postgres-exporter cost --by database` · `prisma-postgres-exporter cost --month 2026-10 --csv` ·
     `prisma-postgres-exporter cost --what-if plan=pro --what-if operations=x2`
@@ -61,80 +78,142 @@ def cost(
     real_now = utc_now()
     now = parse_month(month, "--month", real_now) if month is not None else real_now
     with reading_store(loaded) as store:
-        ledger_state, days = store.load(now), store.workspace_days((now - HISTORY).date())
-    read = ledger_month(*suppose(ledger_state, loaded, days, supposed), now, real_now)
-    rows, is_over = read.rows(by), read.is_over
+        read = read_month(store, loaded, now, real_now, with_previous=True)
+    real = read
+    if what_if:
+        read = ledger_month(*suppose(read.ledger_state, loaded, read.days, supposed), now, real_now, real.previous)
     plans = compare_plans(read.ledger_state, read.config, read.days, now) if what_if else {}
+    besides = beside(read, by)
     if as_json:
-        typer.echo(json.dumps([_document(row, plans, now, is_over=is_over) for row in rows], indent=2))
+        documents = [_document(row, plans, besides, is_over=read.is_over) for row in read.rows(by)]
+        typer.echo(json.dumps(documents, indent=2))
     elif as_csv:
-        for line in documents_csv(_document(row, {}, now, is_over=is_over) for row in rows):
+        for line in documents_csv(_document(row, {}, besides, is_over=read.is_over) for row in read.rows(by)):
             typer.echo(line, nl=False)
     else:
-        _print(rows, read.ledger_state, read.costs, plans, by, now, is_over=is_over)
+        _print(read, plans, besides, by, is_supposed=bool(what_if))
 
 
 def _document(
-    row: CostRow, plans: Mapping[str, Mapping[str, Decimal]], now: datetime, *, is_over: bool
+    row: CostRow, plans: Mapping[str, Mapping[str, Decimal]], besides: Mapping[Place, Beside], *, is_over: bool
 ) -> dict[str, object]:
-    document = cost_document(row, now, is_over=is_over)
+    document = cost_document(row, is_over=is_over, beside=besides[row.place]).model_dump(mode="json")
     if row.project_id is None and row.workspace_id in plans:
         document["by_plan_usd"] = {plan: usd_text(amount) for plan, amount in plans[row.workspace_id].items()}
     return document
 
 
 def _print(
-    rows: Iterable[CostRow],
-    ledger_state: LedgerState,
-    costs: Costs,
+    month: LedgerMonth,
     plans: Mapping[str, Mapping[str, Decimal]],
+    besides: Mapping[Place, Beside],
     by: By,
-    now: datetime,
     *,
-    is_over: bool,
+    is_supposed: bool,
 ) -> None:
     console = Console(highlight=False)
     if not console.is_terminal:
         console = Console(highlight=False, width=PIPE_WIDTH)
-    until = f"until {now:%Y-%m-%d %H:%M} UTC" if not is_over else "the whole month"
-    table = Table(title=f"Cost of {now:%Y-%m} in USD, {until}", title_justify="left")
+    rows = month.rows(by)
+    usage, bill = total_of(rows)
+    whole = "the whole month" if usage.is_complete else "what is known of the month"
+    until = whole if month.is_over else f"until {month.until:%Y-%m-%d %H:%M} UTC"
+    table = Table(title=f"Cost of {month.name} in USD, {until}", title_justify="left")
     for name in HEADS[by]:
         table.add_column(name, overflow="fold", min_width=10)
     if by is By.WORKSPACE:
         table.add_column("plan")
-    for name in ("operations", "GiB", "fee", "usage", "storage", "cost"):
+    for name in ("operations", "GiB", "fee", "usage", "storage", "cost", "%"):
         table.add_column(name, justify="right", no_wrap=True)
-    if not is_over:
+    if not month.is_over:
         head = "expected (low - high)" if by is By.WORKSPACE else "expected"
         table.add_column(head, justify="right", no_wrap=True)
+    for name in ("last month", "change"):
+        table.add_column(name, justify="right", no_wrap=True)
     for row in rows:
-        table.add_row(*_cells(row, by, now, is_over=is_over))
+        table.add_row(*map(Text, _cells(row, besides[row.place], by, is_over=month.is_over)))
+    if len(rows) > 1:
+        table.add_section()
+        table.add_row(*map(Text, _total_cells(rows, usage, bill, besides[TOTAL], by, is_over=month.is_over)))
     console.print(table)
-    say = Console(stderr=True, highlight=False)
-    for id_, cost_of in costs.workspaces.items():
-        if cost_of.unpriced is not None:
-            name = ledger_state.workspaces[id_].workspace.name
-            say.print(f"{name}: {cost_of.unpriced}", style="yellow", markup=False, soft_wrap=True)
-    for id_, by_plan in plans.items():
-        offers = ", ".join(f"{plan} {amount}" for plan, amount in by_plan.items())
-        name = ledger_state.workspaces[id_].workspace.name
-        console.print(f"{name}, the whole month by plan, cheapest first: {offers}", markup=False, soft_wrap=True)
+    _say_what_is_missing(month, usage)
+    for line in _sentences(month, plans, besides, by, is_supposed=is_supposed):
+        console.print(line, markup=False, soft_wrap=True)
     console.print(LEFT_OUT, style="dim", soft_wrap=True)
 
 
-def _cells(row: CostRow, by: By, now: datetime, *, is_over: bool) -> Iterable[Text]:
-    yield Text(row.workspace_name)
+def _say_what_is_missing(month: LedgerMonth, usage: Usage) -> None:
+    say = Console(stderr=True, highlight=False)
+    for id_, cost_of in month.costs.workspaces.items():
+        if cost_of.unpriced is not None:
+            name = month.ledger_state.workspaces[id_].workspace.name
+            say.print(f"{name}: {cost_of.unpriced}", style="yellow", markup=False, soft_wrap=True)
+    missing = missing_sentence(usage, month.missing, month.config.poll.requests_per_second)
+    if missing is not None:
+        say.print(missing, style="yellow", markup=False, soft_wrap=True)
+
+
+def _sentences(
+    month: LedgerMonth,
+    plans: Mapping[str, Mapping[str, Decimal]],
+    besides: Mapping[Place, Beside],
+    by: By,
+    *,
+    is_supposed: bool,
+) -> Iterator[str]:
+    names = {id_: row.workspace.name for id_, row in month.ledger_state.workspaces.items()}
+    for id_, by_plan in plans.items():
+        offers = ", ".join(f"{plan} {amount}" for plan, amount in by_plan.items())
+        yield f"{names[id_]}, the whole month by plan, cheapest first: {offers}"
+    for id_, cost_of in month.costs.workspaces.items() if is_supposed else ():
+        for name, at in cost_of.limits:
+            if name == "free_operations":
+                yield f"{names[id_]} on {cost_of.plan}: the vendor stops its databases on {at:%Y-%m-%d}, until the 1st"
+    if is_supposed:
+        return
+    for place, entry in besides.items():
+        sentence = change_sentence(entry, is_over=month.is_over) if by is By.WORKSPACE else None
+        if sentence is not None and place != TOTAL:
+            yield f"{names[place[0]]}: {sentence}"
+
+
+def _cells(row: CostRow, entry: Beside, by: By, *, is_over: bool) -> Iterator[str]:
+    yield row.workspace_name
     if by is not By.WORKSPACE:
-        yield Text(row.project_name or "")
+        yield row.project_name or ("" if row.database_id else "fee (no database)")
     if by is By.DATABASE:
-        yield Text(f"{row.database_name} (deleted)" if row.is_deleted else row.database_name or "")
+        yield database_name(row) if row.database_id is not None else ""
     if by is By.WORKSPACE:
-        yield Text((row.cost.plan if row.cost else None) or "?")
-    yield Text(f"{row.operations:,}")
-    yield Text(f"{row.mean_storage_bytes(now) / GIB:,.2f}")
-    for amount in (*row.share, row.total):
-        yield Text(usd_text(amount) or "–")
+        yield (row.cost.plan if row.cost else None) or "?"
+    yield from use(row.usage, row.bill, row)
+    yield _percent(entry)
     if not is_over:
         low, high = expected_bounds(row, is_over=is_over) if by is By.WORKSPACE else (None, None)
-        expected = usd_text(row.expected_usd) or "–"
-        yield Text(f"{expected} ({low} - {high})" if low is not None else expected)
+        expected = money(row.expected_usd)
+        yield f"{expected} ({money(low)} - {money(high)})" if low is not None else expected
+    yield money(entry.last_month_usd)
+    yield _change(entry)
+
+
+def _total_cells(
+    rows: Sequence[CostRow], usage: Usage, bill: Bill, entry: Beside, by: By, *, is_over: bool
+) -> Iterator[str]:
+    yield "total"
+    yield from ("",) * (1 if by is By.PROJECT else 2 if by is By.DATABASE else 1)
+    yield from use(usage, bill)
+    yield _percent(entry)
+    if not is_over:
+        expected = [row.expected_usd for row in rows]
+        yield money(
+            sum((amount for amount in expected if amount is not None), Decimal(0)) if None not in expected else None
+        )
+    yield money(entry.last_month_usd)
+    yield _change(entry)
+
+
+def _percent(entry: Beside) -> str:
+    return NONE if entry.share_percent is None else f"{entry.share_percent:.1f}"
+
+
+def _change(entry: Beside) -> str:
+    return NONE if entry.change_usd is None else f"{entry.change_usd:+,.2f}"

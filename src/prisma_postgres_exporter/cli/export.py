@@ -33,6 +33,7 @@ from prisma_postgres_exporter.report import (
     focus_rows,
     jsonl_parts,
     last_instant,
+    left_out,
     month_rows,
     revision_rows,
 )
@@ -109,7 +110,7 @@ def export(
     """Write rows of the ledger, or its costs, as CSV, JSON lines or Parquet; asks nobody, and works beside a service.
 
     Instants are UTC, amounts USD. `months` and `focus` are of every month that the days lie in; a workspace
-    without a price has no cost rows and is named on standard error.
+    whose cost is not known whole has no cost rows, is named on standard error, and the command exits with 1.
 
     Examples: `prisma-postgres-exporter export > days.csv` · `prisma-postgres-exporter export focus --from 2026-10
     --to 2026-10 -o focus.csv` · `prisma-postgres-exporter export days --format parquet -o days.parquet`
@@ -125,7 +126,8 @@ def export(
         raise ConfigurationError(["--format parquet: is no text for a terminal; add --output FILE"])
     loaded = open_configuration(config, store_url)
     with reading_store(loaded) as store:
-        counted = _Counted(_rows(store, loaded, what, from_day, to_day, now))
+        problems: list[str] = []
+        counted = _Counted(_rows(store, loaded, what, from_day, to_day, now, problems))
         parts = WRITERS[format_](COLUMNS[what], counted)
         if output is None:
             for part in parts:
@@ -134,6 +136,8 @@ def export(
         else:
             write_atomically(output, parts, option="--output")
             _say(f"{counted.rows:,} rows of {what} written to {output}")
+    if problems:
+        raise typer.Exit(1)
 
 
 class _Counted:
@@ -150,7 +154,13 @@ class _Counted:
 
 
 def _rows(
-    store: Store, config: Config, what: What, from_day: date | None, to_day: date | None, now: datetime
+    store: Store,
+    config: Config,
+    what: What,
+    from_day: date | None,
+    to_day: date | None,
+    now: datetime,
+    problems: list[str],
 ) -> Iterator[Row]:
     if what is What.EVENTS:
         yield from event_rows(
@@ -160,9 +170,9 @@ def _rows(
     if what is What.FOCUS:
         for month in _months(store, from_day, to_day, now):
             read = read_month(store, config, last_instant(month, now), now)
-            for id_, cost in read.costs.workspaces.items():
-                if cost.unpriced is not None:
-                    _say(f"{read.ledger_state.workspaces[id_].workspace.name} in {read.name}: {cost.unpriced}")
+            for line in left_out(read):
+                problems.append(line)
+                _say(line)
             yield from focus_rows(read)
         return
     owners = Owners.of(store.databases(), store.load(now))

@@ -26,16 +26,16 @@ from prisma_postgres_exporter.cost import CostRow
 from prisma_postgres_exporter.expose import report_page
 from prisma_postgres_exporter.model import month_start
 from prisma_postgres_exporter.report import (
+    Beside,
     MonthReport,
     WorkspaceReport,
     cost_document,
+    day_level,
     report_markdown,
     report_month,
     usd_text,
 )
 from prisma_postgres_exporter.service import read_month
-
-DAY_SECONDS = 86_400
 
 
 class Format(StrEnum):
@@ -76,7 +76,7 @@ def report(
     now = utc_now()
     until = parse_month(month, "--month", now) if month is not None else now
     with reading_store(loaded) as store:
-        read = read_month(store, loaded, until, now)
+        read = read_month(store, loaded, until, now, with_previous=True)
         whole = report_month(
             read,
             store.revisions(from_day=read.month, to_day=until.date()),
@@ -109,8 +109,9 @@ def _levels(whole: MonthReport) -> Iterator[dict[str, object]]:
         levels = (("workspace", (workspace.total,)), ("project", workspace.projects), ("database", workspace.databases))
         for level, rows in levels:
             for row in rows:
-                shared = cost_document(row, whole.until, is_over=whole.is_over)
-                yield {"level": level, **shared}
+                entry = workspace.beside if level == "workspace" else None
+                shared = cost_document(row, is_over=whole.is_over, beside=entry)
+                yield {"level": level, **shared.model_dump(mode="json")}
 
 
 def _document(whole: MonthReport) -> dict[str, object]:
@@ -119,12 +120,14 @@ def _document(whole: MonthReport) -> dict[str, object]:
         "until": whole.until.isoformat(),
         "is_over": whole.is_over,
         "made_at": whole.made_at.isoformat(),
+        **_total(whole),
         "workspaces": [_workspace(whole, workspace) for workspace in whole.workspaces],
         "budgets": [
             {
                 "name": budget.name,
                 "limit_usd": usd_text(budget.limit_usd),
                 "spent_usd": usd_text(budget.spent_usd),
+                "is_complete": budget.is_complete,
                 "expected_usd": usd_text(budget.expected_usd),
             }
             for budget in whole.budgets
@@ -132,14 +135,42 @@ def _document(whole: MonthReport) -> dict[str, object]:
     }
 
 
+def _total(whole: MonthReport) -> dict[str, object]:
+    usage, bill = whole.total
+    missing = whole.missing
+    return {
+        "operations": usage.operations,
+        "days_known": usage.days_known,
+        "days": usage.days,
+        "storage_covered_ratio": usage.storage_covered_ratio,
+        "is_complete": usage.is_complete and bill.total is not None,
+        "total_usd": usd_text(bill.total),
+        "known_usd": usd_text(bill.known),
+        "last_month_usd": usd_text(whole.beside.last_month_usd),
+        "change_usd": usd_text(whole.beside.change_usd),
+        "change_percent": whole.beside.change_percent,
+        "change_split_usd": _split(whole.beside),
+        "missing": None
+        if missing is None
+        else {"from": f"{missing.first_day}", "to": f"{missing.last_day}", "requests": missing.requests},
+    }
+
+
+def _split(entry: Beside) -> dict[str, str | None] | None:
+    if entry.split is None:
+        return None
+    return {name.replace(" ", "_"): usd_text(amount) for name, amount in entry.split.items()}
+
+
 def _workspace(whole: MonthReport, workspace: WorkspaceReport) -> dict[str, object]:
     cost = workspace.total.cost
 
     def documents(rows: Iterable[CostRow]) -> list[dict[str, object]]:
-        return [cost_document(row, whole.until, is_over=whole.is_over) for row in rows]
+        return [cost_document(row, is_over=whole.is_over).model_dump(mode="json") for row in rows]
 
     return {
-        **cost_document(workspace.total, whole.until, is_over=whole.is_over),
+        **cost_document(workspace.total, is_over=whole.is_over, beside=workspace.beside).model_dump(mode="json"),
+        "change_split_usd": _split(workspace.beside),
         "included_operations": cost.included_operations if cost else None,
         "included_storage_bytes": cost.included_storage_bytes if cost else None,
         "difference_operations": workspace.difference_operations,
@@ -149,7 +180,7 @@ def _workspace(whole: MonthReport, workspace: WorkspaceReport) -> dict[str, obje
             {
                 "day": day.day.isoformat(),
                 "operations": day.operations,
-                "mean_storage_bytes": day.storage_byte_seconds // DAY_SECONDS,
+                "mean_storage_bytes": day_level(day),
             }
             for day in workspace.days
         ],

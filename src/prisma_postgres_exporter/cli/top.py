@@ -16,8 +16,8 @@ from prisma_postgres_exporter.cli.months import (
 )
 from prisma_postgres_exporter.cli.options import ConfigOption, StoreUrlOption, open_configuration
 from prisma_postgres_exporter.cli.printing import Column, Columns, Form, form, print_list
-from prisma_postgres_exporter.cost import By, CostRow
-from prisma_postgres_exporter.report import Key, LedgerMonth, Ranked, growth_days, rank
+from prisma_postgres_exporter.cost import By, CostRow, add_up
+from prisma_postgres_exporter.report import Key, LedgerMonth, Ranked, at_least, growth_days, missing_sentence, rank
 from prisma_postgres_exporter.service import read_month
 
 GIB = 2**30
@@ -40,7 +40,8 @@ def top(
     """Print the databases, projects or workspaces that use, store, cost or grow most in a month; asks nobody.
 
     Operations, storage (the month's mean) and cost are those of the month so far; growth compares the last
-    whole days (UTC) with those before them. Deleted databases are in it.
+    whole days (UTC) with the same weekdays before them, on the days that are known in both. Deleted
+    databases are in it.
 
     Examples: `prisma-postgres-exporter top` · `prisma-postgres-exporter top --sort growth --days 1` ·
     `prisma-postgres-exporter top --sort cost --by project --month 2026-10`
@@ -51,8 +52,8 @@ def top(
     until = parse_month(month, "--month", now) if month is not None else now
     with reading_store(loaded) as store:
         read = read_month(store, loaded, until, now)
-        earlier_from, recent_from, last = growth_days(read, days)
-        lines = rank(read, by, sort, store.days(from_day=earlier_from, to_day=last), (earlier_from, recent_from))
+        spans = earlier_from, _, last = growth_days(read, days)
+        lines = rank(read, by, sort, store.days(from_day=earlier_from, to_day=last), spans)
     if chosen is Form.TABLE:
         _title(read, sort, by, days, last)
     print_list(
@@ -62,11 +63,14 @@ def top(
         has_more=len(lines) > limit,
         how_to_see_more=f"--limit {len(lines)} prints everything",
     )
+    missing = missing_sentence(add_up(line.row.usage for line in lines), read.missing, loaded.poll.requests_per_second)
+    if missing is not None:
+        typer.echo(missing, err=True)
 
 
 def _title(month: LedgerMonth, sort: Key, by: By, days: int, last: date) -> None:
     until = "the whole month" if month.is_over else f"until {month.until:%Y-%m-%d %H:%M} UTC"
-    typer.echo(f"Top {by}s of {month.name} by {sort}, {until}; growth over {days} days to {last}")
+    typer.echo(f"Top {by}s of {month.name} by {sort}, {until}; growth over {days} days to {last}, same weekdays")
 
 
 def _columns(by: By, days: int) -> Columns[Ranked]:
@@ -76,14 +80,29 @@ def _columns(by: By, days: int) -> Columns[Ranked]:
         Column("is_deleted", lambda line: line.row.is_deleted, "deleted" if by is By.DATABASE else None),
         Column("operations", lambda line: line.row.operations, "operations"),
         Column("operations_percent", lambda line: _percent(line.operations_share), "%"),
-        Column("mean_storage_bytes", lambda line: line.storage_bytes),
-        Column("mean_storage_gib", lambda line: round(line.storage_bytes / GIB, 3), "GiB"),
-        Column("total_usd", lambda line: line.row.total, "USD"),
+        Column("days_known", lambda line: line.row.usage.days_known),
+        Column("days", lambda line: line.row.usage.days),
+        Column("mean_storage_bytes", lambda line: line.row.mean_storage_bytes),
+        Column("mean_storage_gib", lambda line: _gib(line.row.mean_storage_bytes), "GiB"),
+        Column("storage_covered_ratio", lambda line: line.row.usage.storage_covered_ratio),
+        Column("is_complete", lambda line: line.row.usage.is_complete and line.row.total is not None),
+        Column("total_usd", lambda line: line.row.total),
+        Column("known_usd", lambda line: line.row.known_usd),
+        Column("cost", _cost, "USD"),
         Column("recent_operations", lambda line: line.recent_operations, f"last {days} d"),
         Column("earlier_operations", lambda line: line.earlier_operations, "before"),
+        Column("growth_days", lambda line: line.growth_days),
         Column("growth_operations", lambda line: line.growth_operations, "growth"),
         Column("growth_percent", lambda line: _percent(line.growth_ratio), "growth %"),
     )
+
+
+def _gib(size_bytes: int | None) -> float | None:
+    return None if size_bytes is None else round(size_bytes / GIB, 3)
+
+
+def _cost(line: Ranked) -> str:
+    return at_least(line.row.known_usd, is_complete=line.row.total is not None)
 
 
 def _percent(share: float | None) -> float | None:

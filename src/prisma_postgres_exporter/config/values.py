@@ -176,7 +176,8 @@ class WorkspaceConfig(_Section):
     """What the API does not tell of a workspace: `workspace` is its id or name.
 
     `plan` and `price_version` choose the prices instead of what the API says and what is in force;
-    `prices` are prices of its own. `spend_limit_usd` is the vendor's limit on usage charges.
+    `prices` are prices of its own. `spend_limit_usd` is the vendor's limit on usage charges, against which count,
+    besides ours, `other_usage_usd` (what a month of Compute and Accelerate costs) and `tax_percent` on all of them.
     """
 
     workspace: str
@@ -184,6 +185,8 @@ class WorkspaceConfig(_Section):
     price_version: str | None = None
     prices: PriceRow | None = None
     spend_limit_usd: Money | None = None
+    tax_percent: Annotated[Money, Field(le=100)] | None = None
+    other_usage_usd: Money | None = None
 
 
 class BudgetConfig(_Section):

@@ -1,38 +1,54 @@
 """What it costs: prices, bills, shares, limits and budgets. Pure; money is `Decimal`, in USD."""
 
-from prisma_postgres_exporter.cost.bill import Bill, Span, Usage, make_bill
+from prisma_postgres_exporter.cost.bill import Bill, Span, make_bill
 from prisma_postgres_exporter.cost.budgets import BudgetState
-from prisma_postgres_exporter.cost.charging import HISTORY, Costs, Share, charge
-from prisma_postgres_exporter.cost.estimate import WorkspaceCost, WorkspaceUsage, estimate
+from prisma_postgres_exporter.cost.charging import HISTORY, Costs, charge
+from prisma_postgres_exporter.cost.estimate import SpendLimit, WorkspaceCost, WorkspaceUsage, estimate
 from prisma_postgres_exporter.cost.prices import Unpriced, price_of, price_spans
 from prisma_postgres_exporter.cost.showback import share_out
-from prisma_postgres_exporter.cost.table import By, CostRow, cost_rows
+from prisma_postgres_exporter.cost.table import By, CostRow, cost_rows, total_of
+from prisma_postgres_exporter.cost.usage import (
+    NOTHING,
+    Usage,
+    add_up,
+    database_usage,
+    month_operations,
+    unread_days,
+    used_in_month,
+)
 from prisma_postgres_exporter.cost.warnings import cost_warnings
 from prisma_postgres_exporter.cost.whatif import WhatIf, compare_plans, parse_what_if, suppose
 
 __all__ = [
     "HISTORY",
+    "NOTHING",
     "Bill",
     "BudgetState",
     "By",
     "CostRow",
     "Costs",
-    "Share",
     "Span",
+    "SpendLimit",
     "Unpriced",
     "Usage",
     "WhatIf",
     "WorkspaceCost",
     "WorkspaceUsage",
+    "add_up",
     "charge",
     "compare_plans",
     "cost_rows",
     "cost_warnings",
+    "database_usage",
     "estimate",
     "make_bill",
+    "month_operations",
     "parse_what_if",
     "price_of",
     "price_spans",
     "share_out",
     "suppose",
+    "total_of",
+    "unread_days",
+    "used_in_month",
 ]

@@ -9,19 +9,11 @@ from decimal import ROUND_HALF_UP, Decimal
 from fractions import Fraction
 
 from prisma_postgres_exporter.config import PriceRow
+from prisma_postgres_exporter.cost.usage import GIB, Usage
 from prisma_postgres_exporter.model import month_start, next_month_start
 
 CENT = Decimal("0.01")
-GIB = 2**30
 MILLION = 10**6
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Usage:
-    """What was used: whole operations, and storage levels times the seconds they held."""
-
-    operations: int
-    storage_byte_seconds: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,60 +28,114 @@ class Span:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Bill:
-    """What a month costs in USD, each part to the cent; `None` where a price is not known."""
+    """What a month costs in USD, each part to the cent; `None` where a price is not known.
+
+    A part whose usage is not known whole (`are_operations_known`, `is_storage_known`) is at least so much.
+    """
 
     fee: Decimal | None
     operations: Decimal | None
     storage: Decimal | None
+    are_operations_known: bool = True
+    is_storage_known: bool = True
+
+    @property
+    def parts(self) -> tuple[Decimal | None, Decimal | None, Decimal | None]:
+        """Fee, operations and storage; `None` where it is not known whole."""
+        return (
+            self.fee,
+            self.operations if self.are_operations_known else None,
+            self.storage if self.is_storage_known else None,
+        )
 
     @property
     def charges(self) -> Decimal | None:
-        """What is charged for usage: all but the fee."""
+        """What is charged for the usage that is known: all but the fee."""
         return None if self.operations is None or self.storage is None else self.operations + self.storage
 
     @property
     def total(self) -> Decimal | None:
-        """Everything."""
-        return None if self.charges is None or self.fee is None else self.charges + self.fee
+        """Everything, where all of it is known."""
+        return self.known if None not in self.parts else None
+
+    @property
+    def known(self) -> Decimal | None:
+        """Everything that is known: it costs at least so much."""
+        priced = [part for part in (self.fee, self.operations, self.storage) if part is not None]
+        return sum(priced, Decimal(0)) if priced else None
 
 
 def make_bill(spans: Sequence[Span]) -> Bill:
     """Add up the spans of one month, which must cover all of it: the time to come counts with what is used so far.
 
-    The vendor bills operations and storage over what is included, for all databases of a workspace together,
-    and storage as the month's average: the whole month is the denominator. Where the price changes in mid-month,
-    each span has its part of the fee and of what is included, by time; the vendor does not document this.
+    The vendor bills operations and storage over what is included, for all databases of a workspace together, and
+    storage as the month's average: the whole month is the denominator. Where the plan changes in mid-month, only the
+    fee goes by time (a lower one begins with the next month), usage never does: since an upgrade from a plan that
+    charges nothing it counts against the whole allowance, and between plans that charge, all of it counts at the plan
+    of the month's end (the vendor's page on changing a plan; of storage it says nothing, which is counted alike).
+    Where one plan's price changes in mid-month, each span has its part of what is included, by time; that is not
+    documented.
     """
     month_seconds = _seconds(month_start(spans[0].starts_at), next_month_start(spans[0].starts_at))
-    fee = operations = storage = Fraction(0)
-    is_known = {"fee": True, "operations": True, "storage": True}
-    for span in spans:
-        price, share = span.price, Fraction(_seconds(span.starts_at, span.ends_at), month_seconds)
-        if price.fee_usd is None:
-            is_known["fee"] = False
-        else:
-            fee += Fraction(price.fee_usd) * share
-        over = max(Fraction(0), span.usage.operations - price.included_operations * share)
-        charged = _charged(over / MILLION, price.usd_per_million_operations, price)
-        is_known["operations"] &= charged is not None
-        operations += charged or 0
-        average = Fraction(span.usage.storage_byte_seconds, month_seconds)
+    charged = _charged_spans(spans)
+    seconds = sum(_seconds(span.starts_at, span.ends_at) for span in charged)
+    operations: Fraction | None = Fraction(0)
+    storage: Fraction | None = Fraction(0)
+    for span in charged:
+        price, share = span.price, Fraction(_seconds(span.starts_at, span.ends_at), seconds)
+        over = max(Fraction(0), span.usage.known_operations - price.included_operations * share)
+        operations = _added(operations, over / MILLION, price.usd_per_million_operations)
+        average = Fraction(span.usage.known_byte_seconds, month_seconds)
         over = max(Fraction(0), average - price.included_storage * share)
-        charged = _charged(over / GIB, price.usd_per_gib_month, price)
-        is_known["storage"] &= charged is not None
-        storage += charged or 0
+        storage = _added(storage, over / GIB, price.usd_per_gib_month)
     return Bill(
-        fee=_cents(fee) if is_known["fee"] else None,
-        operations=_cents(operations) if is_known["operations"] else None,
-        storage=_cents(storage) if is_known["storage"] else None,
+        fee=_fee(spans, month_seconds),
+        operations=None if operations is None else _cents(operations),
+        storage=None if storage is None else _cents(storage),
+        are_operations_known=all(span.usage.are_operations_known for span in charged),
+        is_storage_known=all(span.usage.is_storage_known for span in charged),
     )
 
 
-def _charged(amount: Fraction, rate: Decimal | None, price: PriceRow) -> Fraction | None:
-    """What `amount` over the included costs; nothing over is nothing to charge, whatever the rate."""
-    if price.hard_stop or amount == 0:
-        return Fraction(0)
-    return None if rate is None else amount * Fraction(rate)
+def charged_from(prices: Sequence[PriceRow]) -> tuple[int, int]:
+    """The first and the last of a month's prices (in order) whose usage is charged; the last is -1 where none is.
+
+    What was used before an upgrade from a plan that stops at what it includes is never charged.
+    """
+    last = max((index for index, price in enumerate(prices) if not price.hard_stop), default=-1)
+    first = max((index + 1 for index, price in enumerate(prices[: last + 1]) if price.hard_stop), default=0)
+    return first, last
+
+
+def _charged_spans(spans: Sequence[Span]) -> Sequence[Span]:
+    """The spans whose usage is charged, at the plan of their end."""
+    first, last = charged_from([span.price for span in spans])
+    charged = spans[first : last + 1]
+    if len({span.price.plan.lower() for span in charged}) <= 1:
+        return charged
+    usage = charged[0].usage
+    for span in charged[1:]:
+        usage += span.usage
+    whole = Span(price=charged[-1].price, starts_at=charged[0].starts_at, ends_at=charged[-1].ends_at, usage=usage)
+    return (whole,)
+
+
+def _fee(spans: Sequence[Span], month_seconds: int) -> Decimal | None:
+    """By time; of a fee that was charged at once nothing comes back."""
+    fee, due = Fraction(0), Decimal(0)
+    for span in spans:
+        if span.price.fee_usd is None:
+            return None
+        due = max(due, span.price.fee_usd)
+        fee += Fraction(due) * Fraction(_seconds(span.starts_at, span.ends_at), month_seconds)
+    return _cents(fee)
+
+
+def _added(sum_so_far: Fraction | None, amount: Fraction, rate: Decimal | None) -> Fraction | None:
+    """With what `amount` over the included costs; nothing over is nothing to charge, whatever the rate."""
+    if sum_so_far is None or amount == 0:
+        return sum_so_far
+    return None if rate is None else sum_so_far + amount * Fraction(rate)
 
 
 def _cents(amount: Fraction) -> Decimal:

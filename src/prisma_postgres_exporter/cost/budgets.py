@@ -3,17 +3,24 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 
 from prisma_postgres_exporter.config import BudgetConfig
+from prisma_postgres_exporter.cost.bill import Bill
 from prisma_postgres_exporter.model import Database
+
+Place = tuple[str, str | None]
+"""The ids of a workspace and of a database; `None` for the fee of a workspace that has no database."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BudgetState:
-    """One budget in USD. `spent` and `expected` are `None` where no matching database has a price."""
+    """One budget in USD. `spent` and `expected` are `None` where nothing that matches has a price.
+
+    Where not `is_complete`, a price or a part of the usage is not known: at least so much was spent.
+    """
 
     name: str
     limit_usd: Decimal
@@ -21,35 +28,41 @@ class BudgetState:
     databases: int
     spent_usd: Decimal | None
     expected_usd: Decimal | None
+    is_complete: bool = True
 
 
-def matches(budget: BudgetConfig, database: Database, workspace_name: str) -> bool:
-    """Whether a budget is for this database: each kind of expression that it has must fit."""
+def matches(budget: BudgetConfig, database: Database, *, workspace_id: str, workspace_name: str) -> bool:
+    """Whether a budget is for what this workspace's database costs: each kind of expression that it has must fit."""
     subjects = (
-        (budget.workspaces, (workspace_name, database.workspace_id)),
+        (budget.workspaces, (workspace_name, workspace_id)),
         (budget.projects, (database.project_name, database.project_id)),
         (budget.databases, (database.name, database.id)),
     )
     return all(not patterns or _fits(patterns, texts) for patterns, texts in subjects)
 
 
+def matches_workspace(budget: BudgetConfig, *, workspace_id: str, workspace_name: str) -> bool:
+    """Whether a budget is for what a workspace costs that no database bears."""
+    if budget.projects or budget.databases:
+        return False
+    return not budget.workspaces or _fits(budget.workspaces, (workspace_name, workspace_id))
+
+
 def state_of(
-    budget: BudgetConfig,
-    database_ids: Iterable[str],
-    spent: Mapping[str, Decimal],
-    expected: Mapping[str, Decimal],
+    budget: BudgetConfig, places: Sequence[Place], shares: Mapping[Place, Bill], expected: Mapping[Place, Decimal]
 ) -> BudgetState:
-    """Add up a budget's databases; those without a price are left out."""
-    ids = tuple(database_ids)
-    known_spent = [spent[id_] for id_ in ids if id_ in spent]
-    known_expected = [expected[id_] for id_ in ids if id_ in expected]
+    """Add up what a budget is for; what has no price is left out, and it is not complete then."""
+    bills = [shares.get(place) for place in places]
+    known_spent = [bill.known for bill in bills if bill is not None and bill.known is not None]
+    known_expected = [expected[place] for place in places if place in expected]
     return BudgetState(
         name=budget.name,
         limit_usd=budget.monthly_usd,
         thresholds=budget.thresholds,
-        databases=len(ids),
+        databases=len({database_id for _, database_id in places if database_id is not None}),
         spent_usd=sum(known_spent, Decimal(0)) if known_spent else None,
         expected_usd=sum(known_expected, Decimal(0)) if known_expected else None,
+        is_complete=all(bill is not None and bill.total is not None for bill in bills),
     )
 
 

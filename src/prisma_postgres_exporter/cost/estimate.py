@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
-from datetime import datetime
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from datetime import date, datetime, timedelta
 from decimal import Decimal
-from functools import partial
 
-from prisma_postgres_exporter.config import Config
-from prisma_postgres_exporter.cost.bill import Bill, Span, Usage, make_bill
+from prisma_postgres_exporter.config import Config, WorkspaceConfig
+from prisma_postgres_exporter.cost.bill import Bill, Span, charged_from, make_bill
 from prisma_postgres_exporter.cost.limits import reached_at
 from prisma_postgres_exporter.cost.prices import PriceSpan, Unpriced, configured, price_spans
+from prisma_postgres_exporter.cost.usage import Usage
 from prisma_postgres_exporter.forecast import Forecast
-from prisma_postgres_exporter.model import WorkspaceDay, WorkspaceState, month_start, next_month_start
+from prisma_postgres_exporter.model import WorkspaceDay, WorkspaceState, day_start, month_start, next_month_start
 
+ONE_DAY = timedelta(days=1)
 PARTS = ("fee", "operations", "storage")
 
 
@@ -50,14 +51,45 @@ class WorkspaceCost:
     low_bill: Bill | None = None
     expected_bill: Bill | None = None
     high_bill: Bill | None = None
-    spend_limit_usd: Decimal | None = None
+    spend_limit: SpendLimit | None = None
     limits: tuple[tuple[str, datetime], ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SpendLimit:
+    """The vendor's limit on the charges for all usage of a workspace in a month, taxes on them included, in USD.
+
+    `other_usage_usd` (Compute, Accelerate) and `tax_percent` are what the configuration says; `None`: not said, so
+    what it is, is not in what is counted.
+    """
+
+    usd: Decimal
+    tax_percent: Decimal | None = None
+    other_usage_usd: Decimal | None = None
+
+    @classmethod
+    def of(cls, own: WorkspaceConfig | None) -> SpendLimit | None:
+        """Return what is configured for a workspace."""
+        if own is None or own.spend_limit_usd is None:
+            return None
+        return cls(usd=own.spend_limit_usd, tax_percent=own.tax_percent, other_usage_usd=own.other_usage_usd)
+
+    def counted(self, charges: Decimal) -> Decimal:
+        """What counts against it where Postgres is charged so much: the fee never does."""
+        untaxed = charges + (self.other_usage_usd or 0)
+        return untaxed * (1 + (self.tax_percent or Decimal(0)) / 100)
+
+    @property
+    def not_counted(self) -> tuple[str, ...]:
+        """What the vendor counts and we were not told."""
+        unsaid = (("Compute and Accelerate", self.other_usage_usd), ("tax", self.tax_percent))
+        return tuple(name for name, value in unsaid if value is None)
 
 
 def estimate(config: Config, row: WorkspaceState, usage: WorkspaceUsage, now: datetime) -> WorkspaceCost:
     """Return what one workspace costs in the month of `now`."""
     own = configured(config, row.workspace)
-    spend_limit = own.spend_limit_usd if own is not None else None
+    spend_limit = SpendLimit.of(own)
     try:
         prices = price_spans(config, row.workspace, row.plans, now)
     except Unpriced as reason:
@@ -65,11 +97,13 @@ def estimate(config: Config, row: WorkspaceState, usage: WorkspaceUsage, now: da
             unpriced=str(reason),
             expected_operations=usage.expected_operations,
             expected_storage_bytes=usage.expected_storage_bytes,
-            spend_limit_usd=spend_limit,
+            spend_limit=spend_limit,
         )
     month = _Month(prices, usage, now)
-    price, bill = month.price, month.bill(usage.used)
-    expected = month.expected()
+    price, bill = month.price, month.bill_now()
+    bounds = _bounds(usage)
+    bills = tuple(month.expected_bill(*bound) for bound in bounds)
+    low, expected, high = bills or (None, None, None)
     missing = " and ".join(part for part in PARTS if getattr(bill, part) is None)
     return WorkspaceCost(
         unpriced=f"the price of {missing} is not known for plan {price.plan}, version {price.version}: "
@@ -83,11 +117,37 @@ def estimate(config: Config, row: WorkspaceState, usage: WorkspaceUsage, now: da
         bill=bill,
         expected_operations=usage.expected_operations,
         expected_storage_bytes=usage.expected_storage_bytes,
-        low_bill=month.bill(expected[0]) if expected else None,
-        expected_bill=month.bill(expected[1]) if expected else None,
-        high_bill=month.bill(expected[2]) if expected else None,
-        spend_limit_usd=spend_limit,
-        limits=tuple(month.limits(expected[1], spend_limit)) if expected else (),
+        low_bill=low,
+        expected_bill=expected,
+        high_bill=high,
+        spend_limit=spend_limit,
+        limits=tuple(month.limits(_whole(usage, bounds, now), spend_limit)),
+    )
+
+
+def _bounds(usage: WorkspaceUsage) -> Sequence[tuple[int, int]]:
+    """Operations and mean storage in bytes of the whole month: low, expected, high; nothing where one is not known."""
+    operations, storage = usage.expected_operations, usage.expected_storage_bytes
+    if operations is None or storage is None:
+        return ()
+    return (
+        (operations.low, storage.low),
+        (operations.expected, storage.expected),
+        (operations.high, storage.high),
+    )
+
+
+def _whole(usage: WorkspaceUsage, bounds: Sequence[tuple[int, int]], now: datetime) -> Usage:
+    """What the whole month is expected to use; as much as now where that is not known."""
+    used = usage.used
+    if not bounds:
+        return used
+    operations, storage_bytes = bounds[1]
+    seconds = int((next_month_start(now) - month_start(now)).total_seconds())
+    return replace(
+        used,
+        known_operations=max(used.known_operations, operations),
+        known_byte_seconds=max(used.known_byte_seconds, storage_bytes * seconds),
     )
 
 
@@ -102,77 +162,101 @@ class _Month:
         self._seconds = int((self._ends_at - month_start(now)).total_seconds())
         self.price = next(span.price for span in prices if span.starts_at <= now < span.ends_at)
 
-    def bill(self, usage: Usage) -> Bill:
-        """The bill when this is what was used in the whole month, what is used now included."""
-        return make_bill(tuple(self._spans(usage)))
+    def bill(self, operations: int, byte_seconds: int) -> Bill:
+        """The bill when so much was used in the whole month, what is used now included."""
+        return make_bill(tuple(self._spans(operations, byte_seconds)))
 
-    def expected(self) -> tuple[Usage, Usage, Usage] | None:
-        """What the whole month will use: low, expected, high; never less than now."""
-        operations, storage = self._usage.expected_operations, self._usage.expected_storage_bytes
-        if operations is None or storage is None:
-            return None
+    def bill_now(self) -> Bill:
+        """The bill of what is used now."""
+        used = self._usage.used
+        return self.bill(used.known_operations, used.known_byte_seconds)
 
-        def usage(of_operations: int, of_storage: int) -> Usage:
-            used = self._usage.used
-            return Usage(
-                operations=max(used.operations, of_operations),
-                storage_byte_seconds=max(used.storage_byte_seconds, of_storage * self._seconds),
-            )
-
-        return (
-            usage(operations.low, storage.low),
-            usage(operations.expected, storage.expected),
-            usage(operations.high, storage.high),
+    def expected_bill(self, operations: int, storage_bytes: int) -> Bill:
+        """The bill of a whole month of which so much is expected: an estimate has no gaps; never less than now."""
+        used = self._usage.used
+        bill = self.bill(
+            max(used.known_operations, operations), max(used.known_byte_seconds, storage_bytes * self._seconds)
         )
+        return replace(bill, are_operations_known=True, is_storage_known=True)
 
-    def limits(self, expected: Usage, spend_limit: Decimal | None) -> Iterator[tuple[str, datetime]]:
-        """The limits that are reached on the straight way from now to what is expected."""
+    def limits(self, expected: Usage, spend_limit: SpendLimit | None) -> Iterator[tuple[str, datetime]]:
+        """The limits that were reached, or are on the straight way from now to what is expected."""
+        used = self._usage.used
 
-        def at(instant: datetime) -> Usage:
+        def at(instant: datetime) -> tuple[int, int]:
             share = (instant - self._now) / (self._ends_at - self._now)
-            used = self._usage.used
-            return Usage(
-                operations=used.operations + int((expected.operations - used.operations) * share),
-                storage_byte_seconds=used.storage_byte_seconds
-                + int((expected.storage_byte_seconds - used.storage_byte_seconds) * share),
+            return (
+                used.known_operations + int((expected.known_operations - used.known_operations) * share),
+                used.known_byte_seconds + int((expected.known_byte_seconds - used.known_byte_seconds) * share),
             )
 
-        reached = partial(reached_at, starts_at=self._now, ends_at=self._ends_at)
-        found: list[tuple[str, datetime | None]] = []
+        def reached(value_at: Callable[[datetime], float], limit: float) -> datetime | None:
+            return reached_at(value_at, limit, self._now, self._ends_at)
+
         if self.price.hard_stop:
             most = self.price.included_operations
-            found.append(("free_operations", reached(lambda instant: at(instant).operations, most)))
+            operations_at = self._passed(most) or reached(lambda instant: at(instant)[0], most)
+            if operations_at is not None:
+                yield "free_operations", operations_at
             stored = self.price.included_storage * self._seconds
-            found.append(("free_storage", reached(lambda instant: at(instant).storage_byte_seconds, stored)))
-        if spend_limit is not None and self.bill(expected).charges is not None:
-            found.append(
-                ("spend_limit", reached(lambda instant: float(self.bill(at(instant)).charges or 0), float(spend_limit)))
+            storage_at = reached(lambda instant: at(instant)[1], stored)
+            if storage_at is not None:
+                yield "free_storage", storage_at
+        if spend_limit is not None and self.bill(*at(self._ends_at)).charges is not None:
+            limit_at = reached(
+                lambda instant: float(spend_limit.counted(self.bill(*at(instant)).charges or Decimal(0))),
+                float(spend_limit.usd),
             )
-        return ((name, instant) for name, instant in found if instant is not None)
+            if limit_at is not None:
+                yield "spend_limit", limit_at
 
-    def _spans(self, usage: Usage) -> Iterator[Span]:
+    def _passed(self, most: int) -> datetime | None:
+        """When the days of the past passed an allowance, if they did: within the day in proportion."""
+        sum_so_far = 0
+        for row in sorted(self._usage.days, key=_day):
+            if row.operations and sum_so_far + row.operations >= most:
+                return day_start(row.day) + ONE_DAY * ((most - sum_so_far) / row.operations)
+            sum_so_far += row.operations
+        return None
+
+    def _spans(self, operations: int, byte_seconds: int) -> Iterator[Span]:
         """Deal out what was used to the prices: past days as the ledger has them, what is to come by time."""
         used = self._usage.used
-        past_operations = past_storage = 0
+        first, _ = charged_from([span.price for span in self._prices])
+        # The days say what was used before an upgrade; without all of them what was used since is at least theirs.
+        is_split_known = len(self._prices) == 1 or used.days_held >= used.days
+        before = [self._of_days(span) for span in self._prices if span.ends_at <= self._now]
         rest_seconds = (self._ends_at - self._now).total_seconds()
-        for span in self._prices:
-            operations = storage = 0
+        for index, span in enumerate(self._prices):
             if span.ends_at <= self._now:
-                days = [row for row in self._usage.days if span.starts_at.date() <= row.day < span.ends_at.date()]
-                operations = sum(row.operations for row in days)
-                storage = sum(row.storage_byte_seconds for row in days)
-                past_operations += operations
-                past_storage += storage
+                part_operations, part_byte_seconds = before[index]
             else:
+                part_operations = part_byte_seconds = 0
                 if span.starts_at <= self._now:
-                    operations += used.operations - past_operations
-                    storage += used.storage_byte_seconds - past_storage
+                    if is_split_known or first == 0:
+                        part_operations = used.known_operations - sum(past for past, _ in before)
+                        part_byte_seconds = used.known_byte_seconds - sum(past for _, past in before)
+                    else:
+                        part_operations, part_byte_seconds = self._of_days(span)
                 to_come = (span.ends_at - max(span.starts_at, self._now)).total_seconds() / rest_seconds
-                operations += round((usage.operations - used.operations) * to_come)
-                storage += round((usage.storage_byte_seconds - used.storage_byte_seconds) * to_come)
+                part_operations += round((operations - used.known_operations) * to_come)
+                part_byte_seconds += round((byte_seconds - used.known_byte_seconds) * to_come)
             yield Span(
                 price=span.price,
                 starts_at=span.starts_at,
                 ends_at=span.ends_at,
-                usage=Usage(operations=max(0, operations), storage_byte_seconds=max(0, storage)),
+                usage=replace(
+                    used,
+                    known_operations=max(0, part_operations),
+                    known_byte_seconds=max(0, part_byte_seconds),
+                    days_known=used.days_known if is_split_known or first == 0 else min(used.days_known, used.days - 1),
+                ),
             )
+
+    def _of_days(self, span: PriceSpan) -> tuple[int, int]:
+        days = [row for row in self._usage.days if span.starts_at.date() <= row.day < span.ends_at.date()]
+        return sum(row.operations for row in days), sum(row.storage_byte_seconds for row in days)
+
+
+def _day(row: WorkspaceDay) -> date:
+    return row.day

@@ -4,14 +4,19 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable
-from dataclasses import dataclass
-from datetime import datetime
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
 from decimal import Decimal
 from enum import StrEnum
+from fractions import Fraction
 
-from prisma_postgres_exporter.cost.charging import Costs, Share, used_in_month
+from prisma_postgres_exporter.cost.bill import Bill
+from prisma_postgres_exporter.cost.charging import Costs
 from prisma_postgres_exporter.cost.estimate import WorkspaceCost
+from prisma_postgres_exporter.cost.usage import NOTHING, Usage, add_up
 from prisma_postgres_exporter.model import LedgerState, month_start, next_month_start
+
+UNPRICED = Bill(fee=None, operations=None, storage=None)
 
 
 class By(StrEnum):
@@ -24,10 +29,10 @@ class By(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CostRow:
-    """One workspace, project or database in a month, in USD; `None` where a price is not known.
+    """One workspace, project or database in a month. A fee that no database bears has neither project nor database.
 
-    `storage_byte_seconds` over the month's seconds is the mean that is billed. `expected_usd` is of the whole
-    month. `cost` is the workspace's.
+    `bill` is what it costs or its share, `None` where no price is known. `expected_usd` is of the whole month.
+    `cost` is the workspace's. `until` is how far the month goes: now, or its last second.
     """
 
     workspace_id: str
@@ -37,9 +42,9 @@ class CostRow:
     database_id: str | None
     database_name: str | None
     is_deleted: bool
-    operations: int
-    storage_byte_seconds: int
-    share: Share
+    until: datetime
+    usage: Usage
+    bill: Bill | None
     expected_usd: Decimal | None
     cost: WorkspaceCost | None
 
@@ -49,15 +54,36 @@ class CostRow:
         return self.workspace_id, self.project_id or "", self.database_id or ""
 
     @property
-    def total(self) -> Decimal | None:
-        """Fee, operations and storage, where all are known."""
-        known = [part for part in self.share if part is not None]
-        return sum(known, Decimal(0)) if len(known) == len(self.share) else None
+    def operations(self) -> int | None:
+        """What is known of them, `None` where nothing is."""
+        return self.usage.operations
 
-    def mean_storage_bytes(self, now: datetime) -> int:
-        """The month's mean level, the whole month as denominator as in the bill."""
-        seconds = (next_month_start(now) - month_start(now)).total_seconds()
-        return int(self.storage_byte_seconds / seconds)
+    @property
+    def total(self) -> Decimal | None:
+        """Fee, operations and storage in USD, where all of them are known whole."""
+        return self.bill.total if self.bill is not None else None
+
+    @property
+    def known_usd(self) -> Decimal | None:
+        """What is known of it: it costs at least so much."""
+        return self.bill.known if self.bill is not None else None
+
+    @property
+    def mean_storage_bytes(self) -> int | None:
+        """The mean level of the month so far."""
+        return self.usage.mean_storage_bytes(round((_end(self.until) - month_start(self.until)).total_seconds()))
+
+    @property
+    def gib_months(self) -> Fraction | None:
+        """What is billed of storage so far: GiB over the whole month."""
+        return self.usage.gib_months(int((next_month_start(self.until) - month_start(self.until)).total_seconds()))
+
+
+def total_of(rows: Iterable[CostRow]) -> tuple[Usage, Bill]:
+    """Return the sum of rows that have nothing in common."""
+    listed = tuple(rows)
+    bills = [row.bill for row in listed]
+    return add_up(row.usage for row in listed), _sum(bills)
 
 
 def cost_rows(ledger_state: LedgerState, costs: Costs, by: By, now: datetime) -> tuple[CostRow, ...]:
@@ -72,15 +98,12 @@ def cost_rows(ledger_state: LedgerState, costs: Costs, by: By, now: datetime) ->
 
 
 def _by_cost(row: CostRow) -> tuple[Decimal, int, str, tuple[str, str, str]]:
-    return -(row.total or Decimal(0)), -row.operations, row.workspace_name, row.place
+    return -(row.known_usd or Decimal(0)), -row.usage.known_operations, row.workspace_name, row.place
 
 
 def _workspaces(ledger_state: LedgerState, costs: Costs, now: datetime) -> Iterable[CostRow]:
-    used = used_in_month(ledger_state, now)
     for id_, row in ledger_state.workspaces.items():
         cost = costs.workspaces.get(id_)
-        usages = used.get(row.key, {}).values()
-        bill = cost.bill if cost is not None else None
         yield CostRow(
             workspace_id=id_,
             workspace_name=row.workspace.name,
@@ -89,9 +112,9 @@ def _workspaces(ledger_state: LedgerState, costs: Costs, now: datetime) -> Itera
             database_id=None,
             database_name=None,
             is_deleted=row.is_gone,
-            operations=sum(usage.operations for usage in usages),
-            storage_byte_seconds=sum(usage.storage_byte_seconds for usage in usages),
-            share=(bill.fee, bill.operations, bill.storage) if bill is not None else (None, None, None),
+            until=now,
+            usage=add_up(costs.used.get(id_, {}).values()),
+            bill=cost.bill if cost is not None else None,
             expected_usd=cost.expected_bill.total if cost is not None and cost.expected_bill is not None else None,
             cost=cost,
         )
@@ -99,24 +122,38 @@ def _workspaces(ledger_state: LedgerState, costs: Costs, now: datetime) -> Itera
 
 def _databases(ledger_state: LedgerState, costs: Costs, now: datetime) -> Iterable[CostRow]:
     """A database that moved has a row for each workspace that held it in the month."""
-    holders = {row.key: row.workspace for row in ledger_state.workspaces.values()}
-    for key, by_database in used_in_month(ledger_state, now).items():
-        workspace = holders[key]
-        for id_, usage in by_database.items():
-            state = ledger_state.databases[id_]
+    for id_, row in ledger_state.workspaces.items():
+        cost = costs.workspaces.get(id_)
+        for database_id, usage in costs.used.get(id_, {}).items():
+            state = ledger_state.databases[database_id]
             yield CostRow(
-                workspace_id=workspace.id,
-                workspace_name=workspace.name,
+                workspace_id=id_,
+                workspace_name=row.workspace.name,
                 project_id=state.database.project_id,
                 project_name=state.database.project_name,
-                database_id=id_,
+                database_id=database_id,
                 database_name=state.database.name,
                 is_deleted=state.deleted_at is not None and state.deleted_at <= now,
-                operations=usage.operations,
-                storage_byte_seconds=usage.storage_byte_seconds,
-                share=costs.held.get((workspace.id, id_), (None, None, None)),
-                expected_usd=costs.held_expected.get((workspace.id, id_)),
-                cost=costs.workspaces.get(workspace.id),
+                until=now,
+                usage=usage,
+                bill=costs.shares.get((id_, database_id)),
+                expected_usd=costs.expected.get((id_, database_id)),
+                cost=cost,
+            )
+        if (id_, None) in costs.shares:
+            yield CostRow(
+                workspace_id=id_,
+                workspace_name=row.workspace.name,
+                project_id=None,
+                project_name=None,
+                database_id=None,
+                database_name=None,
+                is_deleted=row.is_gone,
+                until=now,
+                usage=NOTHING,
+                bill=costs.shares[id_, None],
+                expected_usd=costs.expected.get((id_, None)),
+                cost=cost,
             )
 
 
@@ -124,25 +161,30 @@ def _projects(rows: Iterable[CostRow]) -> Iterable[CostRow]:
     by_project: dict[tuple[str, str | None], list[CostRow]] = defaultdict(list)
     for row in rows:
         by_project[row.workspace_id, row.project_id].append(row)
-    for (workspace_id, project_id), of_project in by_project.items():
-        yield CostRow(
-            workspace_id=workspace_id,
-            workspace_name=of_project[0].workspace_name,
-            project_id=project_id,
-            project_name=of_project[0].project_name,
+    for of_project in by_project.values():
+        usage, bill = total_of(of_project)
+        expected = [row.expected_usd for row in of_project]
+        yield replace(
+            of_project[0],
             database_id=None,
             database_name=None,
             is_deleted=all(row.is_deleted for row in of_project),
-            operations=sum(row.operations for row in of_project),
-            storage_byte_seconds=sum(row.storage_byte_seconds for row in of_project),
-            share=(
-                _added(row.share[0] for row in of_project),
-                _added(row.share[1] for row in of_project),
-                _added(row.share[2] for row in of_project),
-            ),
-            expected_usd=_added(row.expected_usd for row in of_project),
-            cost=of_project[0].cost,
+            usage=usage,
+            bill=None if all(row.bill is None for row in of_project) else bill,
+            expected_usd=_added(expected),
         )
+
+
+def _sum(bills: Iterable[Bill | None]) -> Bill:
+    """The sum of bills: a part is priced where it is in all of them."""
+    listed = [bill if bill is not None else UNPRICED for bill in bills]
+    return Bill(
+        fee=_added(bill.fee for bill in listed),
+        operations=_added(bill.operations for bill in listed),
+        storage=_added(bill.storage for bill in listed),
+        are_operations_known=all(bill.are_operations_known for bill in listed),
+        is_storage_known=all(bill.is_storage_known for bill in listed),
+    )
 
 
 def _added(parts: Iterable[Decimal | None]) -> Decimal | None:
@@ -152,3 +194,9 @@ def _added(parts: Iterable[Decimal | None]) -> Decimal | None:
             return None
         total += part
     return total
+
+
+def _end(until: datetime) -> datetime:
+    """The last second of a month stands for its end."""
+    ends_at = next_month_start(until)
+    return ends_at if until >= ends_at - timedelta(seconds=1) else until

@@ -1,41 +1,256 @@
-"""What a month's row of a database is worth for the bill."""
+"""What was used in a calendar month (UTC), and how much of it is known: one value, so that nobody takes one alone."""
 
 from __future__ import annotations
 
-from datetime import datetime
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, fields
+from datetime import date, datetime, timedelta
+from fractions import Fraction
 
-from prisma_postgres_exporter.cost.bill import Usage
-from prisma_postgres_exporter.model import DatabaseState, MonthUsage, day_start, next_month_start
+from prisma_postgres_exporter.model import (
+    DatabaseState,
+    LedgerState,
+    MonthUsage,
+    day_start,
+    month_start,
+    next_month_start,
+)
+
+GIB = 2**30
+ONE_DAY = timedelta(days=1)
+ONE_SECOND = timedelta(seconds=1)
+SHORT_GAP = timedelta(hours=1)
+SHORT_GAP_PARTS = 100
+"""A gap in a database's storage of an hour or of one part in so many is bridged with its own mean."""
 
 
-def has_moved_in(state: DatabaseState, row: MonthUsage) -> bool:
-    """Whether the database was in another workspace too in this month."""
-    return any(other.month == row.month and other.workspace_key != row.workspace_key for other in state.months)
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Usage:
+    """A sum over the days of databases, and how much of it is known. Sums add up.
 
-
-def billed_operations(row: MonthUsage, *, has_moved: bool) -> int | None:
-    """Return a month's operations of one database that belong to one workspace.
-
-    The vendor's own number, unless the database moved in that month: then its days tell whose they are.
+    `known_operations` and `known_byte_seconds` (storage levels times the seconds they held) are of what is known, so
+    at least so much was used. `days_known` of `days` days of databases are in the former: of each, the days (UTC) that
+    are over, and today where it was read. `storage_seconds_known` of the `storage_seconds` that the databases lived
+    are in the latter. `level_byte_seconds` is each database at its own mean for as long as it lived.
+    `days_held` is how many days the ledger has: the vendor's month may be known where its days are not.
     """
-    if row.operations is not None and not has_moved:
-        return row.operations
-    return row.days_operations if row.days or has_moved else None
+
+    known_operations: int = 0
+    known_byte_seconds: int = 0
+    level_byte_seconds: int = 0
+    days: int = 0
+    days_known: int = 0
+    days_held: int = 0
+    storage_seconds: int = 0
+    storage_seconds_known: int = 0
+
+    def __add__(self, other: Usage) -> Usage:
+        return Usage(**{name: getattr(self, name) + getattr(other, name) for name in _FIELDS})
+
+    @property
+    def operations(self) -> int | None:
+        """What is known of the operations; `None` where nothing is."""
+        return self.known_operations if self.days_known or not self.storage_seconds else None
+
+    @property
+    def are_operations_known(self) -> bool:
+        """Whether the operations of every day are known."""
+        return self.operations is not None and self.days_known >= self.days
+
+    @property
+    def is_storage_known(self) -> bool:
+        """Whether a level is known of all the time that the databases lived."""
+        return self.storage_seconds_known >= self.storage_seconds
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether nothing is missing."""
+        return self.are_operations_known and self.is_storage_known
+
+    @property
+    def storage_covered_ratio(self) -> float | None:
+        """The part (0 to 1) of the databases' time of which a level is known; `None` where there was no database."""
+        if not self.storage_seconds:
+            return None
+        return round(self.storage_seconds_known / self.storage_seconds, 6)
+
+    def mean_storage_bytes(self, elapsed_seconds: int) -> int | None:
+        """The mean level over a span of so many seconds, of the databases whose level is known; `None` if of none."""
+        if not elapsed_seconds or (self.storage_seconds and not self.storage_seconds_known):
+            return None
+        return self.level_byte_seconds // elapsed_seconds
+
+    def gib_months(self, month_seconds: int) -> Fraction | None:
+        """What is billed: the known levels over the seconds of the whole month, in GiB; `None` where none is known."""
+        if self.storage_seconds and not self.storage_seconds_known:
+            return None
+        return Fraction(self.known_byte_seconds, month_seconds * GIB)
 
 
-def life_seconds(row: MonthUsage, created_at: datetime, deleted_at: datetime | None, now: datetime) -> int:
-    """Return for how long a database existed in a month, until `now`."""
-    begins_at = max(day_start(row.month), created_at)
-    ends_at = min(now, next_month_start(day_start(row.month)), deleted_at or now)
-    return max(0, int((ends_at - begins_at).total_seconds()))
+_FIELDS = tuple(field.name for field in fields(Usage))
+NOTHING = Usage()
 
 
-def billed_usage(row: MonthUsage, *, has_moved: bool, life: int) -> Usage:
-    """Return what one database adds to a workspace's bill; time of which no level is known takes its own mean."""
+def add_up(usages: Iterable[Usage]) -> Usage:
+    """Return the sum."""
+    sums = dict.fromkeys(_FIELDS, 0)
+    for usage in usages:
+        for name in _FIELDS:
+            sums[name] += getattr(usage, name)
+    return Usage(**sums)
+
+
+def used_in_month(ledger_state: LedgerState, until: datetime) -> Mapping[int, Mapping[str, Usage]]:
+    """Return what each database used in the month of `until` up to then, by workspace key and database id.
+
+    `until` is now, or the last second of a month that is over. A database that lived then and was never read is in it.
+    """
+    used: dict[int, dict[str, Usage]] = defaultdict(dict)
+    for id_, state in ledger_state.databases.items():
+        for key, usage in database_usage(state, until).items():
+            used[key][id_] = usage
+    return used
+
+
+def database_usage(state: DatabaseState, until: datetime) -> Mapping[int, Usage]:
+    """Return what one database used in the month of `until` up to then, by the key of the workspace that held it."""
+    life = _Life(state, until)
+    rows = [row for row in state.months if row.month == life.month]
+    if not rows and life.seconds == 0:
+        return {}
+    if len(rows) == 1:
+        row = rows[0]
+        days_known = _days_known(row, life, days_held=row.days - life.open_days(row.workspace_key))
+        usage = _with_storage(row, life.seconds, month_operations(row), days=life.days, days_known=days_known)
+        return {row.workspace_key: usage}
+    if not rows:
+        return {state.workspace_key: Usage(days=life.days, storage_seconds=life.seconds)}
+    return _moved(rows, life, state.workspace_key)
+
+
+def unread_days(state: DatabaseState, until: datetime) -> Sequence[date]:
+    """Return the first and the last day that is over and that the ledger may lack in the month of `until`, if any."""
+    life = _Life(state, until)
+    held = sum(row.days for row in state.months if row.month == life.month)
+    if held >= life.days_over or life.days_over <= 0:
+        return ()
+    return life.first_day, life.first_day + (life.days_over - 1) * ONE_DAY
+
+
+class _Life:
+    """A database's time in the month of `until`: from its creation to its deletion, or to `until`."""
+
+    __slots__ = ("_is_running", "_recent", "days", "days_over", "ends_at", "first_day", "month", "seconds", "today")
+
+    def __init__(self, state: DatabaseState, until: datetime) -> None:
+        starts_at, month_ends_at = month_start(until), next_month_start(until)
+        self.month, self.today = starts_at.date(), until.date()
+        born_at = max(starts_at, state.database.created_at)
+        # The last second of a month stands for its end.
+        end_at = month_ends_at if until >= month_ends_at - ONE_SECOND else until
+        self._is_running = end_at < month_ends_at and (state.deleted_at is None or state.deleted_at > until)
+        self.ends_at = end_at if state.deleted_at is None else min(end_at, state.deleted_at)
+        self.seconds = max(0, int((self.ends_at - born_at).total_seconds()))
+        self.first_day = born_at.date()
+        self._recent = [row for row in state.recent_days if self.month <= row.day and row.day < self.ends_at.date()]
+        last_over = self.today - ONE_DAY if self._is_running else (self.ends_at - ONE_SECOND).date()
+        self.days_over = max(0, (last_over - self.first_day).days + 1) if self.seconds else 0
+        is_today_read = self._is_running and (
+            any(row.day == self.today for row in state.recent_days)
+            or any(row.month == self.month and self.covers(row, self.today) for row in state.months)
+        )
+        self.days = self.days_over + is_today_read
+
+    def covers(self, row: MonthUsage, day: date) -> bool:
+        """Whether the vendor's month reaches into `day`, or to its end where that is over."""
+        if row.read_at is None or row.period_end_at is None:
+            return False
+        if self._is_running and day == self.today:
+            needed_at = day_start(day)
+        else:
+            ends_at = self._end_of(day)
+            # Of a database that was deleted the last reading is from before.
+            needed_at = ends_at - (ONE_SECOND if ends_at == day_start(day) + ONE_DAY else SHORT_GAP)
+        return row.period_end_at >= needed_at and row.read_at >= needed_at
+
+    def days_covered(self, row: MonthUsage) -> int:
+        """How many of the days the vendor's month covers."""
+        if row.period_end_at is None:
+            return 0
+        last = (row.period_end_at - ONE_SECOND).date()
+        count = (last - self.first_day).days
+        return min(self.days, max(0, count + self.covers(row, last)))
+
+    def open_days(self, workspace_key: int) -> int:
+        """How many days that are over were not read after their end: they may have gone on."""
+        return sum(
+            row.unchanged_since_at is None
+            and row.workspace_key == workspace_key
+            and row.read_at < self._end_of(row.day) - SHORT_GAP
+            for row in self._recent
+        )
+
+    def _end_of(self, day: date) -> datetime:
+        return min(day_start(day) + ONE_DAY, self.ends_at)
+
+
+def month_operations(row: MonthUsage, *, has_moved: bool = False) -> int:
+    """Return the newest knowledge of a database's operations in a month, those of one workspace.
+
+    The vendor's own number for the month, unless the days say more than it said when it was last read before the month
+    was over, as of a database that failed or was deleted since: the difference is on record. Of a database that moved
+    in the month, its days tell whose they are.
+    """
+    if has_moved or row.operations is None:
+        return row.days_operations
+    ends_at = next_month_start(day_start(row.month))
+    is_over = row.read_at is not None and row.read_at >= ends_at
+    is_whole = is_over and row.period_end_at is not None and row.period_end_at >= ends_at - ONE_SECOND
+    return row.operations if is_whole else max(row.operations, row.days_operations)
+
+
+def _days_known(row: MonthUsage, life: _Life, *, days_held: int) -> int:
+    """How many days are in the newest knowledge."""
+    held = min(life.days, max(0, days_held))
+    if row.operations is None:
+        return held
+    covered = life.days_covered(row)
+    return covered if month_operations(row) == row.operations else max(covered, held)
+
+
+def _with_storage(row: MonthUsage, lived_seconds: int, operations: int, *, days: int, days_known: int) -> Usage:
+    known = min(row.storage_seconds, lived_seconds) if lived_seconds else row.storage_seconds
+    lived = max(lived_seconds, known)
     byte_seconds = row.storage_byte_seconds
-    if row.storage_seconds and life > row.storage_seconds and not has_moved:
-        byte_seconds = byte_seconds * life // row.storage_seconds
+    at_own_mean = byte_seconds * lived // row.storage_seconds if row.storage_seconds else 0
+    gap = lived - known
+    if known and gap <= max(SHORT_GAP.total_seconds(), lived // SHORT_GAP_PARTS):
+        byte_seconds, known = at_own_mean, lived
     return Usage(
-        operations=billed_operations(row, has_moved=has_moved) or 0,
-        storage_byte_seconds=byte_seconds,
+        known_operations=operations,
+        known_byte_seconds=byte_seconds,
+        level_byte_seconds=at_own_mean,
+        days=days,
+        days_known=days_known,
+        days_held=min(row.days, days),
+        storage_seconds=lived,
+        storage_seconds_known=known,
     )
+
+
+def _moved(rows: Sequence[MonthUsage], life: _Life, holder: int) -> Mapping[int, Usage]:
+    """Of a database that moved in the month each workspace has its days; what is missing is the holder's."""
+    keys = [row.workspace_key for row in rows]
+    last = holder if holder in keys else max(rows, key=lambda row: row.days).workspace_key
+    found: dict[int, Usage] = {}
+    days, seconds = life.days, life.seconds
+    for row in sorted(rows, key=lambda row: row.workspace_key == last):
+        known = max(0, row.days - life.open_days(row.workspace_key))
+        own_days = max(days, row.days) if row.workspace_key == last else row.days
+        own_seconds = max(seconds, row.storage_seconds) if row.workspace_key == last else row.storage_seconds
+        found[row.workspace_key] = _with_storage(
+            row, own_seconds, row.days_operations, days=own_days, days_known=min(known, own_days)
+        )
+        days, seconds = days - row.days, seconds - row.storage_seconds
+    return found

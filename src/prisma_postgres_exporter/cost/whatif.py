@@ -76,8 +76,9 @@ def with_plan(config: Config, ledger_state: LedgerState, plan: str) -> Config:
     workspaces = []
     for row in ledger_state.workspaces.values():
         own = configured(config, row.workspace)
-        limit = own.spend_limit_usd if own is not None else None
-        workspaces.append(WorkspaceConfig(workspace=row.workspace.id, plan=plan, spend_limit_usd=limit))
+        kept = own if own is not None else WorkspaceConfig(workspace=row.workspace.id)
+        changes = {"workspace": row.workspace.id, "plan": plan, "price_version": None, "prices": None}
+        workspaces.append(kept.model_copy(update=changes))
     return config.model_copy(update={"cost": config.cost.model_copy(update={"workspaces": tuple(workspaces)})})
 
 
@@ -94,8 +95,8 @@ def compare_plans(
         for id_, cost in costs.workspaces.items():
             bill = cost.expected_bill or cost.bill
             is_stopped = any(name.startswith("free_") for name, _ in cost.limits)
-            if bill is not None and bill.total is not None and not is_stopped:
-                found[id_][plan] = bill.total
+            if bill is not None and bill.known is not None and not is_stopped:
+                found[id_][plan] = bill.known
     return {id_: dict(sorted(plans.items(), key=lambda entry: entry[1])) for id_, plans in found.items()}
 
 

@@ -8,7 +8,7 @@ from datetime import datetime
 from prisma_postgres_exporter.expose.markup import Markup, element, facts, instant, joined, table
 from prisma_postgres_exporter.expose.page import NONE, bad, count, document, gib, good
 from prisma_postgres_exporter.expose.plots import bars
-from prisma_postgres_exporter.report import UsageRow
+from prisma_postgres_exporter.report import UsageRow, bill_sentence
 from prisma_postgres_exporter.snapshot import DatabaseView
 
 
@@ -62,9 +62,6 @@ def _standing(view: DatabaseView, now_at: datetime) -> Markup:
 
 
 def _facts(view: DatabaseView, now_at: datetime) -> Markup:
-    fee, operations, storage = view.cost or (None, None, None)
-    amounts = [part for part in (fee, operations, storage) if part is not None]
-    cost = f"{sum(amounts):,.2f} USD (fee {fee}, operations {operations}, storage {storage})"
     difference = view.reconciliation_difference_operations
     return facts(
         [
@@ -82,7 +79,7 @@ def _facts(view: DatabaseView, now_at: datetime) -> Markup:
             ("Operations last month", count(view.previous_month_operations)),
             ("Operations counted since the beginning", count(view.operations_total)),
             ("Storage", gib(view.storage_bytes)),
-            ("Its share of this month's cost", cost if len(amounts) == 3 else NONE),
+            ("Its share of this month's cost", bill_sentence(view.cost) if view.cost is not None else NONE),
             ("Revisions by the vendor", f"{view.revisions_up:,} up, {view.revisions_down:,} down"),
             ("Vendor's month less our days", NONE if difference is None else f"{difference:+,}"),
         ]

@@ -232,6 +232,22 @@ _WORKSPACE_FAMILIES: tuple[Family[WorkspaceView], ...] = (
         attrgetter("storage_covered_ratio"),
     ),
     single(
+        "prisma_postgres_workspace_month_days",
+        "gauge",
+        _W,
+        "Days of databases in the current calendar month (UTC) so far: of each database that the Prisma Management API "
+        "has listed, the days that are over, and today where it was read.",
+        attrgetter("days"),
+    ),
+    single(
+        "prisma_postgres_workspace_month_days_known",
+        "gauge",
+        _W,
+        "How many of the workspace's month_days are in its operations of the month; where it is less, the rest was not "
+        "read from the Prisma Management API.",
+        attrgetter("days_known"),
+    ),
+    single(
         "prisma_postgres_workspace_reconciliation_difference_operations",
         "gauge",
         _W,

@@ -26,7 +26,7 @@ def database_families(labels: tuple[str, ...]) -> tuple[Family[DatabaseView], ..
             labels,
             "The database's share of its workspace's cost of the current calendar month (UTC) so far: operations by "
             f"operations, storage by byte-seconds, the fee as configured. {ESTIMATE}",
-            lambda view: _components(view.cost or ()),
+            lambda view: _components(view.cost),
             own_labels=("component",),
         ),
     )
@@ -79,8 +79,9 @@ def workspace_families(labels: tuple[str, ...]) -> tuple[Family[WorkspaceView], 
         ),
         table(
             "prisma_postgres_workspace_month_to_date_cost_usd",
-            f"The workspace's cost of the current calendar month (UTC) so far, deleted databases included. {ESTIMATE}",
-            lambda cost: _components(_parts(cost.bill)),
+            f"The workspace's cost of the current calendar month (UTC) so far, deleted databases included; where a "
+            f"part of its usage is not known, it is at least so much. {ESTIMATE}",
+            lambda cost: _components(cost.bill),
             "component",
         ),
         value(
@@ -112,7 +113,13 @@ def workspace_families(labels: tuple[str, ...]) -> tuple[Family[WorkspaceView], 
             "prisma_postgres_workspace_spend_limit_usd",
             "The vendor's limit on usage charges in a calendar month, configured: the Prisma Management API does not "
             "say it. At the limit the databases are blocked.",
-            lambda cost: cost.spend_limit_usd,
+            lambda cost: None if cost.spend_limit is None else cost.spend_limit.usd,
+        ),
+        value(
+            "prisma_postgres_workspace_spend_limit_counted_usd",
+            "What counts against the limit on usage charges in the current calendar month (UTC) so far: the charges, "
+            "and what the configuration says of other usage and of tax. From the Prisma Management API's usage; cached.",
+            _counted,
         ),
         table(
             "prisma_postgres_workspace_limit_reached_timestamp_seconds",
@@ -159,19 +166,24 @@ def budget_families(labels: tuple[str, ...]) -> tuple[Family[BudgetState], ...]:
     )
 
 
-def _components(amounts: tuple[Decimal | None, ...]) -> tuple[Row, ...]:
-    named = zip(COMPONENTS, amounts, strict=False)
+def _components(bill: Bill | None) -> tuple[Row, ...]:
+    """What is known of each part."""
+    if bill is None:
+        return ()
+    named = zip(COMPONENTS, (bill.fee, bill.operations, bill.storage), strict=True)
     return tuple(((component,), amount) for component, amount in named if amount is not None)
-
-
-def _parts(bill: Bill | None) -> tuple[Decimal | None, ...]:
-    return () if bill is None else (bill.fee, bill.operations, bill.storage)
 
 
 def _bounds(forecast: Forecast | None) -> tuple[Row, ...]:
     if forecast is None:
         return ()
     return tuple(((bound,), getattr(forecast, bound)) for bound in BOUNDS)
+
+
+def _counted(cost: WorkspaceCost) -> Decimal | None:
+    if cost.spend_limit is None or cost.bill is None or cost.bill.charges is None:
+        return None
+    return round(cost.spend_limit.counted(cost.bill.charges), 2)
 
 
 def _expected_totals(cost: WorkspaceCost) -> tuple[Row, ...]:

@@ -12,11 +12,13 @@ from prisma_postgres_exporter.expose.markup import Markup, duration, element, fa
 from prisma_postgres_exporter.expose.page import NONE, bad, count, document, gib, good
 from prisma_postgres_exporter.expose.plots import bars
 from prisma_postgres_exporter.expose.status import ServiceStatus
+from prisma_postgres_exporter.report import at_least, bill_sentence
 from prisma_postgres_exporter.snapshot import DatabaseView, WorkspaceView
 
 ROWS_SHOWN = 100
 WORKSPACES_DRAWN = 20
 DATABASES_SHOWN = 50
+NOT_DOCUMENTED = "what the vendor does then is not documented"
 LIMIT_NAMES = {
     "spend_limit": "Spend limit",
     "free_operations": "Free plan's operations",
@@ -199,10 +201,9 @@ def _meter(part: float) -> Markup:
 def _cost(cost: WorkspaceCost | None) -> str:
     if cost is None:
         return "not known yet"
-    if cost.bill is None or cost.bill.total is None:
+    if cost.bill is None or cost.bill.known is None:
         return f"not known: {cost.unpriced}"
-    bill = cost.bill
-    return f"{_usd(bill.total)} (fee {bill.fee}, operations {bill.operations}, storage {bill.storage})"
+    return bill_sentence(cost.bill)
 
 
 def _expected(cost: WorkspaceCost | None) -> str:
@@ -217,21 +218,28 @@ def _expected(cost: WorkspaceCost | None) -> str:
 def _limits(cost: WorkspaceCost | None, status: ServiceStatus) -> Iterator[tuple[str, Markup]]:
     if cost is None:
         return
-    if cost.spend_limit_usd is not None:
-        yield "Spend limit", joined([_usd(cost.spend_limit_usd)])
+    limit = cost.spend_limit
+    if limit is not None:
+        left_out = f"; {' and '.join(limit.not_counted)} not counted" if limit.not_counted else ""
+        charges = cost.bill.charges if cost.bill is not None else None
+        counted = f"{_usd(limit.counted(charges))} of " if charges is not None else ""
+        yield "Spend limit", joined([f"{counted}{_usd(limit.usd)}{left_out}"])
     for name, at in cost.limits:
-        limit = LIMIT_NAMES.get(name, name)
+        named = LIMIT_NAMES.get(name, name)
+        # What happens over the storage of the Free plan is not documented.
+        blocks = name != "free_storage"
         if at <= status.now_at:
-            yield f"{limit}: reached", bad("the vendor blocks the databases")
+            yield f"{named}: reached", bad("the vendor blocks the databases" if blocks else NOT_DOCUMENTED)
         else:
-            yield f"{limit}: will be reached, and the databases blocked", instant(at, status.now_at)
+            then = "and the databases blocked" if blocks else NOT_DOCUMENTED
+            yield f"{named}: will be reached, {then}", instant(at, status.now_at)
 
 
 def _budgets(budgets: Sequence[BudgetState]) -> Markup:
     body = [
         (
             budget.name,
-            _usd(budget.spent_usd),
+            at_least(budget.spent_usd, is_complete=budget.is_complete),
             _usd(budget.limit_usd),
             _spent(budget),
             _usd(budget.expected_usd),
@@ -294,7 +302,6 @@ def _searched(view: DatabaseView) -> str:
 
 
 def _database(view: DatabaseView, status: ServiceStatus) -> Iterable[str]:
-    known = [part for part in view.cost or () if part is not None]
     return (
         element("a", view.database_name or view.database_id, href=_path(view)),
         view.project_name,
@@ -302,7 +309,7 @@ def _database(view: DatabaseView, status: ServiceStatus) -> Iterable[str]:
         count(view.month_to_date_operations),
         count(view.day_to_date_operations),
         gib(view.storage_bytes),
-        f"{sum(known, Decimal(0)):,.2f}" if len(known) == 3 else NONE,
+        at_least(view.cost.known, is_complete=view.cost.total is not None) if view.cost else NONE,
         instant(view.usage_at, status.now_at) if view.usage_at else NONE,
         bad("failing") if view.failing_since_at else _standing_of(view),
     )

@@ -4,24 +4,30 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 
-from prisma_postgres_exporter.cost import CostRow
-from prisma_postgres_exporter.expose.markup import Markup, element, joined, table
+from prisma_postgres_exporter.cost import CostRow, total_of
+from prisma_postgres_exporter.expose.markup import Markup, element, table
 from prisma_postgres_exporter.expose.plots import PLOT_STYLE, bars
 from prisma_postgres_exporter.report import (
     LEFT_OUT,
+    NO_PROJECT,
     MonthReport,
     WorkspaceReport,
+    at_least,
+    budget_cells,
     cost_sentences,
-    database_name,
+    database_path,
+    day_level,
     event_sentence,
     gib,
-    money,
     quality_sentences,
+    total_rows,
+    total_sentences,
     until_sentence,
+    use,
 )
 
-DAY_SECONDS = 86_400
 USE_HEADS = ("Operations", "GiB", "Fee USD", "Operations USD", "Storage USD", "USD")
+ROW_HEADS = (*USE_HEADS, "% of all", "Last month USD", "Change USD")
 STYLE = Markup(
     """
 :root { color-scheme: light dark; --line: #8884; --plot: #2f6fde }
@@ -48,15 +54,16 @@ def report_page(report: MonthReport, *, most_databases: int) -> Iterator[str]:
     yield element("h1", f"Prisma Postgres in {report.name}")
     yield element("p", f"{until_sentence(report)} {LEFT_OUT}")
     yield table(
-        ("Workspace", *USE_HEADS),
-        ((row.total.workspace_name, *_use(row.total, row.storage_bytes)) for row in report.workspaces),
+        ("Workspace", *ROW_HEADS),
+        total_rows(report),
         label="Workspaces",
     )
+    yield from (element("p", sentence) for sentence in total_sentences(report))
     if report.budgets:
         yield element("h2", "Budgets")
         yield table(
             ("Budget", "Limit USD", "Spent USD", "Expected USD"),
-            ((row.name, money(row.limit_usd), money(row.spent_usd), money(row.expected_usd)) for row in report.budgets),
+            ((row.name, *budget_cells(row)) for row in report.budgets),
             label="Budgets",
         )
     for workspace in report.workspaces:
@@ -71,36 +78,29 @@ def _workspace(report: MonthReport, workspace: WorkspaceReport, most_databases: 
     sentences = (*cost_sentences(workspace), *quality_sentences(workspace), *events)
     yield element("ul", *(element("li", sentence) for sentence in sentences))
     operations = [(f"{day.day}", day.operations) for day in workspace.days]
-    storage = [(f"{day.day}", day.storage_byte_seconds // DAY_SECONDS) for day in workspace.days]
+    storage = [(f"{day.day}", day_level(day)) for day in workspace.days]
     if workspace.days:
         yield bars(operations, label=f"Operations of {name} a day (UTC)", shown=lambda value: f"{value:,}")
         yield bars(
             storage,
-            label=f"Storage of {name} in GiB, mean of each day (UTC); time that is not known counts as none",
+            label=f"Storage of {name} in GiB, mean of each day (UTC)",
             shown=gib,
         )
     if workspace.projects:
         yield element("h3", "Projects")
-        yield _rows(report, workspace.projects, "Project", lambda row: row.project_name or "", f"Projects of {name}")
+        yield _rows(workspace.projects, "Project", lambda row: row.project_name or NO_PROJECT, f"Projects of {name}")
     if workspace.databases:
         listed, rest = workspace.databases[:most_databases], workspace.databases[most_databases:]
         yield element("h3", "Databases")
-        yield _rows(report, listed, "Project / database", _database, f"Databases of {name}")
+        yield _rows(listed, "Project / database", database_path, f"Databases of {name}")
         if rest:
-            left = sum(row.operations for row in rest)
-            yield element("p", f"And {len(rest):,} more with {left:,} operations together.")
+            usage, bill = total_of(rest)
+            together = at_least(bill.known, is_complete=bill.total is not None)
+            yield element(
+                "p", f"And {len(rest):,} more: {usage.known_operations:,} operations, {together} USD together."
+            )
 
 
-def _rows(
-    report: MonthReport, rows: Iterable[CostRow], head: str, named: Callable[[CostRow], str], label: str
-) -> Markup:
-    body = ((named(row), *_use(row, row.mean_storage_bytes(report.until))) for row in rows)
+def _rows(rows: Iterable[CostRow], head: str, named: Callable[[CostRow], str], label: str) -> Markup:
+    body = ((named(row), *use(row.usage, row.bill, row)) for row in rows)
     return table((head, *USE_HEADS), body, label=label)
-
-
-def _database(row: CostRow) -> str:
-    return joined([row.project_name or "", " / ", database_name(row)])
-
-
-def _use(row: CostRow, storage_bytes: int) -> tuple[str, ...]:
-    return (f"{row.operations:,}", gib(storage_bytes), *map(money, row.share), money(row.total))

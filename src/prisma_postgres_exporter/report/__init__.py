@@ -1,7 +1,15 @@
 """Reports on months of the ledger, and its rows for other programs. Pure: money is `Decimal` in USD, times are UTC."""
 
+from prisma_postgres_exporter.report.changing import TOTAL, Beside, Place, beside
 from prisma_postgres_exporter.report.comparing import Change, compare_months
-from prisma_postgres_exporter.report.documents import cost_document, expected_bounds, usd_text
+from prisma_postgres_exporter.report.documents import (
+    CostDocument,
+    Document,
+    Usd,
+    cost_document,
+    expected_bounds,
+    usd_text,
+)
 from prisma_postgres_exporter.report.exporting import (
     DAY_COLUMNS,
     EVENT_COLUMNS,
@@ -14,19 +22,32 @@ from prisma_postgres_exporter.report.exporting import (
     month_rows,
     revision_rows,
 )
-from prisma_postgres_exporter.report.focus import FOCUS_COLUMNS, focus_rows
+from prisma_postgres_exporter.report.focus import FOCUS_COLUMNS, focus_rows, left_out
 from prisma_postgres_exporter.report.markdown import report_markdown
-from prisma_postgres_exporter.report.months import LedgerMonth, last_instant, ledger_month
+from prisma_postgres_exporter.report.months import LedgerMonth, Missing, last_instant, ledger_month
 from prisma_postgres_exporter.report.ranking import Key, Ranked, growth_days, rank
 from prisma_postgres_exporter.report.sentences import (
     LEFT_OUT,
+    NO_PROJECT,
+    NONE,
+    at_least,
+    bill_sentence,
+    budget_cells,
+    change_sentence,
     cost_sentences,
     database_name,
+    database_path,
+    day_level,
     event_sentence,
     gib,
+    knowledge,
+    missing_sentence,
     money,
     quality_sentences,
+    total_rows,
+    total_sentences,
     until_sentence,
+    use,
 )
 from prisma_postgres_exporter.report.usage import Chosen, UsageRow, usage_by_day, usage_of_month
 from prisma_postgres_exporter.report.whole import MonthReport, WorkspaceReport, report_month
@@ -38,22 +59,38 @@ __all__ = [
     "FOCUS_COLUMNS",
     "LEFT_OUT",
     "MONTH_COLUMNS",
+    "NONE",
+    "NO_PROJECT",
     "REVISION_COLUMNS",
+    "TOTAL",
+    "Beside",
     "Change",
     "Chosen",
+    "CostDocument",
+    "Document",
     "Key",
     "LedgerMonth",
+    "Missing",
     "MonthReport",
     "Owners",
+    "Place",
     "Ranked",
     "Row",
     "UsageRow",
+    "Usd",
     "WorkspaceReport",
+    "at_least",
+    "beside",
+    "bill_sentence",
+    "budget_cells",
+    "change_sentence",
     "compare_months",
     "cost_document",
     "cost_sentences",
     "csv_parts",
     "database_name",
+    "database_path",
+    "day_level",
     "day_rows",
     "event_rows",
     "event_sentence",
@@ -62,8 +99,11 @@ __all__ = [
     "gib",
     "growth_days",
     "jsonl_parts",
+    "knowledge",
     "last_instant",
     "ledger_month",
+    "left_out",
+    "missing_sentence",
     "money",
     "month_rows",
     "quality_sentences",
@@ -71,8 +111,11 @@ __all__ = [
     "report_markdown",
     "report_month",
     "revision_rows",
+    "total_rows",
+    "total_sentences",
     "until_sentence",
     "usage_by_day",
     "usage_of_month",
     "usd_text",
+    "use",
 ]

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
 
-from prisma_postgres_exporter.cost import By, CostRow, Span, Unpriced, Usage, make_bill, price_spans
+from prisma_postgres_exporter.cost import By, CostRow, Span, Unpriced, make_bill, price_spans
 from prisma_postgres_exporter.model import DatabaseState, Event, EventKind, month_start, next_month_start
 from prisma_postgres_exporter.report.months import LedgerMonth
 
@@ -27,39 +27,55 @@ class Change:
     """A workspace, project or database in two months.
 
     `row` says who it is by its newest names; `before` or `after` is `None` where it was not there in that
-    month. Storage is the month's mean level in bytes, as it is billed. `reasons` are words for people.
+    month. What is not known whole has no change. `reasons` are words for people.
     """
 
     row: CostRow
     before: CostRow | None
     after: CostRow | None
-    storage_before: int
-    storage_after: int
     reasons: tuple[str, ...]
 
     @property
-    def operations_before(self) -> int:
-        """Those of the whole earlier month, or until now."""
+    def operations_before(self) -> int | None:
+        """Those of the earlier month that are known."""
         return self.before.operations if self.before else 0
 
     @property
-    def operations_after(self) -> int:
-        """Those of the whole later month, or until now."""
+    def operations_after(self) -> int | None:
+        """Those of the later month, or until now, that are known."""
         return self.after.operations if self.after else 0
 
     @property
+    def operations_change(self) -> int | None:
+        """The difference, where both are known whole."""
+        for row in (self.before, self.after):
+            if row is not None and not row.usage.are_operations_known:
+                return None
+        return (self.operations_after or 0) - (self.operations_before or 0)
+
+    @property
+    def storage_before(self) -> int | None:
+        """The mean level of the earlier month, in bytes."""
+        return self.before.mean_storage_bytes if self.before else 0
+
+    @property
+    def storage_after(self) -> int | None:
+        """The mean level of the later month so far, in bytes."""
+        return self.after.mean_storage_bytes if self.after else 0
+
+    @property
     def cost_before(self) -> Decimal | None:
-        """In USD; `None` where no price is known."""
+        """In USD; `None` where it is not known whole."""
         return self.before.total if self.before else Decimal(0)
 
     @property
     def cost_after(self) -> Decimal | None:
-        """In USD; `None` where no price is known."""
+        """In USD; `None` where it is not known whole."""
         return self.after.total if self.after else Decimal(0)
 
     @property
     def cost_change(self) -> Decimal | None:
-        """In USD; `None` where a price is not known."""
+        """In USD, where both are known whole."""
         if self.cost_before is None or self.cost_after is None:
             return None
         return self.cost_after - self.cost_before
@@ -83,8 +99,6 @@ def compare_months(before: LedgerMonth, after: LedgerMonth, by: By, events: Iter
                     row=row,
                     before=earlier,
                     after=later,
-                    storage_before=earlier.mean_storage_bytes(before.until) if earlier else 0,
-                    storage_after=later.mean_storage_bytes(after.until) if later else 0,
                     reasons=tuple(why.of(row, earlier, later)),
                 )
             )
@@ -152,8 +166,7 @@ class _Reasons:
         except Unpriced:
             return None
         starts_at = month_start(self._after.until)
-        usage = Usage(operations=later.operations, storage_byte_seconds=later.storage_byte_seconds)
-        span = Span(price=price, starts_at=starts_at, ends_at=next_month_start(starts_at), usage=usage)
+        span = Span(price=price, starts_at=starts_at, ends_at=next_month_start(starts_at), usage=later.usage)
         return make_bill((span,)).total
 
     def _move(self, row: CostRow, event: Event) -> str:
@@ -192,29 +205,35 @@ class _Reasons:
             yield "operations: " + ", ".join(told)
 
     def _pace(self, earlier: CostRow | None, later: CostRow | None) -> Iterator[str]:
-        """Operations a day, so that a long month or one that still runs explains itself."""
-        if earlier is None or later is None or not earlier.operations or not self._after.elapsed_days:
+        """Operations a day that is known, so that a month that still runs, or is known in part, explains itself."""
+        if earlier is None or later is None or not earlier.operations or not later.operations:
             return
-        pace_before = earlier.operations / self._before.elapsed_days
-        pace_after = later.operations / self._after.elapsed_days
+        days_before, days_after = earlier.usage.days_known, later.usage.days_known
+        pace_before, pace_after = earlier.operations / days_before, later.operations / days_after
         ratio = pace_after / pace_before
         if abs(ratio - 1) > STEADY_RATIO:
-            yield f"{pace_after:,.0f} operations a day instead of {pace_before:,.0f} ({ratio:.2f} times)"
-        elif abs(self._after.elapsed_days / self._before.elapsed_days - 1) > STEADY_RATIO:
-            yield (f"the same pace, {self._after.elapsed_days:,.1f} days instead of {self._before.elapsed_days:,.1f}")
+            of = " of a database" if self._by is not By.DATABASE else ""
+            yield f"{pace_after:,.0f} operations a day{of} instead of {pace_before:,.0f} ({ratio:.2f} times)"
+        elif abs(days_after / days_before - 1) > STEADY_RATIO:
+            yield f"the same pace, {days_after:,} days known instead of {days_before:,}"
 
 
 def _database_changes(before: LedgerMonth, after: LedgerMonth) -> Iterator[tuple[CostRow, int]]:
-    """Each database with how many operations more it had."""
+    """Each database with how many operations more it had, where both months are known."""
     rows_before = {row.place: row for row in before.rows(By.DATABASE)}
     rows_after = {row.place: row for row in after.rows(By.DATABASE)}
     for place, row in {**rows_before, **rows_after}.items():
         earlier, later = rows_before.get(place), rows_after.get(place)
-        yield row, (later.operations if later else 0) - (earlier.operations if earlier else 0)
+        if all(known is None or known.usage.are_operations_known for known in (earlier, later)):
+            yield row, _operations(later) - _operations(earlier)
+
+
+def _operations(row: CostRow | None) -> int:
+    return row.usage.known_operations if row is not None else 0
 
 
 def _by_size(change: Change) -> tuple[bool, Decimal, int, str, tuple[str, str, str]]:
     by_cost = change.cost_change
-    by_operations = change.operations_after - change.operations_before
+    by_operations = change.operations_change or 0
     row = change.row
     return by_cost is None, -abs(by_cost or Decimal(0)), -abs(by_operations), row.workspace_name, row.place

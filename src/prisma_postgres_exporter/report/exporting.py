@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import date, datetime
 from typing import NamedTuple
 
+from prisma_postgres_exporter.cost import month_operations
 from prisma_postgres_exporter.model import BilledMonth, DayUsage, Event, KnownDatabase, LedgerState, Revision
 
 Row = tuple[object, ...]
@@ -37,6 +39,7 @@ MONTH_COLUMNS: Mapping[str, type] = {
     "month": date,
     **OWNERS,
     "operations": int,
+    "vendor_operations": int,
     "days_operations": int,
     "days": int,
     "difference_operations": int,
@@ -44,7 +47,8 @@ MONTH_COLUMNS: Mapping[str, type] = {
     "storage_seconds": int,
     "read_at": datetime,
 }
-"""`operations` is the vendor's own number for the month, `days_operations` the sum of its `days`."""
+"""`operations` is the newest knowledge of the month and adds up over everything, `vendor_operations` the vendor's own
+number for it (of a database that moved, for all of the month), `days_operations` the sum of its `days`."""
 REVISION_COLUMNS: Mapping[str, type] = {
     "day": date,
     **OWNERS,
@@ -121,12 +125,14 @@ def day_rows(days: Iterable[DayUsage], owners: Owners) -> Iterator[Row]:
 
 
 def month_rows(months: Iterable[BilledMonth], owners: Owners) -> Iterator[Row]:
-    """Yield rows of `MONTH_COLUMNS`."""
-    for billed in months:
-        usage = billed.usage
+    """Yield rows of `MONTH_COLUMNS`, of one month at least."""
+    rows = [billed.usage for billed in months]
+    held = Counter((usage.month, usage.database_key) for usage in rows)
+    for usage in rows:
         yield (
             usage.month,
             *owners.owner(usage.database_key, usage.workspace_key),
+            month_operations(usage, has_moved=held[usage.month, usage.database_key] > 1),
             usage.operations,
             usage.days_operations,
             usage.days,

@@ -2,7 +2,8 @@
 
 Columns and their rules: https://focus.finops.org/focus-specification/v1-2/. One row for each database of a month and
 each thing that is charged: the plan's fee (a purchase), operations and storage (usage). The amounts are the shares
-that `cost --by database` shows, so the rows of a workspace add up to its bill. What a discount would change (contracted
+that `cost --by database` shows, so the rows of a workspace add up to its bill; the fee of one without a database has
+no resource. What a discount would change (contracted
 and effective cost) is the same as the list price: the vendor publishes no other.
 """
 
@@ -12,13 +13,14 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
+from fractions import Fraction
 
 from prisma_postgres_exporter.config import PriceRow
 from prisma_postgres_exporter.cost import By, CostRow, price_spans
 from prisma_postgres_exporter.model import month_start, next_month_start
 from prisma_postgres_exporter.report.months import LedgerMonth
+from prisma_postgres_exporter.report.sentences import knowledge
 
-GIB = 2**30
 VENDOR = "Prisma"
 SERVICE = "Prisma Postgres"
 
@@ -80,7 +82,7 @@ class _Charge:
 
 
 def focus_rows(month: LedgerMonth) -> Iterator[tuple[object, ...]]:
-    """Yield rows of `FOCUS_COLUMNS`. A workspace without a price has none: `CostRow.cost` says why."""
+    """Yield rows of `FOCUS_COLUMNS`. A workspace that is not known whole has none: `left_out` says why."""
     names = tuple(FOCUS_COLUMNS)
     for row in month.rows(By.DATABASE):
         if row.total is not None and row.cost is not None:
@@ -88,6 +90,14 @@ def focus_rows(month: LedgerMonth) -> Iterator[tuple[object, ...]]:
             for charge in _charges(month, row, price):
                 values = _values(month, row, price, charge)
                 yield tuple(values[name] for name in names)
+
+
+def left_out(month: LedgerMonth) -> Iterator[str]:
+    """Yield the workspaces that have no rows, and why."""
+    for row in month.rows(By.WORKSPACE):
+        if row.cost is not None and row.total is None:
+            why = row.cost.unpriced or f"its usage is not known whole ({knowledge(row.usage)})"
+            yield f"{month.name}: workspace {row.workspace_name} ({row.workspace_id}) is left out: {why}"
 
 
 def _price(month: LedgerMonth, workspace_id: str) -> PriceRow:
@@ -98,19 +108,22 @@ def _price(month: LedgerMonth, workspace_id: str) -> PriceRow:
 
 
 def _charges(month: LedgerMonth, row: CostRow, price: PriceRow) -> Sequence[_Charge]:
-    fee, operations, storage = (part or Decimal(0) for part in row.share)
-    mean_gib = Decimal(row.mean_storage_bytes(month.until)) / GIB
+    fee, operations, storage = (part or Decimal(0) for part in row.bill.parts) if row.bill else (Decimal(0),) * 3
+    plan = _Charge(
+        meter="Plan",
+        category="Purchase",
+        frequency="Recurring",
+        cost=fee,
+        unit="Months",
+        unit_price=price.fee_usd,
+        consumed=None,
+        consumed_unit=None,
+    )
+    if row.database_id is None:
+        return (plan,)  # a fee that no database bears
+    gib_months = row.gib_months or Fraction(0)
     return (
-        _Charge(
-            meter="Plan",
-            category="Purchase",
-            frequency="Recurring",
-            cost=fee,
-            unit="Months",
-            unit_price=price.fee_usd,
-            consumed=None,
-            consumed_unit=None,
-        ),
+        plan,
         _Charge(
             meter="Operations",
             category="Usage",
@@ -118,7 +131,7 @@ def _charges(month: LedgerMonth, row: CostRow, price: PriceRow) -> Sequence[_Cha
             cost=operations,
             unit="1000000 Operations",
             unit_price=price.usd_per_million_operations,
-            consumed=Decimal(row.operations),
+            consumed=Decimal(row.usage.known_operations),
             consumed_unit="Operations",
         ),
         _Charge(
@@ -128,7 +141,7 @@ def _charges(month: LedgerMonth, row: CostRow, price: PriceRow) -> Sequence[_Cha
             cost=storage,
             unit="GiB-Months",
             unit_price=price.usd_per_gib_month,
-            consumed=round(mean_gib, 9),
+            consumed=round(Decimal(gib_months.numerator) / gib_months.denominator, 9),
             consumed_unit="GiB-Months",
         ),
     )
@@ -138,7 +151,7 @@ def _values(month: LedgerMonth, row: CostRow, price: PriceRow, charge: _Charge) 
     starts_at, ends_at = month_start(month.until), next_month_start(month.until)
     unit, unit_price, quantity = _priced(charge)
     sku = f"prisma-postgres-{charge.meter.lower()}"
-    state = month.ledger_state.databases[row.database_id or ""]
+    state = month.ledger_state.databases.get(row.database_id or "")
     return {
         "BilledCost": charge.cost,
         "BillingAccountId": row.workspace_id,
@@ -166,10 +179,10 @@ def _values(month: LedgerMonth, row: CostRow, price: PriceRow, charge: _Charge) 
         "PricingUnit": unit,
         "ProviderName": VENDOR,
         "PublisherName": VENDOR,
-        "RegionId": state.database.region,
+        "RegionId": state.database.region if state is not None else None,
         "ResourceId": row.database_id,
         "ResourceName": row.database_name,
-        "ResourceType": "Database",
+        "ResourceType": "Database" if row.database_id is not None else None,
         "ServiceCategory": "Databases",
         "ServiceName": SERVICE,
         "ServiceSubcategory": "Relational Databases",
@@ -178,7 +191,7 @@ def _values(month: LedgerMonth, row: CostRow, price: PriceRow, charge: _Charge) 
         "SkuPriceId": f"{sku}-{price.plan.lower()}-{price.version}",
         "SubAccountId": row.project_id,
         "SubAccountName": row.project_name,
-        "SubAccountType": "Project",
+        "SubAccountType": "Project" if row.project_id is not None else None,
     }
 
 

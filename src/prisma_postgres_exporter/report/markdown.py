@@ -4,39 +4,39 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Sequence
-from datetime import timedelta
 
-from prisma_postgres_exporter.cost import CostRow
+from prisma_postgres_exporter.cost import total_of
 from prisma_postgres_exporter.report.sentences import (
     LEFT_OUT,
+    NO_PROJECT,
+    at_least,
+    budget_cells,
     cost_sentences,
-    database_name,
+    database_path,
+    day_level,
     event_sentence,
     gib,
-    money,
     quality_sentences,
+    total_rows,
+    total_sentences,
     until_sentence,
+    use,
 )
 from prisma_postgres_exporter.report.whole import MonthReport, WorkspaceReport
 
-DAY_SECONDS = int(timedelta(days=1).total_seconds())
 USE_HEADS = ("Operations", "GiB", "Fee", "Usage", "Storage", "USD")
+ROW_HEADS = (*USE_HEADS, "% of all", "Last month", "Change")
 
 
 def report_markdown(report: MonthReport, *, most_databases: int) -> Iterator[str]:
     """Yield the report in parts; of each workspace the `most_databases` most expensive databases are listed."""
     yield f"# Prisma Postgres in {report.name}\n\n{until_sentence(report)} {LEFT_OUT}\n\n"
-    totals = [
-        (workspace.total.workspace_name, *_use(workspace.total, workspace.storage_bytes))
-        for workspace in report.workspaces
-    ]
-    yield from _table(("Workspace", *USE_HEADS), totals)
+    yield from _table(("Workspace", *ROW_HEADS), total_rows(report))
+    for sentence in total_sentences(report):
+        yield f"\n{_text(sentence)}\n"
     if report.budgets:
         yield "\n## Budgets\n\n"
-        budgets = [
-            (budget.name, money(budget.limit_usd), money(budget.spent_usd), money(budget.expected_usd))
-            for budget in report.budgets
-        ]
+        budgets = [(budget.name, *budget_cells(budget)) for budget in report.budgets]
         yield from _table(("Budget", "Limit", "Spent", "Expected"), budgets)
     for workspace in report.workspaces:
         yield from _workspace(report, workspace, most_databases)
@@ -49,31 +49,21 @@ def _workspace(report: MonthReport, workspace: WorkspaceReport, most_databases: 
     yield from (f"- {_text(sentence)}\n" for sentence in sentences)
     if workspace.projects:
         yield "\n### Projects\n\n"
-        projects = ((row.project_name or "", *_use_of(report, row)) for row in workspace.projects)
+        projects = ((row.project_name or NO_PROJECT, *use(row.usage, row.bill, row)) for row in workspace.projects)
         yield from _table(("Project", *USE_HEADS), projects)
     if workspace.databases:
         yield "\n### Databases\n\n"
         listed, rest = workspace.databases[:most_databases], workspace.databases[most_databases:]
-        databases = ((f"{row.project_name} / {database_name(row)}", *_use_of(report, row)) for row in listed)
+        databases = ((database_path(row), *use(row.usage, row.bill, row)) for row in listed)
         yield from _table(("Project / database", *USE_HEADS), databases)
         if rest:
-            operations = sum(row.operations for row in rest)
-            yield f"\nAnd {len(rest):,} more with {operations:,} operations together.\n"
+            usage, bill = total_of(rest)
+            together = at_least(bill.known, is_complete=bill.total is not None)
+            yield f"\nAnd {len(rest):,} more: {usage.known_operations:,} operations, {together} USD together.\n"
     if workspace.days:
         yield "\n### Days\n\n"
-        days = (
-            (f"{day.day}", f"{day.operations:,}", gib(day.storage_byte_seconds // DAY_SECONDS))
-            for day in workspace.days
-        )
+        days = ((f"{day.day}", f"{day.operations:,}", gib(day_level(day))) for day in workspace.days)
         yield from _table(("Day (UTC)", "Operations", "GiB"), days)
-
-
-def _use_of(report: MonthReport, row: CostRow) -> tuple[str, ...]:
-    return _use(row, row.mean_storage_bytes(report.until))
-
-
-def _use(row: CostRow, storage_bytes: int) -> tuple[str, ...]:
-    return (f"{row.operations:,}", gib(storage_bytes), *map(money, row.share), money(row.total))
 
 
 def _table(heads: Sequence[str], rows: Iterable[Sequence[str]]) -> Iterator[str]:

@@ -2,15 +2,33 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 
 from prisma_postgres_exporter.config import Config
-from prisma_postgres_exporter.cost import By, CostRow, Costs, charge, cost_rows
+from prisma_postgres_exporter.cost import By, CostRow, Costs, charge, cost_rows, unread_days
 from prisma_postgres_exporter.model import LedgerState, WorkspaceDay, month_start, next_month_start
 
 ONE_SECOND = timedelta(seconds=1)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Missing:
+    """Days (UTC) that were not read, and how many requests it takes to read them."""
+
+    first_day: date
+    last_day: date
+    requests: int
+
+    def command(self, requests_per_second: float) -> str:
+        """The command that reads them, and how long that takes."""
+        minutes = self.requests / requests_per_second / 60
+        takes = "under a minute" if minutes < 1 else f"{math.ceil(minutes)} min"
+        span = f"--from {self.first_day} --to {self.last_day}"
+        plural = "" if self.requests == 1 else "s"
+        return f"backfill {span} ({self.requests:,} request{plural}, {takes})"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -18,7 +36,8 @@ class LedgerMonth:
     """One calendar month (UTC) as the ledger has it.
 
     `until` is how far it goes: now in the month that runs, else the month's last second. `ledger_state` is the one
-    of that instant, `days` the workspaces' days that forecasts are made from, the month's own included.
+    of that instant, `days` the workspaces' days that forecasts are made from, the month's own included. `previous` is
+    the month before, where it was read too.
     """
 
     until: datetime
@@ -27,6 +46,7 @@ class LedgerMonth:
     days: Sequence[WorkspaceDay]
     config: Config
     costs: Costs
+    previous: LedgerMonth | None = None
 
     @property
     def month(self) -> date:
@@ -39,14 +59,23 @@ class LedgerMonth:
         return f"{self.until:%Y-%m}"
 
     @property
-    def elapsed_days(self) -> float:
-        """How many days of it there were so far."""
-        return (self.ends_at - month_start(self.until)) / timedelta(days=1)
-
-    @property
     def ends_at(self) -> datetime:
         """The exclusive end of what is known of it."""
         return next_month_start(self.until) if self.is_over else self.until
+
+    @property
+    def missing(self) -> Missing | None:
+        """The days that the ledger lacks and that may be read still."""
+        first = last = None
+        requests = 0
+        for state in self.ledger_state.databases.values():
+            span = unread_days(state, self.until)
+            if span and state.deleted_at is None:
+                held = sum(row.days for row in state.months if row.month == self.month)
+                requests += max(0, (span[1] - span[0]).days + 1 - held)
+                first = min(first or span[0], span[0])
+                last = max(last or span[1], span[1])
+        return None if first is None or last is None else Missing(first_day=first, last_day=last, requests=requests)
 
     def rows(self, by: By) -> tuple[CostRow, ...]:
         """What each workspace, project or database used and cost, the most expensive first."""
@@ -59,7 +88,12 @@ def last_instant(starts_at: datetime, now: datetime) -> datetime:
 
 
 def ledger_month(
-    ledger_state: LedgerState, config: Config, days: Sequence[WorkspaceDay], until: datetime, now: datetime
+    ledger_state: LedgerState,
+    config: Config,
+    days: Sequence[WorkspaceDay],
+    until: datetime,
+    now: datetime,
+    previous: LedgerMonth | None = None,
 ) -> LedgerMonth:
     """Work out the month of `until`; `ledger_state` is what `Store.load(until)` gave."""
     return LedgerMonth(
@@ -69,4 +103,5 @@ def ledger_month(
         days=days,
         config=config,
         costs=charge(ledger_state, config, days, until),
+        previous=previous,
     )

@@ -14,6 +14,7 @@ from prisma_postgres_exporter.model import DatabaseState, DayUsage, LedgerState
 from prisma_postgres_exporter.report.months import LedgerMonth
 
 ONE_DAY = timedelta(days=1)
+WEEK = 7
 Place = tuple[str, str, str]
 
 
@@ -30,17 +31,18 @@ class Key(StrEnum):
 class Ranked:
     """One line of a ranking.
 
-    `operations_share` is its part of all operations of the month (0 to 1), `None` where there are none.
-    `recent_operations` are those of the last whole days, `earlier_operations` of as many before them; `None`
-    where the ledger does not hold all of them since the database was made.
+    `operations_share` is its part of all operations of the month that are known (0 to 1), `None` where there are none.
+    `recent_operations` are those of the last whole days and `earlier_operations` of the same weekdays before, of each
+    database on the days that are known in both: `growth_days` of them, of `days_wanted`. `None` where there is none.
     """
 
     rank: int
     row: CostRow
-    storage_bytes: int
     operations_share: float | None
     recent_operations: int | None
     earlier_operations: int | None
+    growth_days: int
+    days_wanted: int
 
     @property
     def growth_operations(self) -> int | None:
@@ -58,36 +60,47 @@ class Ranked:
 
 
 def growth_days(month: LedgerMonth, days: int) -> tuple[date, date, date]:
-    """Return the first earlier, the first recent and the last recent day (UTC), whole days all."""
+    """Return the first earlier, the first recent and the last recent day (UTC), whole days all.
+
+    The earlier ones are as many on the same weekdays: they lie whole weeks before.
+    """
     last = month.until.date() if month.is_over else month.until.date() - ONE_DAY
     recent = last - (days - 1) * ONE_DAY
-    return recent - days * ONE_DAY, recent, last
+    return recent - -(-days // WEEK) * WEEK * ONE_DAY, recent, last
 
 
 def rank(
-    month: LedgerMonth, by: By, key: Key, days: Iterable[DayUsage], starts: tuple[date, date]
+    month: LedgerMonth, by: By, key: Key, days: Iterable[DayUsage], spans: tuple[date, date, date]
 ) -> tuple[Ranked, ...]:
     """Return all lines, the first one first.
 
-    `starts` are the first earlier and the first recent day, `days` the ledger's days from then on.
+    `spans` are the first earlier, the first recent and the last recent day, `days` the ledger's days among them.
     """
-    sums = _add_up(month.ledger_state, by, days, starts)
+    sums = _add_up(month.ledger_state, by, days, spans)
     rows = month.rows(by)
-    total = sum(row.operations for row in rows)
+    total = sum(row.usage.known_operations for row in rows)
     lines = []
     for row in rows:
-        recent, earlier = sums.get(row.place, (None, None))
+        pair = sums.get(row.place, _Pair())
         lines.append(
             Ranked(
                 rank=0,
                 row=row,
-                storage_bytes=row.mean_storage_bytes(month.until),
-                operations_share=row.operations / total if total else None,
-                recent_operations=recent,
-                earlier_operations=earlier,
+                operations_share=row.operations / total if total and row.operations is not None else None,
+                recent_operations=pair.recent if pair.days else None,
+                earlier_operations=pair.earlier if pair.days else None,
+                growth_days=pair.days,
+                days_wanted=pair.wanted,
             )
         )
-    lines.sort(key=lambda line: (*_measure(line, key), -line.row.operations, line.row.workspace_name, line.row.place))
+    lines.sort(
+        key=lambda line: (
+            *_measure(line, key),
+            -line.row.usage.known_operations,
+            line.row.workspace_name,
+            line.row.place,
+        )
+    )
     return tuple(replace(line, rank=place) for place, line in enumerate(lines, 1))
 
 
@@ -95,42 +108,64 @@ def _measure(line: Ranked, key: Key) -> tuple[bool, Decimal | int]:
     """What is not known comes last."""
     measures: Mapping[Key, Decimal | int | None] = {
         Key.OPERATIONS: line.row.operations,
-        Key.STORAGE: line.storage_bytes,
-        Key.COST: line.row.total,
+        Key.STORAGE: line.row.mean_storage_bytes,
+        Key.COST: line.row.known_usd,
         Key.GROWTH: line.growth_operations,
     }
     measure = measures[key]
     return measure is None, -(measure or 0)
 
 
+@dataclass(slots=True)
+class _Pair:
+    """Operations of days that both spans know, and how many they are of how many."""
+
+    recent: int = 0
+    earlier: int = 0
+    days: int = 0
+    wanted: int = 0
+
+
 def _add_up(
-    ledger_state: LedgerState, by: By, days: Iterable[DayUsage], starts: tuple[date, date]
-) -> Mapping[Place, tuple[int, int | None]]:
-    """Recent and earlier operations by the place of the row, earlier ones `None` where days are missing."""
-    earlier_from, recent_from = starts
+    ledger_state: LedgerState, by: By, days: Iterable[DayUsage], spans: tuple[date, date, date]
+) -> Mapping[Place, _Pair]:
+    """Recent and earlier operations by the place of the row: day by day, where both are known whole.
+
+    A day on which a database did not exist yet, or not any more, is known: it had none.
+    """
+    earlier_from, recent_from, last = spans
+    shift, width = recent_from - earlier_from, (last - recent_from).days + 1
     workspace_ids = {row.key: id_ for id_, row in ledger_state.workspaces.items()}
-    states = {state.key: state for state in ledger_state.databases.values()}
-    sums: dict[Place, list[int]] = defaultdict(lambda: [0, 0])
-    first_days: dict[int, date] = {}
-    members: dict[Place, set[int]] = defaultdict(set)
+    known: dict[tuple[int, date], tuple[int, int]] = {}
     for usage in days:
-        state = states.get(usage.database_key)
-        if state is None:
-            continue
-        owner = _place(state, workspace_ids[usage.workspace_key], by)
-        sums[owner][usage.day < recent_from] += usage.operations
-        first_days[usage.database_key] = min(usage.day, first_days.get(usage.database_key, usage.day))
-        members[owner].add(usage.database_key)
-    return {
-        owner: (
-            recent,
-            earlier
-            if all(first_days[key] <= max(earlier_from, states[key].database.created_at.date()) for key in keys)
-            else None,
-        )
-        for owner, keys in members.items()
-        for recent, earlier in [sums[owner]]
-    }
+        if usage.unchanged_since_at is not None:
+            known[usage.database_key, usage.day] = usage.operations, usage.workspace_key
+    sums: dict[Place, _Pair] = defaultdict(_Pair)
+    for state in ledger_state.databases.values():
+        for number in range(width):
+            day = recent_from + number * ONE_DAY
+            recent, earlier = _known_on(state, day, known), _known_on(state, day - shift, known)
+            keys = {part[1] for part in (recent, earlier) if part is not None and part[1] is not None}
+            for key in keys or {state.workspace_key}:
+                pair = sums[_place(state, workspace_ids[key], by)]
+                pair.wanted += 1
+                if recent is not None and earlier is not None:
+                    # What a workspace had of it: of a database that came from another one nothing before.
+                    pair.recent += recent[0] if recent[1] == key else 0
+                    pair.earlier += earlier[0] if earlier[1] == key else 0
+                    pair.days += 1
+    return sums
+
+
+def _known_on(
+    state: DatabaseState, day: date, known: Mapping[tuple[int, date], tuple[int, int]]
+) -> tuple[int, int | None] | None:
+    """A day's operations and the key of the workspace that held them; `None` where they are not known."""
+    found = known.get((state.key, day))
+    if found is not None:
+        return found
+    is_there = state.database.created_at.date() <= day and (state.deleted_at is None or day <= state.deleted_at.date())
+    return None if is_there else (0, None)
 
 
 def _place(state: DatabaseState, workspace_id: str, by: By) -> Place:

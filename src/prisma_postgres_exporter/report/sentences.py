@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping
 from decimal import Decimal
 
-from prisma_postgres_exporter.cost import CostRow
-from prisma_postgres_exporter.model import Event
+from prisma_postgres_exporter.cost import Bill, BudgetState, CostRow, Usage
+from prisma_postgres_exporter.model import Event, WorkspaceDay
+from prisma_postgres_exporter.report.changing import Beside
+from prisma_postgres_exporter.report.months import Missing
 from prisma_postgres_exporter.report.whole import MonthReport, WorkspaceReport
 
 GIB = 2**30
+DAY_SECONDS = 86_400
 NONE = "–"
+NO_PROJECT = "fee (no project)"
 LEFT_OUT = "An estimate of the Postgres part of the invoice: Compute, Accelerate, tax and credit are not in it."
 
 
@@ -19,20 +24,67 @@ def money(amount: Decimal | None) -> str:
     return NONE if amount is None else f"{amount:,.2f}"
 
 
-def gib(size_bytes: int) -> str:
-    """Bytes in GiB."""
-    return f"{size_bytes / GIB:,.2f}"
+def gib(size_bytes: int | None) -> str:
+    """Bytes in GiB, a dash where no level is known."""
+    return NONE if size_bytes is None else f"{size_bytes / GIB:,.2f}"
+
+
+def count(operations: int | None) -> str:
+    """Operations, a dash where none is known."""
+    return NONE if operations is None else f"{operations:,}"
+
+
+def at_least(known: Decimal | None, *, is_complete: bool) -> str:
+    """USD to the cent; of what is not known whole, that it is at least so much."""
+    if known is None or is_complete:
+        return money(known)
+    return f"at least {money(known)}"
+
+
+def knowledge(usage: Usage) -> str:
+    """How much of a sum is known."""
+    if usage.operations is None:
+        return "not read"
+    covered = usage.storage_covered_ratio
+    # What is not all must not look like it.
+    percent = "" if covered is None else f", {math.floor(covered * 100)} % of the storage's time"
+    return f"{usage.days_known:,} of {usage.days:,} days of databases{percent}"
 
 
 def until_sentence(report: MonthReport) -> str:
     """How much of the month is in it."""
-    if report.is_over:
-        return f"The whole month, UTC; from the ledger of {report.made_at:%Y-%m-%d %H:%M} UTC."
-    return f"The month so far, until {report.until:%Y-%m-%d %H:%M} UTC."
+    if not report.is_over:
+        return f"The month so far, until {report.until:%Y-%m-%d %H:%M} UTC."
+    whole = "The whole month" if report.total[0].is_complete else "What is known of the month"
+    return f"{whole}, UTC; from the ledger of {report.made_at:%Y-%m-%d %H:%M} UTC."
+
+
+def missing_sentence(usage: Usage, missing: Missing | None, requests_per_second: float) -> str | None:
+    """What is not known of a month, and the command that gets it, if there is one."""
+    if usage.is_complete and missing is None:
+        return None
+    if missing is not None and not usage.is_complete:
+        return f"Not all of it is known ({knowledge(usage)}). To read it: {missing.command(requests_per_second)}"
+    if missing is not None:
+        return f"Not every day of it was read. To read them: {missing.command(requests_per_second)}"
+    return f"Not all of it is known ({knowledge(usage)}); what is missing cannot be read any more."
+
+
+def change_sentence(beside: Beside, *, is_over: bool) -> str | None:
+    """How it differs from the month before, and why."""
+    if beside.change_usd is None or beside.last_month_usd is None:
+        return None
+    percent = "" if beside.change_percent is None else f" ({beside.change_percent:+,} %)"
+    what = "Last month" if is_over else "Expected, against last month's"
+    said = f"{what} {money(beside.last_month_usd)} USD: {beside.change_usd:+,.2f} USD{percent}"
+    parts = [f"{name} {amount:+,.2f}" for name, amount in (beside.split or {}).items() if amount]
+    return f"{said}: {', '.join(parts)}." if parts else f"{said}."
 
 
 def database_name(row: CostRow) -> str:
     """A database's name, and whether it is gone."""
+    if row.database_id is None:
+        return "fee (no database)"
     return f"{row.database_name} (deleted)" if row.is_deleted else row.database_name or ""
 
 
@@ -44,21 +96,28 @@ def cost_sentences(workspace: WorkspaceReport) -> Iterator[str]:
         return
     if cost.plan is not None:
         yield f"Plan {cost.plan}, prices {cost.price_version}."
-    if cost.included_operations:
-        part = workspace.total.operations / cost.included_operations
-        yield f"{workspace.total.operations:,} of {cost.included_operations:,} included operations ({part:.0%})."
-    if cost.included_storage_bytes:
-        part = workspace.storage_bytes / cost.included_storage_bytes
-        yield f"{gib(workspace.storage_bytes)} of {gib(cost.included_storage_bytes)} included GiB ({part:.0%})."
+    row = workspace.total
+    if cost.included_operations and row.operations is not None:
+        part = row.operations / cost.included_operations
+        yield f"{row.operations:,} of {cost.included_operations:,} included operations ({part:.0%})."
+    if cost.included_storage_bytes and row.gib_months is not None:
+        part = float(row.gib_months * GIB / cost.included_storage_bytes)
+        included = gib(cost.included_storage_bytes)
+        yield f"{float(row.gib_months):,.2f} of {included} included GiB-months ({part:.0%})."
     if cost.expected_bill is not None and cost.low_bill is not None and cost.high_bill is not None:
         low, high = money(cost.low_bill.total), money(cost.high_bill.total)
         yield f"Expected of the whole month: {money(cost.expected_bill.total)} USD ({low} to {high})."
+    change = change_sentence(workspace.beside, is_over=cost.expected_bill is None)
+    if change is not None:
+        yield change
     if cost.unpriced is not None:
         yield f"{cost.unpriced}."
 
 
 def quality_sentences(workspace: WorkspaceReport) -> Iterator[str]:
     """How far the numbers can be relied on."""
+    if not workspace.total.usage.is_complete:
+        yield f"Not all of it is known: {knowledge(workspace.total.usage)}."
     if workspace.difference_operations is None:
         yield "The vendor's month cannot be compared with our days yet."
     elif workspace.difference_operations == 0:
@@ -67,7 +126,8 @@ def quality_sentences(workspace: WorkspaceReport) -> Iterator[str]:
         yield f"The vendor's month is {workspace.difference_operations:+,} operations from the sum of our days."
     if workspace.revised_days:
         count, change = workspace.revised_days, workspace.revised_operations
-        yield f"The vendor revised {count:,} of its numbers for days, by {change:+,} operations together."
+        plural = "day" if count == 1 else "days"
+        yield f"The vendor revised {count:,} {plural} of databases, by {change:+,} operations together."
 
 
 def event_sentence(event: Event, names: Mapping[str, str]) -> str:
@@ -75,3 +135,61 @@ def event_sentence(event: Event, names: Mapping[str, str]) -> str:
     before, after = (names.get(text, text) if text is not None else None for text in (event.before, event.after))
     change = f" from {before} to {after}" if before is not None and after is not None else ""
     return f"{event.at:%Y-%m-%d}: {event.subject} {names.get(event.subject_id, event.subject_id)} {event.kind}{change}."
+
+
+def bill_sentence(bill: Bill) -> str:
+    """A cost and its parts."""
+    fee, operations, storage = map(money, bill.parts)
+    total = at_least(bill.known, is_complete=_is_whole(bill))
+    return f"{total} USD (fee {fee}, operations {operations}, storage {storage})"
+
+
+def database_path(row: CostRow) -> str:
+    """A database's project and name."""
+    return f"{row.project_name} / {database_name(row)}" if row.database_id is not None else database_name(row)
+
+
+def use(usage: Usage, bill: Bill | None, row: CostRow | None = None) -> tuple[str, ...]:
+    """Operations, mean storage so far in GiB, fee, charges and cost of a line; a sum has no mean of its own."""
+    mean = NONE if row is None else gib(row.mean_storage_bytes)
+    if bill is None:
+        return (count(usage.operations), mean, *[NONE] * 4)
+    return (count(usage.operations), mean, *map(money, bill.parts), at_least(bill.known, is_complete=_is_whole(bill)))
+
+
+def total_rows(report: MonthReport) -> Iterator[tuple[str, ...]]:
+    """The lines of all workspaces, and their total where there are several."""
+    for workspace in report.workspaces:
+        row = workspace.total
+        yield row.workspace_name, *use(row.usage, row.bill, row), *_beside(workspace.beside)
+    if len(report.workspaces) > 1:
+        usage, bill = report.total
+        yield "Total", *use(usage, bill), *_beside(report.beside)
+
+
+def total_sentences(report: MonthReport) -> Iterator[str]:
+    """What changed in all, and what is not known."""
+    change = change_sentence(report.beside, is_over=report.is_over) if len(report.workspaces) > 1 else None
+    missing = missing_sentence(report.total[0], report.missing, report.requests_per_second)
+    yield from (sentence for sentence in (change, missing) if sentence is not None)
+
+
+def budget_cells(budget: BudgetState) -> tuple[str, str, str]:
+    """Limit, spent and expected."""
+    spent = at_least(budget.spent_usd, is_complete=budget.is_complete)
+    return money(budget.limit_usd), spent, money(budget.expected_usd)
+
+
+def day_level(day: WorkspaceDay) -> int | None:
+    """The mean level of a workspace's day, of the time that is known; `None` where none is."""
+    return day.storage_byte_seconds // DAY_SECONDS if day.storage_seconds else None
+
+
+def _beside(beside: Beside) -> tuple[str, str, str]:
+    percent = NONE if beside.share_percent is None else f"{beside.share_percent:.1f}"
+    change = NONE if beside.change_usd is None else f"{beside.change_usd:+,.2f}"
+    return percent, money(beside.last_month_usd), change
+
+
+def _is_whole(bill: Bill) -> bool:
+    return bill.total is not None

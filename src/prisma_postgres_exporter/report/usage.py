@@ -3,24 +3,29 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
-from datetime import date
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from datetime import date, datetime, timedelta
 from itertools import groupby
 
-from prisma_postgres_exporter.cost import By, CostRow
-from prisma_postgres_exporter.model import DayUsage
+from prisma_postgres_exporter.cost import By, CostRow, total_of
+from prisma_postgres_exporter.model import DayUsage, day_start
 from prisma_postgres_exporter.report.exporting import Owner, Owners
 from prisma_postgres_exporter.report.months import LedgerMonth
 
+ONE_DAY = timedelta(days=1)
 Place = tuple[str, str, str | None, str | None, str | None, str | None]
+
+Life = tuple[Place, datetime, datetime]
+"""Where a database is, and from when to when it is there."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class UsageRow:
     """What a workspace, project or database used in a UTC day (`2026-11-05`) or month (`2026-11`).
 
-    `mean_storage_bytes` is the mean level of the time that is known, of a month as it is billed: over all of it.
+    `operations` are those of `days_known` of the `days` of databases in it. `mean_storage_bytes` is the mean level of
+    the part `storage_covered_ratio` of the databases' time that is known.
     """
 
     period: str
@@ -30,8 +35,11 @@ class UsageRow:
     project_name: str | None
     database_id: str | None
     database_name: str | None
-    operations: int
+    operations: int | None
+    days_known: int
+    days: int
     mean_storage_bytes: int | None
+    storage_covered_ratio: float | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,66 +60,108 @@ class Chosen:
 
 
 def usage_by_day(
-    days: Iterable[DayUsage], owners: Owners, by: By, chosen: Chosen, *, most_rows: int
+    days: Iterable[DayUsage], owners: Owners, by: By, chosen: Chosen, *, most_rows: int, now: datetime
 ) -> tuple[list[UsageRow], date | None]:
     """Return rows of whole days, and the day to go on from, `None` at the end.
 
-    `days` come by day. A day is begun while there are fewer than `most_rows` rows.
+    `days` come by day. A day is begun while there are fewer than `most_rows` rows. A day on which nobody read a
+    database of a row counts in its `days` all the same.
     """
     rows: list[UsageRow] = []
+    lives = [
+        (_place(owner, by), known.database.created_at, known.deleted_at or now)
+        for known in owners.databases.values()
+        for owner in [owners.owner(known.key, known.workspace_key)]
+        if chosen.has(owner.workspace_id, owner.project_id, owner.database_id)
+    ]
     for day, usages in groupby(days, key=_day):
         if len(rows) >= most_rows:
             return rows, day
-        rows += _rows_of_day(day, usages, owners, by, chosen)
+        rows += _rows_of_day(day, usages, owners, by, chosen, lives)
     return rows, None
 
 
 def usage_of_month(month: LedgerMonth, by: By, chosen: Chosen) -> list[UsageRow]:
     """Return the rows of a month, as they are billed."""
-    operations: dict[Place, int] = defaultdict(int)
-    levels: dict[Place, int] = defaultdict(int)
-    for row in month.rows(By.DATABASE):
-        if chosen.has(row.workspace_id, row.project_id, row.database_id):
-            place = _place(row, by)
-            operations[place] += row.operations
-            levels[place] += row.mean_storage_bytes(month.until)
-    return _rows(month.name, operations, levels)
+    return [
+        UsageRow(
+            period=month.name,
+            workspace_id=row.workspace_id,
+            workspace_name=row.workspace_name,
+            project_id=row.project_id,
+            project_name=row.project_name,
+            database_id=row.database_id,
+            database_name=row.database_name,
+            operations=row.operations,
+            days_known=row.usage.days_known,
+            days=row.usage.days,
+            mean_storage_bytes=row.mean_storage_bytes,
+            storage_covered_ratio=row.usage.storage_covered_ratio,
+        )
+        for row in sorted(_chosen_rows(month, by, chosen), key=lambda row: row.place)
+    ]
+
+
+def _chosen_rows(month: LedgerMonth, by: By, chosen: Chosen) -> Iterable[CostRow]:
+    """The rows of what was asked for: of a database in a workspace or project only its own part."""
+    databases = [
+        row
+        for row in month.rows(By.DATABASE)
+        if row.database_id is not None and chosen.has(row.workspace_id, row.project_id, row.database_id)
+    ]
+    grouped: dict[Place, list[CostRow]] = defaultdict(list)
+    for row in databases:
+        grouped[_place(row, by)].append(row)
+    for (_, _, project_id, project_name, database_id, database_name), rows in grouped.items():
+        yield replace(
+            rows[0],
+            project_id=project_id,
+            project_name=project_name,
+            database_id=database_id,
+            database_name=database_name,
+            usage=total_of(rows)[0],
+        )
 
 
 def _day(usage: DayUsage) -> date:
     return usage.day
 
 
-def _rows_of_day(day: date, usages: Iterable[DayUsage], owners: Owners, by: By, chosen: Chosen) -> list[UsageRow]:
+def _rows_of_day(
+    day: date, usages: Iterable[DayUsage], owners: Owners, by: By, chosen: Chosen, lives: Sequence[Life]
+) -> Iterator[UsageRow]:
     """The day's rows by workspace, project and database; levels of several databases are added up."""
-    operations: dict[Place, int] = defaultdict(int)
-    levels: dict[Place, int] = {}
+    grouped: dict[Place, list[DayUsage]] = defaultdict(list)
     for usage in usages:
         owner = owners.owner(usage.database_key, usage.workspace_key)
         if chosen.has(owner.workspace_id, owner.project_id, owner.database_id):
-            place = _place(owner, by)
-            operations[place] += usage.operations
-            if usage.storage_seconds:
-                levels[place] = levels.get(place, 0) + usage.storage_byte_seconds // usage.storage_seconds
-    return _rows(f"{day}", operations, levels)
-
-
-def _rows(period: str, operations: Mapping[Place, int], levels: Mapping[Place, int]) -> list[UsageRow]:
-    return [
-        UsageRow(
-            period=period,
+            grouped[_place(owner, by)].append(usage)
+    there: dict[Place, list[int]] = defaultdict(list)
+    starts_at, ends_at = day_start(day), day_start(day) + ONE_DAY
+    for place, begins_at, until in lives:
+        seconds = int((min(until, ends_at) - max(begins_at, starts_at)).total_seconds())
+        if seconds > 0:
+            there[place].append(seconds)
+    for place, rows in sorted(grouped.items(), key=lambda item: _order(item[0])):
+        workspace_id, workspace_name, project_id, project_name, database_id, database_name = place
+        levels = [row.storage_byte_seconds // row.storage_seconds for row in rows if row.storage_seconds]
+        covered = sum(row.storage_seconds for row in rows)
+        # Of a database that moved since, its days are in the workspace that held it then.
+        seconds = max(covered, sum(there[place]))
+        yield UsageRow(
+            period=f"{day}",
             workspace_id=workspace_id,
             workspace_name=workspace_name,
             project_id=project_id,
             project_name=project_name,
             database_id=database_id,
             database_name=database_name,
-            operations=count,
-            mean_storage_bytes=levels.get(place),
+            operations=sum(row.operations for row in rows),
+            days_known=len(rows),
+            days=max(len(rows), len(there[place])),
+            mean_storage_bytes=sum(levels) if levels else None,
+            storage_covered_ratio=round(covered / seconds, 6) if seconds else None,
         )
-        for place, count in sorted(operations.items(), key=_order)
-        for workspace_id, workspace_name, project_id, project_name, database_id, database_name in [place]
-    ]
 
 
 def _place(owner: Owner | CostRow, by: By) -> Place:
@@ -120,6 +170,6 @@ def _place(owner: Owner | CostRow, by: By) -> Place:
     return owner.workspace_id, owner.workspace_name, *project, *database
 
 
-def _order(item: tuple[Place, int]) -> tuple[str, str, str]:
-    workspace_id, _, project_id, _, database_id, _ = item[0]
+def _order(place: Place) -> tuple[str, str, str]:
+    workspace_id, _, project_id, _, database_id, _ = place
     return workspace_id, project_id or "", database_id or ""

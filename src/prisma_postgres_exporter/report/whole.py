@@ -7,22 +7,23 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import date, datetime
 
-from prisma_postgres_exporter.cost import BudgetState, By, CostRow
+from prisma_postgres_exporter.cost import Bill, BudgetState, By, CostRow, Usage, total_of
 from prisma_postgres_exporter.model import Event, Revision, WorkspaceDay
-from prisma_postgres_exporter.report.months import LedgerMonth
+from prisma_postgres_exporter.report.changing import TOTAL, Beside, beside
+from prisma_postgres_exporter.report.months import LedgerMonth, Missing
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WorkspaceReport:
     """One workspace's month. Projects and databases come the most expensive first.
 
-    `days` are its days of the month, oldest first. `revised_days` is how many numbers the vendor changed
-    afterwards and `revised_operations` by how much together. `difference_operations` is the vendor's month less
-    our days, `None` where they cannot be compared.
+    `beside` is last month and what changed. `days` are its days of the month, oldest first. `revised_days` is how many
+    days of databases the vendor changed afterwards and `revised_operations` by how much together.
+    `difference_operations` is the vendor's month less our days, `None` where they cannot be compared.
     """
 
     total: CostRow
-    storage_bytes: int
+    beside: Beside
     projects: tuple[CostRow, ...]
     databases: tuple[CostRow, ...]
     days: tuple[WorkspaceDay, ...]
@@ -36,7 +37,8 @@ class WorkspaceReport:
 class MonthReport:
     """A month (UTC) until `until`, its last second where `is_over`; made at `made_at`. Money is USD.
 
-    `names` are those of workspaces, projects and databases by id.
+    `total` is the sum of all workspaces and `beside` what it is compared with. `missing` are the days that nobody
+    read and that may be read still. `names` are those of workspaces, projects and databases by id.
     """
 
     name: str
@@ -45,6 +47,10 @@ class MonthReport:
     is_over: bool
     made_at: datetime
     workspaces: tuple[WorkspaceReport, ...]
+    total: tuple[Usage, Bill]
+    beside: Beside
+    missing: Missing | None
+    requests_per_second: float
     budgets: tuple[BudgetState, ...]
     names: Mapping[str, str]
 
@@ -58,21 +64,21 @@ def report_month(
     events_by_workspace: dict[str, list[Event]] = defaultdict(list)
     for event in events:
         events_by_workspace[event.workspace_id].append(event)
-    workspaces = []
+    besides, workspaces = beside(month, By.WORKSPACE), []
     for row in month.rows(By.WORKSPACE):
         id_ = row.workspace_id
-        if row.is_deleted and not row.operations and not databases[id_]:
+        if row.is_deleted and not row.usage.days_known:
             continue
         numbers = revised[id_]
         workspaces.append(
             WorkspaceReport(
                 total=row,
-                storage_bytes=row.mean_storage_bytes(month.until),
+                beside=besides[row.place],
                 projects=tuple(projects[id_]),
                 databases=tuple(databases[id_]),
                 days=tuple(days[id_]),
-                revised_days=len(numbers),
-                revised_operations=sum(numbers),
+                revised_days=len({(key, day) for key, day, _ in numbers}),
+                revised_operations=sum(change for _, _, change in numbers),
                 difference_operations=_difference(month, id_),
                 events=tuple(events_by_workspace[id_]),
             )
@@ -84,6 +90,10 @@ def report_month(
         is_over=month.is_over,
         made_at=made_at,
         workspaces=tuple(workspaces),
+        total=total_of(row.total for row in workspaces),
+        beside=besides[TOTAL],
+        missing=month.missing,
+        requests_per_second=month.config.poll.requests_per_second,
         budgets=month.costs.budgets,
         names=_names(month),
     )
@@ -105,13 +115,14 @@ def _days(month: LedgerMonth) -> dict[str, list[WorkspaceDay]]:
     return found
 
 
-def _revised(month: LedgerMonth, revisions: Iterable[Revision]) -> dict[str, list[int]]:
-    """By how much each changed number changed, by workspace id."""
+def _revised(month: LedgerMonth, revisions: Iterable[Revision]) -> dict[str, list[tuple[int, date, int]]]:
+    """The database's key, the day and by how much each changed number changed, by workspace id."""
     ids = {state.key: state.database.workspace_id for state in month.ledger_state.databases.values()}
-    found: dict[str, list[int]] = defaultdict(list)
+    found: dict[str, list[tuple[int, date, int]]] = defaultdict(list)
     for revision in revisions:
         if revision.database_key in ids:
-            found[ids[revision.database_key]].append(revision.operations_after - revision.operations_before)
+            change = revision.operations_after - revision.operations_before
+            found[ids[revision.database_key]].append((revision.database_key, revision.day, change))
     return found
 
 

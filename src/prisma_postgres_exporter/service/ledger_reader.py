@@ -6,24 +6,30 @@ import asyncio
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from typing import TypeVar
 
 from prisma_postgres_exporter.config import Config
 from prisma_postgres_exporter.cost import HISTORY, By
 from prisma_postgres_exporter.expose import TooBusy
+from prisma_postgres_exporter.model import month_start
 from prisma_postgres_exporter.report import Chosen, LedgerMonth, Owners, UsageRow, ledger_month, usage_by_day
 from prisma_postgres_exporter.store import Store
 
+ONE_SECOND = timedelta(seconds=1)
 MOST_WAITING = 8
 """How many questions may wait for the one that is being answered."""
 
 T = TypeVar("T")
 
 
-def read_month(store: Store, config: Config, until: datetime, now: datetime) -> LedgerMonth:
-    """Read the month of `until` from the ledger and work out what it costs."""
-    return ledger_month(store.load(until), config, store.workspace_days((until - HISTORY).date()), until, now)
+def read_month(
+    store: Store, config: Config, until: datetime, now: datetime, *, with_previous: bool = False
+) -> LedgerMonth:
+    """Read the month of `until` from the ledger and work out what it costs, and the one before it if that is wanted."""
+    previous = read_month(store, config, month_start(until) - ONE_SECOND, now) if with_previous else None
+    days = store.workspace_days((until - HISTORY).date())
+    return ledger_month(store.load(until), config, days, until, now, previous)
 
 
 class LedgerReader:
@@ -50,7 +56,7 @@ class LedgerReader:
             StoreError: the ledger cannot be read now.
         """
         config, now = self._config(), self.now()
-        return await self._ask(lambda store: read_month(store, config, until, now))
+        return await self._ask(lambda store: read_month(store, config, until, now, with_previous=True))
 
     async def days(
         self, from_day: date, to_day: date, by: By, chosen: Chosen, *, most_rows: int
@@ -66,7 +72,7 @@ class LedgerReader:
         def read(store: Store) -> tuple[list[UsageRow], date | None]:
             owners = Owners.of(store.databases(), store.load(now))
             return usage_by_day(
-                store.days(chosen.database_id, from_day, to_day), owners, by, chosen, most_rows=most_rows
+                store.days(chosen.database_id, from_day, to_day), owners, by, chosen, most_rows=most_rows, now=now
             )
 
         return await self._ask(read)

@@ -6,29 +6,17 @@
 from __future__ import annotations
 
 from datetime import date, datetime
-from decimal import Decimal
-from typing import Annotated
-
-from pydantic import BaseModel, ConfigDict, PlainSerializer, WithJsonSchema
 
 from prisma_postgres_exporter.cost import BudgetState
+from prisma_postgres_exporter.report import CostDocument, Document, Usd
 from prisma_postgres_exporter.snapshot import DatabaseView, WorkspaceView
 
-Usd = Annotated[
-    Decimal,
-    PlainSerializer(lambda amount: f"{amount:f}", return_type=str),
-    WithJsonSchema({"type": "string", "pattern": r"^-?[0-9]+(\.[0-9]+)?$", "description": "USD, exact"}),
-]
 
+class WorkspaceAnswer(Document):
+    """A workspace as `/metrics` shows it; the month is the calendar month (UTC) of `month`.
 
-class Answer(BaseModel):
-    """Everything that is answered."""
-
-    model_config = ConfigDict(from_attributes=True, frozen=True)
-
-
-class WorkspaceAnswer(Answer):
-    """A workspace as `/metrics` shows it; the month is the calendar month (UTC) of `month`."""
+    `total_usd` is given where all of it is known, `known_usd` is what is known of it.
+    """
 
     workspace_id: str
     workspace_name: str
@@ -39,12 +27,16 @@ class WorkspaceAnswer(Answer):
     databases: int
     month: str
     month_to_date_operations: int | None
+    days_known: int
+    days: int
+    storage_covered_ratio: float | None
     included_operations: int | None
     storage_bytes: int | None
     month_average_storage_bytes: int | None
     included_storage_bytes: int | None
     reconciliation_difference_operations: int | None
     total_usd: Usd | None
+    known_usd: Usd | None
     low_usd: Usd | None
     expected_usd: Usd | None
     high_usd: Usd | None
@@ -52,7 +44,7 @@ class WorkspaceAnswer(Answer):
     unpriced: str | None
 
 
-class DatabaseAnswer(Answer):
+class DatabaseAnswer(Document):
     """A database as `/metrics` shows it. Operations of the month are the vendor's own number."""
 
     workspace_id: str
@@ -85,19 +77,24 @@ class DatabaseAnswer(Answer):
     storage_usd: Usd | None
 
 
-class BudgetAnswer(Answer):
-    """A budget in the current month (UTC)."""
+class BudgetAnswer(Document):
+    """A budget in the current month (UTC); where not `is_complete`, at least `spent_usd` was spent."""
 
     name: str
     limit_usd: Usd
     thresholds: list[float]
     databases: int
     spent_usd: Usd | None
+    is_complete: bool
     expected_usd: Usd | None
 
 
-class UsageAnswer(Answer):
-    """What a workspace, project or database used in a day (`2026-11-05`) or month (`2026-11`)."""
+class UsageAnswer(Document):
+    """What a workspace, project or database used in a day (`2026-11-05`) or month (`2026-11`).
+
+    `operations` are those of `days_known` of the `days` of its databases; `mean_storage_bytes` is of the part
+    `storage_covered_ratio` of their time.
+    """
 
     period: str
     workspace_id: str
@@ -106,43 +103,21 @@ class UsageAnswer(Answer):
     project_name: str | None
     database_id: str | None
     database_name: str | None
-    operations: int
+    operations: int | None
+    days_known: int
+    days: int
     mean_storage_bytes: int | None
+    storage_covered_ratio: float | None
 
 
-class CostAnswer(Answer):
-    """What a workspace, project or database cost in a month, deleted databases included: as `cost --json` prints it."""
-
-    month: str
-    workspace_id: str
-    workspace_name: str
-    project_id: str | None
-    project_name: str | None
-    database_id: str | None
-    database_name: str | None
-    is_deleted: bool
-    plan: str | None
-    price_version: str | None
-    operations: int
-    mean_storage_bytes: int
-    fee_usd: Usd | None
-    operations_usd: Usd | None
-    storage_usd: Usd | None
-    total_usd: Usd | None
-    expected_usd: Usd | None
-    low_usd: Usd | None
-    high_usd: Usd | None
-    unpriced: str | None
-
-
-class Workspaces(Answer):
+class Workspaces(Document):
     """Every workspace, by id; `taken_at` is when the picture was taken."""
 
     taken_at: datetime
     data: list[WorkspaceAnswer]
 
 
-class Databases(Answer):
+class Databases(Document):
     """Databases by workspace, project and database id; `next_after` goes on, `null` at the end."""
 
     taken_at: datetime
@@ -150,39 +125,41 @@ class Databases(Answer):
     next_after: str | None
 
 
-class Database(Answer):
+class Database(Document):
     """One database."""
 
     taken_at: datetime
     data: DatabaseAnswer
 
 
-class Budgets(Answer):
+class Budgets(Document):
     """Every budget of the configuration."""
 
     taken_at: datetime
     data: list[BudgetAnswer]
 
 
-class UsageRows(Answer):
+class UsageRows(Document):
     """Usage by time, the oldest first; `next_from` is the `from` to go on with, `null` at the end."""
 
     data: list[UsageAnswer]
     next_from: date | None
 
 
-class CostRows(Answer):
+class CostRows(Document):
     """Costs, the highest first, of the month until `until`."""
 
     until: datetime
     is_over: bool
-    data: list[CostAnswer]
+    data: list[CostDocument]
 
 
 def workspace_answer(view: WorkspaceView) -> WorkspaceAnswer:
     """Return a workspace of the picture."""
     cost = view.cost
     bills = (cost.bill, cost.low_bill, cost.expected_bill, cost.high_bill) if cost else (None,) * 4
+    known = bills[0].known if bills[0] else None
+    limit = cost.spend_limit if cost else None
     total, low, expected, high = (bill.total if bill else None for bill in bills)
     return WorkspaceAnswer(
         workspace_id=view.workspace_id,
@@ -194,23 +171,27 @@ def workspace_answer(view: WorkspaceView) -> WorkspaceAnswer:
         databases=view.databases,
         month=f"{view.period_start_at:%Y-%m}",
         month_to_date_operations=view.month_to_date_operations,
+        days_known=view.days_known,
+        days=view.days,
+        storage_covered_ratio=view.storage_covered_ratio,
         included_operations=cost.included_operations if cost else None,
         storage_bytes=view.storage_bytes,
         month_average_storage_bytes=view.month_average_storage_bytes,
         included_storage_bytes=cost.included_storage_bytes if cost else None,
         reconciliation_difference_operations=view.reconciliation_difference_operations,
         total_usd=total,
+        known_usd=known,
         low_usd=low,
         expected_usd=expected,
         high_usd=high,
-        spend_limit_usd=cost.spend_limit_usd if cost else None,
+        spend_limit_usd=limit.usd if limit else None,
         unpriced=cost.unpriced if cost else None,
     )
 
 
 def database_answer(view: DatabaseView) -> DatabaseAnswer:
     """Return a database of the picture."""
-    fee, operations, storage = view.cost or (None, None, None)
+    fee, operations, storage = view.cost.parts if view.cost else (None, None, None)
     own = {name: getattr(view, name) for name in DatabaseAnswer.model_fields if hasattr(view, name)}
     return DatabaseAnswer(
         **own, windows=dict(view.rolling), fee_usd=fee, operations_usd=operations, storage_usd=storage

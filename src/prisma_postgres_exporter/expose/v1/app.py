@@ -19,7 +19,6 @@ from prisma_postgres_exporter.cost import By
 from prisma_postgres_exporter.errors import StoreError
 from prisma_postgres_exporter.expose.v1.answers import (
     Budgets,
-    CostAnswer,
     CostRows,
     Database,
     Databases,
@@ -42,7 +41,7 @@ from prisma_postgres_exporter.expose.v1.parameters import (
 )
 from prisma_postgres_exporter.expose.v1.problems import NO_STORE, Refused, on_http_problem, problem_answer
 from prisma_postgres_exporter.model import day_start, next_month_start
-from prisma_postgres_exporter.report import Chosen, cost_document, last_instant, usage_of_month
+from prisma_postgres_exporter.report import Chosen, beside, cost_document, last_instant, usage_of_month
 from prisma_postgres_exporter.snapshot import DatabaseView, Snapshot
 
 PREFIX = "/api/v1"
@@ -231,10 +230,9 @@ class _Questions:
         read = await self._ledger.month(last_instant(starts_at, now) if asked.month else now)
         chosen = Chosen(workspace_id=asked.workspace, project_id=asked.project)
         rows = [row for row in read.rows(asked.by) if chosen.has(row.workspace_id, row.project_id, row.database_id)]
-        documents = (cost_document(row, read.until, is_over=read.is_over) for row in rows)
-        return CostRows(
-            until=read.until, is_over=read.is_over, data=[CostAnswer.model_validate(document) for document in documents]
-        )
+        besides = beside(read, asked.by)
+        documents = [cost_document(row, is_over=read.is_over, beside=besides[row.place]) for row in rows]
+        return CostRows(until=read.until, is_over=read.is_over, data=documents)
 
 
 def _place(view: DatabaseView) -> tuple[str, ...]:

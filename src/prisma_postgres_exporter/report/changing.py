@@ -1,0 +1,201 @@
+"""What a month costs beside the one before it: shares, changes, and what a change is made of. Pure; money is USD."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from decimal import Decimal
+from fractions import Fraction
+
+from prisma_postgres_exporter.config import PriceRow
+from prisma_postgres_exporter.cost import (
+    By,
+    CostRow,
+    Span,
+    Unpriced,
+    Usage,
+    add_up,
+    make_bill,
+    price_spans,
+    total_of,
+)
+from prisma_postgres_exporter.model import month_start, next_month_start
+from prisma_postgres_exporter.report.months import LedgerMonth
+
+Place = tuple[str, str, str]
+TOTAL: Place = ("", "", "")
+PARTS = ("new databases", "gone databases", "operations", "storage", "plan", "price")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Beside:
+    """One row of a month beside everything else, and beside the month before.
+
+    `share_percent` is its part of what is known of all. `change_usd` is what the month costs (of one that runs: is
+    expected to cost) less what the one before did, where both are known whole. `split` says what it is made of, by
+    `PARTS`, where the price of both is known: its amounts add up to the change.
+    """
+
+    share_percent: float | None = None
+    last_month_usd: Decimal | None = None
+    change_usd: Decimal | None = None
+    split: Mapping[str, Decimal] | None = None
+
+    @property
+    def change_percent(self) -> float | None:
+        """The change as a part of last month."""
+        if self.change_usd is None or not self.last_month_usd:
+            return None
+        return round(float(self.change_usd / self.last_month_usd * 100), 1)
+
+
+def beside(month: LedgerMonth, by: By) -> Mapping[Place, Beside]:
+    """Return what stands beside each row, by its place, and beside the sum of all, at `TOTAL`."""
+    rows = month.rows(by)
+    before = {row.place: row for row in month.previous.rows(by)} if month.previous is not None else {}
+    known = total_of(rows)[1].known if rows else None
+    found: dict[Place, Beside] = {}
+    for row in rows:
+        last = _last(before, row.place, month)
+        change = _change(_this(row, month), last)
+        found[row.place] = Beside(
+            share_percent=_percent(row.known_usd, known),
+            last_month_usd=last,
+            change_usd=change,
+            split=split(month, row.workspace_id, change) if by is By.WORKSPACE and change is not None else None,
+        )
+    gone = [row for place, row in before.items() if place not in found]
+    lasts = [entry.last_month_usd for entry in found.values()] + [row.total for row in gone]
+    last_total = _sum(lasts) if month.previous is not None else None
+    splits = [entry.split for entry in found.values()]
+    found[TOTAL] = Beside(
+        share_percent=100.0 if known else None,
+        last_month_usd=last_total,
+        change_usd=_change(_sum(_this(row, month) for row in rows), last_total),
+        split=_sum_of_splits(splits) if splits and not gone else None,
+    )
+    return found
+
+
+def split(month: LedgerMonth, workspace_id: str, change: Decimal) -> Mapping[str, Decimal] | None:
+    """Return what a workspace's change is made of: one thing after the other is changed, at the old price first.
+
+    What is left, as of a plan that changed within one of the months, is the plan's.
+    """
+    before = month.previous
+    if before is None:
+        return None
+    old, new = _price(before, workspace_id), _price(month, workspace_id)
+    if old is None or new is None:
+        return None
+    used_before, used_after = before.costs.used.get(workspace_id, {}), _expected(month, workspace_id)
+    came = add_up(usage for id_, usage in used_after.items() if id_ not in used_before)
+    went = add_up(usage for id_, usage in used_before.items() if id_ not in used_after)
+    first, last = add_up(used_before.values()), add_up(used_after.values())
+    with_new = (first.known_operations + came.known_operations, _mean(first, before) + _mean(came, month))
+    without_gone = (with_new[0] - went.known_operations, with_new[1] - _mean(went, before))
+    with_operations = (last.known_operations, without_gone[1])
+    whole = (last.known_operations, _mean(last, month))
+    steps = [(first.known_operations, _mean(first, before)), with_new, without_gone, with_operations, whole]
+    amounts = [_usage_cost(old, *step, month.until) for step in steps]
+    at_new_price = _usage_cost(new, *whole, month.until)
+    if None in amounts or at_new_price is None or old.fee_usd is None or new.fee_usd is None:
+        return None
+    known = [amount for amount in amounts if amount is not None]
+    found = dict.fromkeys(PARTS, Decimal(0))
+    for name, earlier, later in zip(PARTS, known, known[1:], strict=False):
+        found[name] = later - earlier
+    dearer = "price" if old.plan.lower() == new.plan.lower() else "plan"
+    found[dearer] = at_new_price - known[-1] + new.fee_usd - old.fee_usd
+    found["plan"] += change - sum(found.values())
+    return found
+
+
+def _this(row: CostRow, month: LedgerMonth) -> Decimal | None:
+    return row.total if month.is_over else row.expected_usd
+
+
+def _last(before: Mapping[Place, CostRow], place: Place, month: LedgerMonth) -> Decimal | None:
+    """What the row cost in the month before: nothing where it was not there then."""
+    if month.previous is None:
+        return None
+    row = before.get(place)
+    if row is not None:
+        return row.total
+    workspace = month.ledger_state.workspaces.get(place[0])
+    was_followed = workspace is not None and workspace.first_seen_at < month_start(month.until)
+    return Decimal(0) if was_followed else None
+
+
+def _expected(month: LedgerMonth, workspace_id: str) -> Mapping[str, Usage]:
+    """What each database used in the month, of one that runs what it will use in proportion."""
+    used = month.costs.used.get(workspace_id, {})
+    cost = month.costs.workspaces.get(workspace_id)
+    if month.is_over or cost is None or cost.expected_operations is None or cost.expected_storage_bytes is None:
+        return used
+    whole = add_up(used.values())
+    seconds = _seconds(month.until)
+    operations = Fraction(cost.expected_operations.expected, whole.known_operations or 1)
+    storage = Fraction(cost.expected_storage_bytes.expected * seconds, whole.known_byte_seconds or 1)
+    return {
+        id_: Usage(
+            known_operations=round(usage.known_operations * operations),
+            known_byte_seconds=round(usage.known_byte_seconds * storage),
+        )
+        for id_, usage in used.items()
+    }
+
+
+def _price(month: LedgerMonth, workspace_id: str) -> PriceRow | None:
+    """The price at the end of the month."""
+    row = month.ledger_state.workspaces.get(workspace_id)
+    if row is None:
+        return None
+    try:
+        return price_spans(month.config, row.workspace, row.plans, month.until)[-1].price
+    except Unpriced:
+        return None
+
+
+def _usage_cost(price: PriceRow, operations: int, mean_bytes: Fraction, month: datetime) -> Decimal | None:
+    starts_at = month_start(month)
+    usage = Usage(known_operations=max(0, operations), known_byte_seconds=max(0, round(mean_bytes * _seconds(month))))
+    span = Span(price=price, starts_at=starts_at, ends_at=next_month_start(starts_at), usage=usage)
+    return make_bill((span,)).charges
+
+
+def _mean(usage: Usage, month: LedgerMonth) -> Fraction:
+    """The mean level of a whole month, in bytes."""
+    return Fraction(usage.known_byte_seconds, _seconds(month.until))
+
+
+def _seconds(month: datetime) -> int:
+    return int((next_month_start(month) - month_start(month)).total_seconds())
+
+
+def _change(this: Decimal | None, last: Decimal | None) -> Decimal | None:
+    return None if this is None or last is None else this - last
+
+
+def _percent(part: Decimal | None, whole: Decimal | None) -> float | None:
+    return None if part is None or not whole else round(float(part / whole * 100), 1)
+
+
+def _sum(amounts: Iterable[Decimal | None]) -> Decimal | None:
+    total = Decimal(0)
+    for amount in amounts:
+        if amount is None:
+            return None
+        total += amount
+    return total
+
+
+def _sum_of_splits(splits: Iterable[Mapping[str, Decimal] | None]) -> Mapping[str, Decimal] | None:
+    found = dict.fromkeys(PARTS, Decimal(0))
+    for parts in splits:
+        if parts is None:
+            return None
+        for name, amount in parts.items():
+            found[name] += amount
+    return found
