@@ -78,6 +78,7 @@ class WorkspaceView:
     storage_covered_ratio: float | None
     days: int
     days_known: int
+    operations_covered_ratio: float | None
     reconciliation_difference_operations: int | None
     period_start_at: datetime
     failure_reason: str | None
@@ -261,6 +262,7 @@ def _view_workspace(
         storage_covered_ratio=usage.storage_covered_ratio,
         days=usage.days,
         days_known=usage.days_known,
+        operations_covered_ratio=usage.operations_covered_ratio,
         reconciliation_difference_operations=_sum(view.reconciliation_difference_operations for view in views),
         period_start_at=starts_at,
         failure_reason=failures.get(workspace.id),

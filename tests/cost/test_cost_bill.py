@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 
 import pytest
 
 from prisma_postgres_exporter.config import PriceRow, load_config
-from prisma_postgres_exporter.cost import Span, Usage, make_bill, price_of
+from prisma_postgres_exporter.cost import Bill, Span, Usage, make_bill, price_of
 
 GIB = 2**30
 NOVEMBER = datetime(2026, 11, 1, tzinfo=UTC), datetime(2026, 12, 1, tzinfo=UTC)
@@ -28,7 +29,7 @@ def whole_month(plan: str, operations: int, average_gib: float, version: str = "
         price=row(plan, version),
         starts_at=NOVEMBER[0],
         ends_at=NOVEMBER[1],
-        usage=Usage(operations=operations, storage_byte_seconds=int(average_gib * GIB) * seconds),
+        usage=Usage(known_operations=operations, known_byte_seconds=int(average_gib * GIB) * seconds),
     )
 
 
@@ -70,33 +71,84 @@ def test_storage_for_half_the_month_counts_half() -> None:
             price=row("starter"),
             starts_at=NOVEMBER[0],
             ends_at=NOVEMBER[1],
-            usage=Usage(operations=0, storage_byte_seconds=gib * GIB * half),
+            usage=Usage(known_operations=0, known_byte_seconds=gib * GIB * half),
         )
         assert make_bill([span]).storage == Decimal(for_storage)
 
 
-def test_a_plan_that_changes_in_mid_month_has_each_part_by_its_time() -> None:
-    # 10 of 30 days Starter: fee 10 / 3 = 3.33…; 633,333 less 333,333.3… included = 0.3 million at 8 = 2.40.
-    # 20 of 30 days Pro: fee 49 x 2 / 3 = 32.66…; 8,666,667 less 6,666,666.6… included = 2 million at 2 = 4.00.
-    changed_at = NOVEMBER[0] + 10 * DAY
-    bill = make_bill(
+def changed(before: str, after: str, at: datetime, operations: tuple[int, int], gib_days: tuple[int, int]) -> Bill:
+    """November on one plan and from an instant on on another, with what was used on each, storage as GiB times days."""
+    spans = zip((before, after), (NOVEMBER[0], at), (at, NOVEMBER[1]), operations, gib_days, strict=True)
+    return make_bill(
         [
             Span(
-                price=row("starter"),
-                starts_at=NOVEMBER[0],
-                ends_at=changed_at,
-                usage=Usage(operations=633_333, storage_byte_seconds=0),
-            ),
-            Span(
-                price=row("pro"),
-                starts_at=changed_at,
-                ends_at=NOVEMBER[1],
-                usage=Usage(operations=8_666_667, storage_byte_seconds=0),
-            ),
+                price=row(plan),
+                starts_at=starts_at,
+                ends_at=ends_at,
+                usage=Usage(known_operations=count, known_byte_seconds=gib * GIB * 86_400),
+            )
+            for plan, starts_at, ends_at, count, gib in spans
         ]
     )
 
-    assert (bill.fee, bill.operations) == (Decimal("36.00"), Decimal("6.40"))
+
+@pytest.mark.parametrize(
+    ("before", "after", "day", "operations", "gib_days", "fee", "for_operations", "for_storage"),
+    [
+        # The vendor's example: on the 16th half the fee, and only what was used from then on counts, against all of
+        # the allowance: 1,200,000 - 1,000,000 = 0.2 million at 8.00 = 1.60.
+        ("free", "starter", 16, (200_000, 1_200_000), (0, 0), "5.00", "1.60", "0.00"),
+        # On the 28th three of thirty days of 10.00; the 900,000 before it and the 500,000 after it charge nothing.
+        ("free", "starter", 28, (900_000, 500_000), (0, 0), "1.00", "0.00", "0.00"),
+        # Storage counts from the upgrade on: 600 GiB-days of thirty days are 20 GiB, 10 of them included: 10 at 2.00.
+        ("free", "starter", 16, (0, 0), (3_000, 600), "5.00", "0.00", "20.00"),
+        # Between paid plans the fee goes by time, 10 / 3 + 49 x 2 / 3 = 36.00, and all usage counts at the last plan:
+        # 9,300,000 are included in Pro; 30,000,000 - 10,000,000 = 20 million at 2.00 = 40.00.
+        ("starter", "pro", 11, (633_333, 8_666_667), (0, 0), "36.00", "0.00", "0.00"),
+        ("starter", "pro", 11, (10_000_000, 20_000_000), (600, 1_200), "36.00", "40.00", "15.00"),
+        # A lower fee begins with the next month: nothing comes back.
+        ("pro", "starter", 11, (0, 1_500_000), (0, 0), "49.00", "4.00", "0.00"),
+    ],
+)
+def test_a_plan_that_changes_in_mid_month(
+    before: str,
+    after: str,
+    day: int,
+    operations: tuple[int, int],
+    gib_days: tuple[int, int],
+    fee: str,
+    for_operations: str,
+    for_storage: str,
+) -> None:
+    bill = changed(before, after, NOVEMBER[0].replace(day=day), operations, gib_days)
+
+    assert (bill.fee, bill.operations, bill.storage) == (Decimal(fee), Decimal(for_operations), Decimal(for_storage))
+
+
+def test_what_is_not_known_whole_is_at_least_so_much() -> None:
+    used = Usage(known_operations=2_000_000, days=30, days_known=29, storage_seconds=100, storage_seconds_known=100)
+    (whole,) = (whole_month("starter", 0, 0),)
+    bill = make_bill([replace(whole, usage=used)])
+
+    assert bill.parts == (Decimal("10.00"), None, Decimal("0.00"))
+    assert (bill.total, bill.known) == (None, Decimal("18.00"))
+
+
+def test_a_price_that_changes_in_mid_month_has_each_part_by_its_time() -> None:
+    # Ten days at 8.00 over a third of 1,000,000: 633,333 - 333,333 = 0.3 million = 2.40; twenty at 4.00 over two
+    # thirds: 1,666,667 - 666,667 = 1 million = 4.00.
+    dearer = row("starter").model_copy(update={"usd_per_million_operations": Decimal(4), "version": "next"})
+    spans = [
+        Span(
+            price=price, starts_at=starts_at, ends_at=ends_at, usage=Usage(known_operations=count, known_byte_seconds=0)
+        )
+        for price, starts_at, ends_at, count in (
+            (row("starter"), NOVEMBER[0], NOVEMBER[0] + 10 * DAY, 633_333),
+            (dearer, NOVEMBER[0] + 10 * DAY, NOVEMBER[1], 1_666_667),
+        )
+    ]
+
+    assert make_bill(spans).operations == Decimal("6.40")
 
 
 def test_a_price_that_is_not_known_makes_no_number() -> None:

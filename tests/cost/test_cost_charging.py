@@ -128,8 +128,8 @@ def test_all_databases_are_pooled_deleted_ones_too_and_their_shares_add_up() -> 
     # 2,500,001 - 1,000,000 = 1.500001 million at 8.00 = 12.00
     assert (bill.fee, bill.operations, bill.storage) == (Decimal("10.00"), Decimal("12.00"), Decimal("0.00"))
     for part, total in enumerate((bill.fee, bill.operations, bill.storage)):
-        assert sum((share[part] or Decimal(0) for share in costs.databases.values()), Decimal(0)) == total
-    assert costs.databases["db_3"][1] == Decimal("2.40")
+        assert sum((share.parts[part] or Decimal(0) for share in costs.shares.values()), Decimal(0)) == total
+    assert costs.shares["wksp_1", "db_3"].operations == Decimal("2.40")
 
 
 @pytest.mark.parametrize(
@@ -143,7 +143,7 @@ def test_all_databases_are_pooled_deleted_ones_too_and_their_shares_add_up() -> 
 def test_the_fee_is_shared_as_configured(by: FeeShare, shares: tuple[str, str]) -> None:
     costs = charge(ledger_state(state(1, 300, gib=1), state(2, 100, gib=3)), configured(fee_share=by), (), NOW)
 
-    assert [costs.databases[id_][0] for id_ in ("db_1", "db_2")] == [Decimal(share) for share in shares]
+    assert [costs.shares["wksp_1", id_].fee for id_ in ("db_1", "db_2")] == [Decimal(share) for share in shares]
 
 
 @pytest.mark.parametrize("plan", [None, "Platinum"])
@@ -152,7 +152,7 @@ def test_an_unknown_plan_has_no_cost_and_says_so(plan: str | None) -> None:
     costs = charge(of, DEFAULTS, (), NOW)
 
     assert costs.workspaces["wksp_1"].bill is None
-    assert costs.databases == {}
+    assert costs.shares == {}
     (warning,) = cost_warnings(of, DEFAULTS, costs)
     assert warning.startswith("workspace Acme has no whole cost: ")
 
@@ -219,7 +219,7 @@ def test_budgets_take_what_matches_and_one_that_matches_nothing_is_told() -> Non
     assert (everything.spent_usd, one.spent_usd, none.spent_usd) == (Decimal("26.00"), Decimal("17.34"), None)
     assert everything.expected_usd is not None
     assert everything.expected_usd > Decimal("26.00")
-    assert list(cost_warnings(of, config, costs)) == ["budget 'none' matches no database; look at its expressions"]
+    assert list(cost_warnings(of, config, costs)) == ["budget 'none' matches nothing; look at its expressions"]
 
 
 def test_a_workspace_that_is_not_there_is_told_with_the_nearest() -> None:
@@ -238,7 +238,7 @@ def test_every_way_to_list_it_adds_up_to_the_same(by: By) -> None:
 
     (whole,) = cost_rows(of, charge(of, DEFAULTS, (), NOW), By.WORKSPACE, NOW)
     assert sum((row.total or Decimal(0) for row in rows), Decimal(0)) == whole.total
-    assert sum(row.operations for row in rows) == whole.operations
+    assert sum(row.operations or 0 for row in rows) == whole.operations
     assert len(rows) == {By.WORKSPACE: 1, By.PROJECT: 2, By.DATABASE: 7}[by]
 
 
@@ -273,4 +273,7 @@ def test_a_database_that_moved_has_its_part_in_both_workspaces() -> None:
     assert costs.workspaces["wksp_1"].bill.operations == Decimal("0.00")
     assert costs.workspaces["wksp_2"].bill is not None
     assert costs.workspaces["wksp_2"].bill.operations == Decimal("1.60")
-    assert costs.databases["db_1"] == (Decimal("20.00"), Decimal("1.60"), Decimal("0.00"))
+    assert {place: share.parts for place, share in costs.shares.items()} == {
+        ("wksp_1", "db_1"): (Decimal("10.00"), Decimal("0.00"), Decimal("0.00")),
+        ("wksp_2", "db_1"): (Decimal("10.00"), Decimal("1.60"), Decimal("0.00")),
+    }

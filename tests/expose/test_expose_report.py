@@ -87,7 +87,7 @@ def test_what_is_not_listed_is_counted() -> None:
     page, text = "".join(report_page(report, most_databases=2)), "".join(report_markdown(report, most_databases=2))
 
     for written in (page, text):
-        assert "And 3 more with 6,000,000 operations together." in written
+        assert "And 3 more: 6,000,000 operations, 48.80 USD together." in written
 
 
 def test_a_plot_has_gaps_and_words() -> None:

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from datetime import UTC, date, datetime, time
+from datetime import UTC, datetime
 
 import builders
-from builders import GIB, database, database_state, day_usage, month_usage, workspace_state
+from builders import GIB, database, database_state, month_usage, workspace_state
 from prisma_postgres_exporter.config import load_config
-from prisma_postgres_exporter.model import DatabaseState, DayUsage, LedgerState, PlanChange, WorkspaceDay, month_start
+from prisma_postgres_exporter.model import DatabaseState, LedgerState, PlanChange, WorkspaceDay, month_start
 from prisma_postgres_exporter.report import LedgerMonth, ledger_month
 
 NOW = datetime(2026, 11, 21, tzinfo=UTC)
@@ -56,7 +56,3 @@ def created(row: DatabaseState, at: datetime) -> DatabaseState:
 
 def month_of(held: LedgerState, *, until: datetime = NOW, days: Sequence[WorkspaceDay] = ()) -> LedgerMonth:
     return ledger_month(held, CONFIG, days, until, NOW)
-
-
-def ledger_day(number: int, day: date, operations: int) -> DayUsage:
-    return day_usage(day, operations, database_key=number, read_at=datetime.combine(day, time(23), UTC))

@@ -6,21 +6,24 @@ from dataclasses import replace
 from datetime import date, timedelta
 
 import pytest
-from report_values import NOW, ledger_day, ledger_state, month_of, state
+from report_values import NOW, ledger_state, month_of, state
 
+from builders import settled_day
 from prisma_postgres_exporter.cost import By
 from prisma_postgres_exporter.model import DayUsage
 from prisma_postgres_exporter.report import Key, growth_days, rank
 
 DAYS = 3
 ONE_DAY = timedelta(days=1)
-EARLIER_FROM, RECENT_FROM, LAST = date(2026, 11, 15), date(2026, 11, 18), date(2026, 11, 20)
+SPANS = EARLIER_FROM, RECENT_FROM, LAST = date(2026, 11, 11), date(2026, 11, 18), date(2026, 11, 20)
+"""The last three whole days, and the same weekdays a week before."""
 
 
-def ledger_days(number: int, *operations: int) -> list[DayUsage]:
-    """The newest days before today, the last one last."""
-    first = NOW.date() - len(operations) * ONE_DAY
-    return [ledger_day(number, first + place * ONE_DAY, count) for place, count in enumerate(operations)]
+def ledger_days(number: int, *operations: int | None) -> list[DayUsage]:
+    """The days of the earlier span and of the recent one; `None` is a day that nobody read."""
+    days = [first + place * ONE_DAY for first in (EARLIER_FROM, RECENT_FROM) for place in range(DAYS)]
+    pairs = zip(days[-len(operations) :], operations, strict=True)
+    return [settled_day(day, count, database_key=number) for day, count in pairs if count is not None]
 
 
 def test_growth_is_of_whole_days_before_today_or_to_the_end_of_a_month_that_is_over() -> None:
@@ -46,27 +49,41 @@ def test_the_key_decides_who_comes_first(key: Key, order: list[str]) -> None:
         *ledger_days(3, 0, 0, 0, 0, 0, 0),
     ]
 
-    lines = rank(month, By.DATABASE, key, days, (EARLIER_FROM, RECENT_FROM))
+    lines = rank(month, By.DATABASE, key, days, SPANS)
 
     assert [line.row.database_id for line in lines] == order
     assert [line.rank for line in lines] == [1, 2, 3]
     assert sum(line.operations_share or 0 for line in lines) == pytest.approx(1)
 
 
-def test_growth_is_not_known_where_earlier_days_are_missing() -> None:
-    month = month_of(ledger_state(state(1, 10), state(2, 10)))
-    days = [*ledger_days(1, 5, 5, 50, 50, 50), *ledger_days(2, 5, 5, 5, 6, 6, 6)]
-
-    first, last = rank(month, By.DATABASE, Key.GROWTH, days, (EARLIER_FROM, RECENT_FROM))
-    [project_of_1] = [
-        line
-        for line in rank(month, By.PROJECT, Key.GROWTH, days, (EARLIER_FROM, RECENT_FROM))
-        if line.row.project_id == "proj_1"
+def test_growth_is_of_the_days_that_both_spans_know() -> None:
+    month = month_of(ledger_state(state(1, 10), state(2, 10), state(3, 10)))
+    days = [
+        *ledger_days(1, 5, None, 5, 50, 50, 60),
+        *ledger_days(2, 5, 5, 5, 6, 6, 6),
+        *ledger_days(3, None, None, None, 9, 9, 9),
     ]
 
-    assert (first.row.database_id, first.growth_operations, first.growth_ratio) == ("db_2", 3, 0.2)
-    assert (last.row.database_id, last.recent_operations, last.growth_operations) == ("db_1", 150, None)
-    assert project_of_1.growth_operations is None
+    lines = {line.row.database_id: line for line in rank(month, By.DATABASE, Key.GROWTH, days, SPANS)}
+    [project] = [line for line in rank(month, By.PROJECT, Key.GROWTH, days, SPANS) if line.row.project_id == "proj_1"]
+
+    assert (lines["db_1"].growth_operations, lines["db_1"].growth_days) == (100, 2)
+    assert (lines["db_2"].growth_operations, lines["db_2"].growth_ratio, lines["db_2"].growth_days) == (3, 0.2, 3)
+    assert (lines["db_3"].recent_operations, lines["db_3"].growth_operations, lines["db_3"].growth_days) == (
+        None,
+        None,
+        0,
+    )
+    assert (project.growth_operations, project.growth_days, project.days_wanted) == (100, 2, 6)
+
+
+def test_a_day_that_was_read_before_its_end_only_is_not_known() -> None:
+    month = month_of(ledger_state(state(1, 10)))
+    open_day = replace(ledger_days(1, 3)[0], unchanged_since_at=None, settled_at=None)
+
+    [line] = rank(month, By.DATABASE, Key.GROWTH, [*ledger_days(1, 1, 1, 1, 1, 1, None), open_day], SPANS)
+
+    assert (line.growth_operations, line.growth_days) == (0, 2)
 
 
 def test_what_was_made_lately_grew_from_nothing() -> None:
@@ -74,7 +91,7 @@ def test_what_was_made_lately_grew_from_nothing() -> None:
     young = replace(young, database=replace(young.database, created_at=NOW - 2 * ONE_DAY))
     month = month_of(ledger_state(young))
 
-    [line] = rank(month, By.DATABASE, Key.GROWTH, ledger_days(1, 4, 6), (EARLIER_FROM, RECENT_FROM))
+    [line] = rank(month, By.DATABASE, Key.GROWTH, ledger_days(1, 4, 6), SPANS)
 
     assert (line.growth_operations, line.growth_ratio) == (10, None)
 
@@ -83,8 +100,8 @@ def test_projects_and_workspaces_are_the_sums_of_their_databases() -> None:
     month = month_of(ledger_state(state(1, 10), state(3, 20), state(2, 5)))
     days = [*ledger_days(1, 1, 1, 1, 2, 2, 2), *ledger_days(3, 1, 1, 1, 1, 1, 1), *ledger_days(2, 0, 0, 0, 7, 7, 7)]
 
-    by_project = rank(month, By.PROJECT, Key.OPERATIONS, days, (EARLIER_FROM, RECENT_FROM))
-    [workspace] = rank(month, By.WORKSPACE, Key.OPERATIONS, days, (EARLIER_FROM, RECENT_FROM))
+    by_project = rank(month, By.PROJECT, Key.OPERATIONS, days, SPANS)
+    [workspace] = rank(month, By.WORKSPACE, Key.OPERATIONS, days, SPANS)
 
     assert [(line.row.project_id, line.row.operations, line.growth_operations) for line in by_project] == [
         ("proj_1", 30, 3),

@@ -14,7 +14,15 @@ from prisma_postgres_exporter.cli.printing import Column, Columns, Form, form, p
 from prisma_postgres_exporter.cost import By, CostRow, add_up
 from prisma_postgres_exporter.errors import ConfigurationError
 from prisma_postgres_exporter.model import month_start, previous_month_start
-from prisma_postgres_exporter.report import LEFT_OUT, Change, LedgerMonth, at_least, compare_months, missing_sentence
+from prisma_postgres_exporter.report import (
+    LEFT_OUT,
+    Change,
+    LedgerMonth,
+    at_least,
+    compare_months,
+    missing_sentence,
+    same_days,
+)
 from prisma_postgres_exporter.service import read_month
 
 GIB = 2**30
@@ -53,7 +61,9 @@ def compare(
         earlier = read_month(store, loaded, before_until, now)
         later = read_month(store, loaded, after_until, now)
         events = store.events(month_start(before_until), later.ends_at)
-        changes = compare_months(earlier, later, by, events)
+        spans = same_days(earlier, later)
+        days = store.days(from_day=spans[0], to_day=spans[2]) if spans is not None else ()
+        changes = compare_months(earlier, later, by, events, days)
     if chosen is Form.TABLE:
         so_far = "" if later.is_over else f" until {later.until:%Y-%m-%d %H:%M} UTC"
         typer.echo(f"{later.name}{so_far} against {earlier.name}, by {by}, in USD")

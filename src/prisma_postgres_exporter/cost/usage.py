@@ -69,6 +69,11 @@ class Usage:
         return self.are_operations_known and self.is_storage_known
 
     @property
+    def operations_covered_ratio(self) -> float | None:
+        """The part (0 to 1) of the databases' days of which the operations are known; `None` where there was none."""
+        return round(self.days_known / self.days, 6) if self.days else None
+
+    @property
     def storage_covered_ratio(self) -> float | None:
         """The part (0 to 1) of the databases' time of which a level is known; `None` where there was no database."""
         if not self.storage_seconds:
@@ -167,7 +172,7 @@ class _Life:
         if row.read_at is None or row.period_end_at is None:
             return False
         if self._is_running and day == self.today:
-            needed_at = day_start(day)
+            needed_at = day_start(day) + ONE_SECOND
         else:
             ends_at = self._end_of(day)
             # Of a database that was deleted the last reading is from before.

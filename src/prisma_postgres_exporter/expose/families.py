@@ -228,24 +228,16 @@ _WORKSPACE_FAMILIES: tuple[Family[WorkspaceView], ...] = (
         "gauge",
         _W,
         "The part (0 to 1) of the databases' time in the current calendar month (UTC) of which a storage level from "
-        "the Prisma Management API is known; for the rest each database's own mean is taken. Cached.",
+        "the Prisma Management API is known; the rest is in no number of storage or cost. Cached.",
         attrgetter("storage_covered_ratio"),
     ),
     single(
-        "prisma_postgres_workspace_month_days",
+        "prisma_postgres_workspace_month_operations_covered_ratio",
         "gauge",
         _W,
-        "Days of databases in the current calendar month (UTC) so far: of each database that the Prisma Management API "
-        "has listed, the days that are over, and today where it was read.",
-        attrgetter("days"),
-    ),
-    single(
-        "prisma_postgres_workspace_month_days_known",
-        "gauge",
-        _W,
-        "How many of the workspace's month_days are in its operations of the month; where it is less, the rest was not "
-        "read from the Prisma Management API.",
-        attrgetter("days_known"),
+        "The part (0 to 1) of the databases' days in the current calendar month (UTC) whose operations were read from "
+        "the Prisma Management API: of each database the days that are over, and today where it was read. Cached.",
+        attrgetter("operations_covered_ratio"),
     ),
     single(
         "prisma_postgres_workspace_reconciliation_difference_operations",

@@ -118,7 +118,7 @@ def workspace_families(labels: tuple[str, ...]) -> tuple[Family[WorkspaceView], 
         value(
             "prisma_postgres_workspace_spend_limit_counted_usd",
             "What counts against the limit on usage charges in the current calendar month (UTC) so far: the charges, "
-            "and what the configuration says of other usage and of tax. From the Prisma Management API's usage; cached.",
+            "and what the configuration says of other usage and of tax. From the Prisma Management API; cached.",
             _counted,
         ),
         table(

@@ -1,7 +1,7 @@
 """Reports on months of the ledger, and its rows for other programs. Pure: money is `Decimal` in USD, times are UTC."""
 
 from prisma_postgres_exporter.report.changing import TOTAL, Beside, Place, beside
-from prisma_postgres_exporter.report.comparing import Change, compare_months
+from prisma_postgres_exporter.report.comparing import Change, compare_months, same_days
 from prisma_postgres_exporter.report.documents import (
     CostDocument,
     Document,
@@ -111,6 +111,7 @@ __all__ = [
     "report_markdown",
     "report_month",
     "revision_rows",
+    "same_days",
     "total_rows",
     "total_sentences",
     "until_sentence",

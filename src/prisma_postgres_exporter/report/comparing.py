@@ -5,13 +5,15 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime, timedelta
 from decimal import Decimal
 
 from prisma_postgres_exporter.cost import By, CostRow, Span, Unpriced, make_bill, price_spans
-from prisma_postgres_exporter.model import DatabaseState, Event, EventKind, month_start, next_month_start
+from prisma_postgres_exporter.model import DatabaseState, DayUsage, Event, EventKind, month_start, next_month_start
 from prisma_postgres_exporter.report.months import LedgerMonth
+from prisma_postgres_exporter.report.ranking import Pair, known_in_both
 
+ONE_DAY = timedelta(days=1)
 CONTRIBUTORS = 3
 STEADY_RATIO = 0.05
 """A pace that changed by less is not worth a reason."""
@@ -81,14 +83,31 @@ class Change:
         return self.cost_after - self.cost_before
 
 
-def compare_months(before: LedgerMonth, after: LedgerMonth, by: By, events: Iterable[Event]) -> tuple[Change, ...]:
+def same_days(before: LedgerMonth, after: LedgerMonth) -> tuple[date, date, date] | None:
+    """Return the first day of the earlier month and the first and the last of the later one that it is compared by.
+
+    A month that runs is compared by the days that are over with the same days of the earlier one; `None` where there
+    is none, or it does not run.
+    """
+    last = min(
+        after.until.date() - ONE_DAY, after.month + (next_month_start(before.until).date() - before.month) - ONE_DAY
+    )
+    return None if after.is_over or last < after.month else (before.month, after.month, last)
+
+
+def compare_months(
+    before: LedgerMonth, after: LedgerMonth, by: By, events: Iterable[Event], days: Iterable[DayUsage] = ()
+) -> tuple[Change, ...]:
     """Return every change, the largest in cost first.
 
-    `events` are those noticed from the beginning of the earlier month to the end of the later one.
+    `events` are those noticed from the beginning of the earlier month to the end of the later one, `days` the ledger's
+    days of `same_days`.
     """
     rows_before = {row.place: row for row in before.rows(by)}
     rows_after = {row.place: row for row in after.rows(by)}
-    why = _Reasons(before, after, by, events)
+    spans = same_days(before, after)
+    pairs = known_in_both(after.ledger_state, by, days, spans) if spans is not None else {}
+    why = _Reasons(before, after, by, events, pairs)
     changes = []
     for place in {**rows_before, **rows_after}:
         earlier, later = rows_before.get(place), rows_after.get(place)
@@ -108,7 +127,10 @@ def compare_months(before: LedgerMonth, after: LedgerMonth, by: By, events: Iter
 class _Reasons:
     """What is known of two months that explains a change."""
 
-    def __init__(self, before: LedgerMonth, after: LedgerMonth, by: By, events: Iterable[Event]) -> None:
+    def __init__(
+        self, before: LedgerMonth, after: LedgerMonth, by: By, events: Iterable[Event], pairs: Mapping[Place, Pair]
+    ) -> None:
+        self._pairs = pairs
         self._before = before
         self._after = after
         self._by = by
@@ -205,17 +227,29 @@ class _Reasons:
             yield "operations: " + ", ".join(told)
 
     def _pace(self, earlier: CostRow | None, later: CostRow | None) -> Iterator[str]:
-        """Operations a day that is known, so that a month that still runs, or is known in part, explains itself."""
-        if earlier is None or later is None or not earlier.operations or not later.operations:
+        """Operations a day known, so that a month that runs, is longer, or is known in part, explains itself."""
+        if earlier is None or later is None:
             return
-        days_before, days_after = earlier.usage.days_known, later.usage.days_known
-        pace_before, pace_after = earlier.operations / days_before, later.operations / days_after
+        each = "" if self._by is By.DATABASE else " of a database"
+        if self._after.is_over:
+            days_before, days_after = earlier.usage.days_known, later.usage.days_known
+            if not days_before or not days_after:
+                return
+            pace_before = earlier.usage.known_operations / days_before
+            pace_after, where = later.usage.known_operations / days_after, ""
+        else:
+            pair = self._pairs.get(later.place)
+            if pair is None or not pair.days:
+                return
+            pace_before, pace_after = pair.earlier / pair.days, pair.recent / pair.days
+            where = f", on the {pair.days:,} days known in both"
+        if not pace_before:
+            return
         ratio = pace_after / pace_before
         if abs(ratio - 1) > STEADY_RATIO:
-            of = " of a database" if self._by is not By.DATABASE else ""
-            yield f"{pace_after:,.0f} operations a day{of} instead of {pace_before:,.0f} ({ratio:.2f} times)"
-        elif abs(days_after / days_before - 1) > STEADY_RATIO:
-            yield f"the same pace, {days_after:,} days known instead of {days_before:,}"
+            yield f"{pace_after:,.0f} operations a day{each} instead of {pace_before:,.0f} ({ratio:.2f} times){where}"
+        elif later.usage.known_operations != earlier.usage.known_operations:
+            yield f"the same pace{where}: {pace_after:,.0f} operations a day{each}"
 
 
 def _database_changes(before: LedgerMonth, after: LedgerMonth) -> Iterator[tuple[CostRow, int]]:

@@ -76,12 +76,12 @@ def rank(
 
     `spans` are the first earlier, the first recent and the last recent day, `days` the ledger's days among them.
     """
-    sums = _add_up(month.ledger_state, by, days, spans)
+    sums = known_in_both(month.ledger_state, by, days, spans)
     rows = month.rows(by)
     total = sum(row.usage.known_operations for row in rows)
     lines = []
     for row in rows:
-        pair = sums.get(row.place, _Pair())
+        pair = sums.get(row.place, Pair())
         lines.append(
             Ranked(
                 rank=0,
@@ -117,7 +117,7 @@ def _measure(line: Ranked, key: Key) -> tuple[bool, Decimal | int]:
 
 
 @dataclass(slots=True)
-class _Pair:
+class Pair:
     """Operations of days that both spans know, and how many they are of how many."""
 
     recent: int = 0
@@ -126,11 +126,12 @@ class _Pair:
     wanted: int = 0
 
 
-def _add_up(
+def known_in_both(
     ledger_state: LedgerState, by: By, days: Iterable[DayUsage], spans: tuple[date, date, date]
-) -> Mapping[Place, _Pair]:
-    """Recent and earlier operations by the place of the row: day by day, where both are known whole.
+) -> Mapping[Place, Pair]:
+    """Return recent and earlier operations by the place of the row: day by day, where both are known whole.
 
+    `spans` are the first earlier, the first recent and the last recent day, `days` the ledger's days among them.
     A day on which a database did not exist yet, or not any more, is known: it had none.
     """
     earlier_from, recent_from, last = spans
@@ -140,7 +141,7 @@ def _add_up(
     for usage in days:
         if usage.unchanged_since_at is not None:
             known[usage.database_key, usage.day] = usage.operations, usage.workspace_key
-    sums: dict[Place, _Pair] = defaultdict(_Pair)
+    sums: dict[Place, Pair] = defaultdict(Pair)
     for state in ledger_state.databases.values():
         for number in range(width):
             day = recent_from + number * ONE_DAY
