@@ -33,7 +33,7 @@ def options(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sequence[str]]
             shown = service.scrape()
             assert shown.value("prisma_postgres_budget_limit_usd", budget="all") == 100
             assert shown.value("prisma_postgres_budget_spent_usd", budget="unused") is None
-            service.wait_for("budget 'unused' matches no database")
+            service.wait_for("budget 'unused' matches nothing")
         yield arguments
 
 
@@ -45,9 +45,10 @@ def test_every_form_says_the_same(options: Sequence[str], tmp_path: Path) -> Non
 
     assert len(workspaces) == 2
     assert len(databases) == DATABASES
-    totals = [Decimal(row["total_usd"]) for row in workspaces]
-    assert sum(Decimal(row["total_usd"]) for row in databases) == sum(totals)
-    assert all(str(total) in table.stdout for total in totals)
+    # The hours before the first reading are not known: it is at least so much.
+    known = [Decimal(row["known_usd"]) for row in workspaces]
+    assert sum(Decimal(row["known_usd"]) for row in databases) == sum(known)
+    assert all(f"{amount:,.2f}" in table.stdout for amount in known)
     assert "Compute, Accelerate, tax and credit are not in it" in table.stdout
     assert table.returncode == 0
 
@@ -89,7 +90,7 @@ def test_without_a_store_it_says_so(tmp_path: Path) -> None:
 def test_check_names_what_fits_nothing(options: Sequence[str], tmp_path: Path) -> None:
     answer = run("check", *options, "--api-url", "http://127.0.0.1:9", cwd=tmp_path, environ=TOKENS)
 
-    assert "budget 'unused' matches no database; look at its expressions" in answer.stdout
+    assert "budget 'unused' matches nothing; look at its expressions" in answer.stdout
 
 
 def test_a_month_that_is_over_is_whole(options: Sequence[str], tmp_path: Path) -> None:
@@ -98,4 +99,4 @@ def test_a_month_that_is_over_is_whole(options: Sequence[str], tmp_path: Path) -
     answer = run("cost", *options, "--month", month, "--json", cwd=tmp_path)
 
     assert answer.returncode == 0
-    assert all(row["operations"] == 0 and row["expected_usd"] is None for row in json.loads(answer.stdout))
+    assert all(row["expected_usd"] is None for row in json.loads(answer.stdout))

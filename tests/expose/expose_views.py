@@ -211,6 +211,7 @@ def expected_samples(snapshot: Snapshot) -> Samples:
         expect("workspace_storage_bytes", workspace.storage_bytes, **id_)
         expect("workspace_month_average_storage_bytes", workspace.month_average_storage_bytes, **id_)
         expect("workspace_month_storage_covered_ratio", workspace.storage_covered_ratio, **id_)
+        expect("workspace_month_operations_covered_ratio", workspace.operations_covered_ratio, **id_)
         expect("workspace_reconciliation_difference_operations", workspace.reconciliation_difference_operations, **id_)
         expect("usage_period_start_timestamp_seconds", seconds(workspace.period_start_at), **id_)
     return expected

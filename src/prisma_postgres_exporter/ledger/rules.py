@@ -28,6 +28,8 @@ PERIOD_END_SLACK = timedelta(seconds=1)
 STORAGE_HOLD = timedelta(days=1)
 """How long a storage level is taken to last when no newer one was read."""
 
+LAST_LEVEL_WAIT = timedelta(hours=1)
+
 ONE_DAY = timedelta(days=1)
 DAY_SECONDS = 86_400
 
@@ -50,7 +52,7 @@ def post_day(draft: Draft, reading: UsageReading) -> None:
     if reading.storage_bytes is None:
         return
     if is_closed:
-        fill_storage(draft, day, reading.storage_bytes)
+        fill_storage(draft, day, reading.storage_bytes, reading.read_at)
     else:
         hold_storage(draft, reading.storage_bytes, reading.read_at)
 
@@ -159,10 +161,13 @@ def hold_storage(draft: Draft, storage_bytes: int, read_at: datetime) -> None:
     draft.storage_at = read_at
 
 
-def fill_storage(draft: Draft, day: date, storage_bytes: int) -> None:
-    """Let a closed day of which no level is known take the vendor's number for it."""
+def fill_storage(draft: Draft, day: date, storage_bytes: int, read_at: datetime) -> None:
+    """Let the time of a closed day of which no level is known take the vendor's number for the day.
+
+    For an hour after its end a level that held in it may still come.
+    """
     row = draft.days.get(day)
-    if row is None or row.storage_seconds > 0:
+    if row is None or (row.storage_seconds > 0 and read_at < day_start(day) + ONE_DAY + LAST_LEVEL_WAIT):
         return
     _credit_storage(draft, row, storage_bytes, DAY_SECONDS)
 

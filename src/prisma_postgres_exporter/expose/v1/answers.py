@@ -75,6 +75,8 @@ class DatabaseAnswer(Document):
     fee_usd: Usd | None
     operations_usd: Usd | None
     storage_usd: Usd | None
+    total_usd: Usd | None
+    known_usd: Usd | None
 
 
 class BudgetAnswer(Document):
@@ -194,7 +196,13 @@ def database_answer(view: DatabaseView) -> DatabaseAnswer:
     fee, operations, storage = view.cost.parts if view.cost else (None, None, None)
     own = {name: getattr(view, name) for name in DatabaseAnswer.model_fields if hasattr(view, name)}
     return DatabaseAnswer(
-        **own, windows=dict(view.rolling), fee_usd=fee, operations_usd=operations, storage_usd=storage
+        **own,
+        windows=dict(view.rolling),
+        fee_usd=fee,
+        operations_usd=operations,
+        storage_usd=storage,
+        total_usd=view.cost.total if view.cost else None,
+        known_usd=view.cost.known if view.cost else None,
     )
 
 
