@@ -175,7 +175,8 @@ def _rows(
                 _say(line)
             yield from focus_rows(read)
         return
-    owners = Owners.of(store.databases(), store.load(now))
+    databases = tuple(store.databases())
+    owners = Owners.of(databases, store.load(now))
     if what is What.DAYS:
         yield from day_rows(store.days(from_day=from_day, to_day=to_day), owners)
     elif what is What.REVISIONS:

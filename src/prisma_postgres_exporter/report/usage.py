@@ -74,7 +74,9 @@ def usage_by_day(
         for owner in [owners.owner(known.key, known.workspace_key)]
         if chosen.has(owner.workspace_id, owner.project_id, owner.database_id)
     ]
-    for day, usages in groupby(days, key=_day):
+    # What was found since the owners were read is told the next time.
+    known_days = (usage for usage in days if usage.database_key in owners.databases)
+    for day, usages in groupby(known_days, key=_day):
         if len(rows) >= most_rows:
             return rows, day
         rows += _rows_of_day(day, usages, owners, by, chosen, lives)

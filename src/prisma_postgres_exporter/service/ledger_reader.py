@@ -70,7 +70,9 @@ class LedgerReader:
         now = self.now()
 
         def read(store: Store) -> tuple[list[UsageRow], date | None]:
-            owners = Owners.of(store.databases(), store.load(now))
+            # A service writes meanwhile: whose databases these are is read after them.
+            databases = tuple(store.databases())
+            owners = Owners.of(databases, store.load(now))
             return usage_by_day(
                 store.days(chosen.database_id, from_day, to_day), owners, by, chosen, most_rows=most_rows, now=now
             )
