@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from prisma_postgres_exporter.cli.months import parse_month, reading_store, row_columns, utc_now
+from prisma_postgres_exporter.cli.months import parse_month, reading_store, row_columns, utc_now, with_costs_in_force
 from prisma_postgres_exporter.cli.options import ConfigOption, StoreUrlOption, open_configuration
 from prisma_postgres_exporter.cli.printing import Column, Columns, Form, form, print_list
 from prisma_postgres_exporter.cost import By, CostRow
@@ -50,8 +50,9 @@ def compare(
     if before_until >= month_start(after_until):
         raise ConfigurationError([f"{before_text} is not before {after_until:%Y-%m}: give the earlier month first"])
     with reading_store(loaded) as store:
-        earlier = read_month(store, loaded, before_until, now)
-        later = read_month(store, loaded, after_until, now)
+        in_force = with_costs_in_force(store, loaded)
+        earlier = read_month(store, in_force, before_until, now)
+        later = read_month(store, in_force, after_until, now)
         events = store.events(month_start(before_until), later.ends_at)
         changes = compare_months(earlier, later, by, events)
     if chosen is Form.TABLE:

@@ -19,6 +19,7 @@ from prisma_postgres_exporter.cli.months import (
     parse_month,
     reading_store,
     utc_now,
+    with_costs_in_force,
 )
 from prisma_postgres_exporter.cli.options import ConfigOption, StoreUrlOption, open_configuration
 from prisma_postgres_exporter.cost import HISTORY, By, CostRow, Costs, compare_plans, parse_what_if, suppose
@@ -57,12 +58,13 @@ def cost(
     if as_json and as_csv:
         raise ConfigurationError(["--json and --csv: give one of them"])
     loaded = open_configuration(config, store_url)
-    supposed = parse_what_if(what_if or (), loaded)
     real_now = utc_now()
     now = parse_month(month, "--month", real_now) if month is not None else real_now
     with reading_store(loaded) as store:
+        in_force = with_costs_in_force(store, loaded)
+        supposed = parse_what_if(what_if or (), in_force)
         ledger_state, days = store.load(now), store.workspace_days((now - HISTORY).date())
-    read = ledger_month(*suppose(ledger_state, loaded, days, supposed), now, real_now)
+    read = ledger_month(*suppose(ledger_state, in_force, days, supposed), now, real_now)
     rows, is_over = read.rows(by), read.is_over
     plans = compare_plans(read.ledger_state, read.config, read.days, now) if what_if else {}
     if as_json:

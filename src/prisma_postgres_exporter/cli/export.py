@@ -13,7 +13,7 @@ import typer
 from rich.console import Console
 
 from prisma_postgres_exporter.cli.files import write_atomically
-from prisma_postgres_exporter.cli.months import reading_store, utc_now
+from prisma_postgres_exporter.cli.months import reading_store, utc_now, with_costs_in_force
 from prisma_postgres_exporter.cli.options import ConfigOption, StoreUrlOption, open_configuration
 from prisma_postgres_exporter.cli.parquet import parquet_parts
 from prisma_postgres_exporter.config import Config
@@ -158,6 +158,7 @@ def _rows(
         )
         return
     if what is What.FOCUS:
+        config = with_costs_in_force(store, config)
         for month in _months(store, from_day, to_day, now):
             read = read_month(store, config, last_instant(month, now), now)
             for id_, cost in read.costs.workspaces.items():

@@ -20,6 +20,7 @@ from prisma_postgres_exporter.cli.months import (
     parse_month,
     reading_store,
     utc_now,
+    with_costs_in_force,
 )
 from prisma_postgres_exporter.cli.options import ConfigOption, StoreUrlOption, open_configuration
 from prisma_postgres_exporter.cost import CostRow
@@ -76,7 +77,7 @@ def report(
     now = utc_now()
     until = parse_month(month, "--month", now) if month is not None else now
     with reading_store(loaded) as store:
-        read = read_month(store, loaded, until, now)
+        read = read_month(store, with_costs_in_force(store, loaded), until, now)
         whole = report_month(
             read,
             store.revisions(from_day=read.month, to_day=until.date()),

@@ -18,6 +18,7 @@ from rich.console import Console
 from rich.progress import Progress
 
 from prisma_postgres_exporter.cli.options import ConfigOption, StoreUrlOption, configuration
+from prisma_postgres_exporter.service import open_to_read
 from prisma_postgres_exporter.store import Change, Repair, Store, StoreSummary, Violation
 
 EXIT_FAILED = 1
@@ -150,7 +151,7 @@ def info(config: ConfigOption = None, store_url: StoreUrlOption = None, as_json:
 
 
 def _open(config: Path | None, store_url: str | None) -> Store:
-    return Store.open_to_read(configuration(config, None, store_url, needs_credentials=False)().store.url)
+    return open_to_read(configuration(config, None, store_url, needs_credentials=False)())
 
 
 def _open_to_write(config: Path | None, store_url: str | None) -> Store:

@@ -13,6 +13,7 @@ from prisma_postgres_exporter.cli.months import (
     reading_store,
     row_columns,
     utc_now,
+    with_costs_in_force,
 )
 from prisma_postgres_exporter.cli.options import ConfigOption, StoreUrlOption, open_configuration
 from prisma_postgres_exporter.cli.printing import Column, Columns, Form, form, print_list
@@ -50,7 +51,7 @@ def top(
     now = utc_now()
     until = parse_month(month, "--month", now) if month is not None else now
     with reading_store(loaded) as store:
-        read = read_month(store, loaded, until, now)
+        read = read_month(store, with_costs_in_force(store, loaded), until, now)
         earlier_from, recent_from, last = growth_days(read, days)
         lines = rank(read, by, sort, store.days(from_day=earlier_from, to_day=last), (earlier_from, recent_from))
     if chosen is Form.TABLE:
