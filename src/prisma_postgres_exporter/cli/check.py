@@ -49,7 +49,7 @@ def check(
     store_url: StoreUrlOption = None,
     listen: ListenOption = None,
 ) -> None:
-    """Check configuration, credentials, store and clock, and print every problem.
+    """Check configuration, credentials, store and clock, and print every problem; makes no store and migrates none.
 
     Leaves with 0 when all is well, 1 when something fails now (the vendor, the store), 2 when the
     configuration or a token has to be corrected.

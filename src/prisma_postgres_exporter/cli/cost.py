@@ -50,6 +50,9 @@ def cost(
 ) -> None:
     """Print what a month costs, from the ledger, the price table and the configuration; asks nobody.
 
+    Costs are those of the service, which leaves its `cost` section in the store; a --config with such a section wins.
+    The store may be one that this user can only read.
+
     Days and months are UTC, amounts USD. A workspace whose price is not known has no cost, and the reason is printed.
 
     Examples: `prisma-postgres-exporter cost --by database` · `prisma-postgres-exporter cost --month 2026-10 --csv` ·

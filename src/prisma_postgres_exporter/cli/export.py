@@ -109,7 +109,8 @@ def export(
     """Write rows of the ledger, or its costs, as CSV, JSON lines or Parquet; asks nobody, and works beside a service.
 
     Instants are UTC, amounts USD. `months` and `focus` are of every month that the days lie in; a workspace
-    without a price has no cost rows and is named on standard error.
+    without a price has no cost rows and is named on standard error. Costs are those of the service, from the store,
+    unless --config has a `cost` section.
 
     Examples: `prisma-postgres-exporter export > days.csv` · `prisma-postgres-exporter export focus --from 2026-10
     --to 2026-10 -o focus.csv` · `prisma-postgres-exporter export days --format parquet -o days.parquet`

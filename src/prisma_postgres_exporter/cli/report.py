@@ -68,7 +68,8 @@ def report(
 ) -> None:
     """Write a month's report: each workspace, project and database, days, budgets, and what happened; asks nobody.
 
-    Days and months are UTC, amounts USD. HTML has plots and needs nothing else: it can be mailed.
+    Days and months are UTC, amounts USD. HTML has plots and needs nothing else: it can be mailed. Costs
+    and budgets are those of the service, from the store, unless --config has a `cost` section.
 
     Examples: `prisma-postgres-exporter report --month 2026-10 --format html -o october.html` ·
     `prisma-postgres-exporter report > november.md`

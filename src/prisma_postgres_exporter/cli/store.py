@@ -39,8 +39,8 @@ JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 def check(config: ConfigOption = None, store_url: StoreUrlOption = None, as_json: JsonOption = False) -> None:
     """Verify every rule that the ledger keeps, on the whole store, and name each row that breaks one.
 
-    Changes nothing, and works beside a running service. Two years of days of 10,000 databases take about
-    half a minute. Leaves with 0 when every rule holds, 1 when a row breaks one, or the store cannot be read.
+    Changes nothing, needs no right to write, and works beside a running service. Two years of days of 10,000 databases
+    take about half a minute. Leaves with 0 when every rule holds, 1 when a row breaks one, or the store cannot be read.
     """
     with closing(_open(config, store_url)) as store:
         found = []

@@ -41,7 +41,8 @@ def top(
     """Print the databases, projects or workspaces that use, store, cost or grow most in a month; asks nobody.
 
     Operations, storage (the month's mean) and cost are those of the month so far; growth compares the last
-    whole days (UTC) with those before them. Deleted databases are in it.
+    whole days (UTC) with those before them. Deleted databases are in it. Costs are those of the service, from the
+    store, unless --config has a `cost` section.
 
     Examples: `prisma-postgres-exporter top` · `prisma-postgres-exporter top --sort growth --days 1` ·
     `prisma-postgres-exporter top --sort cost --by project --month 2026-10`
