@@ -14,7 +14,8 @@ ExporterError
 │   └── MalformedAnswer        report it: the answer is not what the contract says
 └── StoreError
     ├── StoreUnavailable       wait, or make room: it cannot be read or written now
-    │   └── StoreMissing       run the service first: there is none yet
+    │   ├── StoreMissing       run the service first: there is none yet
+    │   └── StoreOutdated      run `serve` or `collect` once: an older version made it
     ├── StoreTooNew            run the version that made it, or a newer one
     └── StoreChanged           load again: another process wrote in between
 """
@@ -114,6 +115,10 @@ class StoreUnavailable(StoreError):
 
 class StoreMissing(StoreUnavailable):
     """There is no store, and it was opened to be read only."""
+
+
+class StoreOutdated(StoreUnavailable):
+    """An older version made the store, and it was opened to be read only."""
 
 
 class StoreTooNew(StoreError):

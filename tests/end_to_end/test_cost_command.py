@@ -13,6 +13,8 @@ from pathlib import Path
 import pytest
 from processes import DATA_PREFIX, exporter, run, vendor, write_config
 
+from prisma_postgres_exporter.store import Store
+
 TOKENS = {"PRISMA_POSTGRES_TOKEN": "simulator-token-1,simulator-token-2"}
 DATABASES = 6
 
@@ -73,7 +75,10 @@ def test_what_another_plan_would_cost(options: Sequence[str], tmp_path: Path) ->
     ],
 )
 def test_wrong_arguments_are_told(arguments: Sequence[str], message: str, tmp_path: Path) -> None:
-    answer = run("cost", *arguments, cwd=tmp_path)
+    store = f"sqlite:///{tmp_path / 'store.db'}"
+    Store.open(store).close()
+
+    answer = run("cost", *arguments, "--store-url", store, cwd=tmp_path)
 
     assert answer.returncode == 2
     assert message in answer.stderr

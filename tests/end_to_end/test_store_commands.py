@@ -55,7 +55,7 @@ def test_a_store_that_is_not_there_is_not_made(tmp_path: Path, arguments: tuple[
     answer = run("store", *arguments, cwd=tmp_path)
 
     assert answer.returncode == 1
-    assert "there is no store at" in answer.stderr
+    assert "no store here: " in answer.stderr
     assert list(tmp_path.iterdir()) == []
 
 

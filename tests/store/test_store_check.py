@@ -59,6 +59,13 @@ def workspace(change: str) -> str:
 CORRUPTIONS = [
     Corruption("generation-counts-writes", workspace("generation = -4"), found="generation = -4"),
     Corruption("nothing-written-in-the-future", workspace("written_at = 4102444800"), found="2100-01-01"),
+    Corruption("costs-are-a-document", "INSERT INTO cost_configuration VALUES (1, 'many', 1, '0')"),
+    Corruption("costs-are-a-document", "INSERT INTO cost_configuration VALUES (2, '{\"version\": 1}', 1, '0')"),
+    Corruption(
+        "costs-written-in-the-past",
+        "INSERT INTO cost_configuration VALUES (1, '{\"version\": 1}', 4102444800, '0')",
+        found="2100-01-01",
+    ),
     Corruption("database-in-a-workspace", "UPDATE databases SET workspace_key = 9 WHERE key = 2", "db_2", found="= 9"),
     Corruption("database-has-a-state", f"DELETE FROM positions {OF_2}", "db_2"),
     Corruption(

@@ -107,6 +107,8 @@ def copy_rows(source: sqlalchemy.Connection, target: sqlalchemy.Connection) -> N
     """Copy what both have, table by table."""
     columns = sqlalchemy.inspect(target)
     for table in metadata.sorted_tables:
+        if not columns.has_table(table.name):
+            continue
         names = {column["name"] for column in columns.get_columns(table.name)}
         copied = [column for column in table.columns if column.name in names]
         found = [dict(row) for row in source.execute(sqlalchemy.select(*copied)).mappings()]

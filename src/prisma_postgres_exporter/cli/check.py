@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import AsyncIterator, Iterator
+from contextlib import closing
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
@@ -16,7 +17,14 @@ from prisma_postgres_exporter.cli.logs import configure_logs
 from prisma_postgres_exporter.cli.options import ApiUrlOption, ConfigOption, ListenOption, StoreUrlOption, configuration
 from prisma_postgres_exporter.config import Config, Credential, claims, display_url, read_tokens
 from prisma_postgres_exporter.cost import HISTORY, charge, cost_warnings
-from prisma_postgres_exporter.errors import ApiError, ConfigurationError, CredentialRefused, StoreError
+from prisma_postgres_exporter.errors import (
+    ApiError,
+    ConfigurationError,
+    CredentialRefused,
+    StoreError,
+    StoreMissing,
+    StoreOutdated,
+)
 from prisma_postgres_exporter.expose import ExporterHealth
 from prisma_postgres_exporter.rounds import LARGEST_SKEW, VendorApi
 from prisma_postgres_exporter.service import api_maker
@@ -41,7 +49,7 @@ def check(
     store_url: StoreUrlOption = None,
     listen: ListenOption = None,
 ) -> None:
-    """Check configuration, credentials, store and clock, and print every problem.
+    """Check configuration, credentials, store and clock, and print every problem; makes no store and migrates none.
 
     Leaves with 0 when all is well, 1 when something fails now (the vendor, the store), 2 when the
     configuration or a token has to be corrected.
@@ -95,20 +103,24 @@ def _to_fix(subject: str, error: ConfigurationError) -> tuple[Finding, ...]:
 
 
 def _check_store(config: Config) -> Iterator[Finding]:
-    shown = display_url(config.store.url)
+    """Make sure that `serve` can open and write it; nothing is made where there is none yet, and nothing migrated."""
+    subject, url = f"store {display_url(config.store.url)}", config.store.url
     try:
-        store = Store.open(config.store.url)
-        try:
-            store.ping()
-            now = datetime.now(UTC).replace(microsecond=0)
+        now = datetime.now(UTC).replace(microsecond=0)
+        with closing(Store.open_to_read(url)) as store:
             ledger_state, days = store.load(now), store.workspace_days((now - HISTORY).date())
-        finally:
-            store.close()
+        Store.require_writable(url)
+    except StoreMissing:
+        yield _check_place(subject, url)
+        return
+    except StoreOutdated as error:
+        yield _check_outdated(subject, url, error)
+        return
     except StoreError as error:
-        yield Finding(subject=f"store {shown}", text=str(error), exit_code=1)
+        yield Finding(subject=subject, text=str(error), exit_code=1)
         return
     newest_at = max((p.last_success_at for p in ledger_state.databases.values() if p.last_success_at), default=None)
-    yield Finding(subject=f"store {shown}", text=f"open, {len(ledger_state.databases)} database(s) known")
+    yield Finding(subject=subject, text=f"open, {len(ledger_state.databases)} database(s) known")
     for warning in cost_warnings(ledger_state, config, charge(ledger_state, config, days, now)):
         yield Finding(subject="cost", text=warning, is_warning=True)
     if newest_at is not None and newest_at - datetime.now(UTC) > LARGEST_SKEW:
@@ -118,6 +130,22 @@ def _check_store(config: Config) -> Iterator[Finding]:
             "machine's clock, or see what `store repair` would set right",
             exit_code=1,
         )
+
+
+def _check_place(subject: str, url: str) -> Finding:
+    try:
+        Store.require_makeable(url)
+    except StoreError as error:
+        return Finding(subject=subject, text=str(error), exit_code=1)
+    return Finding(subject=subject, text="there is none yet; `serve` and `collect` make it")
+
+
+def _check_outdated(subject: str, url: str, outdated: StoreOutdated) -> Finding:
+    try:
+        Store.require_writable(url)
+    except StoreError as error:
+        return Finding(subject=subject, text=str(error), exit_code=1)
+    return Finding(subject=subject, text=str(outdated), is_warning=True)
 
 
 async def _check_credentials(config: Config, credentials: tuple[Credential, ...]) -> list[Finding]:

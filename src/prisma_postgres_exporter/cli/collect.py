@@ -45,6 +45,8 @@ def collect(
 ) -> None:
     """Read everything that is due, once, store it, and print what is known.
 
+    A `cost` section of the configuration is left in the store for reports; without one the costs there stay in force.
+
     Leaves with 1 when a credential or a reading failed; what could be read is stored and shown all the same.
     """
     loaded = configuration(config, api_url, store_url)()

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from prisma_postgres_exporter.cli.months import parse_month, reading_store, row_columns, utc_now
+from prisma_postgres_exporter.cli.months import parse_month, reading_store, row_columns, utc_now, with_costs_in_force
 from prisma_postgres_exporter.cli.options import ConfigOption, StoreUrlOption, open_configuration
 from prisma_postgres_exporter.cli.printing import Column, Columns, Form, form, print_list
 from prisma_postgres_exporter.cost import By, CostRow, add_up
@@ -45,7 +45,8 @@ def compare(
     """Print what changed between two months, the largest change in cost first, and why; asks nobody.
 
     Months are UTC, amounts USD. Of a month that still runs it is what there is so far; the pace (operations a
-    day) is comparable all the same.
+    day) is comparable all the same. Costs are those of the service, from the store, unless --config has a
+    `cost` section.
 
     Examples: `prisma-postgres-exporter compare` · `prisma-postgres-exporter compare 2026-09 2026-10 --by database`
     """
@@ -58,8 +59,9 @@ def compare(
     if before_until >= month_start(after_until):
         raise ConfigurationError([f"{before_text} is not before {after_until:%Y-%m}: give the earlier month first"])
     with reading_store(loaded) as store:
-        earlier = read_month(store, loaded, before_until, now)
-        later = read_month(store, loaded, after_until, now)
+        in_force = with_costs_in_force(store, loaded)
+        earlier = read_month(store, in_force, before_until, now)
+        later = read_month(store, in_force, after_until, now)
         events = store.events(month_start(before_until), later.ends_at)
         spans = same_days(earlier, later)
         days = store.days(from_day=spans[0], to_day=spans[2]) if spans is not None else ()

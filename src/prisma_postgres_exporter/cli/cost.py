@@ -18,6 +18,7 @@ from prisma_postgres_exporter.cli.months import (
     parse_month,
     reading_store,
     utc_now,
+    with_costs_in_force,
 )
 from prisma_postgres_exporter.cli.options import ConfigOption, StoreUrlOption, open_configuration
 from prisma_postgres_exporter.cost import Bill, By, CostRow, Usage, compare_plans, parse_what_if, suppose, total_of
@@ -64,9 +65,12 @@ def cost(
 ) -> None:
     """Print what a month costs, from the ledger, the price table and the configuration; asks nobody.
 
-    Days and months are UTC, amounts USD. What is not known is no number: a workspace whose price is not
-    known has no cost, one whose usage is not known whole costs at least so much, and what is missing is printed with
-    the command that gets it.
+    Costs are those of the service, which leaves its `cost` section in the store; a --config with such a section wins.
+    The store may be one that this user can only read.
+
+    Days and months are UTC, amounts USD. What is not known is no number: a workspace whose price is not known has no
+    cost, one whose usage is not known whole costs at least so much, and what is missing is printed with the command
+    that gets it.
 
     Examples: `prisma-postgres-exporter cost --by database` · `prisma-postgres-exporter cost --month 2026-10 --csv` ·
     `prisma-postgres-exporter cost --what-if plan=pro --what-if operations=x2`
@@ -74,14 +78,14 @@ def cost(
     if as_json and as_csv:
         raise ConfigurationError(["--json and --csv: give one of them"])
     loaded = open_configuration(config, store_url)
-    supposed = parse_what_if(what_if or (), loaded)
     real_now = utc_now()
     now = parse_month(month, "--month", real_now) if month is not None else real_now
     with reading_store(loaded) as store:
-        read = read_month(store, loaded, now, real_now, with_previous=True)
-    real = read
+        in_force = with_costs_in_force(store, loaded)
+        supposed = parse_what_if(what_if or (), in_force)
+        read = read_month(store, in_force, now, real_now, with_previous=True)
     if what_if:
-        read = ledger_month(*suppose(read.ledger_state, loaded, read.days, supposed), now, real_now, real.previous)
+        read = ledger_month(*suppose(read.ledger_state, in_force, read.days, supposed), now, real_now, read.previous)
     plans = compare_plans(read.ledger_state, read.config, read.days, now) if what_if else {}
     besides = beside(read, by)
     if as_json:

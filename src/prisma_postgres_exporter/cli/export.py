@@ -13,7 +13,7 @@ import typer
 from rich.console import Console
 
 from prisma_postgres_exporter.cli.files import write_atomically
-from prisma_postgres_exporter.cli.months import reading_store, utc_now
+from prisma_postgres_exporter.cli.months import reading_store, utc_now, with_costs_in_force
 from prisma_postgres_exporter.cli.options import ConfigOption, StoreUrlOption, open_configuration
 from prisma_postgres_exporter.cli.parquet import parquet_parts
 from prisma_postgres_exporter.config import Config
@@ -110,7 +110,8 @@ def export(
     """Write rows of the ledger, or its costs, as CSV, JSON lines or Parquet; asks nobody, and works beside a service.
 
     Instants are UTC, amounts USD. `months` and `focus` are of every month that the days lie in; a workspace
-    whose cost is not known whole has no cost rows, is named on standard error, and the command exits with 1.
+    whose cost is not known whole has no cost rows, is named on standard error, and the command exits with 1. Costs are
+    those of the service, from the store, unless --config has a `cost` section.
 
     Examples: `prisma-postgres-exporter export > days.csv` · `prisma-postgres-exporter export focus --from 2026-10
     --to 2026-10 -o focus.csv` · `prisma-postgres-exporter export days --format parquet -o days.parquet`
@@ -168,6 +169,7 @@ def _rows(
         )
         return
     if what is What.FOCUS:
+        config = with_costs_in_force(store, config)
         for month in _months(store, from_day, to_day, now):
             read = read_month(store, config, last_instant(month, now), now)
             for line in left_out(read):

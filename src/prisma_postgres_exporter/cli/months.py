@@ -10,12 +10,14 @@ from datetime import UTC, datetime
 from typing import Annotated, TypeVar
 
 import typer
+from rich.console import Console
 
 from prisma_postgres_exporter.cli.printing import Column
 from prisma_postgres_exporter.config import Config
 from prisma_postgres_exporter.cost import By, CostRow
 from prisma_postgres_exporter.errors import ConfigurationError
 from prisma_postgres_exporter.report import last_instant
+from prisma_postgres_exporter.service import costs_in_force, open_to_read
 from prisma_postgres_exporter.store import Store
 
 T = TypeVar("T")
@@ -49,8 +51,19 @@ def parse_month(text: str, option: str, now: datetime) -> datetime:
 @contextmanager
 def reading_store(config: Config) -> Iterator[Store]:
     """Open the configured store to read it only, and close it."""
-    with closing(Store.open_to_read(config.store.url)) as store:
+    with closing(open_to_read(config)) as store:
         yield store
+
+
+def with_costs_in_force(store: Store, config: Config) -> Config:
+    """Return the configuration with the costs to report by: its own where it has any, else the store's.
+
+    Where its own differ from the store's, one line on standard error says so.
+    """
+    in_force, note = costs_in_force(store, config)
+    if note is not None:
+        Console(stderr=True, highlight=False).print(f"note: {note}", markup=False, soft_wrap=True)
+    return in_force
 
 
 def row_columns(by: By, row: Callable[[T], CostRow]) -> tuple[Column[T], ...]:

@@ -20,6 +20,7 @@ from prisma_postgres_exporter.cli.months import (
     parse_month,
     reading_store,
     utc_now,
+    with_costs_in_force,
 )
 from prisma_postgres_exporter.cli.options import ConfigOption, StoreUrlOption, open_configuration
 from prisma_postgres_exporter.cost import CostRow
@@ -67,7 +68,8 @@ def report(
 ) -> None:
     """Write a month's report: each workspace, project and database, days, budgets, and what happened; asks nobody.
 
-    Days and months are UTC, amounts USD. HTML has plots and needs nothing else: it can be mailed.
+    Days and months are UTC, amounts USD. HTML has plots and needs nothing else: it can be mailed. Costs
+    and budgets are those of the service, from the store, unless --config has a `cost` section.
 
     Examples: `prisma-postgres-exporter report --month 2026-10 --format html -o october.html` ·
     `prisma-postgres-exporter report > november.md`
@@ -76,7 +78,7 @@ def report(
     now = utc_now()
     until = parse_month(month, "--month", now) if month is not None else now
     with reading_store(loaded) as store:
-        read = read_month(store, loaded, until, now, with_previous=True)
+        read = read_month(store, with_costs_in_force(store, loaded), until, now, with_previous=True)
         whole = report_month(
             read,
             store.revisions(from_day=read.month, to_day=until.date()),

@@ -28,6 +28,7 @@ def serve(
 
     One secret is enough: a service token in PRISMA_POSTGRES_TOKEN (several separated by commas) or a
     file that PRISMA_POSTGRES_TOKEN_FILE names. SIGHUP or POST /-/reload reads the configuration again.
+    The `cost` section in force is left in the store, so that reports elsewhere give the same money.
     """
     load = configuration(config, api_url, store_url, listen)
     loaded = load()

@@ -13,6 +13,7 @@ from prisma_postgres_exporter.cli.months import (
     reading_store,
     row_columns,
     utc_now,
+    with_costs_in_force,
 )
 from prisma_postgres_exporter.cli.options import ConfigOption, StoreUrlOption, open_configuration
 from prisma_postgres_exporter.cli.printing import Column, Columns, Form, form, print_list
@@ -40,8 +41,8 @@ def top(
     """Print the databases, projects or workspaces that use, store, cost or grow most in a month; asks nobody.
 
     Operations, storage (the month's mean) and cost are those of the month so far; growth compares the last
-    whole days (UTC) with the same weekdays before them, on the days that are known in both. Deleted
-    databases are in it.
+    whole days (UTC) with the same weekdays before them, on the days that are known in both. Deleted databases are in
+    it. Costs are those of the service, from the store, unless --config has a `cost` section.
 
     Examples: `prisma-postgres-exporter top` · `prisma-postgres-exporter top --sort growth --days 1` ·
     `prisma-postgres-exporter top --sort cost --by project --month 2026-10`
@@ -51,7 +52,7 @@ def top(
     now = utc_now()
     until = parse_month(month, "--month", now) if month is not None else now
     with reading_store(loaded) as store:
-        read = read_month(store, loaded, until, now)
+        read = read_month(store, with_costs_in_force(store, loaded), until, now)
         spans = earlier_from, _, last = growth_days(read, days)
         lines = rank(read, by, sort, store.days(from_day=earlier_from, to_day=last), spans)
     if chosen is Form.TABLE:

@@ -1,5 +1,6 @@
 """What can be configured, as frozen values, and how it is read from flags, environment and file."""
 
+from prisma_postgres_exporter.config.costs import costs_document, differing_costs, with_costs
 from prisma_postgres_exporter.config.durations import format_duration, parse_duration
 from prisma_postgres_exporter.config.loading import load_config
 from prisma_postgres_exporter.config.prices import PriceRow
@@ -22,6 +23,7 @@ from prisma_postgres_exporter.config.values import (
     Filter,
     PollConfig,
     RollingWindow,
+    Sources,
     StoreConfig,
     WebConfig,
     WorkspaceConfig,
@@ -43,11 +45,14 @@ __all__ = [
     "PriceRow",
     "RollingWindow",
     "Secret",
+    "Sources",
     "StoreConfig",
     "Tokens",
     "WebConfig",
     "WorkspaceConfig",
     "claims",
+    "costs_document",
+    "differing_costs",
     "display_url",
     "format_duration",
     "load_config",
@@ -55,4 +60,5 @@ __all__ = [
     "read_tokens",
     "require_credentials",
     "require_usable",
+    "with_costs",
 ]

@@ -19,7 +19,7 @@ from pydantic_core import ErrorDetails
 
 from prisma_postgres_exporter.config.prices import PACKAGED, PriceFile, PriceRow, contradictions
 from prisma_postgres_exporter.config.token_text import shown_path
-from prisma_postgres_exporter.config.values import Config
+from prisma_postgres_exporter.config.values import Config, Sources
 from prisma_postgres_exporter.errors import ConfigurationError
 
 ENVIRONMENT = {
@@ -91,7 +91,8 @@ def load_config(
     if problems:
         raise ConfigurationError([*problems, *warnings])
     warnings.extend(_open_files(config))
-    return config.model_copy(update={"prices": prices, "warnings": tuple(warnings)})
+    sources = Sources(store_url=places.get(("store", "url")), cost=places.get(("cost",)))
+    return config.model_copy(update={"prices": prices, "sources": sources, "warnings": tuple(warnings)})
 
 
 def _unknown_variables(environ: Mapping[str, str], named: Collection[str]) -> Iterator[str]:
@@ -248,7 +249,7 @@ def _known_keys(key: Path_, root: type[BaseModel]) -> list[str]:
         annotation = model.model_fields[name].annotation
         inner = [part for part in (annotation, *get_args(annotation)) if isinstance(part, type)]
         model = next(part for part in inner if issubclass(part, BaseModel))
-    hidden = {"warnings"} | ({"prices"} if model is Config else set())
+    hidden = {"warnings"} | ({"prices", "sources"} if model is Config else set())
     return [field.alias or name for name, field in model.model_fields.items() if name not in hidden]
 
 

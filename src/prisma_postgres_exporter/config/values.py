@@ -229,10 +229,17 @@ class CostConfig(_Section):
         return value
 
 
+class Sources(_Section):
+    """Where values come from: a flag, a variable, or a file with the line; `None` where it is the default."""
+
+    store_url: str | None = None
+    cost: str | None = None
+
+
 class Config(_Section):
     """Everything that can be configured. `prices` are the rows of the price file that `cost` names.
 
-    `warnings` are lines for people: nothing that stops the service.
+    `sources` say where it comes from. `warnings` are lines for people: nothing that stops the service.
     """
 
     api_url: str = "https://api.prisma.io"
@@ -243,6 +250,7 @@ class Config(_Section):
     web: WebConfig = WebConfig()
     cost: CostConfig = CostConfig()
     prices: tuple[PriceRow, ...] = Field(default=(), exclude=True)
+    sources: Sources = Field(default=Sources(), exclude=True)
     warnings: tuple[str, ...] = Field(default=(), exclude=True)
 
     @field_validator("api_url")

@@ -1,11 +1,13 @@
 """The composition root: everything put together, its schedule, its start and its end."""
 
 from prisma_postgres_exporter.service.backfilling import Backfilling, open_backfill
+from prisma_postgres_exporter.service.costs import costs_in_force
 from prisma_postgres_exporter.service.doctor import Examination, examine
 from prisma_postgres_exporter.service.ledger_reader import LedgerReader, read_month
 from prisma_postgres_exporter.service.once import Collected, collect_once
 from prisma_postgres_exporter.service.opening import Opened, api_maker, limits_of, opened
 from prisma_postgres_exporter.service.past import live_through_the_past
+from prisma_postgres_exporter.service.reading import open_to_read
 from prisma_postgres_exporter.service.service import Service
 
 __all__ = [
@@ -17,10 +19,12 @@ __all__ = [
     "Service",
     "api_maker",
     "collect_once",
+    "costs_in_force",
     "examine",
     "limits_of",
     "live_through_the_past",
     "open_backfill",
+    "open_to_read",
     "opened",
     "read_month",
 ]

@@ -30,7 +30,7 @@ from prisma_postgres_exporter.expose import ExporterHealth
 from prisma_postgres_exporter.model import Database, KnownDatabase, LedgerState, Workspace, previous_month_start
 from prisma_postgres_exporter.rounds import Inventory, VendorApi, read_inventory, why_left_out
 from prisma_postgres_exporter.service.opening import api_maker, utc_now
-from prisma_postgres_exporter.store import Store
+from prisma_postgres_exporter.service.reading import open_to_read
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -146,7 +146,7 @@ async def _look(clients: Mapping[str, VendorApi], expiries: Mapping[str, datetim
 def _read_store(config: Config, now: datetime) -> _Stored:
     url = config.store.url
     try:
-        with closing(Store.open_to_read(url)) as store:
+        with closing(open_to_read(config)) as store:
             state = store.state()
             return _Stored(
                 facts=StoreFacts(url=store.url, generation=state.generation, written_at=state.written_at),
@@ -293,7 +293,7 @@ async def _ask_usage(discovery: Discovery, facts: DatabaseFacts) -> UsageFacts |
 def _read_history(config: Config, facts: DatabaseFacts, now: datetime) -> DatabaseFacts:
     id_, from_day = facts.database.id, previous_month_start(now).date()
     try:
-        with closing(Store.open_to_read(config.store.url)) as store:
+        with closing(open_to_read(config)) as store:
             return replace(
                 facts,
                 days=tuple(store.days(id_, from_day, now.date())),

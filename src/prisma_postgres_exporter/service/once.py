@@ -9,8 +9,10 @@ from datetime import datetime
 
 from prisma_postgres_exporter.config import Config
 from prisma_postgres_exporter.rounds import Collector
+from prisma_postgres_exporter.service.costs import CostKeeper, costs_in_force
 from prisma_postgres_exporter.service.opening import opened, utc_now
 from prisma_postgres_exporter.snapshot import Snapshot
+from prisma_postgres_exporter.store import Store
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -25,12 +27,16 @@ class Collected:
 async def collect_once(config: Config, *, clock: Callable[[], datetime] = utc_now) -> Collected:
     """Discover, read everything that is due, store it, and return what is known then.
 
+    Costs are those of the configuration's `cost` section, which is left in the store, else those that are there.
+
     Raises:
         ConfigurationError: no token can be used, or an address cannot.
         StoreError: the store cannot be opened.
     """
     async with opened(config, clock=clock) as running:
         collector = running.collector
+        collector.reconfigure(await collector.in_store(lambda store: _with_costs(store, collector.config)))
+        await CostKeeper(collector).keep()
         await asyncio.gather(*map(collector.identify, collector.readers.unidentified))
         await asyncio.gather(
             *(collector.round(id_, is_only_one=True) for id_ in sorted(collector.readers.workspace_ids))
@@ -43,6 +49,12 @@ async def collect_once(config: Config, *, clock: Callable[[], datetime] = utc_no
             metrics=running.exposition.snapshot_text(),
             problems=tuple(_problems(collector, running.display.snapshot)),
         )
+
+
+def _with_costs(store: Store, config: Config) -> Config:
+    """A run without a `cost` section must not undo that of a service; prices of the package are this version's."""
+    in_force, _ = costs_in_force(store, config)
+    return in_force if in_force.cost.prices_file is not None else in_force.model_copy(update={"prices": config.prices})
 
 
 def _problems(collector: Collector, snapshot: Snapshot) -> Iterator[str]:

@@ -22,6 +22,7 @@ from prisma_postgres_exporter.errors import ConfigurationError
 from prisma_postgres_exporter.expose import ExporterHealth, ServiceStatus, web_app
 from prisma_postgres_exporter.rounds import MakeApi
 from prisma_postgres_exporter.service import memory
+from prisma_postgres_exporter.service.costs import CostKeeper
 from prisma_postgres_exporter.service.ledger_reader import LedgerReader
 from prisma_postgres_exporter.service.opening import opened, utc_now
 from prisma_postgres_exporter.service.status import describe
@@ -36,6 +37,7 @@ IDENTIFY_RETRY = timedelta(minutes=1)
 TOKENS_READ_EVERY = timedelta(seconds=30)
 """How soon a replaced token file is noticed, or within the poll interval where that is shorter."""
 
+COSTS_LOOKED_AT_EVERY = timedelta(minutes=1)
 HEALTH_SHOWN_EVERY = timedelta(seconds=5)
 RETENTION_EVERY = timedelta(hours=6)
 FIRST_RETENTION = timedelta(minutes=5)
@@ -88,6 +90,8 @@ class Service:
         sys.setswitchinterval(SWITCH_SECONDS)
         async with opened(self._config, clock=self._clock, make_api=self._make_api, health=self.health) as self.running:
             collector, display = self.running.collector, self.running.display
+            self._costs = CostKeeper(collector)
+            await self._costs.keep()
             self.is_ready = bool(collector.ledger_state.workspaces)
             self.health.config_reloaded(True, self._clock())
             with self._signals(), contextlib.closing(LedgerReader(lambda: collector.config, self._clock)) as ledger:
@@ -129,6 +133,7 @@ class Service:
                 log.warning("changes to store and web need a restart")
             collector.reconfigure(config.model_copy(update={"store": old.store, "web": old.web}))
             await collector.use_tokens(tokens)
+            await self._costs.keep()
             self._schedule()
             self.health.config_reloaded(True, self._clock())
             log.info("configuration reloaded")
@@ -142,6 +147,7 @@ class Service:
             is_ready=self.is_ready,
             now=self._clock(),
             time=asyncio.get_running_loop().time(),
+            notes=(self._costs.rivalry,) if self._costs.rivalry is not None else (),
         )
 
     # Schedule -----------------------------------------------------------------------------------
@@ -176,6 +182,7 @@ class Service:
         for job, name, every in (
             (self._read_tokens, "tokens", tokens_every),
             (self._show_health, "health", HEALTH_SHOWN_EVERY),
+            (self._costs.keep, "costs", COSTS_LOOKED_AT_EVERY),
         ):
             # A trigger does not take the scheduler's time zone.
             trigger = IntervalTrigger(seconds=every.total_seconds(), timezone=UTC)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 
 from prisma_postgres_exporter import __version__
@@ -21,9 +21,16 @@ LATE = timedelta(minutes=1)
 
 
 def describe(
-    collector: Collector, display: Display, *, started_at: datetime, is_ready: bool, now: datetime, time: float
+    collector: Collector,
+    display: Display,
+    *,
+    started_at: datetime,
+    is_ready: bool,
+    now: datetime,
+    time: float,
+    notes: Iterable[str] = (),
 ) -> ServiceStatus:
-    """Return what the service is doing at `now`, `time` on the event loop's clock."""
+    """Return what the service is doing at `now`, `time` on the event loop's clock; `notes` are what else to know."""
     config = collector.config
     return ServiceStatus(
         version=__version__,
@@ -39,7 +46,7 @@ def describe(
         workspace_days=_workspace_days(collector, display, now),
         widened_windows=tuple(sorted(_widened_windows(collector))),
         rounds=tuple(_rounds(collector)),
-        notes=(*config.warnings, *_clock_notes(collector), *_refused_notes(collector)),
+        notes=(*config.warnings, *_clock_notes(collector), *_refused_notes(collector), *notes),
     )
 
 

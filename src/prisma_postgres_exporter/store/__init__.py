@@ -1,8 +1,9 @@
 """The store: what is kept, in SQLite or Postgres; the only SQL."""
 
+from prisma_postgres_exporter.store.costs import StoredCosts
 from prisma_postgres_exporter.store.repairing import Change, Repair
 from prisma_postgres_exporter.store.store import Store
 from prisma_postgres_exporter.store.summary import StoreSummary
 from prisma_postgres_exporter.store.violations import Violation
 
-__all__ = ["Change", "Repair", "Store", "StoreSummary", "Violation"]
+__all__ = ["Change", "Repair", "Store", "StoreSummary", "StoredCosts", "Violation"]

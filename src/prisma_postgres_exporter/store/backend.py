@@ -28,6 +28,21 @@ class Backend(Protocol):
 
         Raises:
             StoreMissing: there is no file, and it is to be read only.
+            StoreUnavailable: it is to be read only, and may not be read.
+        """
+
+    def require_makeable(self, url: URL) -> None:
+        """Make sure that a store could be made there, and make nothing.
+
+        Raises:
+            StoreUnavailable, OSError: it could not.
+        """
+
+    def confirm(self, connection: Connection) -> None:
+        """Make sure, at the end of a transaction that read, that all of it saw one moment.
+
+        Raises:
+            StoreUnavailable: somebody wrote meanwhile.
         """
 
     def lock_schema(self, connection: Connection) -> None:

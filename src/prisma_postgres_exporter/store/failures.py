@@ -11,6 +11,14 @@ from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
 from prisma_postgres_exporter.errors import StoreUnavailable
 
+READERS_ADVICE = (
+    # the same, to whoever only reads
+    ("no such file or directory", "give the address of the service's store"),
+    ("unable to open database file", "let this user read the file, and the -wal and -shm beside it; or run it again"),
+    ("readonly database", "somebody opened or closed the store just now: run it again"),
+    ("permission denied for", "let this role read every table: GRANT SELECT ON ALL TABLES IN SCHEMA public TO it"),
+    ("permission denied", "let this user read the file and enter its directory"),
+)
 ADVICE = (
     # a part of the library's message, lower case; what to do about it
     ("no such file or directory", "create its directory"),
@@ -35,13 +43,16 @@ ADVICE = (
 
 
 @contextmanager
-def translated(doing: str, where: str) -> Iterator[None]:
-    """Turn what SQLAlchemy, SQLite, psycopg and the file system raise into `StoreUnavailable`."""
+def translated(doing: str, where: str, *, is_read_only: bool = False) -> Iterator[None]:
+    """Turn what SQLAlchemy, SQLite, psycopg and the file system raise into `StoreUnavailable`.
+
+    Whoever opened the store `is_read_only` is not told to get rights that only a writer needs.
+    """
     try:
         yield
     except (SQLAlchemyError, sqlite3.Error, psycopg.Error, OSError) as exc:
         reason = _reason(exc)
-        raise StoreUnavailable(f"cannot {doing} the store at {where}: {reason}{_advice(reason)}") from exc
+        raise StoreUnavailable(f"cannot {doing} the store at {where}: {reason}{_advice(reason, is_read_only)}") from exc
 
 
 def _reason(exc: Exception) -> str:
@@ -52,6 +63,7 @@ def _reason(exc: Exception) -> str:
     return lines[0].strip() if lines else type(cause).__name__
 
 
-def _advice(reason: str) -> str:
+def _advice(reason: str, is_read_only: bool) -> str:
     lowered = reason.lower()
-    return next((f"; {advice}" for part, advice in ADVICE if part in lowered), "")
+    known = (*READERS_ADVICE, *ADVICE) if is_read_only else ADVICE
+    return next((f"; {advice}" for part, advice in known if part in lowered), "")

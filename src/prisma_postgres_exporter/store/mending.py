@@ -295,6 +295,8 @@ def _month_of(day: int) -> int:
 REPAIRS: Mapping[str, Mend] = {
     "generation-counts-writes": _set(generation=0),
     "nothing-written-in-the-future": _clamp("written_at"),
+    "costs-are-a-document": _remove,
+    "costs-written-in-the-past": _clamp("written_at"),
     "workspace-seen-in-the-past": _clamp("first_seen_at", "gone_at"),
     "plan-seen-in-the-past": _bring_back("at"),
     "database-in-a-workspace": _find_workspace,

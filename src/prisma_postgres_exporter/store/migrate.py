@@ -7,11 +7,11 @@ from pathlib import Path
 from sqlalchemy import Column, Connection, Engine, MetaData, Table, Text, inspect, select
 
 from prisma_postgres_exporter import __version__
-from prisma_postgres_exporter.errors import StoreMissing, StoreTooNew, StoreUnavailable
+from prisma_postgres_exporter.errors import StoreMissing, StoreOutdated, StoreTooNew
 from prisma_postgres_exporter.store.backend import Backend
 from prisma_postgres_exporter.store.tables import store_state
 
-HEAD = "0004"
+HEAD = "0005"
 """The newest migration. Written down, so that a store that has it opens without loading Alembic."""
 
 VERSION_TABLE = "store_version"
@@ -39,7 +39,7 @@ def require_current(reader: Engine, *, where: str) -> None:
     Raises:
         StoreMissing: there are no tables at all.
         StoreTooNew: the store has a migration that this version does not know.
-        StoreUnavailable: a migration is missing.
+        StoreOutdated: a migration is missing.
     """
     with reader.begin() as connection:
         revision = _revision(connection)
@@ -48,7 +48,7 @@ def require_current(reader: Engine, *, where: str) -> None:
         if revision > HEAD:
             raise _too_new(connection, where)
         if revision != HEAD:
-            raise StoreUnavailable(
+            raise StoreOutdated(
                 f"the store at {where} was made by version {_made_by(connection)}, and this is {__version__}:"
                 " run `serve` or `collect` of this version once, to bring its tables up to date"
             )

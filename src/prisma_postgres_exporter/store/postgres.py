@@ -14,9 +14,10 @@ from sqlalchemy import Connection, Engine, Table, func, select, text
 from sqlalchemy.dialects import postgresql
 from sqlalchemy.engine import URL
 
-from prisma_postgres_exporter.errors import ConfigurationError
+from prisma_postgres_exporter.errors import ConfigurationError, StoreUnavailable
 from prisma_postgres_exporter.store.rows import Values, unix_seconds
 from prisma_postgres_exporter.store.tables import store_state, workspaces
+from prisma_postgres_exporter.store.urls import public_url
 
 READING: Mapping[str, Any] = {"isolation_level": "REPEATABLE READ", "postgresql_readonly": True}
 WRITING: Mapping[str, Any] = {}
@@ -47,6 +48,25 @@ def create_engine(url: URL, *, is_read_only: bool) -> Engine:
         pool_pre_ping=True,
         hide_parameters=True,
     )
+
+
+def require_makeable(url: URL) -> None:
+    """Make sure that this role may make tables where it would, and make none."""
+    engine = create_engine(url, is_read_only=True)
+    try:
+        with engine.connect() as connection:
+            query = "SELECT has_schema_privilege(current_schema(), 'CREATE')"
+            if not connection.execute(text(query)).scalar_one():
+                raise StoreUnavailable(
+                    f"cannot make the store at {public_url(url)}: this role may not create tables; "
+                    "GRANT CREATE ON SCHEMA public to it, or let it own the database"
+                )
+    finally:
+        engine.dispose()
+
+
+def confirm(connection: Connection) -> None:
+    """Nothing to do: the transaction saw one moment."""
 
 
 def lock_schema(connection: Connection) -> None:

@@ -25,8 +25,10 @@ DATABASES_AT_ONCE = 250
 OF_A_DATABASE = (databases, positions, days, months, revisions)
 """What is loaded of a database whole; of other tables, only the rows that break a rule."""
 
-REMOVABLE = frozenset({positions, days, months, tables.rolling, tables.readings, revisions, events, plans})
-"""Tables whose rows may go where they cannot be read: they are read or computed again."""
+REMOVABLE = frozenset(
+    {positions, days, months, tables.rolling, tables.readings, revisions, events, plans, tables.cost_configuration}
+)
+"""Tables whose rows may go where they cannot be read: they are read, computed or written again."""
 
 Broken = tuple[str, Table, Row]
 """A rule with a row that breaks it."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import sqlite3
 import time
@@ -19,7 +20,8 @@ from sqlalchemy.engine import URL
 from sqlalchemy.engine.interfaces import DBAPIConnection, DBAPICursor
 from sqlalchemy.pool import ConnectionPoolEntry
 
-from prisma_postgres_exporter.errors import StoreMissing
+from prisma_postgres_exporter.errors import StoreUnavailable
+from prisma_postgres_exporter.store import sqlite_reader
 from prisma_postgres_exporter.store.rows import Values
 from prisma_postgres_exporter.store.tables import readings
 
@@ -37,19 +39,36 @@ COPIED_PAGES = 2_000
 def create_engine(url: URL, *, is_read_only: bool) -> Engine:
     """Make the engine, and the file: readable by its owner only, as its `-wal` and `-shm` then are too."""
     path = url.database or ""
-    if not is_read_only:
-        _create_file(path)
-    elif not Path(path).exists():
-        raise StoreMissing(f"there is no store at {path} yet: `serve` and `collect` make it")
+    if is_read_only:
+        return _create_reading_engine(url, path)
+    _create_file(path)
     engine = sqlalchemy.create_engine(
         url,
         # The driver's own transactions begin too late, and deferred: two writers would fail instead of waiting.
         connect_args={"isolation_level": None, "timeout": BUSY_TIMEOUT_SECONDS},
         hide_parameters=True,
     )
-    event.listen(engine, "connect", _only_read if is_read_only else _prepare_connection)
+    event.listen(engine, "connect", _prepare_connection)
     event.listen(engine, "begin", _begin)
     return engine
+
+
+def require_makeable(url: URL) -> None:
+    """Make sure that a file could be made there, and make none."""
+    directory = Path(url.database or "").parent
+    if not directory.is_dir():
+        raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), str(directory))
+    if not os.access(directory, os.W_OK | os.X_OK, effective_ids=os.access in os.supports_effective_ids):
+        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(directory))
+
+
+def confirm(connection: Connection) -> None:
+    """Notice that somebody changed a file that was read without locks; the next transaction looks for them anew."""
+    driver = connection.connection.driver_connection
+    if isinstance(driver, sqlite_reader.Reader) and sqlite_reader.has_changed(driver):
+        path = driver.path
+        connection.invalidate()
+        raise StoreUnavailable(f"the store at {path} was written while it was read: run the command again")
 
 
 def lock_schema(connection: Connection) -> None:
@@ -126,9 +145,15 @@ def _create_file(path: str) -> None:
         return
 
 
-def _only_read(connection: DBAPIConnection, _: ConnectionPoolEntry) -> None:
-    with closing(connection.cursor()) as cursor:
-        cursor.execute("PRAGMA query_only = ON")
+def _create_reading_engine(url: URL, path: str) -> Engine:
+    sqlite_reader.require_readable(path)
+    engine = sqlalchemy.create_engine(
+        url,
+        creator=lambda: sqlite_reader.connect(path, timeout_seconds=BUSY_TIMEOUT_SECONDS),
+        hide_parameters=True,
+    )
+    event.listen(engine, "begin", _begin)
+    return engine
 
 
 def _prepare_connection(connection: DBAPIConnection, _: ConnectionPoolEntry) -> None:

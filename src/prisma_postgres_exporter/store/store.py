@@ -28,6 +28,7 @@ from prisma_postgres_exporter.store import history, identities
 from prisma_postgres_exporter.store.auditing import audit
 from prisma_postgres_exporter.store.backend import backend_of
 from prisma_postgres_exporter.store.backup import replacing
+from prisma_postgres_exporter.store.costs import StoredCosts, read_costs, write_costs
 from prisma_postgres_exporter.store.discovering import holders, write_discovered
 from prisma_postgres_exporter.store.failures import translated
 from prisma_postgres_exporter.store.loading import load_states
@@ -58,7 +59,8 @@ class Store:
     def __init__(self, url: URL, *, is_read_only: bool = False) -> None:
         self.url = public_url(url)
         self._backend = backend_of(url)
-        with translated("open", self.url):
+        self._is_read_only = is_read_only
+        with translated("open", self.url, is_read_only=is_read_only):
             self._engine = self._backend.create_engine(url, is_read_only=is_read_only)
         self._reader = self._engine.execution_options(**self._backend.READING)
         self._writer = self._engine.execution_options(
@@ -95,9 +97,33 @@ class Store:
             ConfigurationError: `url` is not the URL of a store.
             StoreMissing: there is no store.
             StoreTooNew: a newer version made it.
-            StoreUnavailable: it cannot be opened, or an older version made it and none has brought it up to date.
+            StoreOutdated: an older version made it and none has brought it up to date.
+            StoreUnavailable: it cannot be opened, or not be read.
         """
         return cls._to_read(parse_url(url))
+
+    @classmethod
+    def require_makeable(cls, url: str) -> None:
+        """Make sure that a store could be made where there is none, and make none.
+
+        Raises:
+            ConfigurationError: `url` is not the URL of a store.
+            StoreUnavailable: it could not.
+        """
+        parsed = parse_url(url)
+        with translated("make", public_url(parsed)):
+            backend_of(parsed).require_makeable(parsed)
+
+    @classmethod
+    def require_writable(cls, url: str) -> None:
+        """Make sure that the store that is there can be written, of whatever version it is; nothing is written.
+
+        Raises:
+            ConfigurationError: `url` is not the URL of a store.
+            StoreUnavailable: it cannot.
+        """
+        with closing(cls(parse_url(url))) as store:
+            store.ping()
 
     def load(self, now: datetime) -> LedgerState:
         """Return every workspace and followed database, and the deleted ones that have a row of this or last month."""
@@ -194,6 +220,16 @@ class Store:
         with self._reading() as connection:
             yield from history.stream_events(connection, from_at, to_at, subject_id)
 
+    def costs(self) -> StoredCosts | None:
+        """Return the cost configuration that a service left here; `None`: none has yet."""
+        with self._reading() as connection:
+            return read_costs(connection)
+
+    def keep_costs(self, document: str, at: datetime) -> None:
+        """Leave the cost configuration in force here, in the place of what is there."""
+        with self._writing() as connection:
+            write_costs(connection, self._backend, document, at)
+
     def state(self) -> StoreState:
         """Return how often and when the store was written to."""
         with self._reading() as connection:
@@ -284,7 +320,7 @@ class Store:
     def _to_read(cls, url: URL) -> Store:
         store = cls(url, is_read_only=True)
         try:
-            with translated("open", store.url):
+            with translated("open", store.url, is_read_only=True):
                 require_current(store._reader, where=store.url)
         except BaseException:
             store.close()
@@ -293,8 +329,9 @@ class Store:
 
     @contextmanager
     def _reading(self) -> Iterator[Connection]:
-        with translated("read", self.url), self._reader.begin() as connection:
+        with translated("read", self.url, is_read_only=self._is_read_only), self._reader.begin() as connection:
             yield connection
+            self._backend.confirm(connection)
 
     @contextmanager
     def _writing(self) -> Iterator[Connection]:

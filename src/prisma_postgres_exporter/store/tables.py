@@ -31,6 +31,16 @@ store_state = Table(
     Column("made_by", Text, nullable=False),  # the version that migrated it last
 )
 
+# What the service charges by, in one row: `config.costs` knows the document.
+cost_configuration = Table(
+    "cost_configuration",
+    metadata,
+    Column("key", Integer, primary_key=True, autoincrement=False),
+    Column("document", Text, nullable=False),
+    Column("written_at", BigInteger, nullable=False),
+    Column("made_by", Text, nullable=False),  # the version that wrote it
+)
+
 workspaces = Table(
     "workspaces",
     metadata,

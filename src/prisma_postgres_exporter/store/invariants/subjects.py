@@ -5,8 +5,17 @@ from __future__ import annotations
 from sqlalchemy import and_, exists, not_, or_
 
 from prisma_postgres_exporter.model import EventKind
-from prisma_postgres_exporter.store.invariants.rule import DAY_SECONDS, NOW, REMOVE, RESTORE, TODAY, WAIT, Invariant
-from prisma_postgres_exporter.store.tables import databases, days, events, positions, workspaces
+from prisma_postgres_exporter.store.invariants.rule import (
+    DAY_SECONDS,
+    NOW,
+    REMOVE,
+    REMOVE_COSTS,
+    RESTORE,
+    TODAY,
+    WAIT,
+    Invariant,
+)
+from prisma_postgres_exporter.store.tables import cost_configuration, databases, days, events, positions, workspaces
 
 SUBJECT_INVARIANTS: tuple[Invariant, ...] = (
     Invariant(
@@ -25,6 +34,23 @@ SUBJECT_INVARIANTS: tuple[Invariant, ...] = (
         shows=(workspaces.c.written_at,),
         must_hold="the workspace was written in the past",
         reason="this machine's clock, or the writer's, was wrong: readings are passed over until it has caught up",
+        advice=WAIT,
+    ),
+    Invariant(
+        name="costs-are-a-document",
+        table=cost_configuration,
+        broken=not_(and_(cost_configuration.c.key == 1, cost_configuration.c.document.like('{%"version"%}'))),
+        must_hold="there is one row, with key 1, and its document is an object of JSON with a version",
+        reason="reports charge by it",
+        advice=REMOVE_COSTS,
+    ),
+    Invariant(
+        name="costs-written-in-the-past",
+        table=cost_configuration,
+        broken=cost_configuration.c.written_at > NOW,
+        shows=(cost_configuration.c.written_at,),
+        must_hold="written_at is in the past",
+        reason="reports say since when it is in force",
         advice=WAIT,
     ),
     Invariant(
