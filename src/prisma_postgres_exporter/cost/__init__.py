@@ -16,7 +16,7 @@ from prisma_postgres_exporter.cost.usage import (
     unread_days,
     used_in_month,
 )
-from prisma_postgres_exporter.cost.warnings import cost_warnings
+from prisma_postgres_exporter.cost.warnings import cost_warnings, likely_block
 from prisma_postgres_exporter.cost.whatif import WhatIf, compare_plans, parse_what_if, suppose
 
 __all__ = [
@@ -41,6 +41,7 @@ __all__ = [
     "cost_warnings",
     "database_usage",
     "estimate",
+    "likely_block",
     "make_bill",
     "month_operations",
     "parse_what_if",

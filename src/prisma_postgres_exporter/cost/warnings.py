@@ -7,6 +7,7 @@ from collections.abc import Iterator
 
 from prisma_postgres_exporter.config import Config
 from prisma_postgres_exporter.cost.charging import Costs
+from prisma_postgres_exporter.cost.estimate import WorkspaceCost
 from prisma_postgres_exporter.model import LedgerState
 
 
@@ -27,3 +28,31 @@ def cost_warnings(ledger_state: LedgerState, config: Config, costs: Costs) -> It
     for budget in costs.budgets:
         if budget.databases == 0 and budget.spent_usd is None:
             yield f"budget {budget.name!r} matches nothing; look at its expressions"
+
+
+def likely_block(plan: str | None, cost: WorkspaceCost | None) -> str:
+    """Return which of the vendor's three blocks a blocked workspace is likely under, and its own way out.
+
+    The API does not say which: the plan tells the first, what counts against a limit
+    that is configured the second.
+    """
+    if plan is None:
+        return "the vendor does not say why: an upgrade, a higher spend limit or a paid invoice ends it"
+    if plan.lower() == "free":
+        return (
+            "likely the Free plan's allowance: ends with an upgrade (within a minute), at 00:00 UTC on the 1st, or for "
+            "24 hours, once, by a button in the vendor's console"
+        )
+    limit = cost.spend_limit if cost is not None else None
+    charges = cost.bill.charges if cost is not None and cost.bill is not None else None
+    if limit is not None and charges is not None and limit.counted(charges) >= limit.usd:
+        return "likely the spend limit: ends when it is raised above what has accrued, or on the 1st"
+    unpaid = "an unpaid invoice (ends with its payment only)"
+    if limit is None:
+        return (
+            f"likely the spend limit (raise it; here none is configured: cost.workspaces[].spend_limit_usd) or {unpaid}"
+        )
+    if limit.not_counted:
+        missing = " and ".join(limit.not_counted)
+        return f"likely {unpaid}, or the spend limit, as {missing} are not in what is counted here"
+    return f"likely {unpaid}"

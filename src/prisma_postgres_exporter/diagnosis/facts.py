@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from prisma_postgres_exporter.config import PollConfig
+from prisma_postgres_exporter.cost import WorkspaceCost
 from prisma_postgres_exporter.diagnosis.findings import Reason
 from prisma_postgres_exporter.errors import (
     ApiError,
@@ -64,7 +65,8 @@ class CredentialFacts:
 class WorkspaceFacts:
     """One workspace. `failure` is why it was not listed just now, `None` where it was. `is_known`: to the store.
 
-    `refused` is how many records of its lists cannot be used, by reason.
+    `refused` is how many records of its lists cannot be used, by reason. `cost` is what this month costs, if the store
+    says it.
     """
 
     workspace: Workspace
@@ -72,6 +74,7 @@ class WorkspaceFacts:
     is_known: bool
     is_gone: bool = False
     refused: Mapping[str, int] = field(default_factory=dict)
+    cost: WorkspaceCost | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

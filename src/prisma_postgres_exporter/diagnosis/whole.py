@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator
 from datetime import datetime, timedelta
 
 from prisma_postgres_exporter.config import format_duration
+from prisma_postgres_exporter.cost import likely_block
 from prisma_postgres_exporter.diagnosis.database import ROUND_SPAN, ROUNDS_MISSED, diagnose_database
 from prisma_postgres_exporter.diagnosis.facts import (
     CredentialFacts,
@@ -117,8 +118,11 @@ def _workspace_state(known: WorkspaceFacts) -> tuple[str, Level, Reason | None]:
     if known.failure is not None:
         return f"cannot be listed: {known.failure.message}", Level.MISSING, known.failure.reason
     if workspace.usage_blocked:
-        text = "blocked: its databases stop answering until the 1st, an upgrade, or a higher spend limit"
-        return text, Level.MISSING, Reason.BLOCKED
+        return (
+            f"blocked: its databases do not answer; {likely_block(workspace.plan, known.cost)}",
+            Level.MISSING,
+            Reason.BLOCKED,
+        )
     if known.is_gone:
         text = "gone: no credential has read it since; its usage stays in its months"
         return text, Level.NOTE, Reason.GONE

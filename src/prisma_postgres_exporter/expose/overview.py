@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 from urllib.parse import quote, urlencode
 
-from prisma_postgres_exporter.cost import BudgetState, WorkspaceCost
+from prisma_postgres_exporter.cost import BudgetState, WorkspaceCost, likely_block
 from prisma_postgres_exporter.expose.markup import Markup, duration, element, facts, instant, joined, table
 from prisma_postgres_exporter.expose.page import NONE, bad, count, document, gib, good
 from prisma_postgres_exporter.expose.plots import bars
@@ -174,7 +174,11 @@ def _workspace(view: WorkspaceView, status: ServiceStatus) -> Markup:
 
 def _state(view: WorkspaceView) -> Markup:
     state = joined([_standing_of(view), f" {view.failure_reason}"]) if view.failure_reason else _standing_of(view)
-    return joined([state, ", ", bad("blocked")]) if view.is_usage_blocked else joined([state])
+    return (
+        joined([state, ", ", bad("blocked"), f": {likely_block(view.plan, view.cost)}"])
+        if view.is_usage_blocked
+        else joined([state])
+    )
 
 
 def _standing_of(view: WorkspaceView | DatabaseView) -> str:

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 from prisma_postgres_exporter.config import Config, CredentialProblem, claims, display_url, read_tokens
+from prisma_postgres_exporter.cost import Costs, charge
 from prisma_postgres_exporter.diagnosis import (
     CredentialFacts,
     DatabaseFacts,
@@ -29,6 +30,7 @@ from prisma_postgres_exporter.errors import ApiError, ConfigurationError, Malfor
 from prisma_postgres_exporter.expose import ExporterHealth
 from prisma_postgres_exporter.model import Database, KnownDatabase, LedgerState, Workspace, previous_month_start
 from prisma_postgres_exporter.rounds import Inventory, VendorApi, read_inventory, why_left_out
+from prisma_postgres_exporter.service.costs import costs_in_force
 from prisma_postgres_exporter.service.opening import api_maker, utc_now
 from prisma_postgres_exporter.service.reading import open_to_read
 
@@ -71,6 +73,7 @@ class _Stored:
 
     facts: StoreFacts
     ledger_state: LedgerState = field(default_factory=LedgerState)
+    costs: Costs = field(default_factory=Costs)
     known: Mapping[str, KnownDatabase] = field(default_factory=dict)
 
 
@@ -90,7 +93,7 @@ async def examine(config: Config, name: str | None = None, *, clock: Callable[[]
     try:
         discovery = replace(await _look(clients, expiries), problems=tokens.problems)
         stored = await asyncio.to_thread(_read_store, config, now)
-        workspaces = {row.workspace.id: row for row in _workspaces(discovery, stored.ledger_state)}
+        workspaces = {row.workspace.id: row for row in _workspaces(discovery, stored)}
         databases = tuple(_databases(config, discovery, stored, workspaces))
         subject = _resolve(name, databases, workspaces, discovery) if name is not None else None
         chosen = [database for database in databases if _is_of(database.database, subject)]
@@ -147,10 +150,12 @@ def _read_store(config: Config, now: datetime) -> _Stored:
     url = config.store.url
     try:
         with closing(open_to_read(config)) as store:
-            state = store.state()
+            state, ledger_state = store.state(), store.load(now)
+            in_force, _ = costs_in_force(store, config)
             return _Stored(
                 facts=StoreFacts(url=store.url, generation=state.generation, written_at=state.written_at),
-                ledger_state=store.load(now),
+                ledger_state=ledger_state,
+                costs=charge(ledger_state, in_force, (), now),
                 known={known.database.id: known for known in store.databases()},
             )
     except StoreError as error:
@@ -158,7 +163,8 @@ def _read_store(config: Config, now: datetime) -> _Stored:
         return _Stored(facts=StoreFacts(url=display_url(url), failure=Failure(reason=reason, message=str(error))))
 
 
-def _workspaces(discovery: Discovery, ledger_state: LedgerState) -> Iterator[WorkspaceFacts]:
+def _workspaces(discovery: Discovery, stored: _Stored) -> Iterator[WorkspaceFacts]:
+    ledger_state = stored.ledger_state
     listed = {inventory.workspace.id: inventory.workspace for inventory in discovery.inventories}
     refused = {inventory.workspace.id: inventory.refused for inventory in discovery.inventories}
     claimed = {report.workspace_id for report in discovery.credentials if report.workspace_id is not None}
@@ -174,6 +180,7 @@ def _workspaces(discovery: Discovery, ledger_state: LedgerState) -> Iterator[Wor
             is_known=known is not None,
             is_gone=is_gone,
             refused=refused.get(id_, {}),
+            cost=stored.costs.workspaces.get(id_),
         )
 
 
