@@ -1,4 +1,4 @@
-"""What tests of every area share: a real Postgres, and how properties are tried."""
+"""What tests of every area share: a real Postgres, how properties are tried, and how a log line looks."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import os
 from collections.abc import Iterator
 
 import pytest
+import structlog
 from hypothesis import settings
 
 from postgres import PostgresServer, find_programs, postgres_server
@@ -13,6 +14,15 @@ from postgres import PostgresServer, find_programs, postgres_server
 # No case fails for being slow: the tests of two workers, and whatever else runs, share the machine.
 settings.register_profile("exporter", deadline=None)
 settings.load_profile("exporter")
+
+# As the service writes them: structlog's own default draws each local variable of each frame, which takes longer than
+# the test that it is about.
+structlog.configure(
+    processors=[
+        *structlog.get_config()["processors"][:-1],
+        structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.plain_traceback),
+    ]
+)
 
 
 @pytest.fixture(scope="session")

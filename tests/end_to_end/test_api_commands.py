@@ -32,7 +32,7 @@ def terminal(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.Cap
     for name in [name for name in os.environ if name.startswith("PRISMA_")]:
         monkeypatch.delenv(name)
     monkeypatch.chdir(tmp_path)
-    handlers, level = logging.root.handlers[:], logging.root.level
+    handlers, level, log_lines = logging.root.handlers[:], logging.root.level, structlog.get_config()
     config = tmp_path / "config.yaml"
     config.write_text("poll: {requests_per_second: 1000, total_timeout: 2s}\n")
     monkeypatch.setenv("PRISMA_POSTGRES_CONFIG", str(config))
@@ -41,7 +41,7 @@ def terminal(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.Cap
         typed = Terminal(running, monkeypatch, capsys)
         typed.use(FIRST)
         yield typed
-    structlog.reset_defaults()
+    structlog.configure(**log_lines)
     logging.root.handlers[:] = handlers
     logging.root.setLevel(level)
 

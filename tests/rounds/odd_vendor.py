@@ -33,7 +33,7 @@ VALUES: Mapping[str, object] = {
     "the year 9999": "9999-12-31T23:59:59.999Z",
     "the year 1": "0001-01-01T00:00:00Z",
     "the year 2199": "2199-12-31T23:59:59.999Z",
-    "a far offset": "2026-11-23T12:00:00+23:59",
+    "a far offset": "2026-11-03T12:00:00+23:59",
     "no instant": "2026-13-45T99:99:99Z",
     "an empty list": [],
     "an object": {"id": "db_other", "used": 7},

@@ -14,7 +14,8 @@ from prisma_postgres_exporter.model import day_start
 from prisma_postgres_exporter.simulator import ManualClock, Simulator, serve_simulator
 from rounds_bench import Bench, bench, configuration, small_vendor, tokens_of
 
-BEGINS_AT = datetime(2026, 11, 23, 12, 0, tzinfo=UTC)
+BEGINS_AT = datetime(2026, 11, 3, 12, 0, tzinfo=UTC)
+"""Early in a month: few days are read again with their month each round, and the month before is watched too."""
 A_WHILE = timedelta(minutes=21)
 
 
@@ -35,7 +36,7 @@ PARTS = 4
 """A place is tried with every fourth value here, each with others, and with all of them in the longer run."""
 
 
-@pytest.mark.parametrize(("number", "place"), enumerate(PLACES), ids=str)
+@pytest.mark.parametrize(("number", "place"), list(enumerate(PLACES)), ids=str)
 async def test_an_odd_value_anywhere_hurts_nobody_else(number: int, place: Place, tmp_path: Path) -> None:
     await hurts_nobody_else(place, dict(list(VALUES.items())[number % PARTS :: PARTS]), tmp_path)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
@@ -153,8 +153,14 @@ def rows_of(url: str, table: str) -> list[tuple[Any, ...]]:
 
 def query(url: str, statement: str) -> list[tuple[Any, ...]]:
     """Ask as another program would."""
+    [rows] = query_each(url, [statement])
+    return rows
+
+
+def query_each(url: str, statements: Iterable[str]) -> list[list[tuple[Any, ...]]]:
+    """Ask several things on one connection: what each of the statements gives."""
     with other_program(url) as connection:
-        return [tuple(row) for row in connection.execute(sqlalchemy.text(statement))]
+        return [[tuple(row) for row in connection.execute(sqlalchemy.text(statement))] for statement in statements]
 
 
 def execute(url: str, statement: str) -> None:
