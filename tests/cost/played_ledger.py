@@ -6,7 +6,7 @@ The truth is worked out from the lives alone, in a few lines; the ledger is the 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 
@@ -218,6 +218,3 @@ def _days(begin: datetime, end: datetime) -> list[datetime]:
 
 def _within(at: datetime, spans: Iterable[Span]) -> bool:
     return any(begin <= at < end for begin, end in spans)
-
-
-Truth = Callable[[Iterable[Life], int, datetime], float]

@@ -41,6 +41,8 @@ LEAST_SAID_DAYS = 0.5
 """How long a database must be unknown to be named."""
 
 MOST_NAMED = 3
+LEAST_CHANGE = 0.001
+"""What part of a workspace's level is too little to be seen in its growth."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -440,14 +442,16 @@ def _levels(
     """The levels of the databases that are there now, each day's at its noon and the newest now.
 
     Those that are gone are left out and those that came from elsewhere were always there, at the newest level known.
+    What grew before it went would leave its growth behind: the days begin after it.
     """
     today = day_start(now.date())
     leavers = [stay for stay in stays if not stay.is_there(now)]
     comers = [stay for stay in stays if stay.has_moved and stay.is_there(now)]
+    begins_at = max((stay.ends_at for stay in leavers if stay.ends_at and _has_varied(stay, level)), default=None)
     found = []
     for day in sorted(past):
         total = past[day].storage_bytes
-        if total is None:
+        if total is None or (begins_at is not None and day <= begins_at.date()):
             continue
         for place in gaps.get(day, ()):
             stay = stays[place]
@@ -458,6 +462,16 @@ def _levels(
         total += sum(stay.state.storage_bytes or 0 for stay in comers if stay.begins_at.date() > day)
         found.append(((day_start(day) - today) / ONE_DAY + 0.5, max(0.0, float(total))))
     return [*found, ((now - today) / ONE_DAY, level)] if found else [(0.0, level)]
+
+
+def _has_varied(stay: _Stay, level: float) -> bool:
+    """Whether a database's level was not always its newest, as far as the workspace's level shows it."""
+    newest = stay.state.storage_bytes or 0
+    return any(
+        abs(row.storage_byte_seconds / row.storage_seconds - newest) > LEAST_CHANGE * (level + newest)
+        for row in stay.state.months
+        if row.storage_seconds
+    )
 
 
 # What is missing ------------------------------------------------------------------------------------

@@ -126,7 +126,7 @@ def _lacking(connection: Connection, late: Iterable[Late]) -> Iterator[Late]:
             .where(days.c.day >= first, days.c.day < end)
             .group_by(days.c.database_key)
         )
-        counts = dict(connection.execute(query).tuples())
+        counts: dict[int, int] = dict(connection.execute(query).tuples().all())
         for life, lived in group:
             count = counts.get(life.key, 0)
             if count == 0:
