@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from prisma_postgres_exporter.forecast import Forecast, forecast_average_storage, forecast_operations
+from prisma_postgres_exporter.forecast import Forecast, forecast_operations, steady_growth
 from prisma_postgres_exporter.model import day_start
 from prisma_postgres_exporter.simulator import World, WorldShape
 
@@ -33,12 +33,6 @@ def operations(days: Sequence[int | None], *, today: int | None = 0, now: dateti
     return forecast
 
 
-def storage(days: Sequence[int | None], *, now: datetime) -> Forecast:
-    forecast = forecast_average_storage(days, now=now)
-    assert forecast is not None
-    return forecast
-
-
 def used_before_today(days: Sequence[int | None], now: datetime) -> int:
     return sum(day or 0 for day in days[-(now.day - 1) :]) if now.day > 1 else 0
 
@@ -47,9 +41,7 @@ class TestWhatIsSaid:
     def test_nothing_is_said_before_seven_days_are_known(self) -> None:
         assert forecast_operations([5] * 6, today_operations=5, now=JUNE) is None
         assert forecast_operations([None] * 60 + [5, None] * 6, today_operations=5, now=JUNE) is None
-        assert forecast_average_storage([5] * 6, now=JUNE) is None
         assert forecast_operations([5] * 7, today_operations=0, now=JUNE) is not None
-        assert forecast_average_storage([5] * 7, now=JUNE) is not None
 
     @given(days=any_days, today=st.none() | counts, now=instants)
     def test_it_is_ordered_and_never_below_what_is_used(
@@ -61,14 +53,6 @@ class TestWhatIsSaid:
             assert len(days) - days.count(None) < 7
         else:
             assert used_before_today(days, now) + (today or 0) <= forecast.low <= forecast.expected <= forecast.high
-
-    @given(days=any_days, now=instants)
-    def test_storage_is_ordered_and_never_below_what_is_held(self, days: list[int | None], now: datetime) -> None:
-        forecast = forecast_average_storage(days, now=now)
-
-        if forecast is not None:
-            held = used_before_today(days, now) // monthrange(now.year, now.month)[1]
-            assert held <= forecast.low <= forecast.expected <= forecast.high
 
     @given(days=known_days, today=counts, now=instants)
     def test_it_is_the_truth_at_the_end_of_the_last_day(
@@ -90,7 +74,6 @@ class TestWhatIsSaid:
         elsewhere = now.astimezone(timezone(timedelta(hours=-9)))
 
         assert operations(days, now=now) == operations(days, now=elsewhere)
-        assert storage(days, now=now) == storage(days, now=elsewhere)
 
     @given(st.lists(st.integers(min_value=0, max_value=10**9), min_size=7, max_size=90), instants)
     def test_a_thousand_times_the_usage_is_a_thousand_times_the_forecast(self, days: list[int], now: datetime) -> None:
@@ -179,30 +162,91 @@ class TestOperations:
         assert (wild.high - wild.low) / wild.expected > (calm.high - calm.low) / calm.expected
 
 
-class TestStorage:
-    def test_what_does_not_change_stays(self) -> None:
-        assert storage([7_000] * 40, now=JUNE) == Forecast(low=7_000, expected=7_000, high=7_000)
+class TestOperationsOfWhichAPartIsKnown:
+    def test_what_is_not_used_yet_of_past_days_is_estimated_at_those_days(self) -> None:
+        tenth = JUNE + timedelta(days=9)
+        days = [10] * 60 + [10, 20, 10, 10, 10, 10, 10, 10, 10]
+        unknown = [0.0, 0.5, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.2]
 
-    def test_growth_goes_on_over_the_rest_of_the_month(self) -> None:
-        means = [1_000 + 10 * day for day in range(62)]
-        truth = sum(1_000 + 10 * day for day in range(62, 92)) / 30
+        forecast = forecast_operations(days, today_operations=0, now=tenth, used=88, unknown=unknown)
+        without = forecast_operations(days, today_operations=0, now=tenth, used=88, unknown=[0.0] * 9)
 
-        assert storage(means, now=JUNE).expected == pytest.approx(truth, rel=0.05)
+        assert forecast is not None
+        assert without is not None
+        assert forecast.expected - without.expected == 10 + 2
+        assert forecast.low >= 88
 
-    def test_the_days_held_count_as_they_are(self) -> None:
-        means = [1_000] * 40 + [2_000] * 10 + [0] * 19
-        forecast = storage(means, now=JUNE + timedelta(days=29))
+    def test_unknown_days_before_the_first_known_one_are_like_its_first_week(self) -> None:
+        days: list[int | None] = [None] * 62 + WORKING_WEEK
+        tenth = JUNE + timedelta(days=9)
 
-        assert forecast.expected == pytest.approx(2_000 * 10 / 30, rel=0.1)
+        forecast = forecast_operations(
+            days, today_operations=0, now=tenth, used=0, unknown=[1.0, 1.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0]
+        )
+        without = forecast_operations(days, today_operations=0, now=tenth, used=0, unknown=[0.0] * 9)
 
-    def test_the_interval_narrows_as_the_month_goes_by(self) -> None:
-        means = list(accumulate((40 * day % 97 for day in range(100)), initial=10_000))
-        widths = []
-        for day in (0, 10, 20, 29):
-            forecast = storage(means[: 70 + day], now=JUNE + timedelta(days=day))
-            widths.append(forecast.high - forecast.low)
+        assert forecast is not None
+        assert without is not None
+        assert forecast.expected - without.expected == WORKING_WEEK[5] + WORKING_WEEK[6]
+
+    def test_what_is_unknown_of_today_is_estimated(self) -> None:
+        noon = JUNE + timedelta(days=9, hours=12)
+        forecast = forecast_operations(
+            [10] * 69, today_operations=5, now=noon, used=90 + 3, unknown=[0.0] * 9, unknown_today=0.4
+        )
+
+        assert forecast is not None
+        assert forecast.expected == 300
+
+
+def levels(*sizes: float) -> list[tuple[float, float]]:
+    return [(float(day), float(size)) for day, size in enumerate(sizes)]
+
+
+class TestGrowth:
+    @given(st.floats(min_value=0, max_value=1e15), st.integers(min_value=0, max_value=60))
+    def test_what_does_not_change_does_not_grow(self, size: float, days: int) -> None:
+        assert steady_growth(levels(*[size] * days)).per_day == 0
+
+    def test_what_grows_goes_on_growing(self) -> None:
+        assert steady_growth(levels(*range(1_000, 1_400, 10))).per_day == pytest.approx(10, rel=0.25)
+        assert steady_growth(levels(*range(1_400, 1_000, -10))).per_day == pytest.approx(-10, rel=0.25)
+
+    def test_weekends_are_no_steps(self) -> None:
+        by_week = accumulate(([100] * 5 + [0, 0]) * 8, initial=10_000)
+
+        assert steady_growth(levels(*by_week)).per_day == pytest.approx(500 / 7, rel=0.3)
+
+    @pytest.mark.parametrize("ago", range(1, 28))
+    def test_a_step_is_no_slope(self, ago: int) -> None:
+        before = [1_000.0] * (40 - ago)
+
+        assert steady_growth(levels(*before, *[5_000] * ago)).per_day == 0
+        assert steady_growth(levels(*before, 3_000, *[5_000] * ago)).per_day == 0
+        assert steady_growth(levels(*before, *[200] * ago)).per_day == 0
+
+    def test_after_a_step_growth_is_that_of_the_days_since(self) -> None:
+        growing = [100 + 10 * day for day in range(40)]
+        moved = [size + (50_000 if day >= 30 else 0) for day, size in enumerate(growing)]
+
+        assert steady_growth(levels(*moved)).per_day == pytest.approx(10, rel=0.25)
+        assert steady_growth(levels(*moved[:34])).per_day == 0
+
+    def test_single_days_that_stray_do_not_turn_the_slope(self) -> None:
+        sizes = [10_000 + 10 * day + (8 if day % 5 == 0 else 0) for day in range(40)]
+
+        assert steady_growth(levels(*sizes)).per_day == pytest.approx(10, rel=0.3)
+
+    def test_gaps_weigh_by_their_time(self) -> None:
+        known = [(float(day), 1_000.0 + 10 * day) for day in range(40) if day not in {20, 21, 22, 30}]
+
+        assert steady_growth(known).per_day == pytest.approx(10, rel=0.25)
+
+    def test_the_longer_a_level_is_seen_not_to_move_the_less_it_strays(self) -> None:
+        widths = [steady_growth(levels(*[1_000] * days)).stray(10) for days in (1, 3, 10, 25)]
 
         assert widths == sorted(widths, reverse=True)
+        assert widths[0] > 4 * widths[-1] > 0
 
 
 def test_over_simulated_worlds_it_is_clearly_nearer_than_the_run_rate() -> None:

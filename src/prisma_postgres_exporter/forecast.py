@@ -9,6 +9,8 @@ Pure. The days of the month that are known count as they are; only what is left 
    the better it has foretold, the more its present answer weighs.
 3. Interval: as wide as those past answers were wrong over as many days, meant to hold the truth
    four times in five.
+
+A storage level has no weekdays: it goes on from where it is, as fast as it steadily grew.
 """
 
 from __future__ import annotations
@@ -18,8 +20,9 @@ from calendar import monthrange
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from itertools import accumulate, pairwise
+from itertools import accumulate, combinations, pairwise
 from operator import mul, sub, truediv
+from statistics import median
 
 FEWEST_DAYS = 7
 MOST_DAYS = 84
@@ -37,6 +40,13 @@ PRIOR_ERROR = 0.2
 # 1.28 is four times in five of a bell curve; the past errors are those of levels that were chosen by them, hence small.
 INTERVAL_WIDTH = 1.7
 GROWTH_TRUST = 0.8
+GROWTH_DOUBT = 0.25
+# How far a storage level strays in a day when nothing is known of it, and what of its changes is a step.
+PRIOR_STRAY = 0.02
+STEP_SPREADS = 8.0
+STEP_GROWTHS = 4.0
+SMALLEST_STEP = 0.001
+STEP_RULE = 3
 SMALLEST_SHARE = 0.1
 SECONDS_PER_DAY = 86_400
 
@@ -53,12 +63,39 @@ class Forecast:
     high: int
 
 
-def forecast_operations(days: Sequence[int | None], *, today_operations: int | None, now: datetime) -> Forecast | None:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Growth:
+    """How a level goes on: by how much a day it grows, and how far a day usually strays from that."""
+
+    per_day: float
+    stray_per_day: float
+
+    def stray(self, days: float) -> float:
+        """How far the sum of the levels of so many days lies from the expected one, four times in five."""
+        # What is added and dropped adds up like a random walk: its mean over n days strays by sqrt(n / 3) days' worth.
+        wandering = self.stray_per_day * math.sqrt(days / 3) * days
+        return INTERVAL_WIDTH * math.hypot(wandering, GROWTH_DOUBT * self.per_day * days**2 / 2)
+
+
+def forecast_operations(
+    days: Sequence[int | None],
+    *,
+    today_operations: int | None,
+    now: datetime,
+    used: int | None = None,
+    unknown: Sequence[float] | None = None,
+    unknown_today: float | None = None,
+) -> Forecast | None:
     """What the month that holds `now` will have come to at its end, in operations.
 
     `days` is one number a UTC day, the oldest first, the last one the day before `now`'s; `None` is a day
-    that is not known: 0 before the first known day, else as much as on the same weekday nearby. The newest
-    84 count. `today_operations` are those of the day of `now` until `now`, `None` when not known.
+    that is not known: as much as on the same weekday nearby. The newest 84 count. `today_operations` are
+    those of the day of `now` until `now`, `None` when not known.
+
+    `days` may be estimates, where only a part of them is known. Then `used` is what is known of this month
+    until now, `unknown` what part of each of its past days is not in it (0 to 1, the 1st first), and
+    `unknown_today` what part of today so far. Left out, `used` is the sum of the days: a day before the first
+    known one counts as nothing, a gap after it as wholly unknown.
 
     `None` when fewer than seven days are known. `low` is never below what is already used.
     """
@@ -71,42 +108,67 @@ def forecast_operations(days: Sequence[int | None], *, today_operations: int | N
     rates, error = _outlook(history, left)
     passed = (at - at.replace(hour=0, minute=0, second=0, microsecond=0)).total_seconds() / SECONDS_PER_DAY
     if today_operations is None:
-        to_come = sum(rates)
+        today, rest_of_today = passed * rates[0], (1 - passed) * rates[0]
     else:
         # The later it is, the more today's own pace says about the rest of today.
-        to_come = (1 - passed) * ((1 - passed) * rates[0] + today_operations) + sum(rates[1:])
-    used = sum(day for day in days[-before_today:] if day is not None) if before_today else 0
-    in_gaps = sum(history[-before_today:]) - used if before_today else 0.0
-    return _bounded(used + (today_operations or 0), max(in_gaps, 0.0) + to_come, error)
+        today, rest_of_today = today_operations, (1 - passed) * ((1 - passed) * rates[0] + today_operations)
+    past = days[-before_today:] if before_today else ()
+    if used is None:
+        used = sum(day for day in past if day is not None) + (today_operations or 0)
+    if unknown is None:
+        begins = len(past) - len(history)
+        unknown = [1.0 if day is None and place >= begins else 0.0 for place, day in enumerate(past)]
+    if unknown_today is None:
+        unknown_today = 1.0 if today_operations is None else 0.0
+    in_gaps = sum(map(mul, unknown, _past_of(history, len(unknown)))) + today * unknown_today
+    return _bounded(used, max(in_gaps, 0.0) + rest_of_today + sum(rates[1:]), error)
 
 
-def forecast_average_storage(daily_means: Sequence[int | None], *, now: datetime) -> Forecast | None:
-    """The mean of storage over the whole month that holds `now`, in bytes, every day weighing the same.
+def steady_growth(levels: Sequence[tuple[float, float]]) -> Growth:
+    """How a level that was `(day, level)` at these times, oldest first, goes on.
 
-    `daily_means` is the time-weighted mean of each UTC day, as `days` in `forecast_operations`: today is still
-    to come. Storage has no rhythm to know: it goes on from where it is, as fast as it lately grew.
-
-    `None` when fewer than seven days are known. `low` is never below what the days of this month that are
-    known already make of the whole month.
+    The slope is the median of all slopes between two of the newest four weeks' levels (Theil and Sen), since the
+    last step: a change beyond all others of the last two weeks, as an import makes, is no growth. Changes
+    that are seen three times in four weeks are no steps: so this level grows. No growth is told from fewer
+    than seven levels.
     """
-    at = now.astimezone(UTC)
-    history = _filled(daily_means[-MOST_DAYS:])
-    if history is None:
-        return None
-    before_today = at.day - 1
-    length = monthrange(at.year, at.month)[1]
-    left = length - before_today
-    growth = _steady_growth(history)
-    to_come = sum(max(history[-1] + growth * day, 0.0) for day in range(1, left + 1))
-    held = sum(history[-before_today:]) if before_today else 0.0
-    # What is added and dropped adds up like a random walk: its mean over n days strays by sqrt(n / 3) days' worth.
-    stray = INTERVAL_WIDTH * _usual_step(history, growth) * math.sqrt(left / 3) * left
-    expected = round((held + to_come) / length)
-    return Forecast(
-        low=min(math.floor((held + max(to_come - stray, 0.0)) / length), expected),
-        expected=expected,
-        high=max(math.ceil((held + to_come + stray) / length), expected),
-    )
+    if not levels:
+        return Growth(per_day=0.0, stray_per_day=0.0)
+    newest_at, newest = levels[-1]
+    recent = [(at, level) for at, level in levels if at >= newest_at - 4 * WEEK]
+    changes = [(after[1] - before[1]) / (after[0] - before[0]) for before, after in pairwise(recent)]
+    steps = _steps(changes, newest)
+    since = recent[steps[-1] + 1 :] if steps else recent
+    per_day = 0.0
+    if len(since) >= FEWEST_DAYS:
+        slopes = [(after[1] - before[1]) / (after[0] - before[0]) for before, after in combinations(since, 2)]
+        per_day = GROWTH_TRUST * median(slopes)
+    usual = [change - per_day for place, change in enumerate(changes) if place not in steps]
+    # A level of which little is known may move: what it does is believed the more, the longer it was seen.
+    squares = sum(map(mul, usual, usual)) + (PRIOR_STRAY * newest) ** 2
+    return Growth(per_day=per_day, stray_per_day=math.sqrt(squares / (len(usual) + 1)))
+
+
+def _steps(changes: Sequence[float], level: float) -> list[int]:
+    """The places of the changes that are steps, unless there are so many of them that they are the rule."""
+    newest = changes[-2 * WEEK :]
+    if not newest:
+        return []
+    usual = median(newest)
+    spread = median(abs(change - usual) for change in newest)
+    bound = max(STEP_SPREADS * spread, STEP_GROWTHS * abs(usual), SMALLEST_STEP * level)
+    steps = [place for place, change in enumerate(changes) if abs(change - usual) > bound]
+    # An import at noon changes the means of two days.
+    events = sum(place - 1 not in steps for place in steps)
+    return steps if events < STEP_RULE else []
+
+
+def _past_of(history: list[float], count: int) -> list[float]:
+    """The newest `count` days of a history; before its first day, the same weekdays of its first week."""
+    before = count - len(history)
+    if before <= 0:
+        return history[-count:] if count else []
+    return [*(history[(place - before) % WEEK] for place in range(before)), *history]
 
 
 def _bounded(used: int, to_come: float, error: float) -> Forecast:
@@ -251,16 +313,3 @@ def _burst_cap(days: list[float]) -> float:
     ordered = sorted(days)
     middle, upper = ordered[len(days) // 2], ordered[3 * len(days) // 4]
     return middle + BURST_SPREADS * (upper - middle) if upper > middle else 2 * middle or ordered[-1]
-
-
-def _steady_growth(history: list[float]) -> float:
-    """By how much a day the newest four weeks grew, in part trusted."""
-    recent = history[-4 * WEEK :]
-    return GROWTH_TRUST * (recent[-1] - recent[0]) / (len(recent) - 1)
-
-
-def _usual_step(history: list[float], growth: float) -> float:
-    """How far a day usually lies from the day before, growth apart."""
-    recent = history[-4 * WEEK :]
-    steps = [after - before - growth for before, after in pairwise(recent)]
-    return math.sqrt(sum(map(mul, steps, steps)) / len(steps))

@@ -194,13 +194,21 @@ class MonthUsage:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WorkspaceDay:
-    """One workspace's UTC day: the sums of the days its databases had there, storage to the MiB-second."""
+    """One workspace's UTC day: the sums of the days its databases had there, storage to the MiB-second.
+
+    `storage_bytes` is the sum of the databases' mean levels, each over the time that is known of it, and
+    `None` where one of these days has no level. `absent` are the keys of the databases that lived there on
+    that day, but were first followed later, so that the sums lack them. (Days that a followed database lacks
+    are in its state: those after its `known_until`.)
+    """
 
     workspace_key: int
     day: date
     operations: int
     storage_byte_seconds: int
     storage_seconds: int
+    storage_bytes: int | None = None
+    absent: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -277,3 +277,50 @@ def test_a_database_that_moved_has_its_part_in_both_workspaces() -> None:
         ("wksp_1", "db_1"): (Decimal("10.00"), Decimal("0.00"), Decimal("0.00")),
         ("wksp_2", "db_1"): (Decimal("10.00"), Decimal("1.60"), Decimal("0.00")),
     }
+
+
+def test_constant_storage_costs_the_same_next_day_and_a_month_later() -> None:
+    # Pro with 60 GiB: 49.00 and 10 GiB beyond what is included at 1.50, whether it was seen for hours or for weeks.
+    for hours, storage_days in ((6, 1), (20 * 24, 20)):
+        seconds = hours * 3_600
+        held = state(1, 20_000)
+        held = replace(
+            held,
+            known_until=NOW.date() - timedelta(days=1),
+            storage_bytes=60 * GIB,
+            storage_at=NOW,
+            months=(replace(held.months[0], storage_byte_seconds=60 * GIB * seconds, storage_seconds=seconds),),
+        )
+        history = tuple(
+            replace(row, storage_byte_seconds=60 * GIB * 21_600, storage_seconds=21_600, storage_bytes=60 * GIB)
+            for row in days(1_000, back=max(storage_days, 7))
+        )
+        cost = charge(ledger_state(held, plan="Pro"), DEFAULTS, history, NOW).workspaces["wksp_1"]
+
+        assert cost.expected_storage_bytes is not None
+        assert cost.expected_storage_bytes.expected == 60 * GIB
+        assert cost.expected_bill is not None
+        assert cost.expected_bill.total == Decimal("64.00")
+        assert cost.forecast_missing is None
+
+
+def test_what_the_forecast_had_to_do_without_is_said() -> None:
+    failing = replace(state(2, 10_000), known_until=NOW.date() - timedelta(days=6))
+    failing = replace(failing, months=(replace(failing.months[0], operations=None, read_at=None, days=15),))
+    costs = charge(ledger_state(state(1, 40_000), failing), DEFAULTS, days(2_000), NOW)
+
+    missing = costs.workspaces["wksp_1"].forecast_missing
+    assert missing is not None
+    assert "database 2 (5 days)" in missing
+
+
+def test_more_storage_is_more_of_the_levels_now_too() -> None:
+    held = replace(state(1, 20_000, gib=4), storage_bytes=4 * GIB, storage_at=NOW)
+    double = suppose(ledger_state(held), DEFAULTS, days(1_000), WhatIf(storage=Fraction(2)))
+
+    once = charge(ledger_state(held), DEFAULTS, days(1_000), NOW).workspaces["wksp_1"].expected_storage_bytes
+    twice = charge(*double, NOW).workspaces["wksp_1"].expected_storage_bytes
+
+    assert once is not None
+    assert twice is not None
+    assert (once.expected, twice.expected) == (4 * GIB, 8 * GIB)

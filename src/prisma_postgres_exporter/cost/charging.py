@@ -5,20 +5,18 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import date, datetime, timedelta
+from datetime import datetime, timedelta
 from decimal import Decimal
 
 from prisma_postgres_exporter.config import BudgetConfig, Config, FeeShare
 from prisma_postgres_exporter.cost.bill import Bill
 from prisma_postgres_exporter.cost.budgets import BudgetState, Place, matches, matches_workspace, state_of
 from prisma_postgres_exporter.cost.estimate import WorkspaceCost, WorkspaceUsage, estimate
+from prisma_postgres_exporter.cost.outlook import outlook
 from prisma_postgres_exporter.cost.showback import share_out
 from prisma_postgres_exporter.cost.usage import Usage, add_up, used_in_month
-from prisma_postgres_exporter.forecast import forecast_average_storage, forecast_operations
-from prisma_postgres_exporter.model import LedgerState, WorkspaceDay, month_start
+from prisma_postgres_exporter.model import DatabaseState, LedgerState, WorkspaceDay, month_start
 
-ONE_DAY = timedelta(days=1)
-DAY_SECONDS = 86_400
 HISTORY = timedelta(days=91)
 """How far back the days go that a forecast is made from."""
 
@@ -42,8 +40,7 @@ class Costs:
 
 def charge(ledger_state: LedgerState, config: Config, days: Sequence[WorkspaceDay], now: datetime) -> Costs:
     """Work out the month of `now`. `days` are the workspaces' days of the ledger, three months of them if there are."""
-    by_key, today = used_in_month(ledger_state, now), _today(ledger_state, now.date())
-    history = _by_workspace(days)
+    by_key, history, states = used_in_month(ledger_state, now), _by_workspace(days), _by_holder(ledger_state)
     workspaces: dict[str, WorkspaceCost] = {}
     used: dict[str, Mapping[str, Usage]] = {}
     shares: dict[Place, Bill] = {}
@@ -52,7 +49,8 @@ def charge(ledger_state: LedgerState, config: Config, days: Sequence[WorkspaceDa
         by_database = used[id_] = by_key.get(row.key, {})
         if row.is_gone and not any(usage.days_known for usage in by_database.values()):
             continue
-        usage = _with_forecast(add_up(by_database.values()), history.get(row.key, ()), today.get(row.key), now)
+        total = add_up(by_database.values())
+        usage = _with_forecast(total, row.key, states.get(row.key, ()), history.get(row.key, ()), now)
         cost = workspaces[id_] = estimate(config, row, usage, now)
         if cost.bill is None:
             continue
@@ -78,38 +76,27 @@ def _by_workspace(days: Sequence[WorkspaceDay]) -> dict[int, list[WorkspaceDay]]
 
 
 def _with_forecast(
-    used: Usage, days: Sequence[WorkspaceDay], today_operations: int | None, now: datetime
+    used: Usage, workspace_key: int, states: Sequence[DatabaseState], days: Sequence[WorkspaceDay], now: datetime
 ) -> WorkspaceUsage:
-    """Forecast a workspace's month from its days before today and from today so far."""
-    today, month = now.date(), month_start(now).date()
-    by_day = {row.day: row for row in days if row.day < today}
-    first = min(by_day, default=today)
-    dates = [first + back * ONE_DAY for back in range((today - first).days)]
-    operations = [by_day[day].operations if day in by_day else None for day in dates]
-    levels = [_level(by_day.get(day)) for day in dates]
+    """Forecast a workspace's month from its databases and its days before today."""
+    month = month_start(now).date()
+    ahead = outlook(workspace_key, states, days, now)
     return WorkspaceUsage(
         used=used,
-        expected_operations=forecast_operations(operations, today_operations=today_operations, now=now),
-        expected_storage_bytes=forecast_average_storage(levels, now=now),
-        days=[row for row in by_day.values() if row.day >= month],
+        expected_operations=ahead.operations,
+        expected_storage_bytes=ahead.storage_bytes,
+        forecast_missing=ahead.missing,
+        days=[row for row in days if month <= row.day < now.date()],
     )
 
 
-def _today(ledger_state: LedgerState, today: date) -> dict[int, int]:
-    """Today's operations so far, by workspace key."""
-    found: dict[int, int] = defaultdict(int)
+def _by_holder(ledger_state: LedgerState) -> dict[int, list[DatabaseState]]:
+    """The databases by the key of each workspace that holds them or held them in a month of their states."""
+    found: dict[int, list[DatabaseState]] = defaultdict(list)
     for state in ledger_state.databases.values():
-        for row in state.recent_days:
-            if row.day == today:
-                found[row.workspace_key] += row.operations
+        for key in {state.workspace_key, *(row.workspace_key for row in state.months)}:
+            found[key].append(state)
     return found
-
-
-def _level(row: WorkspaceDay | None) -> int | None:
-    """A day's mean level of a whole workspace."""
-    if row is None or row.storage_seconds == 0:
-        return None
-    return row.storage_byte_seconds // DAY_SECONDS
 
 
 def _shares(bill: Bill, used: Mapping[str, Usage], fee_share: FeeShare) -> Mapping[str | None, Bill]:

@@ -24,11 +24,13 @@ class WorkspaceUsage:
     """What a workspace used of a month until now, and what it is expected to use in all of it.
 
     `days` are its days of this month in the ledger; they tell which part belongs to which price.
+    `forecast_missing` says what the forecast had to do without, `None`: nothing.
     """
 
     used: Usage
     expected_operations: Forecast | None = None
     expected_storage_bytes: Forecast | None = None
+    forecast_missing: str | None = None
     days: Sequence[WorkspaceDay] = ()
 
 
@@ -37,7 +39,8 @@ class WorkspaceCost:
     """One workspace's month in USD. `unpriced` says why there is no cost, or no whole one.
 
     `plan` and what is included are those in force now. `expected_bill`, `low_bill` and `high_bill` are of
-    the whole month. `limits` are the limits of this month that will be reached, or were, by name.
+    the whole month; `forecast_missing` says what they had to do without. `limits` are the limits of this
+    month that will be reached, or were, by name.
     """
 
     unpriced: str | None = None
@@ -48,6 +51,7 @@ class WorkspaceCost:
     bill: Bill | None = None
     expected_operations: Forecast | None = None
     expected_storage_bytes: Forecast | None = None
+    forecast_missing: str | None = None
     low_bill: Bill | None = None
     expected_bill: Bill | None = None
     high_bill: Bill | None = None
@@ -97,6 +101,7 @@ def estimate(config: Config, row: WorkspaceState, usage: WorkspaceUsage, now: da
             unpriced=str(reason),
             expected_operations=usage.expected_operations,
             expected_storage_bytes=usage.expected_storage_bytes,
+            forecast_missing=usage.forecast_missing,
             spend_limit=spend_limit,
         )
     month = _Month(prices, usage, now)
@@ -117,6 +122,7 @@ def estimate(config: Config, row: WorkspaceState, usage: WorkspaceUsage, now: da
         bill=bill,
         expected_operations=usage.expected_operations,
         expected_storage_bytes=usage.expected_storage_bytes,
+        forecast_missing=usage.forecast_missing,
         low_bill=low,
         expected_bill=expected,
         high_bill=high,

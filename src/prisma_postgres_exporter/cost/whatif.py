@@ -65,6 +65,7 @@ def suppose(
             row,
             operations=int(row.operations * what_if.operations),
             storage_byte_seconds=int(row.storage_byte_seconds * what_if.storage),
+            storage_bytes=None if row.storage_bytes is None else int(row.storage_bytes * what_if.storage),
         )
         for row in days
     )
@@ -111,6 +112,7 @@ def _factor(text: str) -> Fraction | None:
 def _scaled(state: DatabaseState, what_if: WhatIf) -> DatabaseState:
     return replace(
         state,
+        storage_bytes=None if state.storage_bytes is None else int(state.storage_bytes * what_if.storage),
         months=tuple(_scaled_month(row, what_if) for row in state.months),
         recent_days=tuple(
             replace(row, operations=int(row.operations * what_if.operations)) for row in state.recent_days

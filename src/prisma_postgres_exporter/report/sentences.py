@@ -13,7 +13,6 @@ from prisma_postgres_exporter.report.months import Missing
 from prisma_postgres_exporter.report.whole import MonthReport, WorkspaceReport
 
 GIB = 2**30
-DAY_SECONDS = 86_400
 NONE = "–"
 NO_PROJECT = "fee (no project)"
 LEFT_OUT = "An estimate of the Postgres part of the invoice: Compute, Accelerate, tax and credit are not in it."
@@ -107,6 +106,8 @@ def cost_sentences(workspace: WorkspaceReport) -> Iterator[str]:
     if cost.expected_bill is not None and cost.low_bill is not None and cost.high_bill is not None:
         low, high = money(cost.low_bill.total), money(cost.high_bill.total)
         yield f"Expected of the whole month: {money(cost.expected_bill.total)} USD ({low} to {high})."
+        if cost.forecast_missing is not None:
+            yield f"The forecast had to do without {cost.forecast_missing}."
     change = change_sentence(workspace.beside, is_over=cost.expected_bill is None)
     if change is not None:
         yield change
@@ -182,7 +183,7 @@ def budget_cells(budget: BudgetState) -> tuple[str, str, str]:
 
 def day_level(day: WorkspaceDay) -> int | None:
     """The mean level of a workspace's day, of the time that is known; `None` where none is."""
-    return day.storage_byte_seconds // DAY_SECONDS if day.storage_seconds else None
+    return day.storage_bytes if day.storage_seconds else None
 
 
 def _beside(beside: Beside) -> tuple[str, str, str]:

@@ -7,10 +7,11 @@ from datetime import date, datetime
 from itertools import groupby
 from operator import itemgetter
 
-from sqlalchemy import Column, ColumnElement, Connection, ScalarSelect, Table, func, select
+from sqlalchemy import Column, ColumnElement, Connection, Double, ScalarSelect, Table, cast, func, select
 
 from prisma_postgres_exporter.model import DayUsage, Event, MonthUsage, Revision, WorkspaceDay
 from prisma_postgres_exporter.store import rows
+from prisma_postgres_exporter.store.absent import absent_databases
 from prisma_postgres_exporter.store.tables import databases, days, events, months, revisions
 
 LOOKED_UP_ROWS = 500
@@ -114,18 +115,26 @@ def workspace_days(connection: Connection, from_day: date) -> Iterator[Workspace
     """Each workspace's days from `from_day` on, summed over its databases, by day and workspace key."""
     # Bytes times seconds of a thousand large databases do not fit 64 bits.
     mib_seconds = func.sum(days.c.storage_byte_seconds // MIB)
-    sums = (func.sum(days.c.operations), mib_seconds, func.sum(days.c.storage_seconds))
+    # Levels are added up in floating point, where no number of a vendor is too large.
+    known_seconds = func.nullif(days.c.storage_seconds, 0)
+    level = func.sum(cast(days.c.storage_byte_seconds, Double) / known_seconds)
+    own = (func.count(), func.sum(days.c.database_key), func.count(known_seconds))
+    sums = (func.sum(days.c.operations), mib_seconds, func.sum(days.c.storage_seconds), level)
     query = (
-        select(days.c.day, days.c.workspace_key, *sums)
+        select(days.c.day, days.c.workspace_key, *own, *sums)
         .where(days.c.day >= rows.day_number(from_day))
         .group_by(days.c.day, days.c.workspace_key)
         .order_by(days.c.day, days.c.workspace_key)
     )
-    for day, workspace_key, operations, storage_mib_seconds, storage_seconds in connection.execute(query):
+    found = connection.execute(query).all()
+    absent = absent_databases(connection, {(row[0], row[1]): (row[2], int(row[3])) for row in found})
+    for day, workspace_key, count, _, levels, operations, storage_mib_seconds, storage_seconds, storage in found:
         yield WorkspaceDay(
             workspace_key=workspace_key,
             day=rows.day_of(day),
             operations=int(operations),
             storage_byte_seconds=int(storage_mib_seconds) * MIB,
             storage_seconds=int(storage_seconds),
+            storage_bytes=round(storage) if levels == count else None,
+            absent=absent.get((day, workspace_key), ()),
         )

@@ -1,0 +1,274 @@
+"""A workspace's outlook beside the truth of lives that go on as they were, whatever of them could be read."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from played_ledger import HOUR, NEVER, Life, Played, play, true_operations, true_storage
+
+from builders import GIB, ONE_DAY
+from prisma_postgres_exporter.cost.outlook import Outlook, outlook
+from prisma_postgres_exporter.forecast import Forecast
+
+OLD = datetime(2026, 1, 1, tzinfo=UTC)
+INSTALLED = datetime(2026, 9, 15, 18, tzinfo=UTC)
+
+
+def november(day: int, hour: int = 0) -> datetime:
+    return datetime(2026, 11, day, hour, tzinfo=UTC)
+
+
+def life(key: int, gib: int, **changes: Any) -> Life:
+    """A database of one size."""
+    plain = Life(key=key, created_at=OLD, levels=[(OLD, gib * GIB)])
+    return replace(plain, **changes)
+
+
+def seen(played: Played, now: datetime, workspace: int = 1) -> Outlook:
+    return outlook(workspace, played.states(workspace), played.days(workspace), now)
+
+
+def assert_true(found: Forecast | None, truth: float, *, rel: float = 0.001) -> None:
+    assert found is not None
+    assert found.expected == pytest.approx(truth, rel=rel, abs=2)
+    assert found.low - 2 <= truth <= found.high + 2
+
+
+TWO = (life(1, 60, operations_a_day=8_000), life(2, 4, operations_a_day=2_000))
+
+
+class TestStorage:
+    @pytest.mark.parametrize("later", [timedelta(0), HOUR, 6 * HOUR, 7 * HOUR, 3 * ONE_DAY, 25 * ONE_DAY])
+    def test_a_constant_level_is_exact_from_the_first_reading_on(self, later: timedelta) -> None:
+        installed_at = november(15, 18)
+        now = installed_at + later
+        played = play(TWO, installed_at=installed_at, now=now)
+
+        found = seen(played, now)
+
+        assert_true(found.storage_bytes, 64 * GIB, rel=1e-9)
+        assert found.missing is None
+
+    def test_time_without_readings_takes_the_level_that_is_known(self) -> None:
+        now = november(26, 5)
+        down = [(november(20, 3), november(23, 7)), (november(24, 1), november(24, 5))]
+        played = play(TWO, installed_at=INSTALLED, now=now, down=down)
+
+        assert_true(seen(played, now).storage_bytes, 64 * GIB, rel=1e-9)
+
+    def test_a_database_that_is_gone_has_no_time_to_come(self) -> None:
+        lives = (TWO[0], replace(TWO[1], deleted_at=november(15, 12)), life(3, 30, deleted_at=november(16, 3)))
+        for now in (november(16, 4), november(17), november(26, 5)):
+            played = play(lives, installed_at=INSTALLED, now=now)
+
+            assert_true(seen(played, now).storage_bytes, true_storage(lives, 1, now), rel=1e-6)
+
+    def test_a_growing_database_that_is_gone_does_not_grow(self) -> None:
+        grows = [
+            (OLD, GIB),
+            *((datetime(2026, 10, 1, tzinfo=UTC) + day * ONE_DAY, (1 + day) * GIB) for day in range(60)),
+        ]
+        lives = (TWO[0], life(2, 0, levels=grows, deleted_at=november(20)))
+        now = november(22)
+        played = play(lives, installed_at=INSTALLED, now=now)
+
+        assert_true(seen(played, now).storage_bytes, true_storage(lives, 1, now), rel=1e-3)
+
+    @pytest.mark.parametrize("hours_later", [1, 5, 12, 30, 60, 150])
+    def test_an_import_is_a_step(self, hours_later: int) -> None:
+        lives = (TWO[0], life(2, 0, levels=[(OLD, 4 * GIB), (november(20, 12), 44 * GIB)]))
+        now = november(20, 12) + hours_later * HOUR
+        played = play(lives, installed_at=INSTALLED, now=now)
+
+        # For an hour nobody knew of it.
+        assert_true(seen(played, now).storage_bytes, true_storage(lives, 1, now), rel=2e-3)
+
+    def test_growth_goes_on(self) -> None:
+        grows = [(OLD, 10 * GIB)] + [
+            (datetime(2026, 9, 1, tzinfo=UTC) + hour * HOUR, 10 * GIB + hour * GIB // 24) for hour in range(100 * 24)
+        ]
+        lives = (life(1, 0, levels=grows), TWO[1])
+        now = november(11)
+        played = play(lives, installed_at=INSTALLED, now=now, every=3 * HOUR)
+
+        assert_true(seen(played, now).storage_bytes, true_storage(lives, 1, now), rel=0.02)
+
+    def test_a_database_that_moves_is_a_part_of_both(self) -> None:
+        lives = (TWO[0], replace(TWO[1], moves=[(november(18, 11), 2)]), life(3, 7, moves=[(OLD, 2)]))
+        for now in (november(18, 12), november(22, 12), november(30, 23)):
+            played = play(lives, installed_at=INSTALLED, now=now)
+
+            for workspace in (1, 2):
+                truth = true_storage(lives, workspace, now)
+                assert_true(seen(played, now, workspace).storage_bytes, truth, rel=1e-6)
+
+    def test_a_failing_database_keeps_its_newest_level(self) -> None:
+        lives = (
+            TWO[0],
+            replace(TWO[1], levels=[(OLD, 4 * GIB), (november(9), 20 * GIB)], fails=[(november(10), NEVER)]),
+        )
+        now = november(22)
+        played = play(lives, installed_at=INSTALLED, now=now)
+
+        assert_true(seen(played, now).storage_bytes, true_storage(lives, 1, now), rel=2e-3)
+
+    def test_a_level_that_nobody_told_is_missing_and_not_0(self) -> None:
+        played = play((TWO[0], replace(TWO[1], fails=[(OLD, NEVER)])), installed_at=november(3), now=november(22))
+
+        missing = seen(played, november(22)).missing
+
+        assert missing is not None
+        assert "storage never reported, not in the forecast: db_2" in missing
+        assert "operations never reported, not in the forecast: db_2" in missing
+        nothing = play((replace(TWO[0], fails=[(OLD, NEVER)]),), installed_at=november(3), now=november(22))
+        assert seen(nothing, november(22)).storage_bytes is None
+
+    @settings(max_examples=40, deadline=None)
+    @given(
+        sizes=st.lists(st.integers(min_value=0, max_value=200), min_size=1, max_size=3),
+        installed=st.integers(min_value=1, max_value=45 * 24),
+        passed=st.integers(min_value=0, max_value=30 * 24),
+        down=st.lists(st.tuples(st.integers(0, 60 * 24), st.integers(1, 200)), max_size=3),
+        gone_after=st.none() | st.integers(min_value=1, max_value=45 * 24),
+    )
+    def test_constant_levels_are_exact_whatever_could_be_read(
+        self,
+        sizes: list[int],
+        installed: int,
+        passed: int,
+        down: list[tuple[int, int]],
+        gone_after: int | None,
+    ) -> None:
+        begin = datetime(2026, 10, 1, tzinfo=UTC)
+        installed_at = begin + installed * HOUR
+        now = installed_at + passed * HOUR
+        lives = [life(key, size) for key, size in enumerate(sizes, 1)]
+        if gone_after is not None and gone_after <= passed:
+            lives[0] = replace(lives[0], deleted_at=installed_at + gone_after * HOUR)
+        spans = [(installed_at + (1 + at) * HOUR, installed_at + (1 + at + length) * HOUR) for at, length in down]
+        # A deletion is noticed with its instant: the simulated discovery of a stopped exporter comes later.
+        played = play(lives, installed_at=installed_at, now=now, down=[span for span in spans if span[1] < now])
+
+        found = seen(played, now).storage_bytes
+
+        truth = true_storage(lives, 1, now)
+        assert found is not None
+        assert found.expected == pytest.approx(truth, rel=1e-6, abs=2)
+        assert found.low <= found.expected <= found.high
+
+
+class TestOperations:
+    def test_a_failing_database_is_estimated_and_named(self) -> None:
+        for fails_from, now, days in (
+            (november(12, 6), november(22, 12), 10),
+            (datetime(2026, 10, 25, 6, tzinfo=UTC), november(6, 12), 6),
+        ):
+            lives = (TWO[0], replace(TWO[1], fails=[(fails_from, NEVER)]))
+            played = play(lives, installed_at=INSTALLED, now=now)
+
+            found = seen(played, now)
+
+            assert_true(found.operations, 300_000, rel=0.02)
+            assert found.missing == f"operations not reported, estimated from other days: db_2 ({days} days)"
+
+    def test_weekdays_are_those_of_the_databases_that_could_be_read(self) -> None:
+        rhythm = (1.2, 1.2, 1.2, 1.2, 1.2, 0.6, 0.4)
+        lives = [
+            life(1, 1, operations_a_day=80_000, rhythm=rhythm),
+            life(2, 1, operations_a_day=20_000, rhythm=rhythm, fails=[(november(12, 6), NEVER)]),
+        ]
+        now = november(23, 9)
+        played = play(lives, installed_at=INSTALLED, now=now, every=3 * HOUR)
+
+        assert_true(seen(played, now).operations, true_operations(lives, 1, now), rel=0.02)
+
+    def test_a_database_first_followed_later_lacks_its_days_before(self) -> None:
+        lives = (TWO[0], replace(TWO[1], first_seen_at=november(3)))
+        now = november(6, 12)
+        played = play(lives, installed_at=INSTALLED, now=now)
+
+        assert_true(seen(played, now).operations, 300_000, rel=0.01)
+
+    def test_a_created_and_a_deleted_database_are_no_gaps(self) -> None:
+        lives = (
+            TWO[0],
+            replace(TWO[1], deleted_at=november(12)),
+            life(3, 1, operations_a_day=4_000, created_at=november(14, 6), levels=[(november(14, 6), GIB)]),
+        )
+        now = november(24, 12)
+        played = play(lives, installed_at=INSTALLED, now=now)
+
+        found = seen(played, now)
+
+        assert_true(found.operations, true_operations(lives, 1, now), rel=0.02)
+        assert found.missing is None
+
+    def test_what_moved_away_does_not_go_on(self) -> None:
+        lives = (TWO[0], replace(TWO[1], moves=[(november(18, 11), 2)]))
+        now = november(22, 12)
+        played = play(lives, installed_at=INSTALLED, now=now)
+
+        assert_true(seen(played, now).operations, true_operations(lives, 1, now), rel=0.02)
+
+    def test_a_day_of_which_most_is_not_known_is_a_gap(self) -> None:
+        lives = (replace(TWO[0], fails=[(november(2), NEVER)]), TWO[1])
+        now = november(8, 12)
+        played = play(lives, installed_at=INSTALLED, now=now)
+
+        assert_true(seen(played, now).operations, 300_000, rel=0.05)
+
+    def test_a_stop_of_the_exporter_is_no_day_without_operations(self) -> None:
+        now = november(22, 5)
+        played = play(TWO, installed_at=INSTALLED, now=now - 3 * ONE_DAY)
+
+        found = seen(played, now)
+
+        assert_true(found.operations, 300_000, rel=0.02)
+        assert found.missing == "operations not reported, estimated from other days: db_1 (3 days), db_2 (3 days)"
+
+    def test_yesterday_that_was_read_a_minute_before_its_end_is_as_good_as_whole(self) -> None:
+        now = november(22)
+        played = play(TWO, installed_at=INSTALLED, now=now - timedelta(minutes=1))
+
+        found = seen(played, now + timedelta(minutes=1))
+
+        assert_true(found.operations, 300_000, rel=0.001)
+        assert found.missing is None
+
+    def test_with_fewer_than_seven_days_nothing_is_foretold(self) -> None:
+        now = november(6)
+        young = replace(TWO[0], created_at=november(1), levels=[(november(1), GIB)])
+
+        assert seen(play((young,), installed_at=INSTALLED, now=now), now).operations is None
+
+    def test_what_is_missing_is_named_the_longest_first_and_not_without_end(self) -> None:
+        lives = [life(1, 1, operations_a_day=50_000)]
+        lives += [life(key, 1, fails=[(november(10 + key), NEVER)]) for key in range(2, 7)]
+        played = play(lives, installed_at=november(1), now=november(20))
+
+        assert seen(played, november(20)).missing == (
+            "operations not reported, estimated from other days: db_2 (8 days), db_3 (7 days), db_4 (6 days) and 2 more"
+        )
+
+    @settings(max_examples=40, deadline=None)
+    @given(
+        rates=st.lists(st.integers(min_value=100, max_value=100_000), min_size=2, max_size=4),
+        failing_hours=st.integers(min_value=0, max_value=20 * 24),
+        passed=st.integers(min_value=8 * 24, max_value=45 * 24),
+    )
+    def test_steady_usage_lies_in_the_interval_whoever_fails(
+        self, rates: list[int], failing_hours: int, passed: int
+    ) -> None:
+        now = datetime(2026, 10, 10, tzinfo=UTC) + passed * HOUR
+        lives = [life(key, 1, operations_a_day=rate) for key, rate in enumerate(rates, 1)]
+        lives[0] = replace(lives[0], fails=[(now - failing_hours * HOUR, NEVER)])
+        played = play(lives, installed_at=INSTALLED, now=now, every=6 * HOUR)
+
+        found = seen(played, now).operations
+
+        assert_true(found, true_operations(lives, 1, now), rel=0.03)
