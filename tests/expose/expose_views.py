@@ -269,6 +269,7 @@ def workspace_views(workspace_id: str) -> st.SearchStrategy[WorkspaceView]:
         storage_bytes=_operations,
         month_average_storage_bytes=_operations,
         storage_covered_ratio=st.none() | st.floats(0, 1),
+        operations_covered_ratio=st.none() | st.floats(0, 1),
         reconciliation_difference_operations=st.none() | st.integers(-(2**53), 2**53),
         period_start_at=_instants,
         failure_reason=st.none() | names,

@@ -110,7 +110,9 @@ def test_it_says_everything_a_person_asks_for() -> None:
         "24h: the API answers for more time than was asked for",
         "us not known yet down the token was refused",
         "in 30 days",
-        "Acme Id wksp_a Plan Pro State down timeout, blocked Databases 2",
+        "Acme Id wksp_a Plan Pro State down timeout, blocked: likely the spend limit (raise it; "
+        "cost.workspaces[].spend_limit_usd does not say it here) or an unpaid invoice (ends with its payment only) "
+        "Databases 2",
         "broken db_f Acme http_503 2026-11-23 11:40:00 UTC, 20 min ago",
     ):
         assert said in text

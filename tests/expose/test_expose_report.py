@@ -46,6 +46,7 @@ def a_report(*, name: str = "orders", databases: int = 3) -> MonthReport:
             operations=day * 100,
             storage_byte_seconds=86_400 * 2**30,
             storage_seconds=86_400,
+            storage_bytes=2**30,
         )
         for day in range(1, 21)
     ]
