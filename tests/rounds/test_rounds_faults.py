@@ -73,7 +73,7 @@ def unhealthy_reason(running: Bench) -> str | None:
 
 
 def store_error(running: Bench) -> str | None:
-    return running.collector.store_error
+    return running.collector.ledger.error
 
 
 # One workspace ------------------------------------------------------------------------------------
@@ -164,7 +164,7 @@ async def test_what_cannot_be_stored_is_kept_asked_for_no_more_and_stored_later(
             raise StoreUnavailable("the disk is full")
 
         with monkeypatch.context() as patched:
-            patched.setattr(running.collector._store, "record", down)
+            patched.setattr(running.collector.ledger._store, "record", down)
             await running.rounds()
             asked = vendor.requests["usage"]
             clock.advance(timedelta(seconds=30))

@@ -13,6 +13,7 @@ from prisma_postgres_exporter.config import Config, Credential, Tokens, claims
 from prisma_postgres_exporter.errors import ApiError, ConfigurationError, CredentialRefused, MalformedAnswer, NotAllowed
 from prisma_postgres_exporter.model import Workspace
 from prisma_postgres_exporter.rounds.health import Health
+from prisma_postgres_exporter.rounds.interpret import LARGEST_SKEW
 from prisma_postgres_exporter.rounds.vendor import MakeApi, VendorApi
 
 log = structlog.get_logger(__name__)
@@ -164,6 +165,17 @@ class Readers:
         known = sorted(skew for _, _, api in self._made.values() if (skew := api.skew_seconds) is not None)
         return known[len(known) // 2] if known else None
 
+    @property
+    def is_clock_right(self) -> bool:
+        """Whether this machine's clock agrees with the vendor's, as far as that is known."""
+        return _is_right(self.skew_seconds)
+
+    def compare_clock(self, reader: Reader) -> bool:
+        """Whether this machine's clock agrees with the one that this client saw last, as far as it saw any."""
+        if self.skew_seconds is not None:
+            self._health.clock_compared(self.skew_seconds)
+        return _is_right(reader.api.skew_seconds)
+
     async def close(self) -> None:
         """Close every client."""
         for _, _, api in self._made.values():
@@ -225,3 +237,7 @@ class Readers:
         )
         if is_refused:
             self._health.credential_seen(state.name, is_up=False)
+
+
+def _is_right(skew_seconds: float | None) -> bool:
+    return skew_seconds is None or abs(skew_seconds) <= LARGEST_SKEW.total_seconds()

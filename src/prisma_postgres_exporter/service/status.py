@@ -31,7 +31,7 @@ def describe(
         started_at=started_at,
         api_url=config.api_url,
         store_url=display_url(config.store.url),
-        store_error=collector.store_error,
+        store_error=collector.ledger.error,
         not_ready_reason=None if is_ready else "nothing is stored yet and no round has finished",
         unhealthy_reason=next(_unhealthy_reasons(collector, display, now, time), None),
         credentials=tuple(_credential(collector, state) for state in collector.readers.states.values()),
