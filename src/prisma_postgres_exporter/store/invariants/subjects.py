@@ -5,7 +5,7 @@ from __future__ import annotations
 from sqlalchemy import and_, exists, not_, or_
 
 from prisma_postgres_exporter.model import EventKind
-from prisma_postgres_exporter.store.invariants.rule import DAY_SECONDS, NOW, REMOVE, RESTORE, TODAY, WAIT, Invariant
+from prisma_postgres_exporter.store.invariants.rule import DAY_SECONDS, REMOVE, RESTORE, TODAY, WAIT, Invariant
 from prisma_postgres_exporter.store.tables import databases, days, events, positions, workspaces
 
 SUBJECT_INVARIANTS: tuple[Invariant, ...] = (
@@ -17,15 +17,6 @@ SUBJECT_INVARIANTS: tuple[Invariant, ...] = (
         must_hold="generation >= 0",
         reason="a writer compares the generation with the one it loaded: two writers must not both believe theirs",
         advice=RESTORE,
-    ),
-    Invariant(
-        name="nothing-written-in-the-future",
-        table=workspaces,
-        broken=workspaces.c.written_at > NOW,
-        shows=(workspaces.c.written_at,),
-        must_hold="the workspace was written in the past",
-        reason="this machine's clock, or the writer's, was wrong: readings are passed over until it has caught up",
-        advice=WAIT,
     ),
     Invariant(
         name="database-in-a-workspace",
