@@ -100,7 +100,7 @@ async def test_what_is_in_memory_is_what_is_stored(store_url: str) -> None:
             assert asdict(stored.databases[id_]) == asdict(state)
 
 
-async def test_a_restart_shows_the_same_picture_before_the_vendor_is_asked(store_url: str) -> None:
+async def test_a_restart_shows_the_same_snapshot_before_the_vendor_is_asked(store_url: str) -> None:
     clock = ManualClock(BEGINS_AT)
     vendor = small_vendor(clock)
     async with serve_simulator(vendor.app) as url:

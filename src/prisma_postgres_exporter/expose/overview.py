@@ -67,7 +67,7 @@ def _facts(status: ServiceStatus) -> Markup:
             ("Management API", status.api_url),
             ("Store", status.store_url if status.store_error is None else _store_failure(status)),
             ("Databases", _database_numbers(status)),
-            ("Picture taken", instant(status.snapshot.taken_at, status.now_at) if status.snapshot else "not yet"),
+            ("As of", instant(status.snapshot.taken_at, status.now_at) if status.snapshot else "not yet"),
             ("Last round", _last_round(status)),
             ("Next round", _next_round(status)),
             ("Widened windows", _widened_windows(status)),

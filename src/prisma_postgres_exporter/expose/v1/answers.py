@@ -136,7 +136,7 @@ class CostAnswer(Answer):
 
 
 class Workspaces(Answer):
-    """Every workspace, by id; `taken_at` is when the picture was taken."""
+    """Every workspace, by id; `taken_at` is when the snapshot was taken."""
 
     taken_at: datetime
     data: list[WorkspaceAnswer]
@@ -180,7 +180,7 @@ class CostRows(Answer):
 
 
 def workspace_answer(view: WorkspaceView) -> WorkspaceAnswer:
-    """Return a workspace of the picture."""
+    """Return a workspace of the snapshot."""
     cost = view.cost
     bills = (cost.bill, cost.low_bill, cost.expected_bill, cost.high_bill) if cost else (None,) * 4
     total, low, expected, high = (bill.total if bill else None for bill in bills)
@@ -209,7 +209,7 @@ def workspace_answer(view: WorkspaceView) -> WorkspaceAnswer:
 
 
 def database_answer(view: DatabaseView) -> DatabaseAnswer:
-    """Return a database of the picture."""
+    """Return a database of the snapshot."""
     fee, operations, storage = view.cost or (None, None, None)
     own = {name: getattr(view, name) for name in DatabaseAnswer.model_fields if hasattr(view, name)}
     return DatabaseAnswer(
