@@ -214,7 +214,13 @@ class Vendor:
 
 
 @contextmanager
-def vendor(*, workspaces: int, databases: int, projects_per_workspace: int = 3) -> Iterator[Vendor]:
+def vendor(
+    *,
+    workspaces: int,
+    databases: int,
+    projects_per_workspace: int = 3,
+    clock: Callable[[], datetime] = system_clock,
+) -> Iterator[Vendor]:
     """Run a vendor whose databases are all used, so that no number is 0."""
     world = World(
         seed=3,
@@ -227,7 +233,7 @@ def vendor(*, workspaces: int, databases: int, projects_per_workspace: int = 3) 
         ),
         begins_at=datetime.now(UTC) - timedelta(days=60),
     )
-    running = Vendor(Simulator(world, system_clock))
+    running = Vendor(Simulator(world, clock))
     running.start()
     try:
         yield running

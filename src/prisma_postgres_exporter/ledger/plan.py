@@ -37,6 +37,7 @@ from prisma_postgres_exporter.model import (
     Window,
     WindowKind,
     WorkspaceState,
+    checked_until,
     day_start,
     month_start,
     previous_month_start,
@@ -51,6 +52,12 @@ MONTH_RECHECK_LONGEST = timedelta(days=1)
 RETRY_SHORTEST = timedelta(seconds=30)
 RETRY_LONGEST = timedelta(minutes=15)
 LATE_ANSWER = timedelta(minutes=2)
+LONGEST_WAIT = timedelta(hours=1)
+"""A wait that the vendor asks for is kept, up to this."""
+
+ROUND_SPAN = timedelta(seconds=30)
+"""A round makes no more requests than fit into this span: then it plans anew, with what it learned."""
+
 MISSING_DAYS_AT_ONCE = 4
 SETTLED_DAYS_AT_ONCE = 8
 PAST_DAYS_SHARE = 10
@@ -388,7 +395,7 @@ def _waits_for_a_gap(row: DayUsage, state: DatabaseState, poll: PollConfig) -> b
 def _unchecked_days(state: DatabaseState, days: Mapping[date, DayUsage], windows: _Windows) -> Iterator[date]:
     """The oldest settled days to read once more; a few at a time, as they move `checked_until` on in their order."""
     bound_at = recheck_bound_at(state.recheck_at, windows.now)
-    day = state.checked_until + ONE_DAY
+    day = checked_until(state.checked_until, state.recheck_at, state.database, windows.now) + ONE_DAY
     found = 0
     while day < bound_at.date() and day <= state.known_until and found < SETTLED_DAYS_AT_ONCE:
         row = days.get(day)

@@ -19,7 +19,7 @@ import structlog
 
 from prisma_postgres_exporter.config import Config, Tokens
 from prisma_postgres_exporter.errors import CredentialRefused
-from prisma_postgres_exporter.ledger.plan import Plan
+from prisma_postgres_exporter.ledger.plan import ROUND_SPAN, Plan
 from prisma_postgres_exporter.model import LedgerState, LedgerUpdate, ReadingFailure
 from prisma_postgres_exporter.rounds.discovery import RETRY_AFTER, Discovery
 from prisma_postgres_exporter.rounds.health import Health
@@ -32,9 +32,6 @@ from prisma_postgres_exporter.rounds.vendor import MakeApi
 from prisma_postgres_exporter.store import Store
 
 log = structlog.get_logger(__name__)
-
-ROUND_SPAN = timedelta(seconds=30)
-"""A round makes no more requests than fit into this span: then it plans anew, with what it learned."""
 
 ASK_AGAIN = timedelta(seconds=5)
 CLOSE_SECONDS = 5.0
@@ -219,6 +216,21 @@ class Collector:
     def workspace_failures(self) -> Mapping[str, str | None]:
         """Why a workspace could not be discovered the last time, `None` where it could, by id, of those tried."""
         return {id_: turn.failure for id_, turn in self.turns.items() if turn.was_tried and not turn.is_gone}
+
+    @property
+    def widened_windows(self) -> Mapping[str, int]:
+        """For how many databases the newest answer covers more time than was asked, by window in use that was read."""
+        in_use = {"day", "month", *(window.name for window in self.config.poll.windows)}
+        widened: Counter[str] = Counter()
+        for turn in self.turns.values():
+            if not turn.is_gone:
+                widened.update({name: len(ids) for name, ids in turn.attempts.widened.items() if name in in_use})
+        return widened
+
+    def waits(self) -> Mapping[str, datetime]:
+        """Until when the vendor asked to be left alone, by the id of each database it said so of."""
+        now = self.now()
+        return {id_: until for turn in self.turns.values() for id_, until in turn.attempts.waits(now).items()}
 
     def _changed(self) -> None:
         self.on_change()

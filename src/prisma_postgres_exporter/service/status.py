@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from prisma_postgres_exporter import __version__
@@ -20,8 +21,23 @@ LATE = timedelta(minutes=1)
 """A round that is this much late has stopped, or one under way that gives no sign of life for longer than a call."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReloadFailure:
+    """What is wrong with the configuration that was read last, and since when none was good."""
+
+    text: str
+    since_at: datetime
+
+
 def describe(
-    collector: Collector, display: Display, *, started_at: datetime, is_ready: bool, now: datetime, time: float
+    collector: Collector,
+    display: Display,
+    *,
+    started_at: datetime,
+    is_ready: bool,
+    now: datetime,
+    time: float,
+    reload_failure: ReloadFailure | None = None,
 ) -> ServiceStatus:
     """Return what the service is doing at `now`, `time` on the event loop's clock."""
     config = collector.config
@@ -37,7 +53,10 @@ def describe(
         credentials=tuple(_credential(collector, state) for state in collector.readers.states.values()),
         snapshot=display.snapshot,
         workspace_days=_workspace_days(collector, display, now),
-        widened_windows=tuple(sorted(_widened_windows(collector))),
+        widened_windows={name: count for name, count in sorted(collector.widened_windows.items()) if count},
+        waits=collector.waits(),
+        reload_error=reload_failure.text if reload_failure else None,
+        reload_failing_since_at=reload_failure.since_at if reload_failure else None,
         rounds=tuple(_rounds(collector)),
         notes=(*config.warnings, *_clock_notes(collector), *_refused_notes(collector)),
     )
@@ -78,12 +97,6 @@ def _refused_notes(collector: Collector) -> Iterator[str]:
     for turn in collector.turns.values():
         for reason, count in turn.refused.items():
             yield f"{count} record(s) of workspace {turn.workspace_id} cannot be used and are left out: {reason}"
-
-
-def _widened_windows(collector: Collector) -> set[str]:
-    return {
-        name for turn in collector.turns.values() for name, is_wide in turn.attempts.widened_windows.items() if is_wide
-    }
 
 
 def _workspace_days(collector: Collector, display: Display, now: datetime) -> Mapping[str, Sequence[WorkspaceDay]]:
