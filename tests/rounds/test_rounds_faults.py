@@ -404,6 +404,24 @@ async def test_a_reload_in_the_middle_of_the_first_round_loses_nothing_and_count
             assert [name for name, _ in view.rolling] == ["1h"]
 
 
+async def test_a_reload_while_it_is_asked_whose_a_credential_is_has_it_asked_again_at_once(
+    store_url: str, vendor: Simulator, clock: ManualClock
+) -> None:
+    async with http_bench(store_url, vendor, clock) as running:
+        number = vendor.faults.add(Fault(kind=FaultKind.SLOW, call="me", token=token_of(vendor, 0), seconds=0.3))
+        asking = asyncio.create_task(running.collector.identify("token-1"))
+        while not vendor.requests["me"]:  # noqa: ASYNC110 - the vendor has no event for its calls
+            await asyncio.sleep(0.01)
+        config = running.collector.config
+        other = config.poll.model_copy(update={"interval": timedelta(minutes=1)})
+        running.collector.reconfigure(config.model_copy(update={"poll": other}))
+        await running.collector.use_tokens(tokens_of(vendor.world))
+        vendor.faults.clear(number)
+
+        assert await asking == workspace_of(vendor, 0)
+        assert vendor.requests["me"] == 2
+
+
 async def test_a_reload_in_the_middle_of_the_first_discovery_is_followed_by_another_at_once(
     store_url: str, vendor: Simulator, clock: ManualClock
 ) -> None:

@@ -93,24 +93,24 @@ class Readers:
         return tuple(changed)
 
     async def identify(self, name: str) -> Workspace | None:
-        """Ask the API whose this credential is; `None` where it did not say, or the credential was replaced meanwhile.
+        """Ask the API whose this credential is; `None` where it did not say, and then its state says why, or is gone.
 
-        Its state says what was wrong.
+        A client that was replaced meanwhile says nothing: the new one is asked.
         """
-        reader = self._reader(name)
-        if reader is None:
-            return None
-        try:
-            me = await reader.api.me()
-            if me.workspace is None:
-                raise MalformedAnswer("the credential belongs to no workspace", reason="no_workspace")
-        except ApiError as error:
-            self.note_error(reader, error)
-            return None
-        if not self.is_current(reader):
-            return None
-        self._accept(name, me.workspace.id)
-        return Workspace(id=me.workspace.id, name=me.workspace.name)
+        while (reader := self._reader(name)) is not None:
+            try:
+                me = await reader.api.me()
+                if me.workspace is None:
+                    raise MalformedAnswer("the credential belongs to no workspace", reason="no_workspace")
+            except ApiError as error:
+                if self.is_current(reader):
+                    self.note_error(reader, error)
+                    return None
+                continue
+            if self.is_current(reader):
+                self._accept(name, me.workspace.id)
+                return Workspace(id=me.workspace.id, name=me.workspace.name)
+        return None
 
     def reader(self, workspace_id: str) -> Reader | None:
         """What reads this workspace now; `None` where no credential in use is known to be its."""
