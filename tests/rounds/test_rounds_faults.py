@@ -262,6 +262,7 @@ async def test_a_wait_that_the_vendor_asks_for_is_known_until_it_is_over(store_u
         assert status_of(running).waits == running.collector.waits()
         vendor.faults.clear(number)
         clock.advance(timedelta(hours=1))
+        assert running.collector.waits() == {}
         await running.rounds()
         assert running.collector.waits() == {}
 
@@ -356,6 +357,7 @@ async def test_at_midnight_what_is_shown_waits_for_no_store(
         answers = asyncio.Event()
 
         async def silent(call: object) -> tuple[()]:
+            assert not waiting, "the store is asked by who must not wait for it"
             waiting.append(call)
             await answers.wait()
             return ()

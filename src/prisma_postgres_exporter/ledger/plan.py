@@ -340,7 +340,19 @@ def _is_disputed(state: DatabaseState, month: Window) -> bool:
     row = _month_row(state, month)
     if row is None or row.operations is None or state.known_until < month.end_at.date() - ONE_DAY:
         return False
+    if not _was_read_with_its_open_day(state, row, month):
+        return False  # as far as is known the open day explains it: it is read with the month next time
     return row.difference_operations is None or _has_moved_on(state, row)
+
+
+def _was_read_with_its_open_day(state: DatabaseState, row: MonthUsage, month: Window) -> bool:
+    """Whether the open day was asked for together with its month; always of a month that is over."""
+    today = month.end_at.date()
+    if today.replace(day=1) != row.month or row.read_at is None or row.period_end_at is None:
+        return True
+    # A vendor that widens the month does not tell when it was asked.
+    asked_at = row.period_end_at if row.period_end_at <= row.read_at else NEVER
+    return any(day.day == today and asked_at <= day.read_at <= row.read_at for day in state.recent_days)
 
 
 def _has_moved_on(state: DatabaseState, row: MonthUsage) -> bool:
