@@ -234,6 +234,33 @@ def test_a_closed_day_is_read_when_it_has_closed_and_then_less_and_less_often() 
     assert due_at(read_after(12)) == timedelta(hours=18)
 
 
+def test_a_reading_in_flight_over_midnight_is_not_taken_for_the_days_last_word() -> None:
+    yesterday, midnight = date(2026, 11, 22), datetime(2026, 11, 23, tzinfo=UTC)
+
+    def is_due(seconds: int, unchanged_since_at: datetime | None) -> bool:
+        """Whether the day is read again five minutes after midnight, though it was answered so long after midnight."""
+        row = day_usage(yesterday, read_at=midnight + timedelta(seconds=seconds), unchanged_since_at=unchanged_since_at)
+        made = plan(replace(up_to_date(), recent_days=(row,)), now=midnight + timedelta(minutes=5))
+        return yesterday in first_days(made, Rank.CLOSED_DAY)
+
+    assert is_due(20, None)  # asked for before midnight
+    assert not is_due(20, midnight + timedelta(seconds=20))  # asked for after it, up to its end
+    assert not is_due(121, None)  # no answer takes so long
+
+
+def test_a_month_in_flight_over_its_end_is_read_again_at_once() -> None:
+    ended_at = datetime(2026, 12, 1, tzinfo=UTC)
+
+    def is_due(period_end_at: datetime) -> bool:
+        read_at = ended_at + timedelta(seconds=20)
+        ended = replace(month(date(2026, 11, 1), read_at=read_at), period_end_at=period_end_at)
+        made = plan(replace(up_to_date(), months=(ended,)), now=ended_at + timedelta(minutes=5))
+        return Rank.PREVIOUS_MONTH in ranks(made)
+
+    assert is_due(ended_at - timedelta(seconds=10))
+    assert not is_due(ended_at)
+
+
 def test_a_settled_day_is_not_read_again() -> None:
     reads = plan(up_to_date(), now=NOW + timedelta(hours=11)).reads
 
@@ -343,6 +370,31 @@ def test_deleted_and_unfollowed_databases_are_not_read() -> None:
     for held, followed in ((deleted, {"db_0001"}), (state(), set()), (state(), {"db_0002"})):
         made = planner.plan(workspace_state(held), followed=followed, attempts={}, budget=10, now=NOW)
         assert made == Plan(groups=(), deferred=0, next_due_at=tomorrow)
+
+
+def test_a_planner_forgets_what_is_gone() -> None:
+    planner = Planner(POLL)
+    one, two = up_to_date(number=1), up_to_date(number=2)
+    followed = {"db_0001", "db_0002"}
+    planner.plan(workspace_state(one, two), followed=followed, attempts={}, budget=10, now=NOW)
+    assert planner._quiet.keys() == followed
+
+    planner.plan(workspace_state(two), followed=followed, attempts={}, budget=10, now=NOW)
+
+    assert planner._quiet.keys() == {"db_0002"}
+
+
+def test_attempts_forget_what_is_gone() -> None:
+    attempts = Attempts(ExporterHealth())
+    hung = ReadingFailure(
+        database_id="db_0001", window=day_window(NOW.date()), reason="timeout", message="late", failed_at=NOW
+    )
+    attempts.note([hung, replace(hung, database_id="db_0002")])
+
+    attempts.forget_all_but({"db_0002"})
+
+    assert {key[0] for key in attempts.tried} == {"db_0002"}
+    assert attempts.hung == {"db_0002"}
 
 
 @settings(max_examples=50)

@@ -477,6 +477,16 @@ def previous_month_start(instant: datetime) -> datetime:
     return month_start(month_start(instant) - timedelta(days=1))
 
 
+def checked_until(until: date, recheck_at: datetime | None, database: Database, now: datetime) -> date:
+    """Up to which day the settled days of `database` were read once more as is due now, of those that were `until`.
+
+    A recheck in the middle of a month does not stand for the one that is due when the month is over.
+    """
+    if recheck_at is None or recheck_at >= month_start(now):
+        return until
+    return min(until, max(month_start(recheck_at), database.created_at).date() - timedelta(days=1))
+
+
 def recheck_bound_at(recheck_at: datetime | None, now: datetime) -> datetime:
     """Settled days before this instant's day that were last read before this instant are to be read once more."""
     month_starts_at = month_start(now)

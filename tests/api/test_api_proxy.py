@@ -175,6 +175,8 @@ async def test_a_proxy_that_refuses_is_told_as_such_and_its_password_is_not(
     errors.append(await refusal_of(VENDOR))  # it is gone
 
     assert [error.reason for error in errors] == ["proxy"] * 4
+    assert all("the proxy refused" in str(error) for error in errors[:3])
+    assert "the proxy cannot be reached" in str(errors[3])
     assert "pass-word-9" not in "".join("".join(traceback.format_exception(error)) for error in errors) + caplog.text
 
 

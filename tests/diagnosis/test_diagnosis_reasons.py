@@ -427,3 +427,14 @@ def test_settings_are_named_as_people_write_them() -> None:
     found = seen(facts(database_facts(state=None, database=young), settings=settings), Reason.TOO_NEW)
 
     assert "one every 1h30m" in found.text
+
+
+def test_a_wait_that_the_vendor_asks_for_is_told_up_to_the_longest_that_is_kept() -> None:
+    for seconds, until in ((300.0, "14:05"), (86_400.0, "15:00")):
+        asking = Failure(reason=Reason.API_UNREACHABLE, message="GET usage answered 503", retry_after_seconds=seconds)
+        found = seen(facts(replace(database_facts(), usage=asking)), Reason.API_UNREACHABLE)
+        assert f"not to be asked again before {until} UTC, as the vendor asked" in found.text
+
+    told = Failure.of(Unavailable("down", reason="http_503", status=503, retry_after_seconds=300.0))
+    assert told.retry_after_seconds == 300.0
+    assert "not to be asked" not in seen(facts(replace(database_facts(), usage=DOWN)), Reason.API_UNREACHABLE).text

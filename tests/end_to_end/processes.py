@@ -31,7 +31,7 @@ EXPORTER = (sys.executable, "-m", "prisma_postgres_exporter")
 DEADLINE_SECONDS = 30.0
 LONGEST_RUN_SECONDS = 60.0
 LOOK_EVERY_SECONDS = 0.05
-CYCLE = "1s"
+INTERVAL = "1s"
 TOKEN_MARK = "simulator-token-"
 DATA_PREFIX = "prisma_postgres_database_"
 ENDS_AT_MIDNIGHT = ("_day_", "_to_date_", "_month_")
@@ -214,7 +214,13 @@ class Vendor:
 
 
 @contextmanager
-def vendor(*, workspaces: int, databases: int, projects_per_workspace: int = 3) -> Iterator[Vendor]:
+def vendor(
+    *,
+    workspaces: int,
+    databases: int,
+    projects_per_workspace: int = 3,
+    clock: Callable[[], datetime] = system_clock,
+) -> Iterator[Vendor]:
     """Run a vendor whose databases are all used, so that no number is 0."""
     world = World(
         seed=3,
@@ -227,7 +233,7 @@ def vendor(*, workspaces: int, databases: int, projects_per_workspace: int = 3) 
         ),
         begins_at=datetime.now(UTC) - timedelta(days=60),
     )
-    running = Vendor(Simulator(world, system_clock))
+    running = Vendor(Simulator(world, clock))
     running.start()
     try:
         yield running
@@ -298,8 +304,8 @@ def run(*arguments: str, cwd: Path, environ: Mapping[str, str] | None = None) ->
 def write_config(path: Path, **sections: object) -> Path:
     """Write a configuration that looks every second and keeps to no budget; `sections` win over it."""
     values: dict[str, object] = {
-        "poll": {"interval": CYCLE, "requests_per_second": 1000, "windows": ["24h", "7d"]},
-        "discovery": {"interval": CYCLE},
+        "poll": {"interval": INTERVAL, "requests_per_second": 1000, "windows": ["24h", "7d"]},
+        "discovery": {"interval": INTERVAL},
         **sections,
     }
     path.write_text(yaml.safe_dump(values))

@@ -9,7 +9,7 @@ import signal
 import stat
 import subprocess
 from collections.abc import Iterator, Sequence
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -27,8 +27,9 @@ from processes import (
     write_config,
 )
 
+from ports import free_port
 from prisma_postgres_exporter import __version__
-from prisma_postgres_exporter.simulator import Fault, FaultKind
+from prisma_postgres_exporter.simulator import Fault, FaultKind, system_clock
 
 COMMANDS = ("serve", "demo", "collect", "cost", "backfill", "check", "doctor", "store", "api", "simulator")
 TOTAL = f"{DATA_PREFIX}operations_total"
@@ -77,6 +78,15 @@ def test_every_command_has_help(tmp_path: Path, name: str) -> None:
 
     assert answer.returncode == 0
     assert f" {name} [OPTIONS]" in answer.stdout
+
+
+def test_the_simulators_help_says_how_to_order_a_fault(tmp_path: Path) -> None:
+    said = " ".join(run("simulator", "--help", cwd=tmp_path).stdout.split())
+
+    assert "POST faults" in said
+    order = json.loads(re.search(r"\{[^}]*\}", said)[0])  # type: ignore[index]  # else it fails
+    assert Fault.model_validate(order).kind is FaultKind.THROTTLED
+    assert [name for name in Fault.model_fields if name not in said and name != "seed"] == []
 
 
 def test_the_help_names_every_command_and_the_exit_codes(tmp_path: Path) -> None:
@@ -252,6 +262,32 @@ def test_check_finds_everything_in_place(tmp_path: Path, options: Sequence[str])
     assert "problem" not in answer.stdout
     assert answer.stdout.count("3 database(s)") == 2
     assert TOKEN_MARK not in answer.stdout + answer.stderr
+
+
+def test_check_names_the_proxy_and_says_when_nobody_listens_there(tmp_path: Path) -> None:
+    proxy = f"127.0.0.1:{free_port()}"
+    environ = {
+        "PRISMA_POSTGRES_TOKEN": "simulator-token-1",
+        "HTTPS_PROXY": f"http://us%40er:pass-word-9@{proxy}",
+        "NO_PROXY": "",
+    }
+    options = ("--api-url", "https://api.example.invalid", "--store-url", f"sqlite:///{tmp_path / 'ledger.db'}")
+    answer = run("check", *options, cwd=tmp_path, environ=environ)
+
+    assert answer.returncode == 1, answer.stdout
+    assert f"API at https://api.example.invalid through the proxy http://{proxy}" in answer.stdout
+    assert "the proxy cannot be reached" in answer.stdout
+    assert "pass-word-9" not in answer.stdout + answer.stderr
+
+
+@pytest.mark.parametrize(("hours", "side"), [(1, "behind"), (-1, "ahead of")])
+def test_check_finds_a_clock_that_is_wrong(tmp_path: Path, hours: int, side: str) -> None:
+    with vendor(workspaces=1, databases=1, clock=lambda: system_clock() + timedelta(hours=hours)) as api:
+        options = ("--api-url", api.url, "--store-url", f"sqlite:///{tmp_path / 'ledger.db'}")
+        answer = run("check", *options, cwd=tmp_path, environ={"PRISMA_POSTGRES_TOKEN": "simulator-token-1"})
+
+    assert answer.returncode == 1, answer.stdout
+    assert re.search(rf"problem +clock: this machine's clock is \d+ s {side} the Management API's", answer.stdout)
 
 
 def test_check_prints_every_problem_of_a_configuration_at_once(tmp_path: Path) -> None:

@@ -234,7 +234,7 @@ def test_it_is_ready_and_healthy_while_the_vendor_is_down(tmp_path: Path, two_wo
         assert samples.value(f"{OWN}credential_up", credential="one") is None
 
 
-def test_a_store_that_cannot_be_written_keeps_the_picture_and_recovers(tmp_path: Path, two_workspaces: Vendor) -> None:
+def test_a_store_that_cannot_be_written_keeps_the_snapshot_and_recovers(tmp_path: Path, two_workspaces: Vendor) -> None:
     write_tokens(tmp_path / "tokens", one="simulator-token-1", two="simulator-token-2")
     with serving(tmp_path, two_workspaces.url) as running:
         before = everything_of(running, 6)

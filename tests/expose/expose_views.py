@@ -124,7 +124,7 @@ def tell_everything(health: ExporterHealth) -> None:
     health.credential_seen("eu", is_up=True)
     health.credential_expires("eu", NOW)
     health.config_reloaded(True, NOW)
-    health.window_widened("24h", True)
+    health.windows_widened({"24h": 3})
 
 
 def plain(exposition: Exposition, exposition_format: Format = Format.TEXT) -> bytes:

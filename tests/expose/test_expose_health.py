@@ -54,7 +54,7 @@ def end_round(health: ExporterHealth) -> None:
         (lambda health: health.clock_compared(-301.5), "clock_skew_seconds", {}, -301.5),
         (lambda health: health.record_refused("bad_id", 1), "discovery_refusals_total", {"reason": "bad_id"}, 1),
         (lambda health: health.databases("polled", 7), "databases", {"state": "polled"}, 7),
-        (lambda health: health.window_widened("24h", True), "window_widened", {"window": "24h"}, 1),
+        (lambda health: health.windows_widened({"24h": 3}), "window_widened", {"window": "24h"}, 3),
         (lambda health: health.config_reloaded(False, NOW), "config_reload_success", {}, 0),
         (lambda health: health.reading_failed("http_503"), "reading_failures_total", {"reason": "http_503"}, 1),
         (

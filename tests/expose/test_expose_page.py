@@ -38,7 +38,7 @@ FULL = replace(
         ),
         workspaces=(A_WORKSPACE, replace(A_WORKSPACE, is_up=False, failure_reason="timeout", is_usage_blocked=True)),
     ),
-    widened_windows=("24h",),
+    widened_windows={"24h": 3},
     rounds=(
         RoundStatus(
             workspace_name="Beta",
@@ -107,12 +107,11 @@ def test_it_says_everything_a_person_asks_for() -> None:
         "2 shown, 1 failing , 3 left out by configuration",
         "Last round Acme, 2026-11-23 11:58:30 UTC, 90 s ago : 812 readings in 4.2 s, 3 failed",
         "Next round Acme, 2026-11-23 12:04:00 UTC, in 4 min",
-        "24h: the API answers for more time than was asked for",
+        "24h of 3 database(s): the API answers for more time than was asked for",
         "us not known yet down the token was refused",
         "in 30 days",
-        "Acme Id wksp_a Plan Pro State down timeout, blocked: likely the spend limit (raise it; "
-        "cost.workspaces[].spend_limit_usd does not say it here) or an unpaid invoice (ends with its payment only) "
-        "Databases 2",
+        "Acme Id wksp_a Plan Pro State down timeout, blocked: likely the spend limit (raise it; ",
+        "or an unpaid invoice (ends with its payment only) Databases 2",
         "broken db_f Acme http_503 2026-11-23 11:40:00 UTC, 20 min ago",
     ):
         assert said in text
@@ -148,6 +147,25 @@ def test_a_database_and_a_workspace_are_up_down_or_not_tried_yet() -> None:
     assert state_of(None) == (False, False, True)
 
 
+def test_a_reload_that_failed_is_told_with_its_reason_and_since_when() -> None:
+    failed = replace(FULL, reload_error="poll.interval: is not valid", reload_failing_since_at=NOW - timedelta(hours=2))
+
+    said = words(status_page(failed))
+
+    assert "Configuration not reloaded since 2026-11-23 10:00:00 UTC, 2 h ago" in said
+    assert "the one before is in force: poll.interval: is not valid" in said
+    assert "not reloaded" not in words(status_page(FULL))
+
+
+async def test_the_page_of_a_database_says_until_when_the_vendor_asked_to_be_left_alone() -> None:
+    waiting = replace(FULL, waits={"db_f": NOW + timedelta(hours=1)})
+    async with client_of(app_of(exposition_of(A_SNAPSHOT), waiting)) as client:
+        told, other = [(await client.get(f"/databases/{id_}")).text for id_ in ("db_f", A_DATABASE.database_id)]
+
+    assert "Not asked before 13:00 UTC, as the vendor asked." in words(told)
+    assert "Not asked before" not in words(other)
+
+
 def test_an_unhealthy_service_says_so_first() -> None:
     status = replace(A_STATUS, unhealthy_reason="no round began for an hour", not_ready_reason="nothing stored")
     assert "Not healthy : no round began for an hour" in words(status_page(status))
@@ -165,7 +183,7 @@ def test_names_never_become_markup(name: str) -> None:
         snapshot=snapshot_of([database], [workspace]),
         store_error=hostile,
         credentials=(CredentialStatus(name=hostile, is_up=False, reason=hostile, workspace_name=hostile),),
-        widened_windows=(hostile,),
+        widened_windows={hostile: 3},
         notes=(hostile,),
     )
     page = status_page(status)

@@ -239,7 +239,7 @@ class Life:
 
     def _wrap_store(self) -> None:
         """Let the next write end as it is to."""
-        store = self.running.collector._store
+        store = self.running.collector.ledger._store
         record = store.record
 
         def end_as_told(update: LedgerUpdate, *, workspace_id: str, generation: int, at: datetime) -> int:

@@ -196,16 +196,17 @@ async def test_one_database_in_two_lists_is_shown_once_and_does_not_wander(vendo
     async with running(vendor, tmp_path, one=ONE, two=TWO) as found:
         await found.round()
         guest = next(row for row in vendor.world.databases(NOW) if row.workspace_id == workspace_of(vendor, ONE))
-        store_discovery = found.collector._store_discovery
+        discovery = found.collector._discovery
+        store = discovery._store
         host = workspace_of(vendor, TWO)
 
         async def with_guest(turn: Turn, reader: Reader, inventory: Inventory, now: datetime) -> None:
             if turn.workspace_id == host:
                 twin = replace(guest, workspace_id=host)
                 inventory = replace(inventory, databases=(*inventory.databases, twin))
-            await store_discovery(turn, reader, inventory, now)
+            await store(turn, reader, inventory, now)
 
-        found.collector._store_discovery = with_guest  # type: ignore[method-assign]  # a list with a database too many
+        discovery._store = with_guest  # type: ignore[method-assign]  # a list with a database too many
         for _ in range(5):
             found.clock.advance(LATER)
             await found.round()

@@ -8,6 +8,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
+from structlog.testing import capture_logs
 
 from prisma_postgres_exporter.config import (
     Credential,
@@ -18,7 +19,8 @@ from prisma_postgres_exporter.config import (
     Tokens,
 )
 from prisma_postgres_exporter.config.values import rolling_windows
-from prisma_postgres_exporter.errors import StoreUnavailable
+from prisma_postgres_exporter.errors import StoreUnavailable, Unavailable
+from prisma_postgres_exporter.expose import ServiceStatus
 from prisma_postgres_exporter.ledger.plan import Plan
 from prisma_postgres_exporter.model import LedgerUpdate, day_start
 from prisma_postgres_exporter.rounds import Turn
@@ -62,6 +64,10 @@ def workspace_of(vendor: Simulator, number: int) -> str:
 
 
 def unhealthy_reason(running: Bench) -> str | None:
+    return status_of(running).unhealthy_reason
+
+
+def status_of(running: Bench) -> ServiceStatus:
     return describe(
         running.collector,
         running.display,
@@ -69,11 +75,11 @@ def unhealthy_reason(running: Bench) -> str | None:
         is_ready=True,
         now=running.clock.now,
         time=asyncio.get_running_loop().time(),
-    ).unhealthy_reason
+    )
 
 
 def store_error(running: Bench) -> str | None:
-    return running.collector.store_error
+    return running.collector.ledger.error
 
 
 # One workspace ------------------------------------------------------------------------------------
@@ -164,7 +170,7 @@ async def test_what_cannot_be_stored_is_kept_asked_for_no_more_and_stored_later(
             raise StoreUnavailable("the disk is full")
 
         with monkeypatch.context() as patched:
-            patched.setattr(running.collector._store, "record", down)
+            patched.setattr(running.collector.ledger._store, "record", down)
             await running.rounds()
             asked = vendor.requests["usage"]
             clock.advance(timedelta(seconds=30))
@@ -182,7 +188,111 @@ async def test_what_cannot_be_stored_is_kept_asked_for_no_more_and_stored_later(
             assert state.operations_total - before[id_] >= vendor.world.operations(id_, BEGINS_AT, read_at)
 
 
+async def test_the_store_is_said_to_be_writable_again_only_when_something_was_written(
+    store_url: str, vendor: Simulator, clock: ManualClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def down(before: datetime) -> int:
+        raise StoreUnavailable("the disk is full")
+
+    async with http_bench(store_url, vendor, clock) as running:
+        await running.round()
+        ledger = running.collector.ledger
+        with monkeypatch.context() as patched:
+            patched.setattr(ledger._store, "prune", down)
+            await running.collector.prune()
+        with capture_logs() as logs:
+            nothing = await ledger.record(workspace_of(vendor, 0), (), settle_after=timedelta(hours=6))
+            assert nothing is not None
+            assert nothing.is_empty
+            assert store_error(running) == "the disk is full"
+            assert logs == []
+
+            clock.advance(INTERVAL)
+            await running.rounds()
+
+        assert store_error(running) is None
+        assert [row["event"] for row in logs].count("store writable again") == 1
+
+
+# The vendor ---------------------------------------------------------------------------------------
+async def test_a_credential_is_not_blamed_for_a_vendor_that_is_down(store_url: str, clock: ManualClock) -> None:
+    vendor = small_vendor(clock, workspaces=1, databases=8)
+    async with http_bench(store_url, vendor, clock) as running:
+        await running.discover()
+        vendor.faults.add(Fault(kind=FaultKind.UNAVAILABLE, call="usage"))
+        await running.rounds()
+
+        ((_, turn),) = running.collector.turns.items()
+        assert isinstance(turn.polling.error, Unavailable)
+        assert [state.problem for state in running.collector.readers.states.values()] == [None]
+        assert 'credential_up{credential="token-1"} 1.0' in running.text()
+
+
+async def test_a_subscription_that_failed_is_asked_for_again_after_a_minute_and_not_at_once(
+    store_url: str, clock: ManualClock
+) -> None:
+    vendor = small_vendor(clock, workspaces=1)
+    vendor.faults.add(Fault(kind=FaultKind.SERVER_ERROR, call="subscription"))
+    async with http_bench(store_url, vendor, clock) as running:
+        await running.round()
+        asked = vendor.requests["subscription"]
+        assert asked
+        ((_, turn),) = running.collector.turns.items()
+        assert turn.next_at is not None
+        assert clock.now < turn.next_at <= clock.now + timedelta(minutes=1)
+
+        for seconds, is_asked in ((0, False), (59, False), (1, True)):
+            clock.advance(timedelta(seconds=seconds))
+            await running.rounds()
+            assert (vendor.requests["subscription"] > asked) is is_asked, seconds
+
+
+async def test_a_wait_that_the_vendor_asks_for_is_known_until_it_is_over(store_url: str, clock: ManualClock) -> None:
+    vendor = small_vendor(clock)
+    async with http_bench(store_url, vendor, clock) as running:
+        await running.round()
+        asking = next(iter(running.views))
+        number = vendor.faults.add(
+            Fault(kind=FaultKind.UNAVAILABLE, call="usage", database_id=asking, retry_after="3600")
+        )
+        clock.advance(INTERVAL)
+        await running.rounds()
+
+        assert running.collector.waits() == {asking: clock.now + timedelta(hours=1)}
+        assert status_of(running).waits == running.collector.waits()
+        vendor.faults.clear(number)
+        clock.advance(timedelta(hours=1))
+        assert running.collector.waits() == {}
+        await running.rounds()
+        assert running.collector.waits() == {}
+
+
 # The clock ----------------------------------------------------------------------------------------
+async def test_a_clock_that_is_wrong_removes_no_old_readings(
+    store_url: str, vendor: Simulator, clock: ManualClock
+) -> None:
+    async def kept(running: Bench) -> int:
+        return (await running.collector.in_store(lambda store: store.summary())).rows["readings"]
+
+    own = ManualClock(BEGINS_AT)
+    async with serve_simulator(vendor.app) as url:
+        config = configuration(store_url, api_url=url)
+        async with bench(config, own, tokens_of(vendor.world)) as running:
+            await running.round()
+            before = await kept(running)
+            own.advance(config.store.keep_readings + timedelta(days=9))  # Postgres keeps up to a week more
+            await running.rounds()
+            await running.collector.prune()
+            assert await kept(running) == before > 0
+
+            own.advance(timedelta(hours=1))
+            clock.now = own.now
+            await running.rounds()
+            before = await kept(running)
+            await running.collector.prune()
+            assert await kept(running) < before
+
+
 @pytest.mark.parametrize("wrong", [timedelta(days=2), timedelta(days=-2), timedelta(minutes=6)], ids=str)
 async def test_a_clock_that_is_wrong_for_a_while_writes_nothing_and_stops_nothing(
     wrong: timedelta, store_url: str, vendor: Simulator, clock: ManualClock
@@ -236,6 +346,38 @@ async def test_at_midnight_nothing_of_the_old_month_is_shown_though_no_round_run
         assert {view.month_to_date_operations for view in running.snapshot.databases} == {None}
 
 
+async def test_at_midnight_what_is_shown_waits_for_no_store(
+    tmp_path: Path, clock: ManualClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clock.now = datetime(2026, 11, 30, 23, 59, 58, tzinfo=UTC)
+    vendor = small_vendor(clock)
+    async with http_bench(f"sqlite:///{tmp_path / 'ledger.db'}", vendor, clock) as running:
+        await running.round()
+        waiting: list[object] = []
+        answers = asyncio.Event()
+
+        async def silent(call: object) -> tuple[()]:
+            assert not waiting, "the store is asked by who must not wait for it"
+            waiting.append(call)
+            await answers.wait()
+            return ()
+
+        monkeypatch.setattr(running.collector.ledger, "in_store", silent)
+        clock.advance(timedelta(seconds=2))
+        refreshing = asyncio.create_task(running.display.refresh())
+        while not waiting:  # noqa: ASYNC110 - the store is asked in the task
+            await asyncio.sleep(0)
+        current = asyncio.create_task(running.display.current())
+        async with asyncio.timeout(60):
+            await current
+
+        assert len(waiting) == 1
+        assert not refreshing.done()
+        assert "prisma_postgres_database_month_to_date_operations{" not in running.text()
+        answers.set()
+        await refreshing
+
+
 # Reloads ------------------------------------------------------------------------------------------
 async def test_a_reload_in_the_middle_of_the_first_round_loses_nothing_and_counts_at_once(
     store_url: str, clock: ManualClock
@@ -262,6 +404,24 @@ async def test_a_reload_in_the_middle_of_the_first_round_loses_nothing_and_count
         for view in running.snapshot.databases:
             assert view.day_to_date_operations is not None
             assert [name for name, _ in view.rolling] == ["1h"]
+
+
+async def test_a_reload_while_it_is_asked_whose_a_credential_is_has_it_asked_again_at_once(
+    store_url: str, vendor: Simulator, clock: ManualClock
+) -> None:
+    async with http_bench(store_url, vendor, clock) as running:
+        number = vendor.faults.add(Fault(kind=FaultKind.SLOW, call="me", token=token_of(vendor, 0), seconds=0.3))
+        asking = asyncio.create_task(running.collector.identify("token-1"))
+        while not vendor.requests["me"]:  # noqa: ASYNC110 - the vendor has no event for its calls
+            await asyncio.sleep(0.01)
+        config = running.collector.config
+        other = config.poll.model_copy(update={"interval": timedelta(minutes=1)})
+        running.collector.reconfigure(config.model_copy(update={"poll": other}))
+        await running.collector.use_tokens(tokens_of(vendor.world))
+        vendor.faults.clear(number)
+
+        assert await asking == workspace_of(vendor, 0)
+        assert vendor.requests["me"] == 2
 
 
 async def test_a_reload_in_the_middle_of_the_first_discovery_is_followed_by_another_at_once(

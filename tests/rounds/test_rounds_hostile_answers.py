@@ -10,7 +10,11 @@ from pathlib import Path
 import pytest
 from odd_vendor import MISSING, VALUES, OddVendor, Place, Victim, places
 
+from prisma_postgres_exporter.config import Config
+from prisma_postgres_exporter.expose.overview import status_page
 from prisma_postgres_exporter.model import day_start
+from prisma_postgres_exporter.service.doctor import examine
+from prisma_postgres_exporter.service.status import describe
 from prisma_postgres_exporter.simulator import ManualClock, Simulator, serve_simulator
 from rounds_bench import Bench, bench, configuration, small_vendor, tokens_of
 
@@ -45,6 +49,39 @@ async def test_an_odd_value_anywhere_hurts_nobody_else(number: int, place: Place
 @pytest.mark.parametrize("place", PLACES, ids=str)
 async def test_every_odd_value_anywhere_hurts_nobody_else(place: Place, tmp_path: Path) -> None:
     await hurts_nobody_else(place, VALUES, tmp_path)
+
+
+async def test_records_that_are_left_out_are_told_on_the_page_and_by_doctor(tmp_path: Path) -> None:
+    vendor = new_vendor()
+    victim = victim_of(vendor)
+    assert isinstance(vendor.clock, ManualClock)
+    odd = OddVendor(vendor.app, victim)
+    odd.place, odd.value = Place("databases", ("record", "name")), 7
+    told = "1 record(s) of workspace {} cannot be used and are left out: outside_the_contract"
+    async with serve_simulator(odd) as url:  # type: ignore[arg-type]  # an application is an application
+        config = configuration(f"sqlite:///{tmp_path / 'ledger.db'}", api_url=url)
+        credentials = [{"name": row.name, "token": row.token} for row in tokens_of(vendor.world).credentials]
+        config = Config.model_validate({**dict(config), "credentials": credentials})
+        async with bench(config, vendor.clock, tokens_of(vendor.world)) as running:
+            await running.round()
+            status = describe(
+                running.collector,
+                running.display,
+                started_at=BEGINS_AT,
+                is_ready=True,
+                now=BEGINS_AT,
+                time=asyncio.get_running_loop().time(),
+            )
+            assert status.notes == (told.format(vendor.world.tokens[victim.token]),)
+            assert status.notes[0] in status_page(status)
+
+        examined = await examine(config, clock=vendor.clock)
+        left_out = {finding.subject: finding.lines for finding in examined.findings if finding.step == "workspace"}
+        own = vendor.world.tokens[victim.token]
+        assert {subject: bool(lines) for subject, lines in left_out.items()} == {
+            subject: own in subject for subject in left_out
+        }
+        assert ("1 record(s) cannot be used and are left out: outside_the_contract",) in left_out.values()
 
 
 async def hurts_nobody_else(place: Place, values: Mapping[str, object], tmp_path: Path) -> None:

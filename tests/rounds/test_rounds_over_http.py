@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 
+from prisma_postgres_exporter.api import Usage
+from prisma_postgres_exporter.config.values import rolling_windows
 from prisma_postgres_exporter.model import EventKind, day_start
 from prisma_postgres_exporter.simulator import (
+    DirectApi,
     Fault,
     FaultKind,
     ManualClock,
@@ -100,7 +103,7 @@ async def test_what_is_in_memory_is_what_is_stored(store_url: str) -> None:
             assert asdict(stored.databases[id_]) == asdict(state)
 
 
-async def test_a_restart_shows_the_same_picture_before_the_vendor_is_asked(store_url: str) -> None:
+async def test_a_restart_shows_the_same_snapshot_before_the_vendor_is_asked(store_url: str) -> None:
     clock = ManualClock(BEGINS_AT)
     vendor = small_vendor(clock)
     async with serve_simulator(vendor.app) as url:
@@ -238,8 +241,42 @@ async def test_a_widened_window_is_shown_as_such(tmp_path: Path) -> None:
     async with http_bench(f"sqlite:///{tmp_path / 'ledger.db'}", vendor, clock) as running:
         await running.round()
 
-        assert 'prisma_postgres_exporter_window_widened{window="24h"} 1' in running.text()
-        assert 'prisma_postgres_exporter_window_widened{window="day"} 0' in running.text()
+        shown = {
+            window: f'prisma_postgres_exporter_window_widened{{window="{window}"}}' for window in ("24h", "7d", "day")
+        }
+        assert f"{shown['24h']} {len(running.views)}.0" in running.text()
+        assert f"{shown['day']} 0.0" in running.text()
+
+        config = running.collector.config
+        poll = config.poll.model_copy(update={"windows": rolling_windows(("7d",))})
+        running.collector.reconfigure(config.model_copy(update={"poll": poll}))
+        await running.display.refresh()
+        assert shown["24h"] not in running.text()
+        assert shown["7d"] in running.text()
+
+
+async def test_one_odd_database_widens_its_own_windows_only(tmp_path: Path) -> None:
+    clock = ManualClock(BEGINS_AT)
+    vendor = small_vendor(clock)
+    odd = vendor.world.databases(BEGINS_AT)[0].id
+
+    class OddApi(DirectApi):
+        async def usage(
+            self, database_id: str, *, start_at: datetime | None = None, end_at: datetime | None = None
+        ) -> Usage:
+            said = await super().usage(database_id, start_at=start_at, end_at=end_at)
+            return replace(said, period_start_at=day_start(said.period_start_at.date())) if database_id == odd else said
+
+    async with bench(
+        configuration(f"sqlite:///{tmp_path / 'ledger.db'}"),
+        clock,
+        tokens_of(vendor.world),
+        make_api=lambda credential, _: OddApi(vendor.vendor, clock, credential.token.reveal()),
+    ) as running:
+        for _ in range(4):
+            await running.round()
+            assert 'prisma_postgres_exporter_window_widened{window="24h"} 1.0' in running.text()
+            clock.advance(timedelta(minutes=20))
 
 
 async def test_two_processes_on_one_store_count_nothing_twice(store_url: str) -> None:

@@ -190,7 +190,7 @@ def test_a_service_writes_its_costs_once_and_again_after_a_change(store: Store, 
         first = keep(keeper)
         written = store.costs()
         nothing = keep(keeper, CostKeeper(collector))
-        collector.config = configured(tmp_path, fee_share="storage")
+        collector.reconfigure(configured(tmp_path, fee_share="storage"))
         second = keep(keeper)
 
     assert [line["event"] for line in (*first, *second)] == ["cost configuration stored"] * 2

@@ -1,4 +1,4 @@
-"""The schedule of the running service: it survives a clock that is set and faults that nobody foresaw."""
+"""The running service: it survives a clock that is set, faults that nobody foresaw, and any reload."""
 
 from __future__ import annotations
 
@@ -8,9 +8,11 @@ from datetime import datetime, timedelta
 from pathlib import Path
 
 import pytest
+from structlog.testing import capture_logs
 
 from ports import free_port
 from prisma_postgres_exporter.config import Config
+from prisma_postgres_exporter.errors import ConfigurationError
 from prisma_postgres_exporter.service import Service, service
 from prisma_postgres_exporter.service.display import Display
 from prisma_postgres_exporter.simulator import ManualClock, serve_simulator, system_clock
@@ -33,8 +35,14 @@ async def until(is_so: Callable[[], bool]) -> None:
             await asyncio.sleep(0.02)
 
 
-async def run_beside(store: Path, clock: MovedClock, what: Callable[[Service], object]) -> None:
-    """Run the service against a small vendor, and `what` beside it."""
+async def run_beside(
+    store: Path,
+    clock: MovedClock,
+    what: Callable[[Service], object],
+    *,
+    load: Callable[[Config], Config] = lambda config: config,
+) -> None:
+    """Run the service against a small vendor, and `what` beside it; `load` makes the configuration of a reload."""
     vendor = small_vendor(ManualClock(system_clock()))
     vendor = type(vendor)(vendor.world, clock)
     async with serve_simulator(vendor.app) as url:
@@ -42,7 +50,7 @@ async def run_beside(store: Path, clock: MovedClock, what: Callable[[Service], o
         tokens = [{"name": row.name, "token": row.token} for row in tokens_of(vendor.world).credentials]
         web = config.web.model_copy(update={"listen": f"127.0.0.1:{free_port()}"})
         config = Config.model_validate({**dict(config), "credentials": tokens, "web": web})
-        running = Service(config, load=lambda: config, clock=clock)
+        running = Service(config, load=lambda: load(config), clock=clock)
         listening = asyncio.Event()
         serving = asyncio.create_task(running.run(lambda _: listening.set()))
         await listening.wait()
@@ -90,3 +98,60 @@ async def test_a_fault_in_what_is_shown_keeps_the_old_and_is_told(
         await until(lambda: running._describe().unhealthy_reason is None)
 
     await run_beside(tmp_path / "ledger.db", MovedClock(), break_display)
+
+
+async def test_a_reload_keeps_the_store_and_the_address_and_says_that_they_need_a_restart(tmp_path: Path) -> None:
+    elsewhere = tmp_path / "elsewhere.db"
+
+    def other(config: Config) -> Config:
+        return config.model_copy(
+            update={
+                "store": config.store.model_copy(update={"url": f"sqlite:///{elsewhere}"}),
+                "web": config.web.model_copy(update={"listen": f"127.0.0.1:{free_port()}"}),
+                "poll": config.poll.model_copy(update={"interval": timedelta(seconds=2)}),
+            }
+        )
+
+    async def reload(running: Service) -> None:
+        collector = running.running.collector
+        before = collector.config
+        with capture_logs() as logs:
+            assert await running.reload() is None
+        told = [row["log_level"] for row in logs if row["event"] == "changes to store and web need a restart"]
+        assert told == ["warning"]
+        assert (collector.config.store, collector.config.web) == (before.store, before.web)
+        assert collector.config.poll.interval == timedelta(seconds=2)
+        await until(lambda: bool(collector.ledger_state.databases))
+
+    await run_beside(tmp_path / "ledger.db", MovedClock(), reload, load=other)
+    assert not elsewhere.exists()
+
+
+async def test_a_reload_that_failed_is_on_the_page_until_one_succeeds(tmp_path: Path) -> None:
+    clock = MovedClock()
+    problems = ["poll.interval: 'x' is not a valid duration"]
+
+    def failing(config: Config) -> Config:
+        if problems:
+            raise ConfigurationError(problems)
+        return config
+
+    async def reload(running: Service) -> None:
+        assert running._describe().reload_error is None
+        assert await running.reload() == problems[0]
+        failed = running._describe()
+        assert failed.reload_error == problems[0]
+        assert failed.reload_failing_since_at is not None
+
+        clock.ahead = timedelta(seconds=20)
+        problems[:] = ["poll.windows: another mistake"]
+        await running.reload()
+        again = running._describe()
+        assert again.reload_error == "poll.windows: another mistake"
+        assert again.reload_failing_since_at == failed.reload_failing_since_at
+
+        problems.clear()
+        await running.reload()
+        assert running._describe().reload_error is None
+
+    await run_beside(tmp_path / "ledger.db", clock, reload, load=failing)

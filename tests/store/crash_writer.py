@@ -1,4 +1,4 @@
-"""Write cycles until killed: each counts one operation more for every database."""
+"""Write rounds until killed: each counts one operation more for every database."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from prisma_postgres_exporter.model import DatabaseState, LedgerUpdate
 from prisma_postgres_exporter.store import Store
 
 
-def write_cycles(url: str) -> None:
+def write_rounds(url: str) -> None:
     store = Store.open(url)
     workspace = store.load(NOW).workspaces["wksp_1"]
     states, generation = tuple(workspace.databases.values()), workspace.generation
@@ -33,4 +33,4 @@ def moved(state: DatabaseState) -> DatabaseState:
 
 
 if __name__ == "__main__":
-    write_cycles(sys.argv[1])
+    write_rounds(sys.argv[1])

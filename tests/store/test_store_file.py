@@ -57,12 +57,12 @@ def test_a_reading_takes_at_most_45_bytes(tmp_path: Path) -> None:
     updates = [
         LedgerUpdate(
             readings=tuple(
-                reading(key, NOW + timedelta(seconds=300 * cycle + key % 60), window=window, operations=key * 5_000)
+                reading(key, NOW + timedelta(seconds=300 * round_ + key % 60), window=window, operations=key * 5_000)
                 for key in range(1, DATABASES + 1)
                 for window in ("day", "month")
             )
         )
-        for cycle in range(10)
+        for round_ in range(10)
     ]
     assert bytes_taken(tmp_path / "store.db", updates) / (10 * DATABASES * 2) <= 45
 

@@ -364,7 +364,7 @@ def _found(board: build.Dashboard) -> None:
     board.with_panel(
         lines(
             "Windows that the vendor widens",
-            "1 where the vendor answers for more time than a window asks for, such as whole days.",
+            "Databases for which the vendor answers for more time than a window asks for, such as whole days.",
             [Ask(expression=own("window_widened", "window"), legend="{{window}}")],
             unit="short",
             span=8,

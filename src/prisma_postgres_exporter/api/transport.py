@@ -157,7 +157,8 @@ class _Failure:
 
 # From the most to the least special. Only what fails before there is a connection certainly sent nothing.
 _FAILURES: Final = (
-    _Failure((aiohttp.ClientProxyConnectionError, aiohttp.ClientHttpProxyError), "proxy", "the proxy refused", True),
+    _Failure(aiohttp.ClientProxyConnectionError, "proxy", "the proxy cannot be reached", True),
+    _Failure(aiohttp.ClientHttpProxyError, "proxy", "the proxy refused", True),
     _Failure(aiohttp.ClientSSLError, "tls", "no trusted TLS connection", True),
     _Failure(aiohttp.ClientConnectorError, "unreachable", "cannot connect", True),
     _Failure(UnicodeError, "unreachable", "cannot connect: not the name of a host", True),

@@ -35,7 +35,16 @@ def simulator(
 ) -> None:
     """Answer as the vendor's Management API does, for a made-up world, until Ctrl-C.
 
-    Prints its address and its tokens. Under /simulator/ it tells the truth about its world and takes faults.
+    Prints its address and its tokens. Under /simulator/ is its remote control, JSON without a token:
+
+    GET world, truth?database=ID&from=INSTANT&to=INSTANT, requests, clock, faults: what exists, what was really used,
+    how often it was asked, when it is, and which faults are in force.
+
+    POST faults: let calls fail, such as {"kind": "throttled", "call": "usage", "times": 3, "retry_after": "60"}. Also
+    token, database_id, probability, status and seconds say which calls, how often and how; an unknown kind is answered
+    with those that there are. DELETE faults, or faults/NUMBER, ends them.
+
+    POST usage: have operations made, such as {"database": "db_…", "operations": 1000}. DELETE requests counts anew.
     """
     world = World(
         seed=seed,

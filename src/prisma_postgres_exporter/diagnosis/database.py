@@ -10,12 +10,12 @@ from prisma_postgres_exporter.diagnosis.facts import DatabaseFacts, Failure, Set
 from prisma_postgres_exporter.diagnosis.findings import Finding, Level, Reason, at, span, worst_of
 from prisma_postgres_exporter.diagnosis.ledger import diagnose_ledger
 from prisma_postgres_exporter.diagnosis.series import diagnose_series
+from prisma_postgres_exporter.ledger.plan import LONGEST_WAIT, ROUND_SPAN
 from prisma_postgres_exporter.model import DatabaseState
 
 CLOCK_TOLERANCE = timedelta(minutes=5)
 BLOCKED = "plan_limit_reached"
 ROUNDS_MISSED = 3
-ROUND_SPAN = timedelta(minutes=1)
 
 
 def diagnose_database(facts: DatabaseFacts, settings: Settings, store: StoreFacts, now: datetime) -> Finding:
@@ -132,6 +132,9 @@ def _answer_now(usage: UsageFacts | Failure | None, now: datetime) -> Iterator[F
         return
     if isinstance(usage, Failure):
         text = f"the API does not answer for it now: {usage.message}"
+        if usage.retry_after_seconds:
+            until = now + min(timedelta(seconds=usage.retry_after_seconds), LONGEST_WAIT)
+            text += f"; not to be asked again before {until:%H:%M} UTC, as the vendor asked"
         yield Finding(step="usage", subject="", text=text, level=Level.MISSING, reason=usage.reason)
         return
     operations = "no operations" if usage.operations is None else f"{usage.operations:,} operations"

@@ -29,16 +29,18 @@ class Settings:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Failure:
-    """A call that failed: why, and the API's message."""
+    """A call that failed: why, the API's message, and for how long it asks to be left alone, if it does."""
 
     reason: Reason
     message: str
+    retry_after_seconds: float | None = None
 
     @classmethod
     def of(cls, error: ApiError) -> Failure:
         """Tell an API error apart by what it means for a diagnosis."""
         reason = next((reason for kind, reason in _REASONS if isinstance(error, kind)), Reason.API_REFUSED)
-        return cls(reason=reason, message=f"{error}{f' ({error.hint})' if error.hint else ''}")
+        message = f"{error}{f' ({error.hint})' if error.hint else ''}"
+        return cls(reason=reason, message=message, retry_after_seconds=error.retry_after_seconds)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

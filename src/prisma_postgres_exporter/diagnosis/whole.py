@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 
 from prisma_postgres_exporter.config import format_duration
 from prisma_postgres_exporter.cost import likely_block
-from prisma_postgres_exporter.diagnosis.database import ROUND_SPAN, ROUNDS_MISSED, diagnose_database
+from prisma_postgres_exporter.diagnosis.database import ROUNDS_MISSED, diagnose_database
 from prisma_postgres_exporter.diagnosis.facts import (
     CredentialFacts,
     DatabaseFacts,
@@ -18,6 +18,7 @@ from prisma_postgres_exporter.diagnosis.facts import (
     WorkspaceFacts,
 )
 from prisma_postgres_exporter.diagnosis.findings import Finding, Level, Reason, at, span
+from prisma_postgres_exporter.ledger.plan import ROUND_SPAN
 
 CLOCK_TOLERANCE = timedelta(minutes=5)
 EXPIRY_WARNING = timedelta(days=14)

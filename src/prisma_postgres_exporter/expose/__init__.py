@@ -1,4 +1,4 @@
-"""Showing the picture: metrics as bytes rendered before, health checks, a status page."""
+"""Showing the snapshot: metrics as bytes rendered before, health checks, a status page."""
 
 from prisma_postgres_exporter.expose.catalogue import Description, describe
 from prisma_postgres_exporter.expose.health import ExporterHealth

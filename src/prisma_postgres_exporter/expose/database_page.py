@@ -12,9 +12,21 @@ from prisma_postgres_exporter.report import UsageRow, bill_sentence
 from prisma_postgres_exporter.snapshot import DatabaseView
 
 
-def database_page(view: DatabaseView, days: Sequence[UsageRow], problem: str | None, now_at: datetime) -> str:
-    """A whole HTML document. `days` are its days of the ledger, oldest first; `problem` says why there are none."""
-    return document(f"{view.database_name} – prisma-postgres-exporter", *_sections(view, days, problem, now_at))
+def database_page(
+    view: DatabaseView,
+    days: Sequence[UsageRow],
+    problem: str | None,
+    now_at: datetime,
+    *,
+    wait_until: datetime | None = None,
+) -> str:
+    """A whole HTML document.
+
+    `days` are its days of the ledger, oldest first; `problem` says why there are none. `wait_until` is the instant
+    before which the vendor asked not to be asked for it again.
+    """
+    title = f"{view.database_name} – prisma-postgres-exporter"
+    return document(title, *_sections(view, days, problem, now_at, wait_until))
 
 
 def missing_page(database_id: str) -> str:
@@ -32,9 +44,13 @@ def missing_page(database_id: str) -> str:
     )
 
 
-def _sections(view: DatabaseView, days: Sequence[UsageRow], problem: str | None, now_at: datetime) -> Iterator[Markup]:
+def _sections(
+    view: DatabaseView, days: Sequence[UsageRow], problem: str | None, now_at: datetime, wait_until: datetime | None
+) -> Iterator[Markup]:
     yield element("h1", view.database_name or view.database_id)
     yield _standing(view, now_at)
+    if wait_until is not None:
+        yield element("p", f"Not asked before {wait_until:%H:%M} UTC, as the vendor asked.")
     yield _facts(view, now_at)
     yield element("h2", "Days (UTC)")
     if problem is not None:

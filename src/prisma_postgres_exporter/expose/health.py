@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import platform
 import threading
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -130,7 +130,7 @@ OWN_METRICS = (
         "window_widened",
         "gauge",
         ("window",),
-        "Whether the Prisma Management API answers for more time than this rolling window asks for (1) or not (0).",
+        "Databases for which the Prisma Management API's newest answer covers more time than this window asks for.",
     ),
     OwnMetric("series", "gauge", (), "Samples in this exposition, its own included."),
 )
@@ -152,6 +152,7 @@ class ExporterHealth:
     def __init__(self) -> None:
         self._registry = CollectorRegistry()
         self._shown: set[str] = set()
+        self._windows: set[str] = set()
         self._showing = threading.Lock()
         self._requests = self._counter("api_requests_total")
         self._failures = self._counter("api_request_failures_total")
@@ -254,9 +255,13 @@ class ExporterHealth:
         if ok:
             self._set("config_reload_success_timestamp_seconds", at.timestamp())
 
-    def window_widened(self, window: str, is_widened: bool) -> None:
-        """Whether the API answers for more time than the window asks for."""
-        self._set("window_widened", is_widened, window)
+    def windows_widened(self, databases: Mapping[str, int]) -> None:
+        """For how many databases the API answers for more time than asked, by the name of each window in use."""
+        for name in self._windows - databases.keys():
+            self._unset("window_widened", name)
+        self._windows = set(databases)
+        for name, count in databases.items():
+            self._set("window_widened", count, name)
 
     def text(self, other_samples: int) -> HealthText:
         """Every own family as it is now; `other_samples` are those the exposition has beside them."""

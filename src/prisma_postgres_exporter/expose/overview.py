@@ -34,6 +34,8 @@ def status_page(status: ServiceStatus, *, search: str = "", page: int = 1) -> st
 def _sections(status: ServiceStatus, search: str, page: int) -> Iterator[Markup]:
     yield element("h1", "prisma-postgres-exporter")
     yield _standing(status)
+    if status.reload_error is not None:
+        yield _reload_failure(status.reload_error, status)
     yield from (element("p", note) for note in status.notes)
     yield _facts(status)
     taken = status.snapshot
@@ -69,7 +71,7 @@ def _facts(status: ServiceStatus) -> Markup:
             ("Management API", status.api_url),
             ("Store", status.store_url if status.store_error is None else _store_failure(status)),
             ("Databases", _database_numbers(status)),
-            ("Picture taken", instant(status.snapshot.taken_at, status.now_at) if status.snapshot else "not yet"),
+            ("As of", instant(status.snapshot.taken_at, status.now_at) if status.snapshot else "not yet"),
             ("Last round", _last_round(status)),
             ("Next round", _next_round(status)),
             ("Widened windows", _widened_windows(status)),
@@ -79,6 +81,12 @@ def _facts(status: ServiceStatus) -> Markup:
 
 def _store_failure(status: ServiceStatus) -> Markup:
     return joined([status.store_url, " ", bad("failing"), f": {status.store_error}"])
+
+
+def _reload_failure(error: str, status: ServiceStatus) -> Markup:
+    failing_since_at = status.reload_failing_since_at
+    since = joined([" since ", instant(failing_since_at, status.now_at)]) if failing_since_at else Markup("")
+    return element("p", bad("Configuration not reloaded"), since, f", the one before is in force: {error}")
 
 
 def _database_numbers(status: ServiceStatus) -> Markup:
@@ -115,7 +123,7 @@ def _next_round(status: ServiceStatus) -> Markup:
 def _widened_windows(status: ServiceStatus) -> str:
     if not status.widened_windows:
         return "none"
-    names = ", ".join(status.widened_windows)
+    names = ", ".join(f"{name} of {count:,} database(s)" for name, count in status.widened_windows.items())
     return f"{names}: the API answers for more time than was asked for"
 
 

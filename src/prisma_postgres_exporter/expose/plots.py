@@ -43,7 +43,7 @@ def bars(points: Sequence[tuple[str, int | None]], *, label: str, shown: Callabl
         if value is not None
     ]
     first, last = points[0][0], points[-1][0]
-    picture = element(
+    drawing = element(
         "svg",
         *drawn,
         class_="plot",
@@ -60,7 +60,7 @@ def bars(points: Sequence[tuple[str, int | None]], *, label: str, shown: Callabl
         class_="scale",
         **{"aria-hidden": "true"},
     )
-    return element("figure", element("figcaption", label), picture, scale_line)
+    return element("figure", element("figcaption", label), drawing, scale_line)
 
 
 def _number(value: float) -> str:

@@ -41,8 +41,10 @@ class ServiceStatus:
     `not_ready_reason` is `None` when the service is ready, `unhealthy_reason` when it is healthy
     (a service that waits for the vendor is both). `store_url` has no password; `store_error` says
     why the last write or read failed. `workspace_days` are the newest days of the ledger, oldest first, by
-    workspace id. `widened_windows` are rolling windows for which the vendor
-    answers for more time than was asked for. `notes` are lines a person should read first.
+    workspace id. `widened_windows` are the windows for which the vendor answers for more time than was asked for, with
+    the number of databases. `waits` are the instants before which the vendor asked not to be asked again, by database
+    id. `reload_error` says why the configuration is not the one that was read last, `reload_failing_since_at` since
+    when. `notes` are lines a person should read first.
     """
 
     version: str
@@ -56,6 +58,9 @@ class ServiceStatus:
     credentials: tuple[CredentialStatus, ...] = ()
     snapshot: Snapshot | None = None
     workspace_days: Mapping[str, Sequence[WorkspaceDay]] = field(default_factory=dict)
-    widened_windows: tuple[str, ...] = ()
+    widened_windows: Mapping[str, int] = field(default_factory=dict)
+    waits: Mapping[str, datetime] = field(default_factory=dict)
+    reload_error: str | None = None
+    reload_failing_since_at: datetime | None = None
     rounds: tuple[RoundStatus, ...] = ()
     notes: tuple[str, ...] = ()

@@ -74,7 +74,9 @@ def web_app(
         if view is None:
             return HTMLResponse(missing_page(id_), status_code=404, headers=_PAGE_HEADERS)
         days, problem = await _days_of(ledger, view.database_id)
-        return HTMLResponse(database_page(view, days, problem, shown.now_at), headers=_PAGE_HEADERS)
+        wait_until = shown.waits.get(view.database_id)
+        html = database_page(view, days, problem, shown.now_at, wait_until=wait_until)
+        return HTMLResponse(html, headers=_PAGE_HEADERS)
 
     routes: list[BaseRoute] = [
         Route("/metrics", _Metrics(exposition, send_limit_seconds), methods=["GET"]),

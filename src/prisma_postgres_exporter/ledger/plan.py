@@ -37,6 +37,7 @@ from prisma_postgres_exporter.model import (
     Window,
     WindowKind,
     WorkspaceState,
+    checked_until,
     day_start,
     month_start,
     previous_month_start,
@@ -51,6 +52,12 @@ MONTH_RECHECK_LONGEST = timedelta(days=1)
 RETRY_SHORTEST = timedelta(seconds=30)
 RETRY_LONGEST = timedelta(minutes=15)
 LATE_ANSWER = timedelta(minutes=2)
+LONGEST_WAIT = timedelta(hours=1)
+"""A wait that the vendor asks for is kept, up to this."""
+
+ROUND_SPAN = timedelta(seconds=30)
+"""A round makes no more requests than fit into this span: then it plans anew, with what it learned."""
+
 MISSING_DAYS_AT_ONCE = 4
 SETTLED_DAYS_AT_ONCE = 8
 PAST_DAYS_SHARE = 10
@@ -333,7 +340,19 @@ def _is_disputed(state: DatabaseState, month: Window) -> bool:
     row = _month_row(state, month)
     if row is None or row.operations is None or state.known_until < month.end_at.date() - ONE_DAY:
         return False
+    if not _was_read_with_its_open_day(state, row, month):
+        return False  # as far as is known the open day explains it: it is read with the month next time
     return row.difference_operations is None or _has_moved_on(state, row)
+
+
+def _was_read_with_its_open_day(state: DatabaseState, row: MonthUsage, month: Window) -> bool:
+    """Whether the open day was asked for together with its month; always of a month that is over."""
+    today = month.end_at.date()
+    if today.replace(day=1) != row.month or row.read_at is None or row.period_end_at is None:
+        return True
+    # A vendor that widens the month does not tell when it was asked.
+    asked_at = row.period_end_at if row.period_end_at <= row.read_at else NEVER
+    return any(day.day == today and asked_at <= day.read_at <= row.read_at for day in state.recent_days)
 
 
 def _has_moved_on(state: DatabaseState, row: MonthUsage) -> bool:
@@ -388,7 +407,7 @@ def _waits_for_a_gap(row: DayUsage, state: DatabaseState, poll: PollConfig) -> b
 def _unchecked_days(state: DatabaseState, days: Mapping[date, DayUsage], windows: _Windows) -> Iterator[date]:
     """The oldest settled days to read once more; a few at a time, as they move `checked_until` on in their order."""
     bound_at = recheck_bound_at(state.recheck_at, windows.now)
-    day = state.checked_until + ONE_DAY
+    day = checked_until(state.checked_until, state.recheck_at, state.database, windows.now) + ONE_DAY
     found = 0
     while day < bound_at.date() and day <= state.known_until and found < SETTLED_DAYS_AT_ONCE:
         row = days.get(day)

@@ -16,6 +16,7 @@ from prisma_postgres_exporter.model import (
     Revision,
     RollingUsage,
     UsageReading,
+    checked_until,
     day_start,
     month_start,
     previous_month_start,
@@ -134,11 +135,8 @@ def check(draft: Draft) -> None:
     """Note which settled days were read once more."""
     if draft.newest_at is None:
         return
-    month_starts_at = month_start(draft.newest_at)
-    if draft.recheck_at is not None and draft.recheck_at < month_starts_at:
-        # A recheck in the middle of a month does not stand for the one that is due when the month is over.
-        first_day = max(month_start(draft.recheck_at), draft.state.database.created_at).date()
-        draft.checked_until = min(draft.checked_until, first_day - ONE_DAY)
+    draft.checked_until = checked_until(draft.checked_until, draft.recheck_at, draft.state.database, draft.newest_at)
+    if draft.recheck_at is not None and draft.recheck_at < month_start(draft.newest_at):
         draft.recheck_at = None
     bound_at = recheck_bound_at(draft.recheck_at, draft.newest_at)
     while (row := draft.days.get(draft.checked_until + ONE_DAY)) is not None and row.day < bound_at.date():

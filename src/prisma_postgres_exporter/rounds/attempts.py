@@ -21,12 +21,16 @@ HANGING = frozenset({"timeout", "connect_timeout"})
 
 
 class Attempts:
-    """The newest tries of one workspace's windows, failed or just made, for its next plan; nothing of it is stored."""
+    """The newest tries of one workspace's windows, failed or just made, for its next plan; nothing of it is stored.
+
+    `hung` are the ids of databases that hung the last time. `widened` are, for the name of each window that was read,
+    the ids of those whose newest answer covers more time than was asked for.
+    """
 
     def __init__(self, health: Health) -> None:
         self.tried: dict[AttemptKey, Attempt] = {}
         self.hung: set[str] = set()
-        self.widened_windows: dict[str, bool] = {}
+        self.widened: dict[str, set[str]] = {}
         self._health = health
 
     def note(self, outcomes: Collection[UsageReading | ReadingFailure]) -> None:
@@ -52,7 +56,16 @@ class Attempts:
     def forget_all_but(self, database_ids: Collection[str]) -> None:
         """Forget what concerns databases that are not there any more."""
         self.tried = {key: attempt for key, attempt in self.tried.items() if key[0] in database_ids}
-        self.hung.intersection_update(database_ids)
+        for noted in (self.hung, *self.widened.values()):
+            noted.intersection_update(database_ids)
+
+    def waits(self, now: datetime) -> dict[str, datetime]:
+        """Until when the vendor asked to be left alone, by database id, where that is later than `now`."""
+        waits: dict[str, datetime] = {}
+        for (database_id, *_), attempt in self.tried.items():
+            if attempt.not_before_at is not None and attempt.not_before_at > now:
+                waits[database_id] = max(attempt.not_before_at, waits.get(database_id, now))
+        return waits
 
     def _forget_old(self, outcomes: Collection[UsageReading | ReadingFailure]) -> None:
         newest_at = max((_at(outcome) for outcome in outcomes), default=None)
@@ -76,18 +89,19 @@ class Attempts:
         self.tried[key] = replace(attempt, failures=before.failures + 1 if before else 1)
 
     def _note_width(self, reading: UsageReading) -> None:
-        name = reading.window.name
-        if self.widened_windows.get(name) == reading.is_widened:
+        widened = self.widened.setdefault(reading.window.name, set())
+        if not reading.is_widened:
+            widened.discard(reading.database_id)
             return
-        if reading.is_widened:
+        if not widened:
             log.warning(
                 "the vendor answers for more time than was asked",
-                window=name,
+                window=reading.window.name,
+                database_id=reading.database_id,
                 asked_from=reading.window.start_at.isoformat(),
                 answered_from=reading.period_start_at.isoformat(),
             )
-        self.widened_windows[name] = reading.is_widened
-        self._health.window_widened(name, reading.is_widened)
+        widened.add(reading.database_id)
 
 
 def _at(outcome: UsageReading | ReadingFailure) -> datetime:

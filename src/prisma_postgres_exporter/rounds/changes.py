@@ -70,7 +70,7 @@ def workspace_gone(workspace: Workspace, now: datetime) -> Discovered:
     return Discovered(
         at=now,
         gone_workspace_ids=(workspace.id,),
-        events=(_workspace_event(EventKind.DELETED, workspace, now),),
+        events=(_event(EventKind.DELETED, workspace, now),),
     )
 
 
@@ -87,25 +87,11 @@ def _with_known_plan(workspace: Workspace, known: WorkspaceState | None) -> Work
 
 def _workspace_events(known: WorkspaceState | None, workspace: Workspace, now: datetime) -> Iterator[Event]:
     if known is None:
-        yield _workspace_event(EventKind.FOUND, workspace, now)
+        yield _event(EventKind.FOUND, workspace, now)
     elif known.is_gone:
-        yield _workspace_event(EventKind.RETURNED, workspace, now)
+        yield _event(EventKind.RETURNED, workspace, now)
     elif known.workspace.name != workspace.name:
-        yield _workspace_event(EventKind.RENAMED, workspace, now, known.workspace.name, workspace.name)
-
-
-def _workspace_event(
-    kind: EventKind, workspace: Workspace, now: datetime, before: str | None = None, after: str | None = None
-) -> Event:
-    return Event(
-        at=now,
-        kind=kind,
-        subject="workspace",
-        subject_id=workspace.id,
-        workspace_id=workspace.id,
-        before=before,
-        after=after,
-    )
+        yield _event(EventKind.RENAMED, workspace, now, known.workspace.name, workspace.name)
 
 
 def _database_events(
@@ -124,20 +110,6 @@ def _database_events(
         yield _event(EventKind.MOVED, database, now, known.workspace_id, database.workspace_id)
     elif known.project_id != database.project_id:
         yield _event(EventKind.MOVED, database, now, known.project_id, database.project_id)
-
-
-def _event(
-    kind: EventKind, database: Database, now: datetime, before: str | None = None, after: str | None = None
-) -> Event:
-    return Event(
-        at=now,
-        kind=kind,
-        subject="database",
-        subject_id=database.id,
-        workspace_id=database.workspace_id,
-        before=before,
-        after=after,
-    )
 
 
 def _project_events(held: Mapping[str, DatabaseState], inventory: Inventory, now: datetime) -> Iterator[Event]:
@@ -159,3 +131,20 @@ def _project_events(held: Mapping[str, DatabaseState], inventory: Inventory, now
             before=before,
             after=after,
         )
+
+
+def _event(
+    kind: EventKind, subject: Workspace | Database, now: datetime, before: str | None = None, after: str | None = None
+) -> Event:
+    name, workspace_id = (
+        ("database", subject.workspace_id) if isinstance(subject, Database) else ("workspace", subject.id)
+    )
+    return Event(
+        at=now,
+        kind=kind,
+        subject=name,
+        subject_id=subject.id,
+        workspace_id=workspace_id,
+        before=before,
+        after=after,
+    )

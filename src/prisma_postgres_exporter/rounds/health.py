@@ -36,9 +36,6 @@ class Health(Protocol):
     def event_noticed(self, subject: str, kind: str) -> None:
         """A discovery noticed that something was created, found, renamed, moved, deleted or returned."""
 
-    def window_widened(self, window: str, is_widened: bool) -> None:
-        """Whether the API answers for more time than the window asks for."""
-
     def clock_compared(self, skew_seconds: float) -> None:
         """This machine's clock less the vendor's."""
 

@@ -12,7 +12,7 @@ from datetime import datetime, timedelta
 import structlog
 
 from prisma_postgres_exporter.errors import ApiError, CredentialRefused, PlanLimitReached, Unavailable
-from prisma_postgres_exporter.ledger.plan import PlannedRead
+from prisma_postgres_exporter.ledger.plan import LONGEST_WAIT, PlannedRead
 from prisma_postgres_exporter.model import ReadingFailure, UsageReading
 from prisma_postgres_exporter.rounds.interpret import LAST_MILLISECOND, interpret
 from prisma_postgres_exporter.rounds.readers import Reader
@@ -27,9 +27,6 @@ SLOW_SHARE = 4
 
 STUCK_SECONDS = 5.0
 """A worker that waits for an answer for longer than this is replaced, so that hanging databases hold up nobody."""
-
-LONGEST_WAIT = timedelta(hours=1)
-"""A wait that the vendor asks for is kept, up to this."""
 
 FIRST_BATCH_SECONDS = 0.5
 BATCH_SECONDS = 2.0

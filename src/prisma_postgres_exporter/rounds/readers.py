@@ -13,6 +13,7 @@ from prisma_postgres_exporter.config import Config, Credential, Tokens, claims
 from prisma_postgres_exporter.errors import ApiError, ConfigurationError, CredentialRefused, MalformedAnswer, NotAllowed
 from prisma_postgres_exporter.model import Workspace
 from prisma_postgres_exporter.rounds.health import Health
+from prisma_postgres_exporter.rounds.interpret import LARGEST_SKEW
 from prisma_postgres_exporter.rounds.vendor import MakeApi, VendorApi
 
 log = structlog.get_logger(__name__)
@@ -20,10 +21,12 @@ log = structlog.get_logger(__name__)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CredentialState:
-    """What is known of one credential; the workspace is `None` until the API, or the token itself, said whose it is.
+    """What is known of one credential.
 
-    `reason` and `problem` are why it is not in use, a constant and a line for people, and since when that is so.
-    `is_refused` says that the API refused it, or that there is no usable token: only a new one helps.
+    `workspace_id` is what the API said, until then what the token itself says, or the one that it replaced; `None` if
+    nobody said it. `is_identified` says that it was the API. `reason` and `problem` are what is wrong with it, a
+    constant and a line for people: the newest call for it failed, or there is no token; `failing_since_at` since when.
+    Only what `is_refused`, by the API or as it has no usable token, is out of use until the API accepts it.
     """
 
     name: str
@@ -45,9 +48,10 @@ class Reader:
 
 
 class Readers:
-    """The clients of all credentials. A workspace is read by the first of its credentials that the API accepts.
+    """The clients of all credentials. A workspace is read by the first of its credentials in use that has no problem.
 
-    A credential keeps its workspace while the API is down, and loses it when the API refuses it.
+    Where each has one, the first reads it. A credential goes on reading while the API is down, and no longer when the
+    API refuses it; also then it is known whose it is.
     """
 
     def __init__(self, make: MakeApi, health: Health, clock: Callable[[], datetime]) -> None:
@@ -59,9 +63,9 @@ class Readers:
         self._retiring: set[asyncio.Task[None]] = set()
 
     async def use(self, config: Config, tokens: Tokens) -> tuple[str, ...]:
-        """Read with these tokens from now on; returns the names of those that are new or changed.
+        """Read with these tokens from now on; returns the names of those that are new or changed and can be used.
 
-        Clients of a credential that is gone or changed end when their calls under way have ended.
+        Clients of a token that is gone or changed, or of other settings, end when their calls under way have ended.
         """
         settings = (config.api_url, config.poll)
         made: dict[str, tuple[Credential, tuple[object, ...], VendorApi]] = {}
@@ -89,24 +93,27 @@ class Readers:
         return tuple(changed)
 
     async def identify(self, name: str) -> Workspace | None:
-        """Ask the API whose this credential is; `None` where that is not known now, and then its state says why."""
-        reader = self._reader(name)
-        if reader is None:
-            return None
-        try:
-            me = await reader.api.me()
-            if me.workspace is None:
-                raise MalformedAnswer("the credential belongs to no workspace", reason="no_workspace")
-        except ApiError as error:
-            self.note_error(reader, error)
-            return None
-        if not self.is_current(reader):
-            return None
-        self._accept(name, me.workspace.id)
-        return Workspace(id=me.workspace.id, name=me.workspace.name)
+        """Ask the API whose this credential is; `None` where it did not say, and then its state says why, or is gone.
+
+        A client that was replaced meanwhile says nothing: the new one is asked.
+        """
+        while (reader := self._reader(name)) is not None:
+            try:
+                me = await reader.api.me()
+                if me.workspace is None:
+                    raise MalformedAnswer("the credential belongs to no workspace", reason="no_workspace")
+            except ApiError as error:
+                if self.is_current(reader):
+                    self.note_error(reader, error)
+                    return None
+                continue
+            if self.is_current(reader):
+                self._accept(name, me.workspace.id)
+                return Workspace(id=me.workspace.id, name=me.workspace.name)
+        return None
 
     def reader(self, workspace_id: str) -> Reader | None:
-        """What reads this workspace now; `None` where no accepted credential is known to be its."""
+        """What reads this workspace now; `None` where no credential in use is known to be its."""
         own = [state for state in self.states.values() if state.workspace_id == workspace_id and self._is_usable(state)]
         # One that had no trouble goes before.
         own.sort(key=lambda state: state.problem is not None)
@@ -117,7 +124,7 @@ class Readers:
         return reader == self._reader(reader.name)
 
     def note_error(self, reader: Reader, error: ApiError) -> None:
-        """Note that a call for the credential itself, or for its whole workspace, failed."""
+        """Note that a call for the credential itself, or for its whole workspace, failed; only a 401 refuses it."""
         state = self.states.get(reader.name)
         if state is None or not self.is_current(reader):
             return
@@ -160,12 +167,23 @@ class Readers:
 
     @property
     def skew_seconds(self) -> float | None:
-        """This machine's clock less the vendor's, as most of the clients saw it last."""
+        """This machine's clock less the vendor's: the middle one of what the clients saw last, `None` if none did."""
         known = sorted(skew for _, _, api in self._made.values() if (skew := api.skew_seconds) is not None)
         return known[len(known) // 2] if known else None
 
+    @property
+    def is_clock_right(self) -> bool:
+        """Whether this machine's clock agrees with the vendor's, as far as that is known."""
+        return _is_right(self.skew_seconds)
+
+    def compare_clock(self, reader: Reader) -> bool:
+        """Whether this machine's clock agrees with the one that this client saw last, as far as it saw any."""
+        if self.skew_seconds is not None:
+            self._health.clock_compared(self.skew_seconds)
+        return _is_right(reader.api.skew_seconds)
+
     async def close(self) -> None:
-        """Close every client."""
+        """Close every client, when its calls under way have ended."""
         for _, _, api in self._made.values():
             self._retire(api)
         self._made = {}
@@ -225,3 +243,7 @@ class Readers:
         )
         if is_refused:
             self._health.credential_seen(state.name, is_up=False)
+
+
+def _is_right(skew_seconds: float | None) -> bool:
+    return skew_seconds is None or abs(skew_seconds) <= LARGEST_SKEW.total_seconds()

@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import date, datetime
 
+from prisma_postgres_exporter.config import Config
 from prisma_postgres_exporter.ledger.plan import Planner
 from prisma_postgres_exporter.rounds.attempts import Attempts
+from prisma_postgres_exporter.rounds.filters import is_followed
+from prisma_postgres_exporter.rounds.health import Health
 from prisma_postgres_exporter.rounds.polling import Outcome, Polling
+from prisma_postgres_exporter.rounds.readers import Readers
+from prisma_postgres_exporter.rounds.stored import StoredLedger
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,19 +38,18 @@ class RoundReport:
 
 @dataclass(slots=True, kw_only=True)
 class Turn:
-    """One workspace's turn. `lock` is held while its state is changed.
+    """One workspace's turn. `running` is held by the round under way, and `interrupted` ends it.
 
-    `listed` are the ids of its newest inventory, `missing` since when held ones are in none, `refused` what it left
-    out, by reason. `pending` was read and could not be stored yet. `failure` is why it could not be discovered, `None`
-    where it could; `was_tried` says whether that is known. `is_gone`: no credential is its any more. `interrupted` ends
-    the round under way. `beat` is the event loop's time of the newest sign of life.
+    `followed` are the ids of the databases that are polled and shown, `listed` those of its newest inventory, `missing`
+    since when held ones are in none, `refused` what it left out, by reason. `pending` was read and could not be stored
+    yet. `failure` is why it could not be discovered, `None` where it could; `was_tried` says whether that is known.
+    `is_gone`: no credential is its any more. `beat` is the event loop's time of the newest sign of life.
     """
 
     workspace_id: str
     planner: Planner
     attempts: Attempts
     polling: Polling
-    lock: asyncio.Lock = field(default_factory=asyncio.Lock)
     running: asyncio.Lock = field(default_factory=asyncio.Lock)
     interrupted: asyncio.Event = field(default_factory=asyncio.Event)
     followed: frozenset[str] = frozenset()
@@ -65,3 +69,66 @@ class Turn:
     next_at: datetime | None = None
     beat: float = 0.0
     report: RoundReport | None = None
+
+    def live(self) -> None:
+        """Note a sign of life."""
+        self.beat = asyncio.get_running_loop().time()
+
+
+class Turns(Mapping[str, Turn]):
+    """The turn of every workspace, by its id; `config` is the configuration that they go by."""
+
+    def __init__(
+        self, config: Config, ledger: StoredLedger, readers: Readers, health: Health, clock: Callable[[], datetime]
+    ) -> None:
+        self.config = config
+        self._ledger = ledger
+        self._readers = readers
+        self._health = health
+        self._clock = clock
+        self._turns: dict[str, Turn] = {}
+
+    def __getitem__(self, workspace_id: str) -> Turn:
+        return self._turns[workspace_id]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._turns)
+
+    def __len__(self) -> int:
+        return len(self._turns)
+
+    def of(self, workspace_id: str) -> Turn:
+        """A workspace's turn, made where there is none yet."""
+        if workspace_id not in self._turns:
+            turn = self._turns[workspace_id] = Turn(
+                workspace_id=workspace_id,
+                planner=Planner(self.config.poll),
+                attempts=Attempts(self._health),
+                polling=Polling(lambda: self._readers.reader(workspace_id), self._clock),
+            )
+            turn.live()
+        return self._turns[workspace_id]
+
+    def reconfigure(self, config: Config) -> None:
+        """Go by another configuration; rounds under way end, with what they have read."""
+        self.config = config
+        for id_, turn in self._turns.items():
+            turn.planner = Planner(config.poll)
+            turn.interrupted.set()
+            self.follow(id_)
+
+    def follow(self, workspace_id: str) -> None:
+        """Choose anew which databases of a workspace are polled and shown."""
+        turn, workspace = self.of(workspace_id), self._ledger.state.workspaces.get(workspace_id)
+        if workspace is None or workspace.is_gone or turn.is_gone:
+            turn.followed = frozenset()
+            return
+        name, discovery = workspace.workspace.name, self.config.discovery
+        turn.followed = frozenset(
+            id_
+            for id_, state in workspace.databases.items()
+            if state.deleted_at is None
+            and id_ not in turn.missing
+            and is_followed(state.database, workspace_name=name, discovery=discovery)
+        )
+        turn.attempts.forget_all_but(workspace.databases)

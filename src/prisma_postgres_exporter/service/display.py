@@ -103,6 +103,7 @@ class Display:
         ledger_state, config = collector.ledger_state, collector.config
         costs = await self._charge(ledger_state, config, now)
         followed, failures = collector.followed, collector.workspace_failures
+        widened = collector.widened_windows
 
         def draw() -> Snapshot:
             snapshot = take_snapshot(
@@ -117,6 +118,7 @@ class Display:
             )
             self._health.databases("polled", len(snapshot.databases))
             self._health.databases("filtered", snapshot.filtered)
+            self._health.windows_widened(widened)
             self._health.databases("failed", sum(view.is_up is False for view in snapshot.databases))
             self._exposition.render(snapshot)
             memory.set_aside()

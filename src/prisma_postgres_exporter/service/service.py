@@ -25,7 +25,7 @@ from prisma_postgres_exporter.service import memory
 from prisma_postgres_exporter.service.costs import CostKeeper
 from prisma_postgres_exporter.service.ledger_reader import LedgerReader
 from prisma_postgres_exporter.service.opening import opened, utc_now
-from prisma_postgres_exporter.service.status import describe
+from prisma_postgres_exporter.service.status import ReloadFailure, describe
 from prisma_postgres_exporter.service.web import listening
 
 log = structlog.get_logger(__name__)
@@ -67,6 +67,7 @@ class Service:
         self.health = ExporterHealth()
         self.started_at = clock()
         self.is_ready = False
+        self.reload_failure: ReloadFailure | None = None
         self._config = config
         self._load = load
         self._clock = clock
@@ -127,7 +128,10 @@ class Service:
             except ConfigurationError as error:
                 log.error("configuration not reloaded", problems=error.problems)
                 self.health.config_reloaded(False, self._clock())
-                return "\n".join(error.problems)
+                text = "\n".join(error.problems)
+                since_at = self.reload_failure.since_at if self.reload_failure else self._clock()
+                self.reload_failure = ReloadFailure(text=text, since_at=since_at)
+                return text
             old = collector.config
             if (config.store, config.web) != (old.store, old.web):
                 log.warning("changes to store and web need a restart")
@@ -136,6 +140,7 @@ class Service:
             await self._costs.keep()
             self._schedule()
             self.health.config_reloaded(True, self._clock())
+            self.reload_failure = None
             log.info("configuration reloaded")
             return None
 
@@ -148,6 +153,7 @@ class Service:
             now=self._clock(),
             time=asyncio.get_running_loop().time(),
             notes=(self._costs.rivalry,) if self._costs.rivalry is not None else (),
+            reload_failure=self.reload_failure,
         )
 
     # Schedule -----------------------------------------------------------------------------------

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from prisma_postgres_exporter import __version__
@@ -20,6 +21,14 @@ LATE = timedelta(minutes=1)
 """A round that is this much late has stopped, or one under way that gives no sign of life for longer than a call."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReloadFailure:
+    """What is wrong with the configuration that was read last, and since when none was good."""
+
+    text: str
+    since_at: datetime
+
+
 def describe(
     collector: Collector,
     display: Display,
@@ -29,6 +38,7 @@ def describe(
     now: datetime,
     time: float,
     notes: Iterable[str] = (),
+    reload_failure: ReloadFailure | None = None,
 ) -> ServiceStatus:
     """Return what the service is doing at `now`, `time` on the event loop's clock; `notes` are what else to know."""
     config = collector.config
@@ -38,13 +48,16 @@ def describe(
         started_at=started_at,
         api_url=config.api_url,
         store_url=display_url(config.store.url),
-        store_error=collector.store_error,
+        store_error=collector.ledger.error,
         not_ready_reason=None if is_ready else "nothing is stored yet and no round has finished",
         unhealthy_reason=next(_unhealthy_reasons(collector, display, now, time), None),
         credentials=tuple(_credential(collector, state) for state in collector.readers.states.values()),
         snapshot=display.snapshot,
         workspace_days=_workspace_days(collector, display, now),
-        widened_windows=tuple(sorted(_widened_windows(collector))),
+        widened_windows={name: count for name, count in sorted(collector.widened_windows.items()) if count},
+        waits=collector.waits(),
+        reload_error=reload_failure.text if reload_failure else None,
+        reload_failing_since_at=reload_failure.since_at if reload_failure else None,
         rounds=tuple(_rounds(collector)),
         notes=(*config.warnings, *_clock_notes(collector), *_refused_notes(collector), *notes),
     )
@@ -85,12 +98,6 @@ def _refused_notes(collector: Collector) -> Iterator[str]:
     for turn in collector.turns.values():
         for reason, count in turn.refused.items():
             yield f"{count} record(s) of workspace {turn.workspace_id} cannot be used and are left out: {reason}"
-
-
-def _widened_windows(collector: Collector) -> set[str]:
-    return {
-        name for turn in collector.turns.values() for name, is_wide in turn.attempts.widened_windows.items() if is_wide
-    }
 
 
 def _workspace_days(collector: Collector, display: Display, now: datetime) -> Mapping[str, Sequence[WorkspaceDay]]:

@@ -1,4 +1,4 @@
-"""Read the ledger state: what the plan and the picture need, and no history.
+"""Read the ledger state: what the plan and the snapshot need, and no history.
 
 Each table is read once, in the order of its keys, and joined here: most of the time goes into
 making the values.

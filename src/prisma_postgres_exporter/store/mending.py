@@ -79,11 +79,20 @@ class Held:
 
     def put(self, table: Table, row: Row) -> None:
         """Add a row, or replace the one with its key."""
-        self.rows[table][tuple(row[column.name] for column in table.primary_key)] = row
+        self.rows[table][key_of(table, row)] = row
 
     def days(self) -> dict[int, Row]:
         """The days by their number, oldest first."""
         return {row["day"]: row for row in sorted(self.rows[days].values(), key=lambda row: row["day"])}
+
+    def days_of_workspaces(self) -> list[Row]:
+        """The days that are of a workspace that there is, oldest first."""
+        return [row for row in self.days().values() if row["workspace_key"] in self.clock.workspace_keys]
+
+
+def key_of(table: Table, row: Row) -> Key:
+    """Return the primary key of a row."""
+    return tuple(row[column.name] for column in table.primary_key)
 
 
 Mend = Callable[[Held, Table, Key], None]
@@ -191,7 +200,7 @@ def _bring_back(column: str) -> Mend:
     def mend_row(held: Held, table: Table, key: Key) -> None:
         row = held.rows[table].pop(key)
         row[column] = held.clock.now
-        while tuple(row[name.name] for name in table.primary_key) in held.rows[table]:
+        while key_of(table, row) in held.rows[table]:
             row[column] -= 1
         held.put(table, row)
 
@@ -200,16 +209,14 @@ def _bring_back(column: str) -> Mend:
 
 def _find_workspace(held: Held, table: Table, key: Key) -> None:
     """Take the workspace of the newest day, if there is any."""
-    known = [row["workspace_key"] for row in held.days().values() if row["workspace_key"] in held.clock.workspace_keys]
-    if known:
-        held.rows[table][key]["workspace_key"] = known[-1]
+    if known := held.days_of_workspaces():
+        held.rows[table][key]["workspace_key"] = known[-1]["workspace_key"]
 
 
 def _find_workspace_of_day(held: Held, table: Table, key: Key) -> None:
     """Take the workspace of the nearest day, the earlier of two."""
     row = held.rows[table][key]
-    known = [other for other in held.days().values() if other["workspace_key"] in held.clock.workspace_keys]
-    if known:
+    if known := held.days_of_workspaces():
         nearest = min(known, key=lambda other: (abs(other["day"] - row["day"]), other["day"]))
         row["workspace_key"] = nearest["workspace_key"]
 

@@ -14,7 +14,7 @@ from prisma_postgres_exporter.store import rows, tables
 from prisma_postgres_exporter.store.auditing import are_strange, audit, broken_rows
 from prisma_postgres_exporter.store.backend import Backend
 from prisma_postgres_exporter.store.invariants import CLOCK_TOLERANCE, FILE_IS_WHOLE, VALUES_OF_THEIR_KIND
-from prisma_postgres_exporter.store.mending import ADDED_UP, REPAIRS, Clock, Held, Key, Row, add_up, mend
+from prisma_postgres_exporter.store.mending import ADDED_UP, REPAIRS, Clock, Held, Key, Row, add_up, key_of, mend
 from prisma_postgres_exporter.store.tables import databases, days, events, months, plans, positions, revisions
 from prisma_postgres_exporter.store.violations import Violation, shown_period, shown_row, shown_values
 
@@ -203,9 +203,9 @@ def _mended(held: Held, broken: Iterable[Broken], database_id: str | None) -> It
         held.put(table, row)
     before = {table: {key: dict(row) for key, row in by_key.items()} for table, by_key in held.rows.items()}
     # The latest first: then those that become now keep their order.
-    latest_first = sorted(broken, key=lambda row: (row[1].name, _key(row[1], row[2])), reverse=True)
+    latest_first = sorted(broken, key=lambda row: (row[1].name, key_of(row[1], row[2])), reverse=True)
     for rule, table, row in sorted(latest_first, key=lambda row: ORDER.get(row[0], 0)):
-        mend(held, rule, table, _key(table, row))
+        mend(held, rule, table, key_of(table, row))
     if held.rows[databases]:
         add_up(held)
     for table, by_key in held.rows.items():
@@ -271,7 +271,3 @@ def _stored(connection: Connection, table: Table, row: Row) -> Row:
     if table is months and connection.dialect.name == "sqlite":
         return row | {"storage_byte_seconds": str(row["storage_byte_seconds"])}
     return row
-
-
-def _key(table: Table, row: Row) -> Key:
-    return tuple(row[column.name] for column in table.primary_key)

@@ -113,7 +113,7 @@ class UsageAnswer(Document):
 
 
 class Workspaces(Document):
-    """Every workspace, by id; `taken_at` is when the picture was taken."""
+    """Every workspace, by id; `taken_at` is when the snapshot was taken."""
 
     taken_at: datetime
     data: list[WorkspaceAnswer]
@@ -157,7 +157,7 @@ class CostRows(Document):
 
 
 def workspace_answer(view: WorkspaceView) -> WorkspaceAnswer:
-    """Return a workspace of the picture."""
+    """Return a workspace of the snapshot."""
     cost = view.cost
     bills = (cost.bill, cost.low_bill, cost.expected_bill, cost.high_bill) if cost else (None,) * 4
     known = bills[0].known if bills[0] else None
@@ -192,7 +192,7 @@ def workspace_answer(view: WorkspaceView) -> WorkspaceAnswer:
 
 
 def database_answer(view: DatabaseView) -> DatabaseAnswer:
-    """Return a database of the picture."""
+    """Return a database of the snapshot."""
     fee, operations, storage = view.cost.parts if view.cost else (None, None, None)
     own = {name: getattr(view, name) for name in DatabaseAnswer.model_fields if hasattr(view, name)}
     return DatabaseAnswer(

@@ -104,19 +104,19 @@ OPERATIONS = (
 
 
 def json_api(snapshot: Callable[[], Snapshot | None], ledger: Ledger) -> Starlette:
-    """Return the application to be mounted at `/api/v1`; `snapshot` gives the newest picture, if there is one."""
+    """Return the application to be mounted at `/api/v1`; `snapshot` gives the newest snapshot, if there is one."""
     document = openapi_document(OPERATIONS)
-    picture, questions = _Picture(snapshot), _Questions(ledger)
+    shown, questions = _Shown(snapshot), _Questions(ledger)
 
     async def openapi(request: Request) -> Response:
         parsed(NoParameters, request.query_params)
         return JSONResponse(document, headers=NO_STORE)
 
     answers: dict[str, Callable[[Request], Awaitable[BaseModel]]] = {
-        "/workspaces": picture.workspaces,
-        "/databases": picture.databases,
-        "/databases/{database_id}": picture.database,
-        "/budgets": picture.budgets,
+        "/workspaces": shown.workspaces,
+        "/databases": shown.databases,
+        "/databases/{database_id}": shown.database,
+        "/budgets": shown.budgets,
         "/usage": questions.usage,
         "/cost": questions.cost,
     }
@@ -134,8 +134,8 @@ async def _answered(answer: Callable[[Request], Awaitable[BaseModel]], request: 
     return Response(body, media_type="application/json", headers=NO_STORE)
 
 
-class _Picture:
-    """Answers from the newest picture: what `/metrics` shows."""
+class _Shown:
+    """Answers from the newest snapshot: what `/metrics` shows."""
 
     def __init__(self, snapshot: Callable[[], Snapshot | None]) -> None:
         self._snapshot = snapshot

@@ -28,15 +28,6 @@ SUBJECT_INVARIANTS: tuple[Invariant, ...] = (
         advice=RESTORE,
     ),
     Invariant(
-        name="nothing-written-in-the-future",
-        table=workspaces,
-        broken=workspaces.c.written_at > NOW,
-        shows=(workspaces.c.written_at,),
-        must_hold="the workspace was written in the past",
-        reason="this machine's clock, or the writer's, was wrong: readings are passed over until it has caught up",
-        advice=WAIT,
-    ),
-    Invariant(
         name="costs-are-a-document",
         table=cost_configuration,
         broken=not_(and_(cost_configuration.c.key == 1, cost_configuration.c.document.like('{%"version"%}'))),

@@ -1,0 +1,207 @@
+"""The ledger's state in memory, and the store behind it: the one place of rounds that writes."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections import defaultdict
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Sequence
+from concurrent.futures import Executor
+from datetime import date, datetime, timedelta
+from functools import partial
+from typing import TypeVar
+
+import structlog
+
+from prisma_postgres_exporter import ledger
+from prisma_postgres_exporter.errors import StoreChanged, StoreUnavailable
+from prisma_postgres_exporter.model import Discovered, LedgerRows, LedgerState, LedgerUpdate, WorkspaceState
+from prisma_postgres_exporter.rounds.health import Health
+from prisma_postgres_exporter.rounds.polling import Outcome
+from prisma_postgres_exporter.store import Store
+
+log = structlog.get_logger(__name__)
+
+TRIES = 3
+"""So often is a write made anew because another process wrote in between."""
+
+T = TypeVar("T")
+
+
+class StoredLedger:
+    """What is held of every workspace, as the store has it, and the writes that change both.
+
+    A workspace's state changes under its own lock. The store is used in `threads` only. `error` is why it could not be
+    written the last time, `None` where it could. `now` gives UTC instants in whole seconds.
+    """
+
+    def __init__(self, store: Store, threads: Executor, health: Health, now: Callable[[], datetime]) -> None:
+        self.state = LedgerState()
+        self.error: str | None = None
+        self._store = store
+        self._threads = threads
+        self._health = health
+        self._now = now
+        self._locks: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
+
+    async def in_store(self, call: Callable[[Store], T]) -> T:
+        """Return what `call` gets from the store, in one of the store's threads.
+
+        Raises:
+            StoreUnavailable: the store cannot be read or written now.
+        """
+        return await asyncio.get_running_loop().run_in_executor(self._threads, call, self._store)
+
+    async def load(self) -> None:
+        """Read everything back.
+
+        Raises:
+            StoreUnavailable: the store cannot be read now.
+        """
+        now = self._now()
+        self.state = await self.in_store(lambda store: store.load(now))
+
+    async def begin_day(self, workspace_id: str, *, after: date | None) -> None:
+        """Let go of what is not held any more today; where the day before is not known, or later, read it anew.
+
+        Raises:
+            StoreUnavailable: the store cannot be read now.
+        """
+        now = self._now()
+        async with self._locked([workspace_id]):
+            workspace = self.state.workspaces.get(workspace_id)
+            if workspace is not None and after is not None and after < now.date():
+                # And of those that nobody collects any more: no round of theirs would.
+                gone = [row for row in self.state.workspaces.values() if row.is_gone and row is not workspace]
+                self._replace(*(ledger.carry_workspace(row, now) for row in (workspace, *gone)))
+            elif workspace is not None:
+                await self._reload([workspace_id])
+
+    async def record(
+        self, workspace_id: str, outcomes: Sequence[Outcome], *, settle_after: timedelta
+    ) -> LedgerUpdate | None:
+        """Write what was read of a workspace; returns what it changed, `None` where it could not be written."""
+
+        async def write() -> LedgerUpdate:
+            async with self._locked([workspace_id]):
+                workspace = self.state.workspaces[workspace_id]
+                try:
+                    update, after = await self.in_store(
+                        partial(_record, workspace, outcomes, settle_after, self._now())
+                    )
+                except StoreChanged:
+                    await self._reload([workspace_id])
+                    raise
+                self._replace(after)
+                if not update.is_empty:
+                    self._note_success()
+                return update
+
+        return await self._written(write)
+
+    async def change(
+        self, workspace_id: str, find: Callable[[], Discovered], *, others: Collection[str] = ()
+    ) -> Discovered | None:
+        """Write what `find` finds to be different in a workspace; returns it, `None` where it could not be written.
+
+        A database that it takes from another workspace changes both: it must be one of `others`, which are locked too.
+        """
+
+        async def write() -> Discovered:
+            async with self._locked({workspace_id, *others}):
+                discovered = find()
+                if discovered.is_empty:
+                    return discovered
+                states, ids = self.state.workspaces, [row.id for row in discovered.databases]
+                losing = [id_ for id_ in others if any(row in states[id_].databases for row in ids)]
+                concerned = {workspace_id, *losing}
+                generations = {id_: states[id_].generation for id_ in concerned if id_ in states}
+                try:
+                    await self.in_store(lambda store: store.record_discovery(discovered, generations=generations))
+                except StoreChanged:
+                    await self._reload(concerned)
+                    raise
+                await self._reload(concerned)
+                self._note_success()
+                return discovered
+
+        return await self._written(write)
+
+    async def prune(self, before: datetime) -> None:
+        """Remove raw readings of earlier than `before`; no total changes."""
+        try:
+            removed = await self.in_store(lambda store: store.prune(before))
+        except StoreUnavailable as error:
+            self._note_failure(error)
+            return
+        log.info("old readings removed", readings=removed, before=before.isoformat())
+
+    @contextlib.asynccontextmanager
+    async def _locked(self, workspace_ids: Collection[str]) -> AsyncIterator[None]:
+        """Hold the locks of these workspaces, taken in the order of their ids."""
+        async with contextlib.AsyncExitStack() as stack:
+            for id_ in sorted(workspace_ids):
+                await stack.enter_async_context(self._locks[id_])
+            yield
+
+    async def _written(self, write: Callable[[], Awaitable[T]]) -> T | None:
+        """Run `write` on the newest state; returns what it returned, `None` where it did not come through."""
+        try:
+            for _ in range(TRIES):
+                with contextlib.suppress(StoreChanged):
+                    return await write()
+        except StoreUnavailable as error:
+            self._note_failure(error)
+        return None
+
+    async def _reload(self, workspace_ids: Collection[str]) -> None:
+        ids, now = tuple(workspace_ids), self._now()
+        loaded = await self.in_store(lambda store: store.load_workspaces(ids, now))
+        self._replace(*loaded.values())
+
+    def _replace(self, *workspaces: WorkspaceState) -> None:
+        self.state = self.state.with_workspaces(*workspaces)
+
+    def _note_failure(self, error: StoreUnavailable) -> None:
+        self._health.store_failed()
+        if self.error is None:
+            log.error("store not writable", error=str(error))
+        self.error = str(error)
+
+    def _note_success(self) -> None:
+        if self.error is not None:
+            log.info("store writable again")
+        self.error = None
+
+
+def _record(
+    workspace: WorkspaceState, outcomes: Sequence[Outcome], settle_after: timedelta, now: datetime, store: Store
+) -> tuple[LedgerUpdate, WorkspaceState]:
+    """Turn outcomes into rows and write them: work of a store's thread."""
+    pairs = ledger.older_days(workspace, outcomes)
+    older = store.ledger_rows(pairs) if pairs else LedgerRows()
+    post = partial(ledger.post, workspace, settle_after=settle_after, now=now, older=older)
+    try:
+        update = post(outcomes)
+    except Exception:
+        update = post(_without_broken(outcomes, post))
+    if update.is_empty:
+        return update, workspace
+    generation = store.record(update, workspace_id=workspace.workspace.id, generation=workspace.generation, at=now)
+    return update, ledger.apply(workspace, update, generation=generation)
+
+
+def _without_broken(
+    outcomes: Sequence[Outcome], post: Callable[[Sequence[Outcome]], LedgerUpdate]
+) -> Sequence[Outcome]:
+    """Leave out what was read of a database that the ledger cannot take, for a reason that nobody foresaw."""
+    good: list[Outcome] = []
+    for id_ in dict.fromkeys(outcome.database_id for outcome in outcomes):
+        own = [outcome for outcome in outcomes if outcome.database_id == id_]
+        try:
+            post(own)
+        except Exception:
+            log.exception("reading broke", database_id=id_)
+        else:
+            good.extend(own)
+    return good
