@@ -126,7 +126,7 @@ def _lacking(connection: Connection, late: Iterable[Late]) -> Iterator[Late]:
             .where(days.c.day >= first, days.c.day < end)
             .group_by(days.c.database_key)
         )
-        counts: dict[int, int] = dict(connection.execute(query).tuples().all())
+        counts = {row[0]: row[1] for row in connection.execute(query)}
         for life, lived in group:
             count = counts.get(life.key, 0)
             if count == 0:
