@@ -51,7 +51,8 @@ class Usage:
     @property
     def operations(self) -> int | None:
         """What is known of the operations; `None` where nothing is."""
-        return self.known_operations if self.days_known or not self.storage_seconds else None
+        is_anything_known = self.days_known or self.known_operations
+        return self.known_operations if is_anything_known or not self.storage_seconds else None
 
     @property
     def are_operations_known(self) -> bool:
