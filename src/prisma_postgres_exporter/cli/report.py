@@ -178,7 +178,7 @@ def _workspace(whole: MonthReport, workspace: WorkspaceReport) -> dict[str, obje
         "difference_operations": workspace.difference_operations,
         "revised_days": workspace.revised_days,
         "revised_operations": workspace.revised_operations,
-        "days": [
+        "by_day": [
             {
                 "day": day.day.isoformat(),
                 "operations": day.operations,
