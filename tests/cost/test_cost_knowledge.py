@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable
+from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 
+import pytest
 from gap_worlds import (
     OPEN,
     WHOLE,
@@ -243,6 +245,49 @@ def test_what_was_read_of_a_day_that_went_on_is_at_least_so_much_and_not_nothing
 
     assert (row.operations, row.usage.days_known) == (12 * 2, 0)
     assert not row.usage.are_operations_known
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "day", "per_hour", "parts"),
+    [
+        # Three days of thirty of 10.00; the 500,000 since the 28th are within the million of Starter.
+        ("free", "starter", 28, (3_000, 500_000 // 72), ("1.00", "0.00", "0.00")),
+        # 72 hours of 20,000 are 1,440,000: 0.44 million over it at 8.00.
+        ("free", "starter", 28, (3_000, 20_000), ("1.00", "3.52", "0.00")),
+        # Half the month each: 5.00 + 24.50; 720 hours of 20,000 are 14.4 million, 4.4 over Pro's ten at 2.00.
+        ("starter", "pro", 16, (20_000, 20_000), ("29.50", "8.80", "0.00")),
+        # Nothing comes back of 49.00, and all counts at Starter: 13.4 million at 8.00.
+        ("pro", "starter", 16, (20_000, 20_000), ("49.00", "107.20", "0.00")),
+    ],
+)
+def test_a_plan_that_changed_is_charged_through_the_whole_way(
+    before: str, after: str, day: int, per_hour: tuple[int, int], parts: tuple[str, str, str]
+) -> None:
+    # One database until the change and one from it on, each used evenly and read every day.
+    changes_on, days = date(2026, 11, day), [date(2026, 11, number) for number in range(1, 31)]
+    # 1 + day % 3 times as much on a day: twice on average of whole thirds of a month.
+    rows = [
+        replace(
+            a_database(reads=dict.fromkeys(days, WHOLE), deleted_at=ends_at),
+            number=number,
+            created_at=begins_at,
+            per_hour=pace // 2,
+        )
+        for number, pace, begins_at, ends_at in (
+            (1, per_hour[0], midnight(days[0]), midnight(changes_on)),
+            (2, per_hour[1], midnight(changes_on), None),
+        )
+    ]
+    world = replace(
+        a_world(*rows), workspaces=(GivenWorkspace(number=1, plans=((date.min, before), (changes_on, after))),)
+    )
+
+    bill = month_of(world, with_previous=False).costs.workspaces["wksp_1"].bill
+
+    assert bill is not None
+    assert bill.parts == tuple(map(Decimal, parts))
+    (row,) = month_of(world, with_previous=False).rows(By.WORKSPACE)
+    assert row.total == sum(map(Decimal, parts))
 
 
 def a_database(*, reads: dict[date, str], deleted_at: datetime | None = None) -> GivenDatabase:
