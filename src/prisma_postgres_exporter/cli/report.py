@@ -111,8 +111,7 @@ def _levels(whole: MonthReport) -> Iterator[dict[str, object]]:
         levels = (("workspace", (workspace.total,)), ("project", workspace.projects), ("database", workspace.databases))
         for level, rows in levels:
             for row in rows:
-                entry = workspace.beside if level == "workspace" else None
-                shared = cost_document(row, is_over=whole.is_over, beside=entry)
+                shared = cost_document(row, is_over=whole.is_over, beside=whole.besides[row.place])
                 yield {"level": level, **shared.model_dump(mode="json")}
 
 
@@ -168,7 +167,10 @@ def _workspace(whole: MonthReport, workspace: WorkspaceReport) -> dict[str, obje
     cost = workspace.total.cost
 
     def documents(rows: Iterable[CostRow]) -> list[dict[str, object]]:
-        return [cost_document(row, is_over=whole.is_over).model_dump(mode="json") for row in rows]
+        return [
+            cost_document(row, is_over=whole.is_over, beside=whole.besides[row.place]).model_dump(mode="json")
+            for row in rows
+        ]
 
     return {
         **cost_document(workspace.total, is_over=whole.is_over, beside=workspace.beside).model_dump(mode="json"),
@@ -178,7 +180,7 @@ def _workspace(whole: MonthReport, workspace: WorkspaceReport) -> dict[str, obje
         "difference_operations": workspace.difference_operations,
         "revised_days": workspace.revised_days,
         "revised_operations": workspace.revised_operations,
-        "days": [
+        "by_day": [
             {
                 "day": day.day.isoformat(),
                 "operations": day.operations,

@@ -51,7 +51,8 @@ class Usage:
     @property
     def operations(self) -> int | None:
         """What is known of the operations; `None` where nothing is."""
-        return self.known_operations if self.days_known or not self.storage_seconds else None
+        is_anything_known = self.days_known or self.known_operations
+        return self.known_operations if is_anything_known or not self.storage_seconds else None
 
     @property
     def are_operations_known(self) -> bool:
@@ -158,8 +159,8 @@ class _Life:
         self.ends_at = end_at if state.deleted_at is None else min(end_at, state.deleted_at)
         self.seconds = max(0, int((self.ends_at - born_at).total_seconds()))
         self.first_day = born_at.date()
-        self._recent = [row for row in state.recent_days if self.month <= row.day and row.day < self.ends_at.date()]
         last_over = self.today - ONE_DAY if self._is_running else (self.ends_at - ONE_SECOND).date()
+        self._recent = [row for row in state.recent_days if self.month <= row.day <= last_over]
         self.days_over = max(0, (last_over - self.first_day).days + 1) if self.seconds else 0
         is_today_read = self._is_running and (
             any(row.day == self.today for row in state.recent_days)

@@ -9,7 +9,7 @@ from datetime import date, datetime
 
 from prisma_postgres_exporter.cost import Bill, BudgetState, By, CostRow, Usage, total_of
 from prisma_postgres_exporter.model import Event, Revision, WorkspaceDay
-from prisma_postgres_exporter.report.changing import TOTAL, Beside, beside
+from prisma_postgres_exporter.report.changing import TOTAL, Beside, Place, beside
 from prisma_postgres_exporter.report.months import LedgerMonth, Missing
 
 
@@ -37,7 +37,8 @@ class WorkspaceReport:
 class MonthReport:
     """A month (UTC) until `until`, its last second where `is_over`; made at `made_at`. Money is USD.
 
-    `total` is the sum of all workspaces and `beside` what it is compared with. `missing` are the days that nobody
+    `total` is the sum of all workspaces and `beside` what it is compared with, `besides` what each row is compared
+    with, by its place. `missing` are the days that nobody
     read and that may be read still. `names` are those of workspaces, projects and databases by id.
     """
 
@@ -49,6 +50,7 @@ class MonthReport:
     workspaces: tuple[WorkspaceReport, ...]
     total: tuple[Usage, Bill]
     beside: Beside
+    besides: Mapping[Place, Beside]
     missing: Missing | None
     requests_per_second: float
     budgets: tuple[BudgetState, ...]
@@ -64,7 +66,10 @@ def report_month(
     events_by_workspace: dict[str, list[Event]] = defaultdict(list)
     for event in events:
         events_by_workspace[event.workspace_id].append(event)
-    besides, workspaces = beside(month, By.WORKSPACE), []
+    besides = {
+        place: entry for by in (By.DATABASE, By.PROJECT, By.WORKSPACE) for place, entry in beside(month, by).items()
+    }
+    workspaces = []
     for row in month.rows(By.WORKSPACE):
         id_ = row.workspace_id
         if row.is_deleted and not row.usage.days_known:
@@ -92,6 +97,7 @@ def report_month(
         workspaces=tuple(workspaces),
         total=total_of(row.total for row in workspaces),
         beside=besides[TOTAL],
+        besides=besides,
         missing=month.missing,
         requests_per_second=month.config.poll.requests_per_second,
         budgets=month.costs.budgets,

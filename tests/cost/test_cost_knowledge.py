@@ -1,0 +1,344 @@
+"""What is known of a month, and what it costs at least, against the whole truth of worlds with gaps."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable
+from dataclasses import replace
+from datetime import UTC, date, datetime, timedelta
+from decimal import Decimal
+
+import pytest
+from gap_worlds import (
+    OPEN,
+    WHOLE,
+    GivenDatabase,
+    GivenWorkspace,
+    Known,
+    World,
+    known_of,
+    ledger_of,
+    midnight,
+    true_bill,
+    workspace_days,
+    worlds,
+)
+from hypothesis import given, settings
+
+from prisma_postgres_exporter.config import BudgetConfig, load_config
+from prisma_postgres_exporter.cost import (
+    By,
+    Usage,
+    add_up,
+    database_usage,
+    total_of,
+    used_in_month,
+)
+from prisma_postgres_exporter.report import (
+    FOCUS_COLUMNS,
+    TOTAL,
+    LedgerMonth,
+    beside,
+    cost_document,
+    focus_rows,
+    ledger_month,
+    left_out,
+    report_month,
+)
+
+DEFAULTS = load_config(environ={})
+CONFIG = DEFAULTS.model_copy(
+    update={
+        "cost": DEFAULTS.cost.model_copy(
+            update={"budgets": (BudgetConfig.model_validate({"name": "all", "monthly_usd": 100}),)}
+        )
+    }
+)
+
+
+def numbers(usage: Usage) -> Known:
+    return Known(
+        operations=usage.known_operations,
+        days=usage.days,
+        days_known=usage.days_known,
+        storage_seconds=usage.storage_seconds,
+        storage_seconds_known=usage.storage_seconds_known,
+        byte_seconds=usage.known_byte_seconds,
+    )
+
+
+def added(parts: Iterable[Known]) -> Known:
+    listed = list(parts)
+    return Known(**{name: sum(getattr(part, name) for part in listed) for name in Known.__slots__})
+
+
+def month_of(world: World, *, with_previous: bool = True) -> LedgerMonth:
+    previous = month_of(world.before(), with_previous=False) if with_previous else None
+    now = world.until + timedelta(seconds=1) if world.is_over else world.until
+    days = [*(workspace_days(world.before())), *workspace_days(world)]
+    return ledger_month(ledger_of(world), CONFIG, days, world.until, now, previous)
+
+
+@settings(max_examples=60)
+@given(worlds())
+def test_what_is_known_of_a_database_is_what_was_read_of_it(world: World) -> None:
+    held = ledger_of(world)
+    found = {(key, id_): usage for key, of in used_in_month(held, world.until).items() for id_, usage in of.items()}
+    truth = {(key, row.id): known for row in world.databases for key, known in known_of(row, world).items()}
+
+    assert {place: numbers(usage) for place, usage in found.items()} == truth
+    for id_, state in held.databases.items():
+        assert database_usage(state, world.until) == {key: found[key, id_] for key, of in found if of == id_}
+    for place, usage in found.items():
+        known = truth[place]
+        is_anything = known.days_known > 0 or known.operations > 0
+        assert (usage.operations is not None) == (is_anything or not known.storage_seconds)
+        assert (usage.mean_storage_bytes(86_400) is None) == (not known.storage_seconds_known)
+        assert (usage.gib_months(86_400) is None) == (not known.storage_seconds_known)
+
+
+@settings(max_examples=40)
+@given(worlds())
+def test_what_is_told_whole_is_the_truth_and_never_more_than_it(world: World) -> None:
+    for row in world.databases:
+        of = database_usage(ledger_of(world).databases[row.id], world.until) if row in world.there() else {}
+        usage = add_up(of.values())
+        if not of:
+            continue
+        true_operations = row.operations(world.starts_at, world.ends_at)
+        assert usage.known_operations <= true_operations
+        if usage.are_operations_known and _is_today_read(row, world):
+            assert usage.known_operations == true_operations
+        assert usage.storage_seconds == 3600 * row.lived(world.starts_at, world.ends_at)
+        if usage.is_storage_known and not _is_bridged(row, world):
+            assert usage.known_byte_seconds == row.byte_seconds(world.starts_at, world.ends_at)
+
+
+@settings(max_examples=40)
+@given(worlds())
+def test_knowledge_adds_up_from_databases_to_everything(world: World) -> None:
+    month = month_of(world, with_previous=False)
+    truth = added(known for row in world.databases for known in known_of(row, world).values())
+
+    for by in By:
+        rows = month.rows(by)
+        assert numbers(add_up(row.usage for row in rows)) == truth
+        assert len({row.place for row in rows}) == len(rows)
+    by_project: dict[tuple[str, str], list[Known]] = defaultdict(list)
+    by_workspace: dict[str, list[Known]] = defaultdict(list)
+    for row in world.databases:
+        for key, known in known_of(row, world).items():
+            by_project[f"wksp_{key}", row.project_id].append(known)
+            by_workspace[f"wksp_{key}"].append(known)
+    for line in month.rows(By.PROJECT):
+        assert numbers(line.usage) == added(by_project[line.workspace_id, line.project_id or ""])
+    for line in month.rows(By.WORKSPACE):
+        assert numbers(line.usage) == added(by_workspace[line.workspace_id])
+        document = cost_document(line, is_over=month.is_over)
+        known = added(by_workspace[line.workspace_id])
+        if known.storage_seconds and not (known.days_known or known.operations):
+            assert document.operations is None
+        if known.storage_seconds and not known.storage_seconds_known:
+            assert (document.mean_storage_bytes, document.storage_gib_months) == (None, None)
+            assert document.storage_usd is None
+        assert document.is_complete == _is_complete(known)
+
+
+@settings(max_examples=60)
+@given(worlds(plan_changes=True) | worlds())
+def test_a_bill_is_whole_only_where_all_is_known_and_never_above_the_truth(world: World) -> None:
+    month = month_of(world, with_previous=False)
+    knowns = [known_of(row, world) for row in world.databases]
+    for workspace in world.workspaces:
+        cost = month.costs.workspaces[workspace.id]
+        own = added(of[workspace.number] for of in knowns if workspace.number in of)
+        bill, truth = cost.bill, true_bill(world, workspace)
+
+        assert bill is not None
+        assert bill.fee == truth[0]
+        assert bill.known is not None
+        if not any(_is_bridged(row, world) for row in world.databases):
+            assert bill.known <= sum(truth)
+            # Of a database that moved, what was not read counts as missing where it is now.
+            is_alone = not any(len(known_of(row, world)) > 1 for row in world.databases)
+            if is_alone and bill.total is not None and all(_is_today_read(row, world) for row in world.databases):
+                assert (bill.fee, bill.operations, bill.storage) == truth
+        if len(workspace.plans) == 1:
+            assert (bill.total is not None) == _is_complete(own)
+        elif not _is_complete(own) and workspace.plan_on(world.until.date()) != "free":
+            assert bill.total is None
+
+
+@settings(max_examples=40)
+@given(worlds(plan_changes=True) | worlds())
+def test_every_view_adds_up_to_the_bills(world: World) -> None:
+    month = month_of(world)
+    bills = [cost.bill for cost in month.costs.workspaces.values() if cost.bill is not None]
+    known = sum((bill.known or Decimal(0) for bill in bills), Decimal(0))
+    totals = [bill.total for bill in bills]
+    total = None if None in totals else sum((amount for amount in totals if amount is not None), Decimal(0))
+
+    assert len(bills) == len(world.workspaces), "one without a database has a fee all the same"
+    for by in By:
+        rows = month.rows(by)
+        assert sum((row.known_usd or Decimal(0) for row in rows), Decimal(0)) == known
+        assert (total_of(rows)[1].total, total_of(rows)[1].known) == (total, known)
+        for workspace in world.workspaces:
+            own = [row for row in rows if row.workspace_id == workspace.id]
+            bill = month.costs.workspaces[workspace.id].bill
+            assert bill is not None
+            for name in ("fee", "operations", "storage", "known", "total"):
+                parts = [getattr(row.bill, name) for row in own]
+                assert (None if None in parts else sum(parts, Decimal(0))) == getattr(bill, name), name
+    focus = [dict(zip(FOCUS_COLUMNS, values, strict=True)) for values in focus_rows(month)]
+    left = list(left_out(month))
+    for id_, amount in zip(month.costs.workspaces, totals, strict=True):
+        billed = [Decimal(f"{row['BilledCost']}") for row in focus if row["BillingAccountId"] == id_]
+        assert (sum(billed) if billed else None) == amount
+        assert sum(f"({id_})" in line for line in left) == (amount is None)
+    (budget,) = month.costs.budgets
+    assert (budget.spent_usd, budget.is_complete) == (known, total is not None)
+    report = report_month(month, (), (), world.until)
+    assert (report.total[1].total, report.total[1].known) == (total, known)
+    assert len(report.workspaces) == len(world.workspaces)
+    for of in report.workspaces:
+        for rows in (of.projects, of.databases):
+            assert sum((row.known_usd or Decimal(0) for row in rows), Decimal(0)) == of.total.known_usd
+
+
+@settings(max_examples=40)
+@given(worlds(plan_changes=True) | worlds())
+def test_what_a_change_is_made_of_adds_up_to_it(world: World) -> None:
+    month = month_of(world)
+    for by in By:
+        besides = beside(month, by)
+        rows = {row.place: row for row in month.rows(by)}
+        assert month.previous is not None
+        before = {row.place: row for row in month.previous.rows(by)}
+        for place, row in rows.items():
+            entry = besides[place]
+            last = before[place].total if place in before else Decimal(0)
+            this = row.total if month.is_over else row.expected_usd
+            assert entry.last_month_usd == last
+            assert entry.change_usd == (None if this is None or last is None else this - last)
+        for entry in besides.values():
+            if entry.split is not None:
+                assert entry.change_usd == sum(entry.split.values())
+        lasts = [row.total for row in before.values()]
+        assert besides[TOTAL].last_month_usd == (None if None in lasts else sum(filter(None, lasts), Decimal(0)))
+
+
+def test_a_day_that_ended_with_its_database_is_known_only_to_its_last_reading() -> None:
+    # Read at noon, deleted at 18:00 while nothing was read: six hours that nobody knows.
+    row = a_database(deleted_at=datetime(2026, 11, 20, 18, tzinfo=UTC), reads={date(2026, 11, 20): OPEN})
+    world = a_world(row)
+
+    (usage,) = database_usage(ledger_of(world).databases[row.id], world.until).values()
+
+    assert (usage.known_operations, usage.days_known, usage.days) == (9 * 3, 0, 20)
+
+
+def test_what_was_read_of_a_day_that_went_on_is_at_least_so_much_and_not_nothing() -> None:
+    world = a_world(a_database(reads={date(2026, 11, 10): OPEN}))
+
+    row = month_of(world, with_previous=False).rows(By.DATABASE)[0]
+
+    assert (row.operations, row.usage.days_known) == (12 * 2, 0)
+    assert not row.usage.are_operations_known
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "day", "per_hour", "parts"),
+    [
+        # Three days of thirty of 10.00; the 500,000 since the 28th are within the million of Starter.
+        ("free", "starter", 28, (3_000, 500_000 // 72), ("1.00", "0.00", "0.00")),
+        # 72 hours of 20,000 are 1,440,000: 0.44 million over it at 8.00.
+        ("free", "starter", 28, (3_000, 20_000), ("1.00", "3.52", "0.00")),
+        # Half the month each: 5.00 + 24.50; 720 hours of 20,000 are 14.4 million, 4.4 over Pro's ten at 2.00.
+        ("starter", "pro", 16, (20_000, 20_000), ("29.50", "8.80", "0.00")),
+        # Nothing comes back of 49.00, and all counts at Starter: 13.4 million at 8.00.
+        ("pro", "starter", 16, (20_000, 20_000), ("49.00", "107.20", "0.00")),
+    ],
+)
+def test_a_plan_that_changed_is_charged_through_the_whole_way(
+    before: str, after: str, day: int, per_hour: tuple[int, int], parts: tuple[str, str, str]
+) -> None:
+    # One database until the change and one from it on, each used evenly and read every day.
+    changes_on, days = date(2026, 11, day), [date(2026, 11, number) for number in range(1, 31)]
+    # 1 + day % 3 times as much on a day: twice on average of whole thirds of a month.
+    rows = [
+        replace(
+            a_database(reads=dict.fromkeys(days, WHOLE), deleted_at=ends_at),
+            number=number,
+            created_at=begins_at,
+            per_hour=pace // 2,
+        )
+        for number, pace, begins_at, ends_at in (
+            (1, per_hour[0], midnight(days[0]), midnight(changes_on)),
+            (2, per_hour[1], midnight(changes_on), None),
+        )
+    ]
+    world = replace(
+        a_world(*rows), workspaces=(GivenWorkspace(number=1, plans=((date.min, before), (changes_on, after))),)
+    )
+
+    bill = month_of(world, with_previous=False).costs.workspaces["wksp_1"].bill
+
+    assert bill is not None
+    assert bill.parts == tuple(map(Decimal, parts))
+    (row,) = month_of(world, with_previous=False).rows(By.WORKSPACE)
+    assert row.total == sum(map(Decimal, parts))
+
+
+def a_database(*, reads: dict[date, str], deleted_at: datetime | None = None) -> GivenDatabase:
+    """One with an operation an hour, two or three on some days, and no storage."""
+    return GivenDatabase(
+        number=1,
+        created_at=datetime(2026, 9, 1, tzinfo=UTC),
+        deleted_at=deleted_at,
+        per_hour=1,
+        level=0,
+        home=1,
+        next_home=1,
+        moves_on=None,
+        reads=reads,
+        storage_halves=frozenset(),
+        month_read_at={},
+    )
+
+
+def a_world(*databases: GivenDatabase) -> World:
+    """November on Starter, looked at when it is over."""
+    return World(
+        month=date(2026, 11, 1),
+        until=datetime(2026, 11, 30, 23, 59, 59, tzinfo=UTC),
+        workspaces=(GivenWorkspace(number=1, plans=((date.min, "starter"),)),),
+        databases=databases,
+    )
+
+
+def _is_complete(known: Known) -> bool:
+    if known.storage_seconds and not (known.days_known or known.operations):
+        return False
+    return known.days_known >= known.days and known.storage_seconds_known >= known.storage_seconds
+
+
+def _is_today_read(row: GivenDatabase, world: World) -> bool:
+    """Whether the day that runs was read until now, or does not matter."""
+    if world.is_over or world.ends_at == midnight(world.until.date()):
+        return True
+    read_at = row.month_read_at.get(world.month)
+    return (
+        row.read_on(world.until.date(), world.until) == WHOLE
+        or read_at == world.until
+        or not row.lived_on(world.until.date(), world.until)
+    )
+
+
+def _is_bridged(row: GivenDatabase, world: World) -> bool:
+    """Whether a short gap of storage was filled with the mean, which is a guess."""
+    knowns = known_of(row, world).values()
+    read = sum(
+        3600 * row.storage_hours_known(day, world.ends_at) for day in row.reads if day.replace(day=1) == world.month
+    )
+    return sum(known.storage_seconds_known for known in knowns) != read

@@ -1,0 +1,149 @@
+"""The first days of an installation: what was not read yet is not told as a number, and a constant use is constant."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import UTC, date, datetime, timedelta
+from decimal import Decimal
+from pathlib import Path
+
+import pytest
+from constant_life import Given, backfill, follow, say
+from processes import write_config
+
+GIB = 2**30
+INSTALLED_AT = datetime(2026, 11, 3, 6, tzinfo=UTC)
+SOON = INSTALLED_AT + timedelta(minutes=5)
+
+
+def october(day: date) -> int:
+    """437,745,000 operations in October of two databases: 427.745 million over Pro's ten at 2.00 are 855.49."""
+    return 7_060_403 + (day.month == 10 and day.day <= 7)
+
+
+# 119.24 GiB on average, 69.24 over the 50 of Pro, at 1.50 are 103.86; with the fee of 49.00 in all 1,008.35.
+DEAR = Given(per_day=october, storage_bytes=(60 * GIB, round(59.24 * GIB)))
+STEADY = Given(per_day=lambda _: 1_000_000, storage_bytes=(60 * GIB,))
+
+
+@pytest.fixture(scope="module")
+def first_day(tmp_path_factory: pytest.TempPathFactory) -> Sequence[str]:
+    """Options for the store of one round."""
+    folder = tmp_path_factory.mktemp("first")
+    url = f"sqlite:///{folder / 'store.db'}"
+    follow(url, DEAR, [INSTALLED_AT])
+    return ("--config", str(write_config(folder / "config.yaml")), "--store-url", url)
+
+
+@pytest.fixture(scope="module")
+def since_the_22nd(tmp_path_factory: pytest.TempPathFactory) -> Sequence[str]:
+    """Options for a store that was begun on 22 October and followed for a month."""
+    folder = tmp_path_factory.mktemp("steady")
+    url = f"sqlite:///{folder / 'store.db'}"
+    begun_at = datetime(2026, 10, 22, 8, tzinfo=UTC)
+    follow(url, STEADY, [begun_at + number * timedelta(hours=8) for number in range(92)])
+    return ("--config", str(write_config(folder / "config.yaml")), "--store-url", url)
+
+
+def test_on_the_first_day_last_month_costs_at_least_what_is_known(first_day: Sequence[str]) -> None:
+    table = say(SOON, "cost", "--month", "2026-10", *first_day)
+    (row,) = say(SOON, "cost", "--month", "2026-10", "--json", *first_day).json
+    report = say(SOON, "report", "--month", "2026-10", "--format", "json", *first_day).json
+
+    assert "at least 904.49" in table.output
+    assert "the whole month" not in table.output
+    assert "0.00 GiB" not in table.output
+    assert "backfill --from 2026-10-01 --to 2026-10-31 (62 requests" in " ".join(table.errors.split())
+    for told in (row, report["workspaces"][0]):
+        assert (told["operations"], told["days_known"], told["days"]) == (437_745_000, 62, 62)
+        assert (told["mean_storage_bytes"], told["storage_gib_months"], told["storage_usd"]) == (None, None, None)
+        assert (told["total_usd"], told["known_usd"], told["is_complete"]) == (None, "904.49", False)
+        assert told["storage_covered_ratio"] == 0
+    assert (report["total_usd"], report["known_usd"], report["is_complete"]) == (None, "904.49", False)
+    assert report["missing"] == {"from": "2026-10-01", "to": "2026-10-31", "requests": 62}
+
+
+def test_a_month_that_was_never_read_is_not_read(first_day: Sequence[str]) -> None:
+    (row,) = say(SOON, "cost", "--month", "2026-09", "--json", *first_day).json
+
+    assert (row["operations"], row["days_known"], row["days"], row["is_complete"]) == (None, 0, 60, False)
+    assert (row["total_usd"], row["mean_storage_bytes"]) == (None, None)
+    assert say(SOON, "export", "focus", "--from", "2026-09", "--to", "2026-10", *first_day).code == 1
+
+
+@pytest.mark.parametrize("months", [(), ("2026-09", "2026-10"), ("2026-10", "2026-11")])
+def test_on_the_first_day_nothing_has_changed_yet(first_day: Sequence[str], months: Sequence[str]) -> None:
+    for by in ("workspace", "project", "database"):
+        for row in say(SOON, "compare", *months, "--by", by, "--json", *first_day).json["data"]:
+            assert row["total_usd_change"] is None
+            assert "times" not in row["reasons"]
+            assert "+" not in row["reasons"]
+
+
+def test_on_the_first_day_nothing_has_grown(first_day: Sequence[str]) -> None:
+    for days in ("1", "7", "30"):
+        for row in say(SOON, "top", "--days", days, "--sort", "growth", "--json", *first_day).json["data"]:
+            assert (row["growth_operations"], row["growth_percent"]) == (None, None)
+
+
+def test_after_a_backfill_the_whole_bill_is_told(tmp_path: Path) -> None:
+    url = f"sqlite:///{tmp_path / 'store.db'}"
+    options = ("--config", str(write_config(tmp_path / "config.yaml")), "--store-url", url)
+    follow(url, DEAR, [INSTALLED_AT])
+
+    assert backfill(url, DEAR, date(2026, 10, 1), date(2026, 10, 31), SOON) == 62
+
+    table = say(SOON, "cost", "--month", "2026-10", *options)
+    (row,) = say(SOON, "cost", "--month", "2026-10", "--json", *options).json
+    assert "1,008.35" in table.output
+    assert "the whole month" in table.output
+    assert "at least" not in table.output
+    assert "backfill" not in table.errors
+    assert (row["fee_usd"], row["operations_usd"], row["storage_usd"]) == ("49.00", "855.49", "103.86")
+    assert (row["total_usd"], row["known_usd"], row["is_complete"]) == ("1008.35", "1008.35", True)
+    for by in ("project", "database"):
+        rows = say(SOON, "cost", "--month", "2026-10", "--by", by, "--json", *options).json
+        assert sum(Decimal(told["total_usd"]) for told in rows) == Decimal("1008.35")
+    assert say(SOON, "export", "focus", "--from", "2026-10", "--to", "2026-10", *options).code == 0
+
+
+def test_a_month_that_was_read_from_the_22nd_on_is_not_divided_by_all_its_days(tmp_path: Path) -> None:
+    url = f"sqlite:///{tmp_path / 'store.db'}"
+    options = ("--config", str(write_config(tmp_path / "config.yaml")), "--store-url", url)
+    begun_at, stopped_at = datetime(2026, 10, 22, 8, tzinfo=UTC), datetime(2026, 10, 31, 16, tzinfo=UTC)
+    follow(url, STEADY, [begun_at + number * timedelta(hours=8) for number in range(29)], days_from=begun_at.date())
+
+    for at in (stopped_at, datetime(2026, 11, 2, 12, tzinfo=UTC)):
+        for by in ("workspace", "project", "database"):
+            (row,) = say(at, "cost", "--month", "2026-10", "--by", by, "--json", *options).json
+            assert row["mean_storage_bytes"] == 60 * GIB
+            lived = 31 if at.month == 11 else 30 + 16 / 24
+            assert row["storage_covered_ratio"] == pytest.approx((9 + 16 / 24) / lived, abs=1e-5)
+            assert (row["is_complete"], row["total_usd"]) == (False, None)
+            # The vendor's month until then: the last day is not over.
+            assert (row["operations"], row["days_known"]) == (30_666_666, 31 if at == stopped_at else 30)
+            (row,) = say(at, "compare", "2026-09", "2026-10", "--by", by, "--json", *options).json["data"]
+            assert row["total_usd_change"] is None
+            assert "times" not in row["reasons"]
+        for days in (1, 3, 7, 14, 30):
+            (grown,) = say(at, "top", "--month", "2026-10", "--days", f"{days}", "--json", *options).json["data"]
+            assert grown["growth_operations"] in {0, None}
+            assert (grown["growth_operations"] is None) == (grown["growth_days"] == 0)
+
+
+def test_a_constant_use_has_not_grown(since_the_22nd: Sequence[str]) -> None:
+    at = datetime(2026, 11, 21, 16, tzinfo=UTC)
+
+    for by in ("workspace", "project", "database"):
+        (row,) = say(at, "compare", "2026-10", "2026-11", "--by", by, "--json", *since_the_22nd).json["data"]
+        assert "times" not in row["reasons"]
+        assert row["mean_storage_bytes_before"] == row["mean_storage_bytes_after"] == 60 * GIB
+        for days in (1, 7, 14, 28):
+            (grown,) = say(at, "top", "--days", f"{days}", "--by", by, "--json", *since_the_22nd).json["data"]
+            assert grown["growth_operations"] in {0, None}
+            assert (grown["growth_operations"] is None) == (grown["growth_days"] == 0)
+    (october,) = say(at, "cost", "--month", "2026-10", "--json", *since_the_22nd).json
+    # The days from the 1st on were read too: 21 million at 2.00 and 10 GiB at 1.50 over what Pro includes, and its fee.
+    assert (october["operations"], october["total_usd"]) == (31_000_000, "106.00")
+    (week,) = say(at, "top", "--json", *since_the_22nd).json["data"]
+    assert (week["growth_days"], week["growth_operations"]) == (7, 0)
