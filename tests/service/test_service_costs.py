@@ -10,6 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
+from itertools import count
 from pathlib import Path
 
 import pytest
@@ -25,9 +26,11 @@ from prisma_postgres_exporter.config import (
     with_costs,
 )
 from prisma_postgres_exporter.errors import StoreMissing, StoreTooNew, StoreUnavailable
+from prisma_postgres_exporter.expose import ExporterHealth
 from prisma_postgres_exporter.rounds import Collector
 from prisma_postgres_exporter.service import costs_in_force, open_to_read, reading
 from prisma_postgres_exporter.service.costs import CostKeeper
+from prisma_postgres_exporter.service.opening import api_maker
 from prisma_postgres_exporter.store import Store
 
 NOW = datetime(2026, 11, 23, 12, tzinfo=UTC)
@@ -70,18 +73,17 @@ def store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Store]:
         yield opened
 
 
-class Keeping(Collector):
-    """A collector with a clock that goes on, of which nothing else is used."""
-
-    def __init__(self, config: Config, store: Store, threads: ThreadPoolExecutor) -> None:
-        self.config = config
-        self._store = store
-        self._store_threads = threads
-        self.looks = 0
-
-    def now(self) -> datetime:
-        self.looks += 1
-        return NOW + self.looks * timedelta(minutes=1)
+def keeping(config: Config, store: Store, threads: ThreadPoolExecutor) -> Collector:
+    """A collector with a clock that goes on, of which nothing is asked but what is in force and in the store."""
+    minutes = count(1)
+    return Collector(
+        config=config,
+        store=store,
+        health=ExporterHealth(),
+        clock=lambda: NOW + next(minutes) * timedelta(minutes=1),
+        store_threads=threads,
+        make_api=api_maker(ExporterHealth()),
+    )
 
 
 # The document -------------------------------------------------------------------------------------
@@ -184,7 +186,7 @@ def keep(*keepers: CostKeeper) -> list[dict[str, object]]:
 
 def test_a_service_writes_its_costs_once_and_again_after_a_change(store: Store, tmp_path: Path) -> None:
     with ThreadPoolExecutor(1) as threads:
-        collector = Keeping(configured(tmp_path, **EVERYTHING), store, threads)
+        collector = keeping(configured(tmp_path, **EVERYTHING), store, threads)
         keeper = CostKeeper(collector)
 
         first = keep(keeper)
@@ -205,9 +207,9 @@ def test_a_service_writes_its_costs_once_and_again_after_a_change(store: Store, 
 
 def test_of_two_services_the_newest_wins_and_the_other_says_so_once(store: Store, tmp_path: Path) -> None:
     with ThreadPoolExecutor(1) as threads:
-        one = CostKeeper(Keeping(configured(tmp_path, **EVERYTHING), store, threads))
+        one = CostKeeper(keeping(configured(tmp_path, **EVERYTHING), store, threads))
         other_config = configured(tmp_path, fee_share="storage")
-        other = CostKeeper(Keeping(other_config, store, threads))
+        other = CostKeeper(keeping(other_config, store, threads))
 
         began = keep(one, other)
         warned = keep(one, other, one, other, one)
@@ -224,7 +226,7 @@ def test_of_two_services_the_newest_wins_and_the_other_says_so_once(store: Store
 
 def test_a_row_that_was_removed_is_written_again(store: Store, tmp_path: Path) -> None:
     with ThreadPoolExecutor(1) as threads:
-        keeper = CostKeeper(Keeping(configured(tmp_path, **EVERYTHING), store, threads))
+        keeper = CostKeeper(keeping(configured(tmp_path, **EVERYTHING), store, threads))
         keep(keeper)
         store.keep_costs("broken", NOW)
         assert [change.table for change in store.repair(NOW, is_applied=True).changes] == ["cost_configuration"]
@@ -239,7 +241,7 @@ def test_a_store_that_fails_is_written_later(store: Store, tmp_path: Path, monke
         raise StoreUnavailable("the disk is full")
 
     with ThreadPoolExecutor(1) as threads:
-        keeper = CostKeeper(Keeping(configured(tmp_path, **EVERYTHING), store, threads))
+        keeper = CostKeeper(keeping(configured(tmp_path, **EVERYTHING), store, threads))
         with monkeypatch.context() as patch:
             patch.setattr(Store, "keep_costs", fail)
             [warned] = keep(keeper)

@@ -44,9 +44,9 @@ def compare(
 ) -> None:
     """Print what changed between two months, the largest change in cost first, and why; asks nobody.
 
-    Months are UTC, amounts USD. Of a month that still runs it is what there is so far; the pace (operations a
-    day) is comparable all the same. Costs are those of the service, from the store, unless --config has a
-    `cost` section.
+    Months are UTC, amounts USD. Of a month that still runs it is what there is so far: its change in operations is
+    over the days that both months know, its change in cost what is expected of it against the earlier month. Costs are
+    those of the service, from the store, unless --config has a `cost` section.
 
     Examples: `prisma-postgres-exporter compare` · `prisma-postgres-exporter compare 2026-09 2026-10 --by database`
     """

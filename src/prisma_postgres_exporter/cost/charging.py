@@ -15,6 +15,7 @@ from prisma_postgres_exporter.cost.estimate import WorkspaceCost, WorkspaceUsage
 from prisma_postgres_exporter.cost.outlook import outlook
 from prisma_postgres_exporter.cost.showback import share_out
 from prisma_postgres_exporter.cost.usage import Usage, add_up, used_in_month
+from prisma_postgres_exporter.forecast import Forecast
 from prisma_postgres_exporter.model import DatabaseState, LedgerState, WorkspaceDay, month_start
 
 HISTORY = timedelta(days=91)
@@ -80,6 +81,9 @@ def _with_forecast(
 ) -> WorkspaceUsage:
     """Forecast a workspace's month from its databases and its days before today."""
     month = month_start(now).date()
+    if not states:
+        nothing = Forecast(low=0, expected=0, high=0)
+        return WorkspaceUsage(used=used, expected_operations=nothing, expected_storage_bytes=nothing)
     ahead = outlook(workspace_key, states, days, now)
     return WorkspaceUsage(
         used=used,

@@ -115,7 +115,8 @@ def estimate(config: Config, row: WorkspaceState, usage: WorkspaceUsage, now: da
         "set cost.workspaces[].prices"
         if missing
         else None,
-        plan=price.plan,
+        # As the vendor writes it, where it is the vendor's.
+        plan=said if (said := row.workspace.plan) is not None and said.lower() == price.plan.lower() else price.plan,
         price_version=price.version,
         included_operations=price.included_operations,
         included_storage_bytes=price.included_storage,

@@ -372,7 +372,7 @@ def _storage(
         if own is None:
             untold.append(stay)
         else:
-            told += own.is_there or own.known > 0 or own.estimated > 0
+            told += 1
             known += own.known
             estimated += own.estimated
             level += own.level

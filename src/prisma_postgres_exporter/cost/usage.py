@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from datetime import date, datetime, timedelta
 from fractions import Fraction
 
@@ -33,7 +33,8 @@ class Usage:
     at least so much was used. `days_known` of `days` days of databases are in the former: of each, the days (UTC) that
     are over, and today where it was read. `storage_seconds_known` of the `storage_seconds` that the databases lived
     are in the latter. `level_byte_seconds` is each database at its own mean for as long as it lived.
-    `days_held` is how many days the ledger has: the vendor's month may be known where its days are not.
+    `days_held` is how many days the ledger has: the vendor's month may be known where its days are not. `unplaced`
+    is of how many databases that moved in the month something is missing that may belong to any of their holders.
     """
 
     known_operations: int = 0
@@ -44,6 +45,7 @@ class Usage:
     days_held: int = 0
     storage_seconds: int = 0
     storage_seconds_known: int = 0
+    unplaced: int = 0
 
     def __add__(self, other: Usage) -> Usage:
         return Usage(**{name: getattr(self, name) + getattr(other, name) for name in _FIELDS})
@@ -57,12 +59,12 @@ class Usage:
     @property
     def are_operations_known(self) -> bool:
         """Whether the operations of every day are known."""
-        return self.operations is not None and self.days_known >= self.days
+        return self.operations is not None and self.days_known >= self.days and not self.unplaced
 
     @property
     def is_storage_known(self) -> bool:
         """Whether a level is known of all the time that the databases lived."""
-        return self.storage_seconds_known >= self.storage_seconds
+        return self.storage_seconds_known >= self.storage_seconds and not self.unplaced
 
     @property
     def is_complete(self) -> bool:
@@ -222,7 +224,7 @@ def _days_known(row: MonthUsage, life: _Life, *, days_held: int) -> int:
     if row.operations is None:
         return held
     covered = life.days_covered(row)
-    return covered if month_operations(row) == row.operations else max(covered, held)
+    return covered if month_operations(row) == row.operations else held
 
 
 def _with_storage(row: MonthUsage, lived_seconds: int, operations: int, *, days: int, days_known: int) -> Usage:
@@ -259,4 +261,6 @@ def _moved(rows: Sequence[MonthUsage], life: _Life, holder: int) -> Mapping[int,
             row, own_seconds, row.days_operations, days=own_days, days_known=min(known, own_days)
         )
         days, seconds = days - row.days, seconds - row.storage_seconds
+    if not all(usage.is_complete for usage in found.values()):
+        return {key: replace(usage, unplaced=1) for key, usage in found.items()}
     return found

@@ -29,13 +29,16 @@ class Change:
     """A workspace, project or database in two months.
 
     `row` says who it is by its newest names; `before` or `after` is `None` where it was not there in that
-    month. What is not known whole has no change. `reasons` are words for people.
+    month. What is not known whole has no change. Of a month that runs, `pair` are the operations of the days that both
+    months know, and what it costs is what is expected of it. `reasons` are words for people.
     """
 
     row: CostRow
     before: CostRow | None
     after: CostRow | None
     reasons: tuple[str, ...]
+    is_running: bool = False
+    pair: Pair | None = None
 
     @property
     def operations_before(self) -> int | None:
@@ -49,7 +52,9 @@ class Change:
 
     @property
     def operations_change(self) -> int | None:
-        """The difference, where both are known whole."""
+        """The difference, where both are known whole; of a month that runs, over the days that both know."""
+        if self.is_running:
+            return self.pair.recent - self.pair.earlier if self.pair is not None and self.pair.days else None
         for row in (self.before, self.after):
             if row is not None and not row.usage.are_operations_known:
                 return None
@@ -77,10 +82,13 @@ class Change:
 
     @property
     def cost_change(self) -> Decimal | None:
-        """In USD, where both are known whole."""
-        if self.cost_before is None or self.cost_after is None:
+        """In USD, where both are known whole; of a month that runs, what is expected of it counts."""
+        after = self.cost_after
+        if self.is_running and self.after is not None:
+            after = self.after.expected_usd
+        if self.cost_before is None or after is None:
             return None
-        return self.cost_after - self.cost_before
+        return after - self.cost_before
 
 
 def same_days(before: LedgerMonth, after: LedgerMonth) -> tuple[date, date, date] | None:
@@ -119,6 +127,8 @@ def compare_months(
                     before=earlier,
                     after=later,
                     reasons=tuple(why.of(row, earlier, later)),
+                    is_running=not after.is_over,
+                    pair=pairs.get(place),
                 )
             )
     return tuple(sorted(changes, key=_by_size))
