@@ -194,6 +194,24 @@ def test_the_days_and_the_month_that_they_are_compared_with_are_one_group() -> N
     assert all(len(group) == 1 for group in plan(state()).groups)
 
 
+def test_closed_days_are_not_read_with_a_month_that_the_open_day_alone_may_explain() -> None:
+    closed = day_usage(date(2026, 11, 22), read_at=NOW, unchanged_since_at=NOW)
+    idle = up_to_date()
+
+    def closed_days(day_read_at: datetime) -> list[date]:
+        """Those that are read in the next interval, where the month of `NOW` is not the sum of its days."""
+        disputed = replace(
+            idle,
+            recent_days=(closed, day_usage(NOW.date(), operations=9, read_at=day_read_at)),
+            months=(idle.months[0], month(date(2026, 11, 1), read_at=NOW, days_operations=9)),
+        )
+        return first_days(plan(disputed, now=slot(NOW + INTERVAL)), Rank.CLOSED_DAY)
+
+    assert closed_days(NOW) == [closed.day]  # read together, and still different
+    assert closed_days(NOW + timedelta(seconds=40)) == []
+    assert closed_days(NOW - timedelta(seconds=40)) == []
+
+
 def test_a_group_is_not_cut_by_the_budget() -> None:
     busy = [
         replace(row, months=(row.months[0], month(date(2026, 11, 1), read_at=NOW, days_operations=9)))

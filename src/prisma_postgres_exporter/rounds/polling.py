@@ -79,10 +79,10 @@ async def poll(
 ) -> AsyncGenerator[list[Outcome], None]:
     """Make the reads of `groups` in their order; yields what was read every few seconds, and at the end.
 
-    After `seconds` no further read begins. Those that hang then go on, and a later call tells of them: nobody waits for
-    them. Without `seconds` it ends when all is read. `hung` are the ids of databases that hung the last time. Nothing
-    the vendor answers raises. A refused credential ends it; a vendor that is down, or a workspace that is blocked,
-    leaves the rest for another plan. `stop` ends also the requests under way.
+    After `seconds` no further group begins. Those that hang then, or take long, go on, and a later call tells of them:
+    nobody waits for them. Without `seconds` it ends when all is read. `hung` are the ids of databases that hung the
+    last time. Nothing the vendor answers raises. A refused credential ends it; a vendor that is down, or a workspace
+    that is blocked, leaves the rest for another plan. `stop` ends also the requests under way.
     """
     polling.error, polling.hopeless_in_a_row = None, 0
     queues = _Queues(polling, groups, hung, concurrency)
@@ -107,7 +107,7 @@ async def poll(
             if (
                 seconds is not None
                 and queues.are_empty
-                and all(now() - since > STUCK_SECONDS for since in polling.busy_since.values())
+                and (now() >= ends_at + STUCK_SECONDS or _stuck(polling) == len(polling.busy_since))
             ):
                 break
         polling.lagging = pending
@@ -144,20 +144,26 @@ class _Queues:
 
     def first_workers(self) -> list[asyncio.Task[None]]:
         """The workers to begin with, as many as there may be beside those that lag."""
-        free = max(0, 2 * self._concurrency - len(self._polling.lagging))
+        lagging = len(self._polling.lagging)
+        free = max(0, min(2 * self._concurrency - lagging, self._concurrency - lagging + _stuck(self._polling)))
         slow = min(max(1, self._concurrency // SLOW_SHARE), len(self._slow), free)
         others = min(max(1, self._concurrency - slow), len(self._others), free - slow)
         return [self._worker(self._slow) for _ in range(slow)] + [self._worker(self._others) for _ in range(others)]
 
     def replacements(self, workers: int) -> list[asyncio.Task[None]]:
         """Workers in the place of those that are stuck, at most as many again."""
-        now = asyncio.get_running_loop().time()
-        stuck = sum(now - since > STUCK_SECONDS for since in self._polling.busy_since.values())
+        stuck = _stuck(self._polling)
         wanted = min(self._concurrency - (workers - stuck), 2 * self._concurrency - workers, len(self._others))
         return [self._worker(self._others) for _ in range(max(0, wanted))]
 
     def _worker(self, waiting: deque[Group]) -> asyncio.Task[None]:
         return asyncio.create_task(_work(self._polling, waiting, is_slow=waiting is self._slow))
+
+
+def _stuck(polling: Polling) -> int:
+    """How many reads under way hang."""
+    now = asyncio.get_running_loop().time()
+    return sum(now - since > STUCK_SECONDS for since in polling.busy_since.values())
 
 
 async def _wait(
