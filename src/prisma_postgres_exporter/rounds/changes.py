@@ -43,7 +43,8 @@ def find_changes(
         if listed.id in staying:
             continue
         state = held.get(listed.id) or moving.get(listed.id)
-        database = replace(listed, created_at=_creation(listed, state, now))
+        created_at = _creation(listed, state, now)
+        database = listed if created_at == listed.created_at else replace(listed, created_at=created_at)
         if state is None or state.deleted_at is not None or state.database != database:
             databases.append(database)
             if known is not None or state is not None:
