@@ -50,10 +50,11 @@ def find_changes(
             if known is not None or state is not None:
                 events.extend(_database_events(state, database, before_at, now))
     events.extend(_project_events(held, inventory, now))
+    listed_ids = inventory.listed_ids
     deleted = [
         state
         for id_, state in held.items()
-        if state.deleted_at is None and id_ not in inventory.listed_ids and id_ not in kept and inventory.is_complete
+        if state.deleted_at is None and id_ not in listed_ids and id_ not in kept and inventory.is_complete
     ]
     events.extend(_event(EventKind.DELETED, state.database, now) for state in deleted)
     is_changed = known is None or known.is_gone or known.workspace != workspace
