@@ -28,7 +28,7 @@ NEWS_EVERY = timedelta(seconds=10)
 REFRESH_EVERY_SECONDS = 15.0
 """How often it is made anew where nothing changed: values become too old, and means go on."""
 
-SHARE_OF_TIME = 0.05
+SHARE_OF_TIME = 0.03
 """The part of the time that may go into it, with a store of some seconds for a burst, as a start is."""
 
 BURST_SECONDS = 5.0
