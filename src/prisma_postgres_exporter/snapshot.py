@@ -6,6 +6,7 @@ from collections import defaultdict
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import lru_cache
 
 from prisma_postgres_exporter.cost import NOTHING, Bill, BudgetState, Costs, Usage, WorkspaceCost, add_up, used_in_month
 from prisma_postgres_exporter.model import (
@@ -178,8 +179,9 @@ def view_database(
     days = {row.day: row for row in state.recent_days} if is_known else {}
     today = days.get(now.date())
     yesterday = days.get(now.date() - timedelta(days=1))
-    month = _newest_month(state, month_start(now)) if is_known else None
-    previous_month = _newest_month(state, previous_month_start(now)) if is_known else None
+    month_starts_at, previous_starts_at = _month_starts(now)
+    month = _newest_month(state, month_starts_at) if is_known else None
+    previous_month = _newest_month(state, previous_starts_at) if is_known else None
     return DatabaseView(
         workspace_id=database.workspace_id,
         project_id=database.project_id,
@@ -198,7 +200,7 @@ def view_database(
         previous_day_operations=yesterday.operations if yesterday and yesterday.unchanged_since_at else None,
         month_to_date_operations=month.operations if month else None,
         previous_month_operations=previous_month.operations
-        if previous_month and _was_read_whole(previous_month, month_start(now))
+        if previous_month and _was_read_whole(previous_month, month_starts_at)
         else None,
         rolling=tuple(
             (row.window_name, row.operations) for row in state.rolling if is_known and row.window_name in window_names
@@ -234,8 +236,15 @@ def _is_up(state: DatabaseState, interval: timedelta, now: datetime) -> bool | N
 
 def _newest_month(state: DatabaseState, starts_at: datetime) -> MonthUsage | None:
     """Return the vendor's newest word on a month; a database that moved has a row for each workspace."""
-    rows = [row for row in state.months if row.month == starts_at.date() and row.read_at is not None]
-    return max(rows, key=lambda row: row.read_at or starts_at, default=None)
+    month = starts_at.date()
+    rows = [row for row in state.months if row.month == month and row.read_at is not None]
+    return max(rows, key=lambda row: row.read_at or starts_at) if len(rows) > 1 else next(iter(rows), None)
+
+
+@lru_cache(maxsize=1)
+def _month_starts(now: datetime) -> tuple[datetime, datetime]:
+    """When this month and the one before began: the same for all databases of a snapshot."""
+    return month_start(now), previous_month_start(now)
 
 
 def _view_workspace(

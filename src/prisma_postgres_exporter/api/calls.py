@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 from typing import Generic, Protocol, TypeVar
 
 from pydantic import SecretStr
@@ -25,6 +26,8 @@ from prisma_postgres_exporter.api.transport import Request, Transport
 from prisma_postgres_exporter.errors import ApiError, MalformedAnswer, NotFound, Throttled, Unavailable
 
 T = TypeVar("T")
+
+_LARGE_BYTES = 8 * 1024
 
 
 class CallObserver(Protocol):
@@ -163,15 +166,18 @@ class Calls:
         now, vendor_now = self._clock.now(), answered_at(answer.headers)
         if vendor_now is not None:
             self._skews.append((now - vendor_now).total_seconds())
+        read = partial(
+            result_of,
+            answer,
+            endpoint=operation.endpoint,
+            success=operation.success,
+            shape=operation.shape,
+            now=now,
+            conceal=lambda text: concealed(text, (self._token, *request.secrets)),
+        )
         try:
-            result = result_of(
-                answer,
-                endpoint=operation.endpoint,
-                success=operation.success,
-                shape=operation.shape,
-                now=now,
-                conceal=lambda text: concealed(text, (self._token, *request.secrets)),
-            )
+            # A page of a list takes milliseconds, and the pages of many clients come together.
+            result = read() if len(answer.body) < _LARGE_BYTES else await asyncio.to_thread(read)
         except ApiError as error:
             return _Failure(error)
         return Success(result, vendor_now)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterator, Sequence
 from enum import Enum
+from itertools import chain
 from typing import TypeVar
 
 from prisma_postgres_exporter.cost import BudgetState
@@ -54,34 +55,29 @@ class Exposition:
 
     def render(self, snapshot: Snapshot) -> None:
         """Show this snapshot from now on. Slow: for a worker thread."""
-        families: list[tuple[AnyFamily, str]] = [
-            *_drawn(DATABASES, snapshot.databases),
-            *_drawn(WORKSPACES, snapshot.workspaces),
-            *_drawn(BUDGETS, snapshot.budgets),
-        ]
         lines: dict[str, Part] = {}
+        parts: dict[Format, list[Part]] = {exposition_format: [] for exposition_format in Format}
         samples = 0
-        for family, text in families:
-            plain = text.encode()
+        # One family after the other, and only its bytes are kept: all of them as text would be as much again.
+        drawn: Iterator[tuple[AnyFamily, bytes]] = chain(
+            _drawn(DATABASES, snapshot.databases),
+            _drawn(WORKSPACES, snapshot.workspaces),
+            _drawn(BUDGETS, snapshot.budgets),
+        )
+        for family, plain in drawn:
             before = self._lines.get(family.name)
             # Compressing takes as long as formatting, and many families change seldom.
-            lines[family.name] = before if before is not None and before.plain == plain else make_part(plain)
+            part = before if before is not None and before.plain == plain else make_part(plain)
+            lines[family.name] = part
             samples += plain.count(b"\n")
-        parts = {
-            exposition_format: tuple(
-                part
-                for family, text in families
-                if text
-                for part in (
-                    make_part(family.header(is_openmetrics=exposition_format is Format.OPENMETRICS)),
-                    lines[family.name],
-                )
-            )
-            for exposition_format in Format
-        }
+            if plain:
+                for exposition_format, shown in parts.items():
+                    header = family.header(is_openmetrics=exposition_format is Format.OPENMETRICS)
+                    shown.extend((make_part(header), part))
         self._lines = lines
         with self._publishing:
-            self._parts, self._samples = parts, samples
+            self._parts = {exposition_format: tuple(shown) for exposition_format, shown in parts.items()}
+            self._samples = samples
             self._publish()
 
     def refresh_health(self) -> None:
@@ -99,8 +95,8 @@ class Exposition:
         self._bodies = bodies
 
 
-def _drawn(subject: Subject[V], views: Sequence[V]) -> Iterator[tuple[Family[V], str]]:
+def _drawn(subject: Subject[V], views: Sequence[V]) -> Iterator[tuple[Family[V], bytes]]:
     """Every family of a subject with its lines."""
     opened = [opened_labels(subject.labels, subject.identify(view)) for view in views]
     for family in subject.families:
-        yield family, "".join(family.draw(views, opened))
+        yield family, "".join(family.draw(views, opened)).encode()

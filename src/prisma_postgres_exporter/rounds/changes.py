@@ -43,16 +43,18 @@ def find_changes(
         if listed.id in staying:
             continue
         state = held.get(listed.id) or moving.get(listed.id)
-        database = replace(listed, created_at=_creation(listed, state, now))
+        created_at = _creation(listed, state, now)
+        database = listed if created_at == listed.created_at else replace(listed, created_at=created_at)
         if state is None or state.deleted_at is not None or state.database != database:
             databases.append(database)
             if known is not None or state is not None:
                 events.extend(_database_events(state, database, before_at, now))
     events.extend(_project_events(held, inventory, now))
+    listed_ids = inventory.listed_ids
     deleted = [
         state
         for id_, state in held.items()
-        if state.deleted_at is None and id_ not in inventory.listed_ids and id_ not in kept and inventory.is_complete
+        if state.deleted_at is None and id_ not in listed_ids and id_ not in kept and inventory.is_complete
     ]
     events.extend(_event(EventKind.DELETED, state.database, now) for state in deleted)
     is_changed = known is None or known.is_gone or known.workspace != workspace

@@ -194,12 +194,12 @@ class Discovery:
 
     def _held_elsewhere(self, turn: Turn, inventory: Inventory) -> dict[str, DatabaseState]:
         """The listed databases that another workspace holds."""
-        held = self._ledger.state.databases
-        own = turn.workspace_id
+        ids = {database.id for database in inventory.databases}
         return {
-            database.id: state
-            for database in inventory.databases
-            if (state := held.get(database.id)) is not None and state.database.workspace_id != own
+            id_: row.databases[id_]
+            for row in self._ledger.state.workspaces.values()
+            if row.workspace.id != turn.workspace_id
+            for id_ in ids & row.databases.keys()
         }
 
     def _is_moving(self, turn: Turn, state: DatabaseState) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from datetime import datetime, timedelta
+from functools import lru_cache
 
 from prisma_postgres_exporter.api import Usage
 from prisma_postgres_exporter.ledger.plan import PlannedRead
@@ -18,6 +19,8 @@ CLOCK_SKEW = "clock_skew"
 LARGEST_SKEW = timedelta(minutes=5)
 """A clock that is further from the vendor's than this is wrong: nothing that it dates is kept."""
 
+SHARED_INSTANTS = 4_096
+
 LAST_MILLISECOND = timedelta(milliseconds=1)
 """The vendor's periods hold both their ends, ours end before `period_end_at`."""
 
@@ -31,8 +34,8 @@ def interpret(read: PlannedRead, usage: Usage, *, read_at: datetime) -> Iterator
     days go, and a day or a month must begin where it was asked to, or where the database was created.
     """
     skew = clock_skew(usage, read_at)
-    starts_at = usage.period_start_at.replace(microsecond=0)
-    ends_at = (usage.period_end_at + LAST_MILLISECOND).replace(microsecond=0)
+    starts_at = _second(usage.period_start_at)
+    ends_at = _second(usage.period_end_at + LAST_MILLISECOND)
     for window in read.windows:
         reason, wrong = "wrong_period", _wrong_period(window, starts_at, ends_at, read.created_at)
         if abs(skew) > LARGEST_SKEW:
@@ -44,7 +47,7 @@ def interpret(read: PlannedRead, usage: Usage, *, read_at: datetime) -> Iterator
                 window=window,
                 reason=reason,
                 message=wrong,
-                failed_at=read_at.replace(microsecond=0),
+                failed_at=_second(read_at),
             )
             continue
         yield UsageReading(
@@ -55,8 +58,19 @@ def interpret(read: PlannedRead, usage: Usage, *, read_at: datetime) -> Iterator
             operations=usage.operations,
             storage_bytes=usage.storage_bytes,
             generated_at=usage.generated_at,
-            read_at=read_at.replace(microsecond=0),
+            read_at=_second(read_at),
         )
+
+
+def _second(at: datetime) -> datetime:
+    """An instant cut to the whole second."""
+    return _shared(at.replace(microsecond=0))
+
+
+@lru_cache(maxsize=SHARED_INSTANTS)
+def _shared(at: datetime) -> datetime:
+    """The one that was given first of those that are equal: thousands of databases are read in the same seconds."""
+    return at
 
 
 def clock_skew(usage: Usage, read_at: datetime) -> timedelta:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -28,7 +28,7 @@ NEWS_EVERY = timedelta(seconds=10)
 REFRESH_EVERY_SECONDS = 15.0
 """How often it is made anew where nothing changed: values become too old, and means go on."""
 
-SHARE_OF_TIME = 0.05
+SHARE_OF_TIME = 0.03
 """The part of the time that may go into it, with a store of some seconds for a burst, as a start is."""
 
 BURST_SECONDS = 5.0
@@ -85,8 +85,10 @@ class Display:
                     await self._changed.wait()
             await asyncio.sleep(pace.wait_seconds(time.monotonic()))
             began = time.monotonic()
+            memory.collect_young()
             try:
                 await self.refresh()
+                memory.set_aside()
                 self.failures_in_a_row = 0
             except Exception:
                 log.exception("display failed")
@@ -100,54 +102,64 @@ class Display:
 
     async def _draw(self) -> None:
         collector, now = self._collector, self._clock().replace(microsecond=0)
-        ledger_state, config = collector.ledger_state, collector.config
-        costs = await self._charge(ledger_state, config, now)
-        followed, failures = collector.followed, collector.workspace_failures
-        widened = collector.widened_windows
+        ledger_state, config, failures = collector.ledger_state, collector.config, collector.workspace_failures
+        followed, widened = [turn.followed for turn in collector.turns.values()], collector.widened_windows
+        # Everything in one thread: the event loop has its turn all the sooner.
+        costs, self.snapshot = await asyncio.to_thread(
+            self._make, ledger_state, config, followed, failures, widened, now
+        )
+        if costs is not self.costs:
+            self.costs = costs
+            self._warn(ledger_state, config)
 
-        def draw() -> Snapshot:
-            snapshot = take_snapshot(
-                ledger_state,
-                followed=followed,
-                workspace_failures=failures,
-                interval=config.poll.interval,
-                keep_last_value=config.poll.keep_last_value,
-                window_names=[window.name for window in config.poll.windows],
-                now=now,
-                costs=costs,
-            )
-            self._health.databases("polled", len(snapshot.databases))
-            self._health.databases("filtered", snapshot.filtered)
-            self._health.windows_widened(widened)
-            self._health.databases("failed", sum(view.is_up is False for view in snapshot.databases))
-            self._exposition.render(snapshot)
-            memory.set_aside()
-            return snapshot
-
-        self.snapshot = await asyncio.to_thread(draw)
+    def _make(
+        self,
+        ledger_state: LedgerState,
+        config: Config,
+        followed: Iterable[frozenset[str]],
+        failures: Mapping[str, str | None],
+        widened: Mapping[str, int],
+        now: datetime,
+    ) -> tuple[Costs, Snapshot]:
+        """Make all that is shown, and show it: work of a thread."""
+        costs = self._charge(ledger_state, config, now)
+        snapshot = take_snapshot(
+            ledger_state,
+            followed=frozenset().union(*followed),
+            workspace_failures=failures,
+            interval=config.poll.interval,
+            keep_last_value=config.poll.keep_last_value,
+            window_names=[window.name for window in config.poll.windows],
+            now=now,
+            costs=costs,
+        )
+        self._health.databases("polled", len(snapshot.databases))
+        self._health.databases("filtered", snapshot.filtered)
+        self._health.windows_widened(widened)
+        self._health.databases("failed", sum(view.is_up is False for view in snapshot.databases))
+        self._exposition.render(snapshot)
+        return costs, snapshot
 
     # Costs --------------------------------------------------------------------------------------
-    async def _charge(self, ledger_state: LedgerState, config: Config, now: datetime) -> Costs:
+    def _charge(self, ledger_state: LedgerState, config: Config, now: datetime) -> Costs:
         """Work out the costs now and then, at once on news: they concern every database."""
-        charged = self._charged
-        if charged is not None and not charged.is_due(_news(ledger_state, config, now), now, at_latest=COSTS_EVERY):
+        charged, news = self._charged, _news(ledger_state, config, now)
+        if charged is not None and not charged.is_due(news, now, at_latest=COSTS_EVERY):
             return self.costs
-        self.costs = await asyncio.to_thread(charge, ledger_state, config, self.workspace_days, now)
-        self._charged = _Done.of(ledger_state, config, now)
-        self._warn(ledger_state, config)
-        return self.costs
+        self._charged = _Done(now, news)
+        return charge(ledger_state, config, self.workspace_days, now)
 
     async def _read_days(self, now: datetime) -> None:
         """Read the workspaces' days now and then, at once on news, as closed days seldom change."""
-        ledger_state, config = self._collector.ledger_state, self._collector.config
+        news = await asyncio.to_thread(_news, self._collector.ledger_state, self._collector.config, now)
         read = self._days_read
-        if read is not None and not read.is_due(_news(ledger_state, config, now), now, at_latest=DAYS_READ_EVERY):
+        if read is not None and not read.is_due(news, now, at_latest=DAYS_READ_EVERY):
             return
         try:
             self.workspace_days = await self._collector.in_store(
                 lambda store: store.workspace_days((now - HISTORY).date())
             )
-            self._days_read = _Done.of(ledger_state, config, now)
+            self._days_read = _Done(now, news)
             self._charged = None
         except StoreUnavailable as error:
             log.warning("days of the past not read", error=str(error))
@@ -176,10 +188,6 @@ class _Done:
 
     at: datetime
     news: News
-
-    @classmethod
-    def of(cls, ledger_state: LedgerState, config: Config, now: datetime) -> _Done:
-        return cls(now, _news(ledger_state, config, now))
 
     def is_due(self, news: News, now: datetime, *, at_latest: timedelta) -> bool:
         age = now - self.at

@@ -41,7 +41,7 @@ COSTS_LOOKED_AT_EVERY = timedelta(minutes=1)
 HEALTH_SHOWN_EVERY = timedelta(seconds=5)
 RETENTION_EVERY = timedelta(hours=6)
 FIRST_RETENTION = timedelta(minutes=5)
-SWITCH_SECONDS = 0.0005
+SWITCH_SECONDS = 0.00005
 MOST_INSTANCES = 100
 """The jobs see to it themselves that a workspace has one round at a time."""
 
@@ -87,8 +87,11 @@ class Service:
             ConfigurationError: no token can be used, or the listen address cannot.
             StoreError: the store cannot be opened.
         """
-        # A scrape takes turns with the thread that makes the next exposition: shorter ones let it through at once.
+        # The event loop takes turns with the threads that compute, and gives its turn away at each call of the system:
+        # with short ones it has it back at once.
         sys.setswitchinterval(SWITCH_SECONDS)
+        memory.settle_allocator()
+        memory.spare_the_old()
         async with opened(self._config, clock=self._clock, make_api=self._make_api, health=self.health) as self.running:
             collector, display = self.running.collector, self.running.display
             self._costs = CostKeeper(collector)

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import date, datetime, timedelta
 from itertools import count
 
-from sqlalchemy import Column, Connection, Table, bindparam, select
+from sqlalchemy import Column, Connection, Table, bindparam, func, select
 
 from prisma_postgres_exporter.model import Database, Discovered, Workspace
 from prisma_postgres_exporter.store import rows
@@ -16,6 +16,7 @@ from prisma_postgres_exporter.store.rows import Values
 from prisma_postgres_exporter.store.tables import databases, events, plans, positions, workspaces
 
 ONE_DAY = timedelta(days=1)
+IDS_AT_ONCE = 500
 
 
 def write_discovered(connection: Connection, backend: Backend, discovered: Discovered) -> None:
@@ -30,11 +31,12 @@ def write_discovered(connection: Connection, backend: Backend, discovered: Disco
 
 def holders(connection: Connection, found: Iterable[Database]) -> set[str]:
     """Return the ids of the workspaces that these databases are in, before they are written."""
-    ids = {database.id for database in found}
-    if not ids:
-        return set()
-    query = select(databases.c.id, workspaces.c.id).join(workspaces, workspaces.c.key == databases.c.workspace_key)
-    return {workspace_id for id_, workspace_id in connection.execute(query) if id_ in ids}
+    query = select(workspaces.c.id).distinct().join(databases, workspaces.c.key == databases.c.workspace_key)
+    return {
+        workspace_id
+        for chunk in _chunks([database.id for database in found])
+        for workspace_id in connection.execute(query.where(databases.c.id.in_(chunk))).scalars()
+    }
 
 
 def first_days(created_at: datetime, followed_since_at: datetime, seen_at: datetime) -> tuple[date, date]:
@@ -99,11 +101,12 @@ def _write_databases(connection: Connection, backend: Backend, found: Sequence[D
     }
     known = {
         id_: rest
+        for chunk in _chunks([database.id for database in found])
         for id_, *rest in connection.execute(
-            select(columns.id, columns.key, columns.first_seen_at, columns.counted_from)
+            select(columns.id, columns.key, columns.first_seen_at, columns.counted_from).where(columns.id.in_(chunk))
         )
     }
-    new_keys = count(max((key for key, *_ in known.values()), default=0) + 1)
+    new_keys = count((connection.execute(select(func.max(columns.key))).scalar() or 0) + 1)
     seen_at = rows.instant(at)
     found_rows, new_positions = [], []
     for database in found:
@@ -117,6 +120,11 @@ def _write_databases(connection: Connection, backend: Backend, found: Sequence[D
         found_rows.append(rows.database_row(key, workspace_key, database, first_seen_at, counted_from))
     write_rows(connection, backend, databases, found_rows)
     write_rows(connection, backend, positions, new_positions)
+
+
+def _chunks(ids: Sequence[str]) -> Iterator[Sequence[str]]:
+    """A few hundred at a time: a statement has a bounded number of parameters."""
+    return (ids[start : start + IDS_AT_ONCE] for start in range(0, len(ids), IDS_AT_ONCE))
 
 
 def _mark(connection: Connection, table: Table, left_at: Column[int], ids: Iterable[str], at: int) -> None:

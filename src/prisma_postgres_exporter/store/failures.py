@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import sqlite3
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-import psycopg
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
 from prisma_postgres_exporter.errors import StoreUnavailable
@@ -50,9 +50,15 @@ def translated(doing: str, where: str, *, is_read_only: bool = False) -> Iterato
     """
     try:
         yield
-    except (SQLAlchemyError, sqlite3.Error, psycopg.Error, OSError) as exc:
+    except _raised() as exc:
         reason = _reason(exc)
         raise StoreUnavailable(f"cannot {doing} the store at {where}: {reason}{_advice(reason, is_read_only)}") from exc
+
+
+def _raised() -> tuple[type[Exception], ...]:
+    # A store in a file does without psycopg, which takes 9 MB: what is not loaded raises nothing.
+    psycopg = sys.modules.get("psycopg")
+    return SQLAlchemyError, sqlite3.Error, OSError, *((psycopg.Error,) if psycopg is not None else ())
 
 
 def _reason(exc: Exception) -> str:

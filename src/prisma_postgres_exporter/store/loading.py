@@ -9,9 +9,10 @@ from __future__ import annotations
 import gc
 from collections import defaultdict
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import replace
 from datetime import date, datetime, timedelta
+from sys import intern
 from typing import Any
 
 from sqlalchemy import Column, Connection, Select, or_, select, union
@@ -59,7 +60,8 @@ def load_states(
     connection: Connection, now: datetime, workspace_ids: Collection[str] | None = None
 ) -> dict[str, WorkspaceState]:
     """Build the states as of `now`, of all workspaces or of those that are named, from one transaction's view."""
-    with _collector_paused():
+    # While others work, as they do when one workspace is read again, the collector would make up for it at once.
+    with _collector_paused() if workspace_ids is None else nullcontext():
         return _load_states(connection, now, workspace_ids)
 
 
@@ -206,11 +208,12 @@ def _load_databases(
             database=Database(
                 id=id_,
                 name=name,
-                project_id=project_id,
-                project_name=project_name,
+                # One text for all databases that share it.
+                project_id=intern(project_id),
+                project_name=intern(project_name),
                 workspace_id=workspace_ids[workspace_key],
-                region=region,
-                status=status,
+                region=None if region is None else intern(region),
+                status=intern(status),
                 is_default=is_default,
                 created_at=at[created_at],
             ),

@@ -6,9 +6,8 @@ from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 from functools import cache
 from pathlib import Path
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 
-import psycopg
 import sqlalchemy
 from sqlalchemy import Connection, Engine, Table, func, select, text
 from sqlalchemy.dialects import postgresql
@@ -18,6 +17,9 @@ from prisma_postgres_exporter.errors import ConfigurationError, StoreUnavailable
 from prisma_postgres_exporter.store.rows import Values, unix_seconds
 from prisma_postgres_exporter.store.tables import store_state, workspaces
 from prisma_postgres_exporter.store.urls import public_url
+
+if TYPE_CHECKING:
+    import psycopg
 
 READING: Mapping[str, Any] = {"isolation_level": "REPEATABLE READ", "postgresql_readonly": True}
 WRITING: Mapping[str, Any] = {}
