@@ -111,8 +111,8 @@ def _columns(by: By, before: LedgerMonth, after: LedgerMonth) -> Columns[Change]
         Column("total_usd_after", lambda change: change.cost_after),
         Column("known_usd_before", lambda change: change.before.known_usd if change.before else None),
         Column("known_usd_after", lambda change: change.after.known_usd if change.after else None),
-        Column("cost_before", lambda change: _cost(change.before), f"USD {before.name}"),
-        Column("cost_after", lambda change: _cost(change.after), after.name),
+        Column("cost_before", lambda change: _cost(change.before), f"USD {before.name}", is_for_people=True),
+        Column("cost_after", lambda change: _cost(change.after), after.name, is_for_people=True),
         Column("total_usd_change", lambda change: change.cost_change, "change"),
         Column(
             "expected_usd_after",

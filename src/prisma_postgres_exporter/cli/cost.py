@@ -152,6 +152,9 @@ def _say_what_is_missing(month: LedgerMonth, usage: Usage) -> None:
         if cost_of.unpriced is not None:
             name = month.ledger_state.workspaces[id_].workspace.name
             say.print(f"{name}: {cost_of.unpriced}", style="yellow", markup=False, soft_wrap=True)
+        if cost_of.forecast_missing is not None and not month.is_over:
+            name = month.ledger_state.workspaces[id_].workspace.name
+            say.print(f"{name}, forecast: {cost_of.forecast_missing}", style="yellow", markup=False, soft_wrap=True)
     missing = missing_sentence(usage, month.missing, month.config.poll.requests_per_second)
     if missing is not None:
         say.print(missing, style="yellow", markup=False, soft_wrap=True)

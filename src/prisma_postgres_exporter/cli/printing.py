@@ -30,11 +30,15 @@ PIPE_WIDTH = 10_000
 
 @dataclass(frozen=True, slots=True)
 class Column(Generic[T_contra]):
-    """One key. `heading` is its column in a table, `None` for what only programs want."""
+    """One key. `heading` is its column in a table, `None` for what only programs want.
+
+    An `is_for_people` one is in tables alone: an amount in words, set to the right like numbers.
+    """
 
     key: str
     value: Callable[[T_contra], Shown]
     heading: str | None = None
+    is_for_people: bool = False
 
     def plain(self, thing: T_contra) -> Value:
         """The value as JSON has it: instants as ISO texts in UTC, money as the exact text."""
@@ -68,7 +72,7 @@ def form(*, as_json: bool, as_csv: bool) -> Form:
 
 def keys(columns: Columns[T]) -> str:
     """The epilogue of a command's help: which keys it prints."""
-    return f"Keys of JSON and CSV: {', '.join(column.key for column in columns)}."
+    return f"Keys of JSON and CSV: {', '.join(column.key for column in _for_programs(columns))}."
 
 
 def print_list(
@@ -82,7 +86,7 @@ def print_list(
 ) -> None:
     """Print a list: in JSON `{"data": […], "has_more": …}`, with whatever stands `beside` it."""
     if chosen is Form.JSON:
-        rows = [{column.key: column.plain(thing) for column in columns} for thing in things]
+        rows = [{column.key: column.plain(thing) for column in _for_programs(columns)} for thing in things]
         typer.echo(json.dumps({"data": rows, "has_more": has_more, **beside}, indent=2, ensure_ascii=False))
     elif chosen is Form.CSV:
         _print_csv(things, columns)
@@ -95,7 +99,7 @@ def print_list(
 def print_one(thing: T, columns: Columns[T], chosen: Form) -> None:
     """Print one thing: in JSON `{"data": {…}}`."""
     if chosen is Form.JSON:
-        row = {column.key: column.plain(thing) for column in columns}
+        row = {column.key: column.plain(thing) for column in _for_programs(columns)}
         typer.echo(json.dumps({"data": row}, indent=2, ensure_ascii=False))
     elif chosen is Form.CSV:
         _print_csv([thing], columns)
@@ -111,9 +115,10 @@ def print_one(thing: T, columns: Columns[T], chosen: Form) -> None:
 def _print_csv(things: Iterable[T], columns: Columns[T]) -> None:
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
-    writer.writerow([column.key for column in columns])
+    told = _for_programs(columns)
+    writer.writerow([column.key for column in told])
     for thing in things:
-        writer.writerow([_cell(column, thing) for column in columns])
+        writer.writerow([_cell(column, thing) for column in told])
     typer.echo(text.getvalue(), nl=False)
 
 
@@ -129,7 +134,7 @@ def _print_table(things: Iterable[T], columns: Columns[T]) -> None:
         # An id, an instant or a word of the vendor's that is cut is worth nothing; a name of any length is not.
         table.add_column(column.heading or "", overflow="fold", no_wrap=not column.key.endswith("name"))
     for thing in things:
-        table.add_row(*(_aligned(column.value(thing)) for column in shown))
+        table.add_row(*(_aligned(column.value(thing), is_right=column.is_for_people) for column in shown))
     console = Console(highlight=False)
     if not console.is_terminal:
         # Whatever reads it from a pipe finds each thing on one line.
@@ -137,8 +142,12 @@ def _print_table(things: Iterable[T], columns: Columns[T]) -> None:
     console.print(table)
 
 
-def _aligned(value: Shown) -> Text:
-    is_number = isinstance(value, int | float | Decimal) and not isinstance(value, bool)
+def _for_programs(columns: Columns[T]) -> Columns[T]:
+    return [column for column in columns if not column.is_for_people]
+
+
+def _aligned(value: Shown, *, is_right: bool = False) -> Text:
+    is_number = is_right or (isinstance(value, int | float | Decimal) and not isinstance(value, bool))
     return Text(_shown(value), justify="right" if is_number else "left")
 
 

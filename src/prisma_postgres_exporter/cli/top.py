@@ -89,7 +89,7 @@ def _columns(by: By, days: int) -> Columns[Ranked]:
         Column("is_complete", lambda line: line.row.usage.is_complete and line.row.total is not None),
         Column("total_usd", lambda line: line.row.total),
         Column("known_usd", lambda line: line.row.known_usd),
-        Column("cost", _cost, "USD"),
+        Column("cost", _cost, "USD", is_for_people=True),
         Column("recent_operations", lambda line: line.recent_operations, f"last {days} d"),
         Column("earlier_operations", lambda line: line.earlier_operations, "before"),
         Column("growth_days", lambda line: line.growth_days),

@@ -224,7 +224,8 @@ def _expected(cost: WorkspaceCost | None) -> str:
     if len(totals) != 3:
         return NONE
     low, expected, high = totals
-    return f"{_usd(expected)}, between {_usd(low)} and {_usd(high)}"
+    without = f"; {cost.forecast_missing}" if cost is not None and cost.forecast_missing is not None else ""
+    return f"{_usd(expected)}, between {_usd(low)} and {_usd(high)}{without}"
 
 
 def _limits(cost: WorkspaceCost | None, status: ServiceStatus) -> Iterator[tuple[str, Markup]]:

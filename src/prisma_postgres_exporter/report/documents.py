@@ -34,7 +34,8 @@ class CostDocument(Document):
     time that is known. `total_usd` and each of its parts is given where all of it is known; `known_usd` is what is
     known of it: a workspace costs at least so much. `is_complete`: nothing is missing, neither usage nor price.
     `share_percent` is its part of what is known of all. Of a month that runs `expected_usd` is compared with
-    `last_month_usd`, of one that is over `total_usd`.
+    `last_month_usd`, of one that is over `total_usd`. `forecast_missing` says what the workspace's forecast had to do
+    without.
     """
 
     month: str
@@ -66,6 +67,7 @@ class CostDocument(Document):
     expected_usd: Usd | None
     low_usd: Usd | None
     high_usd: Usd | None
+    forecast_missing: str | None
     unpriced: str | None
 
 
@@ -104,6 +106,7 @@ def cost_document(row: CostRow, *, is_over: bool, beside: Beside | None = None) 
         expected_usd=None if is_over else row.expected_usd,
         low_usd=low,
         high_usd=high,
+        forecast_missing=row.cost.forecast_missing if row.cost and not is_over else None,
         unpriced=row.cost.unpriced if row.cost else None,
     )
 

@@ -66,12 +66,13 @@ def missing_sentence(usage: Usage, missing: Missing | None, requests_per_second:
         return f"Not all of it is known ({knowledge(usage)}). To read it: {missing.command(requests_per_second)}"
     if missing is not None:
         return f"Not every day of it was read. To read them: {missing.command(requests_per_second)}"
-    return f"Not all of it is known ({knowledge(usage)}); what is missing cannot be read any more."
+    of = "of databases that fail, moved or were deleted, or of today; no command gets it"
+    return f"Not all of it is known ({knowledge(usage)}): {of}."
 
 
 def change_sentence(beside: Beside, *, is_over: bool) -> str | None:
     """How it differs from the month before, and why."""
-    if beside.change_usd is None or beside.last_month_usd is None:
+    if beside.change_usd is None or beside.last_month_usd is None or not (beside.change_usd or beside.last_month_usd):
         return None
     percent = "" if beside.change_percent is None else f" ({beside.change_percent:+,} %)"
     what = "Last month" if is_over else "Expected, against last month's"
