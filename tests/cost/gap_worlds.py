@@ -234,7 +234,7 @@ def _known(
     if month_read_at is not None:
         by_month = row.operations(world.starts_at, month_read_at)
         covered = {day for day in days if _reaches(row, day, month_read_at, today, ends_at)}
-        if by_month >= by_days:
+        if by_month > by_days or (by_month == by_days and len(covered) > len(held)):
             operations, known = by_month, covered
     counted = {day for day in days if day != today or day in read or day in covered}
     storage = sum(3600 * row.storage_hours_known(day, ends_at) for day in read)
@@ -250,8 +250,7 @@ def _known(
     return Known(
         operations=operations,
         days=len(counted),
-        # Where the days say more than the month did, it is at least as many as either knows.
-        days_known=max(len(known & counted), len(covered & counted)),
+        days_known=len(known & counted),
         storage_seconds=lived,
         storage_seconds_known=storage,
         byte_seconds=weighted,

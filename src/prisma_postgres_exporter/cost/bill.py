@@ -30,12 +30,13 @@ class Span:
 class Bill:
     """What a month costs in USD, each part to the cent; `None` where a price is not known.
 
-    A part whose usage is not known whole (`are_operations_known`, `is_storage_known`) is at least so much.
+    A part that is not known whole (`is_fee_known`, `are_operations_known`, `is_storage_known`) is at least so much.
     """
 
     fee: Decimal | None
     operations: Decimal | None
     storage: Decimal | None
+    is_fee_known: bool = True
     are_operations_known: bool = True
     is_storage_known: bool = True
 
@@ -43,7 +44,7 @@ class Bill:
     def parts(self) -> tuple[Decimal | None, Decimal | None, Decimal | None]:
         """Fee, operations and storage; `None` where it is not known whole."""
         return (
-            self.fee,
+            self.fee if self.is_fee_known else None,
             self.operations if self.are_operations_known else None,
             self.storage if self.is_storage_known else None,
         )

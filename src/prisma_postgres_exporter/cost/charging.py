@@ -59,7 +59,8 @@ def charge(ledger_state: LedgerState, config: Config, days: Sequence[WorkspaceDa
             shares[id_, database_id] = share
         if cost.expected_bill is not None:
             for database_id, share in _shares(cost.expected_bill, by_database, config.cost.fee_share).items():
-                expected[id_, database_id] = share.known or Decimal(0)
+                if share.total is not None:
+                    expected[id_, database_id] = share.total
     return Costs(
         workspaces=workspaces,
         used=used,

@@ -115,8 +115,7 @@ def estimate(config: Config, row: WorkspaceState, usage: WorkspaceUsage, now: da
         "set cost.workspaces[].prices"
         if missing
         else None,
-        # As the vendor writes it, where it is the vendor's.
-        plan=said if (said := row.workspace.plan) is not None and said.lower() == price.plan.lower() else price.plan,
+        plan=_as_written(price.plan, row),
         price_version=price.version,
         included_operations=price.included_operations,
         included_storage_bytes=price.included_storage,
@@ -130,6 +129,12 @@ def estimate(config: Config, row: WorkspaceState, usage: WorkspaceUsage, now: da
         spend_limit=spend_limit,
         limits=tuple(month.limits(_whole(usage, bounds, now), spend_limit)),
     )
+
+
+def _as_written(plan: str, row: WorkspaceState) -> str:
+    """A plan's name as the vendor writes it, where the vendor has named it."""
+    said = (row.workspace.plan, *(change.plan for change in reversed(row.plans)))
+    return next((name for name in said if name is not None and name.lower() == plan.lower()), plan)
 
 
 def _bounds(usage: WorkspaceUsage) -> Sequence[tuple[int, int]]:
@@ -220,7 +225,8 @@ class _Month:
     def _passed(self, most: int) -> datetime | None:
         """When the days of the past passed an allowance, if they did: within the day in proportion."""
         sum_so_far = 0
-        for row in sorted(self._usage.days, key=_day):
+        since = next(span.starts_at for span in self._prices if span.starts_at <= self._now < span.ends_at).date()
+        for row in sorted((row for row in self._usage.days if row.day >= since), key=_day):
             if row.operations and sum_so_far + row.operations >= most:
                 return day_start(row.day) + ONE_DAY * ((most - sum_so_far) / row.operations)
             sum_so_far += row.operations

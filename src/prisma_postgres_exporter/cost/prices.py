@@ -36,7 +36,8 @@ def price_spans(
 ) -> tuple[PriceSpan, ...]:
     """Return the prices of the month that begins at `month`, in order, together covering all of it.
 
-    `plans` are the workspace's plans as they were seen, oldest first; the first one counts for the time before it.
+    `plans` are the workspace's plans as they were seen, oldest first; the first one counts for the time before it. A
+    lower plan takes effect when the month is over (the vendor's page on changing a plan).
 
     Raises:
         Unpriced: the plan or its price is not known.
@@ -58,6 +59,8 @@ def price_spans(
     for begin, end in pairwise(edges):
         plan = chosen or _plan_at(plans, workspace, end)
         price = _price(config.prices, plan, version, begin.date())
+        if spans and _is_downgrade(spans[-1].price, price):
+            price = spans[-1].price
         if spans and spans[-1].price == price:
             spans[-1] = PriceSpan(price=price, starts_at=spans[-1].starts_at, ends_at=end)
         else:
@@ -81,6 +84,14 @@ def _price(prices: Iterable[PriceRow], plan: str | None, version: str | None, da
         wanted = f"version {version}" if version else f"on {day}"
         raise Unpriced(f"no price is known for plan {plan!r} ({wanted}); set plan, price_version or prices for it")
     return price
+
+
+def _is_downgrade(before: PriceRow, after: PriceRow) -> bool:
+    if before.plan.lower() == after.plan.lower() or before.hard_stop:
+        return False
+    if after.hard_stop:
+        return True
+    return before.fee_usd is not None and after.fee_usd is not None and after.fee_usd < before.fee_usd
 
 
 def _plan_at(plans: Sequence[PlanChange], workspace: Workspace, ends_at: datetime) -> str | None:

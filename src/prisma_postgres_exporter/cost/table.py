@@ -104,6 +104,8 @@ def _by_cost(row: CostRow) -> tuple[Decimal, int, str, tuple[str, str, str]]:
 def _workspaces(ledger_state: LedgerState, costs: Costs, now: datetime) -> Iterable[CostRow]:
     for id_, row in ledger_state.workspaces.items():
         cost = costs.workspaces.get(id_)
+        if cost is None and row.is_gone:
+            continue  # of a month in which nothing of it was read
         yield CostRow(
             workspace_id=id_,
             workspace_name=row.workspace.name,
@@ -124,6 +126,8 @@ def _databases(ledger_state: LedgerState, costs: Costs, now: datetime) -> Iterab
     """A database that moved has a row for each workspace that held it in the month."""
     for id_, row in ledger_state.workspaces.items():
         cost = costs.workspaces.get(id_)
+        if cost is None and row.is_gone:
+            continue
         for database_id, usage in costs.used.get(id_, {}).items():
             state = ledger_state.databases[database_id]
             yield CostRow(
@@ -176,15 +180,21 @@ def _projects(rows: Iterable[CostRow]) -> Iterable[CostRow]:
 
 
 def _sum(bills: Iterable[Bill | None]) -> Bill:
-    """The sum of bills: a part is priced where it is in all of them."""
+    """The sum of what is known of bills; a part that one of them lacks is not known whole."""
     listed = [bill if bill is not None else UNPRICED for bill in bills]
     return Bill(
-        fee=_added(bill.fee for bill in listed),
-        operations=_added(bill.operations for bill in listed),
-        storage=_added(bill.storage for bill in listed),
-        are_operations_known=all(bill.are_operations_known for bill in listed),
-        is_storage_known=all(bill.is_storage_known for bill in listed),
+        fee=_known(bill.fee for bill in listed),
+        operations=_known(bill.operations for bill in listed),
+        storage=_known(bill.storage for bill in listed),
+        is_fee_known=all(bill.is_fee_known and bill.fee is not None for bill in listed),
+        are_operations_known=all(bill.are_operations_known and bill.operations is not None for bill in listed),
+        is_storage_known=all(bill.is_storage_known and bill.storage is not None for bill in listed),
     )
+
+
+def _known(parts: Iterable[Decimal | None]) -> Decimal | None:
+    priced = [part for part in parts if part is not None]
+    return sum(priced, Decimal(0)) if priced else None
 
 
 def _added(parts: Iterable[Decimal | None]) -> Decimal | None:

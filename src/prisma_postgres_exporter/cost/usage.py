@@ -127,6 +127,14 @@ def database_usage(state: DatabaseState, until: datetime) -> Mapping[int, Usage]
     rows = [row for row in state.months if row.month == life.month]
     if not rows and life.seconds == 0:
         return {}
+    if len(rows) == 1 and rows[0].workspace_key != state.workspace_key and life.is_running:
+        # It moved, and was not read in its new workspace yet: what is missing may be of either.
+        row = rows[0]
+        usage = _with_storage(row, row.storage_seconds, row.days_operations, days=row.days, days_known=row.days)
+        rest = Usage(
+            days=max(0, life.days - row.days), storage_seconds=max(0, life.seconds - row.storage_seconds), unplaced=1
+        )
+        return {row.workspace_key: replace(usage, unplaced=1), state.workspace_key: rest}
     if len(rows) == 1:
         row = rows[0]
         days_known = _days_known(row, life, days_held=row.days - life.open_days(row.workspace_key))
@@ -140,16 +148,24 @@ def database_usage(state: DatabaseState, until: datetime) -> Mapping[int, Usage]
 def unread_days(state: DatabaseState, until: datetime) -> Sequence[date]:
     """Return the first and the last day that is over and that the ledger may lack in the month of `until`, if any."""
     life = _Life(state, until)
-    held = sum(row.days for row in state.months if row.month == life.month)
+    held = days_held(state, until)
     if held >= life.days_over or life.days_over <= 0:
         return ()
     return life.first_day, life.first_day + (life.days_over - 1) * ONE_DAY
 
 
+def days_held(state: DatabaseState, until: datetime) -> int:
+    """Return how many days that are over the ledger has in the month of `until`."""
+    month, today = month_start(until).date(), until.date()
+    is_over = until >= next_month_start(until) - ONE_SECOND
+    has_today = not is_over and any(row.day == today for row in state.recent_days)
+    return sum(row.days for row in state.months if row.month == month) - has_today
+
+
 class _Life:
     """A database's time in the month of `until`: from its creation to its deletion, or to `until`."""
 
-    __slots__ = ("_is_running", "_recent", "days", "days_over", "ends_at", "first_day", "month", "seconds", "today")
+    __slots__ = ("_recent", "days", "days_over", "ends_at", "first_day", "is_running", "month", "seconds", "today")
 
     def __init__(self, state: DatabaseState, until: datetime) -> None:
         starts_at, month_ends_at = month_start(until), next_month_start(until)
@@ -157,14 +173,14 @@ class _Life:
         born_at = max(starts_at, state.database.created_at)
         # The last second of a month stands for its end.
         end_at = month_ends_at if until >= month_ends_at - ONE_SECOND else until
-        self._is_running = end_at < month_ends_at and (state.deleted_at is None or state.deleted_at > until)
+        self.is_running = end_at < month_ends_at and (state.deleted_at is None or state.deleted_at > until)
         self.ends_at = end_at if state.deleted_at is None else min(end_at, state.deleted_at)
         self.seconds = max(0, int((self.ends_at - born_at).total_seconds()))
         self.first_day = born_at.date()
-        last_over = self.today - ONE_DAY if self._is_running else (self.ends_at - ONE_SECOND).date()
+        last_over = self.today - ONE_DAY if self.is_running else (self.ends_at - ONE_SECOND).date()
         self._recent = [row for row in state.recent_days if self.month <= row.day <= last_over]
         self.days_over = max(0, (last_over - self.first_day).days + 1) if self.seconds else 0
-        is_today_read = self._is_running and (
+        is_today_read = self.is_running and (
             any(row.day == self.today for row in state.recent_days)
             or any(row.month == self.month and self.covers(row, self.today) for row in state.months)
         )
@@ -174,7 +190,7 @@ class _Life:
         """Whether the vendor's month reaches into `day`, or to its end where that is over."""
         if row.read_at is None or row.period_end_at is None:
             return False
-        if self._is_running and day == self.today:
+        if self.is_running and day == self.today:
             needed_at = day_start(day) + ONE_SECOND
         else:
             ends_at = self._end_of(day)
@@ -184,9 +200,9 @@ class _Life:
 
     def days_covered(self, row: MonthUsage) -> int:
         """How many of the days the vendor's month covers."""
-        if row.period_end_at is None:
+        if row.period_end_at is None or row.read_at is None:
             return 0
-        last = (row.period_end_at - ONE_SECOND).date()
+        last = (min(row.period_end_at, row.read_at) - ONE_SECOND).date()
         count = (last - self.first_day).days
         return min(self.days, max(0, count + self.covers(row, last)))
 
@@ -195,9 +211,14 @@ class _Life:
         return sum(
             row.unchanged_since_at is None
             and row.workspace_key == workspace_key
-            and row.read_at < self._end_of(row.day) - SHORT_GAP
+            and row.read_at < self._read_by(row.day)
             for row in self._recent
         )
+
+    def _read_by(self, day: date) -> datetime:
+        """When a day must have been read: at its end, or of a database that was deleted in it soon before."""
+        ends_at = self._end_of(day)
+        return ends_at if ends_at == day_start(day) + ONE_DAY else ends_at - SHORT_GAP
 
     def _end_of(self, day: date) -> datetime:
         return min(day_start(day) + ONE_DAY, self.ends_at)
@@ -224,6 +245,8 @@ def _days_known(row: MonthUsage, life: _Life, *, days_held: int) -> int:
     if row.operations is None:
         return held
     covered = life.days_covered(row)
+    if row.operations == row.days_operations:
+        return max(covered, held)
     return covered if month_operations(row) == row.operations else held
 
 

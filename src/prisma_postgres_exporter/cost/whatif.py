@@ -94,10 +94,11 @@ def compare_plans(
     for plan in dict.fromkeys(row.plan.lower() for row in config.prices):
         costs = charge(ledger_state, with_plan(config, ledger_state, plan), days, now)
         for id_, cost in costs.workspaces.items():
-            bill = cost.expected_bill or cost.bill
+            # Of a month of which nothing can be expected yet, what is known of it is no whole month.
+            bill = cost.expected_bill if cost.expected_bill is not None else cost.bill
             is_stopped = any(name.startswith("free_") for name, _ in cost.limits)
-            if bill is not None and bill.known is not None and not is_stopped:
-                found[id_][plan] = bill.known
+            if bill is not None and bill.total is not None and not is_stopped:
+                found[id_][plan] = bill.total
     return {id_: dict(sorted(plans.items(), key=lambda entry: entry[1])) for id_, plans in found.items()}
 
 

@@ -120,7 +120,7 @@ def _workspace_state(known: WorkspaceFacts) -> tuple[str, Level, Reason | None]:
         return f"cannot be listed: {known.failure.message}", Level.MISSING, known.failure.reason
     if workspace.usage_blocked:
         return (
-            f"blocked: its databases do not answer; {likely_block(workspace.plan, known.cost)}",
+            f"blocked: its databases stop answering; {likely_block(workspace.plan, known.cost)}",
             Level.MISSING,
             Reason.BLOCKED,
         )

@@ -86,8 +86,9 @@ def workspace_families(labels: tuple[str, ...]) -> tuple[Family[WorkspaceView], 
         ),
         value(
             "prisma_postgres_workspace_usage_charges_usd",
-            f"What is charged for usage in the current calendar month (UTC) so far, without the fee. {ESTIMATE}",
-            lambda cost: None if cost.bill is None else cost.bill.charges,
+            "What is charged for usage in the current calendar month (UTC) so far, without the fee; where a part of it is "
+            f"not known, it is at least so much. {ESTIMATE}",
+            lambda cost: None if cost.bill is None else _charges(cost.bill),
         ),
         table(
             "prisma_postgres_workspace_forecast_month_operations",
@@ -170,8 +171,9 @@ def _components(bill: Bill | None) -> tuple[Row, ...]:
     """What is known of each part."""
     if bill is None:
         return ()
-    named = zip(COMPONENTS, (bill.fee, bill.operations, bill.storage), strict=True)
-    return tuple(((component,), amount) for component, amount in named if amount is not None)
+    parts = zip(COMPONENTS, (bill.fee, bill.operations, bill.storage), bill.parts, strict=True)
+    # A part of which nothing is known yet is no 0.
+    return tuple(((component,), known) for component, known, whole in parts if known or whole is not None)
 
 
 def _bounds(forecast: Forecast | None) -> tuple[Row, ...]:
@@ -180,10 +182,17 @@ def _bounds(forecast: Forecast | None) -> tuple[Row, ...]:
     return tuple(((bound,), getattr(forecast, bound)) for bound in BOUNDS)
 
 
+def _charges(bill: Bill) -> Decimal | None:
+    """What is known of them, if anything is."""
+    is_whole = bill.are_operations_known and bill.is_storage_known
+    return bill.charges if bill.charges or is_whole else None
+
+
 def _counted(cost: WorkspaceCost) -> Decimal | None:
-    if cost.spend_limit is None or cost.bill is None or cost.bill.charges is None:
+    charges = _charges(cost.bill) if cost.bill is not None else None
+    if cost.spend_limit is None or charges is None:
         return None
-    return round(cost.spend_limit.counted(cost.bill.charges), 2)
+    return round(cost.spend_limit.counted(charges), 2)
 
 
 def _expected_totals(cost: WorkspaceCost) -> tuple[Row, ...]:

@@ -163,7 +163,12 @@ def _workspace(view: WorkspaceView, status: ServiceStatus) -> Markup:
             ("Databases", f"{view.databases:,}"),
             (
                 f"Operations in {view.period_start_at:%Y-%m}",
-                _of(view.month_to_date_operations, cost.included_operations if cost else None, count),
+                joined(
+                    [
+                        "at least " if view.days_known < view.days else "",
+                        _of(view.month_to_date_operations, cost.included_operations if cost else None, count),
+                    ]
+                ),
             ),
             (
                 "Storage, mean of the month so far",

@@ -93,6 +93,10 @@ def split(month: LedgerMonth, workspace_id: str, change: Decimal) -> Mapping[str
     came = add_up(usage for id_, usage in used_after.items() if id_ not in used_before)
     went = add_up(usage for id_, usage in used_before.items() if id_ not in used_after)
     first, last = add_up(used_before.values()), add_up(used_after.values())
+    cost = month.costs.workspaces.get(workspace_id)
+    is_told = cost is not None and cost.expected_operations is not None and cost.expected_storage_bytes is not None
+    if not month.is_over and is_told and not (last.known_operations and last.known_byte_seconds):
+        return None  # nothing yet says whose part of what is expected is
     with_new = (first.known_operations + came.known_operations, _mean(first, before) + _mean(came, month))
     without_gone = (with_new[0] - went.known_operations, with_new[1] - _mean(went, before))
     with_operations = (last.known_operations, without_gone[1])

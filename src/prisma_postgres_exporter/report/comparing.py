@@ -114,8 +114,10 @@ def compare_months(
     rows_before = {row.place: row for row in before.rows(by)}
     rows_after = {row.place: row for row in after.rows(by)}
     spans = same_days(before, after)
-    pairs = known_in_both(after.ledger_state, by, days, spans) if spans is not None else {}
-    why = _Reasons(before, after, by, events, pairs)
+    known_days = tuple(days)
+    pairs = known_in_both(after.ledger_state, by, known_days, spans) if spans is not None else {}
+    by_database = known_in_both(after.ledger_state, By.DATABASE, known_days, spans) if spans is not None else None
+    why = _Reasons(before, after, by, events, pairs, by_database)
     changes = []
     for place in {**rows_before, **rows_after}:
         earlier, later = rows_before.get(place), rows_after.get(place)
@@ -138,7 +140,13 @@ class _Reasons:
     """What is known of two months that explains a change."""
 
     def __init__(
-        self, before: LedgerMonth, after: LedgerMonth, by: By, events: Iterable[Event], pairs: Mapping[Place, Pair]
+        self,
+        before: LedgerMonth,
+        after: LedgerMonth,
+        by: By,
+        events: Iterable[Event],
+        pairs: Mapping[Place, Pair],
+        by_database: Mapping[Place, Pair] | None,
     ) -> None:
         self._pairs = pairs
         self._before = before
@@ -150,7 +158,7 @@ class _Reasons:
         self._positions: Mapping[str, DatabaseState] = {**before.ledger_state.databases, **after.ledger_state.databases}
         self._names = {id_: row.workspace.name for id_, row in after.ledger_state.workspaces.items()}
         self._members_of: dict[Place, list[tuple[CostRow, int]]] = defaultdict(list)
-        for row, change in _database_changes(before, after):
+        for row, change in _database_changes(before, after, by_database):
             self._members_of[row.workspace_id, "", ""].append((row, change))
             self._members_of[row.workspace_id, row.project_id or "", ""].append((row, change))
 
@@ -262,13 +270,22 @@ class _Reasons:
             yield f"the same pace{where}: {pace_after:,.0f} operations a day{each}"
 
 
-def _database_changes(before: LedgerMonth, after: LedgerMonth) -> Iterator[tuple[CostRow, int]]:
-    """Each database with how many operations more it had, where both months are known."""
+def _database_changes(
+    before: LedgerMonth, after: LedgerMonth, pairs: Mapping[Place, Pair] | None
+) -> Iterator[tuple[CostRow, int]]:
+    """Each database with how many operations more it had, where both months are known.
+
+    Of a month that runs it is over the days of `pairs`.
+    """
     rows_before = {row.place: row for row in before.rows(By.DATABASE)}
     rows_after = {row.place: row for row in after.rows(By.DATABASE)}
     for place, row in {**rows_before, **rows_after}.items():
         earlier, later = rows_before.get(place), rows_after.get(place)
-        if all(known is None or known.usage.are_operations_known for known in (earlier, later)):
+        pair = pairs.get(place) if pairs is not None else None
+        if pairs is not None:
+            if pair is not None and pair.days:
+                yield row, pair.recent - pair.earlier
+        elif all(known is None or known.usage.are_operations_known for known in (earlier, later)):
             yield row, _operations(later) - _operations(earlier)
 
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 
 from prisma_postgres_exporter.config import Config
-from prisma_postgres_exporter.cost import By, CostRow, Costs, charge, cost_rows, unread_days
+from prisma_postgres_exporter.cost import By, CostRow, Costs, charge, cost_rows, days_held, unread_days
 from prisma_postgres_exporter.model import LedgerState, WorkspaceDay, month_start, next_month_start
 
 ONE_SECOND = timedelta(seconds=1)
@@ -70,9 +70,10 @@ class LedgerMonth:
         requests = 0
         for state in self.ledger_state.databases.values():
             span = unread_days(state, self.until)
-            if span and state.deleted_at is None:
-                held = sum(row.days for row in state.months if row.month == self.month)
-                requests += max(0, (span[1] - span[0]).days + 1 - held)
+            workspace = self.ledger_state.workspaces.get(state.database.workspace_id)
+            # Nobody can ask for what was deleted, or is of a workspace without a credential.
+            if span and state.deleted_at is None and not (workspace is not None and workspace.is_gone):
+                requests += max(0, (span[1] - span[0]).days + 1 - days_held(state, self.until))
                 first = min(first or span[0], span[0])
                 last = max(last or span[1], span[1])
         return None if first is None or last is None else Missing(first_day=first, last_day=last, requests=requests)

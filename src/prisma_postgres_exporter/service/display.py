@@ -146,8 +146,9 @@ class Display:
         charged, news = self._charged, _news(ledger_state, config, now)
         if charged is not None and not charged.is_due(news, now, at_latest=COSTS_EVERY):
             return self.costs
+        costs = charge(ledger_state, config, self.workspace_days, now)
         self._charged = _Done(now, news)
-        return charge(ledger_state, config, self.workspace_days, now)
+        return costs
 
     async def _read_days(self, now: datetime) -> None:
         """Read the workspaces' days now and then, at once on news, as closed days seldom change."""
