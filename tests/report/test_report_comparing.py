@@ -38,8 +38,9 @@ def test_what_was_created_and_deleted_says_so() -> None:
     before, after = month_of(ledger_state(gone), until=OCTOBER), month_of(ledger_state(gone, new))
 
     changes = {change.row.database_id: change for change in compare_months(before, after, By.DATABASE, ())}
+    days = [settled_day(date(2026, 11, number), 100 * (number == 6), database_key=2) for number in range(5, 21)]
     [project_of_new] = [
-        change for change in compare_months(before, after, By.PROJECT, ()) if change.row.project_id == "proj_0"
+        change for change in compare_months(before, after, By.PROJECT, (), days) if change.row.project_id == "proj_0"
     ]
 
     assert changes["db_1"].reasons == ("deleted on 2026-11-03",)

@@ -86,8 +86,8 @@ def workspace_families(labels: tuple[str, ...]) -> tuple[Family[WorkspaceView], 
         ),
         value(
             "prisma_postgres_workspace_usage_charges_usd",
-            "What is charged for usage in the current calendar month (UTC) so far, without the fee; where a part of it is "
-            f"not known, it is at least so much. {ESTIMATE}",
+            "What is charged for usage in the current calendar month (UTC) so far, without the fee; where a part of it "
+            f"is not known, it is at least so much. {ESTIMATE}",
             lambda cost: None if cost.bill is None else _charges(cost.bill),
         ),
         table(
@@ -173,7 +173,9 @@ def _components(bill: Bill | None) -> tuple[Row, ...]:
         return ()
     parts = zip(COMPONENTS, (bill.fee, bill.operations, bill.storage), bill.parts, strict=True)
     # A part of which nothing is known yet is no 0.
-    return tuple(((component,), known) for component, known, whole in parts if known or whole is not None)
+    return tuple(
+        ((component,), known) for component, known, whole in parts if known is not None and (known or whole is not None)
+    )
 
 
 def _bounds(forecast: Forecast | None) -> tuple[Row, ...]:
