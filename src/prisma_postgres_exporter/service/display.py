@@ -31,7 +31,7 @@ REFRESH_EVERY_SECONDS = 15.0
 SHARE_OF_TIME = 0.03
 """The part of a core that may go into it, with a store of some seconds for a burst, as a start is."""
 
-BURST_SECONDS = 10.0
+BURST_SECONDS = 5.0
 SHORTEST_GAP_SECONDS = 0.5
 
 
