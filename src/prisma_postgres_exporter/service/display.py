@@ -29,7 +29,7 @@ REFRESH_EVERY_SECONDS = 15.0
 """How often it is made anew where nothing changed: values become too old, and means go on."""
 
 SHARE_OF_TIME = 0.03
-"""The part of the time that may go into it, with a store of some seconds for a burst, as a start is."""
+"""The part of a core that may go into it, with a store of some seconds for a burst, as a start is."""
 
 BURST_SECONDS = 5.0
 SHORTEST_GAP_SECONDS = 0.5
@@ -56,6 +56,7 @@ class Display:
         self._changed = asyncio.Event()
         self._days_read: _Done | None = None
         self._charged: _Done | None = None
+        self._drawn_seconds = 0.0
         self.failures_in_a_row = 0
         collector.on_change = self._changed.set
 
@@ -84,7 +85,7 @@ class Display:
                 async with asyncio.timeout(self._longest_wait()):
                     await self._changed.wait()
             await asyncio.sleep(pace.wait_seconds(time.monotonic()))
-            began = time.monotonic()
+            self._drawn_seconds = 0.0
             memory.collect_young()
             try:
                 await self.refresh()
@@ -94,7 +95,7 @@ class Display:
                 log.exception("display failed")
                 self._health.display_failed()
                 self.failures_in_a_row += 1
-            pace.spend(began, time.monotonic())
+            pace.spend(self._drawn_seconds, time.monotonic())
 
     def _longest_wait(self) -> float:
         until_midnight = (self.snapshot.valid_until - self._clock()).total_seconds()
@@ -122,6 +123,20 @@ class Display:
         now: datetime,
     ) -> tuple[Costs, Snapshot]:
         """Make all that is shown, and show it: work of a thread."""
+        began = time.thread_time()
+        try:
+            return self._made(ledger_state, config, followed, failures, now)
+        finally:
+            self._drawn_seconds += time.thread_time() - began
+
+    def _made(
+        self,
+        ledger_state: LedgerState,
+        config: Config,
+        followed: Iterable[frozenset[str]],
+        failures: Mapping[str, str | None],
+        now: datetime,
+    ) -> tuple[Costs, Snapshot]:
         costs = self._charge(ledger_state, config, now)
         snapshot = take_snapshot(
             ledger_state,
@@ -198,7 +213,7 @@ class _Done:
 
 
 class _Pace:
-    """How long to wait between two drawings: they take a bounded part of the time, and a burst is not held up."""
+    """How long to wait between two drawings: they take a bounded part of a core, and a burst is not held up."""
 
     def __init__(self, now: float) -> None:
         self._credit_seconds = BURST_SECONDS
@@ -209,10 +224,10 @@ class _Pace:
         self._earn(now)
         return max(SHORTEST_GAP_SECONDS, -self._credit_seconds / SHARE_OF_TIME)
 
-    def spend(self, began: float, ended: float) -> None:
-        """Count one that was made."""
-        self._earn(ended)
-        self._credit_seconds -= ended - began
+    def spend(self, seconds: float, now: float) -> None:
+        """Count one that took so much of a core."""
+        self._earn(now)
+        self._credit_seconds -= seconds
 
     def _earn(self, now: float) -> None:
         self._credit_seconds = min(BURST_SECONDS, self._credit_seconds + (now - self._since) * SHARE_OF_TIME)
