@@ -125,7 +125,7 @@ class Display:
         """Make all that is shown, and show it: work of a thread."""
         began = time.thread_time()
         try:
-            return self._made(ledger_state, config, followed, failures, now)
+            return self._made(ledger_state, config, followed, failures, widened, now)
         finally:
             self._drawn_seconds += time.thread_time() - began
 
@@ -135,6 +135,7 @@ class Display:
         config: Config,
         followed: Iterable[frozenset[str]],
         failures: Mapping[str, str | None],
+        widened: Mapping[str, int],
         now: datetime,
     ) -> tuple[Costs, Snapshot]:
         costs = self._charge(ledger_state, config, now)
