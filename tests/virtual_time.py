@@ -46,7 +46,7 @@ class InlineExecutor(Executor):
         future: Future[T] = Future()
         try:
             future.set_result(fn(*args, **kwargs))
-        except BaseException as error:
+        except BaseException as error:  # as every executor does: the future tells whoever asked
             future.set_exception(error)
         return future
 

@@ -341,6 +341,54 @@ def test_a_lower_plan_takes_effect_when_the_month_is_over() -> None:
     assert (cost.plan, cost.limits) == ("Pro", ())
 
 
+def test_a_day_missing_before_an_upgrade_takes_nothing_from_the_forecast() -> None:
+    plans = (
+        PlanChange(at=NOW - timedelta(days=90), plan="Free"),
+        PlanChange(at=datetime(2026, 11, 10, 9, tzinfo=UTC), plan="Starter"),
+    )
+    whole, lacking = state(1, 6_000_000), state(1, 6_000_000)
+    lacking = replace(lacking, months=(replace(lacking.months[0], days=19, days_operations=5_700_000),))
+    history = days(300_000)
+    bills = [
+        charge(ledger_state(held, plan="Starter", plans=plans), DEFAULTS, known, NOW).workspaces["wksp_1"]
+        for held, known in ((whole, history), (lacking, [row for row in history if row.day != date(2026, 11, 1)]))
+    ]
+
+    expected = [cost.expected_bill.total for cost in bills if cost.expected_bill is not None]
+    assert len(expected) == 2
+    assert None not in expected
+    most, least = (amount or Decimal(0) for amount in expected)
+    assert abs(most - least) < Decimal("1.50"), "of one day's 2.40"
+    assert bills[1].bill is not None
+    assert bills[1].bill.total is None
+
+
+def test_what_nobody_read_is_missing_beside_what_is_whole() -> None:
+    born_today = replace(state(2, 0), months=())
+    born_today = replace(born_today, database=replace(born_today.database, created_at=NOW - timedelta(hours=1)))
+    later = NOW + timedelta(hours=1)
+
+    (row,) = cost_rows(
+        of := ledger_state(state(1, 5), born_today), charge(of, DEFAULTS, (), later), By.WORKSPACE, later
+    )
+
+    assert not row.usage.are_operations_known
+    assert row.total is None
+
+
+def test_a_month_before_a_workspace_was_followed_has_no_cost() -> None:
+    of = ledger_state()
+    of = of.with_workspaces(replace(of.workspaces["wksp_1"], first_seen_at=NOW))
+    until = datetime(2026, 9, 30, 23, 59, 59, tzinfo=UTC)
+
+    (row,) = cost_rows(of, charge(of, DEFAULTS, (), until), By.WORKSPACE, until)
+
+    assert (row.total, row.known_usd) == (None, None)
+    assert row.cost is not None
+    assert row.cost.unpriced is not None
+    assert row.cost.unpriced.startswith("nothing of this month was read")
+
+
 def test_a_workspace_without_a_price_takes_no_number_from_the_total() -> None:
     of = ledger_state(state(1, 2_000_000), state(2, 5, workspace=2), others=(workspace(2, "Beta", plan=None),))
     _, total = total_of(cost_rows(of, charge(of, DEFAULTS, (), NOW), By.WORKSPACE, NOW))

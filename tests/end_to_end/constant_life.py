@@ -153,7 +153,7 @@ def clock_at(at: datetime) -> Iterator[None]:
 
     class Moved(datetime):
         @classmethod
-        def now(cls, tz: object = None) -> datetime:  # type: ignore[override]
+        def now(cls, tz: object = None) -> datetime:  # type: ignore[override]  # a moved clock has no zone to choose
             return at
 
     with pytest.MonkeyPatch.context() as patch:

@@ -52,7 +52,7 @@ async def test_a_number_has_one_value_wherever_it_is_told(days_from: date, tmp_p
             subject = tuple(document.get(f"{name}_id") or "" for name in ("workspace", "project", "database"))
             for name, value in document.items():
                 if name not in NOT_NUMBERS and not isinstance(value, list | dict):
-                    told[subject, name][door] = _plain(value)  # type: ignore[index]
+                    told[subject, name][door] = _plain(value)  # type: ignore[index]  # three ids
 
     for by in ("workspace", "project", "database"):
         tell(f"cost {by}", say(NOW, "cost", "--by", by, "--json", *options).json)

@@ -21,7 +21,17 @@ from prisma_postgres_exporter.cli.months import (
     with_costs_in_force,
 )
 from prisma_postgres_exporter.cli.options import ConfigOption, StoreUrlOption, open_configuration
-from prisma_postgres_exporter.cost import Bill, By, CostRow, Usage, compare_plans, parse_what_if, suppose, total_of
+from prisma_postgres_exporter.cost import (
+    Bill,
+    By,
+    CostRow,
+    Usage,
+    added,
+    compare_plans,
+    parse_what_if,
+    suppose,
+    total_of,
+)
 from prisma_postgres_exporter.errors import ConfigurationError
 from prisma_postgres_exporter.report import (
     LEFT_OUT,
@@ -217,10 +227,7 @@ def _total_cells(
     yield from use(usage, bill)
     yield _percent(entry)
     if not is_over:
-        expected = [row.expected_usd for row in rows]
-        yield money(
-            sum((amount for amount in expected if amount is not None), Decimal(0)) if None not in expected else None
-        )
+        yield money(added(row.expected_usd for row in rows))
     yield money(entry.last_month_usd)
     yield _change(entry)
 

@@ -55,8 +55,9 @@ def top(
         read = read_month(store, with_costs_in_force(store, loaded), until, now)
         spans = earlier_from, _, last = growth_days(read, days)
         lines = rank(read, by, sort, store.days(from_day=earlier_from, to_day=last), spans)
+    usage = add_up(line.row.usage for line in lines)
     if chosen is Form.TABLE:
-        _title(read, sort, by, days, last)
+        _title(read, sort, by, days, last, is_whole=usage.is_complete)
     print_list(
         lines[:limit],
         _columns(by, days),
@@ -64,13 +65,14 @@ def top(
         has_more=len(lines) > limit,
         how_to_see_more=f"--limit {len(lines)} prints everything",
     )
-    missing = missing_sentence(add_up(line.row.usage for line in lines), read.missing, loaded.poll.requests_per_second)
+    missing = missing_sentence(usage, read.missing, loaded.poll.requests_per_second)
     if missing is not None:
         typer.echo(missing, err=True)
 
 
-def _title(month: LedgerMonth, sort: Key, by: By, days: int, last: date) -> None:
-    until = "the whole month" if month.is_over else f"until {month.until:%Y-%m-%d %H:%M} UTC"
+def _title(month: LedgerMonth, sort: Key, by: By, days: int, last: date, *, is_whole: bool) -> None:
+    whole = "the whole month" if is_whole else "what is known of the month"
+    until = whole if month.is_over else f"until {month.until:%Y-%m-%d %H:%M} UTC"
     typer.echo(f"Top {by}s of {month.name} by {sort}, {until}; growth over {days} days to {last}, same weekdays")
 
 

@@ -6,7 +6,7 @@ from prisma_postgres_exporter.cost.charging import HISTORY, Costs, charge
 from prisma_postgres_exporter.cost.estimate import SpendLimit, WorkspaceCost, WorkspaceUsage, estimate
 from prisma_postgres_exporter.cost.prices import Unpriced, price_of, price_spans
 from prisma_postgres_exporter.cost.showback import share_out
-from prisma_postgres_exporter.cost.table import By, CostRow, cost_rows, total_of
+from prisma_postgres_exporter.cost.table import By, CostRow, added, cost_rows, total_of
 from prisma_postgres_exporter.cost.usage import (
     NOTHING,
     Usage,
@@ -36,6 +36,7 @@ __all__ = [
     "WorkspaceCost",
     "WorkspaceUsage",
     "add_up",
+    "added",
     "charge",
     "compare_plans",
     "cost_rows",

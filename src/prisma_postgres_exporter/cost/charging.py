@@ -51,6 +51,11 @@ def charge(ledger_state: LedgerState, config: Config, days: Sequence[WorkspaceDa
         if row.is_gone and not any(usage.days_known for usage in by_database.values()):
             continue
         total = add_up(by_database.values())
+        if now < month_start(row.first_seen_at) and not total.days_known:
+            workspaces[id_] = WorkspaceCost(
+                unpriced=f"nothing of this month was read: it is followed since {row.first_seen_at:%Y-%m-%d}"
+            )
+            continue
         usage = _with_forecast(total, row.key, states.get(row.key, ()), history.get(row.key, ()), now)
         cost = workspaces[id_] = estimate(config, row, usage, now)
         if cost.bill is None:
@@ -91,7 +96,7 @@ def _with_forecast(
         expected_operations=ahead.operations,
         expected_storage_bytes=ahead.storage_bytes,
         forecast_missing=ahead.missing,
-        days=[row for row in days if month <= row.day < now.date()],
+        days=[row for row in days if month <= row.day <= now.date()],
     )
 
 

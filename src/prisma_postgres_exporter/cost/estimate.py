@@ -186,8 +186,14 @@ class _Month:
     def expected_bill(self, operations: int, storage_bytes: int) -> Bill:
         """The bill of a whole month of which so much is expected: an estimate has no gaps; never less than now."""
         used = self._usage.used
-        bill = self.bill(
-            max(used.known_operations, operations), max(used.known_byte_seconds, storage_bytes * self._seconds)
+        bill = make_bill(
+            tuple(
+                self._spans(
+                    max(used.known_operations, operations),
+                    max(used.known_byte_seconds, storage_bytes * self._seconds),
+                    is_estimate=True,
+                )
+            )
         )
         return replace(bill, are_operations_known=True, is_storage_known=True)
 
@@ -232,8 +238,11 @@ class _Month:
             sum_so_far += row.operations
         return None
 
-    def _spans(self, operations: int, byte_seconds: int) -> Iterator[Span]:
-        """Deal out what was used to the prices: past days as the ledger has them, what is to come by time."""
+    def _spans(self, operations: int, byte_seconds: int, *, is_estimate: bool = False) -> Iterator[Span]:
+        """Deal out what was used to the prices: past days as the ledger has them, what is to come by time.
+
+        What lies on days that the ledger lacks is dealt out by time in an estimate, and else not counted.
+        """
         used = self._usage.used
         first, _ = charged_from([span.price for span in self._prices])
         # The days say what was used before an upgrade; without all of them what was used since is at least theirs.
@@ -251,6 +260,11 @@ class _Month:
                         part_byte_seconds = used.known_byte_seconds - sum(past for _, past in before)
                     else:
                         part_operations, part_byte_seconds = self._of_days(span)
+                        if is_estimate:
+                            undated_operations, undated_byte_seconds = self._undated()
+                            passed = (self._now - span.starts_at) / (self._now - month_start(self._now))
+                            part_operations += round(undated_operations * passed)
+                            part_byte_seconds += round(undated_byte_seconds * passed)
                 to_come = (span.ends_at - max(span.starts_at, self._now)).total_seconds() / rest_seconds
                 part_operations += round((operations - used.known_operations) * to_come)
                 part_byte_seconds += round((byte_seconds - used.known_byte_seconds) * to_come)
@@ -265,6 +279,14 @@ class _Month:
                     days_known=used.days_known if is_split_known or first == 0 else min(used.days_known, used.days - 1),
                 ),
             )
+
+    def _undated(self) -> tuple[int, int]:
+        """What was used on days that the ledger lacks."""
+        used, days = self._usage.used, self._usage.days
+        return (
+            max(0, used.known_operations - sum(row.operations for row in days)),
+            max(0, used.known_byte_seconds - sum(row.storage_byte_seconds for row in days)),
+        )
 
     def _of_days(self, span: PriceSpan) -> tuple[int, int]:
         days = [row for row in self._usage.days if span.starts_at.date() <= row.day < span.ends_at.date()]

@@ -14,7 +14,7 @@ from prisma_postgres_exporter.cost.bill import Bill
 from prisma_postgres_exporter.cost.charging import Costs
 from prisma_postgres_exporter.cost.estimate import WorkspaceCost
 from prisma_postgres_exporter.cost.usage import NOTHING, Usage, add_up
-from prisma_postgres_exporter.model import LedgerState, month_start, next_month_start
+from prisma_postgres_exporter.model import LedgerState, WorkspaceState, month_start, next_month_start
 
 UNPRICED = Bill(fee=None, operations=None, storage=None)
 
@@ -106,20 +106,30 @@ def _workspaces(ledger_state: LedgerState, costs: Costs, now: datetime) -> Itera
         cost = costs.workspaces.get(id_)
         if cost is None and row.is_gone:
             continue  # of a month in which nothing of it was read
-        yield CostRow(
-            workspace_id=id_,
-            workspace_name=row.workspace.name,
-            project_id=None,
-            project_name=None,
-            database_id=None,
-            database_name=None,
-            is_deleted=row.is_gone,
-            until=now,
+        yield replace(
+            _undivided(row, cost, now),
             usage=add_up(costs.used.get(id_, {}).values()),
             bill=cost.bill if cost is not None else None,
             expected_usd=cost.expected_bill.total if cost is not None and cost.expected_bill is not None else None,
-            cost=cost,
         )
+
+
+def _undivided(row: WorkspaceState, cost: WorkspaceCost | None, now: datetime) -> CostRow:
+    """A row of a workspace that is about no project and no database."""
+    return CostRow(
+        workspace_id=row.workspace.id,
+        workspace_name=row.workspace.name,
+        project_id=None,
+        project_name=None,
+        database_id=None,
+        database_name=None,
+        is_deleted=row.is_gone,
+        until=now,
+        usage=NOTHING,
+        bill=None,
+        expected_usd=None,
+        cost=cost,
+    )
 
 
 def _databases(ledger_state: LedgerState, costs: Costs, now: datetime) -> Iterable[CostRow]:
@@ -145,20 +155,8 @@ def _databases(ledger_state: LedgerState, costs: Costs, now: datetime) -> Iterab
                 cost=cost,
             )
         if (id_, None) in costs.shares:
-            yield CostRow(
-                workspace_id=id_,
-                workspace_name=row.workspace.name,
-                project_id=None,
-                project_name=None,
-                database_id=None,
-                database_name=None,
-                is_deleted=row.is_gone,
-                until=now,
-                usage=NOTHING,
-                bill=costs.shares[id_, None],
-                expected_usd=costs.expected.get((id_, None)),
-                cost=cost,
-            )
+            bill, expected = costs.shares[id_, None], costs.expected.get((id_, None))
+            yield replace(_undivided(row, cost, now), bill=bill, expected_usd=expected)
 
 
 def _projects(rows: Iterable[CostRow]) -> Iterable[CostRow]:
@@ -175,7 +173,7 @@ def _projects(rows: Iterable[CostRow]) -> Iterable[CostRow]:
             is_deleted=all(row.is_deleted for row in of_project),
             usage=usage,
             bill=None if all(row.bill is None for row in of_project) else bill,
-            expected_usd=_added(expected),
+            expected_usd=added(expected),
         )
 
 
@@ -197,7 +195,8 @@ def _known(parts: Iterable[Decimal | None]) -> Decimal | None:
     return sum(priced, Decimal(0)) if priced else None
 
 
-def _added(parts: Iterable[Decimal | None]) -> Decimal | None:
+def added(parts: Iterable[Decimal | None]) -> Decimal | None:
+    """The sum of amounts, where all of them are known."""
     total = Decimal(0)
     for part in parts:
         if part is None:

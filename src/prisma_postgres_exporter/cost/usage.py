@@ -130,7 +130,8 @@ def database_usage(state: DatabaseState, until: datetime) -> Mapping[int, Usage]
     if len(rows) == 1 and rows[0].workspace_key != state.workspace_key and life.is_running:
         # It moved, and was not read in its new workspace yet: what is missing may be of either.
         row = rows[0]
-        usage = _with_storage(row, row.storage_seconds, row.days_operations, days=row.days, days_known=row.days)
+        days_known = max(0, row.days - life.open_days(row.workspace_key))
+        usage = _with_storage(row, row.storage_seconds, row.days_operations, days=row.days, days_known=days_known)
         rest = Usage(
             days=max(0, life.days - row.days), storage_seconds=max(0, life.seconds - row.storage_seconds), unplaced=1
         )
@@ -141,7 +142,8 @@ def database_usage(state: DatabaseState, until: datetime) -> Mapping[int, Usage]
         usage = _with_storage(row, life.seconds, month_operations(row), days=life.days, days_known=days_known)
         return {row.workspace_key: usage}
     if not rows:
-        return {state.workspace_key: Usage(days=life.days, storage_seconds=life.seconds)}
+        # One made today too has a day that is not known: beside others it must not look like nothing.
+        return {state.workspace_key: Usage(days=max(1, life.days), storage_seconds=life.seconds)}
     return _moved(rows, life, state.workspace_key)
 
 

@@ -18,6 +18,7 @@ from prisma_postgres_exporter.snapshot import DatabaseView, WorkspaceView
 ROWS_SHOWN = 100
 WORKSPACES_DRAWN = 20
 DATABASES_SHOWN = 50
+NOT_BLOCKED = "by our estimate; the vendor blocks the databases then, and has not said so yet"
 NOT_DOCUMENTED = "what the vendor does then is not documented"
 LIMIT_NAMES = {
     "spend_limit": "Spend limit",
@@ -176,7 +177,7 @@ def _workspace(view: WorkspaceView, status: ServiceStatus) -> Markup:
             ),
             ("Cost so far", _cost(cost)),
             ("Expected cost of the month", _expected(cost)),
-            *_limits(cost, status),
+            *_limits(view, status),
         ]
     )
     days = status.workspace_days.get(view.workspace_id, ())
@@ -233,7 +234,8 @@ def _expected(cost: WorkspaceCost | None) -> str:
     return f"{_usd(expected)}, between {_usd(low)} and {_usd(high)}{without}"
 
 
-def _limits(cost: WorkspaceCost | None, status: ServiceStatus) -> Iterator[tuple[str, Markup]]:
+def _limits(view: WorkspaceView, status: ServiceStatus) -> Iterator[tuple[str, Markup]]:
+    cost = view.cost
     if cost is None:
         return
     limit = cost.spend_limit
@@ -247,7 +249,8 @@ def _limits(cost: WorkspaceCost | None, status: ServiceStatus) -> Iterator[tuple
         # What happens over the storage of the Free plan is not documented.
         blocks = name != "free_storage"
         if at <= status.now_at:
-            yield f"{named}: reached", bad("the vendor blocks the databases" if blocks else NOT_DOCUMENTED)
+            blocked = "the vendor blocks the databases" if view.is_usage_blocked else NOT_BLOCKED
+            yield f"{named}: reached", bad(blocked if blocks else NOT_DOCUMENTED)
         else:
             then = "and the databases blocked" if blocks else NOT_DOCUMENTED
             yield f"{named}: will be reached, {then}", instant(at, status.now_at)

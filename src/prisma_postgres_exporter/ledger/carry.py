@@ -47,7 +47,9 @@ def carry_workspace(workspace: WorkspaceState, now: datetime) -> WorkspaceState:
     databases = {
         id_: _carry_database(state, now.date())
         for id_, state in workspace.databases.items()
-        if state.deleted_at is None or any(row.month >= previous_month for row in state.months)
+        if state.deleted_at is None
+        or state.deleted_at.date() >= previous_month
+        or any(row.month >= previous_month for row in state.months)
     }
     return replace(workspace, databases=databases)
 

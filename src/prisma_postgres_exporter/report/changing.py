@@ -16,6 +16,7 @@ from prisma_postgres_exporter.cost import (
     Unpriced,
     Usage,
     add_up,
+    added,
     make_bill,
     price_spans,
     total_of,
@@ -67,12 +68,12 @@ def beside(month: LedgerMonth, by: By) -> Mapping[Place, Beside]:
         )
     gone = [row for place, row in before.items() if place not in found]
     lasts = [entry.last_month_usd for entry in found.values()] + [row.total for row in gone]
-    last_total = _sum(lasts) if month.previous is not None else None
+    last_total = added(lasts) if month.previous is not None else None
     splits = [entry.split for entry in found.values()]
     found[TOTAL] = Beside(
         share_percent=100.0 if known else None,
         last_month_usd=last_total,
-        change_usd=_change(_sum(_this(row, month) for row in rows), last_total),
+        change_usd=_change(added(_this(row, month) for row in rows), last_total),
         split=_sum_of_splits(splits) if splits and not gone else None,
     )
     return found
@@ -184,15 +185,6 @@ def _change(this: Decimal | None, last: Decimal | None) -> Decimal | None:
 
 def _percent(part: Decimal | None, whole: Decimal | None) -> float | None:
     return None if part is None or not whole else round(float(part / whole * 100), 1)
-
-
-def _sum(amounts: Iterable[Decimal | None]) -> Decimal | None:
-    total = Decimal(0)
-    for amount in amounts:
-        if amount is None:
-            return None
-        total += amount
-    return total
 
 
 def _sum_of_splits(splits: Iterable[Mapping[str, Decimal] | None]) -> Mapping[str, Decimal] | None:

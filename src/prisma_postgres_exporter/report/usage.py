@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
 from itertools import groupby
@@ -64,22 +64,21 @@ def usage_by_day(
 ) -> tuple[list[UsageRow], date | None]:
     """Return rows of whole days, and the day to go on from, `None` at the end.
 
-    `days` come by day. A day is begun while there are fewer than `most_rows` rows. A day on which nobody read a
-    database of a row counts in its `days` all the same.
+    `days` come by day. A day is begun while there are fewer than `most_rows` rows. A day of a database that
+    nobody read counts in the `days` of its row all the same, where the row has another one.
     """
     rows: list[UsageRow] = []
-    lives = [
-        (_place(owner, by), known.database.created_at, known.deleted_at or now)
+    lives = {
+        known.key: (_place(owner, by), known.database.created_at, known.deleted_at or now)
         for known in owners.databases.values()
         for owner in [owners.owner(known.key, known.workspace_key)]
-        if chosen.has(owner.workspace_id, owner.project_id, owner.database_id)
-    ]
+    }
     # What was found since the owners were read is told the next time.
     known_days = (usage for usage in days if usage.database_key in owners.databases)
     for day, usages in groupby(known_days, key=_day):
         if len(rows) >= most_rows:
             return rows, day
-        rows += _rows_of_day(day, usages, owners, by, chosen, lives)
+        rows += _rows_of_day(day, usages, owners, by, chosen, lives, now)
     return rows, None
 
 
@@ -130,26 +129,36 @@ def _day(usage: DayUsage) -> date:
 
 
 def _rows_of_day(
-    day: date, usages: Iterable[DayUsage], owners: Owners, by: By, chosen: Chosen, lives: Sequence[Life]
+    day: date,
+    usages: Iterable[DayUsage],
+    owners: Owners,
+    by: By,
+    chosen: Chosen,
+    lives: Mapping[int, Life],
+    now: datetime,
 ) -> Iterator[UsageRow]:
     """The day's rows by workspace, project and database; levels of several databases are added up."""
+    starts_at, ends_at = day_start(day), day_start(day) + ONE_DAY
+    seconds_there = {
+        key: int((min(until, ends_at) - max(begins_at, starts_at)).total_seconds())
+        for key, (_, begins_at, until) in lives.items()
+    }
     grouped: dict[Place, list[DayUsage]] = defaultdict(list)
+    # Whoever lived on that day and has no row of it lacks one where it is now.
+    missing = {key: seconds for key, seconds in seconds_there.items() if seconds > 0}
     for usage in usages:
+        missing.pop(usage.database_key, None)
         owner = owners.owner(usage.database_key, usage.workspace_key)
         if chosen.has(owner.workspace_id, owner.project_id, owner.database_id):
             grouped[_place(owner, by)].append(usage)
-    there: dict[Place, list[int]] = defaultdict(list)
-    starts_at, ends_at = day_start(day), day_start(day) + ONE_DAY
-    for place, begins_at, until in lives:
-        seconds = int((min(until, ends_at) - max(begins_at, starts_at)).total_seconds())
-        if seconds > 0:
-            there[place].append(seconds)
+    lacking: dict[Place, list[int]] = defaultdict(list)
+    for key, seconds in missing.items():
+        lacking[lives[key][0]].append(seconds)
     for place, rows in sorted(grouped.items(), key=lambda item: _order(item[0])):
         workspace_id, workspace_name, project_id, project_name, database_id, database_name = place
         levels = [row.storage_byte_seconds // row.storage_seconds for row in rows if row.storage_seconds]
         covered = sum(row.storage_seconds for row in rows)
-        # Of a database that moved since, its days are in the workspace that held it then.
-        seconds = max(covered, sum(there[place]))
+        lived = sum(max(row.storage_seconds, seconds_there[row.database_key]) for row in rows) + sum(lacking[place])
         yield UsageRow(
             period=f"{day}",
             workspace_id=workspace_id,
@@ -159,10 +168,11 @@ def _rows_of_day(
             database_id=database_id,
             database_name=database_name,
             operations=sum(row.operations for row in rows),
-            days_known=len(rows),
-            days=max(len(rows), len(there[place])),
+            # One that was read before its end only may have gone on.
+            days_known=sum(row.unchanged_since_at is not None or day == now.date() for row in rows),
+            days=len(rows) + len(lacking[place]),
             mean_storage_bytes=sum(levels) if levels else None,
-            storage_covered_ratio=round(covered / seconds, 6) if seconds else None,
+            storage_covered_ratio=round(covered / lived, 6) if lived else None,
         )
 
 

@@ -8,6 +8,8 @@ import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import partial
+from typing import TypeVar
 
 import structlog
 
@@ -21,6 +23,8 @@ from prisma_postgres_exporter.service import memory
 from prisma_postgres_exporter.snapshot import Snapshot, take_snapshot
 
 log = structlog.get_logger(__name__)
+
+T = TypeVar("T")
 
 COSTS_EVERY = timedelta(minutes=1)
 DAYS_READ_EVERY = timedelta(hours=1)
@@ -106,12 +110,19 @@ class Display:
         ledger_state, config, failures = collector.ledger_state, collector.config, collector.workspace_failures
         followed, widened = [turn.followed for turn in collector.turns.values()], collector.widened_windows
         # Everything in one thread: the event loop has its turn all the sooner.
-        costs, self.snapshot = await asyncio.to_thread(
-            self._make, ledger_state, config, followed, failures, widened, now
-        )
+        make = partial(self._make, ledger_state, config, followed, failures, widened, now)
+        costs, self.snapshot = await asyncio.to_thread(self._timed, make)
         if costs is not self.costs:
             self.costs = costs
             self._warn(ledger_state, config)
+
+    def _timed(self, work: Callable[[], T]) -> T:
+        """Count the CPU seconds that work takes in its thread."""
+        began = time.thread_time()
+        try:
+            return work()
+        finally:
+            self._drawn_seconds += time.thread_time() - began
 
     def _make(
         self,
@@ -123,21 +134,6 @@ class Display:
         now: datetime,
     ) -> tuple[Costs, Snapshot]:
         """Make all that is shown, and show it: work of a thread."""
-        began = time.thread_time()
-        try:
-            return self._made(ledger_state, config, followed, failures, widened, now)
-        finally:
-            self._drawn_seconds += time.thread_time() - began
-
-    def _made(
-        self,
-        ledger_state: LedgerState,
-        config: Config,
-        followed: Iterable[frozenset[str]],
-        failures: Mapping[str, str | None],
-        widened: Mapping[str, int],
-        now: datetime,
-    ) -> tuple[Costs, Snapshot]:
         costs = self._charge(ledger_state, config, now)
         snapshot = take_snapshot(
             ledger_state,
@@ -194,7 +190,12 @@ News = tuple[tuple[object, ...], int]
 
 
 def _news(ledger_state: LedgerState, config: Config, now: datetime) -> News:
-    known_days = sum([state.known_until.toordinal() for state in ledger_state.databases.values()])
+    known_days = sum(
+        [
+            state.known_until.toordinal() + sum([row.days for row in state.months])
+            for state in ledger_state.databases.values()
+        ]
+    )
     plans = tuple((row.workspace, row.plans, row.is_gone) for row in ledger_state.workspaces.values())
     return (now.date(), config, plans), known_days
 

@@ -159,7 +159,7 @@ def _load_rolling(connection: Connection, wanted: Wanted) -> Mapping[int, Sequen
 def _load_databases(
     connection: Connection, now: datetime, wanted: Wanted, *, workspace_ids: Mapping[int, str]
 ) -> Iterator[DatabaseState]:
-    """States by key: of every database that is there, and of the deleted ones in these two months' bills."""
+    """States by key: of every database that is there, and of the deleted ones of these two months' bills."""
     previous_month = previous_month_start(now).date()
     days_by_key = _load_recent_days(connection, now.date(), wanted)
     months_by_key = _load_months(connection, previous_month, wanted)
@@ -168,7 +168,13 @@ def _load_databases(
     query = (
         select(databases, *list(positions.c)[1:])
         .join(positions, positions.c.database_key == databases.c.key)
-        .where(or_(databases.c.deleted_at.is_(None), databases.c.key.in_(billed)))
+        .where(
+            or_(
+                databases.c.deleted_at.is_(None),
+                databases.c.deleted_at >= int(previous_month_start(now).timestamp()),
+                databases.c.key.in_(billed),
+            )
+        )
         .order_by(databases.c.key)
     )
     at = Instants()

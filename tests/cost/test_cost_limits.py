@@ -1,0 +1,95 @@
+"""What counts against a spend limit, which block is likely, and when Free stops."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+
+import pytest
+
+from builders import database_state, month_usage, workspace_state
+from prisma_postgres_exporter.config import WorkspaceConfig, load_config
+from prisma_postgres_exporter.cost import WhatIf, WorkspaceCost, charge, likely_block, suppose
+from prisma_postgres_exporter.model import LedgerState, WorkspaceDay
+
+NOW = datetime(2026, 11, 21, tzinfo=UTC)
+SECONDS = 20 * 86_400
+DEFAULTS = load_config(environ={})
+
+
+def of(plan: str, operations: int) -> LedgerState:
+    month = month_usage(
+        NOW.date().replace(day=1), operations, days=20, days_operations=operations, storage_seconds=SECONDS
+    )
+    return LedgerState.of((workspace_state(id_="wksp_1", name="Acme", plan=plan),), (database_state(months=(month,)),))
+
+
+def cost_of(plan: str, operations: int, **own: object) -> WorkspaceCost:
+    workspaces = (WorkspaceConfig.model_validate({"workspace": "Acme", **own}),)
+    config = DEFAULTS.model_copy(update={"cost": DEFAULTS.cost.model_copy(update={"workspaces": workspaces})})
+    return charge(of(plan, operations), config, (), NOW).workspaces["wksp_1"]
+
+
+@pytest.mark.parametrize(
+    ("own", "counted", "not_counted"),
+    [
+        # 2,500,000 - 1,000,000 = 1.5 million at 8.00 = 12.00; the fee of 10.00 never counts.
+        ({}, "12.00", ("Compute and Accelerate", "tax")),
+        ({"other_usage_usd": 30}, "42.00", ("tax",)),
+        # (12 + 30) and 19 % on all of it
+        ({"other_usage_usd": 30, "tax_percent": 19}, "49.98", ()),
+        ({"other_usage_usd": 0, "tax_percent": 0}, "12.00", ()),
+    ],
+)
+def test_what_counts_against_the_limit(own: dict[str, object], counted: str, not_counted: tuple[str, ...]) -> None:
+    cost = cost_of("Starter", 2_500_000, spend_limit_usd=50, **own)
+
+    assert cost.spend_limit is not None
+    assert cost.bill is not None
+    assert cost.bill.charges is not None
+    assert cost.spend_limit.counted(cost.bill.charges) == Decimal(counted)
+    assert cost.spend_limit.not_counted == not_counted
+
+
+def test_a_limit_that_tax_and_other_usage_reach_is_reached() -> None:
+    assert not cost_of("Starter", 2_500_000, spend_limit_usd=49).limits
+    [(name, at)] = cost_of("Starter", 2_500_000, spend_limit_usd=49, other_usage_usd=30, tax_percent=19).limits
+
+    assert (name, at) == ("spend_limit", NOW)
+
+
+@pytest.mark.parametrize(
+    ("plan", "own", "says"),
+    [
+        ("Free", {}, "likely the Free plan's allowance: ends with an upgrade"),
+        ("Starter", {"spend_limit_usd": 12}, "likely the spend limit: ends when it is raised"),
+        ("Starter", {}, "here none is configured"),
+        ("Starter", {"spend_limit_usd": 90}, "or the spend limit, as Compute and Accelerate and tax are not in"),
+        ("Starter", {"spend_limit_usd": 90, "other_usage_usd": 0, "tax_percent": 0}, "likely an unpaid invoice"),
+    ],
+)
+def test_the_likely_block_has_its_own_way_out(plan: str, own: dict[str, object], says: str) -> None:
+    assert says in likely_block(plan, cost_of(plan, 2_500_000, **own))
+
+
+def test_without_a_plan_nothing_is_likely() -> None:
+    assert likely_block(None, None).startswith("the vendor does not say why")
+
+
+def test_the_day_on_which_free_would_have_stopped() -> None:
+    # 30,000 a day: 200,000 were used two thirds into the seventh day.
+    days = tuple(
+        WorkspaceDay(
+            workspace_key=1,
+            day=(NOW - timedelta(days=ago)).date(),
+            operations=30_000,
+            storage_byte_seconds=0,
+            storage_seconds=86_400,
+        )
+        for ago in range(20, 0, -1)
+    )
+    supposed, config, supposed_days = suppose(of("Starter", 600_000), DEFAULTS, days, WhatIf(plan="free"))
+
+    limits = dict(charge(supposed, config, supposed_days, NOW).workspaces["wksp_1"].limits)
+
+    assert limits["free_operations"] == datetime(2026, 11, 7, 16, tzinfo=UTC)
