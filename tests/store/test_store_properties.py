@@ -83,7 +83,8 @@ class LedgerInMemory:
                 (usage for (key, _), usage in self.rolling.items() if key == state.key),
                 key=lambda usage: usage.window_name,
             )
-            if state.deleted_at is None or any(usage.month >= previous_month for usage in months):
+            is_billed = any(usage.month >= previous_month for usage in months)
+            if state.deleted_at is None or state.deleted_at.date() >= previous_month or is_billed:
                 loaded[id_] = replace(state, recent_days=tuple(days), months=tuple(months), rolling=tuple(rolling))
         return loaded
 
