@@ -247,9 +247,11 @@ def _known(
         lived -= sum(3600 * row.storage_hours_known(day, ends_at) for day in others)
     if storage and lived - storage <= max(3600, lived // 100):
         weighted, storage = weighted * lived // storage, lived
+    # Of what nobody ever read one day at least is missing, also on the day that it was made.
+    is_unread = not read and month_read_at is None
     return Known(
         operations=operations,
-        days=len(counted),
+        days=max(1, len(counted)) if is_unread else len(counted),
         days_known=len(known & counted),
         storage_seconds=lived,
         storage_seconds_known=storage,
@@ -267,11 +269,12 @@ def _reaches(row: GivenDatabase, day: date, read_at: datetime, today: date | Non
 def true_bill(world: World, workspace: GivenWorkspace) -> tuple[Decimal, Decimal, Decimal]:
     """Fee, operations and storage to the cent: `API.md`, what is billed, and a plan that changes."""
     month_days = (month_after(world.month) - world.month).days
-    plans = [workspace.plan_on(world.month + number * DAY) for number in range(month_days)]
-    fee, due = Fraction(0), Fraction(0)
-    for plan in plans:
-        due = max(due, PLANS[plan][0])
-        fee += due / month_days
+    plans: list[str] = []
+    for number in range(month_days):
+        # A lower plan takes effect when the month is over.
+        candidates = [*plans[-1:], workspace.plan_on(world.month + number * DAY)]
+        plans.append(max(candidates, key=lambda plan: PLANS[plan][0]))
+    fee = sum((PLANS[plan][0] for plan in plans), Fraction(0)) / month_days
     last = plans[-1]
     free = [number for number, plan in enumerate(plans) if plan == "free"]
     if last == "free":
