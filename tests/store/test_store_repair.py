@@ -42,10 +42,10 @@ def repair(url: str, *, is_applied: bool = True, now: datetime = ENDS_AT) -> Rep
 def usage_of_others(url: str, key: int = 2) -> list[tuple[object, ...]]:
     """Every row that is not of this database (or of the 99th, which is none)."""
     of_others = [
-        *(f"SELECT * FROM {table} WHERE database_key NOT IN ({key}, 99) ORDER BY 1, 2, 3" for table in USAGE),
-        f"SELECT * FROM databases WHERE key <> {key} ORDER BY key",
+        *(f"SELECT * FROM {table} WHERE database_key NOT IN ({key}, 99)" for table in USAGE),
+        f"SELECT * FROM databases WHERE key <> {key}",
     ]
-    return [row for rows in query_each(url, of_others) for row in rows]
+    return [row for rows in query_each(url, of_others) for row in sorted(rows, key=repr)]
 
 
 def usage(url: str) -> list[list[tuple[object, ...]]]:
