@@ -195,7 +195,7 @@ def test_failing_databases_say_since_when_and_why(tmp_path: Path, api: Vendor, o
     assert answer.returncode == 1
     assert {"blocked", "unavailable"} <= reasons(document)
     assert "unavailable (http_500) since 20" in answer.stdout
-    assert "blocked by the plan's limit (planLimitReached) since 20" in answer.stdout
+    assert "blocked by the plan's limit since 20" in answer.stdout
 
 
 @pytest.mark.usefixtures("collected")

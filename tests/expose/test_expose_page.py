@@ -110,9 +110,11 @@ def test_it_says_everything_a_person_asks_for() -> None:
         "24h of 3 database(s): the API answers for more time than was asked for",
         "us not known yet down the token was refused",
         "in 30 days",
-        "Acme Id wksp_a Plan Pro State down timeout, blocked : likely the spend limit (raise it; ",
+        "Acme Id wksp_a Plan Pro State down timeout: the API did not answer in time; ",
+        "again on its own, blocked : likely the spend limit (raise it; ",
         "or an unpaid invoice (ends with its payment only) Databases 2",
-        "broken db_f Acme http_503 2026-11-23 11:40:00 UTC, 20 min ago",
+        "broken db_f Acme http_503: the vendor's API is unavailable for the moment; ",
+        "again on its own 2026-11-23 11:40:00 UTC, 20 min ago",
     ):
         assert said in text
 

@@ -111,6 +111,20 @@ async def test_a_wrong_token_is_reported_and_the_others_go_on(vendor: Simulator,
         assert 'prisma_postgres_exporter_credential_up{credential="two"} 1.0' in text
 
 
+async def test_a_token_that_is_revoked_between_two_discoveries_takes_its_workspace_down(
+    vendor: Simulator, tmp_path: Path
+) -> None:
+    async with running(vendor, tmp_path, one=ONE) as found:
+        await found.round()
+        vendor.faults.add(Fault(kind=FaultKind.UNAUTHORIZED, token=ONE))
+        for _ in range(2):
+            found.clock.advance(timedelta(minutes=4))
+            await found.rounds()
+
+        (workspace,) = found.snapshot.workspaces
+        assert (workspace.is_up, workspace.failure_reason) == (False, "http_401")
+
+
 async def test_a_vendor_that_is_down_is_no_refused_credential(vendor: Simulator, tmp_path: Path) -> None:
     async with running(vendor, tmp_path, one=ONE) as found:
         await found.round()

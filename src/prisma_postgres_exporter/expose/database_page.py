@@ -8,6 +8,7 @@ from datetime import datetime
 from prisma_postgres_exporter.expose.markup import Markup, element, facts, instant, joined, table
 from prisma_postgres_exporter.expose.page import NONE, bad, count, document, gib, good
 from prisma_postgres_exporter.expose.plots import bars
+from prisma_postgres_exporter.reasons import reason_in_words
 from prisma_postgres_exporter.report import UsageRow, bill_sentence
 from prisma_postgres_exporter.snapshot import DatabaseView
 
@@ -70,7 +71,7 @@ def _sections(
 
 def _standing(view: DatabaseView, now_at: datetime) -> Markup:
     if view.failing_since_at is not None:
-        reason = view.failure_reason or "not known"
+        reason = reason_in_words(view.failure_reason) if view.failure_reason else "not known"
         return element("p", bad("Failing"), " since ", instant(view.failing_since_at, now_at), f": {reason}")
     if view.is_up is None:
         return element("p", "Not read yet.")
