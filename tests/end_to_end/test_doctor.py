@@ -194,7 +194,8 @@ def test_failing_databases_say_since_when_and_why(tmp_path: Path, api: Vendor, o
 
     assert answer.returncode == 1
     assert {"blocked", "unavailable"} <= reasons(document)
-    assert "unavailable (http_500) since 20" in answer.stdout
+    assert "unavailable since 20" in answer.stdout
+    assert "http_500: the vendor's API has a fault" in " ".join(answer.stdout.split())
     assert "blocked by the plan's limit since 20" in answer.stdout
 
 
