@@ -22,6 +22,7 @@ from prisma_postgres_exporter.cli.report import report
 from prisma_postgres_exporter.cli.serve import serve
 from prisma_postgres_exporter.cli.simulator import simulator
 from prisma_postgres_exporter.cli.store import app as store_app
+from prisma_postgres_exporter.cli.terminal import prepare_streams, told_if_not_written
 from prisma_postgres_exporter.cli.top import top
 from prisma_postgres_exporter.errors import ConfigurationError, ExporterError
 
@@ -62,9 +63,11 @@ def _root(
 
 def main() -> None:
     """Run the command line and leave with its exit code."""
+    prepare_streams()
     console = Console(stderr=True, highlight=False)
     try:
-        app()
+        with told_if_not_written():
+            app()
     except ConfigurationError as error:
         for problem in error.problems:
             console.print(f"error: {problem}", style="red", markup=False, soft_wrap=True)

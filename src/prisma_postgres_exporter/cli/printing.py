@@ -17,6 +17,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from prisma_postgres_exporter.cli.terminal import harmless
 from prisma_postgres_exporter.errors import ConfigurationError
 
 T = TypeVar("T")
@@ -158,11 +159,4 @@ def _shown(value: Shown) -> str:
         return "yes" if value else "no"
     if isinstance(value, datetime):
         return f"{value.astimezone(UTC):%Y-%m-%d %H:%M}"
-    return f"{value:,}" if isinstance(value, int | float | Decimal) else _harmless(value)
-
-
-def _harmless(text: str) -> str:
-    """Text on one line that does nothing to a terminal: anybody can give a database a name."""
-    if text.isprintable():
-        return text
-    return "".join(letter if letter.isprintable() else repr(letter)[1:-1] for letter in text)
+    return f"{value:,}" if isinstance(value, int | float | Decimal) else harmless(value)
