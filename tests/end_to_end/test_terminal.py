@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import pytest
@@ -28,14 +28,14 @@ def options(tmp_path_factory: pytest.TempPathFactory) -> Sequence[str]:
 
 
 def run(
-    *arguments: str, cwd: Path, stdout: int = subprocess.PIPE, **environ: str
+    *arguments: str, cwd: Path, stdout: int = subprocess.PIPE, environ: Mapping[str, str] | None = None
 ) -> subprocess.CompletedProcess[bytes]:
     command = [sys.executable, "-m", "prisma_postgres_exporter", *arguments]
     ours = {key: value for key, value in os.environ.items() if not key.startswith(("PYTHONIOENC", "PRISMA_", "COV_"))}
     return subprocess.run(
         command,
         cwd=cwd,
-        env={**ours, **environ},
+        env={**ours, **(environ or {})},
         stdin=subprocess.DEVNULL,
         stdout=stdout,
         stderr=subprocess.PIPE,
@@ -76,11 +76,11 @@ def test_a_reader_that_has_enough_ends_it_in_silence(
 @pytest.mark.parametrize("command", [("top", *MONTH), ("cost", *MONTH)])
 def test_a_locale_of_ascii_gets_ascii(command: Sequence[str], options: Sequence[str], tmp_path: Path) -> None:
     plain = {"LC_ALL": "C", "PYTHONCOERCECLOCALE": "0", "PYTHONUTF8": "0", "PYTHONIOENCODING": "ascii"}
-    answer = run(*command, *options, cwd=tmp_path, **plain)
+    answer = run(*command, *options, cwd=tmp_path, environ=plain)
     assert b"Traceback" not in answer.stderr
     assert answer.returncode in {0, 1}
     assert answer.stdout.isascii()
-    whole = run(*command, *options, cwd=tmp_path, PYTHONUTF8="1").stdout.decode()
+    whole = run(*command, *options, cwd=tmp_path, environ={"PYTHONUTF8": "1"}).stdout.decode()
     assert not whole.isascii()
     assert answer.stdout.count(b"?") == whole.count("?"), "each sign of ours has one in ASCII"
 
