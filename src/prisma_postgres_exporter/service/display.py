@@ -32,7 +32,7 @@ NEWS_EVERY = timedelta(seconds=10)
 REFRESH_EVERY_SECONDS = 15.0
 """How often it is made anew where nothing changed: values become too old, and means go on."""
 
-SHARE_OF_TIME = 0.03
+SHARE_OF_TIME = 0.02
 """The part of a core that may go into it, with a store of some seconds for a burst, as a start is."""
 
 BURST_SECONDS = 5.0
