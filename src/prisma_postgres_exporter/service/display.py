@@ -14,7 +14,7 @@ from typing import TypeVar
 import structlog
 
 from prisma_postgres_exporter.config import Config
-from prisma_postgres_exporter.cost import HISTORY, Costs, charge, cost_warnings
+from prisma_postgres_exporter.cost import HISTORY, Costs, Usage, charge, cost_warnings, used_in_month
 from prisma_postgres_exporter.errors import StoreUnavailable
 from prisma_postgres_exporter.expose import ExporterHealth, Exposition
 from prisma_postgres_exporter.model import LedgerState, WorkspaceDay
@@ -134,7 +134,8 @@ class Display:
         now: datetime,
     ) -> tuple[Costs, Snapshot]:
         """Make all that is shown, and show it: work of a thread."""
-        costs = self._charge(ledger_state, config, now)
+        used_by_key = used_in_month(ledger_state, now)
+        costs = self._charge(ledger_state, config, now, used_by_key)
         snapshot = take_snapshot(
             ledger_state,
             followed=frozenset().union(*followed),
@@ -144,6 +145,7 @@ class Display:
             window_names=[window.name for window in config.poll.windows],
             now=now,
             costs=costs,
+            used_by_key=used_by_key,
         )
         self._health.databases("polled", len(snapshot.databases))
         self._health.databases("filtered", snapshot.filtered)
@@ -153,12 +155,18 @@ class Display:
         return costs, snapshot
 
     # Costs --------------------------------------------------------------------------------------
-    def _charge(self, ledger_state: LedgerState, config: Config, now: datetime) -> Costs:
+    def _charge(
+        self,
+        ledger_state: LedgerState,
+        config: Config,
+        now: datetime,
+        used_by_key: Mapping[int, Mapping[str, Usage]],
+    ) -> Costs:
         """Work out the costs now and then, at once on news: they concern every database."""
         charged, news = self._charged, _news(ledger_state, config, now)
         if charged is not None and not charged.is_due(news, now, at_latest=COSTS_EVERY):
             return self.costs
-        costs = charge(ledger_state, config, self.workspace_days, now)
+        costs = charge(ledger_state, config, self.workspace_days, now, used_by_key)
         self._charged = _Done(now, news)
         return costs
 
