@@ -29,6 +29,9 @@ T = TypeVar("T")
 COSTS_EVERY = timedelta(minutes=1)
 DAYS_READ_EVERY = timedelta(hours=1)
 NEWS_EVERY = timedelta(seconds=10)
+COSTS_SHARE_OF_TIME = 0.01
+"""The part of a core that may go into costs, and as much again into reading the days that they are made from."""
+
 REFRESH_EVERY_SECONDS = 15.0
 """How often it is made anew where nothing changed: values become too old, and means go on."""
 
@@ -166,8 +169,9 @@ class Display:
         charged, news = self._charged, _news(ledger_state, config, now)
         if charged is not None and not charged.is_due(news, now, at_latest=COSTS_EVERY):
             return self.costs
+        began = time.thread_time()
         costs = charge(ledger_state, config, self.workspace_days, now, used_by_key)
-        self._charged = _Done(now, news)
+        self._charged = _Done(now, news, time.thread_time() - began)
         return costs
 
     async def _read_days(self, now: datetime) -> None:
@@ -177,10 +181,11 @@ class Display:
         if read is not None and not read.is_due(news, now, at_latest=DAYS_READ_EVERY):
             return
         try:
+            drawn_seconds = self._drawn_seconds
             self.workspace_days = await self._collector.in_store(
-                lambda store: store.workspace_days((now - HISTORY).date())
+                lambda store: self._timed(lambda: store.workspace_days((now - HISTORY).date()))
             )
-            self._days_read = _Done(now, news)
+            self._days_read = _Done(now, news, self._drawn_seconds - drawn_seconds)
             self._charged = None
         except StoreUnavailable as error:
             log.warning("days of the past not read", error=str(error))
@@ -210,16 +215,19 @@ def _news(ledger_state: LedgerState, config: Config, now: datetime) -> News:
 
 @dataclass(frozen=True, slots=True)
 class _Done:
-    """When something was done, and what was known then."""
+    """When something was done, what was known then, and the CPU seconds that it took."""
 
     at: datetime
     news: News
+    seconds: float
 
     def is_due(self, news: News, now: datetime, *, at_latest: timedelta) -> bool:
+        """Whether to do it anew: at once for what a person changed, for the rest as often as it is cheap."""
         age = now - self.at
-        if news[0] != self.news[0] or not timedelta(0) <= age < at_latest:
+        if news[0] != self.news[0] or age < timedelta(0):
             return True
-        return news[1] != self.news[1] and age >= NEWS_EVERY
+        affordable = timedelta(seconds=self.seconds / COSTS_SHARE_OF_TIME)
+        return age >= max(affordable, at_latest if news[1] == self.news[1] else NEWS_EVERY)
 
 
 class _Pace:
