@@ -232,6 +232,9 @@ def _groups(reads: Sequence[PlannedRead], state: DatabaseState) -> Iterator[tupl
             row = _month_row(state, window) if window.kind is WindowKind.MONTH else None
             if row is not None and row.read_at is not None:
                 together[row.month] = [read]
+    if not together:
+        yield from ((read,) for read in reads)
+        return
     # By what they are: comparing each with each takes longer than all the rest of a plan.
     heads = {id(group[0]) for group in together.values()}
     alone: list[PlannedRead] = []

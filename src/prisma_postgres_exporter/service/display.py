@@ -29,13 +29,13 @@ T = TypeVar("T")
 COSTS_EVERY = timedelta(minutes=1)
 DAYS_READ_EVERY = timedelta(hours=1)
 NEWS_EVERY = timedelta(seconds=10)
-COSTS_SHARE_OF_TIME = 0.01
+COSTS_SHARE_OF_TIME = 0.005
 """The part of a core that may go into costs, and as much again into reading the days that they are made from."""
 
 REFRESH_EVERY_SECONDS = 15.0
 """How often it is made anew where nothing changed: values become too old, and means go on."""
 
-SHARE_OF_TIME = 0.02
+SHARE_OF_TIME = 0.015
 """The part of a core that may go into it, with a store of some seconds for a burst, as a start is."""
 
 BURST_SECONDS = 5.0
