@@ -29,7 +29,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime, time, timedelta
 from enum import StrEnum
-from functools import cached_property
+from functools import cached_property, lru_cache
 
 MONTH_WATCHED_FOR = timedelta(days=5)
 """How long after its end a month is still read: what is first read later is taken as final."""
@@ -163,7 +163,7 @@ class DayUsage:
             return False
         if self.read_at - self.unchanged_since_at >= settle_after:
             return True
-        return self.read_at >= next_month_start(day_start(self.day)) + MONTH_WATCHED_FOR
+        return self.read_at >= _month_watched_until(self.day.year, self.day.month)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -455,6 +455,12 @@ class Discovered:
     def is_empty(self) -> bool:
         """Whether there is nothing to write."""
         return not (self.workspaces or self.databases or self.events)
+
+
+@lru_cache(maxsize=64)
+def _month_watched_until(year: int, month: int) -> datetime:
+    """Asked for each unsettled day of each database, and always of the same few months."""
+    return next_month_start(datetime(year, month, 1, tzinfo=UTC)) + MONTH_WATCHED_FOR
 
 
 def day_start(day: date) -> datetime:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import lru_cache
+from itertools import chain
+from operator import attrgetter
 
 from prisma_postgres_exporter.cost import NOTHING, Bill, BudgetState, Costs, Usage, WorkspaceCost, add_up, used_in_month
 from prisma_postgres_exporter.model import (
@@ -115,34 +116,36 @@ def take_snapshot(
     window_names: Collection[str],
     now: datetime,
     costs: Costs = NO_COSTS,
+    used_by_key: Mapping[int, Mapping[str, Usage]] | None = None,
 ) -> Snapshot:
     """Build the view of `ledger_state` at `now`.
 
     `followed` are the ids of the databases to show, `window_names` the rolling windows to show, `interval` is how often
     a database is read. `workspace_failures` says by workspace id why it cannot be discovered, `None` where it can; one
     that is not in it was not tried yet. `costs` are those of this month, as they were last worked out. A value whose
-    database has not answered for `keep_last_value` is shown no more.
+    database has not answered for `keep_last_value` is shown no more. `used_by_key` is what `used_in_month` gives for
+    this state and instant, where that is known already.
     """
-    shown = {id_: row for id_, row in ledger_state.workspaces.items() if not row.is_gone}
-    views = [
-        view_database(
-            state,
-            workspace_name=row.workspace.name,
-            interval=interval,
-            keep_last_value=keep_last_value,
-            window_names=window_names,
-            now=now,
-            cost=costs.shares.get((row.workspace.id, id_)),
-        )
-        for row in shown.values()
-        for id_, state in row.databases.items()
-        if state.deleted_at is None and id_ in followed
-    ]
-    views.sort(key=lambda view: (view.workspace_id, view.project_id, view.database_id))
-    by_workspace: dict[str, list[DatabaseView]] = defaultdict(list)
-    for view in views:
-        by_workspace[view.workspace_id].append(view)
-    used = used_in_month(ledger_state, now)
+    shown = {id_: row for id_, row in sorted(ledger_state.workspaces.items()) if not row.is_gone}
+    by_workspace: dict[str, list[DatabaseView]] = {}
+    for workspace_id, row in shown.items():
+        views = [
+            view_database(
+                state,
+                workspace_name=row.workspace.name,
+                interval=interval,
+                keep_last_value=keep_last_value,
+                window_names=window_names,
+                now=now,
+                cost=costs.shares.get((workspace_id, id_)),
+            )
+            for id_, state in row.databases.items()
+            if state.deleted_at is None and id_ in followed
+        ]
+        # Sorted workspace by workspace: no other thread has its turn while a list is sorted.
+        by_workspace[workspace_id] = sorted(views, key=attrgetter("project_id", "database_id"))
+    databases = tuple(chain.from_iterable(by_workspace.values()))
+    used = used_in_month(ledger_state, now) if used_by_key is None else used_by_key
     existing = sum(state.deleted_at is None for row in shown.values() for state in row.databases.values())
     return Snapshot(
         taken_at=now,
@@ -155,10 +158,10 @@ def take_snapshot(
                 costs.workspaces.get(id_),
                 now,
             )
-            for id_, row in sorted(shown.items())
+            for id_, row in shown.items()
         ),
-        databases=tuple(views),
-        filtered=existing - len(views),
+        databases=databases,
+        filtered=existing - len(databases),
         budgets=costs.budgets,
     )
 

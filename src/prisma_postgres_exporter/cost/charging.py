@@ -39,9 +39,19 @@ class Costs:
     budgets: tuple[BudgetState, ...] = ()
 
 
-def charge(ledger_state: LedgerState, config: Config, days: Sequence[WorkspaceDay], now: datetime) -> Costs:
-    """Work out the month of `now`. `days` are the workspaces' days of the ledger, three months of them if there are."""
-    by_key, history, states = used_in_month(ledger_state, now), _by_workspace(days), _by_holder(ledger_state)
+def charge(
+    ledger_state: LedgerState,
+    config: Config,
+    days: Sequence[WorkspaceDay],
+    now: datetime,
+    used_by_key: Mapping[int, Mapping[str, Usage]] | None = None,
+) -> Costs:
+    """Work out the month of `now`. `days` are the workspaces' days of the ledger, three months of them if there are.
+
+    `used_by_key` is what `used_in_month` gives for this state and instant, where that is known already.
+    """
+    by_key = used_in_month(ledger_state, now) if used_by_key is None else used_by_key
+    history, states = _by_workspace(days), _by_holder(ledger_state)
     workspaces: dict[str, WorkspaceCost] = {}
     used: dict[str, Mapping[str, Usage]] = {}
     shares: dict[Place, Bill] = {}

@@ -324,11 +324,14 @@ class _Today:
 
     def add(self, stay: _Stay, now: datetime) -> float:
         """Add a database; return for how many days of today it is not in what is used."""
-        begin = day_start(now.date())
+        today = now.date()
+        begin = day_start(today)
         lived = stay.seconds(begin, now)
         known = 0.0
         for row in reversed(stay.state.recent_days):
-            if row.day == now.date() and row.workspace_key == stay.workspace_key:
+            if row.day < today:
+                break  # they are by day
+            if row.day == today and row.workspace_key == stay.workspace_key:
                 self._operations += row.operations
                 self._has_rows = True
                 known = stay.seconds(begin, min(row.read_at, now))

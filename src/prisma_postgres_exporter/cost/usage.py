@@ -167,7 +167,7 @@ def days_held(state: DatabaseState, until: datetime) -> int:
 class _Life:
     """A database's time in the month of `until`: from its creation to its deletion, or to `until`."""
 
-    __slots__ = ("_recent", "days", "days_over", "ends_at", "first_day", "is_running", "month", "seconds", "today")
+    __slots__ = ("_open", "days", "days_over", "ends_at", "first_day", "is_running", "month", "seconds", "today")
 
     def __init__(self, state: DatabaseState, until: datetime) -> None:
         starts_at, month_ends_at = month_start(until), next_month_start(until)
@@ -180,10 +180,12 @@ class _Life:
         self.seconds = max(0, int((self.ends_at - born_at).total_seconds()))
         self.first_day = born_at.date()
         last_over = self.today - ONE_DAY if self.is_running else (self.ends_at - ONE_SECOND).date()
-        self._recent = [row for row in state.recent_days if self.month <= row.day <= last_over]
+        self._open = [
+            row for row in state.recent_days if row.unchanged_since_at is None and self.month <= row.day <= last_over
+        ]
         self.days_over = max(0, (last_over - self.first_day).days + 1) if self.seconds else 0
         is_today_read = self.is_running and (
-            any(row.day == self.today for row in state.recent_days)
+            any(row.day == self.today for row in reversed(state.recent_days))
             or any(row.month == self.month and self.covers(row, self.today) for row in state.months)
         )
         self.days = self.days_over + is_today_read
@@ -210,12 +212,7 @@ class _Life:
 
     def open_days(self, workspace_key: int) -> int:
         """How many days that are over were not read after their end: they may have gone on."""
-        return sum(
-            row.unchanged_since_at is None
-            and row.workspace_key == workspace_key
-            and row.read_at < self._read_by(row.day)
-            for row in self._recent
-        )
+        return sum(row.workspace_key == workspace_key and row.read_at < self._read_by(row.day) for row in self._open)
 
     def _read_by(self, day: date) -> datetime:
         """When a day must have been read: at its end, or of a database that was deleted in it soon before."""

@@ -22,7 +22,7 @@ Windows that ask the same (on the 1st, the day and the month) are one read.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from enum import IntEnum
@@ -221,27 +221,31 @@ def _first(groups: Iterable[tuple[PlannedRead, ...]], reads: int) -> list[tuple[
     return chosen
 
 
-def _groups(reads: Iterable[PlannedRead], state: DatabaseState) -> Iterator[tuple[PlannedRead, ...]]:
+def _groups(reads: Sequence[PlannedRead], state: DatabaseState) -> Iterator[tuple[PlannedRead, ...]]:
     """The days of a month go with the month that they will be compared with; every other read is for itself.
 
     The open day comes before its month: it does not wait for it.
     """
     together: dict[date, list[PlannedRead]] = {}
-    alone: list[PlannedRead] = []
     for read in reads:
         for window in read.windows:
             row = _month_row(state, window) if window.kind is WindowKind.MONTH else None
             if row is not None and row.read_at is not None:
                 together[row.month] = [read]
+    if not together:
+        yield from ((read,) for read in reads)
+        return
+    # By what they are: comparing each with each takes longer than all the rest of a plan.
+    heads = {id(group[0]) for group in together.values()}
+    alone: list[PlannedRead] = []
     for read in reads:
+        if id(read) in heads:
+            continue
         day = next((window.start_at.date() for window in read.windows if window.kind is WindowKind.DAY), None)
         group = together.get(day.replace(day=1)) if day is not None and read.rank < Rank.MISSING_DAY else None
-        if group is None:
-            alone.append(read)
-        elif read not in group:
-            group.append(read)
+        (alone if group is None else group).append(read)
     yield from (tuple(sorted(group, key=lambda read: read.rank)) for group in together.values())
-    yield from ((read,) for read in alone if not any(read in group for group in together.values()))
+    yield from ((read,) for read in alone)
 
 
 def _due_reads(
@@ -291,15 +295,20 @@ def _wanted(state: DatabaseState, poll: PollConfig, windows: _Windows) -> Iterat
     for interval, window in windows.rolling:
         read_at = read_at_by_name.get(window.name)
         yield Rank.ROLLING, next_slot(read_at, interval, poll.interval, state.database.id), window
-    for row in state.recent_days:
-        if row.day < today and row.settled_at is None and not _waits_for_a_gap(row, state, poll):
-            is_of_this_month = row.day >= windows.month.start_at.date()
-            month = windows.month if is_of_this_month else windows.previous_month
-            due_at = _closed_due_at(row)
-            if _is_disputed(state, month):
-                with_month_at = month_due_at if is_of_this_month else previous_month_due_at
-                due_at = min(due_at, max(with_month_at, row.read_at + poll.interval))
-            yield Rank.CLOSED_DAY, due_at, windows.day(row.day)
+    closed = [
+        row
+        for row in state.recent_days
+        if row.day < today and row.settled_at is None and not _waits_for_a_gap(row, state, poll)
+    ]
+    # When the days of this month, and of the one before, are read together with it; `None`: they need not be.
+    together_at = month_due_at if closed and _is_disputed(state, windows.month) else None
+    previous_together_at = previous_month_due_at if closed and _is_disputed(state, windows.previous_month) else None
+    for row in closed:
+        due_at = _closed_due_at(row)
+        with_month_at = together_at if row.day >= windows.month_starts_on else previous_together_at
+        if with_month_at is not None:
+            due_at = min(due_at, max(with_month_at, row.read_at + poll.interval))
+        yield Rank.CLOSED_DAY, due_at, windows.day(row.day)
     if state.database.created_at < windows.month.start_at:
         yield Rank.PREVIOUS_MONTH, previous_month_due_at, windows.previous_month
     for day in _missing_days(state, days, today):
@@ -434,6 +443,7 @@ class _Windows:
         # The second after midnight: in the one before there is no open day yet.
         self.next_day_at = day_start(self.today) + (ONE_DAY if self.has_open_day else timedelta(0)) + ONE_SECOND
         starts_at = month_start(now)
+        self.month_starts_on = starts_at.date()
         self.month = Window(kind=WindowKind.MONTH, name="month", start_at=starts_at, end_at=now)
         self.previous_month = Window(
             kind=WindowKind.MONTH, name="month", start_at=previous_month_start(now), end_at=starts_at

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import replace
 from datetime import date, datetime, timedelta
+from functools import lru_cache
 
 from prisma_postgres_exporter.ledger.draft import Draft, keep_reading, month_row, replace_day
 from prisma_postgres_exporter.model import (
@@ -33,6 +34,7 @@ LAST_LEVEL_WAIT = timedelta(hours=1)
 
 ONE_DAY = timedelta(days=1)
 DAY_SECONDS = 86_400
+SHARED_DAYS = 1_000
 
 
 def post_day(draft: Draft, reading: UsageReading) -> None:
@@ -66,7 +68,7 @@ def _read_day(draft: Draft, row: DayUsage | None, reading: UsageReading, operati
         draft.operations_total += operations if is_counted else 0
         return DayUsage(
             database_key=draft.state.key,
-            day=day,
+            day=_shared(day),
             workspace_key=draft.state.workspace_key,
             operations=operations,
             operations_high=operations,
@@ -95,6 +97,12 @@ def _read_day(draft: Draft, row: DayUsage | None, reading: UsageReading, operati
         unchanged_since_at=unchanged_since_at,
         settled_at=row.settled_at if is_unchanged and is_closed else None,
     )
+
+
+@lru_cache(maxsize=SHARED_DAYS)
+def _shared(day: date) -> date:
+    """The one that was given first of those that are equal: there can be a month of rows for each database in memory."""
+    return day
 
 
 def _is_closed(reading: UsageReading) -> bool:
@@ -177,10 +185,12 @@ def _credit_storage(draft: Draft, row: DayUsage, storage_bytes: int, seconds: in
     seconds = min(seconds, life_seconds - row.storage_seconds)
     if seconds <= 0:
         return
+    known_seconds = row.storage_seconds + seconds
     credited = replace(
         row,
         storage_byte_seconds=row.storage_byte_seconds + storage_bytes * seconds,
-        storage_seconds=row.storage_seconds + seconds,
+        # The whole day is one number for all rows: there can be a month of them for each database in memory.
+        storage_seconds=DAY_SECONDS if known_seconds == DAY_SECONDS else known_seconds,
     )
     replace_day(draft, row, credited)
 

@@ -29,7 +29,7 @@ STUCK_SECONDS = 5.0
 """A worker that waits for an answer for longer than this is replaced, so that hanging databases hold up nobody."""
 
 FIRST_BATCH_SECONDS = 0.5
-BATCH_SECONDS = 2.0
+BATCH_SECONDS = 4.0
 
 UNFORESEEN = "unforeseen"
 """The reason of a failure that is a fault of ours."""

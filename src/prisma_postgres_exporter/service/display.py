@@ -14,7 +14,7 @@ from typing import TypeVar
 import structlog
 
 from prisma_postgres_exporter.config import Config
-from prisma_postgres_exporter.cost import HISTORY, Costs, charge, cost_warnings
+from prisma_postgres_exporter.cost import HISTORY, Costs, Usage, charge, cost_warnings, used_in_month
 from prisma_postgres_exporter.errors import StoreUnavailable
 from prisma_postgres_exporter.expose import ExporterHealth, Exposition
 from prisma_postgres_exporter.model import LedgerState, WorkspaceDay
@@ -29,10 +29,13 @@ T = TypeVar("T")
 COSTS_EVERY = timedelta(minutes=1)
 DAYS_READ_EVERY = timedelta(hours=1)
 NEWS_EVERY = timedelta(seconds=10)
+COSTS_SHARE_OF_TIME = 0.005
+"""The part of a core that may go into costs, and as much again into reading the days that they are made from."""
+
 REFRESH_EVERY_SECONDS = 15.0
 """How often it is made anew where nothing changed: values become too old, and means go on."""
 
-SHARE_OF_TIME = 0.03
+SHARE_OF_TIME = 0.015
 """The part of a core that may go into it, with a store of some seconds for a burst, as a start is."""
 
 BURST_SECONDS = 5.0
@@ -134,7 +137,8 @@ class Display:
         now: datetime,
     ) -> tuple[Costs, Snapshot]:
         """Make all that is shown, and show it: work of a thread."""
-        costs = self._charge(ledger_state, config, now)
+        used_by_key = used_in_month(ledger_state, now)
+        costs = self._charge(ledger_state, config, now, used_by_key)
         snapshot = take_snapshot(
             ledger_state,
             followed=frozenset().union(*followed),
@@ -144,6 +148,7 @@ class Display:
             window_names=[window.name for window in config.poll.windows],
             now=now,
             costs=costs,
+            used_by_key=used_by_key,
         )
         self._health.databases("polled", len(snapshot.databases))
         self._health.databases("filtered", snapshot.filtered)
@@ -153,13 +158,20 @@ class Display:
         return costs, snapshot
 
     # Costs --------------------------------------------------------------------------------------
-    def _charge(self, ledger_state: LedgerState, config: Config, now: datetime) -> Costs:
+    def _charge(
+        self,
+        ledger_state: LedgerState,
+        config: Config,
+        now: datetime,
+        used_by_key: Mapping[int, Mapping[str, Usage]],
+    ) -> Costs:
         """Work out the costs now and then, at once on news: they concern every database."""
         charged, news = self._charged, _news(ledger_state, config, now)
         if charged is not None and not charged.is_due(news, now, at_latest=COSTS_EVERY):
             return self.costs
-        costs = charge(ledger_state, config, self.workspace_days, now)
-        self._charged = _Done(now, news)
+        began = time.thread_time()
+        costs = charge(ledger_state, config, self.workspace_days, now, used_by_key)
+        self._charged = _Done(now, news, time.thread_time() - began)
         return costs
 
     async def _read_days(self, now: datetime) -> None:
@@ -169,10 +181,11 @@ class Display:
         if read is not None and not read.is_due(news, now, at_latest=DAYS_READ_EVERY):
             return
         try:
+            drawn_seconds = self._drawn_seconds
             self.workspace_days = await self._collector.in_store(
-                lambda store: store.workspace_days((now - HISTORY).date())
+                lambda store: self._timed(lambda: store.workspace_days((now - HISTORY).date()))
             )
-            self._days_read = _Done(now, news)
+            self._days_read = _Done(now, news, self._drawn_seconds - drawn_seconds)
             self._charged = None
         except StoreUnavailable as error:
             log.warning("days of the past not read", error=str(error))
@@ -202,16 +215,19 @@ def _news(ledger_state: LedgerState, config: Config, now: datetime) -> News:
 
 @dataclass(frozen=True, slots=True)
 class _Done:
-    """When something was done, and what was known then."""
+    """When something was done, what was known then, and the CPU seconds that it took."""
 
     at: datetime
     news: News
+    seconds: float
 
     def is_due(self, news: News, now: datetime, *, at_latest: timedelta) -> bool:
+        """Whether to do it anew: at once for what a person changed, for the rest as often as it is cheap."""
         age = now - self.at
-        if news[0] != self.news[0] or not timedelta(0) <= age < at_latest:
+        if news[0] != self.news[0] or age < timedelta(0):
             return True
-        return news[1] != self.news[1] and age >= NEWS_EVERY
+        affordable = timedelta(seconds=self.seconds / COSTS_SHARE_OF_TIME)
+        return age >= max(affordable, at_latest if news[1] == self.news[1] else NEWS_EVERY)
 
 
 class _Pace:

@@ -62,8 +62,11 @@ Changes = Sequence[tuple[DatabaseState, DatabaseState]]
 
 def _changed_days(changes: Changes, other_days: Iterable[DayUsage]) -> Iterator[DayUsage]:
     for before, after in changes:
+        # By day: there can be a month of them, and a search for each would compare each with each.
+        held = {usage.day: usage for usage in before.recent_days}
         for usage in after.recent_days:
-            if usage not in before.recent_days:
+            was = held.get(usage.day)
+            if was is not usage and was != usage:
                 yield usage
     yield from other_days
 

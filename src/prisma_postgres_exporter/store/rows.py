@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, date, datetime
+from functools import lru_cache
 from typing import Any
 
 from sqlalchemy import Connection, Row, Select
@@ -31,6 +32,7 @@ AnyRow = Row[*tuple[Any, ...]]
 EPOCH_ORDINAL = date(1970, 1, 1).toordinal()
 FETCHED_ROWS = 1_000
 REMEMBERED_INSTANTS = 100_000
+REMEMBERED_DAYS = 4_000
 
 
 class Instants(dict[int, datetime]):
@@ -63,8 +65,9 @@ def month_number(day: date) -> int:
     return day.year * 12 + day.month - 1
 
 
+@lru_cache(maxsize=REMEMBERED_DAYS)
 def day_of(number: int) -> date:
-    """Undo `day_number`."""
+    """Undo `day_number`; the same day is one value, however many rows there are of it."""
     return date.fromordinal(EPOCH_ORDINAL + number)
 
 
@@ -214,6 +217,8 @@ def fetched(connection: Connection, query: Select[*tuple[Any, ...]]) -> Iterator
 def read_days(rows: Iterable[AnyRow]) -> Iterator[DayUsage]:
     """Rows of `days` as values, in their order."""
     at = Instants()
+    # What many rows hold is held once: there can be a month of rows for each database in memory.
+    shared: dict[int, int] = {}
     for (
         day,
         database_key,
@@ -229,14 +234,14 @@ def read_days(rows: Iterable[AnyRow]) -> Iterator[DayUsage]:
         is_counted,
     ) in rows:
         yield DayUsage(
-            database_key=database_key,
+            database_key=shared.setdefault(database_key, database_key),
             day=day_of(day),
             workspace_key=workspace_key,
             operations=operations,
-            operations_high=operations + fallen,
+            operations_high=operations + fallen if fallen else operations,
             storage_bytes=storage_bytes,
             storage_byte_seconds=storage_byte_seconds,
-            storage_seconds=storage_seconds,
+            storage_seconds=shared.setdefault(storage_seconds, storage_seconds),
             read_at=at[read_at],
             unchanged_since_at=None if unchanged_seconds is None else at[read_at - unchanged_seconds],
             settled_at=None if settled_seconds is None else at[read_at - settled_seconds],

@@ -1,0 +1,94 @@
+"""What is shown of costs: worked out as often as it is cheap, and at once where an old number would be wrong."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+import yaml
+
+from prisma_postgres_exporter.config import Config, load_config
+from prisma_postgres_exporter.service import display
+from prisma_postgres_exporter.simulator import ManualClock
+from rounds_bench import Bench, http_bench, small_vendor
+
+LAST_DAY = datetime(2026, 11, 30, 12, tzinfo=UTC)
+
+
+@pytest.fixture
+async def running(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Bench]:
+    """A store of which all is read and shown; to work out its costs took so long that it is dear for weeks."""
+    clock = ManualClock(LAST_DAY)
+    vendor = small_vendor(clock)
+    async with http_bench(f"sqlite:///{tmp_path / 'ledger.db'}", vendor, clock) as bench:
+        await bench.round()
+        clock.advance(timedelta(minutes=10))
+        await bench.rounds()
+        monkeypatch.setattr(display, "COSTS_SHARE_OF_TIME", 1e-9)
+        yield bench
+
+
+def priced(running: Bench, path: Path, included_operations: int) -> Config:
+    """The configuration with a price of each workspace's own."""
+    prices = {
+        "plan": "own",
+        "version": "1",
+        "from": "2026-01-01",
+        "fee_usd": 3,
+        "included_operations": included_operations,
+        "included_storage": "10GiB",
+        "usd_per_million_operations": 1,
+        "usd_per_gib_month": 1,
+    }
+    workspaces = [{"workspace": id_, "prices": prices} for id_ in running.ledger_state.workspaces]
+    path.write_text(yaml.safe_dump({"cost": {"workspaces": workspaces}}))
+    changed = load_config(config_path=str(path), environ={})
+    return running.collector.config.model_copy(update={"cost": changed.cost})
+
+
+async def test_costs_that_are_dear_are_not_worked_out_for_every_drawing(running: Bench) -> None:
+    before = running.display.costs
+    running.clock.advance(timedelta(minutes=10))
+    await running.rounds()
+
+    assert running.display.costs is before
+    assert {view.last_success_at for view in running.snapshot.databases} == {running.clock.now}
+
+
+async def test_the_month_of_a_workspace_is_of_the_state_that_is_shown_though_its_costs_are_older(
+    running: Bench,
+) -> None:
+    running.clock.advance(timedelta(minutes=10))
+    await running.rounds()
+
+    for workspace in running.snapshot.workspaces:
+        own = [view for view in running.snapshot.databases if view.workspace_id == workspace.workspace_id]
+        assert workspace.month_to_date_operations == sum(view.month_to_date_operations or 0 for view in own)
+
+
+async def test_a_price_that_changed_counts_with_the_next_drawing_however_dear_costs_are(
+    running: Bench, tmp_path: Path
+) -> None:
+    for included in (1_234, 5_678):
+        running.collector.reconfigure(priced(running, tmp_path / f"{included}.yaml", included))
+        await running.display.refresh()
+
+        shown = {view.cost.included_operations for view in running.snapshot.workspaces if view.cost is not None}
+        assert shown == {included}
+
+
+async def test_at_midnight_costs_are_of_the_new_month_however_dear_they_are(running: Bench) -> None:
+    assert all(operations_charged(running))
+    running.clock.now = datetime(2026, 12, 1, tzinfo=UTC)
+    await running.display.current()
+
+    assert not any(operations_charged(running))
+
+
+def operations_charged(running: Bench) -> list[int]:
+    """What of each database is in the costs."""
+    return [
+        usage.known_operations for by_database in running.display.costs.used.values() for usage in by_database.values()
+    ]
