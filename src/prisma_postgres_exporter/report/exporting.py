@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, datetime
 from typing import NamedTuple
 
@@ -88,9 +88,10 @@ class Owners:
 
     @classmethod
     def of(cls, databases: Iterable[KnownDatabase], ledger_state: LedgerState) -> Owners:
-        """Return those of a store."""
+        """Return those of a store. A database of a workspace that is gone ends with it: nobody can read it since."""
+        gone_at = {row.key: row.gone_at for row in ledger_state.workspaces.values() if row.gone_at is not None}
         return cls(
-            {known.key: known for known in databases},
+            {known.key: _ended(known, gone_at.get(known.workspace_key)) for known in databases},
             {row.key: (id_, row.workspace.name) for id_, row in ledger_state.workspaces.items()},
         )
 
@@ -160,6 +161,11 @@ def event_rows(events: Iterable[Event]) -> Iterator[Row]:
     """Yield rows of `EVENT_COLUMNS`."""
     for event in events:
         yield event.at, event.kind.value, event.subject, event.subject_id, event.workspace_id, event.before, event.after
+
+
+def _ended(known: KnownDatabase, at: datetime | None) -> KnownDatabase:
+    is_over = at is None or (known.deleted_at is not None and known.deleted_at <= at)
+    return known if is_over else replace(known, deleted_at=at)
 
 
 def _mean(byte_seconds: int, seconds: int) -> int | None:

@@ -16,8 +16,8 @@ from prisma_postgres_exporter.report.months import LedgerMonth
 ONE_DAY = timedelta(days=1)
 Place = tuple[str, str, str | None, str | None, str | None, str | None]
 
-Life = tuple[Place, datetime, datetime]
-"""Where a database is, and from when to when it is there."""
+Life = tuple[Owner, datetime, datetime]
+"""Whose a database is, and from when to when it is there."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,25 +60,40 @@ class Chosen:
 
 
 def usage_by_day(
-    days: Iterable[DayUsage], owners: Owners, by: By, chosen: Chosen, *, most_rows: int, now: datetime
+    days: Iterable[DayUsage],
+    owners: Owners,
+    by: By,
+    chosen: Chosen,
+    span: tuple[date, date],
+    *,
+    most_rows: int,
+    now: datetime,
 ) -> tuple[list[UsageRow], date | None]:
     """Return rows of whole days, and the day to go on from, `None` at the end.
 
-    `days` come by day. A day is begun while there are fewer than `most_rows` rows. A day of a database that
-    nobody read counts in the `days` of its row all the same, where the row has another one.
+    `days` are those of the ledger from the first to the last day of `span`, by day. A day is begun while there are
+    fewer than `most_rows` rows. A day of a database that nobody read counts in the `days` of its row all the same, and where
+    nobody read any database of a row, that row is there and says so.
     """
     rows: list[UsageRow] = []
     lives = {
-        known.key: (_place(owner, by), known.database.created_at, known.deleted_at or now)
+        known.key: (owners.owner(known.key, known.workspace_key), known.database.created_at, known.deleted_at or now)
         for known in owners.databases.values()
-        for owner in [owners.owner(known.key, known.workspace_key)]
     }
     # What was found since the owners were read is told the next time.
-    known_days = (usage for usage in days if usage.database_key in owners.databases)
-    for day, usages in groupby(known_days, key=_day):
+    read = groupby((usage for usage in days if usage.database_key in owners.databases), key=_day)
+    held = next(read, None)
+    first, last = span
+    for day in (first + number * ONE_DAY for number in range((last - first).days + 1)):
         if len(rows) >= most_rows:
             return rows, day
+        usages: Iterable[DayUsage] = ()
+        is_held = held is not None and held[0] == day
+        if held is not None and is_held:
+            usages = held[1]
         rows += _rows_of_day(day, usages, owners, by, chosen, lives, now)
+        if is_held:
+            held = next(read, None)
     return rows, None
 
 
@@ -153,8 +168,11 @@ def _rows_of_day(
             grouped[_place(owner, by)].append(usage)
     lacking: dict[Place, list[int]] = defaultdict(list)
     for key, seconds in missing.items():
-        lacking[lives[key][0]].append(seconds)
-    for place, rows in sorted(grouped.items(), key=lambda item: _order(item[0])):
+        owner = lives[key][0]
+        if chosen.has(owner.workspace_id, owner.project_id, owner.database_id):
+            lacking[_place(owner, by)].append(seconds)
+    for place in sorted({*grouped, *lacking}, key=_order):
+        rows = grouped[place]
         workspace_id, workspace_name, project_id, project_name, database_id, database_name = place
         levels = [row.storage_byte_seconds // row.storage_seconds for row in rows if row.storage_seconds]
         covered = sum(row.storage_seconds for row in rows)
@@ -167,7 +185,7 @@ def _rows_of_day(
             project_name=project_name,
             database_id=database_id,
             database_name=database_name,
-            operations=sum(row.operations for row in rows),
+            operations=sum(row.operations for row in rows) if rows else None,
             # One that was read before its end only may have gone on.
             days_known=sum(row.unchanged_since_at is not None or day == now.date() for row in rows),
             days=len(rows) + len(lacking[place]),

@@ -72,8 +72,6 @@ def report_month(
     workspaces = []
     for row in month.rows(By.WORKSPACE):
         id_ = row.workspace_id
-        if row.is_deleted and not row.usage.days_known:
-            continue
         numbers = revised[id_]
         workspaces.append(
             WorkspaceReport(
