@@ -303,7 +303,8 @@ class WorkspaceState:
 
     `key` is the store's; `generation` grows with every write that concerns the workspace. `first_seen_at` is when
     this store began to follow it, `gone_at` when no credential was its any more, `plans` are its plans as they were
-    seen, oldest first; the last one is today's. `databases` by id: those that belong to it now, and the deleted ones that are in the bill of this or last month.
+    seen, oldest first; the last one is today's. `databases` by id: those that belong to it now, and the deleted ones
+    that are in the bill of this or last month.
     """
 
     key: int

@@ -241,6 +241,16 @@ class _Life:
         return min(day_start(day) + ONE_DAY, self.ends_at)
 
 
+def month_differences(ledger_state: LedgerState, month: date) -> Mapping[int, int]:
+    """Return the vendor's month less our days by workspace key, over all databases that can be compared."""
+    found: dict[int, int] = {}
+    for state in ledger_state.databases.values():
+        for row in state.months:
+            if row.month == month and row.difference_operations is not None:
+                found[row.workspace_key] = found.get(row.workspace_key, 0) + row.difference_operations
+    return found
+
+
 def month_operations(row: MonthUsage, *, has_moved: bool = False) -> int:
     """Return the newest knowledge of a database's operations in a month, those of one workspace.
 

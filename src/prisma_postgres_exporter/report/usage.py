@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
 from itertools import groupby
 
-from prisma_postgres_exporter.cost import By, CostRow, total_of
+from prisma_postgres_exporter.cost import SHORT_GAP, By, CostRow, total_of
 from prisma_postgres_exporter.model import DayUsage, day_start
 from prisma_postgres_exporter.report.exporting import Owner, Owners
 from prisma_postgres_exporter.report.months import LedgerMonth
@@ -24,8 +24,8 @@ Life = tuple[Owner, datetime, datetime]
 class UsageRow:
     """What a workspace, project or database used in a UTC day (`2026-11-05`) or month (`2026-11`).
 
-    `operations` are those of `days_known` of the `days` of databases in it. `mean_storage_bytes` is the mean level of
-    the part `storage_covered_ratio` of the databases' time that is known.
+    `operations` are those of `days_known` of the `days` of databases in it. `mean_storage_bytes` is the mean level over
+    the day or month so far, each database at its own mean of its time that is known: the part `storage_covered_ratio`.
     """
 
     period: str
@@ -40,6 +40,7 @@ class UsageRow:
     days: int
     mean_storage_bytes: int | None
     storage_covered_ratio: float | None
+    is_usage_complete: bool
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,8 +73,8 @@ def usage_by_day(
     """Return rows of whole days, and the day to go on from, `None` at the end.
 
     `days` are those of the ledger from the first to the last day of `span`, by day. A day is begun while there are
-    fewer than `most_rows` rows. A day of a database that nobody read counts in the `days` of its row all the same, and where
-    nobody read any database of a row, that row is there and says so.
+    fewer than `most_rows` rows. A day of a database that nobody read counts in the `days` of its row all the same,
+    and where nobody read any database of a row, that row is there and says so.
     """
     rows: list[UsageRow] = []
     lives = {
@@ -113,6 +114,7 @@ def usage_of_month(month: LedgerMonth, by: By, chosen: Chosen) -> list[UsageRow]
             days=row.usage.days,
             mean_storage_bytes=row.mean_storage_bytes,
             storage_covered_ratio=row.usage.storage_covered_ratio,
+            is_usage_complete=row.usage.is_complete,
         )
         for row in sorted(_chosen_rows(month, by, chosen), key=lambda row: row.place)
     ]
@@ -158,6 +160,7 @@ def _rows_of_day(
         key: int((min(until, ends_at) - max(begins_at, starts_at)).total_seconds())
         for key, (_, begins_at, until) in lives.items()
     }
+    elapsed_seconds = max(1, int((min(now, ends_at) - starts_at).total_seconds()))
     grouped: dict[Place, list[DayUsage]] = defaultdict(list)
     # Whoever lived on that day and has no row of it lacks one where it is now.
     missing = {key: seconds for key, seconds in seconds_there.items() if seconds > 0}
@@ -174,9 +177,16 @@ def _rows_of_day(
     for place in sorted({*grouped, *lacking}, key=_order):
         rows = grouped[place]
         workspace_id, workspace_name, project_id, project_name, database_id, database_name = place
-        levels = [row.storage_byte_seconds // row.storage_seconds for row in rows if row.storage_seconds]
-        covered = sum(row.storage_seconds for row in rows)
-        lived = sum(max(row.storage_seconds, seconds_there[row.database_key]) for row in rows) + sum(lacking[place])
+        lived = [max(row.storage_seconds, seconds_there[row.database_key]) for row in rows]
+        at_own_mean = [
+            row.storage_byte_seconds * seconds // row.storage_seconds
+            for row, seconds in zip(rows, lived, strict=True)
+            if row.storage_seconds
+        ]
+        covered, whole = sum(row.storage_seconds for row in rows), sum(lived) + sum(lacking[place])
+        # One that was read before its end only may have gone on.
+        days_known = sum(row.unchanged_since_at is not None or day == now.date() for row in rows)
+        count = len(rows) + len(lacking[place])
         yield UsageRow(
             period=f"{day}",
             workspace_id=workspace_id,
@@ -186,11 +196,11 @@ def _rows_of_day(
             database_id=database_id,
             database_name=database_name,
             operations=sum(row.operations for row in rows) if rows else None,
-            # One that was read before its end only may have gone on.
-            days_known=sum(row.unchanged_since_at is not None or day == now.date() for row in rows),
-            days=len(rows) + len(lacking[place]),
-            mean_storage_bytes=sum(levels) if levels else None,
-            storage_covered_ratio=round(covered / lived, 6) if lived else None,
+            days_known=days_known,
+            days=count,
+            mean_storage_bytes=sum(at_own_mean) // elapsed_seconds if at_own_mean else None,
+            storage_covered_ratio=round(covered / whole, 6) if whole else None,
+            is_usage_complete=days_known >= count and whole - covered <= len(rows) * SHORT_GAP.total_seconds(),
         )
 
 
