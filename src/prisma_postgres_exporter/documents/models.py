@@ -129,7 +129,7 @@ class MonthDocument(Priced, Used):
 
     month: Month
     is_deleted: bool = Field(description="Whether it is gone; of a month that is over, by its end")
-    plan: str | None = Field(description="The plan in force at the end of the month, or now")
+    plan: str | None = Field(description="The plan that is charged at the end of the month, or now")
     price_version: str | None = Field(description="Which version of the plan's prices")
     storage_gib_months: float | None = Field(description="What is billed of storage so far: GiB over the whole month")
     expected_usd: Usd | None = Field(description="What the whole month will cost; `null` of one that is over")
@@ -186,6 +186,7 @@ class WorkspaceDocument(Priced, Used):
 
     month: Month
     plan: str | None = Field(description=MonthDocument.model_fields["plan"].description)
+    reported_plan: str | None = Field(description="The plan that the vendor says it is on now")
     is_up: bool | None = Field(description=IS_UP)
     failure_reason: str | None = Field(description=FAILURE_REASON)
     is_usage_blocked: bool | None = Field(description="Whether the vendor blocks its databases")
