@@ -148,3 +148,35 @@ def test_a_constant_use_has_not_grown(since_the_22nd: Sequence[str]) -> None:
     assert (october["operations"], october["total_usd"]) == (31_000_000, "106.00")
     (week,) = say(at, "top", "--json", *since_the_22nd).json["data"]
     assert (week["growth_days"], week["growth_operations"]) == (7, 0)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "title"),
+    [
+        ((), "databases of 2026-11 by operations, until 2026-11-21 16:00 UTC; growth over 7 days to 2026-11-20"),
+        (
+            ("--days", "1", "--by", "project"),
+            "projects of 2026-11 by operations, until 2026-11-21 16:00 UTC; growth over 1 day to 2026-11-20",
+        ),
+        (
+            ("--month", "2026-10", "--sort", "growth"),
+            "databases of 2026-10 by growth, the whole month; growth over 7 days to 2026-10-31",
+        ),
+    ],
+)
+def test_the_title_of_top_says_which_days_are_compared(
+    arguments: Sequence[str], title: str, since_the_22nd: Sequence[str]
+) -> None:
+    said = say(datetime(2026, 11, 21, 16, tzinfo=UTC), "top", *arguments, *since_the_22nd)
+
+    assert said.output.splitlines()[0] == f"Top {title}, same weekdays"
+
+
+def test_reports_need_no_more_of_a_configuration_than_store_and_costs(first_day: Sequence[str], tmp_path: Path) -> None:
+    config = write_config(tmp_path / "wrong.yaml", poll={"interval": "soon"})
+
+    for command in (("cost",), ("top",), ("compare",), ("report", "--format", "csv"), ("export", "days")):
+        said = say(SOON, *command, *first_day, "--config", str(config))
+        assert said.code == 0, said.errors
+        assert "poll.interval" in said.errors
+        assert "not needed here, ignored" in " ".join(said.errors.split())

@@ -8,7 +8,7 @@ from datetime import date, timedelta
 
 from builders import NOW, database, day_usage, ledger_state, settled_day, workspace_state
 from prisma_postgres_exporter.cost import By
-from prisma_postgres_exporter.model import DayUsage, KnownDatabase, WorkspaceState
+from prisma_postgres_exporter.model import DayUsage, KnownDatabase, WorkspaceState, day_start
 from prisma_postgres_exporter.report import Chosen, Owners, UsageRow, usage_by_day
 
 TODAY = NOW.date()
@@ -109,3 +109,20 @@ def test_pages_of_days_that_nobody_read_are_whole_days() -> None:
 
     assert [row.period for row in first] == [f"{day(4)}"] * 2 + [f"{day(3)}"] * 2
     assert next_day == day(2)
+
+
+def test_the_mean_of_a_day_is_over_the_day_so_far_and_of_each_database_at_its_own_level() -> None:
+    noon = timedelta(hours=12)
+    level = {"storage_bytes": 100, "storage_byte_seconds": 100 * 3_600, "storage_seconds": 3_600}
+    born = known(2, 1)
+    born = replace(born, database=replace(born.database, created_at=day_start(day(1)) + noon))
+    days = [
+        settled_day(day(1), 1, **level),
+        settled_day(day(1), 1, database_key=2, **level),
+        day_usage(TODAY, 1, **level),
+    ]
+    rows, _ = used(days, known(1, 1), born, back=1)
+
+    # One that came at noon fills the half of its day; today has 12 hours until now.
+    assert [row.mean_storage_bytes for row in rows] == [150, 100]
+    assert [row.storage_covered_ratio for row in rows] == [round(2 / 36, 6), round(1 / 24, 6)]

@@ -74,7 +74,8 @@ def top(
 def _title(month: LedgerMonth, sort: Key, by: By, days: int, last: date, *, is_whole: bool) -> None:
     whole = "the whole month" if is_whole else "what is known of the month"
     until = whole if month.is_over else f"until {month.until:%Y-%m-%d %H:%M} UTC"
-    typer.echo(f"Top {by}s of {month.name} by {sort}, {until}; growth over {days} days to {last}, same weekdays")
+    span = "1 day" if days == 1 else f"{days} days"
+    typer.echo(f"Top {by}s of {month.name} by {sort}, {until}; growth over {span} to {last}, same weekdays")
 
 
 def _columns(by: By, days: int) -> Columns[Ranked]:
