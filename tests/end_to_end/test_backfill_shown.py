@@ -1,4 +1,4 @@
-"""What a running service shows of days that a backfill beside it read: its forecast is made of them, without a restart."""
+"""What a running service shows of days that a backfill beside it read: they are in its forecast, without a restart."""
 
 from __future__ import annotations
 
