@@ -245,3 +245,20 @@ def test_the_readme_names_every_variable() -> None:
     readme = (EXAMPLE.parents[1] / "README.md").read_text(encoding="utf-8")
 
     assert all(f"`{variable}`" in readme for variable in (*ENVIRONMENT, VENDORS_TOKEN))
+
+
+def test_what_is_wrong_in_a_section_that_is_not_needed_is_a_warning(tmp_path: Path) -> None:
+    path = write(tmp_path, "poll:\n  interval: soon\nstore:\n  url: sqlite:///own.db\nsotre: 1\n")
+    found = load_config(environ={}, config_path=path, needed=("store", "cost"))
+
+    assert found.store.url == "sqlite:///own.db"
+    assert found.poll == Config().poll
+    assert [warning.partition(": ")[0] for warning in found.warnings] == [f"{path}:2", f"{path}:5"]
+    assert all(warning.endswith("; not needed here, ignored") for warning in found.warnings)
+    assert len(problems(config_path=path)) == 2
+
+
+def test_what_is_wrong_in_a_section_that_is_needed_is_a_problem_with_all_others(tmp_path: Path) -> None:
+    path = write(tmp_path, "poll:\n  interval: soon\ncost:\n  fee_share: odd\n")
+
+    assert len(problems(config_path=path, needed=("store", "cost"))) == 2

@@ -194,11 +194,12 @@ def test_collect_prints_json_and_nothing_else(tmp_path: Path, api: Vendor, optio
     answer = run("collect", "--json", *options, cwd=tmp_path, environ=BOTH_TOKENS)
 
     assert answer.returncode == 0, answer.stderr
-    document = json.loads(answer.stdout)
+    document = json.loads(answer.stdout)["data"]
     assert len(document["workspaces"]) == 2
     assert {row["database_id"] for row in document["databases"]} == set(api.database_ids)
     assert all(
-        row["up"] and row["storage_bytes"] > 0 and set(row["windows"]) == {"24h", "7d"} for row in document["databases"]
+        row["is_up"] and row["storage_bytes"] > 0 and set(row["windows"]) == {"24h", "7d"}
+        for row in document["databases"]
     )
 
 
@@ -239,8 +240,8 @@ def test_collect_leaves_with_1_for_a_failing_database_and_prints_the_others(
 
     assert answer.returncode == 1
     assert f"failed: database {failing}" in answer.stderr
-    rows = {row["database_id"]: row for row in json.loads(answer.stdout)["databases"]}
-    assert rows[failing]["up"] is False
+    rows = {row["database_id"]: row for row in json.loads(answer.stdout)["data"]["databases"]}
+    assert rows[failing]["is_up"] is False
     assert rows[failing]["operations_total"] is None
     assert all(rows[id_]["operations_total"] is not None for id_ in others)
 
@@ -250,7 +251,7 @@ def test_collect_leaves_with_1_for_a_wrong_token_and_prints_the_others(tmp_path:
 
     assert answer.returncode == 1
     assert re.search(r"failed: credential token-2: .*401", answer.stderr)
-    assert len(json.loads(answer.stdout)["databases"]) == DATABASES // 2
+    assert len(json.loads(answer.stdout)["data"]["databases"]) == DATABASES // 2
     assert TOKEN_MARK not in answer.stdout + answer.stderr
 
 

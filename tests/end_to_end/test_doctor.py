@@ -229,6 +229,15 @@ def test_without_a_credential_it_leaves_with_2(tmp_path: Path) -> None:
     assert "PRISMA_POSTGRES_TOKEN" in answer.stderr
 
 
+def test_without_a_store_it_says_so_once(tmp_path: Path, api: Vendor) -> None:
+    options = ("--api-url", api.url, "--store-url", f"sqlite:///{tmp_path / 'none.db'}")
+    answer = run("doctor", *options, cwd=tmp_path, environ=BOTH_TOKENS)
+
+    assert answer.returncode == 1
+    assert answer.stdout.count("no store here") == 1
+    assert answer.stdout.count("listed by the API; no store says more of it") == DATABASES
+
+
 def test_beside_a_running_service_it_finds_it_well(tmp_path: Path, api: Vendor, options: Sequence[str]) -> None:
     with exporter("serve", *options, cwd=tmp_path, environ=BOTH_TOKENS) as running:
         running.scrape_when(

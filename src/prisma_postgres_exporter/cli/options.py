@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
+from rich.console import Console
 
 from prisma_postgres_exporter.config import Config, load_config, require_credentials
 
@@ -77,7 +78,14 @@ def configuration(
 def open_configuration(config: Path | None, store_url: str | None) -> Config:
     """Read the configuration for a command that asks no vendor: without any credential too.
 
+    It needs the store and the costs: what else is wrong is a warning on standard error.
+
     Raises:
-        ConfigurationError: with every problem.
+        ConfigurationError: with every problem of those.
     """
-    return load_config(config_path=str(config) if config else None, store_url=store_url, environ=os.environ)
+    path = str(config) if config else None
+    loaded = load_config(config_path=path, store_url=store_url, environ=os.environ, needed=("store", "cost"))
+    say = Console(stderr=True, highlight=False)
+    for warning in loaded.warnings:
+        say.print(f"warning: {warning}", style="yellow", markup=False, soft_wrap=True)
+    return loaded
