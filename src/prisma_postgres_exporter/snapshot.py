@@ -8,7 +8,17 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import lru_cache
 
-from prisma_postgres_exporter.cost import NOTHING, Bill, BudgetState, Costs, Usage, WorkspaceCost, add_up, used_in_month
+from prisma_postgres_exporter.cost import (
+    NOTHING,
+    Bill,
+    BudgetState,
+    Costs,
+    Usage,
+    WorkspaceCost,
+    add_up,
+    month_differences,
+    used_in_month,
+)
 from prisma_postgres_exporter.model import (
     DatabaseState,
     LedgerState,
@@ -28,7 +38,10 @@ ONE_SECOND = timedelta(seconds=1)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DatabaseView:
-    """What one database shows. `None` means that nobody told us: it is shown as no sample at all."""
+    """What one database shows. `None` means that nobody told us: it is shown as no sample at all.
+
+    `usage` is its month so far in the workspace that holds it.
+    """
 
     workspace_id: str
     project_id: str
@@ -55,6 +68,7 @@ class DatabaseView:
     reconciliation_difference_operations: int | None
     failing_since_at: datetime | None
     failure_reason: str | None
+    usage: Usage = NOTHING
     cost: Bill | None = None
 
 
@@ -62,9 +76,8 @@ class DatabaseView:
 class WorkspaceView:
     """What one workspace shows: the sums of its databases.
 
-    The month's operations and its mean storage include databases that were deleted in it. `days_known` of the `days`
-    of databases in this month so far are in the operations, and of `storage_covered_ratio` (0 to 1) of the databases'
-    time a storage level is known.
+    `usage` is its month so far, databases that were deleted in it included; operations, mean storage and what is known
+    of them are of it.
     """
 
     workspace_id: str
@@ -77,12 +90,11 @@ class WorkspaceView:
     storage_bytes: int | None
     month_average_storage_bytes: int | None
     storage_covered_ratio: float | None
-    days: int
-    days_known: int
     operations_covered_ratio: float | None
     reconciliation_difference_operations: int | None
     period_start_at: datetime
     failure_reason: str | None
+    usage: Usage = NOTHING
     cost: WorkspaceCost | None = None
 
 
@@ -124,6 +136,7 @@ def take_snapshot(
     database has not answered for `keep_last_value` is shown no more.
     """
     shown = {id_: row for id_, row in ledger_state.workspaces.items() if not row.is_gone}
+    used, differences = used_in_month(ledger_state, now), month_differences(ledger_state, month_start(now).date())
     views = [
         view_database(
             state,
@@ -132,6 +145,7 @@ def take_snapshot(
             keep_last_value=keep_last_value,
             window_names=window_names,
             now=now,
+            usage=used[row.key][id_] if row.key in used and id_ in used[row.key] else NOTHING,
             cost=costs.shares.get((row.workspace.id, id_)),
         )
         for row in shown.values()
@@ -142,7 +156,6 @@ def take_snapshot(
     by_workspace: dict[str, list[DatabaseView]] = defaultdict(list)
     for view in views:
         by_workspace[view.workspace_id].append(view)
-    used = used_in_month(ledger_state, now)
     existing = sum(state.deleted_at is None for row in shown.values() for state in row.databases.values())
     return Snapshot(
         taken_at=now,
@@ -151,6 +164,7 @@ def take_snapshot(
                 row,
                 by_workspace[id_],
                 add_up(used[row.key].values()) if row.key in used else NOTHING,
+                differences.get(row.key),
                 workspace_failures,
                 costs.workspaces.get(id_),
                 now,
@@ -171,6 +185,7 @@ def view_database(
     keep_last_value: timedelta,
     window_names: Collection[str],
     now: datetime,
+    usage: Usage = NOTHING,
     cost: Bill | None = None,
 ) -> DatabaseView:
     """Return what one database shows at `now`."""
@@ -213,6 +228,7 @@ def view_database(
         reconciliation_difference_operations=month.difference_operations if month else None,
         failing_since_at=state.failing_since_at,
         failure_reason=state.failure_reason,
+        usage=usage,
         cost=cost,
     )
 
@@ -251,6 +267,7 @@ def _view_workspace(
     row: WorkspaceState,
     views: Collection[DatabaseView],
     usage: Usage,
+    difference: int | None,
     failures: Mapping[str, str | None],
     cost: WorkspaceCost | None,
     now: datetime,
@@ -269,12 +286,11 @@ def _view_workspace(
         if usage.storage_seconds_known
         else None,
         storage_covered_ratio=usage.storage_covered_ratio,
-        days=usage.days,
-        days_known=usage.days_known,
         operations_covered_ratio=usage.operations_covered_ratio,
-        reconciliation_difference_operations=_sum(view.reconciliation_difference_operations for view in views),
+        reconciliation_difference_operations=difference,
         period_start_at=starts_at,
         failure_reason=failures.get(workspace.id),
+        usage=usage,
         cost=cost,
     )
 

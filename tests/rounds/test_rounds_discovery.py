@@ -255,7 +255,7 @@ def known(*databases: Database, deleted: frozenset[str] = frozenset(), gone: boo
         key=1,
         workspace=Workspace(id="wksp_a", name="a", plan="Pro", usage_blocked=False),
         first_seen_at=NOW,
-        is_gone=gone,
+        gone_at=NOW if gone else None,
         databases={row.id: state_of(row, is_deleted=row.id in deleted) for row in databases},
     )
 

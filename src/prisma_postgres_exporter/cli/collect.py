@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import json
-from datetime import UTC, datetime
+from datetime import UTC
 from pathlib import Path
 from typing import Annotated
 
@@ -23,6 +22,7 @@ from prisma_postgres_exporter.cli.options import (
     configuration,
 )
 from prisma_postgres_exporter.config import read_tokens
+from prisma_postgres_exporter.documents import collect_answer
 from prisma_postgres_exporter.service import collect_once
 from prisma_postgres_exporter.snapshot import DatabaseView, Snapshot
 
@@ -55,7 +55,7 @@ def collect(
     if textfile is not None:
         write_atomically(textfile, [collected.metrics], option="--textfile")
     if as_json:
-        typer.echo(json.dumps(_document(collected.snapshot), indent=2))
+        typer.echo(collect_answer(collected.snapshot).model_dump_json(indent=2))
     else:
         _print_table(collected.snapshot)
     if collected.problems:
@@ -63,59 +63,6 @@ def collect(
         for problem in collected.problems:
             console.print(f"failed: {problem}", style="red", markup=False, soft_wrap=True)
         raise typer.Exit(1)
-
-
-def _document(snapshot: Snapshot) -> dict[str, object]:
-    return {
-        "taken_at": snapshot.taken_at.isoformat(),
-        "filtered": snapshot.filtered,
-        "workspaces": [
-            {
-                "workspace_id": view.workspace_id,
-                "workspace_name": view.workspace_name,
-                "plan": view.plan,
-                "up": view.is_up,
-                "usage_blocked": view.is_usage_blocked,
-                "databases": view.databases,
-                "month_to_date_operations": view.month_to_date_operations,
-                "storage_bytes": view.storage_bytes,
-                "month_average_storage_bytes": view.month_average_storage_bytes,
-                "storage_covered_ratio": view.storage_covered_ratio,
-                "reconciliation_difference_operations": view.reconciliation_difference_operations,
-                "failure_reason": view.failure_reason,
-            }
-            for view in snapshot.workspaces
-        ],
-        "databases": [_database_document(view) for view in snapshot.databases],
-    }
-
-
-def _database_document(view: DatabaseView) -> dict[str, object]:
-    return {
-        "workspace_id": view.workspace_id,
-        "project_id": view.project_id,
-        "database_id": view.database_id,
-        "database_name": view.database_name,
-        "project_name": view.project_name,
-        "region": view.region,
-        "status": view.status,
-        "up": view.is_up,
-        "operations_total": view.operations_total,
-        "day_to_date_operations": view.day_to_date_operations,
-        "previous_day_operations": view.previous_day_operations,
-        "month_to_date_operations": view.month_to_date_operations,
-        "previous_month_operations": view.previous_month_operations,
-        "windows": dict(view.rolling),
-        "storage_bytes": view.storage_bytes,
-        "usage_at": _iso(view.usage_at),
-        "last_success_at": _iso(view.last_success_at),
-        "failing_since_at": _iso(view.failing_since_at),
-        "failure_reason": view.failure_reason,
-    }
-
-
-def _iso(instant: datetime | None) -> str | None:
-    return instant.isoformat() if instant else None
 
 
 def _print_table(snapshot: Snapshot) -> None:

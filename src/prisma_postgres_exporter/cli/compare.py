@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from decimal import Decimal
 from typing import Annotated
 
 import typer
@@ -10,8 +11,9 @@ from rich.console import Console
 
 from prisma_postgres_exporter.cli.months import parse_month, reading_store, row_columns, utc_now, with_costs_in_force
 from prisma_postgres_exporter.cli.options import ConfigOption, StoreUrlOption, open_configuration
-from prisma_postgres_exporter.cli.printing import Column, Columns, Form, form, print_list
+from prisma_postgres_exporter.cli.printing import Column, Columns, Form, form, print_documents
 from prisma_postgres_exporter.cost import By, CostRow, add_up
+from prisma_postgres_exporter.documents import Comparison, change_document
 from prisma_postgres_exporter.errors import ConfigurationError
 from prisma_postgres_exporter.model import month_start, previous_month_start
 from prisma_postgres_exporter.report import (
@@ -37,7 +39,7 @@ def compare(
     ] = None,
     by: Annotated[By, typer.Option(help="What a line is about.")] = By.WORKSPACE,
     limit: Annotated[int, typer.Option(help="Print at most so many.", min=1, max=100_000)] = 50,
-    as_json: Annotated[bool, typer.Option("--json", help='Print JSON: `{"data": …}`.')] = False,
+    as_json: Annotated[bool, typer.Option("--json", help='Print JSON: `{"version": 1, "data": […]}`.')] = False,
     as_csv: Annotated[bool, typer.Option("--csv", help="Print CSV with a header, the keys of the JSON.")] = False,
     config: ConfigOption = None,
     store_url: StoreUrlOption = None,
@@ -69,13 +71,14 @@ def compare(
     if chosen is Form.TABLE:
         so_far = "" if later.is_over else f" until {later.until:%Y-%m-%d %H:%M} UTC"
         typer.echo(f"{later.name}{so_far} against {earlier.name}, by {by}, in USD")
-    print_list(
-        changes[:limit],
-        _columns(by, earlier, later),
-        chosen,
+    answer = Comparison(
+        until=later.until,
+        is_over=later.is_over,
+        data=[change_document(change, is_over=later.is_over) for change in changes[:limit]],
         has_more=len(changes) > limit,
-        how_to_see_more=f"--limit {len(changes)} prints everything",
     )
+    every = f"--limit {len(changes)} prints everything"
+    print_documents(answer, changes[:limit], _columns(by, earlier, later), chosen, how_to_see_more=every)
     for read in (earlier, later):
         usage = add_up(row.usage for row in read.rows(By.WORKSPACE))
         missing = missing_sentence(usage, read.missing, loaded.poll.requests_per_second)
@@ -96,33 +99,26 @@ def _print_reasons(changes: Sequence[Change]) -> None:
 
 
 def _columns(by: By, before: LedgerMonth, after: LedgerMonth) -> Columns[Change]:
+    change_head, expected = ("change", ()) if after.is_over else ("change (expected)", (_EXPECTED,))
     return (
         *row_columns(by, _row),
         Column("operations_before", lambda change: change.operations_before, f"operations {before.name}"),
         Column("operations_after", lambda change: change.operations_after, after.name),
         Column("operations_change", lambda change: change.operations_change, _same_days(before, after)),
-        Column("mean_storage_bytes_before", lambda change: change.storage_before),
-        Column("mean_storage_bytes_after", lambda change: change.storage_after),
         Column("gib_before", lambda change: _gib(change.storage_before), f"GiB {before.name}"),
         Column("gib_after", lambda change: _gib(change.storage_after), after.name),
-        Column("is_complete_before", lambda change: _is_complete(change.before)),
-        Column("is_complete_after", lambda change: _is_complete(change.after)),
-        Column("total_usd_before", lambda change: change.cost_before),
-        Column("total_usd_after", lambda change: change.cost_after),
-        Column("known_usd_before", lambda change: change.before.known_usd if change.before else None),
-        Column("known_usd_after", lambda change: change.after.known_usd if change.after else None),
         Column("cost_before", lambda change: _cost(change.before), f"USD {before.name}", is_for_people=True),
         Column("cost_after", lambda change: _cost(change.after), after.name, is_for_people=True),
-        Column(
-            "total_usd_change", lambda change: change.cost_change, "change" if after.is_over else "change (expected)"
-        ),
-        Column(
-            "expected_usd_after",
-            lambda change: change.after.expected_usd if change.after and not after.is_over else None,
-            None if after.is_over else f"{after.name} expected",
-        ),
-        Column("reasons", lambda change: "; ".join(change.reasons)),
+        Column("change_usd", lambda change: change.cost_change, change_head),
+        *(Column(key, value, f"{after.name} expected") for key, value in expected),
     )
+
+
+def _expected(change: Change) -> Decimal | None:
+    return change.after.expected_usd if change.after else None
+
+
+_EXPECTED = ("expected_usd", _expected)
 
 
 def _same_days(before: LedgerMonth, after: LedgerMonth) -> str:
@@ -132,10 +128,6 @@ def _same_days(before: LedgerMonth, after: LedgerMonth) -> str:
 
 def _gib(size_bytes: int | None) -> float | None:
     return None if size_bytes is None else round(size_bytes / GIB, 3)
-
-
-def _is_complete(row: CostRow | None) -> bool:
-    return row is None or (row.usage.is_complete and row.total is not None)
 
 
 def _cost(row: CostRow | None) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Mapping, Sequence
 from decimal import Decimal
 from typing import Annotated
@@ -14,7 +13,6 @@ from rich.text import Text
 
 from prisma_postgres_exporter.cli.months import (
     MonthOption,
-    documents_csv,
     parse_month,
     reading_store,
     utc_now,
@@ -32,6 +30,7 @@ from prisma_postgres_exporter.cost import (
     suppose,
     total_of,
 )
+from prisma_postgres_exporter.documents import CostDocument, cost_rows_answer, documents_csv, supposed_answer
 from prisma_postgres_exporter.errors import ConfigurationError
 from prisma_postgres_exporter.report import (
     LEFT_OUT,
@@ -42,14 +41,12 @@ from prisma_postgres_exporter.report import (
     Place,
     beside,
     change_sentence,
-    cost_document,
     database_name,
     expected_bounds,
     knowledge,
     ledger_month,
     missing_sentence,
     money,
-    usd_text,
     use,
 )
 from prisma_postgres_exporter.service import read_month
@@ -71,7 +68,7 @@ def cost(
         list[str] | None,
         typer.Option(help="plan=pro, operations=x2 or storage=x0.5; may be given several times.", metavar="WHAT"),
     ] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help='Print JSON: `{"version": 1, "data": […]}`.')] = False,
     as_csv: Annotated[bool, typer.Option("--csv", help="Print CSV instead of a table.")] = False,
     config: ConfigOption = None,
     store_url: StoreUrlOption = None,
@@ -101,23 +98,15 @@ def cost(
         read = ledger_month(*suppose(read.ledger_state, in_force, read.days, supposed), now, real_now, read.previous)
     plans = compare_plans(read.ledger_state, read.config, read.days, now) if what_if else {}
     besides = beside(read, by)
-    if as_json:
-        documents = [_document(row, plans, besides, is_over=read.is_over) for row in read.rows(by)]
-        typer.echo(json.dumps(documents, indent=2))
+    if as_json and what_if:
+        typer.echo(supposed_answer(read, read.rows(by), besides, plans).model_dump_json(indent=2))
+    elif as_json:
+        typer.echo(cost_rows_answer(read, read.rows(by), besides).model_dump_json(indent=2))
     elif as_csv:
-        for line in documents_csv(_document(row, {}, besides, is_over=read.is_over) for row in read.rows(by)):
-            typer.echo(line, nl=False)
+        for part in documents_csv(CostDocument, cost_rows_answer(read, read.rows(by), besides).data):
+            typer.echo(part, nl=False)
     else:
         _print(read, plans, besides, by, is_supposed=bool(what_if))
-
-
-def _document(
-    row: CostRow, plans: Mapping[str, Mapping[str, Decimal]], besides: Mapping[Place, Beside], *, is_over: bool
-) -> dict[str, object]:
-    document = cost_document(row, is_over=is_over, beside=besides[row.place]).model_dump(mode="json")
-    if row.project_id is None and row.workspace_id in plans:
-        document["by_plan_usd"] = {plan: usd_text(amount) for plan, amount in plans[row.workspace_id].items()}
-    return document
 
 
 def _print(

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import csv
-import io
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from datetime import UTC, datetime
 from typing import Annotated, TypeVar
@@ -67,30 +65,10 @@ def with_costs_in_force(store: Store, config: Config) -> Config:
 
 
 def row_columns(by: By, row: Callable[[T], CostRow]) -> tuple[Column[T], ...]:
-    """The columns that say who a line is about; a table shows the names as far as `by` goes."""
+    """The columns of a table that say who a line is about, as far as `by` goes."""
     names: tuple[Column[T], ...] = (
         Column("workspace_name", lambda line: row(line).workspace_name, By.WORKSPACE.value),
         Column("project_name", lambda line: row(line).project_name, By.PROJECT.value),
         Column("database_name", lambda line: row(line).database_name, By.DATABASE.value),
     )
-    shown = tuple(By).index(by) + 1
-    return (
-        *names[:shown],
-        *(Column(column.key, column.value) for column in names[shown:]),
-        Column("workspace_id", lambda line: row(line).workspace_id),
-        Column("project_id", lambda line: row(line).project_id),
-        Column("database_id", lambda line: row(line).database_id),
-    )
-
-
-def documents_csv(documents: Iterable[Mapping[str, object]]) -> Iterator[str]:
-    """Yield documents of one kind as CSV with a header: what is not known is empty."""
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    for number, document in enumerate(documents):
-        if number == 0:
-            writer.writerow(document)
-        writer.writerow([str(value).lower() if isinstance(value, bool) else value for value in document.values()])
-        yield text.getvalue()
-        text.seek(0)
-        text.truncate()
+    return names[: tuple(By).index(by) + 1]

@@ -18,6 +18,14 @@ from rich.table import Table
 from rich.text import Text
 
 from prisma_postgres_exporter.cli.terminal import harmless
+from prisma_postgres_exporter.documents import (
+    FORM_VERSION,
+    ChangeDocument,
+    Comparison,
+    RankedDocument,
+    Ranking,
+    documents_csv,
+)
 from prisma_postgres_exporter.errors import ConfigurationError
 
 T = TypeVar("T")
@@ -85,23 +93,44 @@ def print_list(
     how_to_see_more: str = "--all prints everything",
     **beside: Value,
 ) -> None:
-    """Print a list: in JSON `{"data": […], "has_more": …}`, with whatever stands `beside` it."""
+    """Print a list: in JSON `{"version": 1, "data": […], "has_more": …}`, with whatever stands `beside` it."""
     if chosen is Form.JSON:
         rows = [{column.key: column.plain(thing) for column in _for_programs(columns)} for thing in things]
-        typer.echo(json.dumps({"data": rows, "has_more": has_more, **beside}, indent=2, ensure_ascii=False))
+        answer = {"version": FORM_VERSION, "data": rows, "has_more": has_more, **beside}
+        typer.echo(json.dumps(answer, indent=2, ensure_ascii=False))
     elif chosen is Form.CSV:
         _print_csv(things, columns)
     else:
         _print_table(things, columns)
     if has_more:
-        Console(stderr=True, highlight=False).print(f"There is more: {how_to_see_more}.")
+        _say_that_there_is_more(how_to_see_more)
+
+
+def print_documents(
+    answer: Ranking | Comparison, lines: Sequence[T], columns: Columns[T], chosen: Form, *, how_to_see_more: str
+) -> None:
+    """Print an answer's documents; a table has the `columns` of the `lines` that they were made from."""
+    if chosen is Form.JSON:
+        typer.echo(answer.model_dump_json(indent=2))
+    elif chosen is Form.CSV:
+        kind = RankedDocument if isinstance(answer, Ranking) else ChangeDocument
+        for part in documents_csv(kind, answer.data):
+            typer.echo(part, nl=False)
+    else:
+        _print_table(lines, columns)
+    if answer.has_more:
+        _say_that_there_is_more(how_to_see_more)
+
+
+def _say_that_there_is_more(how_to_see_more: str) -> None:
+    Console(stderr=True, highlight=False).print(f"There is more: {how_to_see_more}.")
 
 
 def print_one(thing: T, columns: Columns[T], chosen: Form) -> None:
-    """Print one thing: in JSON `{"data": {…}}`."""
+    """Print one thing: in JSON `{"version": 1, "data": {…}}`."""
     if chosen is Form.JSON:
         row = {column.key: column.plain(thing) for column in _for_programs(columns)}
-        typer.echo(json.dumps({"data": row}, indent=2, ensure_ascii=False))
+        typer.echo(json.dumps({"version": FORM_VERSION, "data": row}, indent=2, ensure_ascii=False))
     elif chosen is Form.CSV:
         _print_csv([thing], columns)
     else:

@@ -16,13 +16,13 @@ from prisma_postgres_exporter.cli.months import (
     with_costs_in_force,
 )
 from prisma_postgres_exporter.cli.options import ConfigOption, StoreUrlOption, open_configuration
-from prisma_postgres_exporter.cli.printing import Column, Columns, Form, form, print_list
+from prisma_postgres_exporter.cli.printing import Column, Columns, Form, form, print_documents
 from prisma_postgres_exporter.cost import By, CostRow, add_up
+from prisma_postgres_exporter.documents import Ranking, percent, ranked_document
 from prisma_postgres_exporter.report import Key, LedgerMonth, Ranked, at_least, growth_days, missing_sentence, rank
 from prisma_postgres_exporter.service import read_month
 
 GIB = 2**30
-PERCENT = 100
 
 
 def top(
@@ -33,7 +33,7 @@ def top(
         int, typer.Option(help="Growth: so many whole days against as many before them.", min=1, max=366)
     ] = 7,
     limit: Annotated[int, typer.Option(help="Print at most so many.", min=1, max=100_000)] = 10,
-    as_json: Annotated[bool, typer.Option("--json", help='Print JSON: `{"data": …}`.')] = False,
+    as_json: Annotated[bool, typer.Option("--json", help='Print JSON: `{"version": 1, "data": […]}`.')] = False,
     as_csv: Annotated[bool, typer.Option("--csv", help="Print CSV with a header, the keys of the JSON.")] = False,
     config: ConfigOption = None,
     store_url: StoreUrlOption = None,
@@ -58,13 +58,14 @@ def top(
     usage = add_up(line.row.usage for line in lines)
     if chosen is Form.TABLE:
         _title(read, sort, by, days, last, is_whole=usage.is_complete)
-    print_list(
-        lines[:limit],
-        _columns(by, days),
-        chosen,
+    answer = Ranking(
+        until=read.until,
+        is_over=read.is_over,
+        data=[ranked_document(line, is_over=read.is_over) for line in lines[:limit]],
         has_more=len(lines) > limit,
-        how_to_see_more=f"--limit {len(lines)} prints everything",
     )
+    every = f"--limit {len(lines)} prints everything"
+    print_documents(answer, lines[:limit], _columns(by, days), chosen, how_to_see_more=every)
     missing = missing_sentence(usage, read.missing, loaded.poll.requests_per_second)
     if missing is not None:
         typer.echo(missing, err=True)
@@ -77,27 +78,24 @@ def _title(month: LedgerMonth, sort: Key, by: By, days: int, last: date, *, is_w
 
 
 def _columns(by: By, days: int) -> Columns[Ranked]:
+    deleted = (Column("is_deleted", _is_deleted, "deleted"),) if by is By.DATABASE else ()
     return (
         Column("rank", lambda line: line.rank, ""),
         *row_columns(by, _row),
-        Column("is_deleted", lambda line: line.row.is_deleted, "deleted" if by is By.DATABASE else None),
+        *deleted,
         Column("operations", lambda line: line.row.operations, "operations"),
-        Column("operations_percent", lambda line: _percent(line.operations_share), "%"),
-        Column("days_known", lambda line: line.row.usage.days_known),
-        Column("days", lambda line: line.row.usage.days),
-        Column("mean_storage_bytes", lambda line: line.row.mean_storage_bytes),
+        Column("operations_percent", lambda line: percent(line.operations_share), "%"),
         Column("mean_storage_gib", lambda line: _gib(line.row.mean_storage_bytes), "GiB"),
-        Column("storage_covered_ratio", lambda line: line.row.usage.storage_covered_ratio),
-        Column("is_complete", lambda line: line.row.usage.is_complete and line.row.total is not None),
-        Column("total_usd", lambda line: line.row.total),
-        Column("known_usd", lambda line: line.row.known_usd),
         Column("cost", _cost, "USD", is_for_people=True),
         Column("recent_operations", lambda line: line.recent_operations, f"last {days} d"),
         Column("earlier_operations", lambda line: line.earlier_operations, "before"),
-        Column("growth_days", lambda line: line.growth_days),
         Column("growth_operations", lambda line: line.growth_operations, "growth"),
-        Column("growth_percent", lambda line: _percent(line.growth_ratio), "growth %"),
+        Column("growth_percent", lambda line: percent(line.growth_ratio), "growth %"),
     )
+
+
+def _is_deleted(line: Ranked) -> bool:
+    return line.row.is_deleted
 
 
 def _gib(size_bytes: int | None) -> float | None:
@@ -106,10 +104,6 @@ def _gib(size_bytes: int | None) -> float | None:
 
 def _cost(line: Ranked) -> str:
     return at_least(line.row.known_usd, is_complete=line.row.total is not None)
-
-
-def _percent(share: float | None) -> float | None:
-    return None if share is None else round(share * PERCENT, 1)
 
 
 def _row(line: Ranked) -> CostRow:

@@ -56,7 +56,7 @@ def _sections(
     yield element("h2", "Days (UTC)")
     if problem is not None:
         yield element("p", bad("The ledger cannot be read now"), f": {problem}")
-    elif not days:
+    elif all(row.operations is None for row in days):
         yield element("p", "The ledger holds no day of it yet.")
     else:
         yield bars([(row.period, row.operations) for row in days], label="Operations a day", shown=count)

@@ -167,7 +167,7 @@ def _workspace(view: WorkspaceView, status: ServiceStatus) -> Markup:
                 f"Operations in {view.period_start_at:%Y-%m}",
                 joined(
                     [
-                        "at least " if view.days_known < view.days else "",
+                        "at least " if view.usage.days_known < view.usage.days else "",
                         _of(view.month_to_date_operations, cost.included_operations if cost else None, count),
                     ]
                 ),

@@ -73,9 +73,8 @@ class LedgerReader:
             # A service writes meanwhile: whose databases these are is read after them.
             databases = tuple(store.databases())
             owners = Owners.of(databases, store.load(now))
-            return usage_by_day(
-                store.days(chosen.database_id, from_day, to_day), owners, by, chosen, most_rows=most_rows, now=now
-            )
+            days = store.days(chosen.database_id, from_day, to_day)
+            return usage_by_day(days, owners, by, chosen, (from_day, to_day), most_rows=most_rows, now=now)
 
         return await self._ask(read)
 
