@@ -8,6 +8,11 @@ import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Literal
+
+import typer
+
+Style = Literal["red", "yellow"]
 
 ASCII = {"…": "...", "–": "-", "—": "-", "·": "-", "−": "-", "×": "x", "→": "->", "≤": "<=", "≥": ">=", "’": "'"}
 """What our own signs are where the terminal has ASCII alone."""
@@ -27,6 +32,12 @@ def harmless(text: str) -> str:
     if text.isprintable():
         return text
     return "".join(letter if letter.isprintable() else repr(letter)[1:-1] for letter in text)
+
+
+def say(text: str, *, style: Style | None = None) -> None:
+    """Tell a person on standard error, beside what is printed for programs; each line of it is `harmless`."""
+    lines = "\n".join(map(harmless, text.split("\n")))
+    typer.echo(typer.style(lines, fg=style) if style else lines, err=True)
 
 
 def prepare_streams() -> None:
