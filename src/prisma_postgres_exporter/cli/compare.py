@@ -19,7 +19,7 @@ from prisma_postgres_exporter.cli.options import (
     open_configuration,
 )
 from prisma_postgres_exporter.cli.printing import Column, Columns, Form, form, print_documents
-from prisma_postgres_exporter.cli.terminal import harmless, say
+from prisma_postgres_exporter.cli.terminal import harmless, say, show
 from prisma_postgres_exporter.cost import By, CostRow, add_up
 from prisma_postgres_exporter.documents import Comparison, change_document
 from prisma_postgres_exporter.errors import ConfigurationError
@@ -80,7 +80,7 @@ def compare(
         changes = compare_months(earlier, later, by, events, days)
     if chosen in {Form.TABLE, Form.WIDE}:
         so_far = "" if later.is_over else f" until {later.until:%Y-%m-%d %H:%M} UTC"
-        typer.echo(f"{later.name}{so_far} against {earlier.name}, by {by}, in USD")
+        show(f"{later.name}{so_far} against {earlier.name}, by {by}, in USD")
     answer = Comparison(
         until=later.until,
         is_over=later.is_over,
@@ -103,8 +103,8 @@ def _print_reasons(changes: Sequence[Change]) -> None:
         if change.reasons:
             row = change.row
             name = row.database_name or row.project_name or row.workspace_name
-            typer.echo(harmless(f"{name}: {'; '.join(change.reasons)}"))
-    typer.echo(LEFT_OUT)
+            show(harmless(f"{name}: {'; '.join(change.reasons)}"))
+    show(LEFT_OUT)
 
 
 def _columns(by: By, before: LedgerMonth, after: LedgerMonth) -> Columns[Change]:

@@ -27,7 +27,7 @@ from prisma_postgres_exporter.cli.options import (
 )
 from prisma_postgres_exporter.cli.printing import Form, form, print_document, print_table
 from prisma_postgres_exporter.cli.table import Field, Role
-from prisma_postgres_exporter.cli.terminal import harmless, say
+from prisma_postgres_exporter.cli.terminal import harmless, say, show
 from prisma_postgres_exporter.cost import (
     By,
     CostRow,
@@ -137,8 +137,8 @@ def _print(
     print_table(fields, chosen, title=f"Cost of {month.name} in USD, {until}", told_apart=len(rows))
     _say_what_is_missing(month, usage)
     for line in _sentences(month, plans, besides, by, is_supposed=is_supposed):
-        typer.echo(harmless(line))
-    typer.echo(LEFT_OUT)
+        show(harmless(line))
+    show(LEFT_OUT)
 
 
 def _say_what_is_missing(month: LedgerMonth, usage: Usage) -> None:

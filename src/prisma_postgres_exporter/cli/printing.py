@@ -15,7 +15,7 @@ from typing import Generic, TypeVar
 import typer
 
 from prisma_postgres_exporter.cli.table import Field, Role, draw
-from prisma_postgres_exporter.cli.terminal import harmless, say
+from prisma_postgres_exporter.cli.terminal import harmless, say, show
 from prisma_postgres_exporter.documents import (
     FORM_VERSION,
     ChangeDocument,
@@ -171,7 +171,7 @@ def print_one(thing: T, columns: Columns[T], chosen: Form) -> None:
             value = column.value(thing)
             if column.heading is not None or value is not None:
                 heading = column.heading or column.key.replace("_", " ")
-                typer.echo(f"{heading:<{width}}  {_shown(value)}")
+                show(f"{heading:<{width}}  {_shown(value)}")
 
 
 def print_document(text: str) -> None:
@@ -193,13 +193,12 @@ def print_table(
         fields = [replace(field, is_reserve=False) for field in fields]
     drawn = draw(fields, width, told_apart=told_apart)
     if title is not None:
-        typer.echo(title)
-    typer.echo(typer.style(drawn.heading, bold=True))
+        show(title)
+    show(drawn.heading, style="bold")
     for number, line in enumerate(drawn.rows):
-        is_total = told_apart is not None and number >= told_apart
-        typer.echo(typer.style(line, bold=True) if is_total else line)
+        show(line, style="bold" if told_apart is not None and number >= told_apart else None)
     if drawn.left_out:
-        typer.echo(f"Not shown at {width} columns: {', '.join(drawn.left_out)}. --wide shows everything.")
+        show(f"Not shown at {width} columns: {', '.join(drawn.left_out)}. --wide shows everything.")
 
 
 def _print_csv(things: Sequence[T], columns: Columns[T]) -> None:

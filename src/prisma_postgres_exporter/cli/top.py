@@ -26,7 +26,7 @@ from prisma_postgres_exporter.cli.options import (
     open_configuration,
 )
 from prisma_postgres_exporter.cli.printing import Column, Columns, Form, form, print_documents
-from prisma_postgres_exporter.cli.terminal import say
+from prisma_postgres_exporter.cli.terminal import say, show
 from prisma_postgres_exporter.cost import By, CostRow, add_up
 from prisma_postgres_exporter.documents import Ranking, percent, ranked_document
 from prisma_postgres_exporter.report import Key, LedgerMonth, Ranked, at_least, growth_days, missing_sentence, rank
@@ -92,7 +92,7 @@ def top(
 def _title(month: LedgerMonth, sort: Key, by: By, days: int, last: date, *, is_whole: bool) -> None:
     whole = "the whole month" if is_whole else "what is known of the month"
     until = whole if month.is_over else f"until {month.until:%Y-%m-%d %H:%M} UTC"
-    typer.echo(f"Top {by}s of {month.name} by {sort}, {until}; growth over {days} days to {last}, same weekdays")
+    show(f"Top {by}s of {month.name} by {sort}, {until}; growth over {days} days to {last}, same weekdays")
 
 
 def _columns(by: By, sort: Key, days: int) -> Columns[Ranked]:
