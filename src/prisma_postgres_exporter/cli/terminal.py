@@ -11,8 +11,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Literal, TextIO
 
-Style = Literal["red", "yellow", "bold"]
-_STYLES: dict[Style, int] = {"bold": 1, "red": 31, "yellow": 33}
+Style = Literal["red", "yellow", "green", "bold"]
+_STYLES: dict[Style, int] = {"bold": 1, "red": 31, "green": 32, "yellow": 33}
 
 ASCII = {"…": "...", "–": "-", "—": "-", "·": "-", "−": "-", "×": "x", "→": "->", "≤": "<=", "≥": ">=", "’": "'"}
 """What our own signs are where the terminal has ASCII alone."""
@@ -42,6 +42,13 @@ def show(text: str, *, style: Style | None = None) -> None:
 def say(text: str, *, style: Style | None = None) -> None:
     """Tell a person on standard error, beside what is printed for programs; each line of it is `harmless`."""
     _write(sys.stderr, "\n".join(map(harmless, text.split("\n"))), style)
+
+
+def mark(word: str, style: Style, text: str) -> None:
+    """Print a line that begins with a word in colour on standard output; its text is made `harmless`."""
+    is_coloured = sys.stdout.isatty() and "NO_COLOR" not in os.environ
+    coloured = f"\x1b[{_STYLES[style]}m{word}\x1b[0m" if is_coloured else word
+    sys.stdout.write(f"{coloured}  {harmless(text)}\n")
 
 
 def _write(stream: TextIO, text: str, style: Style | None) -> None:
