@@ -183,7 +183,7 @@ def test_collect_prints_a_table_of_every_database(tmp_path: Path, api: Vendor, o
     answer = run("collect", *options, cwd=tmp_path, environ=BOTH_TOKENS)
 
     assert answer.returncode == 0, answer.stderr
-    rows = [line for line in answer.stdout.splitlines() if " ok " in line]
+    rows = [line for line in answer.stdout.splitlines() if line.endswith("  ok")]
     assert len(rows) == DATABASES
     for database in api.world.databases(datetime.now(UTC)):
         assert any(database.name.split()[0] in row and re.search(r"\d", row) for row in rows)

@@ -6,7 +6,6 @@ import sys
 from typing import Annotated
 
 import typer
-from rich.console import Console
 
 from prisma_postgres_exporter import __version__
 from prisma_postgres_exporter.cli.api import app as api_app
@@ -22,7 +21,7 @@ from prisma_postgres_exporter.cli.report import report
 from prisma_postgres_exporter.cli.serve import serve
 from prisma_postgres_exporter.cli.simulator import simulator
 from prisma_postgres_exporter.cli.store import app as store_app
-from prisma_postgres_exporter.cli.terminal import prepare_streams, told_if_not_written
+from prisma_postgres_exporter.cli.terminal import prepare_streams, say, told_if_not_written
 from prisma_postgres_exporter.cli.top import top
 from prisma_postgres_exporter.errors import ConfigurationError, ExporterError
 
@@ -64,16 +63,15 @@ def _root(
 def main() -> None:
     """Run the command line and leave with its exit code."""
     prepare_streams()
-    console = Console(stderr=True, highlight=False)
     try:
         with told_if_not_written():
             app()
     except ConfigurationError as error:
         for problem in error.problems:
-            console.print(f"error: {problem}", style="red", markup=False, soft_wrap=True)
+            say(f"error: {problem}", style="red")
         sys.exit(EXIT_WRONG_USAGE)
     except ExporterError as error:
-        console.print(f"error: {error}", style="red", markup=False, soft_wrap=True)
+        say(f"error: {error}", style="red")
         sys.exit(EXIT_FAILED)
     except KeyboardInterrupt:
         sys.exit(EXIT_INTERRUPTED)

@@ -26,6 +26,7 @@ from prisma_postgres_exporter.cli.options import (
     StoreUrlOption,
     configuration,
 )
+from prisma_postgres_exporter.cli.terminal import say
 from prisma_postgres_exporter.config import Config, format_duration, parse_duration, read_tokens
 from prisma_postgres_exporter.errors import ConfigurationError
 from prisma_postgres_exporter.service import Backfilling, open_backfill
@@ -108,7 +109,6 @@ async def _backfill(
     step: timedelta,
 ) -> bool:
     console = Console(stderr=True, highlight=False)
-    say = partial(console.print, markup=False, soft_wrap=True)
     async with open_backfill(
         config, from_day=from_day, to_day=to_day, databases=databases, requests_per_second=requests_per_second
     ) as work:

@@ -10,11 +10,11 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 import typer
-from rich.console import Console
 
 from prisma_postgres_exporter.api import proxy_in_use
 from prisma_postgres_exporter.cli.logs import configure_logs
 from prisma_postgres_exporter.cli.options import ApiUrlOption, ConfigOption, ListenOption, StoreUrlOption, configuration
+from prisma_postgres_exporter.cli.terminal import mark
 from prisma_postgres_exporter.config import Config, Credential, claims, display_url, read_tokens
 from prisma_postgres_exporter.cost import HISTORY, charge, cost_warnings
 from prisma_postgres_exporter.errors import (
@@ -54,15 +54,16 @@ def check(
     Leaves with 0 when all is well, 1 when something fails now (the vendor, the store), 2 when the
     configuration or a token has to be corrected.
     """
-    console = Console(highlight=False)
     configure_logs("console", level=logging.CRITICAL)
     findings = _findings(config, api_url, store_url, listen)
     for finding in findings:
-        mark, style = ("ok     ", "green") if finding.exit_code == 0 else ("problem", "red")
+        text = f"{finding.subject}: {finding.text}"
         if finding.is_warning:
-            mark, style = "warning", "yellow"
-        console.print(mark, style=style, end="  ")
-        console.print(f"{finding.subject}: {finding.text}", markup=False, soft_wrap=True)
+            mark("warning", "yellow", text)
+        elif finding.exit_code:
+            mark("problem", "red", text)
+        else:
+            mark("ok     ", "green", text)
     worst = max(finding.exit_code for finding in findings)
     if worst:
         raise typer.Exit(worst)

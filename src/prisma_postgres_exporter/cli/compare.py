@@ -7,11 +7,19 @@ from decimal import Decimal
 from typing import Annotated
 
 import typer
-from rich.console import Console
 
 from prisma_postgres_exporter.cli.months import parse_month, reading_store, row_columns, utc_now, with_costs_in_force
-from prisma_postgres_exporter.cli.options import ConfigOption, StoreUrlOption, open_configuration
+from prisma_postgres_exporter.cli.options import (
+    ConfigOption,
+    CsvOption,
+    JsonOption,
+    RawOption,
+    StoreUrlOption,
+    WideOption,
+    open_configuration,
+)
 from prisma_postgres_exporter.cli.printing import Column, Columns, Form, form, print_documents
+from prisma_postgres_exporter.cli.terminal import harmless, say, show
 from prisma_postgres_exporter.cost import By, CostRow, add_up
 from prisma_postgres_exporter.documents import Comparison, change_document
 from prisma_postgres_exporter.errors import ConfigurationError
@@ -39,8 +47,10 @@ def compare(
     ] = None,
     by: Annotated[By, typer.Option(help="What a line is about.")] = By.WORKSPACE,
     limit: Annotated[int, typer.Option(help="Print at most so many.", min=1, max=100_000)] = 50,
-    as_json: Annotated[bool, typer.Option("--json", help='Print JSON: `{"version": 1, "data": […]}`.')] = False,
-    as_csv: Annotated[bool, typer.Option("--csv", help="Print CSV with a header, the keys of the JSON.")] = False,
+    as_json: JsonOption = False,
+    as_csv: CsvOption = False,
+    is_raw: RawOption = False,
+    is_wide: WideOption = False,
     config: ConfigOption = None,
     store_url: StoreUrlOption = None,
 ) -> None:
@@ -52,7 +62,7 @@ def compare(
 
     Examples: `prisma-postgres-exporter compare` · `prisma-postgres-exporter compare 2026-09 2026-10 --by database`
     """
-    chosen = form(as_json=as_json, as_csv=as_csv)
+    chosen = form(as_json=as_json, as_csv=as_csv, is_wide=is_wide)
     loaded = open_configuration(config, store_url)
     now = utc_now()
     after_until = parse_month(after, "MONTH", now) if after is not None else now
@@ -68,9 +78,9 @@ def compare(
         spans = same_days(earlier, later)
         days = store.days(from_day=spans[0], to_day=spans[2]) if spans is not None else ()
         changes = compare_months(earlier, later, by, events, days)
-    if chosen is Form.TABLE:
+    if chosen in {Form.TABLE, Form.WIDE}:
         so_far = "" if later.is_over else f" until {later.until:%Y-%m-%d %H:%M} UTC"
-        typer.echo(f"{later.name}{so_far} against {earlier.name}, by {by}, in USD")
+        show(f"{later.name}{so_far} against {earlier.name}, by {by}, in USD")
     answer = Comparison(
         until=later.until,
         is_over=later.is_over,
@@ -78,39 +88,38 @@ def compare(
         has_more=len(changes) > limit,
     )
     every = f"--limit {len(changes)} prints everything"
-    print_documents(answer, changes[:limit], _columns(by, earlier, later), chosen, how_to_see_more=every)
+    print_documents(answer, changes[:limit], _columns(by, earlier, later), chosen, is_raw=is_raw, how_to_see_more=every)
     for read in (earlier, later):
         usage = add_up(row.usage for row in read.rows(By.WORKSPACE))
         missing = missing_sentence(usage, read.missing, loaded.poll.requests_per_second)
         if missing is not None:
-            typer.echo(f"{read.name}: {missing}", err=True)
-    if chosen is Form.TABLE:
+            say(f"{read.name}: {missing}")
+    if chosen in {Form.TABLE, Form.WIDE}:
         _print_reasons(changes[:limit])
 
 
 def _print_reasons(changes: Sequence[Change]) -> None:
-    console = Console(highlight=False, soft_wrap=True)
     for change in changes:
         if change.reasons:
             row = change.row
             name = row.database_name or row.project_name or row.workspace_name
-            console.print(f"{name}: {'; '.join(change.reasons)}", markup=False)
-    console.print(LEFT_OUT, style="dim")
+            show(harmless(f"{name}: {'; '.join(change.reasons)}"))
+    show(LEFT_OUT)
 
 
 def _columns(by: By, before: LedgerMonth, after: LedgerMonth) -> Columns[Change]:
-    change_head, expected = ("change", ()) if after.is_over else ("change (expected)", (_EXPECTED,))
+    change_head, expected = ("USD change", ()) if after.is_over else ("USD change (expected)", (_EXPECTED,))
     return (
         *row_columns(by, _row),
-        Column("operations_before", lambda change: change.operations_before, f"operations {before.name}"),
-        Column("operations_after", lambda change: change.operations_after, after.name),
-        Column("operations_change", lambda change: change.operations_change, _same_days(before, after)),
-        Column("gib_before", lambda change: _gib(change.storage_before), f"GiB {before.name}"),
-        Column("gib_after", lambda change: _gib(change.storage_after), after.name),
-        Column("cost_before", lambda change: _cost(change.before), f"USD {before.name}", is_for_people=True),
-        Column("cost_after", lambda change: _cost(change.after), after.name, is_for_people=True),
-        Column("change_usd", lambda change: change.cost_change, change_head),
-        *(Column(key, value, f"{after.name} expected") for key, value in expected),
+        Column("operations_before", lambda change: change.operations_before, f"operations {before.name}", weight=3),
+        Column("operations_after", lambda change: change.operations_after, f"operations {after.name}", weight=4),
+        Column("operations_change", lambda change: change.operations_change, _same_days(before, after), weight=5),
+        Column("gib_before", lambda change: _gib(change.storage_before), f"GiB {before.name}", weight=1),
+        Column("gib_after", lambda change: _gib(change.storage_after), f"GiB {after.name}", weight=2),
+        Column("cost_before", lambda change: _cost(change.before), f"USD {before.name}", is_for_people=True, weight=7),
+        Column("cost_after", lambda change: _cost(change.after), f"USD {after.name}", is_for_people=True, weight=8),
+        Column("change_usd", lambda change: change.cost_change, change_head, weight=9),
+        *(Column(key, value, f"USD {after.name} expected", weight=6) for key, value in expected),
     )
 
 
@@ -123,7 +132,7 @@ _EXPECTED = ("expected_usd", _expected)
 
 def _same_days(before: LedgerMonth, after: LedgerMonth) -> str:
     spans = same_days(before, after)
-    return "change" if spans is None else f"change (same {(spans[2] - spans[1]).days + 1} days)"
+    return "operations change" if spans is None else f"operations change (same {(spans[2] - spans[1]).days + 1} days)"
 
 
 def _gib(size_bytes: int | None) -> float | None:

@@ -41,6 +41,15 @@ ListenOption = Annotated[
         metavar="HOST:PORT",
     ),
 ]
+JsonOption = Annotated[bool, typer.Option("--json", help='Print JSON: `{"version": 1, "data": […]}`.')]
+CsvOption = Annotated[bool, typer.Option("--csv", help="Print CSV (RFC 4180) with a header, the keys of the JSON.")]
+RawOption = Annotated[
+    bool,
+    typer.Option("--raw", help="CSV: leave texts as they are, those that a spreadsheet takes for a formula too."),
+]
+WideOption = Annotated[
+    bool, typer.Option("--wide", help="Print every column of the table, with ids, however narrow the terminal is.")
+]
 LogFormatOption = Annotated[
     str, typer.Option("--log-format", help="`console` lines for people or `json` for machines.", metavar="FORMAT")
 ]

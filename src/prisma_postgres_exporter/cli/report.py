@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
 
 from prisma_postgres_exporter.cli.files import write_atomically
 from prisma_postgres_exporter.cli.months import (
@@ -20,7 +19,8 @@ from prisma_postgres_exporter.cli.months import (
     utc_now,
     with_costs_in_force,
 )
-from prisma_postgres_exporter.cli.options import ConfigOption, StoreUrlOption, open_configuration
+from prisma_postgres_exporter.cli.options import ConfigOption, RawOption, StoreUrlOption, open_configuration
+from prisma_postgres_exporter.cli.terminal import say
 from prisma_postgres_exporter.cost import By
 from prisma_postgres_exporter.documents import LevelDocument, documents_csv, level_documents, report_answer
 from prisma_postgres_exporter.expose import report_page
@@ -63,6 +63,7 @@ def report(
             "--output", "-o", help="Write to FILE, whole or not at all. Default: standard output.", metavar="FILE"
         ),
     ] = None,
+    is_raw: RawOption = False,
     config: ConfigOption = None,
     store_url: StoreUrlOption = None,
 ) -> None:
@@ -86,26 +87,28 @@ def report(
             now,
         )
         days = _days(store, read, now) if format_ is Format.JSON else ()
-    parts = (part.encode() for part in _parts(whole, format_, databases, days))
+    parts = _parts(whole, format_, databases, days, is_raw=is_raw)
     if output is None:
         for part in parts:
             sys.stdout.buffer.write(part)
         sys.stdout.buffer.flush()
     else:
         write_atomically(output, parts, option="--output")
-        Console(stderr=True, highlight=False).print(
-            f"The report of {whole.name} is in {output}", markup=False, soft_wrap=True
-        )
+        say(f"The report of {whole.name} is in {output}")
 
 
-def _parts(whole: MonthReport, format_: Format, databases: int, days: Sequence[UsageRow]) -> Iterable[str]:
-    if format_ is Format.MARKDOWN:
-        return report_markdown(whole, most_databases=databases)
-    if format_ is Format.HTML:
-        return report_page(whole, most_databases=databases)
+def _parts(
+    whole: MonthReport, format_: Format, databases: int, days: Sequence[UsageRow], *, is_raw: bool
+) -> Iterable[bytes]:
     if format_ is Format.CSV:
-        return documents_csv(LevelDocument, level_documents(whole))
-    return (report_answer(whole, days).model_dump_json(indent=2) + "\n",)
+        return documents_csv(LevelDocument, level_documents(whole), is_raw=is_raw)
+    if format_ is Format.MARKDOWN:
+        texts: Iterable[str] = report_markdown(whole, most_databases=databases)
+    elif format_ is Format.HTML:
+        texts = report_page(whole, most_databases=databases)
+    else:
+        texts = (report_answer(whole, days).model_dump_json(indent=2), "\n")
+    return (text.encode() for text in texts)
 
 
 def _days(store: Store, month: LedgerMonth, now: datetime) -> Sequence[UsageRow]:

@@ -12,7 +12,7 @@ GAP = "  "
 CUT = "…"
 SHORTEST_NAME = 10
 LONGEST_NAME = 40
-LONGEST_NAME_WIDE = 120
+"""A name is cut to this width however much room there is: one of 50,000 letters makes no table."""
 
 
 class Role(Enum):
@@ -41,11 +41,13 @@ class Field:
     weight: int = 0
     is_reserve: bool = False
 
+    longest: int = LONGEST_NAME
+
     @property
     def natural(self) -> int:
         """The width that its longest cell takes, or the longest name that is shown."""
         width = max(map(cell_len, (self.heading, *self.cells)))
-        return min(width, LONGEST_NAME) if self.role is Role.NAME else width
+        return min(width, self.longest) if self.role is Role.NAME else width
 
     @property
     def least(self) -> int:
@@ -62,17 +64,15 @@ class Drawn:
     left_out: tuple[str, ...]
 
 
-def draw(fields: Sequence[Field], width: int | None, *, told_apart: int | None = None) -> Drawn:
-    """Draw a table `width` characters wide, or as wide as it gets for `None`.
+def draw(fields: Sequence[Field], width: int, *, told_apart: int | None = None) -> Drawn:
+    """Draw a table at most `width` characters wide.
 
-    `told_apart` is how many of the first rows must differ: a total at the end need not. One column is always there,
-    also where it alone is wider than `width`.
+    `told_apart` is how many of the first rows must differ: a total at the end need not. The weightiest column of names
+    or ids is always there, also where it alone is wider than `width`.
     """
     ordinary = [field for field in fields if not field.is_reserve]
-    if width is None:
-        return _drawn(list(fields), [_whole(field) for field in fields], ())
     names = [field for field in fields if field.role is not Role.VALUE]
-    first = next((field for field in names if not field.is_reserve), ordinary[0])
+    first = max((field for field in names if not field.is_reserve), key=lambda field: field.weight, default=ordinary[0])
     shown = _fitting(ordinary, width, kept=[first])
     if not _tell_apart(shown, width, told_apart):
         for further in names:
@@ -111,11 +111,17 @@ def _fitting(fields: Sequence[Field], width: int, *, kept: Sequence[Field]) -> l
     Those `kept` go after all others, the last one first.
     """
     shown = list(fields)
-    others = sorted((field for field in fields if field not in kept), key=lambda field: field.weight, reverse=True)
+    others = sorted((field for field in fields if field not in kept), key=_worth, reverse=True)
     droppable = [*kept[1:], *others]
     while _taking(shown) > width and droppable:
         shown.remove(droppable.pop())
     return shown
+
+
+def _worth(field: Field) -> int:
+    """Its weight; a name that is the same in every row tells nothing."""
+    is_one_name = field.role is Role.NAME and len(field.cells) > 1 and len(set(field.cells)) == 1
+    return 0 if is_one_name else field.weight
 
 
 def _taking(fields: Sequence[Field]) -> int:
@@ -133,11 +139,6 @@ def _widths(fields: Sequence[Field], width: int) -> list[int]:
         widths[min(needy, key=lambda at: widths[at])] += 1
         spare -= 1
     return widths
-
-
-def _whole(field: Field) -> int:
-    width = max(map(cell_len, (field.heading, *field.cells)))
-    return min(width, LONGEST_NAME_WIDE) if field.role is Role.NAME else width
 
 
 def _tell_apart(fields: Sequence[Field], width: int, told_apart: int | None) -> bool:

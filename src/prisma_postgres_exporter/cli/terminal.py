@@ -4,10 +4,15 @@ from __future__ import annotations
 
 import codecs
 import errno
+import io
 import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Literal, TextIO
+
+Style = Literal["red", "yellow", "green", "bold"]
+_STYLES: dict[Style, int] = {"bold": 1, "red": 31, "green": 32, "yellow": 33}
 
 ASCII = {"…": "...", "–": "-", "—": "-", "·": "-", "−": "-", "×": "x", "→": "->", "≤": "<=", "≥": ">=", "’": "'"}
 """What our own signs are where the terminal has ASCII alone."""
@@ -29,11 +34,34 @@ def harmless(text: str) -> str:
     return "".join(letter if letter.isprintable() else repr(letter)[1:-1] for letter in text)
 
 
+def show(text: str, *, style: Style | None = None) -> None:
+    """Print a line for people on standard output; only as `harmless` as its caller made it."""
+    _write(sys.stdout, text, style)
+
+
+def say(text: str, *, style: Style | None = None) -> None:
+    """Tell a person on standard error, beside what is printed for programs; each line of it is `harmless`."""
+    _write(sys.stderr, "\n".join(map(harmless, text.split("\n"))), style)
+
+
+def mark(word: str, style: Style, text: str) -> None:
+    """Print a line that begins with a word in colour on standard output; its text is made `harmless`."""
+    is_coloured = sys.stdout.isatty() and "NO_COLOR" not in os.environ
+    coloured = f"\x1b[{_STYLES[style]}m{word}\x1b[0m" if is_coloured else word
+    sys.stdout.write(f"{coloured}  {harmless(text)}\n")
+
+
+def _write(stream: TextIO, text: str, style: Style | None) -> None:
+    # Not by `typer.echo`: it writes UTF-8 to a terminal that has ASCII alone.
+    is_styled = style is not None and stream.isatty() and (style == "bold" or "NO_COLOR" not in os.environ)
+    stream.write(f"\x1b[{_STYLES[style]}m{text}\x1b[0m\n" if is_styled and style else f"{text}\n")
+
+
 def prepare_streams() -> None:
     """Let what an encoding does not have be written as ASCII, not end the command."""
     codecs.register_error("plain", _plain)
     for stream in (sys.stdout, sys.stderr):
-        if hasattr(stream, "reconfigure"):
+        if isinstance(stream, io.TextIOWrapper) and codecs.lookup(stream.encoding).name != "utf-8":
             stream.reconfigure(errors="plain")
 
 

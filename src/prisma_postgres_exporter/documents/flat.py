@@ -9,12 +9,10 @@ from prisma_postgres_exporter.documents.models import Document
 from prisma_postgres_exporter.report import csv_parts
 
 
-def documents_csv(kind: type[Document], documents: Iterable[Document]) -> Iterator[str]:
-    """Yield documents of one kind as CSV with a header; what is not known is empty, words are joined by `; `."""
-    columns = dict.fromkeys(_columns(kind), object)
+def documents_csv(kind: type[Document], documents: Iterable[Document], *, is_raw: bool = False) -> Iterator[bytes]:
+    """Yield documents of one kind as `csv_parts` has rows; words are joined by `; `."""
     rows = (tuple(_values(kind, document.model_dump(mode="json"))) for document in documents)
-    for part in csv_parts(columns, rows):
-        yield part.decode()
+    return csv_parts(_columns(kind), rows, is_raw=is_raw)
 
 
 def _columns(kind: type[Document], before: str = "") -> Iterator[str]:
