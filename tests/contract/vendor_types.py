@@ -203,11 +203,13 @@ def _run(folder: Path, *command: str) -> str:
     return done.stdout
 
 
-@_FORMATS.checks("date-time", raises=ValueError)
 def _is_date_time(text: object) -> bool:
     return not isinstance(text, str) or ("T" in text and datetime.fromisoformat(text).tzinfo is not None)
 
 
-@_FORMATS.checks("uri", raises=ValueError)
 def _is_uri(text: object) -> bool:
     return not isinstance(text, str) or bool(urlsplit(text).scheme)
+
+
+_FORMATS.checks("date-time", raises=ValueError)(_is_date_time)
+_FORMATS.checks("uri", raises=ValueError)(_is_uri)
