@@ -75,7 +75,7 @@ def create_project(question: Question) -> bytes:
     fields, registry, at = question.fields(), question.registry, from_ms(question.now_ms)
     workspace_id = fields.text("workspaceId")
     if workspace_id is not None and prefixed("wksp_", workspace_id) != question.workspace.id:
-        raise not_found("workspace")
+        raise fields.invalid("workspaceId is not the token's workspace")
     logical_id = fields.text("logicalId")
     held = registry.projects_in(question.workspace.id, question.now_ms)
     if logical_id is not None and any(project.logical_id == logical_id for project in held):
