@@ -90,6 +90,11 @@ def problems(schema: Schema | None, document: Any, *, exact: bool = False) -> li
     return [f"{error.json_path}: {error.message[:300]}" for error in _leaves(validator.iter_errors(document))]
 
 
+def body_problems(schema: Schema | None, body: bytes) -> list[str]:
+    """What is wrong with a body as it was sent, members that are not declared included."""
+    return problems(schema, json.loads(body) if body else None, exact=True)
+
+
 def closed(schema: Any) -> Any:
     """The schema with no members but those that are declared."""
     if isinstance(schema, list):

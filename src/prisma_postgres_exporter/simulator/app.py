@@ -50,7 +50,7 @@ class Simulator:
         self.app: Final = Starlette(
             routes=[
                 *(
-                    Route(endpoint.path, _Call(call, self), methods=[endpoint.method])
+                    Route(endpoint.path, Call(call, self), methods=[endpoint.method])
                     for call, endpoint in ENDPOINTS.items()
                 ),
                 Mount("/simulator", routes=admin.routes()),
@@ -64,15 +64,15 @@ class Simulator:
         return self.calls.counts
 
 
-class _Call:
+class Call:
     """One call of the API: whose it is, which fault hits it, what it answers."""
 
     def __init__(self, name: str, simulator: Simulator) -> None:
         self._name = name
         self._simulator = simulator
-        self._endpoint = ENDPOINTS[name]
-        self._is_about_a_database = "/databases/{id}" in self._endpoint.path
-        self._has_body = self._endpoint.method in {"POST", "PATCH"}
+        self.endpoint = ENDPOINTS[name]
+        self._is_about_a_database = "/databases/{id}" in self.endpoint.path
+        self._has_body = self.endpoint.method in {"POST", "PATCH"}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
@@ -90,13 +90,13 @@ class _Call:
         if token is None:
             answer = Refused(401, "The token is not valid").answer
         else:
-            answer = self._answer(
+            answer = self.answer(
                 Question(
                     vendor=self._simulator.vendor,
                     token=token,
                     now_ms=now_ms,
                     ids=ids,
-                    invalid_status=self._endpoint.invalid_status,
+                    invalid_status=self.endpoint.invalid_status,
                     query=query,
                     body=body,
                 )
@@ -110,9 +110,10 @@ class _Call:
         else:
             await send_answer(spoiled(answer, fault), send)
 
-    def _answer(self, question: Question) -> Answer:
+    def answer(self, question: Question) -> Answer:
+        """The answer to somebody whose token is good."""
         try:
-            return Answer(body=self._endpoint.answer(question), status=self._endpoint.status)
+            return Answer(body=self.endpoint.answer(question), status=self.endpoint.status)
         except Refused as refused:
             return refused.answer
 
