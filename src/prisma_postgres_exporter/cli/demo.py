@@ -8,14 +8,16 @@ import tempfile
 from decimal import Decimal
 from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import typer
 
 from prisma_postgres_exporter.cli.logs import configure_logs
 from prisma_postgres_exporter.cli.options import ListenOption, LogFormatOption
 from prisma_postgres_exporter.config import BudgetConfig, Config, CostConfig, PollConfig, WorkspaceConfig, load_config
-from prisma_postgres_exporter.service import Service, live_through_the_past
-from prisma_postgres_exporter.simulator import Simulator, demo_simulator, serve_simulator
+
+if TYPE_CHECKING:
+    from prisma_postgres_exporter.simulator import Simulator
 
 POLL_INTERVAL = "5s"
 REQUESTS_PER_SECOND = 200.0
@@ -33,6 +35,9 @@ def demo(listen: ListenOption = "127.0.0.1:9478", log_format: LogFormatOption = 
 
 
 async def _demo(listen: str, folder: Path) -> None:
+    from prisma_postgres_exporter.service import Service, live_through_the_past
+    from prisma_postgres_exporter.simulator import demo_simulator, serve_simulator
+
     vendor = demo_simulator()
     async with serve_simulator(vendor.app) as url:
         config = _config(url, listen, folder, vendor)

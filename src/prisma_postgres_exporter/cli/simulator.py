@@ -5,19 +5,14 @@ from __future__ import annotations
 import asyncio
 import signal
 from datetime import UTC, datetime, timedelta
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from prisma_postgres_exporter.errors import ConfigurationError
-from prisma_postgres_exporter.simulator import (
-    Simulator,
-    VendorBehaviour,
-    World,
-    WorldShape,
-    serve_simulator,
-    system_clock,
-)
+
+if TYPE_CHECKING:
+    from prisma_postgres_exporter.simulator import Simulator
 
 HISTORY_DAYS = 100
 
@@ -46,6 +41,8 @@ def simulator(
 
     POST usage: have operations made, such as {"database": "db_…", "operations": 1000}. DELETE requests counts anew.
     """
+    from prisma_postgres_exporter.simulator import Simulator, VendorBehaviour, World, WorldShape, system_clock
+
     world = World(
         seed=seed,
         shape=WorldShape(
@@ -65,6 +62,8 @@ def simulator(
 
 
 async def _run(vendor: Simulator, port: int) -> None:
+    from prisma_postgres_exporter.simulator import serve_simulator
+
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
