@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from prisma_postgres_exporter.simulator import Simulator
 
 HISTORY_DAYS = 100
+CREATION_TAKES = timedelta(seconds=3)
 
 
 def simulator(
@@ -30,7 +31,8 @@ def simulator(
 ) -> None:
     """Answer as the vendor's Management API does, for a made-up world, until Ctrl-C.
 
-    Prints its address and its tokens. Under /simulator/ is its remote control, JSON without a token:
+    Prints its address, its tokens, and for each workspace the environment in which the vendor's own command line works
+    against it. Under /simulator/ is its remote control, JSON without a token:
 
     GET world, truth?database=ID&from=INSTANT&to=INSTANT, requests, clock, faults: what exists, what was really used,
     how often it was asked, when it is, and which faults are in force.
@@ -39,7 +41,9 @@ def simulator(
     token, database_id, probability, status and seconds say which calls, how often and how; an unknown kind is answered
     with those that there are. DELETE faults, or faults/NUMBER, ends them.
 
-    POST usage: have operations made, such as {"database": "db_…", "operations": 1000}. DELETE requests counts anew.
+    POST usage: have operations made, such as {"database": "db_…", "operations": 1000}. POST status: have a database
+    be `failure`, `provisioning`, `recovering` or `ready`, such as {"database": "db_…", "status": "failure"}. DELETE
+    requests counts anew.
     """
     from prisma_postgres_exporter.simulator import Simulator, VendorBehaviour, World, WorldShape, system_clock
 
@@ -54,11 +58,8 @@ def simulator(
         ),
         begins_at=datetime.now(UTC) - timedelta(days=HISTORY_DAYS),
     )
-    asyncio.run(
-        _run(
-            Simulator(world, system_clock, behaviour=VendorBehaviour(revised_share=revised_share, widens=widens)), port
-        )
-    )
+    behaviour = VendorBehaviour(revised_share=revised_share, widens=widens, creation_takes=CREATION_TAKES)
+    asyncio.run(_run(Simulator(world, system_clock, behaviour=behaviour), port))
 
 
 async def _run(vendor: Simulator, port: int) -> None:
@@ -71,6 +72,9 @@ async def _run(vendor: Simulator, port: int) -> None:
         async with serve_simulator(vendor.app, port=port) as url:
             typer.echo(f"Management API at {url}")
             typer.echo(f"tokens: {','.join(vendor.world.tokens)}")
+            for workspace in vendor.world.workspaces(vendor.clock()):
+                token = vendor.world.service_token(workspace.id)
+                typer.echo(f"{workspace.name}: PRISMA_MANAGEMENT_API_URL={url} PRISMA_SERVICE_TOKEN={token}")
             await stop.wait()
     except OSError as error:
         raise ConfigurationError([f"--port {port}: cannot be listened on: {error.strerror}"]) from error

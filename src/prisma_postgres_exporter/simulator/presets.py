@@ -46,7 +46,10 @@ def demo_simulator(clock: Clock = system_clock, *, seed: int = 1) -> Simulator:
         world,
         clock,
         behaviour=VendorBehaviour(
-            known_after=timedelta(seconds=2), known_every=timedelta(seconds=1), revised_share=0.2
+            known_after=timedelta(seconds=2),
+            known_every=timedelta(seconds=1),
+            revised_share=0.2,
+            creation_takes=timedelta(seconds=3),
         ),
         faults=Faults([Fault(kind=FaultKind.SERVER_ERROR, call="usage", database_id=failing.id)]),
     )
