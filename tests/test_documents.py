@@ -72,7 +72,7 @@ async def test_the_openapi_document_has_the_models_themselves() -> None:
 
 @pytest.mark.parametrize("kind", [CostDocument, RankedDocument, ChangeDocument])
 def test_csv_has_a_header_without_rows_and_a_column_for_each_key(kind: type[Document]) -> None:
-    (header,) = csv.reader(io.StringIO("".join(documents_csv(kind, []))))
+    (header,) = csv.reader(io.StringIO(b"".join(documents_csv(kind, [])).decode()))
 
     flat = {name for name in kind.model_fields if not name.startswith("month_")}
     assert flat <= set(header)
@@ -88,7 +88,7 @@ def test_csv_puts_the_keys_of_a_month_behind_its_own() -> None:
             "reasons": ["created", "deleted"],
         }
     )
-    (row,) = csv.DictReader(io.StringIO("".join(documents_csv(ChangeDocument, [change]))))
+    (row,) = csv.DictReader(io.StringIO(b"".join(documents_csv(ChangeDocument, [change])).decode()))
 
     assert (row["workspace_name"], row["reasons"]) == ("Acme, Inc.", "created; deleted")
     assert (row["month_before_operations"], row["month_after_total_usd"]) == ("", "")

@@ -7,9 +7,9 @@ import traceback
 
 import pytest
 from api_fakes import ApiFor, SteppingTime
-from contract import CONTRACT, Documented
 from hostile import Behaviour, answer, hostile_server, raw, reset
 
+from contract import CONTRACT, Documented
 from prisma_postgres_exporter.api import ManagementApi, operations
 from prisma_postgres_exporter.api.operations import Operation
 from prisma_postgres_exporter.errors import (
@@ -22,7 +22,7 @@ from prisma_postgres_exporter.errors import (
     Throttled,
     Unavailable,
 )
-from prisma_postgres_exporter.simulator.endpoints import ENDPOINTS
+from prisma_postgres_exporter.simulator import ENDPOINTS
 
 REFERENCE = {"id": "1", "name": "x", "url": "https://x.invalid"}
 AT = "2026-11-01T00:00:00.000Z"

@@ -25,7 +25,6 @@ from prisma_postgres_exporter.cli.table import Field, Role
 from prisma_postgres_exporter.cli.terminal import harmless, say
 from prisma_postgres_exporter.config import read_tokens
 from prisma_postgres_exporter.documents import collect_answer
-from prisma_postgres_exporter.service import collect_once
 from prisma_postgres_exporter.snapshot import DatabaseView, Snapshot
 
 GIB = 2**30
@@ -52,6 +51,8 @@ def collect(
 
     Leaves with 1 when a credential or a reading failed; what could be read is stored and shown all the same.
     """
+    from prisma_postgres_exporter.service import collect_once
+
     chosen = form(as_json=as_json, is_wide=is_wide)
     loaded = configuration(config, api_url, store_url)()
     configure_logs(log_format, secrets=[credential.token.reveal() for credential in read_tokens(loaded).credentials])

@@ -30,8 +30,8 @@ from prisma_postgres_exporter.documents import (
     usage_document,
     workspace_document,
 )
-from prisma_postgres_exporter.errors import StoreError
-from prisma_postgres_exporter.expose.v1.ledger import Ledger, TooBusy
+from prisma_postgres_exporter.errors import StoreError, TooBusy
+from prisma_postgres_exporter.expose.v1.ledger import Ledger
 from prisma_postgres_exporter.expose.v1.openapi import Operation, openapi_document
 from prisma_postgres_exporter.expose.v1.parameters import (
     CostParameters,
