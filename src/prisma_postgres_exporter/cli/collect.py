@@ -50,7 +50,9 @@ def collect(
     Leaves with 1 when a credential or a reading failed; what could be read is stored and shown all the same.
     """
     loaded = configuration(config, api_url, store_url)()
-    configure_logs(log_format, secrets=[credential.token.reveal() for credential in read_tokens(loaded).credentials])
+    configure_logs(
+        log_format, secrets=[credential.token.get_secret_value() for credential in read_tokens(loaded).credentials]
+    )
     collected = asyncio.run(collect_once(loaded))
     if textfile is not None:
         write_atomically(textfile, [collected.metrics], option="--textfile")

@@ -84,7 +84,7 @@ def run(
     if tokens.problems:
         # Without one of its credentials a command could list too little, or write to another workspace.
         raise ConfigurationError([str(problem) for problem in tokens.problems])
-    secrets = [credential.token.reveal() for credential in tokens.credentials]
+    secrets = [credential.token.get_secret_value() for credential in tokens.credentials]
     configure_logs("console", level=logging.CRITICAL, secrets=secrets)
     failures = asyncio.run(_run(work, loaded, tokens.credentials, workspace))
     for error in failures:
@@ -114,7 +114,7 @@ async def _session(config: Config, credentials: tuple[Credential, ...]) -> Async
     async with AsyncExitStack() as stack:
         reaches = []
         for credential in credentials:
-            client = ManagementApi(credential.token.reveal(), base_url=config.api_url, limits=limits)
+            client = ManagementApi(credential.token, base_url=config.api_url, limits=limits)
             reaches.append(Reach(credential.name, await stack.enter_async_context(client)))
         yield Session(tuple(reaches))
 
