@@ -159,7 +159,7 @@ CONTRACT = (
         False,
     ),
     Documented(
-        "DELETE /v1/workspaces/{id}/service-tokens/{tokenId}",
+        "DELETE /v1/workspaces/{id}/service-tokens/{serviceTokenId}",
         204,
         (401, 404),
         "delete_service_token",

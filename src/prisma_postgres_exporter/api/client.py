@@ -280,7 +280,7 @@ class ManagementApi:
 
     async def delete_service_token(self, workspace_id: str, token_id: str) -> None:
         """Delete a service token: whoever uses it is cut off. 204; 404."""
-        path = {**_workspace(workspace_id), "tokenId": path_id("", token_id)}
+        path = {**_workspace(workspace_id), "serviceTokenId": path_id("", token_id)}
         await self._call(operations.DELETE_SERVICE_TOKEN, path)
 
     def integrations(

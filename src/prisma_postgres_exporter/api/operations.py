@@ -145,7 +145,7 @@ SERVICE_TOKENS: Final = _read_page("service_tokens", "/v1/workspaces/{id}/servic
 CREATE_SERVICE_TOKEN: Final = _create(
     "create_service_token", "/v1/workspaces/{id}/service-tokens", models.CreatedServiceToken
 )
-DELETE_SERVICE_TOKEN: Final = _delete("delete_service_token", "/v1/workspaces/{id}/service-tokens/{tokenId}")
+DELETE_SERVICE_TOKEN: Final = _delete("delete_service_token", "/v1/workspaces/{id}/service-tokens/{serviceTokenId}")
 
 INTEGRATIONS: Final = _read_page("integrations", "/v1/integrations", models.Integration)
 WORKSPACE_INTEGRATIONS: Final = _read_page(
