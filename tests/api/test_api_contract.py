@@ -8,9 +8,9 @@ from contextlib import nullcontext
 
 import pytest
 from api_fakes import ApiFor, SteppingTime
-from contract import CONTRACT, Documented
 from hostile import Behaviour, answer, hostile_server, raw, reset
 
+from contract import CONTRACT, Documented
 from prisma_postgres_exporter.api import OPERATIONS, ManagementApi
 from prisma_postgres_exporter.errors import (
     ApiError,
@@ -22,7 +22,7 @@ from prisma_postgres_exporter.errors import (
     Throttled,
     Unavailable,
 )
-from prisma_postgres_exporter.simulator.endpoints import ENDPOINTS
+from prisma_postgres_exporter.simulator import ENDPOINTS
 
 REFERENCE = {"id": "1", "name": "x", "url": "https://x.invalid"}
 AT = "2026-11-01T00:00:00.000Z"
@@ -219,7 +219,9 @@ async def test_a_body_is_json_without_what_was_not_given(api_for: ApiFor) -> Non
     assert request.body == b'{"name":"caf\\u00e9","region":"us-east-1","createDatabase":true}'
     assert request.headers["content-type"] == "application/json"
     assert created.database is not None
-    assert created.database.connections[0].database.id == "db_1"
+    owner = created.database.connections[0].database
+    assert owner is not None
+    assert owner.id == "db_1"
 
 
 async def test_a_call_without_a_body_says_so(api_for: ApiFor) -> None:

@@ -7,7 +7,6 @@ import codecs
 import errno
 import json
 import os
-import pickle
 import re
 import tempfile
 import time

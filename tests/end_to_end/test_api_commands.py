@@ -20,8 +20,7 @@ import typer
 from api_commands import FIRST, NOBODYS, SECOND, Terminal, terminal_vendor
 
 from prisma_postgres_exporter.cli import app
-from prisma_postgres_exporter.simulator import Fault, FaultKind, system_clock
-from prisma_postgres_exporter.simulator.endpoints import ENDPOINTS
+from prisma_postgres_exporter.simulator import ENDPOINTS, Fault, FaultKind, system_clock
 
 README = Path(__file__).parents[2] / "README.md"
 PASSWORD = "simulated-password"

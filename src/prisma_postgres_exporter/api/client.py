@@ -234,8 +234,8 @@ class ManagementApi:
 
         `path` is like `/v1/buckets/{bucketId}`, each name of it in `values`: as written it names the call in errors,
         logs and metrics. Any 2xx is good, and an answer without a body is `None`. GET, PUT and DELETE are tried again,
-        others only when nothing was sent, unless `is_repeatable` says otherwise. A `SecretStr` in `body` is sent as what
-        it holds, and shown nowhere.
+        others only when nothing was sent, unless `is_repeatable` says otherwise. A `SecretStr` in `body` is sent as
+        what it holds, and shown nowhere.
         """
         if method not in {"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"}:
             raise wrong_argument("the method must be GET, HEAD, POST, PUT, PATCH or DELETE")

@@ -9,7 +9,7 @@ from prisma_postgres_exporter.model import day_start
 from prisma_postgres_exporter.simulator.app import Simulator
 from prisma_postgres_exporter.simulator.clock import Clock, system_clock
 from prisma_postgres_exporter.simulator.faults import Fault, FaultKind, Faults
-from prisma_postgres_exporter.simulator.shape import WorldShape
+from prisma_postgres_exporter.simulator.founding import WorldShape
 from prisma_postgres_exporter.simulator.vendor import VendorBehaviour
 from prisma_postgres_exporter.simulator.world import World
 

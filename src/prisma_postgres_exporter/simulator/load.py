@@ -1,6 +1,6 @@
-"""How many operations a database has made until an instant: exact, never falling, in constant time.
+"""What one database uses as time goes by: operations and storage, exact, in constant time.
 
-A count is a whole number of ever finer units, summed in closed form and divided once at the end, so
+Operations are a whole number of ever finer units, summed in closed form and divided once at the end, so
 that any span is a difference of two counts and spans add up exactly. Time is cut into blocks of four
 weeks, counted from the Monday before the database was made:
 
@@ -9,15 +9,18 @@ weeks, counted from the Monday before the database was made:
 - day noise: an amount lent by one day to the next, always less than a day, so that it never sums up;
 - daily rhythm: the rate moves in straight lines from hour to hour;
 - bursts: the same amount in every block, at random times.
+
+Storage grows, with a weekly sawtooth of bloat and clean-up.
 """
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from itertools import accumulate
 from typing import Final
 
 from prisma_postgres_exporter.simulator.chance import between, draw
-from prisma_postgres_exporter.simulator.instants import DAY_MS, HOUR_MS
+from prisma_postgres_exporter.simulator.clock import DAY_MS, HOUR_MS
 
 _WEEKS: Final = 4
 _BLOCK_DAYS: Final = 7 * _WEEKS
@@ -136,3 +139,33 @@ class Load:
             starts_ms = (bits >> 16) % (_BLOCK_MS - lasts_ms)
             made += burst_units * min(max(ms_of_block - starts_ms, 0), lasts_ms) // lasts_ms
         return made
+
+
+PAGE_BYTES: Final = 8192
+
+_CLEAN_UP_EVERY_MS: Final = 7 * DAY_MS
+
+
+@dataclass(frozen=True, slots=True)
+class StorageCourse:
+    """A level in whole pages: `first_bytes`, `growth_bytes_a_day`, and `bloat_bytes` that come and go weekly."""
+
+    first_bytes: int
+    growth_bytes_a_day: int
+    bloat_bytes: int
+
+    def level_bytes(self, age_ms: int) -> int:
+        """The level at an age (not negative)."""
+        grown_bytes = self.growth_bytes_a_day * age_ms // DAY_MS
+        bloated_bytes = self.bloat_bytes * (age_ms % _CLEAN_UP_EVERY_MS) // _CLEAN_UP_EVERY_MS
+        return (self.first_bytes + grown_bytes + bloated_bytes) // PAGE_BYTES * PAGE_BYTES
+
+
+def storage_course(key: int, first_bytes: int) -> StorageCourse:
+    """The course of the database with the random number `key`: it doubles in about a year or never grows."""
+    bits = draw(key, 5)
+    return StorageCourse(
+        first_bytes=first_bytes,
+        growth_bytes_a_day=first_bytes * between(0, 30, bits) // 10_000,
+        bloat_bytes=first_bytes * between(0, 80, bits >> 16) // 1_000,
+    )
