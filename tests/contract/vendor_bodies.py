@@ -18,13 +18,9 @@ _INSTANTS = st.integers(1_000_000_000_000, 7_000_000_000_000).map(
     lambda ms: f"{datetime.fromtimestamp(ms / 1000, UTC).replace(tzinfo=None).isoformat(timespec='milliseconds')}Z"
 )
 _STRINGS = st.builds("{}://u{}:pass@h/db".format, st.sampled_from(["postgres", "postgresql", "prisma+postgres"]), _CUID)
-_JSON = (
-    st.none()
-    | st.booleans()
-    | st.integers(-5, 5)
-    | st.text(max_size=5)
-    | st.builds(list)
-    | st.builds(dict, a=st.builds(list))
+_EMPTY: st.SearchStrategy[list[object]] = st.builds(list)
+_JSON: st.SearchStrategy[Any] = st.one_of(
+    st.none(), st.booleans(), st.integers(-5, 5), st.text(max_size=5), _EMPTY, st.builds(dict, a=_EMPTY)
 )
 
 
