@@ -1,4 +1,4 @@
-"""The examples of the client's README and of the README, run as they stand; the table of operations as the code has it."""
+"""The examples of both READMEs run as they stand, and the table of operations is the code's."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from api_page import COMMANDS, operations_table
 
+from api_page import COMMANDS, operations_table
 from prisma_postgres_exporter import api
 from prisma_postgres_exporter.simulator import (
     Simulator,

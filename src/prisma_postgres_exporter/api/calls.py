@@ -13,6 +13,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Final, Generic, Protocol, TypeVar, cast
+from urllib.parse import unquote_plus
 
 from pydantic import SecretStr
 
@@ -185,7 +186,7 @@ class Calls:
         conceal = partial(concealed, tokens=(self._token, *request.secrets))
         if log.isEnabledFor(logging.DEBUG):
             body = "" if request.body is None else f" {_without_secrets(request.body)}"
-            log.debug("%s %s%s", request.method, conceal(request.target), conceal(body))
+            log.debug("%s %s%s", request.method, conceal(unquote_plus(request.target)), conceal(body))
         answer = await self._transport.send(request)
         if isinstance(answer, NoAnswer):
             error = error_of(answer, operation=operation.name, endpoint=operation.endpoint)

@@ -208,11 +208,11 @@ def error_of(no_answer: NoAnswer, *, operation: str, endpoint: str) -> ApiError:
 
 
 def concealed(text: str, tokens: Iterable[SecretStr]) -> str:
-    """`text` with `[token]` and `[connection string]` where one stood."""
+    """`text` on one line, with `[token]` and `[connection string]` where one stood."""
     text = _CONNECTION_STRING.sub("[connection string]", text)
     for token in tokens:
         text = text.replace(token.get_secret_value(), "[token]")
-    return text
+    return _UNPRINTABLE.sub(" ", text)
 
 
 def shown_once(body: bytes) -> tuple[SecretStr, ...]:
