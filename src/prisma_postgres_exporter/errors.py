@@ -25,6 +25,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from pydantic import SecretStr
+
 
 class ExporterError(Exception):
     """Everything this package raises on purpose."""
@@ -42,9 +44,11 @@ class ApiError(ExporterError):
     """A call to the Management API failed.
 
     `reason` is a short constant for labels and logs (`timeout`, `http_503`, `not_json` …).
-    `status`, `code` and `hint` are the answer's own, `None` where there was none; so is `retry_after_seconds`, up to a
-    day, however long was waited. `is_outcome_unknown` says
+    `operation` is the client's method, `endpoint` the method and the path with its parameters' names, `credential` the
+    client's own name. `status`, `code`, `hint` and `request_id` are the answer's own, `None` where there was none; so
+    is `retry_after_seconds`, up to a day, however long was waited. `is_outcome_unknown` says
     that the call may have been carried out all the same, and must not be made again before a look.
+    `shown_once` are the connection strings, or the token, in a success that could not be read: they come this once.
     No message holds a token, a header or a query string.
     """
 
@@ -53,21 +57,28 @@ class ApiError(ExporterError):
         message: str,
         *,
         reason: str,
+        operation: str = "",
         endpoint: str = "",
         status: int | None = None,
+        request_id: str | None = None,
         code: str | None = None,
         hint: str | None = None,
         retry_after_seconds: float | None = None,
         is_outcome_unknown: bool = False,
+        shown_once: tuple[SecretStr, ...] = (),
     ) -> None:
         super().__init__(message)
         self.reason = reason
+        self.operation = operation
         self.endpoint = endpoint
         self.status = status
+        self.request_id = request_id
         self.code = code
         self.hint = hint
         self.retry_after_seconds = retry_after_seconds
         self.is_outcome_unknown = is_outcome_unknown
+        self.shown_once = shown_once
+        self.credential: str | None = None
 
 
 class CredentialRefused(ApiError):

@@ -10,8 +10,9 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
+from pydantic import SecretStr
 
-from prisma_postgres_exporter.config import Credential, DiscoveryConfig, Filter, Secret, Tokens
+from prisma_postgres_exporter.config import Credential, DiscoveryConfig, Filter, Tokens
 from prisma_postgres_exporter.model import (
     Database,
     DatabaseState,
@@ -52,7 +53,7 @@ def vendor() -> Simulator:
 async def running(vendor: Simulator, tmp_path: Path, **tokens: str) -> AsyncIterator[Bench]:
     """A collector with these tokens, by the names of their credentials."""
     assert isinstance(vendor.clock, ManualClock)
-    credentials = tuple(Credential(name=name, token=Secret(token)) for name, token in tokens.items())
+    credentials = tuple(Credential(name=name, token=SecretStr(token)) for name, token in tokens.items())
     async with serve_simulator(vendor.app) as url:
         config = configuration(f"sqlite:///{tmp_path / 'ledger.db'}", api_url=url)
         async with bench(config, vendor.clock, Tokens(credentials=credentials)) as found:
@@ -187,7 +188,7 @@ async def test_a_credential_that_is_taken_away_takes_its_workspace_from_what_is_
     async with running(vendor, tmp_path, one=ONE, two=TWO) as found:
         await found.round()
         days = len(await found.days())
-        await found.collector.use_tokens(Tokens(credentials=(Credential(name="one", token=Secret(ONE)),)))
+        await found.collector.use_tokens(Tokens(credentials=(Credential(name="one", token=SecretStr(ONE)),)))
         await found.display.refresh()
 
         assert [row.workspace_id for row in found.snapshot.workspaces] == [workspace_of(vendor, ONE)]
@@ -198,7 +199,7 @@ async def test_a_credential_that_is_taken_away_takes_its_workspace_from_what_is_
         await found.collector.use_tokens(
             Tokens(
                 credentials=tuple(
-                    Credential(name=name, token=Secret(token)) for name, token in (("one", ONE), ("two", TWO))
+                    Credential(name=name, token=SecretStr(token)) for name, token in (("one", ONE), ("two", TWO))
                 )
             )
         )

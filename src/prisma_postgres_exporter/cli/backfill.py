@@ -80,7 +80,7 @@ def backfill(
     loaded = configuration(config, api_url, store_url)()
     configure_logs(
         log_format,
-        secrets=[credential.token.reveal() for credential in read_tokens(loaded).credentials],
+        secrets=[credential.token.get_secret_value() for credential in read_tokens(loaded).credentials],
         level=logging.ERROR,
     )
     is_complete = asyncio.run(

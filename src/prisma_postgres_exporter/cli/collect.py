@@ -55,7 +55,9 @@ def collect(
 
     chosen = form(as_json=as_json, is_wide=is_wide)
     loaded = configuration(config, api_url, store_url)()
-    configure_logs(log_format, secrets=[credential.token.reveal() for credential in read_tokens(loaded).credentials])
+    configure_logs(
+        log_format, secrets=[credential.token.get_secret_value() for credential in read_tokens(loaded).credentials]
+    )
     collected = asyncio.run(collect_once(loaded))
     if textfile is not None:
         write_atomically(textfile, [collected.metrics], option="--textfile")

@@ -56,7 +56,7 @@ def doctor(
     from prisma_postgres_exporter.service import examine
 
     loaded = configuration(config, api_url, store_url)()
-    secrets = [credential.token.reveal() for credential in read_tokens(loaded).credentials]
+    secrets = [credential.token.get_secret_value() for credential in read_tokens(loaded).credentials]
     configure_logs("console", level=logging.CRITICAL, secrets=secrets)
     examination = asyncio.run(examine(loaded, name))
     worst = worst_of(finding.worst for finding in examination.findings)

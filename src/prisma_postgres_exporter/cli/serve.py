@@ -37,7 +37,9 @@ def serve(
 
     load = configuration(config, api_url, store_url, listen)
     loaded = load()
-    configure_logs(log_format, secrets=[credential.token.reveal() for credential in read_tokens(loaded).credentials])
+    configure_logs(
+        log_format, secrets=[credential.token.get_secret_value() for credential in read_tokens(loaded).credentials]
+    )
     asyncio.run(_serve(Service(loaded, load=load)))
 
 

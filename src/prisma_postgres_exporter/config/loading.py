@@ -31,8 +31,9 @@ ENVIRONMENT = {
     "PRISMA_POSTGRES_LISTEN": ("web", "listen"),
     "PRISMA_POSTGRES_POLL_INTERVAL": ("poll", "interval"),
     "PRISMA_POSTGRES_WINDOWS": ("poll", "windows"),
+    "PRISMA_POSTGRES_LOG": (),
 }
-"""Every variable that is read, with the key it sets."""
+"""Every variable that is read, with the key it sets; the client reads that of its log itself."""
 
 VENDORS_TOKEN = "PRISMA_SERVICE_TOKEN"  # noqa: S105  # a variable's name, no token
 PREFIX = "PRISMA_POSTGRES_"

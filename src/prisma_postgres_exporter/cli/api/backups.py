@@ -24,7 +24,7 @@ def list_(
     name: NameArgument,
     project: ProjectOption = None,
     limit: Annotated[
-        int, typer.Option("--limit", help="Print at most so many; the API tells 100.", min=1, max=100)
+        int, typer.Option("--limit", help="Print at most so many; the API returns at most 100.", min=1, max=100)
     ] = 100,
     as_json: JsonOption = False,
     as_csv: CsvOption = False,
@@ -32,7 +32,7 @@ def list_(
     config: ConfigOption = None,
     api_url: ApiUrlOption = None,
 ) -> None:
-    """List a database's backups, and how long they are kept; the vendor does not say what `size` is counted in."""
+    """List a database's backups, and how long they are kept; the unit of `size` is not documented."""
     chosen = form(as_json=as_json, as_csv=as_csv)
 
     async def work(session: Session) -> None:
@@ -43,6 +43,6 @@ def list_(
         if answer.retention_days is not None:
             say(f"Backups are kept for {answer.retention_days} days.")
         if answer.has_more:
-            say("There are older ones, which the API does not tell.")
+            say("There are older ones, which the API does not return.")
 
     run(work, config=config, api_url=api_url, workspace=workspace)

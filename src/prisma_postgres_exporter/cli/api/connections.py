@@ -72,7 +72,7 @@ def get(
     config: ConfigOption = None,
     api_url: ApiUrlOption = None,
 ) -> None:
-    """Show one connection, without its connection strings: the API tells them once only."""
+    """Show one connection, without its connection strings: the API shows them once."""
     chosen = form(as_json=as_json, as_csv=as_csv)
 
     async def work(session: Session) -> None:
@@ -95,17 +95,16 @@ def create(
     config: ConfigOption = None,
     api_url: ApiUrlOption = None,
 ) -> None:
-    """Create a connection to a database. Its strings can be had now or never, so --reveal is needed."""
+    """Create a connection to a database. The API shows its strings this once, so --reveal is required."""
     chosen = form(as_json=as_json, as_csv=as_csv)
-    if not reveal:
-        raise ConfigurationError(["--reveal: needed, because the API tells the connection strings this once only"])
+    _require_reveal(reveal)
 
     async def work(session: Session) -> None:
         owner = await find_database(session, database)
         made = await owner.api.create_connection(owner.thing.id, name)
         print_one(made, new_connection(is_revealed=True), chosen)
 
-    run(work, config=config, api_url=api_url, workspace=workspace)
+    run(work, config=config, api_url=api_url, workspace=workspace, reveal=True)
 
 
 @app.command(epilog=keys(new_connection(is_revealed=True)) + " Example: `api connections rotate application --reveal`")
@@ -120,19 +119,21 @@ def rotate(
     config: ConfigOption = None,
     api_url: ApiUrlOption = None,
 ) -> None:
-    """Give a connection new credentials: whoever uses the old ones is cut off, as far as the vendor can."""
+    """Give a connection new credentials; the old ones are revoked, as far as the vendor can.
+
+    The API shows the new connection strings this once, so --reveal is required.
+    """
     chosen = form(as_json=as_json, as_csv=as_csv)
+    _require_reveal(reveal)
 
     async def work(session: Session) -> None:
         found = await find_connection(session, name, database=database)
         connection = found.thing
         loss = f"the credentials of connection {connection.name!r} ({connection.id}) to {connection.database.name!r}"
         ask(f"Rotate connection {connection.name!r}?", [loss], is_answered=yes)
-        print_one(await found.api.rotate_connection(connection.id), new_connection(is_revealed=reveal), chosen)
-        if not reveal:
-            say("The connection strings are not shown; rotate with --reveal to get new ones.")
+        print_one(await found.api.rotate_connection(connection.id), new_connection(is_revealed=True), chosen)
 
-    run(work, config=config, api_url=api_url, workspace=workspace)
+    run(work, config=config, api_url=api_url, workspace=workspace, reveal=True)
 
 
 @app.command(epilog="Example: `api connections delete application --database orders`")
@@ -155,3 +156,10 @@ def delete(
         say(f"Deleted connection {connection.name!r} ({connection.id}).")
 
     run(work, config=config, api_url=api_url, workspace=workspace)
+
+
+def _require_reveal(reveal: bool) -> None:
+    if not reveal:
+        raise ConfigurationError(
+            ["--reveal: required, because the API shows the connection strings this once; nothing was changed"]
+        )

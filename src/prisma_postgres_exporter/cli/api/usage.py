@@ -11,7 +11,8 @@ from rich.console import Console
 from rich.progress import Progress
 
 from prisma_postgres_exporter.api import Database, Usage
-from prisma_postgres_exporter.cli.api.finding import Found, find_database, find_project
+from prisma_postgres_exporter.cli.api.finding import find_database, find_project
+from prisma_postgres_exporter.cli.api.listing import Found
 from prisma_postgres_exporter.cli.api.options import CsvOption, JsonOption, ProjectOption, WorkspaceOption
 from prisma_postgres_exporter.cli.api.rows import USAGE, Named
 from prisma_postgres_exporter.cli.api.running import Session, run

@@ -1,4 +1,6 @@
-"""One attempt: a request out, a bounded answer in. The only place that knows httpx and aiohttp.
+"""One attempt: a request out, by the proxy that the environment wants, a bounded answer in.
+
+The only place that knows httpx and aiohttp.
 
 httpx gives the request and the response, the `httpx-aiohttp` transport the connections: httpx's own pool slows
 down with many tasks, and a cancelled connect can poison it. The transport is called directly: `AsyncClient` adds
@@ -8,11 +10,17 @@ half of the CPU again, for cookies, redirects and a log line per request that ar
 from __future__ import annotations
 
 import asyncio
+import base64
+import ipaddress
 import os
+import re
 import ssl
+import urllib.request
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Final
+from urllib.parse import SplitResult, unquote_to_bytes, urlsplit
 
 import aiohttp
 import httpx
@@ -21,17 +29,21 @@ from httpx_aiohttp import AiohttpTransport
 from pydantic import SecretStr
 
 from prisma_postgres_exporter import __version__
-from prisma_postgres_exporter.api.answers import CLIENT_CLOSED, Answer, NoAnswer
-from prisma_postgres_exporter.api.limits import Limits
-from prisma_postgres_exporter.api.proxy import environment_proxy
+from prisma_postgres_exporter.api.decode import CLIENT_CLOSED, Answer, NoAnswer
+from prisma_postgres_exporter.api.retry import Limits
+from prisma_postgres_exporter.config import address_problem
 from prisma_postgres_exporter.errors import ConfigurationError
+
+_DIGITS = re.compile(r"[0-9.]+")
+_HOST = re.compile(r"[a-z0-9._-]+|[0-9a-f:.]+")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Request:
     """One request: `target` is path and query, encoded; the answer's body may have `answer_limit_bytes`.
 
-    `body` is JSON; `secrets` are the parts of it that no message may show.
+    `body` is JSON; `secrets` are the parts of it that no message may show. `headers` go beside ours;
+    `timeout_seconds` takes the place of the limits' total and read timeouts.
     """
 
     method: str
@@ -39,6 +51,8 @@ class Request:
     answer_limit_bytes: int
     body: bytes | None = field(default=None, repr=False)
     secrets: tuple[SecretStr, ...] = ()
+    headers: Mapping[str, str] = field(default_factory=dict, repr=False)
+    timeout_seconds: float | None = None
 
 
 class Transport:
@@ -55,7 +69,7 @@ class Transport:
     ) -> None:
         self._base_url = base_url.rstrip("/")
         self._is_closed = False
-        self._total_timeout_seconds = limits.total_timeout_seconds
+        self._limits = limits
         self._headers = httpx.Headers(  # masks the authorization in its repr
             {
                 "Authorization": f"Bearer {token.get_secret_value()}",
@@ -66,10 +80,6 @@ class Transport:
         )
         self._headers_with_body = self._headers.copy()
         self._headers_with_body["Content-Type"] = "application/json"
-        # The transport takes "pool" as the bound on connecting with the name look-up, which "connect" leaves out.
-        connect_seconds = limits.connect_timeout_seconds
-        timeouts = httpx.Timeout(limits.read_timeout_seconds, connect=connect_seconds, pool=connect_seconds)
-        self._extensions = {"timeout": timeouts.as_dict()}
         context = tls or _trusted(trust_env)
 
         def session(*middlewares: aiohttp.ClientMiddlewareType) -> aiohttp.ClientSession:
@@ -100,7 +110,7 @@ class Transport:
         if self._is_closed:
             return CLIENT_CLOSED
         try:
-            async with asyncio.timeout(self._total_timeout_seconds):
+            async with asyncio.timeout(request.timeout_seconds or self._limits.total_timeout_seconds):
                 return await self._exchange(request)
         except (httpx.HTTPError, aiohttp.ClientError, HttpProcessingError, OSError, UnicodeError) as exc:
             return _no_answer(exc)
@@ -113,13 +123,21 @@ class Transport:
 
     async def _exchange(self, request: Request) -> Answer:
         transport = self._deleting if request.method == "DELETE" else self._transport
+        headers = self._headers if request.body is None else self._headers_with_body
+        if request.headers:
+            headers = headers.copy()
+            headers.update(request.headers)
+        # The transport takes "pool" as the bound on connecting with the name look-up, which "connect" leaves out.
+        connect_seconds = self._limits.connect_timeout_seconds
+        read_seconds = request.timeout_seconds or self._limits.read_timeout_seconds
+        timeouts = httpx.Timeout(read_seconds, connect=connect_seconds, pool=connect_seconds)
         response = await transport.handle_async_request(
             httpx.Request(
                 request.method,
                 self._base_url + request.target,
-                headers=self._headers if request.body is None else self._headers_with_body,
+                headers=headers,
                 content=request.body,
-                extensions=self._extensions,
+                extensions={"timeout": timeouts.as_dict()},
             )
         )
         try:
@@ -203,3 +221,70 @@ def _changed_at(path: str) -> int | None:
         return os.stat(path).st_mtime_ns
     except OSError:
         return None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Proxy:
+    """A proxy: its address without user and password, and the headers that hold them."""
+
+    address: str
+    headers: Mapping[str, str] = field(repr=False)
+
+
+def proxy_in_use(base_url: str) -> str | None:
+    """The proxy through which `ManagementApi(base_url=base_url)` asks, without user and password.
+
+    It is that of `HTTPS_PROXY`, or else of `ALL_PROXY`; names in small letters come first. `None` when there is none,
+    when `NO_PROXY` names the host, and for plain http, which is for loopback only.
+
+    Raises:
+        ConfigurationError: it is not an address of an http or https proxy, or `base_url` is not one of the API.
+    """
+    if problem := address_problem(base_url):
+        raise ConfigurationError([problem])
+    proxy = environment_proxy(base_url)
+    return None if proxy is None else proxy.address
+
+
+def environment_proxy(base_url: str) -> Proxy | None:
+    """The proxy for a good `base_url`, as `proxy_in_use` says.
+
+    Raises:
+        ConfigurationError: it is not an address of an http or https proxy.
+    """
+    parts = urlsplit(base_url)
+    # Plain http goes to loopback only, which no proxy can reach; aiohttp's own trust_env would read ~/.netrc too.
+    if parts.scheme != "https" or urllib.request.proxy_bypass(parts.netloc):
+        return None
+    proxies: Mapping[str, str] = urllib.request.getproxies()
+    address = proxies.get("https") or proxies.get("all")
+    if not address:
+        return None
+    proxy = _proxy(address if "://" in address else f"http://{address}")
+    if proxy is None:
+        raise ConfigurationError(
+            ["HTTPS_PROXY (or ALL_PROXY) is not the address of an http proxy, such as http://proxy.example.com:3128"]
+        )
+    return proxy
+
+
+def _proxy(address: str) -> Proxy | None:
+    try:
+        parts: SplitResult = urlsplit(address)
+        _ = parts.port
+        if _DIGITS.fullmatch(parts.hostname or ""):
+            ipaddress.ip_address(parts.hostname or "")
+    except ValueError:
+        return None
+    # A path may be the rest of a password that has a slash: its beginning would pass for the host, and be shown.
+    is_alone = parts.path in ("", "/") and not parts.query and not parts.fragment
+    user, password = unquote_to_bytes(parts.username or ""), unquote_to_bytes(parts.password or "")
+    if parts.scheme not in ("http", "https") or not _HOST.fullmatch(parts.hostname or "") or not is_alone:
+        return None
+    if b":" in user:  # basic authentication ends the user with one
+        return None
+    credentials = base64.b64encode(user + b":" + password).decode()
+    return Proxy(
+        address=f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}",
+        headers={"Proxy-Authorization": f"Basic {credentials}"} if user or password else {},
+    )

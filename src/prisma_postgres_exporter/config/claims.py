@@ -1,4 +1,4 @@
-"""A token that shows itself to nobody, and what it says of itself."""
+"""What a token says of itself."""
 
 from __future__ import annotations
 
@@ -9,35 +9,12 @@ import re
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
+from pydantic import SecretStr
+
 _PREFIX = "wksp_"
 
 # A hint that nobody verified: only what could be an id, and is safe in a label.
 _ID = re.compile(r"[A-Za-z0-9_-]{1,128}")
-
-
-class Secret:
-    """A value that `repr`, `str`, formatting and pickling do not show; `reveal()` does."""
-
-    __slots__ = ("_value",)
-
-    def __init__(self, value: str) -> None:
-        self._value = value
-
-    def reveal(self) -> str:
-        """Return the value itself: for the one place that sends it."""
-        return self._value
-
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, Secret) and other._value == self._value
-
-    def __hash__(self) -> int:
-        return hash(self._value)
-
-    def __repr__(self) -> str:
-        return "Secret(***)"
-
-    def __reduce__(self) -> str:
-        raise TypeError("a secret is not to be copied elsewhere")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,10 +28,10 @@ class Claims:
     expires_at: datetime | None = None
 
 
-def claims(token: Secret) -> Claims:
+def claims(token: SecretStr) -> Claims:
     """Read the claims of a JWT; a token that is none says nothing."""
     try:
-        body = token.reveal().split(".")[1]
+        body = token.get_secret_value().split(".")[1]
         said = json.loads(base64.urlsafe_b64decode(body + "=" * (-len(body) % 4)))
         if not isinstance(said, dict):
             return Claims()
