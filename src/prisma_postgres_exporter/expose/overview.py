@@ -9,11 +9,12 @@ from urllib.parse import quote, urlencode
 
 from prisma_postgres_exporter.cost import BudgetState, WorkspaceCost, likely_block
 from prisma_postgres_exporter.expose.markup import Markup, duration, element, facts, instant, joined, table
+from prisma_postgres_exporter.expose.month import month_section
 from prisma_postgres_exporter.expose.page import NONE, bad, count, document, gib, good
 from prisma_postgres_exporter.expose.plots import bars
 from prisma_postgres_exporter.expose.status import ServiceStatus
 from prisma_postgres_exporter.reasons import reason_in_words
-from prisma_postgres_exporter.report import at_least, bill_sentence
+from prisma_postgres_exporter.report import MonthCosts, at_least, bill_sentence
 from prisma_postgres_exporter.snapshot import DatabaseView, WorkspaceView
 
 ROWS_SHOWN = 100
@@ -28,12 +29,16 @@ LIMIT_NAMES = {
 }
 
 
-def status_page(status: ServiceStatus, *, search: str = "", page: int = 1) -> str:
-    """A whole HTML document. `search` chooses databases by name or id, `page` which of them are listed."""
-    return document("prisma-postgres-exporter", *_sections(status, search, page))
+def status_page(status: ServiceStatus, costs: MonthCosts | str, *, search: str = "", page: int = 1) -> str:
+    """A whole HTML document.
+
+    `costs` are those of this month, or why they cannot be had; `search` chooses databases by name or id, `page` which
+    of them are listed.
+    """
+    return document("prisma-postgres-exporter", *_sections(status, costs, search, page))
 
 
-def _sections(status: ServiceStatus, search: str, page: int) -> Iterator[Markup]:
+def _sections(status: ServiceStatus, costs: MonthCosts | str, search: str, page: int) -> Iterator[Markup]:
     yield element("h1", "prisma-postgres-exporter")
     yield _standing(status)
     if status.reload_error is not None:
@@ -42,6 +47,7 @@ def _sections(status: ServiceStatus, search: str, page: int) -> Iterator[Markup]
     yield _facts(status)
     taken = status.snapshot
     if taken is not None:
+        yield from month_section(costs)
         yield element("h2", "Workspaces")
         yield from _workspaces(taken.workspaces, status)
         if taken.budgets:

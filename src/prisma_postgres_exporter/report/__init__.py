@@ -2,6 +2,7 @@
 
 from prisma_postgres_exporter.report.changing import TOTAL, Beside, Place, beside, expected_bounds
 from prisma_postgres_exporter.report.comparing import Change, compare_months, same_days
+from prisma_postgres_exporter.report.costs import CostLine, MonthCosts, month_costs
 from prisma_postgres_exporter.report.exporting import (
     DAY_COLUMNS,
     EVENT_COLUMNS,
@@ -58,9 +59,11 @@ __all__ = [
     "Beside",
     "Change",
     "Chosen",
+    "CostLine",
     "Key",
     "LedgerMonth",
     "Missing",
+    "MonthCosts",
     "MonthReport",
     "Owners",
     "Place",
@@ -93,6 +96,7 @@ __all__ = [
     "left_out",
     "missing_sentence",
     "money",
+    "month_costs",
     "month_rows",
     "quality_sentences",
     "rank",
