@@ -12,6 +12,7 @@ ExporterError
 │   ├── Unavailable            wait: overloaded, down, unreachable or too slow
 │   │   └── Throttled          wait: too many requests (429)
 │   └── MalformedAnswer        report it: the answer is not what the contract says
+├── TooBusy                    wait: too many questions to the ledger
 └── StoreError
     ├── StoreUnavailable       wait, or make room: it cannot be read or written now
     │   ├── StoreMissing       run the service first: there is none yet
@@ -138,3 +139,10 @@ class StoreTooNew(StoreError):
 
 class StoreChanged(StoreError):
     """Another process wrote to the store since it was loaded; nothing was written."""
+
+
+class TooBusy(ExporterError):
+    """Too many questions wait to be answered."""
+
+    def __str__(self) -> str:
+        return "too many questions to the ledger wait already; ask again later, or for less"

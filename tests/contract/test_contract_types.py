@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from vendor_types import Contract, problems
 
-LOCKS = [Path(__file__).parent / "package-lock.json"]
+LOCKS = [Path(__file__).parent / "package-lock.json", Path(__file__).parent / "vendor_cli" / "package-lock.json"]
 
 
 def test_every_operation_of_the_types_has_a_schema(contract: Contract) -> None:

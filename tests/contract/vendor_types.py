@@ -8,7 +8,7 @@ import json
 import re
 import shutil
 import subprocess
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -21,6 +21,7 @@ Schema = Mapping[str, Any]
 
 SDK: Final = "@prisma/management-api-sdk"
 _HERE: Final = Path(__file__).parent
+_QUIETLY: Final = ("--ignore-scripts", "--no-audit", "--no-fund")
 _SOURCES: Final = ("package.json", "package-lock.json", "tsconfig.json", "vendor.ts")
 _FORMAT: Final = re.compile(r"Format: (\S+)")
 _FORMATS: Final = FormatChecker(())
@@ -54,7 +55,8 @@ class Operation:
 class Contract:
     """Every operation of the API, by method and path."""
 
-    def __init__(self, paths: Mapping[str, Any]) -> None:
+    def __init__(self, paths: dict[str, Any]) -> None:
+        self.paths: Final = paths
         self.operations: Final = tuple(
             _operation(method.upper(), path, declared)
             for path, methods in paths.items()
@@ -88,6 +90,11 @@ def problems(schema: Schema | None, document: Any, *, exact: bool = False) -> li
     return [f"{error.json_path}: {error.message[:300]}" for error in _leaves(validator.iter_errors(document))]
 
 
+def body_problems(schema: Schema | None, body: bytes) -> list[str]:
+    """What is wrong with a body as it was sent, members that are not declared included."""
+    return problems(schema, json.loads(body) if body else None, exact=True)
+
+
 def closed(schema: Any) -> Any:
     """The schema with no members but those that are declared."""
     if isinstance(schema, list):
@@ -102,28 +109,38 @@ def closed(schema: Any) -> Any:
 
 def pinned_contract(cache: Path) -> Contract:
     """The contract of the locked version, made once for a cache directory whatever number of workers asks for it."""
-    lock = hashlib.sha256(b"".join((_HERE / name).read_bytes() for name in _SOURCES)).hexdigest()[:16]
-    schemas = cache / f"schemas-{lock}.json"
+
+    def build(folder: Path) -> None:
+        (folder / "schemas.json").write_text(json.dumps(generated(folder)))
+        shutil.rmtree(folder / "node_modules")
+
+    folder = installed(cache, [_HERE / name for name in _SOURCES], then=build)
+    return Contract(json.loads((folder / "schemas.json").read_text()))
+
+
+def installed(cache: Path, sources: Sequence[Path], *options: str, then: Callable[[Path], None]) -> Path:
+    """A folder with the packages that a lock file pins and what `then` makes of them, kept until a source changes."""
+    key = hashlib.sha256(b"".join(source.read_bytes() for source in sources)).hexdigest()[:16]
+    ready = cache / f"npm-{key}"
     with (cache / "building").open("w") as building:
         fcntl.flock(building, fcntl.LOCK_EX)
-        if not schemas.exists():
-            folder = _fresh_folder(cache / f"npm-{lock}")
-            _run(folder, "npm", "ci", "--ignore-scripts", "--no-audit", "--no-fund")
-            (folder / "schemas.json").write_text(json.dumps(generated(folder)))
-            (folder / "schemas.json").rename(schemas)
-            shutil.rmtree(folder)
-    return Contract(json.loads(schemas.read_text()))
+        if not ready.exists():
+            folder = _fresh_folder(cache / f"npm-{key}.part", sources)
+            _run(folder, "npm", "ci", *_QUIETLY, *options)
+            then(folder)
+            folder.rename(ready)
+    return ready
 
 
 def newest_contract(folder: Path) -> tuple[str, Contract]:
     """The version that the configured registry calls the latest, and its contract; `folder` is an empty directory."""
-    _fresh_folder(folder)
-    _run(folder, "npm", "install", "--ignore-scripts", "--no-audit", "--no-fund", f"{SDK}@latest")
+    _fresh_folder(folder, [_HERE / name for name in _SOURCES])
+    _run(folder, "npm", "install", *_QUIETLY, f"{SDK}@latest")
     manifest = json.loads((folder / "node_modules" / SDK / "package.json").read_text())
     return manifest["version"], Contract(generated(folder))
 
 
-def generated(folder: Path) -> Mapping[str, Any]:
+def generated(folder: Path) -> dict[str, Any]:
     """The schemas of every path, from the packages installed in a folder."""
     text = _run(
         folder,
@@ -133,7 +150,7 @@ def generated(folder: Path) -> Mapping[str, Any]:
     document = json.loads(text)
     if document.get("definitions"):
         raise AssertionError("the schemas refer to definitions: resolve them before they are cut apart")
-    paths: Mapping[str, Any] = _with_formats(document["properties"])
+    paths: dict[str, Any] = _with_formats(document["properties"])
     return paths
 
 
@@ -188,11 +205,11 @@ def _leaves(errors: Iterator[Any]) -> Iterator[Any]:
             yield error
 
 
-def _fresh_folder(folder: Path) -> Path:
+def _fresh_folder(folder: Path, sources: Iterable[Path]) -> Path:
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
-    for name in _SOURCES:
-        shutil.copy(_HERE / name, folder / name)
+    for source in sources:
+        shutil.copy(source, folder / source.name)
     return folder
 
 

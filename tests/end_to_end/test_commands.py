@@ -102,6 +102,8 @@ def test_the_demo_shows_metrics_and_leaves_nothing_behind(tmp_path: Path) -> Non
     temporary.mkdir()
     with exporter("demo", cwd=tmp_path, environ={"TMPDIR": str(temporary)}) as running:
         assert running.wait_for(r"metrics +(\S+)") == f"{running.url}/metrics"
+        names = ("PRISMA_POSTGRES_API_URL", "PRISMA_POSTGRES_TOKEN", "PRISMA_POSTGRES_STORE_URL")
+        environ = {name: running.wait_for(rf"export {name}=(\S+)") for name in names}
         samples = running.scrape_when(lambda samples: samples.labels(TOTAL, "database_id"), "the first numbers")
         assert len(samples.labels(f"{DATA_PREFIX}info", "database_id")) >= 30
         assert len(samples.labels("prisma_postgres_workspace_info", "workspace_id")) == 3
@@ -113,6 +115,9 @@ def test_the_demo_shows_metrics_and_leaves_nothing_behind(tmp_path: Path) -> Non
         running.scrape_when(
             lambda now: all(now.get((differences, labels)) == 0 for labels in up), "ledger and vendor agree"
         )
+        for tried in (("check", "--listen", "127.0.0.1:0"), ("api", "me"), ("top",), ("doctor",)):
+            answer = run(*tried, cwd=tmp_path, environ=environ)
+            assert answer.returncode in ({0, 1} if tried == ("doctor",) else {0}), answer.stderr
         running.send(signal.SIGINT)
         assert running.wait() == 0
     assert [path for path in tmp_path.rglob("*") if path != temporary] == []

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 from datetime import UTC, date, datetime, timedelta
 from functools import partial
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
@@ -28,7 +28,9 @@ from prisma_postgres_exporter.cli.options import (
 )
 from prisma_postgres_exporter.config import Config, format_duration, parse_duration, read_tokens
 from prisma_postgres_exporter.errors import ConfigurationError
-from prisma_postgres_exporter.service import Backfilling, open_backfill
+
+if TYPE_CHECKING:
+    from prisma_postgres_exporter.service import Backfilling
 
 ONE_DAY = timedelta(days=1)
 LINE_EVERY_SECONDS = 10
@@ -107,6 +109,8 @@ async def _backfill(
     openmetrics: Path | None,
     step: timedelta,
 ) -> bool:
+    from prisma_postgres_exporter.service import open_backfill
+
     console = Console(stderr=True, highlight=False)
     say = partial(console.print, markup=False, soft_wrap=True)
     async with open_backfill(

@@ -8,11 +8,11 @@ from collections.abc import AsyncIterator, Iterator
 from contextlib import closing
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING
 
 import typer
 from rich.console import Console
 
-from prisma_postgres_exporter.api import proxy_in_use
 from prisma_postgres_exporter.cli.logs import configure_logs
 from prisma_postgres_exporter.cli.options import ApiUrlOption, ConfigOption, ListenOption, StoreUrlOption, configuration
 from prisma_postgres_exporter.config import Config, Credential, claims, display_url, read_tokens
@@ -25,10 +25,10 @@ from prisma_postgres_exporter.errors import (
     StoreMissing,
     StoreOutdated,
 )
-from prisma_postgres_exporter.expose import ExporterHealth
-from prisma_postgres_exporter.rounds import LARGEST_SKEW, VendorApi
-from prisma_postgres_exporter.service import api_maker
 from prisma_postgres_exporter.store import Store
+
+if TYPE_CHECKING:
+    from prisma_postgres_exporter.rounds import VendorApi
 
 EXPIRY_WARNING = timedelta(days=14)
 
@@ -91,6 +91,8 @@ def _findings(
 
 
 def _through_proxy(config: Config) -> str:
+    from prisma_postgres_exporter.api import proxy_in_use
+
     try:
         proxy = proxy_in_use(config.api_url)
     except ConfigurationError:
@@ -104,6 +106,8 @@ def _to_fix(subject: str, error: ConfigurationError) -> tuple[Finding, ...]:
 
 def _check_store(config: Config) -> Iterator[Finding]:
     """Make sure that `serve` can open and write it; nothing is made where there is none yet, and nothing migrated."""
+    from prisma_postgres_exporter.rounds import LARGEST_SKEW
+
     subject, url = f"store {display_url(config.store.url)}", config.store.url
     try:
         now = datetime.now(UTC).replace(microsecond=0)
@@ -149,6 +153,9 @@ def _check_outdated(subject: str, url: str, outdated: StoreOutdated) -> Finding:
 
 
 async def _check_credentials(config: Config, credentials: tuple[Credential, ...]) -> list[Finding]:
+    from prisma_postgres_exporter.expose import ExporterHealth
+    from prisma_postgres_exporter.service import api_maker
+
     make = api_maker(ExporterHealth())
     findings: list[Finding] = []
     for credential in credentials:
@@ -189,6 +196,8 @@ async def _check_credential(credential: Credential, client: VendorApi) -> AsyncI
 
 
 def _check_clock(skew_seconds: float | None) -> Iterator[Finding]:
+    from prisma_postgres_exporter.rounds import LARGEST_SKEW
+
     if skew_seconds is not None and abs(skew_seconds) > LARGEST_SKEW.total_seconds():
         side = "ahead of" if skew_seconds > 0 else "behind"
         yield Finding(

@@ -23,7 +23,6 @@ from prisma_postgres_exporter.cli.options import (
     configuration,
 )
 from prisma_postgres_exporter.config import read_tokens
-from prisma_postgres_exporter.service import collect_once
 from prisma_postgres_exporter.snapshot import DatabaseView, Snapshot
 
 GIB = 2**30
@@ -49,6 +48,8 @@ def collect(
 
     Leaves with 1 when a credential or a reading failed; what could be read is stored and shown all the same.
     """
+    from prisma_postgres_exporter.service import collect_once
+
     loaded = configuration(config, api_url, store_url)()
     configure_logs(
         log_format, secrets=[credential.token.get_secret_value() for credential in read_tokens(loaded).credentials]

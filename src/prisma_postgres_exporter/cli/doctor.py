@@ -7,7 +7,7 @@ import json
 import logging
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
@@ -18,7 +18,9 @@ from prisma_postgres_exporter.cli.logs import configure_logs
 from prisma_postgres_exporter.cli.options import ApiUrlOption, ConfigOption, StoreUrlOption, configuration
 from prisma_postgres_exporter.config import read_tokens
 from prisma_postgres_exporter.diagnosis import Finding, Level, walk, worst_of
-from prisma_postgres_exporter.service import Examination, examine
+
+if TYPE_CHECKING:
+    from prisma_postgres_exporter.service import Examination
 
 PIPE_WIDTH = 10_000
 MARKS: Mapping[Level, tuple[str, str]] = {
@@ -49,6 +51,8 @@ def doctor(
     Examples: `prisma-postgres-exporter doctor` · `prisma-postgres-exporter doctor "my database"` ·
     `prisma-postgres-exporter doctor db_… --json`
     """
+    from prisma_postgres_exporter.service import examine
+
     loaded = configuration(config, api_url, store_url)()
     secrets = [credential.token.get_secret_value() for credential in read_tokens(loaded).credentials]
     configure_logs("console", level=logging.CRITICAL, secrets=secrets)

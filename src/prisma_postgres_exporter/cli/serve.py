@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from typing import TYPE_CHECKING
 
 from prisma_postgres_exporter.cli.logs import configure_logs
 from prisma_postgres_exporter.cli.options import (
@@ -14,7 +15,9 @@ from prisma_postgres_exporter.cli.options import (
     configuration,
 )
 from prisma_postgres_exporter.config import read_tokens
-from prisma_postgres_exporter.service import Service
+
+if TYPE_CHECKING:
+    from prisma_postgres_exporter.service import Service
 
 
 def serve(
@@ -30,6 +33,8 @@ def serve(
     file that PRISMA_POSTGRES_TOKEN_FILE names. SIGHUP or POST /-/reload reads the configuration again.
     The `cost` section in force is left in the store, so that reports elsewhere give the same money.
     """
+    from prisma_postgres_exporter.service import Service
+
     load = configuration(config, api_url, store_url, listen)
     loaded = load()
     configure_logs(

@@ -15,14 +15,14 @@ from starlette.routing import BaseRoute, Mount, Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from prisma_postgres_exporter.cost import By
-from prisma_postgres_exporter.errors import StoreError
+from prisma_postgres_exporter.errors import StoreError, TooBusy
 from prisma_postgres_exporter.expose.database_page import database_page, missing_page
 from prisma_postgres_exporter.expose.negotiate import choose_format, is_gzip_wanted
 from prisma_postgres_exporter.expose.overview import status_page
 from prisma_postgres_exporter.expose.page import CONTENT_SECURITY_POLICY
 from prisma_postgres_exporter.expose.render import Exposition
 from prisma_postgres_exporter.expose.status import ServiceStatus
-from prisma_postgres_exporter.expose.v1 import Ledger, TooBusy, json_api
+from prisma_postgres_exporter.expose.v1 import Ledger, json_api
 from prisma_postgres_exporter.report import Chosen, UsageRow
 from prisma_postgres_exporter.snapshot import Snapshot
 

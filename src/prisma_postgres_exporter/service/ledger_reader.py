@@ -11,7 +11,7 @@ from typing import TypeVar
 
 from prisma_postgres_exporter.config import Config
 from prisma_postgres_exporter.cost import HISTORY, By
-from prisma_postgres_exporter.expose import TooBusy
+from prisma_postgres_exporter.errors import TooBusy
 from prisma_postgres_exporter.model import month_start
 from prisma_postgres_exporter.report import Chosen, LedgerMonth, Owners, UsageRow, ledger_month, usage_by_day
 from prisma_postgres_exporter.store import Store

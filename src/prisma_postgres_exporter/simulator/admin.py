@@ -6,7 +6,7 @@ import json
 from collections import Counter, deque
 from dataclasses import asdict, dataclass, field
 from datetime import datetime, timedelta
-from typing import Annotated, Final
+from typing import Annotated, Final, Literal
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationError
 from starlette.requests import Request
@@ -59,6 +59,15 @@ class AddedUsage(BaseModel):
     at: AwareDatetime | None = None
 
 
+class ChangedStatus(BaseModel):
+    """What a database's status is from now on."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    database: str
+    status: Literal["failure", "provisioning", "ready", "recovering"]
+
+
 class Admin:
     """Handlers of the remote control; instants are ISO date-times with a time zone, spans end exclusive."""
 
@@ -75,6 +84,7 @@ class Admin:
             Route("/world", self._show_world),
             Route("/truth", self._show_truth),
             Route("/usage", self._add_usage, methods=["POST"]),
+            Route("/status", self._change_status, methods=["POST"]),
             Route("/faults", self._show_faults, methods=["GET"]),
             Route("/faults", self._add_fault, methods=["POST"]),
             Route("/faults", self._clear_faults, methods=["DELETE"]),
@@ -128,6 +138,17 @@ class Admin:
         try:
             wish = AddedUsage.model_validate_json(await request.body())
             self._world.add_operations(wish.database, wish.operations, at=wish.at or self._clock())
+        except KeyError:
+            return _problem(404, "database must name something in the world")
+        except ValueError as exc:
+            return _problem(400, str(exc))
+        return Response(status_code=204)
+
+    async def _change_status(self, request: Request) -> Response:
+        """`{"database": "db_…", "status": "failure"}`, from now on."""
+        try:
+            wish = ChangedStatus.model_validate_json(await request.body())
+            self._world.change_status(wish.database, wish.status, at=self._clock())
         except KeyError:
             return _problem(404, "database must name something in the world")
         except ValueError as exc:

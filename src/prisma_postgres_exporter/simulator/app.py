@@ -1,10 +1,10 @@
-"""The Management API over a simulated world, as an ASGI application."""
+"""The Management API over a simulated world, as an ASGI application, and two that are ready-made."""
 
 from __future__ import annotations
 
 from collections import Counter
 from dataclasses import replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from email.utils import format_datetime
 from typing import Final
 
@@ -15,16 +15,23 @@ from starlette.responses import Response
 from starlette.routing import Mount, Route
 from starlette.types import Receive, Scope, Send
 
+from prisma_postgres_exporter.model import day_start
 from prisma_postgres_exporter.simulator import writing  # noqa: F401  # registers its calls
 from prisma_postgres_exporter.simulator.admin import Admin, CallLog, SeenCall
 from prisma_postgres_exporter.simulator.clock import Clock, system_clock
-from prisma_postgres_exporter.simulator.faults import Faults, spoiled
+from prisma_postgres_exporter.simulator.faults import Fault, FaultKind, Faults, spoiled
+from prisma_postgres_exporter.simulator.founding import WorldShape
 from prisma_postgres_exporter.simulator.questions import LARGEST_BODY_BYTES, Answer, Question, Refused
 from prisma_postgres_exporter.simulator.reading import ENDPOINTS
 from prisma_postgres_exporter.simulator.registry import prefixed
 from prisma_postgres_exporter.simulator.sending import CONNECTION_FAULTS, send_answer, send_badly
 from prisma_postgres_exporter.simulator.vendor import Vendor, VendorBehaviour
 from prisma_postgres_exporter.simulator.world import World
+
+DEMO_HISTORY: Final = timedelta(days=100)
+BENCHMARK_HISTORY: Final = timedelta(days=60)
+LARGEST_WORKSPACE: Final = 1_000
+"""Databases that the vendor lets a workspace hold."""
 
 
 class Simulator:
@@ -50,7 +57,7 @@ class Simulator:
         self.app: Final = Starlette(
             routes=[
                 *(
-                    Route(endpoint.path, _Call(call, self), methods=[endpoint.method])
+                    Route(endpoint.path, Call(call, self), methods=[endpoint.method])
                     for call, endpoint in ENDPOINTS.items()
                 ),
                 Mount("/simulator", routes=admin.routes()),
@@ -64,15 +71,66 @@ class Simulator:
         return self.calls.counts
 
 
-class _Call:
+def demo_simulator(clock: Clock = system_clock, *, seed: int = 1) -> Simulator:
+    """Three workspaces with about 40 lively databases and a hundred days of history.
+
+    Numbers are known within seconds, some closed days are revised, one database always fails, and names,
+    regions and lifecycle are as mixed as in life.
+    """
+    now = clock()
+    world = World(
+        seed=seed,
+        shape=WorldShape(
+            workspaces=3,
+            projects_per_workspace=4,
+            databases=38,
+            idle_share=0.08,
+            awkward_share=0.1,
+            plans=("Pro", "Starter", "Free"),
+            busyness=(1.0, 0.4, 0.002),
+            operations_per_day=(60_000, 900_000),
+            churn_per_day=0.5,
+        ),
+        begins_at=day_start((now - DEMO_HISTORY).date()),
+    )
+    failing = world.databases(now)[1]
+    return Simulator(
+        world,
+        clock,
+        behaviour=VendorBehaviour(
+            known_after=timedelta(seconds=2),
+            known_every=timedelta(seconds=1),
+            revised_share=0.2,
+            creation_takes=timedelta(seconds=3),
+        ),
+        faults=Faults([Fault(kind=FaultKind.SERVER_ERROR, call="usage", database_id=failing.id)]),
+    )
+
+
+def benchmark_simulator(databases: int, clock: Clock = system_clock, *, seed: int = 1) -> Simulator:
+    """`databases` in as many workspaces as the vendor would need for them; nothing goes wrong."""
+    workspaces = max(1, -(-databases // LARGEST_WORKSPACE))
+    world = World(
+        seed=seed,
+        shape=WorldShape(
+            workspaces=workspaces,
+            projects_per_workspace=max(1, databases // workspaces // 10),
+            databases=databases,
+        ),
+        begins_at=day_start((clock() - BENCHMARK_HISTORY).date()),
+    )
+    return Simulator(world, clock)
+
+
+class Call:
     """One call of the API: whose it is, which fault hits it, what it answers."""
 
     def __init__(self, name: str, simulator: Simulator) -> None:
         self._name = name
         self._simulator = simulator
-        self._endpoint = ENDPOINTS[name]
-        self._is_about_a_database = "/databases/{id}" in self._endpoint.path
-        self._has_body = self._endpoint.method in {"POST", "PATCH"}
+        self.endpoint = ENDPOINTS[name]
+        self._is_about_a_database = "/databases/{id}" in self.endpoint.path
+        self._has_body = self.endpoint.method in {"POST", "PATCH"}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
@@ -90,13 +148,13 @@ class _Call:
         if token is None:
             answer = Refused(401, "The token is not valid").answer
         else:
-            answer = self._answer(
+            answer = self.answer(
                 Question(
                     vendor=self._simulator.vendor,
                     token=token,
                     now_ms=now_ms,
                     ids=ids,
-                    invalid_status=self._endpoint.invalid_status,
+                    invalid_status=self.endpoint.invalid_status,
                     query=query,
                     body=body,
                 )
@@ -110,9 +168,10 @@ class _Call:
         else:
             await send_answer(spoiled(answer, fault), send)
 
-    def _answer(self, question: Question) -> Answer:
+    def answer(self, question: Question) -> Answer:
+        """The answer to somebody whose token is good."""
         try:
-            return Answer(body=self._endpoint.answer(question), status=self._endpoint.status)
+            return Answer(body=self.endpoint.answer(question), status=self.endpoint.status)
         except Refused as refused:
             return refused.answer
 

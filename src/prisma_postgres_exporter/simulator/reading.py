@@ -10,7 +10,7 @@ from typing import Final
 from prisma_postgres_exporter.model import month_start
 from prisma_postgres_exporter.simulator import bodies
 from prisma_postgres_exporter.simulator.clock import from_ms, to_ms
-from prisma_postgres_exporter.simulator.questions import Question, Refused, not_found, rest
+from prisma_postgres_exporter.simulator.questions import Json, Question, Refused, not_found, rest
 from prisma_postgres_exporter.simulator.records import DatabaseRecord, ProjectRecord
 from prisma_postgres_exporter.simulator.registry import prefixed
 from prisma_postgres_exporter.simulator.vendor import PeriodRefused, backups_of, retention_days
@@ -62,24 +62,9 @@ def usage(question: Question) -> bytes:
     return bodies.usage(answer, question.now_ms)
 
 
-@call("GET", "/v1/me")
-def me(question: Question) -> bytes:
-    return bodies.single(bodies.me(question))
-
-
 @call("GET", "/v1/workspaces")
 def workspaces(question: Question) -> bytes:
     return question.page(lambda after: rest([question.workspace], after), bodies.workspace)
-
-
-@call("GET", "/v1/workspaces/{id}")
-def workspace(question: Question) -> bytes:
-    return bodies.single(bodies.workspace(question, question.own_workspace()))
-
-
-@call("GET", "/v1/workspaces/{id}/subscription")
-def subscription(question: Question) -> bytes:
-    return bodies.single(bodies.subscription(question, question.own_workspace()))
 
 
 @call("GET", "/v1/workspaces/{id}/service-tokens")
@@ -132,11 +117,6 @@ def projects(question: Question) -> bytes:
     return question.page(following, bodies.project)
 
 
-@call("GET", "/v1/projects/{id}")
-def project(question: Question) -> bytes:
-    return bodies.single(bodies.project(question, question.project(question.id)))
-
-
 @call("GET", "/v1/projects/{id}/branches")
 def branches(question: Question) -> bytes:
     held_by = question.project(question.id)
@@ -150,11 +130,6 @@ def branches(question: Question) -> bytes:
         if name in {None, branch.git_name} and (part or "") in branch.git_name
     ]
     return question.page(lambda after: rest(found, after), bodies.branch)
-
-
-@call("GET", "/v1/branches/{id}")
-def branch(question: Question) -> bytes:
-    return bodies.single(bodies.branch(question, question.branch(question.id)))
 
 
 @call("GET", "/v1/databases")
@@ -206,11 +181,6 @@ def _nothing_found(question: Question, refused: Refused) -> bytes:
     return question.page(lambda after: rest((), after), bodies.database)
 
 
-@call("GET", "/v1/databases/{id}")
-def database(question: Question) -> bytes:
-    return bodies.single(bodies.database(question, question.database(question.id, elsewhere=403)))
-
-
 @call("GET", "/v1/databases/{id}/backups")
 def backups(question: Question) -> bytes:
     record = local(question.database(question.id))
@@ -251,11 +221,6 @@ def _connections_of(question: Question, held: Iterable[DatabaseRecord]) -> bytes
     return question.page(lambda after: rest(found, after), bodies.connection)
 
 
-@call("GET", "/v1/connections/{id}")
-def connection(question: Question) -> bytes:
-    return bodies.single(bodies.connection(question, question.connection()))
-
-
 @call("GET", "/v1/regions")
 def regions(question: Question) -> bytes:
     product = question.parameters().get("product")
@@ -273,3 +238,19 @@ def postgres_regions(_question: Question) -> bytes:
 @call("GET", "/v1/regions/accelerate")
 def accelerate_regions(_question: Question) -> bytes:
     return bodies.unpaged(bodies.regions(has_status=False))
+
+
+def _show(path: str, name: str, document: Callable[[Question], Json]) -> None:
+    """A call that shows one thing."""
+    ENDPOINTS[name] = Endpoint(
+        method="GET", path=path, status=200, invalid_status=422, answer=lambda asked: bodies.single(document(asked))
+    )
+
+
+_show("/v1/me", "me", bodies.me)
+_show("/v1/workspaces/{id}", "workspace", lambda q: bodies.workspace(q, q.own_workspace()))
+_show("/v1/workspaces/{id}/subscription", "subscription", lambda q: bodies.subscription(q, q.own_workspace()))
+_show("/v1/projects/{id}", "project", lambda q: bodies.project(q, q.project(q.id)))
+_show("/v1/branches/{id}", "branch", lambda q: bodies.branch(q, q.branch(q.id)))
+_show("/v1/databases/{id}", "database", lambda q: bodies.database(q, q.database(q.id, elsewhere=403)))
+_show("/v1/connections/{id}", "connection", lambda q: bodies.connection(q, q.connection()))

@@ -16,7 +16,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from prisma_postgres_exporter.cost import By
-from prisma_postgres_exporter.errors import StoreError
+from prisma_postgres_exporter.errors import StoreError, TooBusy
 from prisma_postgres_exporter.expose.v1.answers import (
     Budgets,
     CostRows,
@@ -29,7 +29,7 @@ from prisma_postgres_exporter.expose.v1.answers import (
     database_answer,
     workspace_answer,
 )
-from prisma_postgres_exporter.expose.v1.ledger import Ledger, TooBusy
+from prisma_postgres_exporter.expose.v1.ledger import Ledger
 from prisma_postgres_exporter.expose.v1.openapi import Operation, openapi_document
 from prisma_postgres_exporter.expose.v1.parameters import (
     CostParameters,

@@ -9,13 +9,6 @@ from prisma_postgres_exporter.cost import By
 from prisma_postgres_exporter.report import Chosen, LedgerMonth, UsageRow
 
 
-class TooBusy(Exception):
-    """Too many questions wait to be answered."""
-
-    def __str__(self) -> str:
-        return "too many questions to the ledger wait already; ask again later, or for less"
-
-
 class Ledger(Protocol):
     """Answers from the store, each in a moment of its own; raises `TooBusy`, and `StoreError` where it cannot read."""
 
