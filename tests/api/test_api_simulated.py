@@ -376,10 +376,7 @@ async def test_workspace_regions_and_tokens_are_read(bench: Bench) -> None:
     postgres = await bench.api.postgres_regions()
     assert [region.id for region in await bench.api.regions(product="postgres")] == [region.id for region in postgres]
     assert {region.status for region in postgres} == {"available"}
-    accelerate = await bench.api.accelerate_regions()
-    assert [region.id for region in await bench.api.regions(product="accelerate")] == [
-        region.id for region in accelerate
-    ]
+    assert {region.product for region in await bench.api.regions(product="accelerate")} == {"accelerate"}
 
 
 async def test_a_new_database_is_used_like_any_other(bench: Bench) -> None:

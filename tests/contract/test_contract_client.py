@@ -121,7 +121,9 @@ def test_every_other_body_is_an_api_error_and_no_connection_string_is_lost(
     status, schema = success_of(contract, operation)
     told: set[tuple[str, int | None, str]] = set()
 
-    @settings(deadline=None, max_examples=25, suppress_health_check=list(HealthCheck))
+    @settings(
+        deadline=None, max_examples=150 if operation.is_shown_once else 25, suppress_health_check=list(HealthCheck)
+    )
     @given(broken(bodies(schema or {"type": "object"}).map(settled)))
     def survives(body: bytes) -> None:
         try:
