@@ -18,7 +18,7 @@ from prisma_postgres_exporter.cli.options import (
     WideOption,
     open_configuration,
 )
-from prisma_postgres_exporter.cli.printing import Column, Columns, Form, form, print_documents
+from prisma_postgres_exporter.cli.printing import TABLES, Column, Columns, form, print_documents
 from prisma_postgres_exporter.cli.terminal import harmless, say, show
 from prisma_postgres_exporter.cost import By, CostRow, add_up
 from prisma_postgres_exporter.documents import Comparison, change_document
@@ -62,7 +62,7 @@ def compare(
 
     Examples: `prisma-postgres-exporter compare` · `prisma-postgres-exporter compare 2026-09 2026-10 --by database`
     """
-    chosen = form(as_json=as_json, as_csv=as_csv, is_wide=is_wide)
+    chosen = form(as_json=as_json, as_csv=as_csv, is_raw=is_raw, is_wide=is_wide)
     loaded = open_configuration(config, store_url)
     now = utc_now()
     after_until = parse_month(after, "MONTH", now) if after is not None else now
@@ -78,7 +78,7 @@ def compare(
         spans = same_days(earlier, later)
         days = store.days(from_day=spans[0], to_day=spans[2]) if spans is not None else ()
         changes = compare_months(earlier, later, by, events, days)
-    if chosen in {Form.TABLE, Form.WIDE}:
+    if chosen in TABLES:
         so_far = "" if later.is_over else f" until {later.until:%Y-%m-%d %H:%M} UTC"
         show(f"{later.name}{so_far} against {earlier.name}, by {by}, in USD")
     answer = Comparison(
@@ -88,13 +88,13 @@ def compare(
         has_more=len(changes) > limit,
     )
     every = f"--limit {len(changes)} prints everything"
-    print_documents(answer, changes[:limit], _columns(by, earlier, later), chosen, is_raw=is_raw, how_to_see_more=every)
+    print_documents(answer, changes[:limit], _columns(by, earlier, later), chosen, how_to_see_more=every)
     for read in (earlier, later):
         usage = add_up(row.usage for row in read.rows(By.WORKSPACE))
         missing = missing_sentence(usage, read.missing, loaded.poll.requests_per_second)
         if missing is not None:
             say(f"{read.name}: {missing}")
-    if chosen in {Form.TABLE, Form.WIDE}:
+    if chosen in TABLES:
         _print_reasons(changes[:limit])
 
 

@@ -25,7 +25,7 @@ from prisma_postgres_exporter.cli.options import (
     WideOption,
     open_configuration,
 )
-from prisma_postgres_exporter.cli.printing import Form, form, print_document, print_table
+from prisma_postgres_exporter.cli.printing import CSV, Form, form, print_document, print_table
 from prisma_postgres_exporter.cli.table import Field, Role
 from prisma_postgres_exporter.cli.terminal import harmless, say, show
 from prisma_postgres_exporter.cost import (
@@ -89,7 +89,7 @@ def cost(
     Examples: `prisma-postgres-exporter cost --by database` · `prisma-postgres-exporter cost --month 2026-10 --csv` ·
     `prisma-postgres-exporter cost --what-if plan=pro --what-if operations=x2`
     """
-    chosen = form(as_json=as_json, as_csv=as_csv, is_wide=is_wide)
+    chosen = form(as_json=as_json, as_csv=as_csv, is_raw=is_raw, is_wide=is_wide)
     loaded = open_configuration(config, store_url)
     real_now = utc_now()
     now = parse_month(month, "--month", real_now) if month is not None else real_now
@@ -105,8 +105,10 @@ def cost(
         print_document(supposed_answer(read, read.rows(by), besides, plans).model_dump_json(indent=2))
     elif chosen is Form.JSON:
         print_document(cost_rows_answer(read, read.rows(by), besides).model_dump_json(indent=2))
-    elif chosen is Form.CSV:
-        for part in documents_csv(CostDocument, cost_rows_answer(read, read.rows(by), besides).data, is_raw=is_raw):
+    elif chosen in CSV:
+        for part in documents_csv(
+            CostDocument, cost_rows_answer(read, read.rows(by), besides).data, is_raw=chosen is Form.RAW
+        ):
             typer.echo(part, nl=False)
     else:
         _print(read, plans, besides, by, chosen, is_supposed=bool(what_if))

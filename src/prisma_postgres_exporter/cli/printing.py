@@ -94,19 +94,26 @@ class Form(Enum):
     WIDE = "wide"
     JSON = "json"
     CSV = "csv"
+    RAW = "csv --raw"
 
 
-def form(*, as_json: bool, as_csv: bool = False, is_wide: bool = False) -> Form:
+CSV = frozenset({Form.CSV, Form.RAW})
+TABLES = frozenset({Form.TABLE, Form.WIDE})
+
+
+def form(*, as_json: bool, as_csv: bool = False, is_raw: bool = False, is_wide: bool = False) -> Form:
     """The form that the flags ask for.
 
     Raises:
-        ConfigurationError: more than one of them.
+        ConfigurationError: more than one of them, or `--raw` without `--csv`.
     """
     asked = {Form.JSON: as_json, Form.CSV: as_csv, Form.WIDE: is_wide}
     given = [form for form, is_asked in asked.items() if is_asked]
     if len(given) > 1:
-        raise ConfigurationError([f"{' '.join(f'--{form.value}' for form in given)}: give one of them"])
-    return given[0] if given else Form.TABLE
+        raise ConfigurationError([f"{' and '.join(f'--{form.value}' for form in given)}: give one of them"])
+    if is_raw and not as_csv:
+        raise ConfigurationError(["--raw: says how CSV is written; add --csv"])
+    return Form.RAW if is_raw else given[0] if given else Form.TABLE
 
 
 def keys(columns: Columns[T]) -> str:
@@ -128,8 +135,8 @@ def print_list(
         rows = [{column.key: column.plain(thing) for column in _for_programs(columns)} for thing in things]
         answer = {"version": FORM_VERSION, "data": rows, "has_more": has_more, **beside}
         print_document(json.dumps(answer, indent=2, ensure_ascii=False))
-    elif chosen is Form.CSV:
-        _print_csv(things, columns)
+    elif chosen in CSV:
+        _print_csv(things, columns, chosen)
     else:
         _print_table(things, columns, chosen)
     if has_more:
@@ -143,14 +150,13 @@ def print_documents(
     chosen: Form,
     *,
     how_to_see_more: str,
-    is_raw: bool = False,
 ) -> None:
     """Print an answer's documents; a table has the `columns` of the `lines` that they were made from."""
     if chosen is Form.JSON:
         print_document(answer.model_dump_json(indent=2))
-    elif chosen is Form.CSV:
+    elif chosen in CSV:
         kind = RankedDocument if isinstance(answer, Ranking) else ChangeDocument
-        for part in documents_csv(kind, answer.data, is_raw=is_raw):
+        for part in documents_csv(kind, answer.data, is_raw=chosen is Form.RAW):
             typer.echo(part, nl=False)
     else:
         _print_table(lines, columns, chosen)
@@ -163,8 +169,8 @@ def print_one(thing: T, columns: Columns[T], chosen: Form) -> None:
     if chosen is Form.JSON:
         row = {column.key: column.plain(thing) for column in _for_programs(columns)}
         print_document(json.dumps({"version": FORM_VERSION, "data": row}, indent=2, ensure_ascii=False))
-    elif chosen is Form.CSV:
-        _print_csv([thing], columns)
+    elif chosen in CSV:
+        _print_csv([thing], columns, chosen)
     else:
         width = max(len(column.key) for column in columns)
         for column in columns:
@@ -201,10 +207,10 @@ def print_table(
         show(f"Not shown at {width} columns: {', '.join(drawn.left_out)}. --wide shows everything.")
 
 
-def _print_csv(things: Sequence[T], columns: Columns[T]) -> None:
+def _print_csv(things: Sequence[T], columns: Columns[T], chosen: Form) -> None:
     told = _for_programs(columns)
     rows = (tuple(column.plain(thing) for column in told) for thing in things)
-    for part in csv_parts([column.key for column in told], rows):
+    for part in csv_parts([column.key for column in told], rows, is_raw=chosen is Form.RAW):
         typer.echo(part, nl=False)
 
 

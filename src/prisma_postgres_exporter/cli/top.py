@@ -25,7 +25,7 @@ from prisma_postgres_exporter.cli.options import (
     WideOption,
     open_configuration,
 )
-from prisma_postgres_exporter.cli.printing import Column, Columns, Form, form, print_documents
+from prisma_postgres_exporter.cli.printing import TABLES, Column, Columns, form, print_documents
 from prisma_postgres_exporter.cli.terminal import say, show
 from prisma_postgres_exporter.cost import By, CostRow, add_up
 from prisma_postgres_exporter.documents import Ranking, percent, ranked_document
@@ -65,7 +65,7 @@ def top(
     Examples: `prisma-postgres-exporter top` · `prisma-postgres-exporter top --sort growth --days 1` ·
     `prisma-postgres-exporter top --sort cost --by project --month 2026-10`
     """
-    chosen = form(as_json=as_json, as_csv=as_csv, is_wide=is_wide)
+    chosen = form(as_json=as_json, as_csv=as_csv, is_raw=is_raw, is_wide=is_wide)
     loaded = open_configuration(config, store_url)
     now = utc_now()
     until = parse_month(month, "--month", now) if month is not None else now
@@ -74,7 +74,7 @@ def top(
         spans = earlier_from, _, last = growth_days(read, days)
         lines = rank(read, by, sort, store.days(from_day=earlier_from, to_day=last), spans)
     usage = add_up(line.row.usage for line in lines)
-    if chosen in {Form.TABLE, Form.WIDE}:
+    if chosen in TABLES:
         _title(read, sort, by, days, last, is_whole=usage.is_complete)
     answer = Ranking(
         until=read.until,
@@ -83,7 +83,7 @@ def top(
         has_more=len(lines) > limit,
     )
     every = f"--limit {len(lines)} prints everything"
-    print_documents(answer, lines[:limit], _columns(by, sort, days), chosen, is_raw=is_raw, how_to_see_more=every)
+    print_documents(answer, lines[:limit], _columns(by, sort, days), chosen, how_to_see_more=every)
     missing = missing_sentence(usage, read.missing, loaded.poll.requests_per_second)
     if missing is not None:
         say(missing)

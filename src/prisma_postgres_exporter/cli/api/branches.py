@@ -9,22 +9,22 @@ from typing import Annotated
 import typer
 
 from prisma_postgres_exporter.api import Database, ManagementApi
-from prisma_postgres_exporter.cli.api.asking import ask, say
+from prisma_postgres_exporter.cli.api.asking import ask
 from prisma_postgres_exporter.cli.api.finding import find_branch, find_project
 from prisma_postgres_exporter.cli.api.listing import Found, listed
-from prisma_postgres_exporter.cli.api.options import (
-    AllOption,
-    CsvOption,
-    JsonOption,
-    LimitOption,
-    ProjectOption,
-    WorkspaceOption,
-    YesOption,
-)
+from prisma_postgres_exporter.cli.api.options import AllOption, LimitOption, ProjectOption, WorkspaceOption, YesOption
 from prisma_postgres_exporter.cli.api.rows import BRANCH, Placed
 from prisma_postgres_exporter.cli.api.running import Reach, Session, run
-from prisma_postgres_exporter.cli.options import ApiUrlOption, ConfigOption
+from prisma_postgres_exporter.cli.options import (
+    ApiUrlOption,
+    ConfigOption,
+    CsvOption,
+    JsonOption,
+    RawOption,
+    WideOption,
+)
 from prisma_postgres_exporter.cli.printing import form, keys, print_list, print_one
+from prisma_postgres_exporter.cli.terminal import say
 from prisma_postgres_exporter.errors import ApiError, ConfigurationError
 
 MOST_PROJECTS = 20
@@ -45,12 +45,14 @@ def list_(
     limit: LimitOption = 100,
     as_json: JsonOption = False,
     as_csv: CsvOption = False,
+    is_raw: RawOption = False,
+    is_wide: WideOption = False,
     workspace: WorkspaceOption = None,
     config: ConfigOption = None,
     api_url: ApiUrlOption = None,
 ) -> None:
     """List the branches of a project."""
-    chosen = form(as_json=as_json, as_csv=as_csv)
+    chosen = form(as_json=as_json, as_csv=as_csv, is_raw=is_raw, is_wide=is_wide)
 
     async def work(session: Session) -> None:
         owner = await find_project(session, project)
@@ -71,12 +73,13 @@ def get(
     project: ProjectOption = None,
     as_json: JsonOption = False,
     as_csv: CsvOption = False,
+    is_raw: RawOption = False,
     workspace: WorkspaceOption = None,
     config: ConfigOption = None,
     api_url: ApiUrlOption = None,
 ) -> None:
     """Show one branch."""
-    chosen = form(as_json=as_json, as_csv=as_csv)
+    chosen = form(as_json=as_json, as_csv=as_csv, is_raw=is_raw)
 
     async def work(session: Session) -> None:
         found = await find_branch(session, name, project=project)
@@ -92,12 +95,13 @@ def create(
     is_default: Annotated[bool, typer.Option("--default", help="As the project's default branch.")] = False,
     as_json: JsonOption = False,
     as_csv: CsvOption = False,
+    is_raw: RawOption = False,
     workspace: WorkspaceOption = None,
     config: ConfigOption = None,
     api_url: ApiUrlOption = None,
 ) -> None:
     """Create a branch. The first one of a project becomes its production and default branch."""
-    chosen = form(as_json=as_json, as_csv=as_csv)
+    chosen = form(as_json=as_json, as_csv=as_csv, is_raw=is_raw)
 
     async def work(session: Session) -> None:
         owner = await find_project(session, project)
@@ -114,12 +118,13 @@ def update(
     project: ProjectOption = None,
     as_json: JsonOption = False,
     as_csv: CsvOption = False,
+    is_raw: RawOption = False,
     workspace: WorkspaceOption = None,
     config: ConfigOption = None,
     api_url: ApiUrlOption = None,
 ) -> None:
     """Make a branch its project's default: the API changes nothing else of it."""
-    chosen = form(as_json=as_json, as_csv=as_csv)
+    chosen = form(as_json=as_json, as_csv=as_csv, is_raw=is_raw)
     if not is_default:
         raise ConfigurationError(["nothing to change: give --default"])
 

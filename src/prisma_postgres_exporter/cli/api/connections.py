@@ -6,14 +6,12 @@ from typing import Annotated
 
 import typer
 
-from prisma_postgres_exporter.cli.api.asking import ask, say
+from prisma_postgres_exporter.cli.api.asking import ask
 from prisma_postgres_exporter.cli.api.finding import find_connection, find_database
 from prisma_postgres_exporter.cli.api.listing import listed
 from prisma_postgres_exporter.cli.api.options import (
     AllOption,
-    CsvOption,
     DatabaseOption,
-    JsonOption,
     LimitOption,
     RevealOption,
     WorkspaceOption,
@@ -21,8 +19,16 @@ from prisma_postgres_exporter.cli.api.options import (
 )
 from prisma_postgres_exporter.cli.api.rows import CONNECTION, new_connection
 from prisma_postgres_exporter.cli.api.running import Reach, Session, run
-from prisma_postgres_exporter.cli.options import ApiUrlOption, ConfigOption
+from prisma_postgres_exporter.cli.options import (
+    ApiUrlOption,
+    ConfigOption,
+    CsvOption,
+    JsonOption,
+    RawOption,
+    WideOption,
+)
 from prisma_postgres_exporter.cli.printing import form, keys, print_list, print_one
+from prisma_postgres_exporter.cli.terminal import say
 from prisma_postgres_exporter.errors import ConfigurationError
 
 app = typer.Typer(help="Connections: list, get, create, rotate, delete.", no_args_is_help=True)
@@ -37,12 +43,14 @@ def list_(
     limit: LimitOption = 100,
     as_json: JsonOption = False,
     as_csv: CsvOption = False,
+    is_raw: RawOption = False,
+    is_wide: WideOption = False,
     workspace: WorkspaceOption = None,
     config: ConfigOption = None,
     api_url: ApiUrlOption = None,
 ) -> None:
     """List the connections that the credentials can see, or those of one database."""
-    chosen = form(as_json=as_json, as_csv=as_csv)
+    chosen = form(as_json=as_json, as_csv=as_csv, is_raw=is_raw, is_wide=is_wide)
 
     async def work(session: Session) -> None:
         if database is None:
@@ -68,12 +76,13 @@ def get(
     database: DatabaseOption = None,
     as_json: JsonOption = False,
     as_csv: CsvOption = False,
+    is_raw: RawOption = False,
     workspace: WorkspaceOption = None,
     config: ConfigOption = None,
     api_url: ApiUrlOption = None,
 ) -> None:
     """Show one connection, without its connection strings: the API shows them once."""
-    chosen = form(as_json=as_json, as_csv=as_csv)
+    chosen = form(as_json=as_json, as_csv=as_csv, is_raw=is_raw)
 
     async def work(session: Session) -> None:
         print_one((await find_connection(session, name, database=database)).thing, CONNECTION, chosen)
@@ -91,12 +100,13 @@ def create(
     reveal: RevealOption = False,
     as_json: JsonOption = False,
     as_csv: CsvOption = False,
+    is_raw: RawOption = False,
     workspace: WorkspaceOption = None,
     config: ConfigOption = None,
     api_url: ApiUrlOption = None,
 ) -> None:
     """Create a connection to a database. The API shows its strings this once, so --reveal is required."""
-    chosen = form(as_json=as_json, as_csv=as_csv)
+    chosen = form(as_json=as_json, as_csv=as_csv, is_raw=is_raw)
     _require_reveal(reveal)
 
     async def work(session: Session) -> None:
@@ -115,6 +125,7 @@ def rotate(
     yes: YesOption = False,
     as_json: JsonOption = False,
     as_csv: CsvOption = False,
+    is_raw: RawOption = False,
     workspace: WorkspaceOption = None,
     config: ConfigOption = None,
     api_url: ApiUrlOption = None,
@@ -123,7 +134,7 @@ def rotate(
 
     The API shows the new connection strings this once, so --reveal is required.
     """
-    chosen = form(as_json=as_json, as_csv=as_csv)
+    chosen = form(as_json=as_json, as_csv=as_csv, is_raw=is_raw)
     _require_reveal(reveal)
 
     async def work(session: Session) -> None:

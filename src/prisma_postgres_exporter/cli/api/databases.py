@@ -8,16 +8,14 @@ from typing import Annotated
 import typer
 
 from prisma_postgres_exporter.api import BackupSource, Database, DatabaseSource, ManagementApi
-from prisma_postgres_exporter.cli.api.asking import ask, refuse, say
+from prisma_postgres_exporter.cli.api.asking import ask, refuse
 from prisma_postgres_exporter.cli.api.branches import placed
 from prisma_postgres_exporter.cli.api.finding import find_branch, find_database, find_project
 from prisma_postgres_exporter.cli.api.listing import Found, listed_with_clients
 from prisma_postgres_exporter.cli.api.options import (
     INHERIT,
     AllOption,
-    CsvOption,
     DatabaseRegionOption,
-    JsonOption,
     LimitOption,
     ProjectOption,
     RevealOption,
@@ -29,8 +27,16 @@ from prisma_postgres_exporter.cli.api.restoring import restore
 from prisma_postgres_exporter.cli.api.rows import DATABASE, Placed, new_database
 from prisma_postgres_exporter.cli.api.running import Reach, Session, run
 from prisma_postgres_exporter.cli.api.waiting import TimeoutOption, WaitOption, ready, seconds_of
-from prisma_postgres_exporter.cli.options import ApiUrlOption, ConfigOption
+from prisma_postgres_exporter.cli.options import (
+    ApiUrlOption,
+    ConfigOption,
+    CsvOption,
+    JsonOption,
+    RawOption,
+    WideOption,
+)
 from prisma_postgres_exporter.cli.printing import form, keys, print_list, print_one
+from prisma_postgres_exporter.cli.terminal import say
 from prisma_postgres_exporter.errors import ApiError, ConfigurationError
 
 GIB = 2**30
@@ -53,12 +59,14 @@ def list_(
     limit: LimitOption = 100,
     as_json: JsonOption = False,
     as_csv: CsvOption = False,
+    is_raw: RawOption = False,
+    is_wide: WideOption = False,
     workspace: WorkspaceOption = None,
     config: ConfigOption = None,
     api_url: ApiUrlOption = None,
 ) -> None:
     """List the databases that the credentials can see, or those of one project or branch."""
-    chosen = form(as_json=as_json, as_csv=as_csv)
+    chosen = form(as_json=as_json, as_csv=as_csv, is_raw=is_raw, is_wide=is_wide)
     _require_one_branch(branch, branch_id)
 
     async def work(session: Session) -> None:
@@ -84,12 +92,13 @@ def get(
     project: ProjectOption = None,
     as_json: JsonOption = False,
     as_csv: CsvOption = False,
+    is_raw: RawOption = False,
     workspace: WorkspaceOption = None,
     config: ConfigOption = None,
     api_url: ApiUrlOption = None,
 ) -> None:
     """Show one database."""
-    chosen = form(as_json=as_json, as_csv=as_csv)
+    chosen = form(as_json=as_json, as_csv=as_csv, is_raw=is_raw)
 
     async def work(session: Session) -> None:
         found = await find_database(session, name, project=project)
@@ -124,6 +133,7 @@ def create(
     reveal: RevealOption = False,
     as_json: JsonOption = False,
     as_csv: CsvOption = False,
+    is_raw: RawOption = False,
     workspace: WorkspaceOption = None,
     config: ConfigOption = None,
     api_url: ApiUrlOption = None,
@@ -132,7 +142,7 @@ def create(
 
     A branch that does not exist is created with the database, unless --logical-id is given.
     """
-    chosen = form(as_json=as_json, as_csv=as_csv)
+    chosen = form(as_json=as_json, as_csv=as_csv, is_raw=is_raw)
     timeout_seconds = seconds_of(timeout)
     _require_one_branch(branch, branch_id)
     if source_backup is not None and source is None:
@@ -180,12 +190,13 @@ def update(
     project: ProjectOption = None,
     as_json: JsonOption = False,
     as_csv: CsvOption = False,
+    is_raw: RawOption = False,
     workspace: WorkspaceOption = None,
     config: ConfigOption = None,
     api_url: ApiUrlOption = None,
 ) -> None:
     """Rename a database, or give it another branch or logical id."""
-    chosen = form(as_json=as_json, as_csv=as_csv)
+    chosen = form(as_json=as_json, as_csv=as_csv, is_raw=is_raw)
     _require_one_branch(branch, branch_id)
     if new_name is None and branch is None and branch_id is None and logical_id is None:
         raise ConfigurationError(["nothing to change: give --name, --branch, --branch-id or --logical-id"])

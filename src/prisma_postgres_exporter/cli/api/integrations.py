@@ -6,14 +6,22 @@ from typing import Annotated
 
 import typer
 
-from prisma_postgres_exporter.cli.api.asking import ask, say
+from prisma_postgres_exporter.cli.api.asking import ask
 from prisma_postgres_exporter.cli.api.finding import find_integration, find_workspace
 from prisma_postgres_exporter.cli.api.listing import listed
-from prisma_postgres_exporter.cli.api.options import AllOption, CsvOption, JsonOption, LimitOption, YesOption
+from prisma_postgres_exporter.cli.api.options import AllOption, LimitOption, YesOption
 from prisma_postgres_exporter.cli.api.rows import INTEGRATION
 from prisma_postgres_exporter.cli.api.running import Reach, Session, run
-from prisma_postgres_exporter.cli.options import ApiUrlOption, ConfigOption
+from prisma_postgres_exporter.cli.options import (
+    ApiUrlOption,
+    ConfigOption,
+    CsvOption,
+    JsonOption,
+    RawOption,
+    WideOption,
+)
 from prisma_postgres_exporter.cli.printing import form, keys, print_list, print_one
+from prisma_postgres_exporter.cli.terminal import say
 
 app = typer.Typer(
     help="Integrations: the programs that people allowed into a workspace. List, get, delete.", no_args_is_help=True
@@ -32,11 +40,13 @@ def list_(
     limit: LimitOption = 100,
     as_json: JsonOption = False,
     as_csv: CsvOption = False,
+    is_raw: RawOption = False,
+    is_wide: WideOption = False,
     config: ConfigOption = None,
     api_url: ApiUrlOption = None,
 ) -> None:
     """List the programs that may use a workspace, with their scopes and who allowed them."""
-    chosen = form(as_json=as_json, as_csv=as_csv)
+    chosen = form(as_json=as_json, as_csv=as_csv, is_raw=is_raw, is_wide=is_wide)
 
     async def work(session: Session) -> None:
         owner = await find_workspace(session, name)
@@ -56,11 +66,12 @@ def get(
     integration_id: IdArgument,
     as_json: JsonOption = False,
     as_csv: CsvOption = False,
+    is_raw: RawOption = False,
     config: ConfigOption = None,
     api_url: ApiUrlOption = None,
 ) -> None:
     """Show one integration."""
-    chosen = form(as_json=as_json, as_csv=as_csv)
+    chosen = form(as_json=as_json, as_csv=as_csv, is_raw=is_raw)
 
     async def work(session: Session) -> None:
         print_one((await find_integration(session, integration_id)).thing, INTEGRATION, chosen)

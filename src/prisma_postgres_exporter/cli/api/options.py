@@ -16,8 +16,6 @@ WorkspaceOption = Annotated[
     str | None,
     typer.Option("--workspace", help="Only this workspace, by id or name, where there are several.", metavar="NAME"),
 ]
-JsonOption = Annotated[bool, typer.Option("--json", help='Print JSON: `{"data": …}`.')]
-CsvOption = Annotated[bool, typer.Option("--csv", help="Print CSV with a header, the keys of the JSON.")]
 AllOption = Annotated[bool, typer.Option("--all", help="Print everything, however many pages it takes.")]
 LimitOption = Annotated[int, typer.Option("--limit", help="Print at most so many.", min=1, max=1_000)]
 YesOption = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask: for scripts.")]

@@ -11,13 +11,11 @@ import typer
 from pydantic import SecretStr
 
 from prisma_postgres_exporter.api import CreatedProject, Database, Json
-from prisma_postgres_exporter.cli.api.asking import ask, say
+from prisma_postgres_exporter.cli.api.asking import ask
 from prisma_postgres_exporter.cli.api.finding import find_project
 from prisma_postgres_exporter.cli.api.listing import listed
 from prisma_postgres_exporter.cli.api.options import (
     AllOption,
-    CsvOption,
-    JsonOption,
     LimitOption,
     RegionOption,
     RevealOption,
@@ -28,8 +26,16 @@ from prisma_postgres_exporter.cli.api.regions import require_region
 from prisma_postgres_exporter.cli.api.rows import PROJECT, new_project
 from prisma_postgres_exporter.cli.api.running import Session, run
 from prisma_postgres_exporter.cli.api.waiting import TimeoutOption, WaitOption, ready, seconds_of
-from prisma_postgres_exporter.cli.options import ApiUrlOption, ConfigOption
+from prisma_postgres_exporter.cli.options import (
+    ApiUrlOption,
+    ConfigOption,
+    CsvOption,
+    JsonOption,
+    RawOption,
+    WideOption,
+)
 from prisma_postgres_exporter.cli.printing import form, keys, print_list, print_one
+from prisma_postgres_exporter.cli.terminal import say
 from prisma_postgres_exporter.errors import ConfigurationError
 
 app = typer.Typer(help="Projects: list, get, create, update, delete, transfer.", no_args_is_help=True)
@@ -44,12 +50,14 @@ def list_(
     limit: LimitOption = 100,
     as_json: JsonOption = False,
     as_csv: CsvOption = False,
+    is_raw: RawOption = False,
+    is_wide: WideOption = False,
     workspace: WorkspaceOption = None,
     config: ConfigOption = None,
     api_url: ApiUrlOption = None,
 ) -> None:
     """List the projects that the credentials can see."""
-    chosen = form(as_json=as_json, as_csv=as_csv)
+    chosen = form(as_json=as_json, as_csv=as_csv, is_raw=is_raw, is_wide=is_wide)
 
     async def work(session: Session) -> None:
         found, has_more = await listed(
@@ -68,12 +76,13 @@ def get(
     name: NameArgument,
     as_json: JsonOption = False,
     as_csv: CsvOption = False,
+    is_raw: RawOption = False,
     workspace: WorkspaceOption = None,
     config: ConfigOption = None,
     api_url: ApiUrlOption = None,
 ) -> None:
     """Show one project."""
-    chosen = form(as_json=as_json, as_csv=as_csv)
+    chosen = form(as_json=as_json, as_csv=as_csv, is_raw=is_raw)
 
     async def work(session: Session) -> None:
         print_one((await find_project(session, name)).thing, PROJECT, chosen)
@@ -95,6 +104,7 @@ def create(
     reveal: RevealOption = False,
     as_json: JsonOption = False,
     as_csv: CsvOption = False,
+    is_raw: RawOption = False,
     workspace: WorkspaceOption = None,
     config: ConfigOption = None,
     api_url: ApiUrlOption = None,
@@ -103,7 +113,7 @@ def create(
 
     Its region is that of its first database; `api databases create` takes it for the next ones.
     """
-    chosen = form(as_json=as_json, as_csv=as_csv)
+    chosen = form(as_json=as_json, as_csv=as_csv, is_raw=is_raw)
     timeout_seconds = seconds_of(timeout)
 
     async def work(session: Session) -> None:
@@ -131,12 +141,13 @@ def update(
     ] = None,
     as_json: JsonOption = False,
     as_csv: CsvOption = False,
+    is_raw: RawOption = False,
     workspace: WorkspaceOption = None,
     config: ConfigOption = None,
     api_url: ApiUrlOption = None,
 ) -> None:
     """Rename a project, or change its settings."""
-    chosen = form(as_json=as_json, as_csv=as_csv)
+    chosen = form(as_json=as_json, as_csv=as_csv, is_raw=is_raw)
     if new_name is None and settings is None:
         raise ConfigurationError(["nothing to change: give --name or --settings"])
     document = None if settings is None else _settings(settings)

@@ -13,6 +13,7 @@ from prisma_postgres_exporter.cli.api.asking import ask
 from prisma_postgres_exporter.cli.api.options import WorkspaceOption, YesOption
 from prisma_postgres_exporter.cli.api.running import Session, run
 from prisma_postgres_exporter.cli.options import ApiUrlOption, ConfigOption
+from prisma_postgres_exporter.cli.printing import print_document
 from prisma_postgres_exporter.errors import ConfigurationError
 
 
@@ -43,7 +44,7 @@ def request(
             ask(f"Send {method.upper()} {path}?", [f"whatever {method.upper()} {path} changes"], is_answered=yes)
         answered = await api.request(method.upper(), path, query=asked, body=document)
         if answered is not None:
-            typer.echo(json.dumps(answered, indent=2, ensure_ascii=False))
+            print_document(json.dumps(answered, indent=2, ensure_ascii=False))
 
     run(work, config=config, api_url=api_url, workspace=workspace, reveal=True)
 

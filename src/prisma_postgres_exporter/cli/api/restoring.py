@@ -8,14 +8,15 @@ from typing import Annotated
 import typer
 
 from prisma_postgres_exporter.api import AnyDatabase, Backup, BackupSource, Database, ManagementApi
-from prisma_postgres_exporter.cli.api.asking import ask, refuse, say
+from prisma_postgres_exporter.cli.api.asking import ask, refuse
 from prisma_postgres_exporter.cli.api.finding import find_database
-from prisma_postgres_exporter.cli.api.options import CsvOption, JsonOption, ProjectOption, WorkspaceOption, YesOption
+from prisma_postgres_exporter.cli.api.options import ProjectOption, WorkspaceOption, YesOption
 from prisma_postgres_exporter.cli.api.rows import DATABASE, Placed
 from prisma_postgres_exporter.cli.api.running import EXIT_TRY_AGAIN, Session, run
 from prisma_postgres_exporter.cli.api.waiting import TimeoutOption, ready, seconds_of
-from prisma_postgres_exporter.cli.options import ApiUrlOption, ConfigOption
+from prisma_postgres_exporter.cli.options import ApiUrlOption, ConfigOption, CsvOption, JsonOption, RawOption
 from prisma_postgres_exporter.cli.printing import form, print_one
+from prisma_postgres_exporter.cli.terminal import say
 from prisma_postgres_exporter.errors import ConfigurationError
 
 LATEST = "latest"
@@ -41,6 +42,7 @@ def restore(
     yes: YesOption = False,
     as_json: JsonOption = False,
     as_csv: CsvOption = False,
+    is_raw: RawOption = False,
     workspace: WorkspaceOption = None,
     config: ConfigOption = None,
     api_url: ApiUrlOption = None,
@@ -49,7 +51,7 @@ def restore(
 
     Ctrl-C ends the waiting, not the restoring. Exits with status 75 if the database is not ready in time.
     """
-    chosen = form(as_json=as_json, as_csv=as_csv)
+    chosen = form(as_json=as_json, as_csv=as_csv, is_raw=is_raw)
     timeout_seconds = seconds_of(timeout)
 
     async def work(session: Session) -> None:

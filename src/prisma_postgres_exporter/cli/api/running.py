@@ -13,13 +13,13 @@ from datetime import timedelta
 from pathlib import Path
 
 import typer
-from rich.console import Console
 
 from prisma_postgres_exporter.api import ManagementApi
-from prisma_postgres_exporter.cli.api.asking import say
 from prisma_postgres_exporter.cli.logs import configure_logs
 from prisma_postgres_exporter.cli.options import configuration
+from prisma_postgres_exporter.cli.terminal import say
 from prisma_postgres_exporter.config import Config, Credential, format_duration, read_tokens
+from prisma_postgres_exporter.documents import FORM_VERSION
 from prisma_postgres_exporter.errors import ApiError, ConfigurationError, CredentialRefused, Unavailable
 from prisma_postgres_exporter.service import limits_of
 
@@ -165,14 +165,13 @@ _URGENCY = (EXIT_TRY_AGAIN, EXIT_WRONG_USAGE, EXIT_REFUSED, EXIT_UNKNOWN)
 
 
 def _print(error: ApiError, *, is_one_of_several: bool) -> None:
-    console = Console(stderr=True, highlight=False)
     whose = f"credential {error.credential}: " if is_one_of_several and error.credential else ""
-    console.print(f"error: {whose}{error}", style="red", markup=False, soft_wrap=True)
+    say(f"error: {whose}{error}", style="red")
     if error.hint:
-        console.print(f"hint: {error.hint}", markup=False, soft_wrap=True)
+        say(f"hint: {error.hint}")
     if error.request_id:
-        console.print(f"request id: {error.request_id}", markup=False, soft_wrap=True)
-    console.print(_advice(error), markup=False, soft_wrap=True)
+        say(f"request id: {error.request_id}")
+    say(_advice(error))
 
 
 def _print_secrets(error: ApiError, *, reveal: bool) -> None:
@@ -180,7 +179,7 @@ def _print_secrets(error: ApiError, *, reveal: bool) -> None:
         return
     if reveal:
         secrets = [secret.get_secret_value() for secret in error.shown_once]
-        typer.echo(json.dumps({"data": {"shown_once": secrets}}, indent=2))
+        print_document(json.dumps({"version": FORM_VERSION, "data": {"shown_once": secrets}}, indent=2))
     else:
         say(f"The answer has {len(error.shown_once)} connection strings or tokens, which --reveal would have shown.")
 

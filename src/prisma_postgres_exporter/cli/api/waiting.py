@@ -11,7 +11,7 @@ from rich.console import Console
 from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
 from prisma_postgres_exporter.api import Database, ManagementApi
-from prisma_postgres_exporter.cli.api.asking import say
+from prisma_postgres_exporter.cli.terminal import say
 from prisma_postgres_exporter.config import parse_duration
 from prisma_postgres_exporter.errors import ConfigurationError
 

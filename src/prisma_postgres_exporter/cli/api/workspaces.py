@@ -8,18 +8,10 @@ from typing import Annotated
 import typer
 
 from prisma_postgres_exporter.api import ServiceToken
-from prisma_postgres_exporter.cli.api.asking import ask, say
+from prisma_postgres_exporter.cli.api.asking import ask
 from prisma_postgres_exporter.cli.api.finding import find_service_token, find_workspace
 from prisma_postgres_exporter.cli.api.listing import PAGE, listed
-from prisma_postgres_exporter.cli.api.options import (
-    AllOption,
-    CsvOption,
-    JsonOption,
-    LimitOption,
-    RevealOption,
-    WorkspaceOption,
-    YesOption,
-)
+from prisma_postgres_exporter.cli.api.options import AllOption, LimitOption, RevealOption, WorkspaceOption, YesOption
 from prisma_postgres_exporter.cli.api.rows import (
     IDENTITY,
     REGION,
@@ -31,8 +23,16 @@ from prisma_postgres_exporter.cli.api.rows import (
     new_service_token,
 )
 from prisma_postgres_exporter.cli.api.running import Session, run
-from prisma_postgres_exporter.cli.options import ApiUrlOption, ConfigOption
+from prisma_postgres_exporter.cli.options import (
+    ApiUrlOption,
+    ConfigOption,
+    CsvOption,
+    JsonOption,
+    RawOption,
+    WideOption,
+)
 from prisma_postgres_exporter.cli.printing import form, keys, print_list, print_one
+from prisma_postgres_exporter.cli.terminal import say
 from prisma_postgres_exporter.errors import ApiError, ConfigurationError
 
 app = typer.Typer(help="Workspaces: list, get, create, subscription.", no_args_is_help=True)
@@ -57,11 +57,13 @@ def list_(
     limit: LimitOption = 100,
     as_json: JsonOption = False,
     as_csv: CsvOption = False,
+    is_raw: RawOption = False,
+    is_wide: WideOption = False,
     config: ConfigOption = None,
     api_url: ApiUrlOption = None,
 ) -> None:
     """List the workspaces that the credentials open: each opens one."""
-    chosen = form(as_json=as_json, as_csv=as_csv)
+    chosen = form(as_json=as_json, as_csv=as_csv, is_raw=is_raw, is_wide=is_wide)
 
     async def work(session: Session) -> None:
         found, has_more = await listed(
@@ -77,11 +79,12 @@ def get(
     name: NameArgument = None,
     as_json: JsonOption = False,
     as_csv: CsvOption = False,
+    is_raw: RawOption = False,
     config: ConfigOption = None,
     api_url: ApiUrlOption = None,
 ) -> None:
     """Show one workspace."""
-    chosen = form(as_json=as_json, as_csv=as_csv)
+    chosen = form(as_json=as_json, as_csv=as_csv, is_raw=is_raw)
 
     async def work(session: Session) -> None:
         found = await find_workspace(session, name)
@@ -98,12 +101,13 @@ def create(
     ] = None,
     as_json: JsonOption = False,
     as_csv: CsvOption = False,
+    is_raw: RawOption = False,
     workspace: WorkspaceOption = None,
     config: ConfigOption = None,
     api_url: ApiUrlOption = None,
 ) -> None:
     """Create a workspace. The API refuses service tokens here: it takes the token of a person."""
-    chosen = form(as_json=as_json, as_csv=as_csv)
+    chosen = form(as_json=as_json, as_csv=as_csv, is_raw=is_raw)
 
     async def work(session: Session) -> None:
         api = session.only("--workspace: say whose credential creates it").api
@@ -117,11 +121,13 @@ def subscription(
     name: NameArgument = None,
     as_json: JsonOption = False,
     as_csv: CsvOption = False,
+    is_raw: RawOption = False,
+    is_wide: WideOption = False,
     config: ConfigOption = None,
     api_url: ApiUrlOption = None,
 ) -> None:
     """Show a workspace's plan, and whether its databases are blocked."""
-    chosen = form(as_json=as_json, as_csv=as_csv)
+    chosen = form(as_json=as_json, as_csv=as_csv, is_raw=is_raw, is_wide=is_wide)
 
     async def work(session: Session) -> None:
         found = await find_workspace(session, name)
@@ -137,11 +143,13 @@ def list_service_tokens(
     limit: LimitOption = 100,
     as_json: JsonOption = False,
     as_csv: CsvOption = False,
+    is_raw: RawOption = False,
+    is_wide: WideOption = False,
     config: ConfigOption = None,
     api_url: ApiUrlOption = None,
 ) -> None:
     """List the service tokens of a workspace, and when they expire."""
-    chosen = form(as_json=as_json, as_csv=as_csv)
+    chosen = form(as_json=as_json, as_csv=as_csv, is_raw=is_raw, is_wide=is_wide)
 
     async def work(session: Session) -> None:
         found = await find_workspace(session, name)
@@ -167,11 +175,13 @@ def create_service_token(
     reveal: RevealOption = False,
     as_json: JsonOption = False,
     as_csv: CsvOption = False,
+    is_raw: RawOption = False,
+    is_wide: WideOption = False,
     config: ConfigOption = None,
     api_url: ApiUrlOption = None,
 ) -> None:
     """Create a service token. The API shows its value this once, so --reveal is required."""
-    chosen = form(as_json=as_json, as_csv=as_csv)
+    chosen = form(as_json=as_json, as_csv=as_csv, is_raw=is_raw, is_wide=is_wide)
     if not reveal:
         raise ConfigurationError(["--reveal: required, because the API shows the token this once; nothing was changed"])
 
@@ -208,11 +218,13 @@ def regions(
     product: Annotated[Product | None, typer.Argument(help="Only those of this product.", show_default=False)] = None,
     as_json: JsonOption = False,
     as_csv: CsvOption = False,
+    is_raw: RawOption = False,
+    is_wide: WideOption = False,
     config: ConfigOption = None,
     api_url: ApiUrlOption = None,
 ) -> None:
     """List the regions, and whether they are available."""
-    chosen = form(as_json=as_json, as_csv=as_csv)
+    chosen = form(as_json=as_json, as_csv=as_csv, is_raw=is_raw, is_wide=is_wide)
 
     async def work(session: Session) -> None:
         api = session.reaches[0].api
@@ -228,12 +240,14 @@ def regions(
 def me(
     as_json: JsonOption = False,
     as_csv: CsvOption = False,
+    is_raw: RawOption = False,
+    is_wide: WideOption = False,
     workspace: WorkspaceOption = None,
     config: ConfigOption = None,
     api_url: ApiUrlOption = None,
 ) -> None:
     """Show whose credentials these are: one line for each, never a token."""
-    chosen = form(as_json=as_json, as_csv=as_csv)
+    chosen = form(as_json=as_json, as_csv=as_csv, is_raw=is_raw, is_wide=is_wide)
 
     async def work(session: Session) -> None:
         identities = []
