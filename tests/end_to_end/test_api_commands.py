@@ -138,7 +138,7 @@ def test_a_list_says_that_there_is_more_unless_all_is_wanted(terminal: Terminal)
 def test_json_and_csv_together_are_refused(terminal: Terminal) -> None:
     ended = terminal.type("projects", "list", "--json", "--csv")
 
-    assert (ended.code, ended.err.strip()) == (2, "error: --json --csv: give one of them")
+    assert (ended.code, ended.err.strip()) == (2, "error: --json and --csv: give one of them")
 
 
 def test_several_credentials_list_what_each_sees(terminal: Terminal) -> None:

@@ -127,7 +127,7 @@ def test_days_of_a_moved_database_stay_with_the_workspace_that_held_them(
         (("compare", "2026-11", "2026-10"), "2026-11 is not before 2026-10: give the earlier month first"),
         (("compare", "october"), "MONTH october: not a month; write it like 20"),
         (("top", "--sort", "price"), "'price' is not one of 'operations', 'storage', 'cost', 'growth'"),
-        (("top", "--json", "--csv"), "--json --csv: give one of them"),
+        (("top", "--json", "--csv"), "--json and --csv: give one of them"),
         (("report", "--month", "2999-01"), "--month 2999-01: has not begun"),
     ],
 )

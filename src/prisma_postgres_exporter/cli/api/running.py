@@ -17,6 +17,7 @@ import typer
 from prisma_postgres_exporter.api import ManagementApi
 from prisma_postgres_exporter.cli.logs import configure_logs
 from prisma_postgres_exporter.cli.options import configuration
+from prisma_postgres_exporter.cli.printing import print_document
 from prisma_postgres_exporter.cli.terminal import say
 from prisma_postgres_exporter.config import Config, Credential, format_duration, read_tokens
 from prisma_postgres_exporter.documents import FORM_VERSION
