@@ -61,6 +61,14 @@ def test_the_help_of_a_command_does_not_load_what_it_would_run(command: str) -> 
     assert SIMULATOR not in modules
 
 
+def test_a_command_of_the_api_loads_the_client_and_no_store() -> None:
+    modules = loaded("api", "databases", "--help")
+
+    assert len(modules) < 800
+    assert not modules & {*WEB, "sqlalchemy"}
+    assert SIMULATOR not in modules
+
+
 def test_the_service_runs_without_the_simulator() -> None:
     names = "Service, collect_once, examine, open_backfill, read_month"
     program = f"import sys; from prisma_postgres_exporter.service import {names}; print({SIMULATOR!r} in sys.modules)"

@@ -105,11 +105,11 @@ async def test_the_synchronous_client_is_shared_by_threads_and_works_where_a_loo
 
 async def test_closing_ends_the_calls_under_way_and_the_thread_and_refuses_new_ones() -> None:
     async with hostile_server(silence) as server:
-        before = threading.active_count()
         api = ManagementApiSync(TOKEN, base_url=server.url)
         with ThreadPoolExecutor(1) as threads:
             waiting = threads.submit(api.me)
             await server.arrived(1)
+            own = [thread for thread in threading.enumerate() if thread.name == "ManagementApiSync"]
             await asyncio.to_thread(api.close)
             with pytest.raises(Unavailable) as caught:
                 await asyncio.to_thread(waiting.result)
@@ -119,7 +119,10 @@ async def test_closing_ends_the_calls_under_way_and_the_thread_and_refuses_new_o
 
     assert {caught.value.reason, refused.value.reason} <= {"client_closed", "disconnected"}
     assert refused.value.reason == "client_closed"
-    assert threading.active_count() <= before + 1  # the pool of `to_thread`
+    for thread in own:
+        await asyncio.to_thread(thread.join, 30)
+    assert own
+    assert not any(thread.is_alive() for thread in own)
 
 
 @pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")

@@ -9,8 +9,9 @@ if TYPE_CHECKING:
     from prisma_postgres_exporter.service.costs import costs_in_force
     from prisma_postgres_exporter.service.doctor import Examination, examine
     from prisma_postgres_exporter.service.ledger_reader import LedgerReader, read_month
+    from prisma_postgres_exporter.service.limits import limits_of
     from prisma_postgres_exporter.service.once import Collected, collect_once
-    from prisma_postgres_exporter.service.opening import Opened, api_maker, limits_of, opened
+    from prisma_postgres_exporter.service.opening import Opened, api_maker, opened
     from prisma_postgres_exporter.service.past import live_through_the_past
     from prisma_postgres_exporter.service.reading import open_to_read
     from prisma_postgres_exporter.service.service import Service
@@ -47,7 +48,7 @@ __getattr__ = exported(
         "collect_once": "once",
         "costs_in_force": "costs",
         "examine": "doctor",
-        "limits_of": "opening",
+        "limits_of": "limits",
         "live_through_the_past": "past",
         "open_backfill": "backfilling",
         "open_to_read": "reading",

@@ -9,21 +9,16 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from prisma_postgres_exporter.api import Limits, ManagementApi
+from prisma_postgres_exporter.api import ManagementApi
 from prisma_postgres_exporter.config import Config, Credential, Tokens, read_tokens, require_usable
 from prisma_postgres_exporter.expose import ExporterHealth, Exposition
 from prisma_postgres_exporter.rounds import Collector, MakeApi
 from prisma_postgres_exporter.service.display import Display
+from prisma_postgres_exporter.service.limits import limits_of
 from prisma_postgres_exporter.store import Store
 
 STORE_THREADS = 4
 """So many workspaces can wait for the store at once before another has to wait for them."""
-
-ATTEMPTS = 2
-"""A call is repeated once: then the plan asks again."""
-
-LONGEST_WAIT_SECONDS = 5.0
-"""A wait of more than this ends a call: the plan asks again, and the worker is free for others."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,21 +42,6 @@ def api_maker(health: ExporterHealth) -> MakeApi:
         return ManagementApi(credential.token, base_url=config.api_url, limits=limits_of(config), observer=health)
 
     return make
-
-
-def limits_of(config: Config) -> Limits:
-    """The limits of one credential, as configured."""
-    poll = config.poll
-    return Limits(
-        requests_per_second=poll.requests_per_second,
-        # Half of it is for workers in the place of those that hang.
-        concurrency=2 * poll.concurrency,
-        attempts=ATTEMPTS,
-        connect_timeout_seconds=poll.connect_timeout.total_seconds(),
-        read_timeout_seconds=poll.read_timeout.total_seconds(),
-        total_timeout_seconds=poll.total_timeout.total_seconds(),
-        longest_wait_seconds=LONGEST_WAIT_SECONDS,
-    )
 
 
 @contextlib.asynccontextmanager

@@ -13,7 +13,7 @@ from prisma_postgres_exporter.expose import CredentialStatus, RoundStatus, Servi
 from prisma_postgres_exporter.model import WorkspaceDay
 from prisma_postgres_exporter.rounds import LARGEST_SKEW, Collector, CredentialState, Turn
 from prisma_postgres_exporter.service.display import Display
-from prisma_postgres_exporter.service.opening import ATTEMPTS
+from prisma_postgres_exporter.service.limits import ATTEMPTS
 
 DAYS_DRAWN = timedelta(days=30)
 FAILURES_IN_A_ROW = 3
