@@ -126,7 +126,7 @@ def test_a_backup_has_the_costs(api: Vendor, tmp_path: Path) -> None:
 
 def test_reports_of_the_demo_have_its_budgets(tmp_path: Path) -> None:
     with exporter("demo", cwd=tmp_path, environ={"TMPDIR": str(tmp_path)}) as demo:
-        url = demo.wait_for(r"--store-url (\S+)")
+        url = demo.wait_for(r"PRISMA_POSTGRES_STORE_URL=(\S+)")
         _, budgets, said = reported("--store-url", url, cwd=tmp_path)
 
     assert "everything" in budgets
