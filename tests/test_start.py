@@ -39,7 +39,7 @@ def test_the_version_is_told_without_loading_the_program() -> None:
     assert len(modules) < 200
     assert not modules & {"pydantic", "rich", "sqlalchemy", "structlog", "yaml", *WEB, *CLIENT}
     ours = {name for name in modules if name.startswith("prisma_postgres_exporter")}
-    assert ours == {f"prisma_postgres_exporter{room}" for room in ("", ".cli", ".errors")}
+    assert ours == {f"prisma_postgres_exporter{room}" for room in ("", ".cli", ".cli.terminal", ".errors")}
 
 
 def test_a_report_loads_neither_the_client_nor_the_web() -> None:
