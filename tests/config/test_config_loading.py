@@ -157,7 +157,7 @@ def test_a_token_file_that_is_no_path_does_not_stop_the_configuration(path: str)
         ("credentials: [{token: 17}]", "a token is text"),
         ("poll: {windows: 24h}", "windows are a list"),
         ("poll: {interval: 0s}", "is not between 1s and 366d"),
-        ("poll: {interval: 5}", "is no duration"),
+        ("poll: {interval: 5}", "is not a valid duration"),
         ("poll: {concurrency: 0}", "poll.concurrency"),
         ("poll: {requests_per_second: .nan}", "poll.requests_per_second"),
         ("store: {url: 'mysql://x'}", "a store is sqlite:///FILE or postgresql://"),

@@ -178,7 +178,7 @@ def test_without_the_vendor_it_says_so_and_leaves_with_one(
         (["--from", "2999-01-01"], "--from 2999-01-01: that day is not over yet"),
         (["--from", "2026-02-01", "--to", "2026-01-01"], "--from 2026-02-01 is after --to 2026-01-01"),
         (["--from", "2026-01-01", "--step", "2d"], "--step 2d: longer than a day"),
-        (["--from", "2026-01-01", "--step", "often"], "--step 'often' is no duration; write it like 30s"),
+        (["--from", "2026-01-01", "--step", "often"], "--step 'often' is not a valid duration (30s"),
     ],
 )
 def test_wrong_arguments_are_told_before_anything_is_asked(arguments: list[str], message: str, tmp_path: Path) -> None:

@@ -20,7 +20,7 @@ CHANGED_PLAN = (
     PlanChange(at=datetime(2026, 9, 1, tzinfo=UTC), plan="Pro"),
     PlanChange(at=datetime(2026, 11, 10, tzinfo=UTC), plan="Free"),
 )
-LEFT_OUT = "2026-11: workspace Acme (wksp_1) is left out: its usage is not known whole"
+LEFT_OUT = "2026-11: workspace Acme (wksp_1) is left out: its usage is incomplete"
 GONE = "gone since 2026-11-21: no command reads it any more"
 
 

@@ -34,8 +34,8 @@ class Commands(Mapping[str, Any]):
         if hasattr(module, "app"):
             command: Any = typer.main.get_group(module.app)
         else:
-            alone = typer.Typer(add_completion=False)
-            alone.command(name)(getattr(module, name))
+            alone = typer.Typer(add_completion=False, rich_markup_mode=None)
+            alone.command(name, epilog=getattr(module, "EXAMPLES", None))(getattr(module, name))
             command = typer.main.get_command(alone)
         command.name = name
         return command
@@ -56,6 +56,7 @@ class CommandLine(TyperGroup):
 
 
 app = typer.Typer(
+    rich_markup_mode=None,
     cls=CommandLine,
     name="prisma-postgres-exporter",
     help="Prisma Postgres usage as Prometheus metrics: every database of every workspace.\n\n"
@@ -77,7 +78,7 @@ def _print_version(is_wanted: bool) -> None:
 @app.callback()
 def _root(
     version: Annotated[
-        bool, typer.Option("--version", help="Print the version and leave.", callback=_print_version, is_eager=True)
+        bool, typer.Option("--version", help="Print the version and exit.", callback=_print_version, is_eager=True)
     ] = False,
 ) -> None:
     """Hold the options that stand before a command."""

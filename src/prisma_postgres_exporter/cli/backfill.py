@@ -73,7 +73,7 @@ def backfill(
     Works beside a running exporter. What was read stays when it is stopped: run the same command again to go on.
     The counter of operations does not move by days from before the exporter began to count.
 
-    Leaves with 1 when days are missing at the end.
+    Exits with 1 if days are still missing at the end.
     """
     from_day, to_day = _days(from_, to)
     sample_step = _duration(step)

@@ -51,8 +51,8 @@ def check(
 ) -> None:
     """Check configuration, credentials, store and clock, and print every problem; makes no store and migrates none.
 
-    Leaves with 0 when all is well, 1 when something fails now (the vendor, the store), 2 when the
-    configuration or a token has to be corrected.
+    Exits with 0 if all is well, 1 if something fails now (the vendor, the store), 2 if the configuration or a token
+    has to be corrected.
     """
     configure_logs("console", level=logging.CRITICAL)
     findings = _findings(config, api_url, store_url, listen)

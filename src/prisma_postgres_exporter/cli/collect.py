@@ -49,7 +49,7 @@ def collect(
 
     A `cost` section of the configuration is left in the store for reports; without one the costs there stay in force.
 
-    Leaves with 1 when a credential or a reading failed; what could be read is stored and shown all the same.
+    Exits with 1 if a credential or a reading failed; what could be read is stored and shown all the same.
     """
     from prisma_postgres_exporter.service import collect_once
 

@@ -16,6 +16,7 @@ from prisma_postgres_exporter.cli.options import (
     RawOption,
     StoreUrlOption,
     WideOption,
+    examples,
     open_configuration,
 )
 from prisma_postgres_exporter.cli.printing import TABLES, Column, Columns, form, print_documents
@@ -37,6 +38,11 @@ from prisma_postgres_exporter.service import read_month
 
 GIB = 2**30
 
+EXAMPLES = examples(
+    "compare",
+    "compare 2026-09 2026-10 --by database",
+)
+
 
 def compare(
     before: Annotated[
@@ -46,7 +52,7 @@ def compare(
         str | None, typer.Argument(help="The later month, like 2026-10. Default: this month.", metavar="MONTH")
     ] = None,
     by: Annotated[By, typer.Option(help="What a line is about.")] = By.WORKSPACE,
-    limit: Annotated[int, typer.Option(help="Print at most so many.", min=1, max=100_000)] = 50,
+    limit: Annotated[int, typer.Option(help="Print at most this many.", min=1, max=100_000)] = 50,
     as_json: JsonOption = False,
     as_csv: CsvOption = False,
     is_raw: RawOption = False,
@@ -54,13 +60,11 @@ def compare(
     config: ConfigOption = None,
     store_url: StoreUrlOption = None,
 ) -> None:
-    """Print what changed between two months, the largest change in cost first, and why; asks nobody.
+    """Print what changed between two months, the largest change in cost first, and why; reads only the local ledger.
 
     Months are UTC, amounts USD. Of a month that still runs it is what there is so far: its change in operations is
     over the days that both months know, its change in cost what is expected of it against the earlier month. Costs are
     those of the service, from the store, unless --config has a `cost` section.
-
-    Examples: `prisma-postgres-exporter compare` · `prisma-postgres-exporter compare 2026-09 2026-10 --by database`
     """
     chosen = form(as_json=as_json, as_csv=as_csv, is_raw=is_raw, is_wide=is_wide)
     loaded = open_configuration(config, store_url)

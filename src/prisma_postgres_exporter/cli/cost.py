@@ -23,6 +23,7 @@ from prisma_postgres_exporter.cli.options import (
     RawOption,
     StoreUrlOption,
     WideOption,
+    examples,
     open_configuration,
 )
 from prisma_postgres_exporter.cli.printing import CSV, Form, form, print_document, print_table
@@ -60,7 +61,13 @@ from prisma_postgres_exporter.service import read_month
 
 NAMES = {By.WORKSPACE: "workspace", By.PROJECT: "workspace", By.DATABASE: "workspace"}
 NAMED = 5
-"""Up to so many databases that are not known whole are named."""
+"""The most incomplete databases that are named."""
+
+EXAMPLES = examples(
+    "cost --by database",
+    "cost --month 2026-10 --csv",
+    "cost --what-if plan=pro --what-if operations=x2",
+)
 
 
 def cost(
@@ -77,17 +84,13 @@ def cost(
     config: ConfigOption = None,
     store_url: StoreUrlOption = None,
 ) -> None:
-    """Print what a month costs, from the ledger, the price table and the configuration; asks nobody.
+    """Print what a month costs, from the ledger, the price table and the configuration; reads only the local ledger.
 
     Costs are those of the service, which leaves its `cost` section in the store; a --config with such a section wins.
     The store may be one that this user can only read.
 
-    Days and months are UTC, amounts USD. What is not known is no number: a workspace whose price is not known has no
-    cost, one whose usage is not known whole costs at least so much, and what is missing is printed with the command
-    that gets it.
-
-    Examples: `prisma-postgres-exporter cost --by database` · `prisma-postgres-exporter cost --month 2026-10 --csv` ·
-    `prisma-postgres-exporter cost --what-if plan=pro --what-if operations=x2`
+    Days and months are UTC, amounts USD. A workspace without a known price has no cost; one whose usage is incomplete
+    costs "at least" what is known, and what is missing is printed with the command that reads it.
     """
     chosen = form(as_json=as_json, as_csv=as_csv, is_raw=is_raw, is_wide=is_wide)
     loaded = open_configuration(config, store_url)
@@ -157,7 +160,7 @@ def _say_what_is_missing(month: LedgerMonth, usage: Usage) -> None:
     partly = [row for row in month.rows(By.DATABASE) if not row.usage.is_complete]
     if 0 < len(partly) <= NAMED:
         named = (f"{row.workspace_name} / {database_name(row)} ({knowledge(row.usage)})" for row in partly)
-        say(f"Not known whole: {'; '.join(named)}", style="yellow")
+        say(f"Incomplete: {'; '.join(named)}", style="yellow")
 
 
 def _sentences(

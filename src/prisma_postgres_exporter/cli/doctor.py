@@ -15,7 +15,7 @@ from rich.text import Text
 from rich.tree import Tree
 
 from prisma_postgres_exporter.cli.logs import configure_logs
-from prisma_postgres_exporter.cli.options import ApiUrlOption, ConfigOption, StoreUrlOption, configuration
+from prisma_postgres_exporter.cli.options import ApiUrlOption, ConfigOption, StoreUrlOption, configuration, examples
 from prisma_postgres_exporter.cli.printing import print_document
 from prisma_postgres_exporter.cli.terminal import harmless
 from prisma_postgres_exporter.config import read_tokens
@@ -30,6 +30,12 @@ MARKS: Mapping[Level, tuple[str, str]] = {
     Level.NOTE: ("note", "yellow"),
     Level.MISSING: ("missing", "red"),
 }
+
+EXAMPLES = examples(
+    "doctor",
+    'doctor "my database"',
+    "doctor db_… --json",
+)
 
 
 def doctor(
@@ -48,10 +54,7 @@ def doctor(
     asks, and for a database given by NAME its usage once. Of such a database it also shows recent revisions
     and events, and explains why the vendor's month is not the sum of its days.
 
-    Leaves with 0 when nothing is missing, 1 when something is, 2 when the configuration or NAME has to be corrected.
-
-    Examples: `prisma-postgres-exporter doctor` · `prisma-postgres-exporter doctor "my database"` ·
-    `prisma-postgres-exporter doctor db_… --json`
+    Exits with 0 if nothing is missing, 1 if something is, 2 if the configuration or NAME has to be corrected.
     """
     from prisma_postgres_exporter.service import examine
 

@@ -14,7 +14,7 @@ import typer
 
 from prisma_postgres_exporter.cli.files import write_atomically
 from prisma_postgres_exporter.cli.months import reading_store, utc_now, with_costs_in_force
-from prisma_postgres_exporter.cli.options import ConfigOption, RawOption, StoreUrlOption, open_configuration
+from prisma_postgres_exporter.cli.options import ConfigOption, RawOption, StoreUrlOption, examples, open_configuration
 from prisma_postgres_exporter.cli.parquet import parquet_parts
 from prisma_postgres_exporter.cli.terminal import say
 from prisma_postgres_exporter.config import Config
@@ -75,6 +75,12 @@ WRITERS: Mapping[Format, Callable[[Mapping[str, type], Iterable[Row]], Iterator[
     Format.PARQUET: parquet_parts,
 }
 
+EXAMPLES = examples(
+    "export > days.csv",
+    "export focus --from 2026-10 --to 2026-10 -o focus.csv",
+    "export days --format parquet -o days.parquet",
+)
+
 
 def export(
     what: Annotated[
@@ -109,14 +115,11 @@ def export(
     config: ConfigOption = None,
     store_url: StoreUrlOption = None,
 ) -> None:
-    """Write rows of the ledger, or its costs, as CSV, JSON lines or Parquet; asks nobody, and works beside a service.
+    """Write rows of the ledger, or its costs, as CSV, JSON lines or Parquet; reads only the local ledger.
 
     Instants are UTC, amounts USD. `months` and `focus` are of every month that the days lie in; a workspace
-    whose cost is not known whole has no cost rows, is named on standard error, and the command exits with 1. Costs are
+    whose cost is incomplete has no cost rows, is named on standard error, and the command exits with 1. Costs are
     those of the service, from the store, unless --config has a `cost` section.
-
-    Examples: `prisma-postgres-exporter export > days.csv` · `prisma-postgres-exporter export focus --from 2026-10
-    --to 2026-10 -o focus.csv` · `prisma-postgres-exporter export days --format parquet -o days.parquet`
     """
     now = utc_now()
     from_day = _parse_day(from_, "--from", is_end=False)
@@ -126,7 +129,7 @@ def export(
     if from_day is not None and from_day > now.date():
         raise ConfigurationError([f"--from {from_}: has not begun; today is {now:%Y-%m-%d} (UTC)"])
     if format_ is Format.PARQUET and output is None and sys.stdout.isatty():
-        raise ConfigurationError(["--format parquet: is no text for a terminal; add --output FILE"])
+        raise ConfigurationError(["--format parquet: not for a terminal; add --output FILE"])
     loaded = open_configuration(config, store_url)
     with reading_store(loaded) as store:
         problems: list[str] = []

@@ -55,6 +55,12 @@ LogFormatOption = Annotated[
 ]
 
 
+def examples(*commands: str) -> str:
+    """The end of a command's help: commands to type, one to a line."""
+    lines = "".join(f"  prisma-postgres-exporter {command}\n" for command in commands)
+    return f"\n\n\b\n{'Examples' if len(commands) > 1 else 'Example'}:\n{lines}"
+
+
 def configuration(
     config: Path | None,
     api_url: str | None,

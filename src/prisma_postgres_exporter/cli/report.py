@@ -19,7 +19,7 @@ from prisma_postgres_exporter.cli.months import (
     utc_now,
     with_costs_in_force,
 )
-from prisma_postgres_exporter.cli.options import ConfigOption, RawOption, StoreUrlOption, open_configuration
+from prisma_postgres_exporter.cli.options import ConfigOption, RawOption, StoreUrlOption, examples, open_configuration
 from prisma_postgres_exporter.cli.terminal import say
 from prisma_postgres_exporter.cost import By
 from prisma_postgres_exporter.documents import LevelDocument, documents_csv, level_documents, report_answer
@@ -48,13 +48,19 @@ class Format(StrEnum):
     JSON = "json"
 
 
+EXAMPLES = examples(
+    "report --month 2026-10 --format html -o october.html",
+    "report > november.md",
+)
+
+
 def report(
     month: MonthOption = None,
     format_: Annotated[Format, typer.Option("--format", help="What kind of document.")] = Format.MARKDOWN,
     databases: Annotated[
         int,
         typer.Option(
-            help="List so many databases of each workspace, the most expensive ones; CSV and JSON have all.", min=0
+            help="How many databases of each workspace to list, the most expensive first; CSV and JSON have all.", min=0
         ),
     ] = 100,
     output: Annotated[
@@ -67,13 +73,10 @@ def report(
     config: ConfigOption = None,
     store_url: StoreUrlOption = None,
 ) -> None:
-    """Write a month's report: each workspace, project and database, days, budgets, and what happened; asks nobody.
+    """Write a month's report: each workspace, project and database, days, budgets, and what happened.
 
-    Days and months are UTC, amounts USD. HTML has plots and needs nothing else: it can be mailed. Costs
+    Reads only the local ledger. Days and months are UTC, amounts USD. HTML has plots and needs nothing else: it can be mailed. Costs
     and budgets are those of the service, from the store, unless --config has a `cost` section.
-
-    Examples: `prisma-postgres-exporter report --month 2026-10 --format html -o october.html` ·
-    `prisma-postgres-exporter report > november.md`
     """
     loaded = open_configuration(config, store_url)
     now = utc_now()

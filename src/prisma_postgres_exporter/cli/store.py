@@ -17,7 +17,7 @@ import typer
 from rich.console import Console
 from rich.progress import Progress
 
-from prisma_postgres_exporter.cli.options import ConfigOption, StoreUrlOption, configuration
+from prisma_postgres_exporter.cli.options import ConfigOption, StoreUrlOption, configuration, examples
 from prisma_postgres_exporter.cli.printing import print_document
 from prisma_postgres_exporter.cli.terminal import harmless, mark, say, show
 from prisma_postgres_exporter.service import open_to_read
@@ -27,6 +27,7 @@ EXIT_FAILED = 1
 MIB = 2**20
 
 app = typer.Typer(
+    rich_markup_mode=None,
     help="Look after the store: check it, repair it, back it up, see what is in it.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
@@ -34,15 +35,12 @@ app = typer.Typer(
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 
-@app.command(
-    epilog="Examples: `prisma-postgres-exporter store check` · "
-    "`prisma-postgres-exporter store check --json | jq .broken`"
-)
+@app.command(epilog=examples("store check", "store check --json | jq .broken"))
 def check(config: ConfigOption = None, store_url: StoreUrlOption = None, as_json: JsonOption = False) -> None:
     """Verify every rule that the ledger keeps, on the whole store, and name each row that breaks one.
 
     Changes nothing, needs no right to write, and works beside a running service. Two years of days of 10,000 databases
-    take about half a minute. Leaves with 0 when every rule holds, 1 when a row breaks one, or the store cannot be read.
+    take about half a minute. Exits with 0 if every rule holds, 1 if a row breaks one or the store cannot be read.
     """
     with closing(_open(config, store_url)) as store:
         found = []
@@ -60,10 +58,7 @@ def check(config: ConfigOption = None, store_url: StoreUrlOption = None, as_json
         raise typer.Exit(EXIT_FAILED)
 
 
-@app.command(
-    epilog="Examples: `prisma-postgres-exporter store repair` · `prisma-postgres-exporter store repair --apply` · "
-    "`prisma-postgres-exporter store repair --json | jq .changes`"
-)
+@app.command(epilog=examples("store repair", "store repair --apply", "store repair --json | jq .changes"))
 def repair(
     apply: Annotated[bool, typer.Option("--apply", help="Make the changes, all of them or none.")] = False,
     config: ConfigOption = None,
@@ -98,8 +93,8 @@ def repair(
 
 
 @app.command(
-    epilog="Examples: `prisma-postgres-exporter store backup ledger-backup.db` · to restore, stop the service and put "
-    "the file in the store's place (remove the -wal and -shm files of the old one)"
+    epilog="To restore, stop the service, remove the -wal and -shm files of the store, and put the copy in its place."
+    + examples("store backup ledger-backup.db")
 )
 def backup(
     file: Annotated[Path, typer.Argument(help="Where to put the copy.", metavar="FILE", show_default=False)],
@@ -131,7 +126,7 @@ def backup(
     show(f"{file}: {file.stat().st_size / MIB:,.1f} MiB, checked")
 
 
-@app.command(epilog="Example: `prisma-postgres-exporter store info --store-url sqlite:///ledger.db`")
+@app.command(epilog=examples("store info --store-url sqlite:///ledger.db"))
 def info(config: ConfigOption = None, store_url: StoreUrlOption = None, as_json: JsonOption = False) -> None:
     """Print what the store holds: its version, its size, when it was last written to, and the rows of each table."""
     with closing(_open(config, store_url)) as store:

@@ -23,6 +23,7 @@ from prisma_postgres_exporter.cli.options import (
     RawOption,
     StoreUrlOption,
     WideOption,
+    examples,
     open_configuration,
 )
 from prisma_postgres_exporter.cli.printing import TABLES, Column, Columns, form, print_documents
@@ -40,15 +41,21 @@ SORTED_BY = {
     Key.GROWTH: "growth_operations",
 }
 
+EXAMPLES = examples(
+    "top",
+    "top --sort growth --days 1",
+    "top --sort cost --by project --month 2026-10",
+)
+
 
 def top(
     sort: Annotated[Key, typer.Option(help="What decides who comes first.")] = Key.OPERATIONS,
     by: Annotated[By, typer.Option(help="What a line is about.")] = By.DATABASE,
     month: MonthOption = None,
     days: Annotated[
-        int, typer.Option(help="Growth: so many whole days against as many before them.", min=1, max=366)
+        int, typer.Option(help="Growth: how many whole days to compare with as many before them.", min=1, max=366)
     ] = 7,
-    limit: Annotated[int, typer.Option(help="Print at most so many.", min=1, max=100_000)] = 10,
+    limit: Annotated[int, typer.Option(help="Print at most this many.", min=1, max=100_000)] = 10,
     as_json: JsonOption = False,
     as_csv: CsvOption = False,
     is_raw: RawOption = False,
@@ -56,14 +63,11 @@ def top(
     config: ConfigOption = None,
     store_url: StoreUrlOption = None,
 ) -> None:
-    """Print the databases, projects or workspaces that use, store, cost or grow most in a month; asks nobody.
+    """Print the databases, projects or workspaces that use, store, cost or grow most in a month.
 
-    Operations, storage (the month's mean) and cost are those of the month so far; growth compares the last
+    Reads only the local ledger. Operations, storage (the month's mean) and cost are those of the month so far; growth compares the last
     whole days (UTC) with the same weekdays before them, on the days that are known in both. Deleted databases are in
     it. Costs are those of the service, from the store, unless --config has a `cost` section.
-
-    Examples: `prisma-postgres-exporter top` · `prisma-postgres-exporter top --sort growth --days 1` ·
-    `prisma-postgres-exporter top --sort cost --by project --month 2026-10`
     """
     chosen = form(as_json=as_json, as_csv=as_csv, is_raw=is_raw, is_wide=is_wide)
     loaded = open_configuration(config, store_url)

@@ -18,7 +18,7 @@ def parse_duration(text: str) -> timedelta:
         ValueError: it is not written so, or is not between a second and 366 days.
     """
     if not _WHOLE.fullmatch(text):
-        raise ValueError(f"{text!r} is no duration; write it like 30s, 5m, 1h30m or 7d")
+        raise ValueError(f"{text!r} is not a valid duration (30s, 5m, 1h30m, 7d)")
     seconds = sum(int(number) * _UNITS[unit] for number, unit in _PART.findall(text))
     if not 0 < seconds <= LONGEST.total_seconds():
         raise ValueError(f"{text!r} is not between 1s and 366d")

@@ -24,7 +24,7 @@ def _duration(value: object) -> object:
     if isinstance(value, timedelta):
         return value
     if not isinstance(value, str):
-        raise ValueError(f"{value!r} is no duration; write it like 30s, 5m, 1h30m or 7d")
+        raise ValueError(f"{value!r} is not a valid duration (30s, 5m, 1h30m, 7d)")
     return parse_duration(value)
 
 

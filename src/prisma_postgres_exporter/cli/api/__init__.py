@@ -16,9 +16,11 @@ from prisma_postgres_exporter.cli.api.running import EXIT_CODES
 from prisma_postgres_exporter.cli.api.usage import usage
 from prisma_postgres_exporter.cli.api.workspaces import app as workspaces
 from prisma_postgres_exporter.cli.api.workspaces import me, regions, service_tokens
+from prisma_postgres_exporter.cli.options import examples
 from prisma_postgres_exporter.cli.printing import keys
 
 app = typer.Typer(
+    rich_markup_mode=None,
     help="All of Prisma Postgres: projects, branches, databases, connections, backups, usage, credentials. `request` "
     "reaches the rest of the Management API.\n\n"
     "NAME is an id, or a name if only one thing has it. Tables are for people; --json and --csv have every key and "
@@ -38,6 +40,5 @@ app.command(epilog=keys(USAGE))(usage)
 app.command(epilog=keys(REGION))(regions)
 app.command(epilog=keys(IDENTITY))(me)
 app.command(
-    epilog="Examples: `api request GET /v1/buckets` · "
-    "`api request POST /v1/environment-variables --body @variable.json`"
+    epilog=examples("api request GET /v1/buckets", "api request POST /v1/environment-variables --body @variable.json")
 )(request)

@@ -20,7 +20,7 @@ def ask(question: str, losses: Iterable[str], *, is_answered: bool) -> None:
     """Show what will be lost, and ask; with `--yes` it is only shown.
 
     Raises:
-        ConfigurationError: there is nobody to ask.
+        ConfigurationError: standard input is not a terminal.
         typer.Exit: the answer is no, or there was none: Ctrl-C.
     """
     say("This will be lost:")
@@ -29,7 +29,7 @@ def ask(question: str, losses: Iterable[str], *, is_answered: bool) -> None:
     if is_answered:
         return
     if not sys.stdin.isatty():
-        raise ConfigurationError([f"{question} There is nobody to ask: add --yes"])
+        raise ConfigurationError([f"{question} Standard input is not a terminal: add --yes"])
     try:
         with _interrupted_at_once():
             is_wanted = typer.confirm(harmless(question), err=True)

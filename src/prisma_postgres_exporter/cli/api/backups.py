@@ -21,7 +21,7 @@ from prisma_postgres_exporter.cli.options import (
 from prisma_postgres_exporter.cli.printing import form, keys, print_list
 from prisma_postgres_exporter.cli.terminal import say
 
-app = typer.Typer(help="Backups of a database: list.", no_args_is_help=True)
+app = typer.Typer(help="Backups of a database: list.", no_args_is_help=True, rich_markup_mode=None)
 
 NameArgument = Annotated[str, typer.Argument(help="The database, by id or name.", metavar="NAME", show_default=False)]
 
@@ -31,7 +31,7 @@ def list_(
     name: NameArgument,
     project: ProjectOption = None,
     limit: Annotated[
-        int, typer.Option("--limit", help="Print at most so many; the API returns at most 100.", min=1, max=100)
+        int, typer.Option("--limit", help="Print at most this many; the API returns at most 100.", min=1, max=100)
     ] = 100,
     as_json: JsonOption = False,
     as_csv: CsvOption = False,

@@ -22,6 +22,7 @@ from prisma_postgres_exporter.cli.options import (
     JsonOption,
     RawOption,
     WideOption,
+    examples,
 )
 from prisma_postgres_exporter.cli.printing import form, keys, print_list, print_one
 from prisma_postgres_exporter.cli.terminal import say
@@ -29,7 +30,9 @@ from prisma_postgres_exporter.errors import ApiError, ConfigurationError
 
 MOST_PROJECTS = 20
 
-app = typer.Typer(help="Branches of a project: list, get, create, update, delete.", no_args_is_help=True)
+app = typer.Typer(
+    help="Branches of a project: list, get, create, update, delete.", no_args_is_help=True, rich_markup_mode=None
+)
 
 NameArgument = Annotated[
     str, typer.Argument(help="The branch, by id, or by git name with --project.", metavar="NAME", show_default=False)
@@ -88,7 +91,7 @@ def get(
     run(work, config=config, api_url=api_url, workspace=workspace)
 
 
-@app.command(epilog=keys(BRANCH) + " Example: `api branches create feature/cart --project shop`")
+@app.command(epilog=keys(BRANCH) + examples("api branches create feature/cart --project shop"))
 def create(
     name: Annotated[str, typer.Argument(help="Its git name.", metavar="GIT-NAME", show_default=False)],
     project: OwnerOption,
@@ -111,7 +114,7 @@ def create(
     run(work, config=config, api_url=api_url, workspace=workspace)
 
 
-@app.command(epilog=keys(BRANCH) + " Example: `api branches update main --project shop --default`")
+@app.command(epilog=keys(BRANCH) + examples("api branches update main --project shop --default"))
 def update(
     name: NameArgument,
     is_default: Annotated[bool, typer.Option("--default", help="Make it the project's default branch.")] = False,
@@ -135,7 +138,7 @@ def update(
     run(work, config=config, api_url=api_url, workspace=workspace)
 
 
-@app.command(epilog="Example: `api branches delete feature/cart --project shop`")
+@app.command(epilog=examples("api branches delete feature/cart --project shop"))
 def delete(
     name: NameArgument,
     project: ProjectOption = None,

@@ -26,12 +26,13 @@ from prisma_postgres_exporter.cli.options import (
     JsonOption,
     RawOption,
     WideOption,
+    examples,
 )
 from prisma_postgres_exporter.cli.printing import form, keys, print_list, print_one
 from prisma_postgres_exporter.cli.terminal import say
 from prisma_postgres_exporter.errors import ConfigurationError
 
-app = typer.Typer(help="Connections: list, get, create, rotate, delete.", no_args_is_help=True)
+app = typer.Typer(help="Connections: list, get, create, rotate, delete.", no_args_is_help=True, rich_markup_mode=None)
 
 NameArgument = Annotated[str, typer.Argument(help="The connection, by id or name.", metavar="NAME", show_default=False)]
 
@@ -92,7 +93,7 @@ def get(
 
 @app.command(
     epilog=keys(new_connection(is_revealed=True))
-    + " Example: `api connections create application --database orders --reveal`"
+    + examples("api connections create application --database orders --reveal")
 )
 def create(
     name: Annotated[str, typer.Argument(help="Its name: 3 to 65 characters.", metavar="NAME", show_default=False)],
@@ -117,7 +118,7 @@ def create(
     run(work, config=config, api_url=api_url, workspace=workspace, reveal=True)
 
 
-@app.command(epilog=keys(new_connection(is_revealed=True)) + " Example: `api connections rotate application --reveal`")
+@app.command(epilog=keys(new_connection(is_revealed=True)) + examples("api connections rotate application --reveal"))
 def rotate(
     name: NameArgument,
     database: DatabaseOption = None,
@@ -147,7 +148,7 @@ def rotate(
     run(work, config=config, api_url=api_url, workspace=workspace, reveal=True)
 
 
-@app.command(epilog="Example: `api connections delete application --database orders`")
+@app.command(epilog=examples("api connections delete application --database orders"))
 def delete(
     name: NameArgument,
     database: DatabaseOption = None,

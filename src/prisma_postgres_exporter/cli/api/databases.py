@@ -34,6 +34,7 @@ from prisma_postgres_exporter.cli.options import (
     JsonOption,
     RawOption,
     WideOption,
+    examples,
 )
 from prisma_postgres_exporter.cli.printing import form, keys, print_list, print_one
 from prisma_postgres_exporter.cli.terminal import say
@@ -41,7 +42,9 @@ from prisma_postgres_exporter.errors import ApiError, ConfigurationError
 
 GIB = 2**30
 
-app = typer.Typer(help="Databases: list, get, create, update, delete, restore.", no_args_is_help=True)
+app = typer.Typer(
+    help="Databases: list, get, create, update, delete, restore.", no_args_is_help=True, rich_markup_mode=None
+)
 
 NameArgument = Annotated[str, typer.Argument(help="The database, by id or name.", metavar="NAME", show_default=False)]
 LogicalIdOption = Annotated[str | None, typer.Option("--logical-id", help="An id of your own; taken once.")]
@@ -109,7 +112,7 @@ def get(
 
 @app.command(
     epilog=keys(new_database(is_revealed=True))
-    + " Example: `api databases create orders --project shop --region eu-central-1`"
+    + examples("api databases create orders --project shop --region eu-central-1")
 )
 def create(
     project: Annotated[str, typer.Option("--project", help="The project, by id or name.", metavar="NAME")],
@@ -180,7 +183,7 @@ def create(
     run(work, config=config, api_url=api_url, workspace=workspace, reveal=reveal)
 
 
-@app.command(epilog=keys(DATABASE) + " Example: `api databases update orders --name bills`")
+@app.command(epilog=keys(DATABASE) + examples("api databases update orders --name bills"))
 def update(
     name: NameArgument,
     new_name: Annotated[str | None, typer.Option("--name", help="Its new name.")] = None,
@@ -214,7 +217,7 @@ def update(
     run(work, config=config, api_url=api_url, workspace=workspace)
 
 
-@app.command(epilog="Example: `api databases delete orders --project shop`")
+@app.command(epilog=examples("api databases delete orders --project shop"))
 def delete(
     name: NameArgument,
     project: ProjectOption = None,
@@ -241,8 +244,9 @@ def delete(
 
 
 app.command(
-    epilog="Examples: `api databases restore orders --backup latest` · "
-    "`api databases restore copy --from orders --backup ID --yes`"
+    epilog=examples(
+        "api databases restore orders --backup latest", "api databases restore copy --from orders --backup ID --yes"
+    )
 )(restore)
 
 

@@ -19,12 +19,15 @@ from prisma_postgres_exporter.cli.options import (
     JsonOption,
     RawOption,
     WideOption,
+    examples,
 )
 from prisma_postgres_exporter.cli.printing import form, keys, print_list, print_one
 from prisma_postgres_exporter.cli.terminal import say
 
 app = typer.Typer(
-    help="Integrations: the programs that people allowed into a workspace. List, get, delete.", no_args_is_help=True
+    rich_markup_mode=None,
+    help="Integrations: the programs that people allowed into a workspace. List, get, delete.",
+    no_args_is_help=True,
 )
 
 IdArgument = Annotated[str, typer.Argument(help="The integration, by id.", metavar="ID", show_default=False)]
@@ -79,7 +82,7 @@ def get(
     run(work, config=config, api_url=api_url, workspace=None)
 
 
-@app.command(epilog="Example: `api integrations delete itgr_…`")
+@app.command(epilog=examples("api integrations delete itgr_…"))
 def delete(
     integration_id: IdArgument,
     yes: YesOption = False,

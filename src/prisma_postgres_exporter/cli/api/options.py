@@ -17,7 +17,7 @@ WorkspaceOption = Annotated[
     typer.Option("--workspace", help="Only this workspace, by id or name, where there are several.", metavar="NAME"),
 ]
 AllOption = Annotated[bool, typer.Option("--all", help="Print everything, however many pages it takes.")]
-LimitOption = Annotated[int, typer.Option("--limit", help="Print at most so many.", min=1, max=1_000)]
+LimitOption = Annotated[int, typer.Option("--limit", help="Print at most this many.", min=1, max=1_000)]
 YesOption = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask: for scripts.")]
 RevealOption = Annotated[
     bool,

@@ -33,12 +33,15 @@ from prisma_postgres_exporter.cli.options import (
     JsonOption,
     RawOption,
     WideOption,
+    examples,
 )
 from prisma_postgres_exporter.cli.printing import form, keys, print_list, print_one
 from prisma_postgres_exporter.cli.terminal import say
 from prisma_postgres_exporter.errors import ConfigurationError
 
-app = typer.Typer(help="Projects: list, get, create, update, delete, transfer.", no_args_is_help=True)
+app = typer.Typer(
+    help="Projects: list, get, create, update, delete, transfer.", no_args_is_help=True, rich_markup_mode=None
+)
 
 NameArgument = Annotated[str, typer.Argument(help="The project, by id or name.", metavar="NAME", show_default=False)]
 
@@ -90,7 +93,7 @@ def get(
     run(work, config=config, api_url=api_url, workspace=workspace)
 
 
-@app.command(epilog=keys(new_project(is_revealed=True)) + " Example: `api projects create shop --region eu-central-1`")
+@app.command(epilog=keys(new_project(is_revealed=True)) + examples("api projects create shop --region eu-central-1"))
 def create(
     name: Annotated[
         str | None,
@@ -132,7 +135,7 @@ def create(
     run(work, config=config, api_url=api_url, workspace=workspace, reveal=reveal)
 
 
-@app.command(epilog=keys(PROJECT) + " Example: `api projects update shop --name store`")
+@app.command(epilog=keys(PROJECT) + examples("api projects update shop --name store"))
 def update(
     name: NameArgument,
     new_name: Annotated[str | None, typer.Option("--name", help="Its new name: 1 to 256 characters.")] = None,
@@ -160,7 +163,7 @@ def update(
     run(work, config=config, api_url=api_url, workspace=workspace)
 
 
-@app.command(epilog="Example: `api projects delete shop`")
+@app.command(epilog=examples("api projects delete shop"))
 def delete(
     name: NameArgument,
     yes: YesOption = False,
@@ -182,7 +185,7 @@ def delete(
     run(work, config=config, api_url=api_url, workspace=workspace)
 
 
-@app.command(epilog="Example: `api projects transfer shop --recipient-token-file recipient.token`")
+@app.command(epilog=examples("api projects transfer shop --recipient-token-file recipient.token"))
 def transfer(
     name: NameArgument,
     recipient_token_file: Annotated[

@@ -30,13 +30,16 @@ from prisma_postgres_exporter.cli.options import (
     JsonOption,
     RawOption,
     WideOption,
+    examples,
 )
 from prisma_postgres_exporter.cli.printing import form, keys, print_list, print_one
 from prisma_postgres_exporter.cli.terminal import say
 from prisma_postgres_exporter.errors import ApiError, ConfigurationError
 
-app = typer.Typer(help="Workspaces: list, get, create, subscription.", no_args_is_help=True)
-service_tokens = typer.Typer(help="Service tokens of a workspace: list, create, delete.", no_args_is_help=True)
+app = typer.Typer(help="Workspaces: list, get, create, subscription.", no_args_is_help=True, rich_markup_mode=None)
+service_tokens = typer.Typer(
+    help="Service tokens of a workspace: list, create, delete.", no_args_is_help=True, rich_markup_mode=None
+)
 
 NameArgument = Annotated[
     str | None,
@@ -93,7 +96,7 @@ def get(
     run(work, config=config, api_url=api_url, workspace=None)
 
 
-@app.command(epilog=keys(WORKSPACE) + " Example: `api workspaces create Acme`")
+@app.command(epilog=keys(WORKSPACE) + examples("api workspaces create Acme"))
 def create(
     name: Annotated[
         str | None,
@@ -167,7 +170,7 @@ def list_service_tokens(
 
 @service_tokens.command(
     "create",
-    epilog=keys(new_service_token(is_revealed=True)) + " Example: `api service-tokens create grafana --reveal`",
+    epilog=keys(new_service_token(is_revealed=True)) + examples("api service-tokens create grafana --reveal"),
 )
 def create_service_token(
     name: Annotated[str, typer.Argument(help="Its name: 1 to 256 characters.", metavar="NAME", show_default=False)],
@@ -193,7 +196,7 @@ def create_service_token(
     run(work, config=config, api_url=api_url, workspace=None, reveal=True)
 
 
-@service_tokens.command("delete", epilog="Example: `api service-tokens delete grafana`")
+@service_tokens.command("delete", epilog=examples("api service-tokens delete grafana"))
 def delete_service_token(
     name: Annotated[str, typer.Argument(help="The token, by id or name.", metavar="NAME", show_default=False)],
     yes: YesOption = False,

@@ -48,7 +48,7 @@ def openapi_document(operations: Sequence[Operation]) -> dict[str, Any]:
             "version": __version__,
             "description": "Read-only: what the exporter knows of Prisma Postgres, the same numbers as in its metrics. "
             "Amounts are USD as exact texts, instants RFC 3339 in UTC, days and months UTC, sizes bytes. "
-            "`null` means that nobody told us, never 0.",
+            "`null` means not reported, never 0.",
             "license": {"name": "Apache-2.0", "identifier": "Apache-2.0"},
         },
         "servers": [{"url": "/"}],

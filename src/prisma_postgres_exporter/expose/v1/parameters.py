@@ -66,7 +66,7 @@ class DatabasesParameters(Parameters):
 
     workspace: Id | None = Field(None, description="Only those of this workspace, by id.")
     project: Id | None = Field(None, description="Only those of this project, by id.")
-    limit: int = Field(1_000, ge=1, le=MOST_DATABASES, description="At most so many.")
+    limit: int = Field(1_000, ge=1, le=MOST_DATABASES, description="The most rows to return.")
     after: Id | None = Field(None, description="Go on after here: `next_after` of the answer before.")
 
 
