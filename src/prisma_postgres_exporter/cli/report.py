@@ -75,8 +75,8 @@ def report(
 ) -> None:
     """Write a month's report: each workspace, project and database, days, budgets, and what happened.
 
-    Reads only the local ledger. Days and months are UTC, amounts USD. HTML has plots and needs nothing else: it can be mailed. Costs
-    and budgets are those of the service, from the store, unless --config has a `cost` section.
+    Reads only the local ledger. Days and months are UTC, amounts USD. HTML has plots and needs nothing else: it can
+    be mailed. Costs and budgets are those of the service, from the store, unless --config has a `cost` section.
     """
     loaded = open_configuration(config, store_url)
     now = utc_now()

@@ -65,9 +65,10 @@ def top(
 ) -> None:
     """Print the databases, projects or workspaces that use, store, cost or grow most in a month.
 
-    Reads only the local ledger. Operations, storage (the month's mean) and cost are those of the month so far; growth compares the last
-    whole days (UTC) with the same weekdays before them, on the days that are known in both. Deleted databases are in
-    it. Costs are those of the service, from the store, unless --config has a `cost` section.
+    Reads only the local ledger. Operations, storage (the month's mean) and cost are those of the month so far;
+    growth compares the last whole days (UTC) with the same weekdays before them, on the days that are known in
+    both. Deleted databases are in it. Costs are those of the service, from the store, unless --config has a `cost`
+    section.
     """
     chosen = form(as_json=as_json, as_csv=as_csv, is_raw=is_raw, is_wide=is_wide)
     loaded = open_configuration(config, store_url)
