@@ -35,7 +35,8 @@ INTERVAL = "1s"
 TOKEN_MARK = "simulator-token-"
 DATA_PREFIX = "prisma_postgres_database_"
 ENDS_AT_MIDNIGHT = ("_day_", "_to_date_", "_month_")
-MAY_BECOME_0 = (f"{DATA_PREFIX}reconciliation_difference_operations",)
+MAY_BECOME_0 = (f"{DATA_PREFIX}reconciliation_difference_operations", f"{DATA_PREFIX}month_to_date_cost_usd")
+"""A difference is settled; a database's part of a pooled charge, in cents, falls as more is known of the others."""
 
 T = TypeVar("T")
 Labels = frozenset[tuple[str, str]]
