@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from lived_store import live
 
-from prisma_postgres_exporter.cli.terminal import harmless
+from prisma_postgres_exporter.cli.terminal import harmless, sentence
 from prisma_postgres_exporter.store import Store
 
 MONTH = ("--month", "2026-11")
@@ -97,3 +97,8 @@ def test_a_locale_of_ascii_gets_ascii(command: Sequence[str], options: Sequence[
 )
 def test_no_name_reaches_into_the_terminal(name: str, shown: str) -> None:
     assert harmless(name) == shown
+
+
+def test_a_name_in_a_sentence_is_cut_at_a_sane_length() -> None:
+    assert sentence(f"database {'n' * 600} failed") == f"database {'n' * 100}…{'n' * 100} failed"
+    assert sentence("database shop failed") == "database shop failed"

@@ -20,7 +20,7 @@ from prisma_postgres_exporter.cli.options import (
     open_configuration,
 )
 from prisma_postgres_exporter.cli.printing import TABLES, Column, Columns, form, print_documents
-from prisma_postgres_exporter.cli.terminal import harmless, say, show
+from prisma_postgres_exporter.cli.terminal import say, sentence, show
 from prisma_postgres_exporter.cost import By, CostRow, add_up
 from prisma_postgres_exporter.documents import Comparison, change_document
 from prisma_postgres_exporter.errors import ConfigurationError
@@ -107,7 +107,7 @@ def _print_reasons(changes: Sequence[Change]) -> None:
         if change.reasons:
             row = change.row
             name = row.database_name or row.project_name or row.workspace_name
-            show(harmless(f"{name}: {'; '.join(change.reasons)}"))
+            show(sentence(f"{name}: {'; '.join(change.reasons)}"))
     show(LEFT_OUT)
 
 

@@ -28,7 +28,7 @@ from prisma_postgres_exporter.cli.options import (
 )
 from prisma_postgres_exporter.cli.printing import CSV, Form, form, print_document, print_table
 from prisma_postgres_exporter.cli.table import Field, Role
-from prisma_postgres_exporter.cli.terminal import harmless, say, show
+from prisma_postgres_exporter.cli.terminal import harmless, say, sentence, show
 from prisma_postgres_exporter.cost import (
     By,
     CostRow,
@@ -142,7 +142,7 @@ def _print(
     print_table(fields, chosen, title=f"Cost of {month.name} in USD, {until}", told_apart=len(rows))
     _say_what_is_missing(month, usage)
     for line in _sentences(month, plans, besides, by, is_supposed=is_supposed):
-        show(harmless(line))
+        show(sentence(line))
     show(LEFT_OUT)
 
 

@@ -19,7 +19,7 @@ from rich.progress import Progress
 
 from prisma_postgres_exporter.cli.options import ConfigOption, StoreUrlOption, configuration, examples
 from prisma_postgres_exporter.cli.printing import print_document
-from prisma_postgres_exporter.cli.terminal import harmless, mark, say, show
+from prisma_postgres_exporter.cli.terminal import mark, say, sentence, show
 from prisma_postgres_exporter.service import open_to_read
 from prisma_postgres_exporter.store import Change, Repair, Store, StoreSummary, Violation
 
@@ -168,11 +168,11 @@ def _print_violation(violation: Violation) -> None:
         ("because", violation.reason),
         ("do", violation.advice),
     ):
-        show(harmless(f"        {name}: {text}"))
+        show(sentence(f"        {name}: {text}"))
 
 
 def _print_repair(done: Repair, *, url: str, now: datetime, is_applied: bool) -> None:
-    show(harmless(f"this machine's clock: {now:%Y-%m-%d %H:%M:%S} UTC"))
+    show(sentence(f"this machine's clock: {now:%Y-%m-%d %H:%M:%S} UTC"))
     for change in done.changes:
         _print_change(change)
     for violation in done.remaining:
@@ -185,13 +185,13 @@ def _print_repair(done: Repair, *, url: str, now: datetime, is_applied: bool) ->
     counts = ", ".join(f"{_counted(count, 'row')} to {kind}" for kind, count in sorted(kinds.items()))
     databases = len({change.database_id for change in done.changes if change.database_id})
     ending = "done" if is_applied else "nothing was written: `store repair --apply` does it"
-    show(harmless(f"{counts}, of {_counted(databases, 'database')}; {ending}"))
+    show(sentence(f"{counts}, of {_counted(databases, 'database')}; {ending}"))
 
 
 def _print_change(change: Change) -> None:
     mark(_kind(change), "yellow", f"{change.table}, {change.row}")
     text = " -> ".join(part for part in (change.before, change.after) if part)
-    show(harmless(f"        {text}"))
+    show(sentence(f"        {text}"))
 
 
 def _counted(count: int, noun: str) -> str:

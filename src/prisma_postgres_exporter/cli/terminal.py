@@ -6,6 +6,7 @@ import codecs
 import errno
 import io
 import os
+import re
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -18,6 +19,9 @@ ASCII = {"…": "...", "–": "-", "—": "-", "·": "-", "−": "-", "×": "x",
 """What our own signs are where the terminal has ASCII alone."""
 
 BOX = {**dict.fromkeys("─━═", "-"), **dict.fromkeys("│┃║", "|")}
+
+LONGEST_WORD = 200
+_LONG_WORD = re.compile(rf"\S{{{LONGEST_WORD + 1},}}")
 
 EXIT_NOT_WRITTEN = 1
 _CANNOT_BE_WRITTEN = {errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EFBIG, errno.EBADF}
@@ -34,21 +38,28 @@ def harmless(text: str) -> str:
     return "".join(letter if letter.isprintable() else repr(letter)[1:-1] for letter in text)
 
 
+def sentence(text: str) -> str:
+    """Text that is `harmless`, and in which no name is longer than anybody reads."""
+    return _LONG_WORD.sub(
+        lambda word: f"{word[0][: LONGEST_WORD // 2]}…{word[0][-LONGEST_WORD // 2 :]}", harmless(text)
+    )
+
+
 def show(text: str, *, style: Style | None = None) -> None:
     """Print a line for people on standard output; only as `harmless` as its caller made it."""
     _write(sys.stdout, text, style)
 
 
 def say(text: str, *, style: Style | None = None) -> None:
-    """Tell a person on standard error, beside what is printed for programs; each line of it is `harmless`."""
-    _write(sys.stderr, "\n".join(map(harmless, text.split("\n"))), style)
+    """Tell a person on standard error, beside what is printed for programs; each line of it is a `sentence`."""
+    _write(sys.stderr, "\n".join(map(sentence, text.split("\n"))), style)
 
 
 def mark(word: str, style: Style, text: str) -> None:
-    """Print a line that begins with a word in colour on standard output; its text is made `harmless`."""
+    """Print a line that begins with a word in colour on standard output; its text is made a `sentence`."""
     is_coloured = sys.stdout.isatty() and "NO_COLOR" not in os.environ
     coloured = f"\x1b[{_STYLES[style]}m{word}\x1b[0m" if is_coloured else word
-    sys.stdout.write(f"{coloured}  {harmless(text)}\n")
+    sys.stdout.write(f"{coloured}  {sentence(text)}\n")
 
 
 def _write(stream: TextIO, text: str, style: Style | None) -> None:
