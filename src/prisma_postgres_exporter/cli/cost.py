@@ -193,7 +193,7 @@ def _cells(row: CostRow, entry: Beside, by: By, *, is_over: bool) -> dict[str, s
     if by is By.WORKSPACE:
         low, high = expected_bounds(row, is_over=is_over)
         cells["plan"] = (row.cost.plan if row.cost else None) or NONE
-        cells |= {"low": money(low), "high": money(high)} if not is_over else {}
+        cells |= {} if is_over else {"low - high": NONE if low is None else f"{money(low)} - {money(high)}"}
     else:
         cells["project"] = row.project_name or ("" if row.database_id else "fee (no database)")
         cells["project id"] = row.project_id or ""
@@ -234,8 +234,7 @@ _FIELDS: Mapping[str, Field] = {
     "cost": _field(30, is_right=True),
     "%": _field(5, is_right=True),
     "expected": _field(10, is_right=True),
-    "low": _field(3, is_right=True),
-    "high": _field(3, is_right=True),
+    "low - high": _field(3, is_right=True),
     "last month": _field(7, is_right=True),
     "change": _field(6, is_right=True),
 }
