@@ -8,8 +8,10 @@ from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+from pydantic import SecretStr
+
 from prisma_postgres_exporter.api import Clock, ManagementApi
-from prisma_postgres_exporter.config import Config, Credential, Secret, Tokens, load_config
+from prisma_postgres_exporter.config import Config, Credential, Tokens, load_config
 from prisma_postgres_exporter.expose import ExporterHealth, Exposition, Format
 from prisma_postgres_exporter.model import DatabaseState, DayUsage, Event, LedgerState
 from prisma_postgres_exporter.rounds import Collector, MakeApi, VendorApi
@@ -122,7 +124,7 @@ def configuration(store_url: str, *, api_url: str = "https://api.prisma.io", **p
 def tokens_of(world: World) -> Tokens:
     return Tokens(
         credentials=tuple(
-            Credential(name=f"token-{number}", token=Secret(token)) for number, token in enumerate(world.tokens, 1)
+            Credential(name=f"token-{number}", token=SecretStr(token)) for number, token in enumerate(world.tokens, 1)
         )
     )
 
@@ -132,7 +134,7 @@ def http_maker(clock: Callable[[], datetime], health: ExporterHealth) -> MakeApi
 
     def make(credential: Credential, config: Config) -> VendorApi:
         return ManagementApi(
-            credential.token.reveal(),
+            credential.token.get_secret_value(),
             base_url=config.api_url,
             limits=limits_of(config),
             observer=health,

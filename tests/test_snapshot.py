@@ -266,4 +266,4 @@ def test_a_workspace_is_up_down_or_not_tried_yet() -> None:
 
 
 def test_a_workspace_that_is_gone_is_not_shown() -> None:
-    assert snapshot(workspaces=(workspace_state(is_gone=True),)).workspaces == ()
+    assert snapshot(workspaces=(workspace_state(gone_at=NOW),)).workspaces == ()

@@ -12,6 +12,7 @@ ExporterError
 │   ├── Unavailable            wait: overloaded, down, unreachable or too slow
 │   │   └── Throttled          wait: too many requests (429)
 │   └── MalformedAnswer        report it: the answer is not what the contract says
+├── TooBusy                    wait: too many questions to the ledger
 └── StoreError
     ├── StoreUnavailable       wait, or make room: it cannot be read or written now
     │   ├── StoreMissing       run the service first: there is none yet
@@ -23,6 +24,8 @@ ExporterError
 from __future__ import annotations
 
 from collections.abc import Sequence
+
+from pydantic import SecretStr
 
 
 class ExporterError(Exception):
@@ -41,9 +44,11 @@ class ApiError(ExporterError):
     """A call to the Management API failed.
 
     `reason` is a short constant for labels and logs (`timeout`, `http_503`, `not_json` …).
-    `status`, `code` and `hint` are the answer's own, `None` where there was none; so is `retry_after_seconds`, up to a
-    day, however long was waited. `is_outcome_unknown` says
+    `operation` is the client's method, `endpoint` the method and the path with its parameters' names, `credential` the
+    client's own name. `status`, `code`, `hint` and `request_id` are the answer's own, `None` where there was none; so
+    is `retry_after_seconds`, up to a day, however long was waited. `is_outcome_unknown` says
     that the call may have been carried out all the same, and must not be made again before a look.
+    `shown_once` are the connection strings, or the token, in a success that could not be read: they come this once.
     No message holds a token, a header or a query string.
     """
 
@@ -52,21 +57,28 @@ class ApiError(ExporterError):
         message: str,
         *,
         reason: str,
+        operation: str = "",
         endpoint: str = "",
         status: int | None = None,
+        request_id: str | None = None,
         code: str | None = None,
         hint: str | None = None,
         retry_after_seconds: float | None = None,
         is_outcome_unknown: bool = False,
+        shown_once: tuple[SecretStr, ...] = (),
     ) -> None:
         super().__init__(message)
         self.reason = reason
+        self.operation = operation
         self.endpoint = endpoint
         self.status = status
+        self.request_id = request_id
         self.code = code
         self.hint = hint
         self.retry_after_seconds = retry_after_seconds
         self.is_outcome_unknown = is_outcome_unknown
+        self.shown_once = shown_once
+        self.credential: str | None = None
 
 
 class CredentialRefused(ApiError):
@@ -127,3 +139,10 @@ class StoreTooNew(StoreError):
 
 class StoreChanged(StoreError):
     """Another process wrote to the store since it was loaded; nothing was written."""
+
+
+class TooBusy(ExporterError):
+    """Too many questions wait to be answered."""
+
+    def __str__(self) -> str:
+        return "too many questions to the ledger wait already; ask again later, or for less"

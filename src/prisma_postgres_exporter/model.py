@@ -302,17 +302,23 @@ class WorkspaceState:
     """What we hold of one workspace. Equal to what the store holds at `generation`, value by value.
 
     `key` is the store's; `generation` grows with every write that concerns the workspace. `first_seen_at` is when
-    this store began to follow it, `plans` are its plans as they were seen, oldest first; the last one is today's.
-    `databases` by id: those that belong to it now, and the deleted ones that are in the bill of this or last month.
+    this store began to follow it, `gone_at` when no credential was its any more, `plans` are its plans as they were
+    seen, oldest first; the last one is today's. `databases` by id: those that belong to it now, and the deleted ones
+    that are in the bill of this or last month.
     """
 
     key: int
     workspace: Workspace
     first_seen_at: datetime
     generation: int = 0
-    is_gone: bool = False
+    gone_at: datetime | None = None
     plans: tuple[PlanChange, ...] = ()
     databases: Mapping[str, DatabaseState] = field(default_factory=dict)
+
+    @property
+    def is_gone(self) -> bool:
+        """Whether no credential is its any more."""
+        return self.gone_at is not None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

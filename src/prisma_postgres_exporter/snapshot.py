@@ -9,7 +9,17 @@ from functools import lru_cache
 from itertools import chain
 from operator import attrgetter
 
-from prisma_postgres_exporter.cost import NOTHING, Bill, BudgetState, Costs, Usage, WorkspaceCost, add_up, used_in_month
+from prisma_postgres_exporter.cost import (
+    NOTHING,
+    Bill,
+    BudgetState,
+    Costs,
+    Usage,
+    WorkspaceCost,
+    add_up,
+    month_differences,
+    used_in_month,
+)
 from prisma_postgres_exporter.model import (
     DatabaseState,
     LedgerState,
@@ -29,7 +39,10 @@ ONE_SECOND = timedelta(seconds=1)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DatabaseView:
-    """What one database shows. `None` means that nobody told us: it is shown as no sample at all."""
+    """What one database shows. `None` means that nobody told us: it is shown as no sample at all.
+
+    `usage` is its month so far in the workspace that holds it.
+    """
 
     workspace_id: str
     project_id: str
@@ -56,6 +69,7 @@ class DatabaseView:
     reconciliation_difference_operations: int | None
     failing_since_at: datetime | None
     failure_reason: str | None
+    usage: Usage = NOTHING
     cost: Bill | None = None
 
 
@@ -63,9 +77,8 @@ class DatabaseView:
 class WorkspaceView:
     """What one workspace shows: the sums of its databases.
 
-    The month's operations and its mean storage include databases that were deleted in it. `days_known` of the `days`
-    of databases in this month so far are in the operations, and of `storage_covered_ratio` (0 to 1) of the databases'
-    time a storage level is known.
+    `usage` is its month so far, databases that were deleted in it included; operations, mean storage and what is known
+    of them are of it.
     """
 
     workspace_id: str
@@ -78,12 +91,11 @@ class WorkspaceView:
     storage_bytes: int | None
     month_average_storage_bytes: int | None
     storage_covered_ratio: float | None
-    days: int
-    days_known: int
     operations_covered_ratio: float | None
     reconciliation_difference_operations: int | None
     period_start_at: datetime
     failure_reason: str | None
+    usage: Usage = NOTHING
     cost: WorkspaceCost | None = None
 
 
@@ -127,8 +139,11 @@ def take_snapshot(
     this state and instant, where that is known already.
     """
     shown = {id_: row for id_, row in sorted(ledger_state.workspaces.items()) if not row.is_gone}
+    used = used_in_month(ledger_state, now) if used_by_key is None else used_by_key
+    differences = month_differences(ledger_state, month_start(now).date())
     by_workspace: dict[str, list[DatabaseView]] = {}
     for workspace_id, row in shown.items():
+        used_here = used.get(row.key, {})
         views = [
             view_database(
                 state,
@@ -137,6 +152,7 @@ def take_snapshot(
                 keep_last_value=keep_last_value,
                 window_names=window_names,
                 now=now,
+                usage=used_here.get(id_, NOTHING),
                 cost=costs.shares.get((workspace_id, id_)),
             )
             for id_, state in row.databases.items()
@@ -145,7 +161,6 @@ def take_snapshot(
         # Sorted workspace by workspace: no other thread has its turn while a list is sorted.
         by_workspace[workspace_id] = sorted(views, key=attrgetter("project_id", "database_id"))
     databases = tuple(chain.from_iterable(by_workspace.values()))
-    used = used_in_month(ledger_state, now) if used_by_key is None else used_by_key
     existing = sum(state.deleted_at is None for row in shown.values() for state in row.databases.values())
     return Snapshot(
         taken_at=now,
@@ -154,6 +169,7 @@ def take_snapshot(
                 row,
                 by_workspace[id_],
                 add_up(used[row.key].values()) if row.key in used else NOTHING,
+                differences.get(row.key),
                 workspace_failures,
                 costs.workspaces.get(id_),
                 now,
@@ -174,6 +190,7 @@ def view_database(
     keep_last_value: timedelta,
     window_names: Collection[str],
     now: datetime,
+    usage: Usage = NOTHING,
     cost: Bill | None = None,
 ) -> DatabaseView:
     """Return what one database shows at `now`."""
@@ -216,6 +233,7 @@ def view_database(
         reconciliation_difference_operations=month.difference_operations if month else None,
         failing_since_at=state.failing_since_at,
         failure_reason=state.failure_reason,
+        usage=usage,
         cost=cost,
     )
 
@@ -254,6 +272,7 @@ def _view_workspace(
     row: WorkspaceState,
     views: Collection[DatabaseView],
     usage: Usage,
+    difference: int | None,
     failures: Mapping[str, str | None],
     cost: WorkspaceCost | None,
     now: datetime,
@@ -272,12 +291,11 @@ def _view_workspace(
         if usage.storage_seconds_known
         else None,
         storage_covered_ratio=usage.storage_covered_ratio,
-        days=usage.days,
-        days_known=usage.days_known,
         operations_covered_ratio=usage.operations_covered_ratio,
-        reconciliation_difference_operations=_sum(view.reconciliation_difference_operations for view in views),
+        reconciliation_difference_operations=difference,
         period_start_at=starts_at,
         failure_reason=failures.get(workspace.id),
+        usage=usage,
         cost=cost,
     )
 

@@ -147,5 +147,65 @@ CONTRACT = (
         "service_tokens",
         lambda api: first(api.service_tokens("1")),
     ),
+    Documented(
+        "POST /v1/workspaces", 201, (401, 403, 413), "create_workspace", lambda api: api.create_workspace(), False
+    ),
+    Documented(
+        "POST /v1/workspaces/{id}/service-tokens",
+        201,
+        (401, 404, 422),
+        "create_service_token",
+        lambda api: api.create_service_token("1", "ci"),
+        False,
+    ),
+    Documented(
+        "DELETE /v1/workspaces/{id}/service-tokens/{serviceTokenId}",
+        204,
+        (401, 404),
+        "delete_service_token",
+        lambda api: api.delete_service_token("1", "t"),
+    ),
+    Documented("GET /v1/integrations", 200, (401,), "integrations", lambda api: first(api.integrations("1"))),
+    Documented(
+        "GET /v1/workspaces/{id}/integrations",
+        200,
+        (401, 404),
+        "workspace_integrations",
+        lambda api: first(api.workspace_integrations("1")),
+    ),
+    Documented("GET /v1/integrations/{id}", 200, (401, 404), "integration", lambda api: api.integration("1")),
+    Documented(
+        "DELETE /v1/integrations/{id}", 204, (401, 404), "delete_integration", lambda api: api.delete_integration("1")
+    ),
+    Documented(
+        "DELETE /v1/workspaces/{id}/integrations/{clientId}",
+        204,
+        (401, 404),
+        "delete_workspace_integration",
+        lambda api: api.delete_workspace_integration("1", "c"),
+    ),
+    Documented(
+        "GET /v1/projects/{id}/branches", 200, (401, 404, 422), "branches", lambda api: first(api.branches("1"))
+    ),
+    Documented(
+        "POST /v1/projects/{id}/branches",
+        201,
+        (401, 404, 409, 422),
+        "create_branch",
+        lambda api: api.create_branch("1", "main"),
+        False,
+    ),
+    Documented("GET /v1/branches/{id}", 200, (401, 404), "branch", lambda api: api.branch("1")),
+    Documented(
+        "PATCH /v1/branches/{id}",
+        200,
+        (401, 404, 422),
+        "update_branch",
+        lambda api: api.update_branch("1", is_default=True),
+    ),
+    Documented(
+        "DELETE /v1/branches/{id}", 204, (401, 404, 409, 422), "delete_branch", lambda api: api.delete_branch("1")
+    ),
+    Documented("GET /v1/regions/accelerate", 200, (401,), "accelerate_regions", lambda api: api.accelerate_regions()),
 )
 """Every operation of the vendor's documentation that this project speaks."""

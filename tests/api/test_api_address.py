@@ -6,6 +6,7 @@ import pytest
 from pydantic import SecretStr
 
 from prisma_postgres_exporter.api import Limits, ManagementApi
+from prisma_postgres_exporter.config import load_config
 from prisma_postgres_exporter.errors import ConfigurationError
 
 
@@ -26,6 +27,7 @@ from prisma_postgres_exporter.errors import ConfigurationError
         "https://api.prisma.io:port",
         "https://[::1",
         "https://api.prisma.io/a b",
+        "https://h/ a",
         "",
     ],
 )
@@ -34,6 +36,9 @@ def test_an_address_that_would_leak_the_token_is_refused_without_being_shown(add
         ManagementApi("test-token-1", base_url=address)
 
     assert "hunter2" not in "".join(traceback.format_exception(caught.value))
+    with pytest.raises(ConfigurationError) as configured:
+        load_config(api_url=address or " ", environ={})
+    assert "the API's address" in str(configured.value)
 
 
 @pytest.mark.parametrize(
@@ -44,12 +49,13 @@ def test_an_address_that_would_leak_the_token_is_refused_without_being_shown(add
         "http://localhost:8080",
         "http://127.0.0.1:1",
         "http://127.8.8.8",
+        "http://127.0.0.2",
         "http://[::1]:9000",
     ],
 )
 async def test_https_and_plain_http_to_loopback_are_accepted(address: str) -> None:
     async with ManagementApi("test-token-1", base_url=address):
-        pass
+        assert load_config(api_url=address, environ={}).api_url == address.rstrip("/")
 
 
 @pytest.mark.parametrize("token", ["", "secret\n", "sec\rret", "sec ret", "sécret", "secret\0", "secret\x7f", "密"])

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from prisma_postgres_exporter.api.dates import answered_at
+from prisma_postgres_exporter.api.decode import answered_at
 
 NOON = datetime(2026, 11, 23, 12, tzinfo=UTC)
 

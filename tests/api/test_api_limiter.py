@@ -9,7 +9,7 @@ import pytest
 from api_fakes import SteppingTime
 
 from prisma_postgres_exporter.api import Limits
-from prisma_postgres_exporter.api.limiter import Limiter
+from prisma_postgres_exporter.api.retry import Limiter
 
 
 def limiter_of(time: SteppingTime, *, requests_per_second: float = 10, concurrency: int = 8) -> Limiter:

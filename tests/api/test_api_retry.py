@@ -8,7 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from prisma_postgres_exporter.api import Limits
-from prisma_postgres_exporter.api.retry import retry_after_seconds, wait_before_retry
+from prisma_postgres_exporter.api.decode import retry_after_seconds
+from prisma_postgres_exporter.api.retry import wait_before_retry
 from prisma_postgres_exporter.errors import (
     ApiError,
     ConfigurationError,

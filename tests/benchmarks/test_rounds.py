@@ -154,7 +154,7 @@ async def _round(running: Opened) -> tuple[int, list[float], Cost]:
 
 async def _bare_cpu_per_request(config: Config, running: Opened) -> float:
     """CPU seconds of a request that only the HTTP client makes: no limits, no checks, nothing stored."""
-    token = {row.name: row.token.reveal() for row in read_tokens(config).credentials}
+    token = {row.name: row.token.get_secret_value() for row in read_tokens(config).credentials}
     workspaces = {state.workspace_id: name for name, state in running.collector.readers.states.items()}
     wanted = [
         (state.database.id, token[workspaces[state.database.workspace_id]])

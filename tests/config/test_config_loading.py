@@ -38,7 +38,10 @@ def test_without_anything_the_defaults_hold() -> None:
 def test_one_secret_in_the_environment_is_enough() -> None:
     config = load_config(environ={"PRISMA_POSTGRES_TOKEN": "one, two"})
 
-    assert [credential.token.reveal() for credential in config.credentials if credential.token] == ["one", "two"]
+    assert [credential.token.get_secret_value() for credential in config.credentials if credential.token] == [
+        "one",
+        "two",
+    ]
 
 
 def test_the_vendors_own_name_for_a_token_is_read_too() -> None:
@@ -46,7 +49,7 @@ def test_the_vendors_own_name_for_a_token_is_read_too() -> None:
     assert len(config.credentials) == 1
 
     both = load_config(environ={"PRISMA_SERVICE_TOKEN": "one", "PRISMA_POSTGRES_TOKEN": "two"})
-    assert [credential.token.reveal() for credential in both.credentials if credential.token] == ["two"]
+    assert [credential.token.get_secret_value() for credential in both.credentials if credential.token] == ["two"]
 
 
 def test_flags_win_over_environment_and_environment_over_file(tmp_path: Path) -> None:
@@ -91,7 +94,7 @@ web:
     assert f"{path}:4: poll.requests_per_second" in found
     assert f"{path}:7: discovery.include.databases.0: '(a' is no regular expression" in found
     assert f"{path}:9: web.listen" in found
-    assert "--api-url: api_url: the API is spoken to over https only" in found
+    assert "--api-url: api_url: the API's address must begin with https://" in found
 
 
 def test_a_variable_that_is_unknown_is_a_warning_with_the_nearest_name() -> None:
@@ -245,3 +248,20 @@ def test_the_readme_names_every_variable() -> None:
     readme = (EXAMPLE.parents[1] / "README.md").read_text(encoding="utf-8")
 
     assert all(f"`{variable}`" in readme for variable in (*ENVIRONMENT, VENDORS_TOKEN))
+
+
+def test_what_is_wrong_in_a_section_that_is_not_needed_is_a_warning(tmp_path: Path) -> None:
+    path = write(tmp_path, "poll:\n  interval: soon\nstore:\n  url: sqlite:///own.db\nsotre: 1\n")
+    found = load_config(environ={}, config_path=path, needed=("store", "cost"))
+
+    assert found.store.url == "sqlite:///own.db"
+    assert found.poll == Config().poll
+    assert [warning.partition(": ")[0] for warning in found.warnings] == [f"{path}:2", f"{path}:5"]
+    assert all(warning.endswith("; not needed here, ignored") for warning in found.warnings)
+    assert len(problems(config_path=path)) == 2
+
+
+def test_what_is_wrong_in_a_section_that_is_needed_is_a_problem_with_all_others(tmp_path: Path) -> None:
+    path = write(tmp_path, "poll:\n  interval: soon\ncost:\n  fee_share: odd\n")
+
+    assert len(problems(config_path=path, needed=("store", "cost"))) == 2

@@ -29,6 +29,7 @@ from prisma_postgres_exporter.model import DatabaseState, LedgerState, PlanChang
 
 NOW = datetime(2026, 11, 21, tzinfo=UTC)
 SECONDS = 20 * 86_400
+SEEN_AT = datetime(2026, 9, 1, tzinfo=UTC)
 DEFAULTS = load_config(environ={})
 
 
@@ -394,3 +395,54 @@ def test_a_workspace_without_a_price_takes_no_number_from_the_total() -> None:
     _, total = total_of(cost_rows(of, charge(of, DEFAULTS, (), NOW), By.WORKSPACE, NOW))
 
     assert (total.total, total.known, total.parts) == (None, Decimal("18.00"), (None, None, None))
+
+
+def test_a_database_of_a_workspace_that_is_gone_ends_with_it() -> None:
+    gone_at = datetime(2026, 11, 10, 12, tzinfo=UTC)
+    seconds = int((gone_at - datetime(2026, 11, 1, tzinfo=UTC)).total_seconds())
+    row = replace(
+        state(1, 900, gib=1).months[0], days=10, storage_seconds=seconds, period_end_at=gone_at, read_at=gone_at
+    )
+    held = replace(state(1, 900), months=(row,))
+    lived = LedgerState.of((workspace(1, "Acme"),), [held])
+    ended = LedgerState.of((workspace(1, "Acme", gone_at=gone_at),), [held])
+
+    (running,), (over,) = (
+        cost_rows(world, charge(world, DEFAULTS, (), NOW), By.WORKSPACE, NOW) for world in (lived, ended)
+    )
+    assert (running.usage.days, running.usage.is_complete, running.is_deleted) == (20, False, False)
+    assert (over.usage.days, over.usage.is_complete, over.is_deleted) == (10, True, True)
+    assert over.total is not None
+    # Nothing comes any more.
+    assert over.expected_usd in (None, over.total)
+
+
+def test_a_workspace_that_was_gone_before_the_month_has_no_row_and_one_never_read_before_its_end_is_not_read() -> None:
+    never_read = database_state(key=1, database=database("db_1", workspace_id="wksp_1"))
+
+    def rows(gone_at: datetime) -> list[tuple[int | None, int, Decimal | None]]:
+        world = LedgerState.of((workspace(1, "Acme", gone_at=gone_at, first_seen_at=SEEN_AT),), [never_read])
+        found = cost_rows(world, charge(world, DEFAULTS, (), NOW), By.WORKSPACE, NOW)
+        return [(row.operations, row.usage.days, row.total) for row in found]
+
+    assert rows(datetime(2026, 10, 31, tzinfo=UTC)) == []
+    assert rows(datetime(2026, 11, 5, tzinfo=UTC)) == [(None, 4, None)]
+
+
+@pytest.mark.parametrize(("days_known", "covered"), [(20, 1.0), (15, 0.75), (0, 0.0)])
+def test_a_budget_says_how_much_of_what_it_is_for_is_known(days_known: int, covered: float) -> None:
+    part = state(1, 100, gib=1)
+    part = replace(part, months=(replace(part.months[0], days=days_known, operations=None, read_at=None),))
+    other = state(2, 100, gib=1, workspace=2)
+    budgets = (
+        BudgetConfig(name="part", monthly_usd=Decimal(1), workspaces=(re.compile("Acme"),)),
+        BudgetConfig(name="none", monthly_usd=Decimal(1), workspaces=(re.compile("Nobody"),)),
+        BudgetConfig(name="unpriced", monthly_usd=Decimal(1), workspaces=(re.compile("Odd"),)),
+    )
+    world = ledger_state(part, other, others=(workspace(2, "Odd", plan="Unheard of"),))
+    found = {budget.name: budget for budget in charge(world, configured(budgets=budgets), (), NOW).budgets}
+
+    assert found["part"].spent_covered_ratio == covered
+    assert found["part"].is_complete == (covered == 1)
+    assert found["none"].spent_covered_ratio is None
+    assert found["unpriced"].spent_covered_ratio == 0

@@ -34,12 +34,12 @@ from prisma_postgres_exporter.cost import (
     total_of,
     used_in_month,
 )
+from prisma_postgres_exporter.documents import month_document
 from prisma_postgres_exporter.report import (
     FOCUS_COLUMNS,
     TOTAL,
     LedgerMonth,
     beside,
-    cost_document,
     focus_rows,
     ledger_month,
     left_out,
@@ -134,7 +134,7 @@ def test_knowledge_adds_up_from_databases_to_everything(world: World) -> None:
         assert numbers(line.usage) == added(by_project[line.workspace_id, line.project_id or ""])
     for line in month.rows(By.WORKSPACE):
         assert numbers(line.usage) == added(by_workspace[line.workspace_id])
-        document = cost_document(line, is_over=month.is_over)
+        document = month_document(line, is_over=month.is_over)
         known = added(by_workspace[line.workspace_id])
         if known.storage_seconds and not (known.days_known or known.operations):
             assert document.operations is None

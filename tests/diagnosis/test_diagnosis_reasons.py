@@ -193,14 +193,14 @@ FAILING = {"failing_since_at": NOW - timedelta(hours=2)}
             exchanged(**FAILING, failure_reason="http_503"),
             Reason.UNAVAILABLE,
             Level.MISSING,
-            "unavailable (http_503) since 2026-11-23 12:00:00 UTC; the last reading was 3 min ago",
+            "unavailable since 2026-11-23 12:00:00 UTC; the last reading was 3 min ago",
             id="unavailable since",
         ),
         pytest.param(
             exchanged(**FAILING, failure_reason="plan_limit_reached"),
             Reason.BLOCKED,
             Level.MISSING,
-            "blocked by the plan's limit (planLimitReached) since 2026-11-23 12:00:00 UTC",
+            "blocked by the plan's limit since 2026-11-23 12:00:00 UTC",
             id="planLimitReached",
         ),
         pytest.param(

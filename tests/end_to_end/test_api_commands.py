@@ -13,17 +13,18 @@ from collections.abc import Iterator
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 import structlog
 import typer
 from api_commands import FIRST, NOBODYS, SECOND, Terminal, terminal_vendor
 
+from api_page import COMMANDS
+from prisma_postgres_exporter.api import operations
 from prisma_postgres_exporter.cli import app
 from prisma_postgres_exporter.simulator import Fault, FaultKind, system_clock
-from prisma_postgres_exporter.simulator.endpoints import ENDPOINTS
 
-README = Path(__file__).parents[2] / "README.md"
 PASSWORD = "simulated-password"
 
 
@@ -46,17 +47,7 @@ def terminal(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.Cap
     logging.root.setLevel(level)
 
 
-# The README's table -------------------------------------------------------------------------------
-def command_rows() -> dict[str, str]:
-    """The commands of the README's table, by the client's method."""
-    table = README.read_text(encoding="utf-8").partition("<!-- api-table -->\n")[2].partition("<!-- /api-table -->")[0]
-    rows = re.findall(r"^\| `([A-Z]+ \S+)` \| `(\w+)` \| (.+) \|$", table, re.MULTILINE)
-    assert {method: operation for operation, method, _ in rows} == {
-        name: f"{endpoint.method} {endpoint.path}" for name, endpoint in ENDPOINTS.items()
-    }
-    return {method: command for _, method, command in rows}
-
-
+# The table of operations ---------------------------------------------------------------------------
 def words(terminal: Terminal, method: str) -> list[str]:
     """What a command of the table needs to be typed with."""
     database, project = terminal.other_id(), terminal.world.projects(system_clock())[0].id
@@ -75,43 +66,51 @@ def words(terminal: Terminal, method: str) -> list[str]:
         "database_connections": [database],
         "connection": [connection],
         "create_connection": ["made", "--database", database, "--reveal"],
-        "rotate_connection": [connection, "--yes"],
+        "rotate_connection": [connection, "--reveal", "--yes"],
         "delete_connection": [connection, "--yes"],
         "backups": [database],
         "restore_database": [database, "--backup", "latest", "--yes", "--no-wait"],
         "usage": [database],
+        "create_service_token": ["grafana", "--reveal"],
+        "delete_service_token": ["exporter", "--yes"],
+        "branches": ["--project", project],
+        "branch": ["main", "--project", project],
+        "create_branch": ["made", "--project", project],
+        "update_branch": ["main", "--project", project, "--default"],
+        "delete_branch": ["made", "--project", project, "--yes"],
     }
+    if method in {"integration", "delete_integration"}:
+        return [terminal.json("integrations", "list")[0]["id"], "--yes"][: 1 + method.startswith("delete")]
+    if method in {"branch", "update_branch", "delete_branch"}:
+        for name in ("main", "made"):
+            terminal.json("branches", "create", name, "--project", project)
     return needs.get(method, [])
 
 
-ROWS = command_rows()
-
-
-@pytest.mark.parametrize(("method", "command"), ROWS.items(), ids=ROWS)
-def test_a_command_of_the_readme_makes_the_call_that_stands_beside_it(
+@pytest.mark.parametrize(("method", "command"), COMMANDS.items(), ids=COMMANDS)
+def test_a_command_of_the_table_makes_the_call_that_stands_beside_it(
     terminal: Terminal, method: str, command: str
 ) -> None:
-    if not command.startswith("`"):
-        named = re.search(r"`([a-z ]+)`", command)
-        assert named
-        assert f"`{named[1]}`" in ROWS.values()
+    if method == "create_workspace":
+        refused = terminal.type("workspaces", "create", "Acme")
+        assert (refused.code, "403 (permission-denied" in refused.err) == (1, True)
         return
     needed = words(terminal, method)
     if method == "delete_project":
         needed = [terminal.json("projects", "create", "--no-database")["id"], "--yes"]
-    ended = terminal.type(*command.strip("`").split(), *needed)
+    ended = terminal.type(*command.split(), *needed)
 
     assert ended.code == 0, ended.err
     assert terminal.vendor.simulator.requests[method] >= 1
 
 
-def test_the_readme_lists_every_command_that_there_is() -> None:
+def test_the_table_lists_every_command_that_there_is() -> None:
     tree = typer.main.get_command(app).commands["api"].commands  # type: ignore[attr-defined]  # a group of groups
     there = {f"{name} {inner}" for name, group in tree.items() for inner in getattr(group, "commands", {})}
     there |= {name for name, command in tree.items() if not hasattr(command, "commands")}
-    listed = {re.sub(r" --\w+$| postgres$", "", row.strip("`")) for row in ROWS.values() if row.startswith("`")}
+    listed = {re.sub(r" --\w+$| (postgres|accelerate)$", "", command) for command in COMMANDS.values()}
 
-    assert listed == there
+    assert listed | {"request"} == there
 
 
 # Printing -----------------------------------------------------------------------------------------
@@ -139,7 +138,7 @@ def test_a_list_says_that_there_is_more_unless_all_is_wanted(terminal: Terminal)
 def test_json_and_csv_together_are_refused(terminal: Terminal) -> None:
     ended = terminal.type("projects", "list", "--json", "--csv")
 
-    assert (ended.code, ended.err.strip()) == (2, "error: --json --csv: give one of them")
+    assert (ended.code, ended.err.strip()) == (2, "error: --json and --csv: give one of them")
 
 
 def test_several_credentials_list_what_each_sees(terminal: Terminal) -> None:
@@ -159,7 +158,10 @@ def test_one_refused_credential_hides_nothing_of_the_others_and_is_told(terminal
     ended = terminal.type("databases", "list", "--json")
 
     assert (ended.code, ended.document["data"]) == (2, alone)
-    assert "401 (unauthorized: The token is not valid)" in ended.err
+    assert (
+        "error: credential token-1: GET /v1/databases answered 401 (authentication-failed: The token is not valid)"
+        in ended.err
+    )
     assert NOBODYS not in ended.err + ended.out
 
 
@@ -299,7 +301,7 @@ def test_what_the_api_refuses_is_shown_with_code_message_and_hint(terminal: Term
     ended = terminal.type("projects", "delete", project["id"], "--yes")
 
     assert ended.code == 1
-    assert "400 (hasDependencies: The project still has 1 database(s) besides its default one)" in ended.err
+    assert "400 (client-error: The project still has 1 database(s) besides its default one)" in ended.err
     assert "hint: Delete them first" in ended.err
     assert "Trying again will not help." in ended.err
     assert "default database" in ended.err
@@ -331,10 +333,14 @@ def test_a_project_is_given_away_by_a_token_that_no_output_shows(terminal: Termi
         (("databases", "list", "--branch", "a", "--branch-id", "b"), "give one of them"),
         (("databases", "create", "--project", "x", "--source-backup", "y"), "with --source"),
         (("databases", "restore", "x", "--backup", "y", "--timeout", "soon"), "--timeout"),
-        (("connections", "create", "app", "--database", "x"), "--reveal: needed"),
+        (("connections", "create", "app", "--database", "x"), "--reveal: required"),
         (("usage", "--from", "november"), "write it like 2026-11-01"),
         (("usage", "--from", "2026-11-02", "--to", "2026-11-01"), "give the earlier one first"),
         (("regions", "moon"), "'postgres', 'accelerate'"),
+        (("branches", "update", "x"), "nothing to change: give --default"),
+        (("request", "GET", "/v1/projects", "--query", "limit"), "write it like limit=10"),
+        (("request", "POST", "/v1/projects", "--body", "{"), "not JSON"),
+        (("request", "POST", "/v1/projects", "--body", "@none"), "cannot be read"),
         (("databases", "list", "--limit", "0"), "greater than or equal to 1"),
         (("projects", "lst"), "Did you mean 'list'"),
     ],
@@ -404,7 +410,6 @@ def test_connection_strings_are_printed_only_when_asked_for(terminal: Terminal) 
     assert rotated["direct_connection_string"] not in {None, shown["direct_connection_string"]}
 
     hidden = [
-        terminal.type("connections", "rotate", shown["id"], "--yes", "--json"),
         terminal.type("projects", "create", "shop"),
         terminal.type("databases", "create", "orders", "--project", "shop", "--csv"),
         terminal.type("connections", "get", shown["id"]),
@@ -416,6 +421,140 @@ def test_connection_strings_are_printed_only_when_asked_for(terminal: Terminal) 
     revealed = terminal.type("databases", "create", "bills", "--project", "shop", "--reveal")
     assert PASSWORD in revealed.out
     assert PASSWORD not in revealed.err
+
+
+def test_what_can_be_had_with_its_secrets_only_is_refused_without_them_before_anything_happens(
+    terminal: Terminal,
+) -> None:
+    connection = terminal.json("connections", "list")[0]["id"]
+    terminal.vendor.simulator.requests.clear()
+    for words in (
+        ("connections", "rotate", connection, "--yes"),
+        ("connections", "create", "application", "--database", terminal.other_id()),
+        ("service-tokens", "create", "grafana"),
+    ):
+        ended = terminal.type(*words)
+        assert (ended.code, "--reveal: required" in ended.err) == (2, True)
+
+    assert terminal.vendor.simulator.requests == {}
+
+
+def test_a_creation_whose_answer_cannot_be_read_shows_its_connection_strings_all_the_same(
+    terminal: Terminal, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bodies = {name: getattr(operations, name).shape for name in ("CREATE_CONNECTION",)}
+
+    def unreadable(document: Any, _: object) -> Any:
+        document["data"]["id"] = 7
+        return bodies["CREATE_CONNECTION"](document, None)
+
+    monkeypatch.setattr(operations, "CREATE_CONNECTION", replace(operations.CREATE_CONNECTION, shape=unreadable))
+    ended = terminal.type(
+        "connections", "create", "application", "--database", terminal.other_id(), "--reveal", "--json"
+    )
+
+    assert ended.code == 3
+    assert all(PASSWORD in string for string in ended.document["data"]["shown_once"])
+    assert PASSWORD not in ended.err
+    assert "application" in terminal.names("connections", "list", "--all")
+
+
+def test_a_new_database_is_in_the_region_of_its_project_unless_another_is_said(terminal: Terminal) -> None:
+    terminal.json("projects", "create", "shop", "--region", "eu-central-1")
+    made = terminal.json("databases", "create", "orders", "--project", "shop", "--wait")
+    elsewhere = terminal.json("databases", "create", "logs", "--project", "shop", "--region", "us-west-1")
+
+    assert (made["region"], elsewhere["region"]) == ("eu-central-1", "us-west-1")
+    refused = terminal.type("projects", "create", "other", "--region", "inherit")
+    assert (refused.code, "no such region" in refused.err) == (2, True)
+
+
+def test_a_creation_prints_its_strings_before_it_waits(terminal: Terminal) -> None:
+    vendor = terminal.vendor.simulator.vendor
+    vendor.behaviour = replace(vendor.behaviour, creation_takes=timedelta(hours=1))
+    project = terminal.world.projects(system_clock())[0].id
+    words = ("databases", "create", "orders", "--project", project, "--wait", "--timeout", "1s", "--reveal", "--json")
+    ended = terminal.type(*words)
+
+    assert (ended.code, "not ready after 1 seconds" in ended.err) == (75, True)
+    assert PASSWORD in ended.document["data"]["direct_connection_string"]
+
+
+# Branches, credentials, and the rest of the API ---------------------------------------------------
+def test_a_branch_is_known_by_its_name_and_shown_by_it(terminal: Terminal) -> None:
+    terminal.json("projects", "create", "shop", "--no-database")
+    terminal.json("branches", "create", "main", "--project", "shop")
+    made = terminal.json("databases", "create", "orders", "--project", "shop", "--branch", "feature/cart")
+    main, cart = terminal.json("branches", "list", "--project", "shop")
+    assert (main["role"], cart["git_name"], cart["id"]) == ("production", "feature/cart", made["branch_id"])
+    assert terminal.json("branches", "list", "--project", "shop", "--contains", "cart") == [cart]
+
+    found = terminal.json("databases", "list", "--branch", "feature/cart")
+    assert [(row["id"], row["branch_name"]) for row in found] == [(made["id"], "feature/cart")]
+    assert terminal.json("databases", "get", "orders")["branch_name"] == "feature/cart"
+    words = ("--project", "shop", "--branch", "feature/cart", "--logical-id", "second")
+    second = terminal.json("databases", "create", "second", *words)
+    assert (second["branch_id"], second["logical_id"]) == (cart["id"], "second")
+    moved = terminal.json("databases", "update", "second", "--branch", "main", "--logical-id", "moved")
+    assert (moved["branch_name"], moved["logical_id"]) == ("main", "moved")
+
+    busy = terminal.type("branches", "delete", "feature/cart", "--project", "shop", "--yes")
+    assert (busy.code, "409" in busy.err) == (1, True)
+    unknown = terminal.type("branches", "get", "feature/none", "--project", "shop")
+    assert (unknown.code, "there are main, feature/cart" in unknown.err) == (2, True)
+    homeless = terminal.type("branches", "get", "main")
+    assert (homeless.code, "add --project" in homeless.err) == (2, True)
+
+
+def test_lists_that_cannot_ask_for_the_names_of_branches_say_so(terminal: Terminal) -> None:
+    made = terminal.json("projects", "create", "shop", "--no-database")["id"]
+    terminal.json("databases", "create", "orders", "--project", made, "--branch", "main")
+    terminal.vendor.simulator.faults.add(Fault(kind=FaultKind.FORBIDDEN, call="branches"))
+    ended = terminal.type("databases", "list", "--json")
+
+    assert ended.code == 0
+    assert {row["branch_name"] for row in ended.document["data"]} == {None}
+    assert "The names of branches are not known" in ended.err
+
+
+def test_a_service_token_is_made_and_deleted_by_name(terminal: Terminal) -> None:
+    made = terminal.json("service-tokens", "create", "grafana", "--reveal")
+    terminal.use(made["value"])
+    assert terminal.json("me")[0]["name"] == "grafana"
+    terminal.use(FIRST)
+
+    assert made["value"] not in terminal.type("service-tokens", "list", "--json").out
+    terminal.json("service-tokens", "create", "grafana", "--reveal")
+    several = terminal.type("service-tokens", "delete", "grafana", "--yes")
+    assert (several.code, made["id"] in several.err) == (2, True)
+    assert terminal.type("service-tokens", "delete", made["id"], "--yes").code == 0
+    assert made["id"] not in {row["id"] for row in terminal.json("service-tokens", "list")}
+
+
+def test_an_integration_is_shown_and_revoked(terminal: Terminal) -> None:
+    found, *others = terminal.json("integrations", "list")
+    asked = terminal.type("integrations", "delete", found["id"])
+    assert (asked.code, str(found["client_name"]) in asked.err) == (2, True)
+    assert terminal.type("integrations", "delete", found["id"], "--yes").code == 0
+    assert terminal.json("integrations", "list") == others
+
+
+def test_any_request_can_be_made_and_a_change_is_asked_about(terminal: Terminal) -> None:
+    project = terminal.json("projects", "create", "shop")["id"]
+    shown = terminal.type("request", "GET", f"/v1/projects/{project}").document
+    assert shown["data"]["name"] == "shop"
+    listed = terminal.type("request", "get", "/v1/projects", "--query", "limit=1").document
+    assert len(listed["data"]) == 1
+
+    asked = terminal.type("request", "PATCH", f"/v1/projects/{project}", "--body", '{"name": "store"}')
+    assert (asked.code, "add --yes" in asked.err) == (2, True)
+    Path("body.json").write_text('{"name": "store"}')
+    changed = terminal.type("request", "PATCH", f"/v1/projects/{project}", "--body", "@body.json", "--yes").document
+    assert changed["data"]["name"] == "store"
+    gone = terminal.type("request", "DELETE", f"/v1/projects/{project}", "--yes")
+    assert (gone.code, gone.out) == (0, "")
+    unknown = terminal.type("request", "GET", "/v1/buckets")
+    assert (unknown.code, "GET /v1/buckets answered 404" in unknown.err) == (1, True)
 
 
 def test_usage_is_the_vendors_for_one_database_or_each(terminal: Terminal) -> None:
@@ -447,7 +586,7 @@ def test_databases_without_usage_leave_the_others_and_are_told_once(terminal: Te
         (Fault(kind=FaultKind.SERVER_ERROR, call="create_project"), 3, "look before trying again"),
         (Fault(kind=FaultKind.RESET, call="create_project"), 3, "look before trying again"),
         (Fault(kind=FaultKind.NOT_JSON, call="create_project", status=201), 3, "look before trying again"),
-        (Fault(kind=FaultKind.FORBIDDEN, call="create_project"), 1, "forbidden: The token may not do this"),
+        (Fault(kind=FaultKind.FORBIDDEN, call="create_project"), 1, "permission-denied: The token may not do this"),
         (Fault(kind=FaultKind.PLAN_LIMIT, call="create_project"), 1, "planLimitReached"),
         (Fault(kind=FaultKind.UNAUTHORIZED, call="create_project"), 2, "Correct that"),
     ],

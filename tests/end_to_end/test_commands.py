@@ -102,6 +102,8 @@ def test_the_demo_shows_metrics_and_leaves_nothing_behind(tmp_path: Path) -> Non
     temporary.mkdir()
     with exporter("demo", cwd=tmp_path, environ={"TMPDIR": str(temporary)}) as running:
         assert running.wait_for(r"metrics +(\S+)") == f"{running.url}/metrics"
+        names = ("PRISMA_POSTGRES_API_URL", "PRISMA_POSTGRES_TOKEN", "PRISMA_POSTGRES_STORE_URL")
+        environ = {name: running.wait_for(rf"export {name}=(\S+)") for name in names}
         samples = running.scrape_when(lambda samples: samples.labels(TOTAL, "database_id"), "the first numbers")
         assert len(samples.labels(f"{DATA_PREFIX}info", "database_id")) >= 30
         assert len(samples.labels("prisma_postgres_workspace_info", "workspace_id")) == 3
@@ -113,6 +115,9 @@ def test_the_demo_shows_metrics_and_leaves_nothing_behind(tmp_path: Path) -> Non
         running.scrape_when(
             lambda now: all(now.get((differences, labels)) == 0 for labels in up), "ledger and vendor agree"
         )
+        for tried in (("check", "--listen", "127.0.0.1:0"), ("api", "me"), ("top",), ("doctor",)):
+            answer = run(*tried, cwd=tmp_path, environ=environ)
+            assert answer.returncode in ({0, 1} if tried == ("doctor",) else {0}), answer.stderr
         running.send(signal.SIGINT)
         assert running.wait() == 0
     assert [path for path in tmp_path.rglob("*") if path != temporary] == []
@@ -183,7 +188,7 @@ def test_collect_prints_a_table_of_every_database(tmp_path: Path, api: Vendor, o
     answer = run("collect", *options, cwd=tmp_path, environ=BOTH_TOKENS)
 
     assert answer.returncode == 0, answer.stderr
-    rows = [line for line in answer.stdout.splitlines() if " ok " in line]
+    rows = [line for line in answer.stdout.splitlines() if line.endswith("  ok")]
     assert len(rows) == DATABASES
     for database in api.world.databases(datetime.now(UTC)):
         assert any(database.name.split()[0] in row and re.search(r"\d", row) for row in rows)
@@ -194,11 +199,12 @@ def test_collect_prints_json_and_nothing_else(tmp_path: Path, api: Vendor, optio
     answer = run("collect", "--json", *options, cwd=tmp_path, environ=BOTH_TOKENS)
 
     assert answer.returncode == 0, answer.stderr
-    document = json.loads(answer.stdout)
+    document = json.loads(answer.stdout)["data"]
     assert len(document["workspaces"]) == 2
     assert {row["database_id"] for row in document["databases"]} == set(api.database_ids)
     assert all(
-        row["up"] and row["storage_bytes"] > 0 and set(row["windows"]) == {"24h", "7d"} for row in document["databases"]
+        row["is_up"] and row["storage_bytes"] > 0 and set(row["windows"]) == {"24h", "7d"}
+        for row in document["databases"]
     )
 
 
@@ -239,8 +245,8 @@ def test_collect_leaves_with_1_for_a_failing_database_and_prints_the_others(
 
     assert answer.returncode == 1
     assert f"failed: database {failing}" in answer.stderr
-    rows = {row["database_id"]: row for row in json.loads(answer.stdout)["databases"]}
-    assert rows[failing]["up"] is False
+    rows = {row["database_id"]: row for row in json.loads(answer.stdout)["data"]["databases"]}
+    assert rows[failing]["is_up"] is False
     assert rows[failing]["operations_total"] is None
     assert all(rows[id_]["operations_total"] is not None for id_ in others)
 
@@ -250,7 +256,7 @@ def test_collect_leaves_with_1_for_a_wrong_token_and_prints_the_others(tmp_path:
 
     assert answer.returncode == 1
     assert re.search(r"failed: credential token-2: .*401", answer.stderr)
-    assert len(json.loads(answer.stdout)["databases"]) == DATABASES // 2
+    assert len(json.loads(answer.stdout)["data"]["databases"]) == DATABASES // 2
     assert TOKEN_MARK not in answer.stdout + answer.stderr
 
 

@@ -40,7 +40,7 @@ def options(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sequence[str]]
 
 
 def test_every_form_says_the_same(options: Sequence[str], tmp_path: Path) -> None:
-    workspaces = json.loads(run("cost", *options, "--json", cwd=tmp_path).stdout)
+    workspaces = json.loads(run("cost", *options, "--json", cwd=tmp_path).stdout)["data"]
     table = run("cost", *options, cwd=tmp_path)
     listed = run("cost", *options, "--by", "database", "--csv", cwd=tmp_path).stdout
     databases = list(csv.DictReader(io.StringIO(listed)))
@@ -57,8 +57,8 @@ def test_every_form_says_the_same(options: Sequence[str], tmp_path: Path) -> Non
 
 def test_what_another_plan_would_cost(options: Sequence[str], tmp_path: Path) -> None:
     answer = run("cost", *options, "--what-if", "plan=business", "--what-if", "operations=x2", cwd=tmp_path)
-    own = json.loads(run("cost", *options, "--json", cwd=tmp_path).stdout)
-    supposed = json.loads(run("cost", *options, "--json", "--what-if", "operations=x2", cwd=tmp_path).stdout)
+    own = json.loads(run("cost", *options, "--json", cwd=tmp_path).stdout)["data"]
+    supposed = json.loads(run("cost", *options, "--json", "--what-if", "operations=x2", cwd=tmp_path).stdout)["data"]
 
     assert "by plan, cheapest first: " in answer.stdout
     assert "business" in answer.stdout
@@ -104,4 +104,4 @@ def test_a_month_that_is_over_is_whole(options: Sequence[str], tmp_path: Path) -
     answer = run("cost", *options, "--month", month, "--json", cwd=tmp_path)
 
     assert answer.returncode == 0
-    assert all(row["expected_usd"] is None for row in json.loads(answer.stdout))
+    assert all(row["expected_usd"] is None for row in json.loads(answer.stdout)["data"])

@@ -49,9 +49,9 @@ def reported(*options: str, cwd: Path) -> tuple[set[str], list[str], str]:
     """The fees of a report, the names of its budgets, and what it said on standard error."""
     answer = run("report", "--format", "json", *options, cwd=cwd)
     assert answer.returncode == 0, answer.stderr
-    whole = json.loads(answer.stdout)
+    whole = json.loads(answer.stdout)["data"]
     fees = {row["fee_usd"] for row in whole["workspaces"]}
-    return fees, [budget["name"] for budget in whole["budgets"]], answer.stderr
+    return fees, [budget["budget"] for budget in whole["budgets"]], answer.stderr
 
 
 def test_reports_of_everyone_have_the_services_money(api: Vendor, store: Sequence[str], tmp_path: Path) -> None:
@@ -126,7 +126,7 @@ def test_a_backup_has_the_costs(api: Vendor, tmp_path: Path) -> None:
 
 def test_reports_of_the_demo_have_its_budgets(tmp_path: Path) -> None:
     with exporter("demo", cwd=tmp_path, environ={"TMPDIR": str(tmp_path)}) as demo:
-        url = demo.wait_for(r"--store-url (\S+)")
+        url = demo.wait_for(r"PRISMA_POSTGRES_STORE_URL=(\S+)")
         _, budgets, said = reported("--store-url", url, cwd=tmp_path)
 
     assert "everything" in budgets

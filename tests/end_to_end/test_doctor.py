@@ -194,8 +194,9 @@ def test_failing_databases_say_since_when_and_why(tmp_path: Path, api: Vendor, o
 
     assert answer.returncode == 1
     assert {"blocked", "unavailable"} <= reasons(document)
-    assert "unavailable (http_500) since 20" in answer.stdout
-    assert "blocked by the plan's limit (planLimitReached) since 20" in answer.stdout
+    assert "unavailable since 20" in answer.stdout
+    assert "http_500: the vendor's API has a fault" in " ".join(answer.stdout.split())
+    assert "blocked by the plan's limit since 20" in answer.stdout
 
 
 @pytest.mark.usefixtures("collected")
@@ -226,6 +227,15 @@ def test_without_a_credential_it_leaves_with_2(tmp_path: Path) -> None:
 
     assert answer.returncode == 2
     assert "PRISMA_POSTGRES_TOKEN" in answer.stderr
+
+
+def test_without_a_store_it_says_so_once(tmp_path: Path, api: Vendor) -> None:
+    options = ("--api-url", api.url, "--store-url", f"sqlite:///{tmp_path / 'none.db'}")
+    answer = run("doctor", *options, cwd=tmp_path, environ=BOTH_TOKENS)
+
+    assert answer.returncode == 1
+    assert answer.stdout.count("no store here") == 1
+    assert answer.stdout.count("listed by the API; no store says more of it") == DATABASES
 
 
 def test_beside_a_running_service_it_finds_it_well(tmp_path: Path, api: Vendor, options: Sequence[str]) -> None:

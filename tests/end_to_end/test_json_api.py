@@ -44,7 +44,7 @@ def asked(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Asked]:
 
         def has_read_every_day() -> bool:
             days = get(service, "usage", **{"from": str(today.replace(day=1))})["data"]
-            return len(days) == DATABASES * today.day
+            return sum(row["operations"] is not None for row in days) == DATABASES * today.day
 
         def shows_what_is_stored() -> bool:
             page = get(service, "databases")
@@ -89,7 +89,7 @@ def test_the_numbers_are_those_of_the_metrics(asked: Asked) -> None:
         assert float(row["known_usd"]) == pytest.approx(known)
     for row in workspaces:
         value = shown.value("prisma_postgres_workspace_month_to_date_operations", workspace_id=row["workspace_id"])
-        assert row["month_to_date_operations"] == value
+        assert row["operations"] == value
     assert float(budget["spent_usd"]) == shown.value("prisma_postgres_budget_spent_usd", budget="all")
 
 
@@ -97,8 +97,8 @@ def test_costs_are_those_of_the_command(asked: Asked, tmp_path: Path) -> None:
     service, options = asked
     for by in ("workspace", "project", "database"):
         answered = get(service, "cost", by=by)
-        printed = json.loads(run("cost", *options, "--by", by, "--json", cwd=tmp_path).stdout)
-        moving = ("usd", "bytes", "storage", "percent", "is_complete")
+        printed = json.loads(run("cost", *options, "--by", by, "--json", cwd=tmp_path).stdout)["data"]
+        moving = ("usd", "bytes", "storage", "percent", "complete")
         same, said = (
             sorted(({key: row[key] for key in row if not any(part in key for part in moving)} for row in rows), key=str)
             for rows in (answered["data"], printed)
@@ -127,7 +127,7 @@ def test_usage_is_that_of_the_ledger_by_day_and_month_for_every_group(asked: Ask
     assert sum(row["operations"] for row in own) == sum(
         count for (_, id_), count in days.items() if id_ == one["database_id"]
     )
-    assert get(service, "usage", **{"from": "2020-01-01"}) == {"data": [], "next_from": "2021-01-01"}
+    assert get(service, "usage", **{"from": "2020-01-01"}) == {"version": 1, "data": [], "next_from": "2021-01-01"}
     month = get(service, "usage", by="month", group="workspace")["data"]
     assert sum(row["operations"] for row in month) == sum(
         row["operations"] for row in get(service, "cost", by="workspace")["data"]

@@ -2,128 +2,242 @@
 
 from __future__ import annotations
 
+import asyncio
 import csv
 import io
+import json
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import closing
 from datetime import UTC, date, datetime, timedelta
-from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
 from constant_life import Given, follow, say
+from lived_store import ENDS_AT, live
 from processes import parse_metrics, write_config
 
-from prisma_postgres_exporter.config import load_config
+from prisma_postgres_exporter.config import Config, load_config
 from prisma_postgres_exporter.cost import HISTORY, charge
-from prisma_postgres_exporter.expose import ExporterHealth, Exposition, ServiceStatus, web_app
+from prisma_postgres_exporter.documents import FORM_VERSION, collect_answer
+from prisma_postgres_exporter.expose import ExporterHealth, Exposition, ServiceStatus, describe, web_app
 from prisma_postgres_exporter.service import LedgerReader
-from prisma_postgres_exporter.snapshot import take_snapshot
+from prisma_postgres_exporter.snapshot import Snapshot, take_snapshot
 from prisma_postgres_exporter.store import Store
 
 GIB = 2**30
 BEGUN_AT = datetime(2026, 10, 22, 8, tzinfo=UTC)
 NOW = datetime(2026, 11, 3, 16, tzinfo=UTC)
+MONTH = f"{NOW:%Y-%m}"
 GIVEN = Given(per_day=lambda day: 9_000_000 + day.day, storage_bytes=(60 * GIB, 7 * GIB))
-NOT_NUMBERS = {"month", "plan", "reasons", "cost", "name", "read_at", "level", "rank", "period"}
-METRICS = {
-    "month_to_date_operations": "month_to_date_operations",
-    "month_storage_covered_ratio": "storage_covered_ratio",
-    "month_average_storage_bytes": "month_average_storage_bytes",
-    "included_operations": "included_operations",
-    "storage_bytes": "storage_bytes",
+COST = {"budgets": [{"name": "all", "monthly_usd": 100}, {"name": "one", "monthly_usd": 9, "databases": ["db_1"]}]}
+PLANS = [{"workspace": "wksp_1", "plan": "Starter"}, {"workspace": "wksp_2", "plan": "Free"}]
+LEVELS = ("workspace", "project", "database")
+TELLING = {"level"}
+"""Says which kind of row it is, in one door only."""
+NAMED_ALIKE = {
+    "workspace_month_to_date_operations": "operations",
+    "workspace_month_average_storage_bytes": "mean_storage_bytes",
+    "workspace_month_storage_covered_ratio": "storage_covered_ratio",
+    "workspace_databases": "database_count",
+    "workspace_up": "is_up",
+    "workspace_usage_blocked": "is_usage_blocked",
+    "database_up": "is_up",
+    "budget_forecast_usd": "expected_usd",
 }
-Subject = tuple[str, str, str]
+"""Metrics whose key in a document is another one: their names say of what, and keys need not."""
+METRICS_ALONE = {
+    "database_info",
+    "database_created_timestamp_seconds",
+    "database_usage_timestamp_seconds",
+    "database_last_success_timestamp_seconds",
+    "database_window_operations",
+    "database_revisions_total",
+    "database_month_to_date_cost_usd",
+    "workspace_info",
+    "workspace_month_operations_covered_ratio",
+    "usage_period_start_timestamp_seconds",
+    "workspace_unpriced",
+    "workspace_month_to_date_cost_usd",
+    "workspace_usage_charges_usd",
+    "workspace_forecast_month_operations",
+    "workspace_forecast_month_average_storage_bytes",
+    "workspace_forecast_month_cost_usd",
+    "workspace_spend_limit_counted_usd",
+    "workspace_limit_reached_timestamp_seconds",
+    "budget_threshold_ratio",
+}
+"""What no document has as one number under one key: by label, or in another unit."""
+Subject = tuple[str, ...]
+Told = Mapping[tuple[Subject, str], Mapping[str, str]]
 
 
-@pytest.mark.parametrize("days_from", [date(2026, 1, 1), BEGUN_AT.date()])
-async def test_a_number_has_one_value_wherever_it_is_told(days_from: date, tmp_path: Path) -> None:
-    url = f"sqlite:///{tmp_path / 'store.db'}"
-    config = write_config(tmp_path / "config.yaml")
-    options = ("--config", str(config), "--store-url", url)
-    instants = [BEGUN_AT + number * timedelta(hours=8) for number in range(38)]
-    follow(url, GIVEN, instants, days_from=days_from)
-    told: dict[tuple[Subject, str], dict[str, str]] = defaultdict(dict)
+@pytest.fixture(scope="module", params=["whole", "with-gaps", "lived"])
+def told(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Told:
+    """What every door says at one instant of one store: by subject and name, the value by door.
 
-    def tell(door: str, documents: Iterable[Mapping[str, Any]]) -> None:
-        for document in documents:
-            subject = tuple(document.get(f"{name}_id") or "" for name in ("workspace", "project", "database"))
-            for name, value in document.items():
-                if name not in NOT_NUMBERS and not isinstance(value, list | dict):
-                    told[subject, name][door] = _plain(value)  # type: ignore[index]  # three ids
+    One store knows everything, one has gaps, and in one databases came, went and moved.
+    """
+    folder = tmp_path_factory.mktemp("told")
+    url = f"sqlite:///{folder / 'store.db'}"
+    plans = PLANS if request.param == "lived" else []
+    config = write_config(folder / "config.yaml", cost={**COST, "workspaces": plans})
+    if request.param == "lived":
+        with closing(Store.open(url)) as store:
+            live(store)
+        now = ENDS_AT
+    else:
+        days_from = BEGUN_AT.date() if request.param == "with-gaps" else date(2026, 1, 1)
+        follow(url, GIVEN, [BEGUN_AT + number * timedelta(hours=8) for number in range(38)], days_from=days_from)
+        now = NOW
+    found: dict[tuple[Subject, str], dict[str, str]] = defaultdict(dict)
+    for door, document in _documents(url, ("--config", str(config), "--store-url", url), now):
+        subject = _subject(document)
+        for name, value in document.items():
+            if name not in TELLING and not isinstance(value, list | dict):
+                found[subject, name][door] = _plain(value)
+    return found
 
-    for by in ("workspace", "project", "database"):
-        tell(f"cost {by}", say(NOW, "cost", "--by", by, "--json", *options).json)
-        tell(f"cost {by} csv", _rows(say(NOW, "cost", "--by", by, "--csv", *options).output))
-        tell(f"top {by}", say(NOW, "top", "--by", by, "--json", *options).json["data"])
-        compared = say(NOW, "compare", "--by", by, "--json", *options).json["data"]
-        tell(f"compare {by}", (_of_later_month(row) for row in compared))
-    (workspace,) = say(NOW, "report", "--format", "json", *options).json["workspaces"]
-    tell("report", [workspace, *workspace["projects"], *workspace["databases"]])
-    tell("report csv", _rows(say(NOW, "report", "--format", "csv", *options).output))
-    tell("export months", _rows(say(NOW, "export", "months", "--from", "2026-11", *options).output))
-    for path, documents in (await _served(url)).items():
-        tell(path, documents)
 
+def test_a_number_has_one_value_wherever_it_is_told(told: Told) -> None:
     different = {key: doors for key, doors in told.items() if len(set(doors.values())) > 1}
+
     assert different == {}
-    assert len(told) > 100
-    assert sum(len(doors) > 1 for doors in told.values()) > 60
 
 
-async def _served(url: str) -> dict[str, list[dict[str, Any]]]:
-    """What the JSON API and the metrics say."""
-    config = load_config(store_url=url, environ={})
+def test_every_door_is_asked_and_tells_what_others_tell_too(told: Told) -> None:
+    doors: dict[str, int] = defaultdict(int)
+    for said in told.values():
+        for door in said:
+            doors[door.split(" ")[0]] += len(said) > 1
+
+    assert set(doors) == {"cost", "top", "compare", "report", "export", "collect", "/api/v1", "metrics"}
+    assert min(doors.values()) > 5, doors
+    assert sum(len(said) > 2 for said in told.values()) > 100
+
+
+def test_every_data_metric_has_its_key_or_is_known_to_have_none(told: Told) -> None:
+    names = {family.name.removeprefix("prisma_postgres_") for family in describe() if "_exporter_" not in family.name}
+    keys = {name for _, name in told}
+
+    lacking = {name for name in names - METRICS_ALONE if _key(name) not in keys}
+    assert lacking == set()
+    assert names >= METRICS_ALONE
+
+
+def _documents(url: str, options: Sequence[str], now: datetime) -> Iterable[tuple[str, dict[str, Any]]]:
+    """Every document of every door."""
+
+    def answer(*arguments: str) -> Any:
+        printed = say(now, *arguments, *options).json
+        assert (printed["version"], set(printed) >= {"data"}) == (FORM_VERSION, True)
+        return printed["data"]
+
+    def rows(*arguments: str) -> list[dict[str, Any]]:
+        return list(csv.DictReader(io.StringIO(say(now, *arguments, *options).output)))
+
+    for by in LEVELS:
+        for month in (MONTH, "2026-10"):
+            asked = ("--by", by, "--month", month)
+            yield from _of("cost json", answer("cost", *asked, "--json"))
+            yield from _of("cost csv", rows("cost", *asked, "--csv"))
+            yield from _of("top json", answer("top", *asked, "--json"))
+            yield from _of("top csv", rows("top", *asked, "--csv"))
+        supposed = answer("cost", "--by", by, "--what-if", "operations=x1", "--json")
+        yield from _of("cost what-if", [_without(row, "last_month_usd", "change_") for row in supposed])
+        for change in answer("compare", "--by", by, "--json"):
+            yield "compare json", {**change, "month": MONTH}
+            yield from _of("compare json", [side for side in (change["month_before"], change["month_after"]) if side])
+        for row in rows("compare", "--by", by, "--csv"):
+            for side in ("month_before_", "month_after_"):
+                if row[f"{side}workspace_id"]:
+                    yield "compare csv", {name.removeprefix(side): row[name] for name in row if name.startswith(side)}
+    for month in (MONTH, "2026-10"):
+        report = answer("report", "--month", month, "--format", "json")
+        yield "report total", {**report["total"], "month": month, "missing": report["missing"]}
+        yield from _of("report budgets", [{**budget, "month": month} for budget in report["budgets"]])
+        for workspace in report["workspaces"]:
+            yield from _of("report json", [workspace, *workspace["projects"], *workspace["databases"]])
+            yield from _of("report by-day", workspace["by_day"])
+        yield from _of("report csv", rows("report", "--month", month, "--format", "csv"))
+    for what, period in (("months", "month"), ("days", "day")):
+        for row in rows("export", what):
+            yield f"export {what}", {**_without(row, "read_at"), "period": row.pop(period)}
+        for line in say(now, "export", what, "--format", "jsonl", *options).output.splitlines():
+            document = json.loads(line)
+            yield f"export {what} jsonl", {**_without(document, "read_at"), "period": document.pop(period)}
+    yield from _served(url, load_config(config_path=options[1], store_url=url, environ={}), now)
+
+
+def _served(url: str, config: Config, now: datetime) -> Iterable[tuple[str, dict[str, Any]]]:
+    """What `collect`, the JSON API and the metrics say."""
     with closing(Store.open_to_read(url)) as store:
-        state = store.load(NOW)
-        costs = charge(state, config, store.workspace_days((NOW - HISTORY).date()), NOW)
+        state = store.load(now)
+        costs = charge(state, config, store.workspace_days((now - HISTORY).date()), now)
     snapshot = take_snapshot(
         state,
         followed=state.databases.keys(),
-        workspace_failures={},
+        workspace_failures=dict.fromkeys(state.workspaces),
         interval=timedelta(hours=8),
         keep_last_value=timedelta(days=2),
         window_names=(),
-        now=NOW,
+        now=now,
         costs=costs,
     )
+    collected = json.loads(collect_answer(snapshot).model_dump_json())
+    assert collected["version"] == FORM_VERSION
+    yield from _of("collect", [*collected["data"]["workspaces"], *collected["data"]["databases"]])
+    yield from asyncio.run(_asked(config, snapshot, now))
+
+
+async def _asked(config: Config, snapshot: Snapshot, now: datetime) -> list[tuple[str, dict[str, Any]]]:
     exposition = Exposition(ExporterHealth())
     exposition.render(snapshot)
-    status = ServiceStatus(version="1", now_at=NOW, started_at=NOW, api_url="", store_url="")
-    found: dict[str, list[dict[str, Any]]] = {}
-    with closing(LedgerReader(lambda: config, lambda: NOW)) as ledger:
+    status = ServiceStatus(version="1", now_at=now, started_at=now, api_url="", store_url="")
+    found: list[tuple[str, dict[str, Any]]] = []
+    with closing(LedgerReader(lambda: config, lambda: now)) as ledger:
         app = web_app(exposition, lambda: status, None, snapshot=lambda: snapshot, ledger=ledger)
         async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://exporter") as client:
             for path in (
                 "workspaces",
                 "databases",
-                *(f"cost?by={by}" for by in ("workspace", "project", "database")),
-                *(f"usage?by=month&group={by}" for by in ("workspace", "project", "database")),
+                f"databases/{snapshot.databases[0].database_id}",
+                "budgets",
+                *(f"cost?by={by}&month={month}" for by in LEVELS for month in (MONTH, "2026-10")),
+                *(f"usage?by=month&group={by}&from=2026-10-01" for by in LEVELS),
+                *(f"usage?by=day&group={by}&from=2026-10-01" for by in LEVELS),
             ):
-                found[path] = (await client.get(f"/api/v1/{path}")).json()["data"]
+                answer = (await client.get(f"/api/v1/{path}")).json()
+                assert answer["version"] == FORM_VERSION
+                data = answer["data"] if isinstance(answer["data"], list) else [answer["data"]]
+                found += _of(f"/api/v1 {path}", data)
             metrics = parse_metrics((await client.get("/metrics")).text)
-    found["metrics"] = [
-        {**dict(labels), METRICS[name.removeprefix("prisma_postgres_workspace_")]: value}
-        for (name, labels), value in metrics.items()
-        if name.removeprefix("prisma_postgres_workspace_") in METRICS
-    ] + [
-        {**dict(labels), METRICS[name.removeprefix("prisma_postgres_database_")]: value}
-        for (name, labels), value in metrics.items()
-        if name.removeprefix("prisma_postgres_database_") in METRICS
-    ]
+    for (name, labels), value in metrics.items():
+        own = name.removeprefix("prisma_postgres_")
+        if "exporter_" not in name and own not in METRICS_ALONE and name.startswith("prisma_postgres_"):
+            is_flag = _key(own).startswith("is_")
+            found.append(("metrics", {**dict(labels), _key(own): bool(value) if is_flag else value}))
     return found
 
 
-def _of_later_month(row: Mapping[str, Any]) -> dict[str, Any]:
-    """A comparison's numbers of the later month, by the names that they have elsewhere."""
-    ids = {name: value for name, value in row.items() if name.endswith("_id")}
-    return {**ids, **{name.removesuffix("_after"): value for name, value in row.items() if name.endswith("_after")}}
+def _of(door: str, documents: Iterable[Mapping[str, Any]]) -> Iterable[tuple[str, dict[str, Any]]]:
+    return [(door, dict(document)) for document in documents]
 
 
-def _rows(text: str) -> list[dict[str, str]]:
-    return list(csv.DictReader(io.StringIO(text)))
+def _key(metric: str) -> str:
+    """A metric's key in a document."""
+    return NAMED_ALIKE.get(metric) or metric.split("_", 1)[1]
+
+
+def _subject(document: Mapping[str, Any]) -> Subject:
+    """Who or which budget a document is about, and of which day or month: of this one where it says none."""
+    ids = tuple(document.get(name) or "" for name in ("workspace_id", "project_id", "database_id", "budget"))
+    return (*ids, document.get("period") or document.get("month") or MONTH)
+
+
+def _without(document: Mapping[str, Any], *beginnings: str) -> dict[str, Any]:
+    return {name: value for name, value in document.items() if not name.startswith(beginnings)}
 
 
 def _plain(value: object) -> str:

@@ -83,7 +83,7 @@ def listed(directory: Path) -> dict[str, tuple[int, int]]:
 
 def operations(answer: subprocess.CompletedProcess[str]) -> int:
     assert answer.returncode == 0, answer.stderr
-    return sum(row["operations"] for row in json.loads(answer.stdout))
+    return sum(row["operations"] for row in json.loads(answer.stdout)["data"])
 
 
 @pytest.mark.parametrize("report", REPORTS, ids=" ".join)
@@ -108,7 +108,7 @@ def numbers(report: Sequence[str], answer: subprocess.CompletedProcess[str]) -> 
     whole = json.loads(answer.stdout)
     if report[0] == "store":
         return {**whole, "url": None, "size_bytes": None}
-    rows = whole if isinstance(whole, list) else whole.get("workspaces") or whole["data"]
+    rows = whole["data"]["workspaces"] if report[0] == "report" else whole["data"]
     assert rows
     return [{key: value for key, value in row.items() if key.endswith(("operations", "_id", "plan"))} for row in rows]
 

@@ -83,8 +83,6 @@ A_WORKSPACE = WorkspaceView(
     storage_bytes=3 * 2**30,
     month_average_storage_bytes=2**31,
     storage_covered_ratio=0.75,
-    days=30,
-    days_known=29,
     operations_covered_ratio=0.966667,
     reconciliation_difference_operations=0,
     period_start_at=datetime(2026, 11, 1, tzinfo=UTC),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import timedelta
+from decimal import Decimal
 from html.parser import HTMLParser
 
 import httpx
@@ -11,10 +12,26 @@ from expose_views import A_DATABASE, A_SNAPSHOT, A_WORKSPACE, NOW, exposition_of
 from hypothesis import given
 from test_expose_web import A_STATUS, app_of, client_of
 
+from prisma_postgres_exporter.cost import Bill
 from prisma_postgres_exporter.expose import CredentialStatus, RoundStatus
 from prisma_postgres_exporter.expose.database_page import database_page
 from prisma_postgres_exporter.expose.overview import status_page
+from prisma_postgres_exporter.report import Beside, CostLine, MonthCosts
 
+COSTS = MonthCosts(
+    name="2026-11",
+    until=NOW,
+    lines=(
+        CostLine(
+            name="Acme",
+            bill=Bill(fee=Decimal(10), operations=Decimal("2.5"), storage=Decimal(0)),
+            expected_usd=Decimal("14.00"),
+            beside=Beside(share_percent=100.0, last_month_usd=Decimal("12.00"), change_usd=Decimal("2.00")),
+        ),
+        CostLine(name="<b>Beta</b>", bill=None, expected_usd=None, beside=Beside()),
+    ),
+    notes=("Not all of it is known.",),
+)
 FULL = replace(
     A_STATUS,
     store_error="disk is full",
@@ -98,7 +115,7 @@ def words(page: str) -> str:
 
 
 def test_it_says_everything_a_person_asks_for() -> None:
-    text = words(status_page(FULL))
+    text = words(status_page(FULL, COSTS))
     for said in (
         "1.2.3",
         "2026-11-23 09:00:00 UTC, 3 h ago",
@@ -110,15 +127,17 @@ def test_it_says_everything_a_person_asks_for() -> None:
         "24h of 3 database(s): the API answers for more time than was asked for",
         "us not known yet down the token was refused",
         "in 30 days",
-        "Acme Id wksp_a Plan Pro State down timeout, blocked : likely the spend limit (raise it; ",
+        "Acme Id wksp_a Plan Pro State down timeout: the API did not answer in time; ",
+        "again on its own, blocked : likely the spend limit (raise it; ",
         "or an unpaid invoice (ends with its payment only) Databases 2",
-        "broken db_f Acme http_503 2026-11-23 11:40:00 UTC, 20 min ago",
+        "broken db_f Acme http_503: the vendor's API is unavailable for the moment; ",
+        "again on its own 2026-11-23 11:40:00 UTC, 20 min ago",
     ):
         assert said in text
 
 
 def test_a_service_that_knows_nothing_yet_says_so() -> None:
-    text = words(status_page(replace(A_STATUS, not_ready_reason="the store was not read yet")))
+    text = words(status_page(replace(A_STATUS, not_ready_reason="the store was not read yet"), COSTS))
     assert "Not ready : the store was not read yet" in text
     assert "None is configured." in text
     assert "Last round none has finished yet" in text
@@ -128,7 +147,7 @@ def test_a_service_that_knows_nothing_yet_says_so() -> None:
 def test_a_database_and_a_workspace_are_up_down_or_not_tried_yet() -> None:
     def state_of(is_up: bool | None) -> tuple[bool, bool, bool]:
         snapshot = snapshot_of([replace(A_DATABASE, is_up=is_up)], [replace(A_WORKSPACE, is_up=is_up)])
-        text = words(status_page(replace(A_STATUS, snapshot=snapshot)))
+        text = words(status_page(replace(A_STATUS, snapshot=snapshot), COSTS))
         row, article = text.rpartition("Databases, the most used first")[2], text.partition("Plan Pro State")[2]
         assert ("not read for two poll intervals" in text) is (is_up is False)
         return (
@@ -150,11 +169,11 @@ def test_a_database_and_a_workspace_are_up_down_or_not_tried_yet() -> None:
 def test_a_reload_that_failed_is_told_with_its_reason_and_since_when() -> None:
     failed = replace(FULL, reload_error="poll.interval: is not valid", reload_failing_since_at=NOW - timedelta(hours=2))
 
-    said = words(status_page(failed))
+    said = words(status_page(failed, COSTS))
 
     assert "Configuration not reloaded since 2026-11-23 10:00:00 UTC, 2 h ago" in said
     assert "the one before is in force: poll.interval: is not valid" in said
-    assert "not reloaded" not in words(status_page(FULL))
+    assert "not reloaded" not in words(status_page(FULL, COSTS))
 
 
 async def test_the_page_of_a_database_says_until_when_the_vendor_asked_to_be_left_alone() -> None:
@@ -168,7 +187,7 @@ async def test_the_page_of_a_database_says_until_when_the_vendor_asked_to_be_lef
 
 def test_an_unhealthy_service_says_so_first() -> None:
     status = replace(A_STATUS, unhealthy_reason="no round began for an hour", not_ready_reason="nothing stored")
-    assert "Not healthy : no round began for an hour" in words(status_page(status))
+    assert "Not healthy : no round began for an hour" in words(status_page(status, COSTS))
 
 
 @given(name=names)
@@ -186,13 +205,13 @@ def test_names_never_become_markup(name: str) -> None:
         widened_windows={hostile: 3},
         notes=(hostile,),
     )
-    page = status_page(status)
+    page = status_page(status, COSTS)
     page.encode()
     assert "script" not in read(page).elements
 
 
 def test_it_loads_nothing_and_links_only_to_itself() -> None:
-    reader = read(status_page(FULL))
+    reader = read(status_page(FULL, COSTS))
     assert all(link.startswith(("/", "#")) and not link.startswith("//") for link in reader.links)
     assert {"/metrics", "/-/healthy", "/-/ready", "/databases/db_a", "/databases/db_f"} <= set(reader.links)
     assert not {"script", "img", "link", "iframe", "object"} & set(reader.elements)
@@ -203,7 +222,7 @@ def test_a_long_list_is_cut_and_says_so() -> None:
         replace(A_DATABASE, database_id=f"db_{number}", failing_since_at=NOW, failure_reason="timeout")
         for number in range(1250)
     ]
-    page = status_page(replace(FULL, snapshot=snapshot_of(failing)))
+    page = status_page(replace(FULL, snapshot=snapshot_of(failing)), COSTS)
     assert "And 1,150 more, in the metrics." in words(page)
     assert len(page) < 200_000
 
@@ -216,3 +235,12 @@ async def test_the_page_is_guarded_by_its_headers() -> None:
     assert policy.startswith("default-src 'none'; style-src 'sha256-")
     assert "unsafe" not in policy
     assert answer.headers["x-content-type-options"] == "nosniff"
+
+
+def test_what_the_month_costs_stands_beside_the_last_one() -> None:
+    text = words(status_page(FULL, COSTS))
+    assert "Cost of 2026-11 in USD, until 2026-11-23 12:00 UTC" in text
+    assert "Acme 12.50 14.00 100.0 12.00 +2.00 +16.7" in text
+    assert "<b>Beta</b> – – – – – –" in text
+    assert "Not all of it is known." in text
+    assert "The ledger cannot be read now : it is locked" in words(status_page(FULL, "it is locked"))

@@ -56,7 +56,7 @@ async def fast_service(simulator: Simulator, folder: Path, cost: Mapping[str, ob
 
     def make_api(credential: Credential, config: Config) -> ManagementApi:
         return ManagementApi(
-            credential.token.reveal(),
+            credential.token.get_secret_value(),
             base_url=config.api_url,
             limits=limits_of(config),
             observer=health,

@@ -192,7 +192,9 @@ class Life:
                 self.config,
                 own_clock,
                 tokens_of(self.vendor.world),
-                make_api=lambda credential, _: FickleApi(self, self.vendor, self.clock, credential.token.reveal()),
+                make_api=lambda credential, _: FickleApi(
+                    self, self.vendor, self.clock, credential.token.get_secret_value()
+                ),
             )
         )
         self._wrap_store()

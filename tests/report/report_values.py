@@ -54,5 +54,7 @@ def created(row: DatabaseState, at: datetime) -> DatabaseState:
     return replace(row, database=replace(row.database, created_at=at))
 
 
-def month_of(held: LedgerState, *, until: datetime = NOW, days: Sequence[WorkspaceDay] = ()) -> LedgerMonth:
-    return ledger_month(held, CONFIG, days, until, NOW)
+def month_of(
+    held: LedgerState, *, until: datetime = NOW, days: Sequence[WorkspaceDay] = (), now: datetime = NOW
+) -> LedgerMonth:
+    return ledger_month(held, CONFIG, days, until, now)

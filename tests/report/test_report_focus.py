@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 
 import pytest
@@ -14,12 +14,14 @@ from hypothesis import strategies as st
 from report_values import NOW, OCTOBER, ledger_state, month_of, state
 
 from prisma_postgres_exporter.model import LedgerState, PlanChange
-from prisma_postgres_exporter.report import FOCUS_COLUMNS, LedgerMonth, focus_rows
+from prisma_postgres_exporter.report import FOCUS_COLUMNS, LedgerMonth, focus_rows, left_out
 
 CHANGED_PLAN = (
     PlanChange(at=datetime(2026, 9, 1, tzinfo=UTC), plan="Pro"),
     PlanChange(at=datetime(2026, 11, 10, tzinfo=UTC), plan="Free"),
 )
+LEFT_OUT = "2026-11: workspace Acme (wksp_1) is left out: its usage is not known whole"
+GONE = "gone since 2026-11-21: no command reads it any more"
 
 
 def rows_of(month: LedgerMonth) -> list[dict[str, object]]:
@@ -79,3 +81,22 @@ def test_a_row_says_whose_it_is(region: str | None) -> None:
         "RegionId": region,
     }
     assert (row["ConsumedQuantity"], row["PricingQuantity"], row["ListUnitPrice"]) == (5_000_000, 4, 8)
+
+
+def test_a_workspace_that_is_gone_is_left_out_by_name_and_no_backfill_is_promised() -> None:
+    partly = replace(state(1, 1, gib=1), months=(replace(state(1, 1, gib=1).months[0], storage_seconds=86_400),))
+    held = ledger_state(partly)
+    gone = held.with_workspaces(replace(held.workspaces["wksp_1"], gone_at=NOW))
+
+    assert list(left_out(month_of(held))) == [f"{LEFT_OUT} (21 of 21 days of databases, 5 % of the storage's time)"]
+    assert list(left_out(month_of(gone))) == [
+        f"{LEFT_OUT} (20 of 20 days of databases, 5 % of the storage's time); {GONE}"
+    ]
+    assert month_of(gone).missing is None
+
+
+def test_a_workspace_whose_life_until_it_was_gone_is_known_has_its_rows() -> None:
+    held = ledger_state(state(1, 1_000, gib=1))
+    gone = held.with_workspaces(replace(held.workspaces["wksp_1"], gone_at=NOW))
+
+    assert list(left_out(month_of(gone, until=NOW + timedelta(days=3), now=NOW + timedelta(days=3)))) == []

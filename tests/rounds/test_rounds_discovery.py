@@ -10,8 +10,9 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
+from pydantic import SecretStr
 
-from prisma_postgres_exporter.config import Credential, DiscoveryConfig, Filter, Secret, Tokens
+from prisma_postgres_exporter.config import Credential, DiscoveryConfig, Filter, Tokens
 from prisma_postgres_exporter.model import (
     Database,
     DatabaseState,
@@ -52,7 +53,7 @@ def vendor() -> Simulator:
 async def running(vendor: Simulator, tmp_path: Path, **tokens: str) -> AsyncIterator[Bench]:
     """A collector with these tokens, by the names of their credentials."""
     assert isinstance(vendor.clock, ManualClock)
-    credentials = tuple(Credential(name=name, token=Secret(token)) for name, token in tokens.items())
+    credentials = tuple(Credential(name=name, token=SecretStr(token)) for name, token in tokens.items())
     async with serve_simulator(vendor.app) as url:
         config = configuration(f"sqlite:///{tmp_path / 'ledger.db'}", api_url=url)
         async with bench(config, vendor.clock, Tokens(credentials=credentials)) as found:
@@ -109,6 +110,20 @@ async def test_a_wrong_token_is_reported_and_the_others_go_on(vendor: Simulator,
         text = found.text()
         assert 'prisma_postgres_exporter_credential_up{credential="wrong"} 0.0' in text
         assert 'prisma_postgres_exporter_credential_up{credential="two"} 1.0' in text
+
+
+async def test_a_token_that_is_revoked_between_two_discoveries_takes_its_workspace_down(
+    vendor: Simulator, tmp_path: Path
+) -> None:
+    async with running(vendor, tmp_path, one=ONE) as found:
+        await found.round()
+        vendor.faults.add(Fault(kind=FaultKind.UNAUTHORIZED, token=ONE))
+        for _ in range(2):
+            found.clock.advance(timedelta(minutes=4))
+            await found.rounds()
+
+        (workspace,) = found.snapshot.workspaces
+        assert (workspace.is_up, workspace.failure_reason) == (False, "http_401")
 
 
 async def test_a_vendor_that_is_down_is_no_refused_credential(vendor: Simulator, tmp_path: Path) -> None:
@@ -173,7 +188,7 @@ async def test_a_credential_that_is_taken_away_takes_its_workspace_from_what_is_
     async with running(vendor, tmp_path, one=ONE, two=TWO) as found:
         await found.round()
         days = len(await found.days())
-        await found.collector.use_tokens(Tokens(credentials=(Credential(name="one", token=Secret(ONE)),)))
+        await found.collector.use_tokens(Tokens(credentials=(Credential(name="one", token=SecretStr(ONE)),)))
         await found.display.refresh()
 
         assert [row.workspace_id for row in found.snapshot.workspaces] == [workspace_of(vendor, ONE)]
@@ -184,7 +199,7 @@ async def test_a_credential_that_is_taken_away_takes_its_workspace_from_what_is_
         await found.collector.use_tokens(
             Tokens(
                 credentials=tuple(
-                    Credential(name=name, token=Secret(token)) for name, token in (("one", ONE), ("two", TWO))
+                    Credential(name=name, token=SecretStr(token)) for name, token in (("one", ONE), ("two", TWO))
                 )
             )
         )
@@ -241,7 +256,7 @@ def known(*databases: Database, deleted: frozenset[str] = frozenset(), gone: boo
         key=1,
         workspace=Workspace(id="wksp_a", name="a", plan="Pro", usage_blocked=False),
         first_seen_at=NOW,
-        is_gone=gone,
+        gone_at=NOW if gone else None,
         databases={row.id: state_of(row, is_deleted=row.id in deleted) for row in databases},
     )
 

@@ -8,6 +8,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
+from pydantic import SecretStr
 from structlog.testing import capture_logs
 
 from prisma_postgres_exporter.config import (
@@ -15,7 +16,6 @@ from prisma_postgres_exporter.config import (
     CredentialProblem,
     DiscoveryConfig,
     Filter,
-    Secret,
     Tokens,
 )
 from prisma_postgres_exporter.config.values import rolling_windows
@@ -495,7 +495,7 @@ async def test_a_token_that_is_replaced_is_used_at_once_and_one_that_cannot_be_u
     async with http_bench(store_url, vendor, clock) as running:
         await running.round()
         one, two = tokens_of(vendor.world).credentials
-        wrong = Credential(name=one.name, token=Secret("simulator-token-99"))
+        wrong = Credential(name=one.name, token=SecretStr("simulator-token-99"))
         await running.collector.use_tokens(Tokens(credentials=(wrong, two)))
         clock.advance(timedelta(minutes=11))
         await running.rounds()

@@ -73,7 +73,7 @@ async def test_records_that_are_left_out_are_told_on_the_page_and_by_doctor(tmp_
                 time=asyncio.get_running_loop().time(),
             )
             assert status.notes == (told.format(vendor.world.tokens[victim.token]),)
-            assert status.notes[0] in status_page(status)
+            assert status.notes[0] in status_page(status, "not asked for")
 
         examined = await examine(config, clock=vendor.clock)
         left_out = {finding.subject: finding.lines for finding in examined.findings if finding.step == "workspace"}

@@ -9,7 +9,7 @@ from pathlib import Path
 from lived_store import ENDS_AT, live
 
 from prisma_postgres_exporter.config import load_config
-from prisma_postgres_exporter.expose import TooBusy
+from prisma_postgres_exporter.errors import TooBusy
 from prisma_postgres_exporter.report import LedgerMonth
 from prisma_postgres_exporter.service import LedgerReader
 from prisma_postgres_exporter.service.ledger_reader import MOST_WAITING

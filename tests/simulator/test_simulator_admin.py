@@ -49,6 +49,19 @@ async def test_usage_can_be_added_now_and_in_the_past() -> None:
     assert told_before["operations"] == simulator.world.operations(database.id, BEGINS_AT, made_at)
 
 
+async def test_a_database_can_be_made_to_fail() -> None:
+    simulator = simulated()
+    id_ = simulator.world.databases(NOW, workspace_id=simulator.world.tokens[TOKEN])[0].id
+    async with client(simulator) as api:
+        for wish, status in (
+            ({"database": id_, "status": "failure"}, 204),
+            ({"database": "db_x", "status": "ready"}, 404),
+        ):
+            assert (await api.post("/simulator/status", json=wish)).status_code == status
+        assert (await api.post("/simulator/status", json={"database": id_, "status": "asleep"})).status_code == 400
+        assert (await api.get(f"/v1/databases/{id_}")).json()["data"]["status"] == "failure"
+
+
 async def test_usage_that_cannot_be_is_refused() -> None:
     simulator = simulated()
     id_ = simulator.world.databases(BEGINS_AT)[0].id

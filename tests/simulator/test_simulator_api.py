@@ -4,87 +4,18 @@ from __future__ import annotations
 
 import json
 from datetime import timedelta
-from typing import Any
 
+import httpx
 import pytest
 from simulated import BEGINS_AT, NOW, TOKEN, client, every_page, simulated, vendor_instant
 
 from prisma_postgres_exporter.simulator import ManualClock, Simulator, VendorBehaviour, WorldShape
 
-REFERENCE = {"id": str, "url": str, "name": str}
-CONNECTION = {
-    "id": str,
-    "type": "connection",
-    "url": str,
-    "name": str,
-    "createdAt": "instant",
-    "kind": "postgres",
-    "endpoints": dict,
-    "directConnection": {"host": str, "user": str, "pass": str},
-    "database": REFERENCE,
-}
-DATABASE = {
-    "id": str,
-    "type": "database",
-    "url": str,
-    "name": str,
-    "status": "ready",
-    "createdAt": "instant",
-    "isDefault": bool,
-    "defaultConnectionId": str,
-    "connections": [CONNECTION],
-    "project": REFERENCE,
-    "region": ({"id": str, "name": str}, None),
-    "source": None,
-    "branchId": (str, None),
-    "logicalId": None,
-}
-PROJECT = {
-    "id": str,
-    "type": "project",
-    "url": str,
-    "name": str,
-    "logicalId": None,
-    "createdAt": "instant",
-    "defaultRegion": None,
-    "workspace": REFERENCE,
-}
-WORKSPACE = {"id": str, "type": "workspace", "url": str, "name": str, "createdAt": "instant"}
-REGION = {"id": str, "type": "region", "name": str, "product": "postgres", "status": "available"}
-USAGE = {
-    "period": {"start": "instant", "end": "instant"},
-    "metrics": {
-        "operations": {"used": int, "unit": "ops"},
-        "storage": {"used": float, "unit": "GiB"},
-    },
-    "generatedAt": "instant",
-}
 
-
-def page_of(entry: object) -> dict[str, object]:
-    return {"data": [entry], "pagination": {"nextCursor": (str, None), "hasMore": bool}}
-
-
-def check_shape(found: Any, shape: Any, place: str = "answer") -> None:
-    """`found` is as `shape` says: types, constants, dictionaries with exactly these keys, lists of one kind."""
-    if isinstance(shape, tuple):
-        kinds = [kind for kind in shape if (kind is None) == (found is None)]
-        check_shape(found, kinds[0], place)
-    elif isinstance(shape, type):
-        assert type(found) is shape, place
-    elif isinstance(shape, dict):
-        assert set(found) == set(shape), place
-        for key, inner in shape.items():
-            check_shape(found[key], inner, f"{place}.{key}")
-    elif isinstance(shape, list):
-        assert found, place
-        for entry in found:
-            check_shape(entry, shape[0], f"{place}[]")
-    elif shape == "instant":
-        assert len(found) == len("2026-11-01T00:00:00.000Z"), place
-        assert found.endswith("Z"), place
-    else:
-        assert found == shape, place
+def check_error(answer: httpx.Response, status: int, code: str) -> None:
+    assert answer.status_code == status
+    assert answer.json()["error"]["code"] == code
+    assert set(answer.json()["error"]) <= {"code", "message", "hint"}
 
 
 def ids(simulator: Simulator) -> dict[str, str]:
@@ -103,104 +34,45 @@ def ids(simulator: Simulator) -> dict[str, str]:
     }
 
 
-@pytest.mark.parametrize(
-    ("path", "shape"),
-    [
-        (
-            "/v1/me",
-            {
-                "data": {
-                    "user": None,
-                    "workspace": {"id": str, "name": str},
-                    "credential": {"type": "service_token", "id": str, "name": str},
-                }
-            },
-        ),
-        ("/v1/workspaces", page_of(WORKSPACE)),
-        ("/v1/workspaces/{workspace}", {"data": WORKSPACE}),
-        (
-            "/v1/workspaces/{workspace}/subscription",
-            {"data": {"planName": "Starter", "usageBlocked": False, "upgradeUrl": str}},
-        ),
-        ("/v1/projects", page_of(PROJECT)),
-        ("/v1/projects/{project}", {"data": PROJECT}),
-        ("/v1/projects/{project}/databases", page_of(DATABASE)),
-        ("/v1/databases", page_of(DATABASE)),
-        ("/v1/databases?projectId={project}", page_of(DATABASE)),
-        ("/v1/databases/{database}", {"data": DATABASE}),
-        ("/v1/databases/{database}/usage", USAGE),
-        ("/v1/databases/{database}/connections", page_of(CONNECTION)),
-        ("/v1/connections", page_of(CONNECTION)),
-        ("/v1/connections?databaseId={database}", page_of(CONNECTION)),
-        ("/v1/connections/{connection}", {"data": CONNECTION}),
-        (
-            "/v1/databases/{database}/backups?limit=2",
-            {
-                "data": [{"id": str, "backupType": str, "createdAt": "instant", "size": int, "status": str}],
-                "meta": {"backupRetentionDays": 7},
-                "pagination": {"hasMore": True, "limit": 2},
-            },
-        ),
-        (
-            "/v1/workspaces/{workspace}/service-tokens",
-            page_of(
-                {
-                    "id": str,
-                    "type": "service-token",
-                    "name": "exporter",
-                    "valueHint": str,
-                    "createdAt": "instant",
-                    "expiresAt": None,
-                }
-            ),
-        ),
-        ("/v1/regions", {"data": [REGION]}),
-        ("/v1/regions?product=postgres", {"data": [REGION]}),
-        ("/v1/regions/postgres", {"data": [{key: REGION[key] for key in ("id", "type", "name", "status")}]}),
-    ],
-)
-async def test_an_answer_has_its_shape(path: str, shape: object) -> None:
+async def test_an_answer_is_json_of_the_length_it_says() -> None:
     simulator = simulated()
     async with client(simulator) as api:
-        answer = await api.get(path.format(**ids(simulator)))
-    assert answer.status_code == 200
+        answer = await api.get("/v1/databases")
     assert answer.headers["content-type"] == "application/json"
     assert int(answer.headers["content-length"]) == len(answer.content)
-    check_shape(answer.json(), shape)
 
 
 @pytest.mark.parametrize(
     ("path", "status", "code"),
     [
-        ("/v1/workspaces/wksp_none", 404, "notFound"),
-        ("/v1/workspaces/wksp_none/subscription", 404, "notFound"),
-        ("/v1/projects/proj_none", 404, "notFound"),
-        ("/v1/projects/proj_none/databases", 404, "notFound"),
-        ("/v1/databases/db_none", 404, "notFound"),
-        ("/v1/databases/db_none/usage", 404, "notFound"),
-        ("/v1/nothing", 404, "notFound"),
-        ("/v1/databases?limit=0", 400, "invalidRequest"),
-        ("/v1/databases?limit=-1", 400, "invalidRequest"),
-        ("/v1/databases?limit=many", 400, "invalidRequest"),
-        ("/v1/databases?cursor=mine", 400, "invalidRequest"),
-        ("/v1/databases?cursor=ÄÖ", 400, "invalidRequest"),
-        ("/v1/projects?cursor=YWZ0ZXI6cHJval9ub25l", 400, "invalidRequest"),
-        ("/v1/regions?product=other", 400, "invalidRequest"),
-        ("/v1/databases/{database}/backups?limit=101", 400, "invalidRequest"),
-        ("/v1/workspaces/{workspace}/service-tokens?limit=101", 400, "invalidRequest"),
-        ("/v1/connections?cursor=YWZ0ZXI6Y29uX25vbmU=", 400, "invalidRequest"),
-        ("/v1/connections?databaseId=none", 404, "notFound"),
-        ("/v1/connections/none", 404, "notFound"),
-        ("/v1/databases/{database}/usage?startDate=2026-11-01", 400, "invalidRequest"),
-        ("/v1/databases/{database}/usage?endDate=2026-11-01", 400, "invalidRequest"),
-        ("/v1/databases/{database}/usage?startDate=2026-11-01T00:00:00", 400, "invalidRequest"),
-        ("/v1/databases/{database}/usage?startDate=soonT", 400, "invalidRequest"),
-        ("/v1/databases/{database}/usage?startDate=", 400, "invalidRequest"),
-        ("/v1/databases/{database}/usage?startDate=0001-01-01T00:00:00%2B14:00", 400, "invalidRequest"),
+        ("/v1/workspaces/wksp_none", 404, "resource-not-found"),
+        ("/v1/workspaces/wksp_none/subscription", 404, "resource-not-found"),
+        ("/v1/projects/proj_none", 404, "resource-not-found"),
+        ("/v1/projects/proj_none/databases", 404, "resource-not-found"),
+        ("/v1/databases/db_none", 404, "resource-not-found"),
+        ("/v1/databases/db_none/usage", 404, "resource-not-found"),
+        ("/v1/nothing", 404, "resource-not-found"),
+        ("/v1/databases?limit=0", 422, "validation-error"),
+        ("/v1/databases?limit=-1", 422, "validation-error"),
+        ("/v1/databases?limit=many", 422, "validation-error"),
+        ("/v1/databases?cursor=mine", 422, "validation-error"),
+        ("/v1/databases?cursor=ÄÖ", 422, "validation-error"),
+        ("/v1/projects?cursor=YWZ0ZXI6cHJval9ub25l", 422, "validation-error"),
+        ("/v1/regions?product=other", 422, "validation-error"),
+        ("/v1/databases/{database}/backups?limit=101", 422, "validation-error"),
+        ("/v1/workspaces/{workspace}/service-tokens?limit=101", 422, "validation-error"),
+        ("/v1/connections?cursor=YWZ0ZXI6Y29uX25vbmU=", 422, "validation-error"),
+        ("/v1/connections/none", 404, "resource-not-found"),
+        ("/v1/databases/{database}/usage?startDate=2026-11-01", 400, "client-error"),
+        ("/v1/databases/{database}/usage?endDate=2026-11-01", 400, "client-error"),
+        ("/v1/databases/{database}/usage?startDate=2026-11-01T00:00:00", 400, "client-error"),
+        ("/v1/databases/{database}/usage?startDate=soonT", 400, "client-error"),
+        ("/v1/databases/{database}/usage?startDate=", 400, "client-error"),
+        ("/v1/databases/{database}/usage?startDate=0001-01-01T00:00:00%2B14:00", 400, "client-error"),
         (
             "/v1/databases/{database}/usage?startDate=2026-11-02T00:00:00Z&endDate=2026-11-01T00:00:00Z",
             400,
-            "invalidRequest",
+            "client-error",
         ),
     ],
 )
@@ -208,15 +80,13 @@ async def test_a_wrong_request_has_an_error_body(path: str, status: int, code: s
     simulator = simulated()
     async with client(simulator) as api:
         answer = await api.get(path.format(**ids(simulator)))
-    assert answer.status_code == status
-    check_shape(answer.json(), {"error": {"code": code, "message": str}})
+    check_error(answer, status, code)
 
 
 async def test_a_method_that_a_path_does_not_have_is_refused() -> None:
     async with client(simulated()) as api:
         answer = await api.post("/v1/me")
-    assert answer.status_code == 405
-    check_shape(answer.json(), {"error": {"code": "methodNotAllowed", "message": str}})
+    check_error(answer, 405, "client-error")
 
 
 @pytest.mark.parametrize("header", [None, "simulator-token-1", "Bearer", "Bearer other", "Basic c2ltOg=="])
@@ -225,7 +95,7 @@ async def test_without_a_good_token_nothing_is_told(header: str | None) -> None:
     async with client(simulator, token=None) as api:
         for path in ("/v1/me", "/v1/databases", f"/v1/databases/{ids(simulator)['database']}/usage", "/v1/regions"):
             answer = await api.get(path, headers={} if header is None else {"Authorization": header})
-            assert (answer.status_code, answer.json()["error"]["code"]) == (401, "unauthorized")
+            assert (answer.status_code, answer.json()["error"]["code"]) == (401, "authentication-failed")
 
 
 async def test_a_token_sees_its_own_workspace_only() -> None:
@@ -364,7 +234,7 @@ async def test_a_blocked_workspace_says_so_and_may_refuse_its_databases() -> Non
         assert subscription["usageBlocked"] is True
         assert answer.status_code == status
         if refuses:
-            check_shape(answer.json(), {"error": {"code": "planLimitReached", "message": str, "hint": str}})
+            check_error(answer, 402, "planLimitReached")
 
 
 async def test_the_same_seed_answers_byte_for_byte_the_same() -> None:

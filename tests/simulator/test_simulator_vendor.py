@@ -16,8 +16,8 @@ from prisma_postgres_exporter.simulator import (
     VendorBehaviour,
     World,
     WorldShape,
+    from_ms,
 )
-from prisma_postgres_exporter.simulator.instants import from_ms
 
 SHAPE = WorldShape(
     workspaces=1, projects_per_workspace=1, databases=3, idle_share=0, operations_per_day=(50_000, 500_000)

@@ -15,24 +15,26 @@ LIVELY = WorldShape(workspaces=2, projects_per_workspace=2, databases=12, churn_
 @pytest.mark.parametrize(
     ("method", "path", "body", "status"),
     [
-        ("POST", "/v1/projects", b"", 400),
-        ("POST", "/v1/projects", b"[]", 400),
-        ("POST", "/v1/projects", b"\xff{}", 400),
-        ("POST", "/v1/projects", b'{"name":7}', 400),
-        ("POST", "/v1/projects", b'{"createDatabase":"yes"}', 400),
+        ("POST", "/v1/projects", b"", 422),
+        ("POST", "/v1/projects", b"[]", 422),
+        ("POST", "/v1/projects", b"\xff{}", 422),
+        ("POST", "/v1/projects", b'{"name":7}', 422),
+        ("POST", "/v1/projects", b'{"createDatabase":"yes"}', 422),
         ("POST", "/v1/projects", b'{"name":"' + b"x" * 70_000 + b'"}', 413),
         ("PATCH", "/v1/projects/{project}", b'{"name":""}', 422),
         ("PATCH", "/v1/projects/{project}", b'{"settings":[]}', 422),
-        ("POST", "/v1/projects/{project}/transfer", b"{}", 400),
+        ("POST", "/v1/projects/{project}/transfer", b"{}", 422),
         ("POST", "/v1/databases", b"{}", 400),
         ("POST", "/v1/projects/{project}/databases", b'{"source":{"type":"tape"}}', 400),
         ("POST", "/v1/projects/{project}/databases", b'{"source":"backup"}', 400),
-        ("POST", "/v1/projects/{project}/databases", b'{"branchId":"br_none"}', 404),
+        ("POST", "/v1/databases", b'{"projectId":"{project}","branchId":"br_none"}', 404),
+        ("POST", "/v1/databases", b'{"projectId":"{project}","branchId":null}', 400),
+        ("POST", "/v1/databases", b'{"projectId":"{project}","branchGitName":"new","region":"mars-1"}', 400),
         ("PATCH", "/v1/databases/{database}", b'{"branchId":"br_none","branchGitName":"main"}', 409),
         ("POST", "/v1/databases/{database}/restore", b"{}", 422),
         ("POST", "/v1/databases/{database}/restore", b'{"source":{"type":"database","databaseId":"x"}}', 422),
-        ("POST", "/v1/databases/{database}/connections", b'{"name":"ab"}', 400),
-        ("POST", "/v1/connections", b'{"name":"application"}', 400),
+        ("POST", "/v1/databases/{database}/connections", b'{"name":"ab"}', 422),
+        ("POST", "/v1/connections", b'{"name":"application"}', 422),
         ("PUT", "/v1/projects/{project}", b"{}", 405),
         ("DELETE", "/v1/projects", b"", 405),
     ],
@@ -40,15 +42,16 @@ LIVELY = WorldShape(workspaces=2, projects_per_workspace=2, databases=12, churn_
 async def test_a_wrong_write_changes_nothing(method: str, path: str, body: bytes, status: int) -> None:
     simulator = simulated(LIVELY)
     workspace_id = simulator.world.tokens[TOKEN]
-    before = simulator.world.databases(NOW), simulator.world.projects(NOW)
+    registry = simulator.world.registry
+    before = simulator.world.databases(NOW), simulator.world.projects(NOW), set(registry.branches)
     database = simulator.world.databases(NOW, workspace_id=workspace_id)[0]
     async with client(simulator) as api:
         target = path.format(project=database.project_id, database=database.id)
-        answer = await api.request(method, target, content=body)
+        answer = await api.request(method, target, content=body.replace(b"{project}", database.project_id.encode()))
 
     assert answer.status_code == status
     assert set(answer.json()["error"]) <= {"code", "message", "hint"}
-    assert (simulator.world.databases(NOW), simulator.world.projects(NOW)) == before
+    assert (simulator.world.databases(NOW), simulator.world.projects(NOW), set(registry.branches)) == before
 
 
 @pytest.mark.parametrize("method", ["POST", "PATCH", "DELETE"])

@@ -1,10 +1,14 @@
-"""The Management API as a typed async client, usable alone.
+"""The Management API as a typed client, usable alone; `README.md` beside this file shows every method.
 
-    from prisma_postgres_exporter.api import ManagementApi
+    from prisma_postgres_exporter.api import ManagementApi, ManagementApiSync
 
-    async with ManagementApi(token) as api:
+    async with ManagementApi.from_env() as api:
         async for database in api.databases():
             usage = await api.usage(database.id)
+
+    with ManagementApiSync.from_env() as api:
+        for database in api.databases():
+            usage = api.usage(database.id)
 
 Connection strings and passwords are `pydantic.SecretStr`: `get_secret_value()` shows them, nothing else does.
 
@@ -24,31 +28,47 @@ Every failure is an `ApiError` of `prisma_postgres_exporter.errors`, whose `reas
 | `wrong_unit`, `absurd_number`, `bad_period`, `cursor_repeats`, `endless_list` | MalformedAnswer |
 """
 
-from prisma_postgres_exporter.api.arguments import BackupSource, DatabaseSource
-from prisma_postgres_exporter.api.calls import CallObserver
+from prisma_postgres_exporter.api.arguments import BackupSource, DatabaseSource, EmptySource
+from prisma_postgres_exporter.api.calls import CallObserver, Listing
 from prisma_postgres_exporter.api.client import ManagementApi
-from prisma_postgres_exporter.api.clock import Clock
-from prisma_postgres_exporter.api.limits import Limits
-from prisma_postgres_exporter.api.pages import Listing
-from prisma_postgres_exporter.api.proxy import proxy_in_use
-from prisma_postgres_exporter.api.schemas import (
+from prisma_postgres_exporter.api.decode import Json, RawResponse
+from prisma_postgres_exporter.api.models import (
+    AnyBranch,
+    AnyConnection,
+    AnyDatabase,
+    AnyProject,
+    AnyServiceToken,
     Backup,
     Backups,
+    Branch,
     Connection,
+    CreatedBranch,
+    CreatedConnection,
     CreatedDatabase,
     CreatedProject,
+    CreatedServiceToken,
+    CreatedWorkspace,
     Credential,
     Database,
     DatabaseReference,
     DirectConnection,
     Endpoint,
     Endpoints,
+    HeldConnection,
+    HeldDatabase,
+    Integration,
+    IntegrationClient,
+    IntegrationUser,
     Me,
+    Origin,
+    Page,
     Project,
     ProjectReference,
     Reference,
+    Refused,
     Region,
     RegionReference,
+    RestoredDatabase,
     ServiceToken,
     Subscription,
     Usage,
@@ -56,35 +76,64 @@ from prisma_postgres_exporter.api.schemas import (
     Workspace,
     WorkspaceReference,
 )
-from prisma_postgres_exporter.api.wire import Page, Refused
+from prisma_postgres_exporter.api.operations import OPERATIONS, Operation
+from prisma_postgres_exporter.api.retry import Clock, Limits
+from prisma_postgres_exporter.api.send import proxy_in_use
+from prisma_postgres_exporter.api.views import ListingSync, ManagementApiSync, RawManagementApi, RawManagementApiSync
 
 __all__ = [
+    "OPERATIONS",
+    "AnyBranch",
+    "AnyConnection",
+    "AnyDatabase",
+    "AnyProject",
+    "AnyServiceToken",
     "Backup",
     "BackupSource",
     "Backups",
+    "Branch",
     "CallObserver",
     "Clock",
     "Connection",
+    "CreatedBranch",
+    "CreatedConnection",
     "CreatedDatabase",
     "CreatedProject",
+    "CreatedServiceToken",
+    "CreatedWorkspace",
     "Credential",
     "Database",
     "DatabaseReference",
     "DatabaseSource",
     "DirectConnection",
+    "EmptySource",
     "Endpoint",
     "Endpoints",
+    "HeldConnection",
+    "HeldDatabase",
+    "Integration",
+    "IntegrationClient",
+    "IntegrationUser",
+    "Json",
     "Limits",
     "Listing",
+    "ListingSync",
     "ManagementApi",
+    "ManagementApiSync",
     "Me",
+    "Operation",
+    "Origin",
     "Page",
     "Project",
     "ProjectReference",
+    "RawManagementApi",
+    "RawManagementApiSync",
+    "RawResponse",
     "Reference",
     "Refused",
     "Region",
     "RegionReference",
+    "RestoredDatabase",
     "ServiceToken",
     "Subscription",
     "Usage",

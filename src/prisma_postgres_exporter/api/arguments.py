@@ -2,15 +2,36 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from urllib.parse import quote
 
 from pydantic import SecretStr
 
-from prisma_postgres_exporter.api.address import token_problems
-from prisma_postgres_exporter.api.identifiers import normalised_id
+from prisma_postgres_exporter.config import token_problem
 from prisma_postgres_exporter.errors import RequestRefused
+
+_PREFIXES = ("wksp_", "proj_", "db_", "br_", "usr_", "itgr_")
+# Ids become path segments, labels and keys: nothing that needs escaping in any of them.
+_ID = re.compile(r"[A-Za-z0-9_-]{1,128}")
+_HEADER = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")
+_HEADER_VALUE = re.compile(r"[\x20-\x7e]*")
+_OURS = (
+    "authorization",
+    "host",
+    "content-length",
+    "content-type",
+    "transfer-encoding",
+    "connection",
+    "accept-encoding",
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EmptySource:
+    """A new database begins empty: what the vendor does without a source too."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -28,8 +49,28 @@ class BackupSource:
     backup_id: str
 
 
+Source = EmptySource | DatabaseSource | BackupSource
+
+
+def normalised_id(prefix: str, raw_id: str) -> str:
+    """`raw_id` with `prefix` (`db_` …), which the vendor accepts and sends with or without it.
+
+    With an empty prefix it stays as it is: the vendor varies that of connections, and says not to normalise it.
+
+    Raises:
+        ValueError: not an id, or one of another kind.
+    """
+    if not _ID.fullmatch(raw_id):
+        raise ValueError("not an id")
+    if prefix and raw_id.startswith(prefix):
+        return raw_id
+    if raw_id.startswith(_PREFIXES):
+        raise ValueError(f"an id of another kind, expected {prefix}…" if prefix else "an id of another kind")
+    return prefix + raw_id
+
+
 def path_id(prefix: str, raw_id: str) -> str:
-    """An id with its prefix.
+    """An id with its prefix, or with an empty prefix as it is.
 
     Raises:
         RequestRefused: not an id, or one of another kind (`invalid_id`).
@@ -38,6 +79,22 @@ def path_id(prefix: str, raw_id: str) -> str:
         return normalised_id(prefix, raw_id)
     except ValueError as exc:
         raise RequestRefused(f"{exc}: {raw_id!r:.140}", reason="invalid_id") from None
+
+
+def filled_path(template: str, values: Mapping[str, str]) -> str:
+    """A path of the API: each `{name}` of `template` with its value, escaped.
+
+    Raises:
+        RequestRefused: not a path, a name without a value or a value without a name (`invalid_argument`).
+    """
+    if not re.fullmatch(r"/[!-~]*", template) or re.search(r"[?#]|/\.{1,2}(/|$)|//", template):
+        raise wrong_argument("a path must be like /v1/buckets/{bucketId}, without query and fragment")
+    names = re.findall(r"\{(\w+)\}", template)
+    if set(names) != set(values):
+        raise wrong_argument(f"the path {template} needs a value for each of: {', '.join(names) or 'nothing'}")
+    if any(value in ("", ".", "..") for value in values.values()):
+        raise wrong_argument("a value in a path must not be empty, . or ..")
+    return re.sub(r"\{(\w+)\}", lambda match: quote(values[match[1]], safe=""), template)
 
 
 def timestamp(instant: datetime | None) -> str | None:
@@ -71,10 +128,12 @@ def sized_name(name: str, *, least: int, most: int) -> str:
     return name
 
 
-def source_document(source: DatabaseSource | BackupSource | None) -> Mapping[str, str] | None:
+def source_document(source: Source | None) -> Mapping[str, str] | None:
     """A source as the vendor writes it."""
     if source is None:
         return None
+    if isinstance(source, EmptySource):
+        return {"type": "empty"}
     database_id = path_id("db_", source.database_id)
     if isinstance(source, DatabaseSource):
         return {"type": "database", "databaseId": database_id}
@@ -87,16 +146,26 @@ def branch(branch_id: str | None, branch_git_name: str | None) -> Mapping[str, s
     """A branch by its id or by its git name, or none."""
     if branch_id is not None and branch_git_name is not None:
         raise wrong_argument("give branch_id or branch_git_name, not both")
-    chosen = None if branch_id is None else path_id("br_", branch_id)
+    chosen = branch_id if branch_id in (None, "unassigned") else path_id("br_", branch_id)
     return {"branchId": chosen, "branchGitName": branch_git_name}
 
 
 def access_token(token: str | SecretStr) -> SecretStr:
     """A token that goes into a body."""
     secret = token if isinstance(token, SecretStr) else SecretStr(token)
-    for problem in token_problems(secret):
+    if problem := token_problem(secret.get_secret_value()):
         raise wrong_argument(problem)
     return secret
+
+
+def extra_headers(headers: Mapping[str, str]) -> Mapping[str, str]:
+    """Headers to send besides ours, of which none may take the place."""
+    for name, value in headers.items():
+        if not _HEADER.fullmatch(name) or not _HEADER_VALUE.fullmatch(value):
+            raise wrong_argument(f"the header {name!r:.100} has a character that no header has")
+        if name.lower() in _OURS:
+            raise wrong_argument(f"the header {name} is the client's own")
+    return dict(headers)
 
 
 def wrong_argument(message: str) -> RequestRefused:

@@ -1,33 +1,45 @@
-"""One call: attempts through the limiter, until there is a result or trying again cannot help."""
+"""Calls with one credential: attempts until there is a result or trying again cannot help, pages until a list ends."""
 
 from __future__ import annotations
 
 import asyncio
+import json
+import logging
 import math
+import os
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
-from datetime import datetime
+from dataclasses import dataclass, field, replace
 from functools import partial
-from typing import Generic, Protocol, TypeVar
+from typing import Final, Generic, Protocol, TypeVar, cast
+from urllib.parse import unquote_plus
 
 from pydantic import SecretStr
 
-from prisma_postgres_exporter.api.answers import CLIENT_CLOSED, NoAnswer, error_of, result_of
-from prisma_postgres_exporter.api.clock import Clock
-from prisma_postgres_exporter.api.concealing import concealed
-from prisma_postgres_exporter.api.dates import answered_at
-from prisma_postgres_exporter.api.limiter import Limiter
-from prisma_postgres_exporter.api.limits import Limits
+from prisma_postgres_exporter.api.decode import (
+    CLIENT_CLOSED,
+    Answer,
+    NoAnswer,
+    RawResponse,
+    Reading,
+    answered_at,
+    concealed,
+    error_of,
+)
+from prisma_postgres_exporter.api.models import Page
 from prisma_postgres_exporter.api.operations import Operation
-from prisma_postgres_exporter.api.retry import wait_before_retry
-from prisma_postgres_exporter.api.transport import Request, Transport
+from prisma_postgres_exporter.api.retry import Clock, Limiter, Limits, wait_before_retry
+from prisma_postgres_exporter.api.send import Request, Transport
 from prisma_postgres_exporter.errors import ApiError, MalformedAnswer, NotFound, Throttled, Unavailable
 
 T = TypeVar("T")
 
-_LARGE_BYTES = 8 * 1024
+LOG_VARIABLE: Final = "PRISMA_POSTGRES_LOG"
+_LARGE_BYTES: Final = 8 * 1024
+_SECRET_MEMBERS: Final = frozenset({"pass", "password", "value", "token", "secret"})
+
+log = logging.getLogger("prisma_postgres_exporter.api")
 
 
 class CallObserver(Protocol):
@@ -40,12 +52,19 @@ class CallObserver(Protocol):
         """The server answered 429, and every call waits for `wait_seconds`: 0 when only the refused one does."""
 
 
-@dataclass(frozen=True, slots=True)
-class Success(Generic[T]):
-    """A result, and the vendor's instant of the answer that held it, `None` where the answer has none."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Options:
+    """How one view of a client calls: `None` is what the limits say; with `is_raw` a result is a `RawResponse`."""
 
+    timeout_seconds: float | None = None
+    attempts: int | None = None
+    headers: Mapping[str, str] = field(default_factory=dict, repr=False)
+    is_raw: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class _Success(Generic[T]):
     result: T
-    answered_at: datetime | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,12 +87,14 @@ class Calls:
         transport: Transport,
         *,
         token: SecretStr,
+        name: str | None,
         limits: Limits,
         clock: Clock,
         observer: CallObserver | None,
     ) -> None:
         self._transport = transport
         self._token = token
+        self._name = name
         self._limits = limits
         self._clock = clock
         self._observer = observer
@@ -89,50 +110,52 @@ class Calls:
         """Our clock less the vendor's, the middle one of the newest three answers with a date; `None` before any."""
         return sorted(self._skews)[len(self._skews) // 2] if self._skews else None
 
-    async def call(self, operation: Operation[T], request: Request) -> T:
+    async def call(self, operation: Operation[T], request: Request, options: Options) -> T:
         """The result of `operation`.
 
         Raises:
             ApiError: of the last attempt.
         """
-        return (await self.dated_call(operation, request)).result
+        try:
+            return await self._call(operation, request, options)
+        except ApiError as error:
+            error.credential = self._name
+            raise
 
-    async def dated_call(self, operation: Operation[T], request: Request) -> Success[T]:
-        """The result of `operation`, and when the vendor answered.
-
-        Raises:
-            ApiError: of the last attempt.
-        """
+    async def _call(self, operation: Operation[T], request: Request, options: Options) -> T:
         if self._is_ending:
-            raise error_of(CLIENT_CLOSED, endpoint=operation.endpoint)
+            raise error_of(CLIENT_CLOSED, operation=operation.name, endpoint=operation.endpoint)
+        request = replace(request, headers=options.headers, timeout_seconds=options.timeout_seconds)
+        limits = self._limits if options.attempts is None else replace(self._limits, attempts=options.attempts)
         attempt = 1
         may_have_happened = False
         while True:
             with self._one_under_way():
                 async with self._limiter:
                     sent_at = self._clock.monotonic()
-                    outcome = await self._attempt(operation, request)
+                    outcome = await self._attempt(operation, request, is_raw=options.is_raw)
                     seconds = self._clock.monotonic() - sent_at
-            if isinstance(outcome, Success):
+            if isinstance(outcome, _Success):
                 self._limiter.recover()
-                self._tell(operation, seconds, None)
-                return outcome
+                self._tell(operation, attempt, seconds, None)
+                return outcome.result
             error = outcome.error
-            self._tell(operation, seconds, error.reason)
+            self._tell(operation, attempt, seconds, error.reason)
             if operation.is_deletion and may_have_happened and isinstance(error, NotFound):
                 # An earlier attempt did it, and its answer was lost.
-                return Success(operation.shape(None), None)
+                return operation.shape(None, None)
             may_have_happened |= outcome.may_have_happened
             wait_seconds = wait_before_retry(
                 error,
                 attempt=attempt,
                 may_repeat=operation.is_repeatable or outcome.nothing_sent,
-                limits=self._limits,
+                limits=limits,
                 chance=self._clock.random(),
             )
             if isinstance(error, Throttled):
                 self._slow_down(operation, error, sent_at, wait_seconds)
             if wait_seconds is not None and not self._is_ending:
+                log.info("%s: trying again in %.1f s (%s)", operation.endpoint, wait_seconds, error.reason)
                 await self._clock.sleep(wait_seconds)
             if wait_seconds is None or self._is_ending:
                 error.is_outcome_unknown = may_have_happened and not operation.is_repeatable
@@ -159,28 +182,44 @@ class Calls:
             if not self._under_way:
                 self._nothing_under_way.set()
 
-    async def _attempt(self, operation: Operation[T], request: Request) -> Success[T] | _Failure:
+    async def _attempt(self, operation: Operation[T], request: Request, *, is_raw: bool) -> _Success[T] | _Failure:
+        conceal = partial(concealed, tokens=(self._token, *request.secrets))
+        if log.isEnabledFor(logging.DEBUG):
+            body = "" if request.body is None else f" {_without_secrets(request.body)}"
+            log.debug("%s %s%s", request.method, conceal(unquote_plus(request.target)), conceal(body))
         answer = await self._transport.send(request)
         if isinstance(answer, NoAnswer):
-            return _Failure(error_of(answer, endpoint=operation.endpoint), nothing_sent=answer.nothing_sent)
+            error = error_of(answer, operation=operation.name, endpoint=operation.endpoint)
+            return _Failure(error, nothing_sent=answer.nothing_sent)
+        log.debug(
+            "%s answered %d, %d bytes, request id %s",
+            operation.endpoint,
+            answer.status,
+            len(answer.body),
+            answer.request_id and conceal(answer.request_id),
+        )
         now, vendor_now = self._clock.now(), answered_at(answer.headers)
         if vendor_now is not None:
             self._skews.append((now - vendor_now).total_seconds())
-        read = partial(
-            result_of,
-            answer,
+        reading = Reading(
+            operation=operation.name,
             endpoint=operation.endpoint,
             success=operation.success,
             shape=operation.shape,
             now=now,
-            conceal=lambda text: concealed(text, (self._token, *request.secrets)),
+            conceal=conceal,
+            is_shown_once=operation.is_shown_once,
         )
+        read: Callable[[Answer], T] = reading.result
+        if is_raw:
+            # The views of a client say that they return this in the place of a result.
+            read = cast(Callable[[Answer], T], partial(_raw, reading))
         try:
             # A page of a list takes milliseconds, and the pages of many clients come together.
-            result = read() if len(answer.body) < _LARGE_BYTES else await asyncio.to_thread(read)
+            result = read(answer) if len(answer.body) < _LARGE_BYTES else await asyncio.to_thread(read, answer)
         except ApiError as error:
             return _Failure(error)
-        return Success(result, vendor_now)
+        return _Success(result)
 
     def _slow_down(self, operation: Operation[T], error: Throttled, sent_at: float, wait_seconds: float | None) -> None:
         limits = self._limits
@@ -191,6 +230,109 @@ class Calls:
         if self._observer is not None:
             self._observer.throttled(operation.endpoint, paused_seconds)
 
-    def _tell(self, operation: Operation[T], seconds: float, failure: str | None) -> None:
+    def _tell(self, operation: Operation[T], attempt: int, seconds: float, failure: str | None) -> None:
+        log.info("%s: attempt %d %s in %.3f s", operation.endpoint, attempt, failure or "succeeded", seconds)
         if self._observer is not None:
             self._observer.attempt_finished(operation.endpoint, seconds, failure)
+
+
+class Listing(Generic[T]):
+    """A list: an async iterator of its entries, that fetches page after page as they are wanted.
+
+    `page()` is the first page alone, and `pages()` each; the `next_cursor` of a page, given as `cursor` to the same
+    method, goes on behind it, in another process too. A record that does not have the shape it should is left out; its
+    page shows which. The vendor may repeat an
+    entry on a later page when the list changes meanwhile. A list that ends by an error is not complete: nothing
+    may be taken for deleted because it was not in it.
+
+    Raises, while it is read:
+        MalformedAnswer: the cursor repeats, or the list is longer than `Limits.pages`.
+        ApiError: as a call.
+    """
+
+    def __init__(
+        self,
+        fetch: Callable[[str | None], Awaitable[Page[T]]],
+        *,
+        operation: Operation[Page[T]],
+        most_pages: int,
+        cursor: str | None = None,
+    ) -> None:
+        """`fetch` gets the cursor; that of the first page is `cursor`, `None` for the list's beginning."""
+        self._fetch = fetch
+        self._operation = operation
+        self._most_pages = most_pages
+        self._cursor = cursor
+        self._entries = self._each()
+
+    def __aiter__(self) -> AsyncIterator[T]:
+        return self
+
+    async def __anext__(self) -> T:
+        return await anext(self._entries)
+
+    async def page(self) -> Page[T]:
+        """Its first page."""
+        return await self._fetch(self._cursor)
+
+    async def pages(self) -> AsyncIterator[Page[T]]:
+        """Its pages from the first one on, each with its entries and with what was refused."""
+        seen: set[str | None] = set()
+        cursor = self._cursor
+        while cursor not in seen:
+            if len(seen) == self._most_pages:
+                raise self._endless("endless_list", f"no end after {self._most_pages} pages")
+            seen.add(cursor)
+            page = await self._fetch(cursor)
+            yield page
+            if page.next_cursor is None:
+                return
+            cursor = page.next_cursor
+        raise self._endless("cursor_repeats", "the cursor repeats")
+
+    async def _each(self) -> AsyncIterator[T]:
+        async for page in self.pages():
+            for entry in page.entries:
+                yield entry
+
+    def _endless(self, reason: str, detail: str) -> MalformedAnswer:
+        endpoint = self._operation.endpoint
+        return MalformedAnswer(
+            f"{endpoint}: {detail}", reason=reason, operation=self._operation.name, endpoint=endpoint
+        )
+
+
+def log_as_the_environment_says() -> None:
+    """With `PRISMA_POSTGRES_LOG=debug` (or `info`) show the client's log, on standard error where nobody else does."""
+    level = {"debug": logging.DEBUG, "info": logging.INFO}.get(os.environ.get(LOG_VARIABLE, "").lower())
+    if level is None:
+        return
+    log.setLevel(level)
+    if not log.hasHandlers():
+        handler = logging.StreamHandler()
+        handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
+        log.addHandler(handler)
+
+
+def _raw(reading: Reading[T], answer: Answer) -> RawResponse[T]:
+    reading.require_success(answer)
+    return RawResponse(
+        status=answer.status,
+        headers=answer.headers,
+        body=answer.body,
+        request_id=answer.request_id,
+        _parse=partial(reading.result, answer),
+    )
+
+
+def _without_secrets(body: bytes) -> str:
+    return json.dumps(_masked(json.loads(body)), ensure_ascii=False)
+
+
+def _masked(value: object, name: str = "") -> object:
+    if isinstance(value, dict):
+        return {key: _masked(inner, key) for key, inner in value.items()}
+    if isinstance(value, list):
+        return [_masked(inner, name) for inner in value]
+    is_secret = any(part in name.lower() for part in _SECRET_MEMBERS)
+    return "***" if is_secret and isinstance(value, str) else value

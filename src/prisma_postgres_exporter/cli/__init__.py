@@ -3,33 +3,60 @@
 from __future__ import annotations
 
 import sys
-from typing import Annotated
+from collections.abc import Iterator, Mapping
+from importlib import import_module
+from typing import Annotated, Any
 
 import typer
-from rich.console import Console
+from typer.core import TyperGroup
 
 from prisma_postgres_exporter import __version__
-from prisma_postgres_exporter.cli.api import app as api_app
-from prisma_postgres_exporter.cli.backfill import backfill
-from prisma_postgres_exporter.cli.check import check
-from prisma_postgres_exporter.cli.collect import collect
-from prisma_postgres_exporter.cli.compare import compare
-from prisma_postgres_exporter.cli.cost import cost
-from prisma_postgres_exporter.cli.demo import demo
-from prisma_postgres_exporter.cli.doctor import doctor
-from prisma_postgres_exporter.cli.export import export
-from prisma_postgres_exporter.cli.report import report
-from prisma_postgres_exporter.cli.serve import serve
-from prisma_postgres_exporter.cli.simulator import simulator
-from prisma_postgres_exporter.cli.store import app as store_app
-from prisma_postgres_exporter.cli.top import top
+from prisma_postgres_exporter.cli.terminal import prepare_streams, say, told_if_not_written
 from prisma_postgres_exporter.errors import ConfigurationError, ExporterError
 
+COMMANDS = (
+    *("serve", "demo", "collect", "top", "cost", "report", "compare", "export", "backfill", "check", "doctor"),
+    *("simulator", "store", "api"),
+)
+"""In the order of the help; each is a function or a Typer application of the module that has its name."""
 EXIT_FAILED = 1
 EXIT_WRONG_USAGE = 2
 EXIT_INTERRUPTED = 130
 
+
+class Commands(Mapping[str, Any]):
+    """Every command by its name; its module is imported when it is asked for."""
+
+    def __getitem__(self, name: str) -> Any:
+        if name not in COMMANDS:
+            raise KeyError(name)
+        module = import_module(f"{__name__}.{name}")
+        if hasattr(module, "app"):
+            command: Any = typer.main.get_group(module.app)
+        else:
+            alone = typer.Typer(add_completion=False)
+            alone.command(name)(getattr(module, name))
+            command = typer.main.get_command(alone)
+        command.name = name
+        return command
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(COMMANDS)
+
+    def __len__(self) -> int:
+        return len(COMMANDS)
+
+
+class CommandLine(TyperGroup):
+    """The group of all commands."""
+
+    def __init__(self, **attributes: Any) -> None:
+        super().__init__(**attributes)
+        self.commands = Commands()  # type: ignore[assignment]  # read only: nothing is added later
+
+
 app = typer.Typer(
+    cls=CommandLine,
     name="prisma-postgres-exporter",
     help="Prisma Postgres usage as Prometheus metrics: every database of every workspace.\n\n"
     "Put a service token into PRISMA_POSTGRES_TOKEN and run `serve`, or try `demo`, which needs no account. "
@@ -39,10 +66,6 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for command in (serve, demo, collect, top, cost, report, compare, export, backfill, check, doctor, simulator):
-    app.command()(command)
-app.add_typer(store_app, name="store")
-app.add_typer(api_app, name="api")
 
 
 def _print_version(is_wanted: bool) -> None:
@@ -62,15 +85,16 @@ def _root(
 
 def main() -> None:
     """Run the command line and leave with its exit code."""
-    console = Console(stderr=True, highlight=False)
+    prepare_streams()
     try:
-        app()
+        with told_if_not_written():
+            app()
     except ConfigurationError as error:
         for problem in error.problems:
-            console.print(f"error: {problem}", style="red", markup=False, soft_wrap=True)
+            say(f"error: {problem}", style="red")
         sys.exit(EXIT_WRONG_USAGE)
     except ExporterError as error:
-        console.print(f"error: {error}", style="red", markup=False, soft_wrap=True)
+        say(f"error: {error}", style="red")
         sys.exit(EXIT_FAILED)
     except KeyboardInterrupt:
         sys.exit(EXIT_INTERRUPTED)

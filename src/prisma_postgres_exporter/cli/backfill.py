@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 from datetime import UTC, date, datetime, timedelta
 from functools import partial
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
@@ -26,9 +26,12 @@ from prisma_postgres_exporter.cli.options import (
     StoreUrlOption,
     configuration,
 )
+from prisma_postgres_exporter.cli.terminal import say
 from prisma_postgres_exporter.config import Config, format_duration, parse_duration, read_tokens
 from prisma_postgres_exporter.errors import ConfigurationError
-from prisma_postgres_exporter.service import Backfilling, open_backfill
+
+if TYPE_CHECKING:
+    from prisma_postgres_exporter.service import Backfilling
 
 ONE_DAY = timedelta(days=1)
 LINE_EVERY_SECONDS = 10
@@ -77,7 +80,7 @@ def backfill(
     loaded = configuration(config, api_url, store_url)()
     configure_logs(
         log_format,
-        secrets=[credential.token.reveal() for credential in read_tokens(loaded).credentials],
+        secrets=[credential.token.get_secret_value() for credential in read_tokens(loaded).credentials],
         level=logging.ERROR,
     )
     is_complete = asyncio.run(
@@ -107,8 +110,9 @@ async def _backfill(
     openmetrics: Path | None,
     step: timedelta,
 ) -> bool:
+    from prisma_postgres_exporter.service import open_backfill
+
     console = Console(stderr=True, highlight=False)
-    say = partial(console.print, markup=False, soft_wrap=True)
     async with open_backfill(
         config, from_day=from_day, to_day=to_day, databases=databases, requests_per_second=requests_per_second
     ) as work:

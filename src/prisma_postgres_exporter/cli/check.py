@@ -8,13 +8,13 @@ from collections.abc import AsyncIterator, Iterator
 from contextlib import closing
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING
 
 import typer
-from rich.console import Console
 
-from prisma_postgres_exporter.api import proxy_in_use
 from prisma_postgres_exporter.cli.logs import configure_logs
 from prisma_postgres_exporter.cli.options import ApiUrlOption, ConfigOption, ListenOption, StoreUrlOption, configuration
+from prisma_postgres_exporter.cli.terminal import mark
 from prisma_postgres_exporter.config import Config, Credential, claims, display_url, read_tokens
 from prisma_postgres_exporter.cost import HISTORY, charge, cost_warnings
 from prisma_postgres_exporter.errors import (
@@ -25,10 +25,10 @@ from prisma_postgres_exporter.errors import (
     StoreMissing,
     StoreOutdated,
 )
-from prisma_postgres_exporter.expose import ExporterHealth
-from prisma_postgres_exporter.rounds import LARGEST_SKEW, VendorApi
-from prisma_postgres_exporter.service import api_maker
 from prisma_postgres_exporter.store import Store
+
+if TYPE_CHECKING:
+    from prisma_postgres_exporter.rounds import VendorApi
 
 EXPIRY_WARNING = timedelta(days=14)
 
@@ -54,15 +54,16 @@ def check(
     Leaves with 0 when all is well, 1 when something fails now (the vendor, the store), 2 when the
     configuration or a token has to be corrected.
     """
-    console = Console(highlight=False)
     configure_logs("console", level=logging.CRITICAL)
     findings = _findings(config, api_url, store_url, listen)
     for finding in findings:
-        mark, style = ("ok     ", "green") if finding.exit_code == 0 else ("problem", "red")
+        text = f"{finding.subject}: {finding.text}"
         if finding.is_warning:
-            mark, style = "warning", "yellow"
-        console.print(mark, style=style, end="  ")
-        console.print(f"{finding.subject}: {finding.text}", markup=False, soft_wrap=True)
+            mark("warning", "yellow", text)
+        elif finding.exit_code:
+            mark("problem", "red", text)
+        else:
+            mark("ok     ", "green", text)
     worst = max(finding.exit_code for finding in findings)
     if worst:
         raise typer.Exit(worst)
@@ -91,6 +92,8 @@ def _findings(
 
 
 def _through_proxy(config: Config) -> str:
+    from prisma_postgres_exporter.api import proxy_in_use
+
     try:
         proxy = proxy_in_use(config.api_url)
     except ConfigurationError:
@@ -104,6 +107,8 @@ def _to_fix(subject: str, error: ConfigurationError) -> tuple[Finding, ...]:
 
 def _check_store(config: Config) -> Iterator[Finding]:
     """Make sure that `serve` can open and write it; nothing is made where there is none yet, and nothing migrated."""
+    from prisma_postgres_exporter.rounds import LARGEST_SKEW
+
     subject, url = f"store {display_url(config.store.url)}", config.store.url
     try:
         now = datetime.now(UTC).replace(microsecond=0)
@@ -149,6 +154,9 @@ def _check_outdated(subject: str, url: str, outdated: StoreOutdated) -> Finding:
 
 
 async def _check_credentials(config: Config, credentials: tuple[Credential, ...]) -> list[Finding]:
+    from prisma_postgres_exporter.expose import ExporterHealth
+    from prisma_postgres_exporter.service import api_maker
+
     make = api_maker(ExporterHealth())
     findings: list[Finding] = []
     for credential in credentials:
@@ -189,6 +197,8 @@ async def _check_credential(credential: Credential, client: VendorApi) -> AsyncI
 
 
 def _check_clock(skew_seconds: float | None) -> Iterator[Finding]:
+    from prisma_postgres_exporter.rounds import LARGEST_SKEW
+
     if skew_seconds is not None and abs(skew_seconds) > LARGEST_SKEW.total_seconds():
         side = "ahead of" if skew_seconds > 0 else "behind"
         yield Finding(

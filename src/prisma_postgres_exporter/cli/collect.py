@@ -3,27 +3,28 @@
 from __future__ import annotations
 
 import asyncio
-import json
-from datetime import UTC, datetime
+from datetime import UTC
 from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
-from rich.table import Table
-from rich.text import Text
 
 from prisma_postgres_exporter.cli.files import write_atomically
 from prisma_postgres_exporter.cli.logs import configure_logs
 from prisma_postgres_exporter.cli.options import (
     ApiUrlOption,
     ConfigOption,
+    JsonOption,
     LogFormatOption,
     StoreUrlOption,
+    WideOption,
     configuration,
 )
+from prisma_postgres_exporter.cli.printing import Form, form, print_document, print_table
+from prisma_postgres_exporter.cli.table import Field, Role
+from prisma_postgres_exporter.cli.terminal import harmless, say
 from prisma_postgres_exporter.config import read_tokens
-from prisma_postgres_exporter.service import collect_once
+from prisma_postgres_exporter.documents import collect_answer
 from prisma_postgres_exporter.snapshot import DatabaseView, Snapshot
 
 GIB = 2**30
@@ -33,7 +34,8 @@ def collect(
     config: ConfigOption = None,
     api_url: ApiUrlOption = None,
     store_url: StoreUrlOption = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")] = False,
+    as_json: JsonOption = False,
+    is_wide: WideOption = False,
     textfile: Annotated[
         Path | None,
         typer.Option(
@@ -49,96 +51,49 @@ def collect(
 
     Leaves with 1 when a credential or a reading failed; what could be read is stored and shown all the same.
     """
+    from prisma_postgres_exporter.service import collect_once
+
+    chosen = form(as_json=as_json, is_wide=is_wide)
     loaded = configuration(config, api_url, store_url)()
-    configure_logs(log_format, secrets=[credential.token.reveal() for credential in read_tokens(loaded).credentials])
+    configure_logs(
+        log_format, secrets=[credential.token.get_secret_value() for credential in read_tokens(loaded).credentials]
+    )
     collected = asyncio.run(collect_once(loaded))
     if textfile is not None:
         write_atomically(textfile, [collected.metrics], option="--textfile")
-    if as_json:
-        typer.echo(json.dumps(_document(collected.snapshot), indent=2))
+    if chosen is Form.JSON:
+        print_document(collect_answer(collected.snapshot).model_dump_json(indent=2))
     else:
-        _print_table(collected.snapshot)
+        _print_table(collected.snapshot, chosen)
+    for problem in collected.problems:
+        say(f"failed: {problem}", style="red")
     if collected.problems:
-        console = Console(stderr=True, highlight=False)
-        for problem in collected.problems:
-            console.print(f"failed: {problem}", style="red", markup=False, soft_wrap=True)
         raise typer.Exit(1)
 
 
-def _document(snapshot: Snapshot) -> dict[str, object]:
-    return {
-        "taken_at": snapshot.taken_at.isoformat(),
-        "filtered": snapshot.filtered,
-        "workspaces": [
-            {
-                "workspace_id": view.workspace_id,
-                "workspace_name": view.workspace_name,
-                "plan": view.plan,
-                "up": view.is_up,
-                "usage_blocked": view.is_usage_blocked,
-                "databases": view.databases,
-                "month_to_date_operations": view.month_to_date_operations,
-                "storage_bytes": view.storage_bytes,
-                "month_average_storage_bytes": view.month_average_storage_bytes,
-                "storage_covered_ratio": view.storage_covered_ratio,
-                "reconciliation_difference_operations": view.reconciliation_difference_operations,
-                "failure_reason": view.failure_reason,
-            }
-            for view in snapshot.workspaces
-        ],
-        "databases": [_database_document(view) for view in snapshot.databases],
-    }
+def _print_table(snapshot: Snapshot, chosen: Form) -> None:
+    views = snapshot.databases
+    fields = (
+        Field(heading="workspace", cells=[harmless(view.workspace_name) for view in views], role=Role.NAME, weight=1),
+        Field(heading="project", cells=[harmless(view.project_name) for view in views], role=Role.NAME, weight=2),
+        Field(heading="database", cells=[harmless(view.database_name) for view in views], role=Role.NAME, weight=9),
+        Field(heading="database id", cells=[view.database_id for view in views], role=Role.ID, is_reserve=True),
+        Field(heading="today", cells=[_number(view.day_to_date_operations) for view in views], is_right=True, weight=5),
+        Field(
+            heading="month to date",
+            cells=[_number(view.month_to_date_operations) for view in views],
+            is_right=True,
+            weight=6,
+        ),
+        Field(heading="storage", cells=[_storage(view.storage_bytes) for view in views], is_right=True, weight=4),
+        Field(heading="state", cells=[_state(view) for view in views], weight=7),
+    )
+    print_table(fields, chosen, title=f"Prisma Postgres usage, {snapshot.taken_at.astimezone(UTC):%Y-%m-%d %H:%M} UTC")
 
 
-def _database_document(view: DatabaseView) -> dict[str, object]:
-    return {
-        "workspace_id": view.workspace_id,
-        "project_id": view.project_id,
-        "database_id": view.database_id,
-        "database_name": view.database_name,
-        "project_name": view.project_name,
-        "region": view.region,
-        "status": view.status,
-        "up": view.is_up,
-        "operations_total": view.operations_total,
-        "day_to_date_operations": view.day_to_date_operations,
-        "previous_day_operations": view.previous_day_operations,
-        "month_to_date_operations": view.month_to_date_operations,
-        "previous_month_operations": view.previous_month_operations,
-        "windows": dict(view.rolling),
-        "storage_bytes": view.storage_bytes,
-        "usage_at": _iso(view.usage_at),
-        "last_success_at": _iso(view.last_success_at),
-        "failing_since_at": _iso(view.failing_since_at),
-        "failure_reason": view.failure_reason,
-    }
-
-
-def _iso(instant: datetime | None) -> str | None:
-    return instant.isoformat() if instant else None
-
-
-def _print_table(snapshot: Snapshot) -> None:
-    table = Table(title=f"Prisma Postgres usage, {snapshot.taken_at.astimezone(UTC):%Y-%m-%d %H:%M:%S} UTC")
-    for name in ("workspace", "project", "database"):
-        table.add_column(name, overflow="fold")
-    for name in ("today", "month to date", "storage"):
-        table.add_column(name, justify="right", no_wrap=True)
-    table.add_column("state")
-    for view in snapshot.databases:
-        table.add_row(
-            Text(view.workspace_name),
-            Text(view.project_name),
-            Text(view.database_name),
-            _number(view.day_to_date_operations),
-            _number(view.month_to_date_operations),
-            _storage(view.storage_bytes),
-            Text(view.failure_reason or "", style="red") if view.is_up is False else _known(view),
-        )
-    Console().print(table)
-
-
-def _known(view: DatabaseView) -> str:
+def _state(view: DatabaseView) -> str:
+    if view.is_up is False:
+        return harmless(view.failure_reason or "down")
     return "ok" if view.is_up else "not read yet"
 
 

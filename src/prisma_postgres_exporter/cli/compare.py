@@ -3,15 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from decimal import Decimal
 from typing import Annotated
 
 import typer
-from rich.console import Console
 
 from prisma_postgres_exporter.cli.months import parse_month, reading_store, row_columns, utc_now, with_costs_in_force
-from prisma_postgres_exporter.cli.options import ConfigOption, StoreUrlOption, open_configuration
-from prisma_postgres_exporter.cli.printing import Column, Columns, Form, form, print_list
+from prisma_postgres_exporter.cli.options import (
+    ConfigOption,
+    CsvOption,
+    JsonOption,
+    RawOption,
+    StoreUrlOption,
+    WideOption,
+    open_configuration,
+)
+from prisma_postgres_exporter.cli.printing import TABLES, Column, Columns, form, print_documents
+from prisma_postgres_exporter.cli.terminal import harmless, say, show
 from prisma_postgres_exporter.cost import By, CostRow, add_up
+from prisma_postgres_exporter.documents import Comparison, change_document
 from prisma_postgres_exporter.errors import ConfigurationError
 from prisma_postgres_exporter.model import month_start, previous_month_start
 from prisma_postgres_exporter.report import (
@@ -37,8 +47,10 @@ def compare(
     ] = None,
     by: Annotated[By, typer.Option(help="What a line is about.")] = By.WORKSPACE,
     limit: Annotated[int, typer.Option(help="Print at most so many.", min=1, max=100_000)] = 50,
-    as_json: Annotated[bool, typer.Option("--json", help='Print JSON: `{"data": …}`.')] = False,
-    as_csv: Annotated[bool, typer.Option("--csv", help="Print CSV with a header, the keys of the JSON.")] = False,
+    as_json: JsonOption = False,
+    as_csv: CsvOption = False,
+    is_raw: RawOption = False,
+    is_wide: WideOption = False,
     config: ConfigOption = None,
     store_url: StoreUrlOption = None,
 ) -> None:
@@ -50,7 +62,7 @@ def compare(
 
     Examples: `prisma-postgres-exporter compare` · `prisma-postgres-exporter compare 2026-09 2026-10 --by database`
     """
-    chosen = form(as_json=as_json, as_csv=as_csv)
+    chosen = form(as_json=as_json, as_csv=as_csv, is_raw=is_raw, is_wide=is_wide)
     loaded = open_configuration(config, store_url)
     now = utc_now()
     after_until = parse_month(after, "MONTH", now) if after is not None else now
@@ -66,76 +78,65 @@ def compare(
         spans = same_days(earlier, later)
         days = store.days(from_day=spans[0], to_day=spans[2]) if spans is not None else ()
         changes = compare_months(earlier, later, by, events, days)
-    if chosen is Form.TABLE:
+    if chosen in TABLES:
         so_far = "" if later.is_over else f" until {later.until:%Y-%m-%d %H:%M} UTC"
-        typer.echo(f"{later.name}{so_far} against {earlier.name}, by {by}, in USD")
-    print_list(
-        changes[:limit],
-        _columns(by, earlier, later),
-        chosen,
+        show(f"{later.name}{so_far} against {earlier.name}, by {by}, in USD")
+    answer = Comparison(
+        until=later.until,
+        is_over=later.is_over,
+        data=[change_document(change, is_over=later.is_over) for change in changes[:limit]],
         has_more=len(changes) > limit,
-        how_to_see_more=f"--limit {len(changes)} prints everything",
     )
+    every = f"--limit {len(changes)} prints everything"
+    print_documents(answer, changes[:limit], _columns(by, earlier, later), chosen, how_to_see_more=every)
     for read in (earlier, later):
         usage = add_up(row.usage for row in read.rows(By.WORKSPACE))
         missing = missing_sentence(usage, read.missing, loaded.poll.requests_per_second)
         if missing is not None:
-            typer.echo(f"{read.name}: {missing}", err=True)
-    if chosen is Form.TABLE:
+            say(f"{read.name}: {missing}")
+    if chosen in TABLES:
         _print_reasons(changes[:limit])
 
 
 def _print_reasons(changes: Sequence[Change]) -> None:
-    console = Console(highlight=False, soft_wrap=True)
     for change in changes:
         if change.reasons:
             row = change.row
             name = row.database_name or row.project_name or row.workspace_name
-            console.print(f"{name}: {'; '.join(change.reasons)}", markup=False)
-    console.print(LEFT_OUT, style="dim")
+            show(harmless(f"{name}: {'; '.join(change.reasons)}"))
+    show(LEFT_OUT)
 
 
 def _columns(by: By, before: LedgerMonth, after: LedgerMonth) -> Columns[Change]:
+    change_head, expected = ("USD change", ()) if after.is_over else ("USD change (expected)", (_EXPECTED,))
     return (
         *row_columns(by, _row),
-        Column("operations_before", lambda change: change.operations_before, f"operations {before.name}"),
-        Column("operations_after", lambda change: change.operations_after, after.name),
-        Column("operations_change", lambda change: change.operations_change, _same_days(before, after)),
-        Column("mean_storage_bytes_before", lambda change: change.storage_before),
-        Column("mean_storage_bytes_after", lambda change: change.storage_after),
-        Column("gib_before", lambda change: _gib(change.storage_before), f"GiB {before.name}"),
-        Column("gib_after", lambda change: _gib(change.storage_after), after.name),
-        Column("is_complete_before", lambda change: _is_complete(change.before)),
-        Column("is_complete_after", lambda change: _is_complete(change.after)),
-        Column("total_usd_before", lambda change: change.cost_before),
-        Column("total_usd_after", lambda change: change.cost_after),
-        Column("known_usd_before", lambda change: change.before.known_usd if change.before else None),
-        Column("known_usd_after", lambda change: change.after.known_usd if change.after else None),
-        Column("cost_before", lambda change: _cost(change.before), f"USD {before.name}", is_for_people=True),
-        Column("cost_after", lambda change: _cost(change.after), after.name, is_for_people=True),
-        Column(
-            "total_usd_change", lambda change: change.cost_change, "change" if after.is_over else "change (expected)"
-        ),
-        Column(
-            "expected_usd_after",
-            lambda change: change.after.expected_usd if change.after and not after.is_over else None,
-            None if after.is_over else f"{after.name} expected",
-        ),
-        Column("reasons", lambda change: "; ".join(change.reasons)),
+        Column("operations_before", lambda change: change.operations_before, f"operations {before.name}", weight=3),
+        Column("operations_after", lambda change: change.operations_after, f"operations {after.name}", weight=4),
+        Column("operations_change", lambda change: change.operations_change, _same_days(before, after), weight=5),
+        Column("gib_before", lambda change: _gib(change.storage_before), f"GiB {before.name}", weight=1),
+        Column("gib_after", lambda change: _gib(change.storage_after), f"GiB {after.name}", weight=2),
+        Column("cost_before", lambda change: _cost(change.before), f"USD {before.name}", is_for_people=True, weight=7),
+        Column("cost_after", lambda change: _cost(change.after), f"USD {after.name}", is_for_people=True, weight=8),
+        Column("change_usd", lambda change: change.cost_change, change_head, weight=9),
+        *(Column(key, value, f"USD {after.name} expected", weight=6) for key, value in expected),
     )
+
+
+def _expected(change: Change) -> Decimal | None:
+    return change.after.expected_usd if change.after else None
+
+
+_EXPECTED = ("expected_usd", _expected)
 
 
 def _same_days(before: LedgerMonth, after: LedgerMonth) -> str:
     spans = same_days(before, after)
-    return "change" if spans is None else f"change (same {(spans[2] - spans[1]).days + 1} days)"
+    return "operations change" if spans is None else f"operations change (same {(spans[2] - spans[1]).days + 1} days)"
 
 
 def _gib(size_bytes: int | None) -> float | None:
     return None if size_bytes is None else round(size_bytes / GIB, 3)
-
-
-def _is_complete(row: CostRow | None) -> bool:
-    return row is None or (row.usage.is_complete and row.total is not None)
 
 
 def _cost(row: CostRow | None) -> str:

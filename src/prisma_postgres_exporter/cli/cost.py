@@ -2,27 +2,33 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from decimal import Decimal
 from typing import Annotated
 
 import typer
-from rich.console import Console
-from rich.table import Table
-from rich.text import Text
 
 from prisma_postgres_exporter.cli.months import (
     MonthOption,
-    documents_csv,
     parse_month,
     reading_store,
     utc_now,
     with_costs_in_force,
 )
-from prisma_postgres_exporter.cli.options import ConfigOption, StoreUrlOption, open_configuration
+from prisma_postgres_exporter.cli.options import (
+    ConfigOption,
+    CsvOption,
+    JsonOption,
+    RawOption,
+    StoreUrlOption,
+    WideOption,
+    open_configuration,
+)
+from prisma_postgres_exporter.cli.printing import CSV, Form, form, print_document, print_table
+from prisma_postgres_exporter.cli.table import Field, Role
+from prisma_postgres_exporter.cli.terminal import harmless, say, show
 from prisma_postgres_exporter.cost import (
-    Bill,
     By,
     CostRow,
     Usage,
@@ -32,7 +38,7 @@ from prisma_postgres_exporter.cost import (
     suppose,
     total_of,
 )
-from prisma_postgres_exporter.errors import ConfigurationError
+from prisma_postgres_exporter.documents import CostDocument, cost_rows_answer, documents_csv, supposed_answer
 from prisma_postgres_exporter.report import (
     LEFT_OUT,
     NONE,
@@ -42,24 +48,17 @@ from prisma_postgres_exporter.report import (
     Place,
     beside,
     change_sentence,
-    cost_document,
     database_name,
     expected_bounds,
     knowledge,
     ledger_month,
     missing_sentence,
     money,
-    usd_text,
     use,
 )
 from prisma_postgres_exporter.service import read_month
 
-HEADS = {
-    By.WORKSPACE: ("workspace",),
-    By.PROJECT: ("workspace", "project"),
-    By.DATABASE: ("workspace", "project", "database"),
-}
-PIPE_WIDTH = 200
+NAMES = {By.WORKSPACE: "workspace", By.PROJECT: "workspace", By.DATABASE: "workspace"}
 NAMED = 5
 """Up to so many databases that are not known whole are named."""
 
@@ -71,8 +70,10 @@ def cost(
         list[str] | None,
         typer.Option(help="plan=pro, operations=x2 or storage=x0.5; may be given several times.", metavar="WHAT"),
     ] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")] = False,
-    as_csv: Annotated[bool, typer.Option("--csv", help="Print CSV instead of a table.")] = False,
+    as_json: JsonOption = False,
+    as_csv: CsvOption = False,
+    is_raw: RawOption = False,
+    is_wide: WideOption = False,
     config: ConfigOption = None,
     store_url: StoreUrlOption = None,
 ) -> None:
@@ -88,8 +89,7 @@ def cost(
     Examples: `prisma-postgres-exporter cost --by database` · `prisma-postgres-exporter cost --month 2026-10 --csv` ·
     `prisma-postgres-exporter cost --what-if plan=pro --what-if operations=x2`
     """
-    if as_json and as_csv:
-        raise ConfigurationError(["--json and --csv: give one of them"])
+    chosen = form(as_json=as_json, as_csv=as_csv, is_raw=is_raw, is_wide=is_wide)
     loaded = open_configuration(config, store_url)
     real_now = utc_now()
     now = parse_month(month, "--month", real_now) if month is not None else real_now
@@ -101,23 +101,17 @@ def cost(
         read = ledger_month(*suppose(read.ledger_state, in_force, read.days, supposed), now, real_now, read.previous)
     plans = compare_plans(read.ledger_state, read.config, read.days, now) if what_if else {}
     besides = beside(read, by)
-    if as_json:
-        documents = [_document(row, plans, besides, is_over=read.is_over) for row in read.rows(by)]
-        typer.echo(json.dumps(documents, indent=2))
-    elif as_csv:
-        for line in documents_csv(_document(row, {}, besides, is_over=read.is_over) for row in read.rows(by)):
-            typer.echo(line, nl=False)
+    if chosen is Form.JSON and what_if:
+        print_document(supposed_answer(read, read.rows(by), besides, plans).model_dump_json(indent=2))
+    elif chosen is Form.JSON:
+        print_document(cost_rows_answer(read, read.rows(by), besides).model_dump_json(indent=2))
+    elif chosen in CSV:
+        for part in documents_csv(
+            CostDocument, cost_rows_answer(read, read.rows(by), besides).data, is_raw=chosen is Form.RAW
+        ):
+            typer.echo(part, nl=False)
     else:
-        _print(read, plans, besides, by, is_supposed=bool(what_if))
-
-
-def _document(
-    row: CostRow, plans: Mapping[str, Mapping[str, Decimal]], besides: Mapping[Place, Beside], *, is_over: bool
-) -> dict[str, object]:
-    document = cost_document(row, is_over=is_over, beside=besides[row.place]).model_dump(mode="json")
-    if row.project_id is None and row.workspace_id in plans:
-        document["by_plan_usd"] = {plan: usd_text(amount) for plan, amount in plans[row.workspace_id].items()}
-    return document
+        _print(read, plans, besides, by, chosen, is_supposed=bool(what_if))
 
 
 def _print(
@@ -125,56 +119,45 @@ def _print(
     plans: Mapping[str, Mapping[str, Decimal]],
     besides: Mapping[Place, Beside],
     by: By,
+    chosen: Form,
     *,
     is_supposed: bool,
 ) -> None:
-    console = Console(highlight=False)
-    if not console.is_terminal:
-        console = Console(highlight=False, width=PIPE_WIDTH)
     rows = month.rows(by)
     usage, bill = total_of(rows)
     whole = "the whole month" if usage.is_complete else "what is known of the month"
     until = whole if month.is_over else f"until {month.until:%Y-%m-%d %H:%M} UTC"
-    table = Table(title=f"Cost of {month.name} in USD, {until}", title_justify="left")
-    for name in HEADS[by]:
-        table.add_column(name, overflow="fold", min_width=10)
-    if by is By.WORKSPACE:
-        table.add_column("plan")
-    for name in ("operations", "GiB", "fee", "usage", "storage", "cost", "%"):
-        table.add_column(name, justify="right", no_wrap=True)
-    if not month.is_over:
-        head = "expected (low - high)" if by is By.WORKSPACE else "expected"
-        table.add_column(head, justify="right", no_wrap=True)
-    for name in ("last month", "change"):
-        table.add_column(name, justify="right", no_wrap=True)
-    for row in rows:
-        table.add_row(*map(Text, _cells(row, besides[row.place], by, is_over=month.is_over)))
+    lines = [_cells(row, besides[row.place], by, is_over=month.is_over) for row in rows]
     if len(rows) > 1:
-        table.add_section()
-        table.add_row(*map(Text, _total_cells(rows, usage, bill, besides[TOTAL], by, is_over=month.is_over)))
-    console.print(table)
+        expected = added(row.expected_usd for row in rows)
+        lines.append(_numbers(use(usage, bill), besides[TOTAL], expected, is_over=month.is_over) | {NAMES[by]: "total"})
+    fields = [
+        replace(field, heading=heading, cells=[line.get(heading, "") for line in lines])
+        for heading, field in _FIELDS.items()
+        if any(heading in line for line in lines)
+    ]
+    print_table(fields, chosen, title=f"Cost of {month.name} in USD, {until}", told_apart=len(rows))
     _say_what_is_missing(month, usage)
     for line in _sentences(month, plans, besides, by, is_supposed=is_supposed):
-        console.print(line, markup=False, soft_wrap=True)
-    console.print(LEFT_OUT, style="dim", soft_wrap=True)
+        show(harmless(line))
+    show(LEFT_OUT)
 
 
 def _say_what_is_missing(month: LedgerMonth, usage: Usage) -> None:
-    say = Console(stderr=True, highlight=False)
     for id_, cost_of in month.costs.workspaces.items():
         if cost_of.unpriced is not None:
             name = month.ledger_state.workspaces[id_].workspace.name
-            say.print(f"{name}: {cost_of.unpriced}", style="yellow", markup=False, soft_wrap=True)
+            say(f"{name}: {cost_of.unpriced}", style="yellow")
         if cost_of.forecast_missing is not None and not month.is_over:
             name = month.ledger_state.workspaces[id_].workspace.name
-            say.print(f"{name}, forecast: {cost_of.forecast_missing}", style="yellow", markup=False, soft_wrap=True)
+            say(f"{name}, forecast: {cost_of.forecast_missing}", style="yellow")
     missing = missing_sentence(usage, month.missing, month.config.poll.requests_per_second)
     if missing is not None:
-        say.print(missing, style="yellow", markup=False, soft_wrap=True)
+        say(missing, style="yellow")
     partly = [row for row in month.rows(By.DATABASE) if not row.usage.is_complete]
     if 0 < len(partly) <= NAMED:
         named = (f"{row.workspace_name} / {database_name(row)} ({knowledge(row.usage)})" for row in partly)
-        say.print(f"Not known whole: {'; '.join(named)}", style="yellow", markup=False, soft_wrap=True)
+        say(f"Not known whole: {'; '.join(named)}", style="yellow")
 
 
 def _sentences(
@@ -201,40 +184,56 @@ def _sentences(
             yield f"{names[place[0]]}: {sentence}"
 
 
-def _cells(row: CostRow, entry: Beside, by: By, *, is_over: bool) -> Iterator[str]:
-    yield row.workspace_name
-    if by is not By.WORKSPACE:
-        yield row.project_name or ("" if row.database_id else "fee (no database)")
-    if by is By.DATABASE:
-        yield database_name(row) if row.database_id is not None else ""
+def _cells(row: CostRow, entry: Beside, by: By, *, is_over: bool) -> dict[str, str]:
+    """The cells of one line by their column's heading."""
+    cells = {"workspace": row.workspace_name, "workspace id": row.workspace_id}
     if by is By.WORKSPACE:
-        yield (row.cost.plan if row.cost else None) or "?"
-    yield from use(row.usage, row.bill, row)
-    yield _percent(entry)
+        low, high = expected_bounds(row, is_over=is_over)
+        cells["plan"] = (row.cost.plan if row.cost else None) or NONE
+        cells |= {"low": money(low), "high": money(high)} if not is_over else {}
+    else:
+        cells["project"] = row.project_name or ("" if row.database_id else "fee (no database)")
+        cells["project id"] = row.project_id or ""
+    if by is By.DATABASE:
+        cells["database"] = database_name(row) if row.database_id is not None else ""
+        cells["database id"] = row.database_id or ""
+    cells |= _numbers(use(row.usage, row.bill, row), entry, row.expected_usd, is_over=is_over)
+    return {heading: harmless(cell) for heading, cell in cells.items()}
+
+
+def _numbers(used: Sequence[str], entry: Beside, expected: Decimal | None, *, is_over: bool) -> dict[str, str]:
+    numbers = dict(zip(("operations", "GiB", "fee", "usage", "storage", "cost"), used, strict=True))
+    numbers["%"] = NONE if entry.share_percent is None else f"{entry.share_percent:.1f}"
     if not is_over:
-        low, high = expected_bounds(row, is_over=is_over) if by is By.WORKSPACE else (None, None)
-        expected = money(row.expected_usd)
-        yield f"{expected} ({money(low)} - {money(high)})" if low is not None else expected
-    yield money(entry.last_month_usd)
-    yield _change(entry)
+        numbers["expected"] = money(expected)
+    numbers["last month"] = money(entry.last_month_usd)
+    numbers["change"] = NONE if entry.change_usd is None else f"{entry.change_usd:+,.2f}"
+    return numbers
 
 
-def _total_cells(
-    rows: Sequence[CostRow], usage: Usage, bill: Bill, entry: Beside, by: By, *, is_over: bool
-) -> Iterator[str]:
-    yield "total"
-    yield from ("",) * (1 if by is By.PROJECT else 2 if by is By.DATABASE else 1)
-    yield from use(usage, bill)
-    yield _percent(entry)
-    if not is_over:
-        yield money(added(row.expected_usd for row in rows))
-    yield money(entry.last_month_usd)
-    yield _change(entry)
+def _field(weight: int, role: Role = Role.VALUE, *, is_right: bool = False, is_reserve: bool = False) -> Field:
+    return Field(heading="", cells=(), role=role, weight=weight, is_right=is_right, is_reserve=is_reserve)
 
 
-def _percent(entry: Beside) -> str:
-    return NONE if entry.share_percent is None else f"{entry.share_percent:.1f}"
-
-
-def _change(entry: Beside) -> str:
-    return NONE if entry.change_usd is None else f"{entry.change_usd:+,.2f}"
+_FIELDS: Mapping[str, Field] = {
+    "workspace": _field(20, Role.NAME),
+    "workspace id": _field(0, Role.ID, is_reserve=True),
+    "project": _field(21, Role.NAME),
+    "project id": _field(0, Role.ID, is_reserve=True),
+    "database": _field(22, Role.NAME),
+    "database id": _field(0, Role.ID, is_reserve=True),
+    "plan": _field(8),
+    "operations": _field(9, is_right=True),
+    "GiB": _field(4, is_right=True),
+    "fee": _field(1, is_right=True),
+    "usage": _field(2, is_right=True),
+    "storage": _field(2, is_right=True),
+    "cost": _field(30, is_right=True),
+    "%": _field(5, is_right=True),
+    "expected": _field(10, is_right=True),
+    "low": _field(3, is_right=True),
+    "high": _field(3, is_right=True),
+    "last month": _field(7, is_right=True),
+    "change": _field(6, is_right=True),
+}
+"""The columns of a table; a low weight is left out first where the terminal is narrow."""

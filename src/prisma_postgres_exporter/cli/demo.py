@@ -5,17 +5,20 @@ from __future__ import annotations
 import asyncio
 import re
 import tempfile
+from collections.abc import Mapping
 from decimal import Decimal
 from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import typer
 
 from prisma_postgres_exporter.cli.logs import configure_logs
 from prisma_postgres_exporter.cli.options import ListenOption, LogFormatOption
 from prisma_postgres_exporter.config import BudgetConfig, Config, CostConfig, PollConfig, WorkspaceConfig, load_config
-from prisma_postgres_exporter.service import Service, live_through_the_past
-from prisma_postgres_exporter.simulator import Simulator, demo_simulator, serve_simulator
+
+if TYPE_CHECKING:
+    from prisma_postgres_exporter.simulator import Simulator
 
 POLL_INTERVAL = "5s"
 REQUESTS_PER_SECOND = 200.0
@@ -33,13 +36,22 @@ def demo(listen: ListenOption = "127.0.0.1:9478", log_format: LogFormatOption = 
 
 
 async def _demo(listen: str, folder: Path) -> None:
+    from prisma_postgres_exporter.service import Service, live_through_the_past
+    from prisma_postgres_exporter.simulator import demo_simulator, serve_simulator
+
     vendor = demo_simulator()
-    async with serve_simulator(vendor.app) as url:
-        config = _config(url, listen, folder, vendor)
+    async with serve_simulator(vendor.app) as api_url:
+        config = _config(api_url, listen, folder, vendor)
         past = config.model_copy(update={"poll": PollConfig(requests_per_second=MOST_REQUESTS_PER_SECOND)})
         await live_through_the_past(vendor.vendor, past, now=vendor.clock())
         service = Service(config, load=lambda: config)
-        await service.run(partial(_announce, config.store.url))
+        workspace_id = next(iter(vendor.world.tokens.values()))
+        environment = {
+            "PRISMA_POSTGRES_API_URL": api_url,
+            "PRISMA_POSTGRES_TOKEN": vendor.world.service_token(workspace_id),
+            "PRISMA_POSTGRES_STORE_URL": config.store.url,
+        }
+        await service.run(partial(_announce, environment))
 
 
 def _config(url: str, listen: str, folder: Path, vendor: Simulator) -> Config:
@@ -74,8 +86,10 @@ def _store_url(folder: Path) -> str:
     return f"sqlite:///{folder / 'demo.db'}"
 
 
-def _announce(store_url: str, url: str) -> None:
+def _announce(environment: Mapping[str, str], url: str) -> None:
+    exports = "".join(f"    export {name}={value}\n" for name, value in environment.items())
     typer.echo(
-        f"\n  metrics      {url}/metrics\n  status page  {url}/\n"
-        f"  reports      prisma-postgres-exporter top --store-url {store_url}\n\n  Ctrl-C ends the demo.\n"
+        f"\n  metrics      {url}/metrics\n  status page  {url}/\n\n"
+        f"  To try top, cost, check, doctor, backfill and api on it, in another terminal:\n{exports}\n"
+        "  Ctrl-C ends the demo.\n"
     )

@@ -7,7 +7,7 @@ import json
 import logging
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
@@ -16,9 +16,13 @@ from rich.tree import Tree
 
 from prisma_postgres_exporter.cli.logs import configure_logs
 from prisma_postgres_exporter.cli.options import ApiUrlOption, ConfigOption, StoreUrlOption, configuration
+from prisma_postgres_exporter.cli.printing import print_document
+from prisma_postgres_exporter.cli.terminal import harmless
 from prisma_postgres_exporter.config import read_tokens
 from prisma_postgres_exporter.diagnosis import Finding, Level, walk, worst_of
-from prisma_postgres_exporter.service import Examination, examine
+
+if TYPE_CHECKING:
+    from prisma_postgres_exporter.service import Examination
 
 PIPE_WIDTH = 10_000
 MARKS: Mapping[Level, tuple[str, str]] = {
@@ -49,13 +53,15 @@ def doctor(
     Examples: `prisma-postgres-exporter doctor` · `prisma-postgres-exporter doctor "my database"` ·
     `prisma-postgres-exporter doctor db_… --json`
     """
+    from prisma_postgres_exporter.service import examine
+
     loaded = configuration(config, api_url, store_url)()
-    secrets = [credential.token.reveal() for credential in read_tokens(loaded).credentials]
+    secrets = [credential.token.get_secret_value() for credential in read_tokens(loaded).credentials]
     configure_logs("console", level=logging.CRITICAL, secrets=secrets)
     examination = asyncio.run(examine(loaded, name))
     worst = worst_of(finding.worst for finding in examination.findings)
     if as_json:
-        typer.echo(json.dumps(_document(examination, worst), indent=2))
+        print_document(json.dumps(_document(examination, worst), indent=2))
     else:
         _print(examination, worst)
     if worst is Level.MISSING:
@@ -91,7 +97,7 @@ def _print(examination: Examination, worst: Level) -> None:
         console.width = PIPE_WIDTH
     is_whole = examination.subject is None or examination.subject.kind != "database"
     title = str(examination.subject) if examination.subject else "everything"
-    tree = Tree(Text(f"{title}, {examination.examined_at:%Y-%m-%d %H:%M:%S} UTC", style="bold"))
+    tree = Tree(Text(f"{harmless(title)}, {examination.examined_at:%Y-%m-%d %H:%M:%S} UTC", style="bold"))
     _grow(tree, examination.findings, is_short=is_whole)
     console.print(tree)
     counts = [finding.level for finding in walk(examination.findings)]
@@ -111,14 +117,19 @@ def _grow(tree: Tree, findings: Iterable[Finding], *, is_short: bool) -> None:
             continue
         mark, style = MARKS[finding.level]
         label = Text.assemble(
-            (mark, style), "  ", (finding.step, "bold"), f" {finding.subject}", (": ", "dim"), finding.text
+            (mark, style),
+            "  ",
+            (finding.step, "bold"),
+            f" {harmless(finding.subject)}",
+            (": ", "dim"),
+            harmless(finding.text),
         )
         if finding.reason is not None and finding.level is not Level.OK:
             label.append(f" [{finding.reason.value}]", style="dim")
         branch = tree.add(label)
         if not is_short or finding.level is not Level.OK:
             for line in finding.lines:
-                branch.add(Text(line, style="dim"))
+                branch.add(Text(harmless(line), style="dim"))
         _grow(branch, finding.children, is_short=is_short)
     if well:
         tree.add(Text.assemble(("ok", "green"), f"  {well} database(s) are well"))

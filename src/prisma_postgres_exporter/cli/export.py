@@ -6,16 +6,17 @@ import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import UTC, date, datetime, timedelta
 from enum import StrEnum
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
 
 from prisma_postgres_exporter.cli.files import write_atomically
 from prisma_postgres_exporter.cli.months import reading_store, utc_now, with_costs_in_force
-from prisma_postgres_exporter.cli.options import ConfigOption, StoreUrlOption, open_configuration
+from prisma_postgres_exporter.cli.options import ConfigOption, RawOption, StoreUrlOption, open_configuration
 from prisma_postgres_exporter.cli.parquet import parquet_parts
+from prisma_postgres_exporter.cli.terminal import say
 from prisma_postgres_exporter.config import Config
 from prisma_postgres_exporter.errors import ConfigurationError
 from prisma_postgres_exporter.model import day_start, next_month_start
@@ -104,6 +105,7 @@ def export(
             metavar="FILE",
         ),
     ] = None,
+    is_raw: RawOption = False,
     config: ConfigOption = None,
     store_url: StoreUrlOption = None,
 ) -> None:
@@ -129,14 +131,15 @@ def export(
     with reading_store(loaded) as store:
         problems: list[str] = []
         counted = _Counted(_rows(store, loaded, what, from_day, to_day, now, problems))
-        parts = WRITERS[format_](COLUMNS[what], counted)
+        write = partial(csv_parts, is_raw=True) if is_raw and format_ is Format.CSV else WRITERS[format_]
+        parts = write(COLUMNS[what], counted)
         if output is None:
             for part in parts:
                 sys.stdout.buffer.write(part)
             sys.stdout.buffer.flush()
         else:
             write_atomically(output, parts, option="--output")
-            _say(f"{counted.rows:,} rows of {what} written to {output}")
+            say(f"{counted.rows:,} rows of {what} written to {output}")
     if problems:
         raise typer.Exit(1)
 
@@ -174,7 +177,7 @@ def _rows(
             read = read_month(store, config, last_instant(month, now), now)
             for line in left_out(read):
                 problems.append(line)
-                _say(line)
+                say(line)
             yield from focus_rows(read)
         return
     databases = tuple(store.databases())
@@ -215,7 +218,3 @@ def _parse_day(text: str | None, option: str, *, is_end: bool) -> date | None:
             at = next_month_start(at) - ONE_DAY
         return at.date()
     raise ConfigurationError([f"{option} {text}: not a day; write it like 2026-08-31, or a month like 2026-08"])
-
-
-def _say(text: str) -> None:
-    Console(stderr=True, highlight=False).print(text, markup=False, soft_wrap=True)

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import csv
-import io
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from datetime import UTC, datetime
 from typing import Annotated, TypeVar
 
 import typer
-from rich.console import Console
 
 from prisma_postgres_exporter.cli.printing import Column
+from prisma_postgres_exporter.cli.terminal import say
 from prisma_postgres_exporter.config import Config
 from prisma_postgres_exporter.cost import By, CostRow
 from prisma_postgres_exporter.errors import ConfigurationError
@@ -62,35 +60,21 @@ def with_costs_in_force(store: Store, config: Config) -> Config:
     """
     in_force, note = costs_in_force(store, config)
     if note is not None:
-        Console(stderr=True, highlight=False).print(f"note: {note}", markup=False, soft_wrap=True)
+        say(f"note: {note}")
     return in_force
 
 
 def row_columns(by: By, row: Callable[[T], CostRow]) -> tuple[Column[T], ...]:
-    """The columns that say who a line is about; a table shows the names as far as `by` goes."""
+    """The columns of a table that say who a line is about, as far as `by` goes."""
     names: tuple[Column[T], ...] = (
-        Column("workspace_name", lambda line: row(line).workspace_name, By.WORKSPACE.value),
-        Column("project_name", lambda line: row(line).project_name, By.PROJECT.value),
-        Column("database_name", lambda line: row(line).database_name, By.DATABASE.value),
+        Column("workspace_name", lambda line: row(line).workspace_name, By.WORKSPACE.value, weight=20),
+        Column("project_name", lambda line: row(line).project_name, By.PROJECT.value, weight=21),
+        Column("database_name", lambda line: row(line).database_name, By.DATABASE.value, weight=22),
     )
-    shown = tuple(By).index(by) + 1
-    return (
-        *names[:shown],
-        *(Column(column.key, column.value) for column in names[shown:]),
+    ids: tuple[Column[T], ...] = (
         Column("workspace_id", lambda line: row(line).workspace_id),
         Column("project_id", lambda line: row(line).project_id),
         Column("database_id", lambda line: row(line).database_id),
     )
-
-
-def documents_csv(documents: Iterable[Mapping[str, object]]) -> Iterator[str]:
-    """Yield documents of one kind as CSV with a header: what is not known is empty."""
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    for number, document in enumerate(documents):
-        if number == 0:
-            writer.writerow(document)
-        writer.writerow([str(value).lower() if isinstance(value, bool) else value for value in document.values()])
-        yield text.getvalue()
-        text.seek(0)
-        text.truncate()
+    last = tuple(By).index(by)
+    return *names[: last + 1], ids[last]

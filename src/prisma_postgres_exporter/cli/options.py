@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
+from rich.console import Console
 
 from prisma_postgres_exporter.config import Config, load_config, require_credentials
 
@@ -39,6 +40,15 @@ ListenOption = Annotated[
         help="Address and port to serve on (env: PRISMA_POSTGRES_LISTEN; default: :9478).",
         metavar="HOST:PORT",
     ),
+]
+JsonOption = Annotated[bool, typer.Option("--json", help='Print JSON: `{"version": 1, "data": […]}`.')]
+CsvOption = Annotated[bool, typer.Option("--csv", help="Print CSV (RFC 4180) with a header, the keys of the JSON.")]
+RawOption = Annotated[
+    bool,
+    typer.Option("--raw", help="CSV: leave texts as they are, those that a spreadsheet takes for a formula too."),
+]
+WideOption = Annotated[
+    bool, typer.Option("--wide", help="Print every column of the table, with ids, however narrow the terminal is.")
 ]
 LogFormatOption = Annotated[
     str, typer.Option("--log-format", help="`console` lines for people or `json` for machines.", metavar="FORMAT")
@@ -77,7 +87,14 @@ def configuration(
 def open_configuration(config: Path | None, store_url: str | None) -> Config:
     """Read the configuration for a command that asks no vendor: without any credential too.
 
+    It needs the store and the costs: what else is wrong is a warning on standard error.
+
     Raises:
-        ConfigurationError: with every problem.
+        ConfigurationError: with every problem of those.
     """
-    return load_config(config_path=str(config) if config else None, store_url=store_url, environ=os.environ)
+    path = str(config) if config else None
+    loaded = load_config(config_path=path, store_url=store_url, environ=os.environ, needed=("store", "cost"))
+    say = Console(stderr=True, highlight=False)
+    for warning in loaded.warnings:
+        say.print(f"warning: {warning}", style="yellow", markup=False, soft_wrap=True)
+    return loaded

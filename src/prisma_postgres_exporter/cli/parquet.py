@@ -50,8 +50,8 @@ def parquet_parts(columns: Mapping[str, type], rows: Iterable[tuple[object, ...]
         ConfigurationError: pyarrow is not installed.
     """
     try:
-        import pyarrow as pa  # noqa: PLC0415 - an extra that most never need
-        import pyarrow.parquet as pq  # noqa: PLC0415
+        import pyarrow as pa
+        import pyarrow.parquet as pq
     except ImportError:
         raise ConfigurationError(
             ["--format parquet: needs pyarrow: pip install 'prisma-postgres-exporter[parquet]'; or use csv or jsonl"]

@@ -2,22 +2,30 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import json
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+import shutil
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from decimal import Decimal
 from enum import Enum
 from typing import Generic, TypeVar
 
 import typer
-from rich.console import Console
-from rich.table import Table
-from rich.text import Text
 
+from prisma_postgres_exporter.cli.table import Field, Role, draw
+from prisma_postgres_exporter.cli.terminal import harmless, say, show
+from prisma_postgres_exporter.documents import (
+    FORM_VERSION,
+    ChangeDocument,
+    Comparison,
+    RankedDocument,
+    Ranking,
+    documents_csv,
+)
 from prisma_postgres_exporter.errors import ConfigurationError
+from prisma_postgres_exporter.report import csv_parts
 
 T = TypeVar("T")
 T_contra = TypeVar("T_contra", contravariant=True)
@@ -25,20 +33,25 @@ Value = str | int | float | bool | None
 Shown = Value | datetime | Decimal
 
 NONE = "–"
-PIPE_WIDTH = 10_000
+UNBOUNDED = 10_000
+"""The width of a table that no terminal shows: whatever reads it from a pipe finds each thing on one line."""
+
+LONGEST_NAME_WIDE = 120
 
 
 @dataclass(frozen=True, slots=True)
 class Column(Generic[T_contra]):
     """One key. `heading` is its column in a table, `None` for what only programs want.
 
-    An `is_for_people` one is in tables alone: an amount in words, set to the right like numbers.
+    An `is_for_people` one is in tables alone: an amount in words, set to the right like numbers. Where a table is too
+    narrow, the columns of the smallest `weight` are left out first.
     """
 
     key: str
     value: Callable[[T_contra], Shown]
     heading: str | None = None
     is_for_people: bool = False
+    weight: int = 0
 
     def plain(self, thing: T_contra) -> Value:
         """The value as JSON has it: instants as ISO texts in UTC, money as the exact text."""
@@ -46,6 +59,29 @@ class Column(Generic[T_contra]):
         if isinstance(value, datetime):
             return value.isoformat()
         return str(value) if isinstance(value, Decimal) else value
+
+    def field(self, things: Sequence[T_contra]) -> Field:
+        """Its column of a table."""
+        values = [self.value(thing) for thing in things]
+        return Field(
+            heading=self.key.replace("_", " ") if self.heading is None else self.heading,
+            cells=[_shown(value) for value in values],
+            role=self._role,
+            is_right=self.is_for_people or any(map(_is_number, values)),
+            weight=self.weight,
+            is_reserve=self.heading is None,
+        )
+
+    @property
+    def is_in_tables(self) -> bool:
+        """Whether a table has it, if only to tell apart what has one name."""
+        return self.heading is not None or self._role is Role.ID
+
+    @property
+    def _role(self) -> Role:
+        if self.key.endswith("name"):
+            return Role.NAME
+        return Role.ID if self.key == "id" or self.key.endswith("_id") else Role.VALUE
 
 
 Columns = Sequence[Column[T]]
@@ -55,19 +91,29 @@ class Form(Enum):
     """How things are printed."""
 
     TABLE = "table"
+    WIDE = "wide"
     JSON = "json"
     CSV = "csv"
+    RAW = "csv --raw"
 
 
-def form(*, as_json: bool, as_csv: bool) -> Form:
+CSV = frozenset({Form.CSV, Form.RAW})
+TABLES = frozenset({Form.TABLE, Form.WIDE})
+
+
+def form(*, as_json: bool, as_csv: bool = False, is_raw: bool = False, is_wide: bool = False) -> Form:
     """The form that the flags ask for.
 
     Raises:
-        ConfigurationError: both.
+        ConfigurationError: more than one of them, or `--raw` without `--csv`.
     """
-    if as_json and as_csv:
-        raise ConfigurationError(["--json --csv: give one of them"])
-    return Form.JSON if as_json else Form.CSV if as_csv else Form.TABLE
+    asked = {Form.JSON: as_json, Form.CSV: as_csv, Form.WIDE: is_wide}
+    given = [form for form, is_asked in asked.items() if is_asked]
+    if len(given) > 1:
+        raise ConfigurationError([f"{' and '.join(f'--{form.value}' for form in given)}: give one of them"])
+    if is_raw and not as_csv:
+        raise ConfigurationError(["--raw: says how CSV is written; add --csv"])
+    return Form.RAW if is_raw else given[0] if given else Form.TABLE
 
 
 def keys(columns: Columns[T]) -> str:
@@ -84,71 +130,100 @@ def print_list(
     how_to_see_more: str = "--all prints everything",
     **beside: Value,
 ) -> None:
-    """Print a list: in JSON `{"data": […], "has_more": …}`, with whatever stands `beside` it."""
+    """Print a list: in JSON `{"version": 1, "data": […], "has_more": …}`, with whatever stands `beside` it."""
     if chosen is Form.JSON:
         rows = [{column.key: column.plain(thing) for column in _for_programs(columns)} for thing in things]
-        typer.echo(json.dumps({"data": rows, "has_more": has_more, **beside}, indent=2, ensure_ascii=False))
-    elif chosen is Form.CSV:
-        _print_csv(things, columns)
+        answer = {"version": FORM_VERSION, "data": rows, "has_more": has_more, **beside}
+        print_document(json.dumps(answer, indent=2, ensure_ascii=False))
+    elif chosen in CSV:
+        _print_csv(things, columns, chosen)
     else:
-        _print_table(things, columns)
+        _print_table(things, columns, chosen)
     if has_more:
-        Console(stderr=True, highlight=False).print(f"There is more: {how_to_see_more}.")
+        say(f"There is more: {how_to_see_more}.")
+
+
+def print_documents(
+    answer: Ranking | Comparison,
+    lines: Sequence[T],
+    columns: Columns[T],
+    chosen: Form,
+    *,
+    how_to_see_more: str,
+) -> None:
+    """Print an answer's documents; a table has the `columns` of the `lines` that they were made from."""
+    if chosen is Form.JSON:
+        print_document(answer.model_dump_json(indent=2))
+    elif chosen in CSV:
+        kind = RankedDocument if isinstance(answer, Ranking) else ChangeDocument
+        for part in documents_csv(kind, answer.data, is_raw=chosen is Form.RAW):
+            typer.echo(part, nl=False)
+    else:
+        _print_table(lines, columns, chosen)
+    if answer.has_more:
+        say(f"There is more: {how_to_see_more}.")
 
 
 def print_one(thing: T, columns: Columns[T], chosen: Form) -> None:
-    """Print one thing: in JSON `{"data": {…}}`."""
+    """Print one thing: in JSON `{"version": 1, "data": {…}}`."""
     if chosen is Form.JSON:
         row = {column.key: column.plain(thing) for column in _for_programs(columns)}
-        typer.echo(json.dumps({"data": row}, indent=2, ensure_ascii=False))
-    elif chosen is Form.CSV:
-        _print_csv([thing], columns)
+        print_document(json.dumps({"version": FORM_VERSION, "data": row}, indent=2, ensure_ascii=False))
+    elif chosen in CSV:
+        _print_csv([thing], columns, chosen)
     else:
         width = max(len(column.key) for column in columns)
         for column in columns:
             value = column.value(thing)
             if column.heading is not None or value is not None:
                 heading = column.heading or column.key.replace("_", " ")
-                typer.echo(f"{heading:<{width}}  {_shown(value)}")
+                show(f"{heading:<{width}}  {_shown(value)}")
 
 
-def _print_csv(things: Iterable[T], columns: Columns[T]) -> None:
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
+def print_document(text: str) -> None:
+    """Print what programs read, in UTF-8 whatever the locale."""
+    typer.echo(text.encode())
+
+
+def print_table(
+    fields: Sequence[Field], chosen: Form, *, title: str | None = None, told_apart: int | None = None
+) -> None:
+    """Print a table as wide as the terminal, or as it gets in a pipe and for `Form.WIDE`.
+
+    What is left out for want of room is named below it. Rows after the first `told_apart` are totals.
+    """
+    width = shutil.get_terminal_size().columns if chosen is Form.TABLE and sys.stdout.isatty() else UNBOUNDED
+    if width == UNBOUNDED:
+        fields = [replace(field, longest=LONGEST_NAME_WIDE) for field in fields]
+    if chosen is Form.WIDE:
+        fields = [replace(field, is_reserve=False) for field in fields]
+    drawn = draw(fields, width, told_apart=told_apart)
+    if title is not None:
+        show(title)
+    show(drawn.heading, style="bold")
+    for number, line in enumerate(drawn.rows):
+        show(line, style="bold" if told_apart is not None and number >= told_apart else None)
+    if drawn.left_out:
+        show(f"Not shown at {width} columns: {', '.join(drawn.left_out)}. --wide shows everything.")
+
+
+def _print_csv(things: Sequence[T], columns: Columns[T], chosen: Form) -> None:
     told = _for_programs(columns)
-    writer.writerow([column.key for column in told])
-    for thing in things:
-        writer.writerow([_cell(column, thing) for column in told])
-    typer.echo(text.getvalue(), nl=False)
+    rows = (tuple(column.plain(thing) for column in told) for thing in things)
+    for part in csv_parts([column.key for column in told], rows, is_raw=chosen is Form.RAW):
+        typer.echo(part, nl=False)
 
 
-def _cell(column: Column[T], thing: T) -> Value:
-    value = column.plain(thing)
-    return str(value).lower() if isinstance(value, bool) else value
-
-
-def _print_table(things: Iterable[T], columns: Columns[T]) -> None:
-    table = Table(box=None, pad_edge=False)
-    shown = [column for column in columns if column.heading is not None]
-    for column in shown:
-        # An id, an instant or a word of the vendor's that is cut is worth nothing; a name of any length is not.
-        table.add_column(column.heading or "", overflow="fold", no_wrap=not column.key.endswith("name"))
-    for thing in things:
-        table.add_row(*(_aligned(column.value(thing), is_right=column.is_for_people) for column in shown))
-    console = Console(highlight=False)
-    if not console.is_terminal:
-        # Whatever reads it from a pipe finds each thing on one line.
-        console.width = PIPE_WIDTH
-    console.print(table)
+def _print_table(things: Sequence[T], columns: Columns[T], chosen: Form) -> None:
+    print_table([column.field(things) for column in columns if column.is_in_tables], chosen)
 
 
 def _for_programs(columns: Columns[T]) -> Columns[T]:
     return [column for column in columns if not column.is_for_people]
 
 
-def _aligned(value: Shown, *, is_right: bool = False) -> Text:
-    is_number = is_right or (isinstance(value, int | float | Decimal) and not isinstance(value, bool))
-    return Text(_shown(value), justify="right" if is_number else "left")
+def _is_number(value: Shown) -> bool:
+    return isinstance(value, int | float | Decimal) and not isinstance(value, bool)
 
 
 def _shown(value: Shown) -> str:
@@ -158,11 +233,4 @@ def _shown(value: Shown) -> str:
         return "yes" if value else "no"
     if isinstance(value, datetime):
         return f"{value.astimezone(UTC):%Y-%m-%d %H:%M}"
-    return f"{value:,}" if isinstance(value, int | float | Decimal) else _harmless(value)
-
-
-def _harmless(text: str) -> str:
-    """Text on one line that does nothing to a terminal: anybody can give a database a name."""
-    if text.isprintable():
-        return text
-    return "".join(letter if letter.isprintable() else repr(letter)[1:-1] for letter in text)
+    return f"{value:,}" if isinstance(value, int | float | Decimal) else harmless(value)

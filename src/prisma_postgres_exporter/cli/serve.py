@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from typing import TYPE_CHECKING
 
 from prisma_postgres_exporter.cli.logs import configure_logs
 from prisma_postgres_exporter.cli.options import (
@@ -14,7 +15,9 @@ from prisma_postgres_exporter.cli.options import (
     configuration,
 )
 from prisma_postgres_exporter.config import read_tokens
-from prisma_postgres_exporter.service import Service
+
+if TYPE_CHECKING:
+    from prisma_postgres_exporter.service import Service
 
 
 def serve(
@@ -30,9 +33,13 @@ def serve(
     file that PRISMA_POSTGRES_TOKEN_FILE names. SIGHUP or POST /-/reload reads the configuration again.
     The `cost` section in force is left in the store, so that reports elsewhere give the same money.
     """
+    from prisma_postgres_exporter.service import Service
+
     load = configuration(config, api_url, store_url, listen)
     loaded = load()
-    configure_logs(log_format, secrets=[credential.token.reveal() for credential in read_tokens(loaded).credentials])
+    configure_logs(
+        log_format, secrets=[credential.token.get_secret_value() for credential in read_tokens(loaded).credentials]
+    )
     asyncio.run(_serve(Service(loaded, load=load)))
 
 

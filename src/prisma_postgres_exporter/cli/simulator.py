@@ -5,21 +5,17 @@ from __future__ import annotations
 import asyncio
 import signal
 from datetime import UTC, datetime, timedelta
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from prisma_postgres_exporter.errors import ConfigurationError
-from prisma_postgres_exporter.simulator import (
-    Simulator,
-    VendorBehaviour,
-    World,
-    WorldShape,
-    serve_simulator,
-    system_clock,
-)
+
+if TYPE_CHECKING:
+    from prisma_postgres_exporter.simulator import Simulator
 
 HISTORY_DAYS = 100
+CREATION_TAKES = timedelta(seconds=3)
 
 
 def simulator(
@@ -35,7 +31,8 @@ def simulator(
 ) -> None:
     """Answer as the vendor's Management API does, for a made-up world, until Ctrl-C.
 
-    Prints its address and its tokens. Under /simulator/ is its remote control, JSON without a token:
+    Prints its address, its tokens, and for each workspace the environment in which the vendor's own command line works
+    against it. Under /simulator/ is its remote control, JSON without a token:
 
     GET world, truth?database=ID&from=INSTANT&to=INSTANT, requests, clock, faults: what exists, what was really used,
     how often it was asked, when it is, and which faults are in force.
@@ -44,8 +41,12 @@ def simulator(
     token, database_id, probability, status and seconds say which calls, how often and how; an unknown kind is answered
     with those that there are. DELETE faults, or faults/NUMBER, ends them.
 
-    POST usage: have operations made, such as {"database": "db_…", "operations": 1000}. DELETE requests counts anew.
+    POST usage: have operations made, such as {"database": "db_…", "operations": 1000}. POST status: have a database
+    be `failure`, `provisioning`, `recovering` or `ready`, such as {"database": "db_…", "status": "failure"}. DELETE
+    requests counts anew.
     """
+    from prisma_postgres_exporter.simulator import Simulator, VendorBehaviour, World, WorldShape, system_clock
+
     world = World(
         seed=seed,
         shape=WorldShape(
@@ -57,14 +58,13 @@ def simulator(
         ),
         begins_at=datetime.now(UTC) - timedelta(days=HISTORY_DAYS),
     )
-    asyncio.run(
-        _run(
-            Simulator(world, system_clock, behaviour=VendorBehaviour(revised_share=revised_share, widens=widens)), port
-        )
-    )
+    behaviour = VendorBehaviour(revised_share=revised_share, widens=widens, creation_takes=CREATION_TAKES)
+    asyncio.run(_run(Simulator(world, system_clock, behaviour=behaviour), port))
 
 
 async def _run(vendor: Simulator, port: int) -> None:
+    from prisma_postgres_exporter.simulator import serve_simulator
+
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
@@ -72,6 +72,9 @@ async def _run(vendor: Simulator, port: int) -> None:
         async with serve_simulator(vendor.app, port=port) as url:
             typer.echo(f"Management API at {url}")
             typer.echo(f"tokens: {','.join(vendor.world.tokens)}")
+            for workspace in vendor.world.workspaces(vendor.clock()):
+                token = vendor.world.service_token(workspace.id)
+                typer.echo(f"{workspace.name}: PRISMA_MANAGEMENT_API_URL={url} PRISMA_SERVICE_TOKEN={token}")
             await stop.wait()
     except OSError as error:
         raise ConfigurationError([f"--port {port}: cannot be listened on: {error.strerror}"]) from error

@@ -18,6 +18,8 @@ from rich.console import Console
 from rich.progress import Progress
 
 from prisma_postgres_exporter.cli.options import ConfigOption, StoreUrlOption, configuration
+from prisma_postgres_exporter.cli.printing import print_document
+from prisma_postgres_exporter.cli.terminal import harmless, mark, say, show
 from prisma_postgres_exporter.service import open_to_read
 from prisma_postgres_exporter.store import Change, Repair, Store, StoreSummary, Violation
 
@@ -44,16 +46,16 @@ def check(config: ConfigOption = None, store_url: StoreUrlOption = None, as_json
     """
     with closing(_open(config, store_url)) as store:
         found = []
-        console = Console(highlight=False)
         for violation in store.violations(datetime.now(UTC)):
             found.append(violation)
             if not as_json:
-                _print_violation(console, violation)
+                _print_violation(violation)
         if as_json:
-            typer.echo(json.dumps({"ok": not found, "broken": [asdict(violation) for violation in found]}, indent=2))
+            print_document(
+                json.dumps({"ok": not found, "broken": [asdict(violation) for violation in found]}, indent=2)
+            )
         elif not found:
-            console.print("ok", style="green", end="  ")
-            console.print(f"every rule holds in the store at {store.url}", markup=False, soft_wrap=True)
+            mark("ok", "green", f"every rule holds in the store at {store.url}")
     if found:
         raise typer.Exit(EXIT_FAILED)
 
@@ -88,9 +90,9 @@ def repair(
     is_fine = not done.remaining and (apply or not done.changes)
     if as_json:
         document = {"ok": is_fine, "now": now.isoformat(), "applied": apply, **asdict(done)}
-        typer.echo(json.dumps(document, indent=2))
+        print_document(json.dumps(document, indent=2))
     else:
-        _print_repair(Console(highlight=False), done, url=url, now=now, is_applied=apply)
+        _print_repair(done, url=url, now=now, is_applied=apply)
     if not is_fine:
         raise typer.Exit(EXIT_FAILED)
 
@@ -122,11 +124,11 @@ def backup(
                 on_progress=lambda copied, total: progress.update(task, completed=copied, total=total),
             )
     for violation in broken:
-        _print_violation(console, violation)
+        _print_violation(violation)
     if broken:
-        console.print("failed: the copy breaks rules, so it was not kept; see `store check`", style="red")
+        say("failed: the copy breaks rules, so it was not kept; see `store check`", style="red")
         raise typer.Exit(EXIT_FAILED)
-    typer.echo(f"{file}: {file.stat().st_size / MIB:,.1f} MiB, checked")
+    show(f"{file}: {file.stat().st_size / MIB:,.1f} MiB, checked")
 
 
 @app.command(epilog="Example: `prisma-postgres-exporter store info --store-url sqlite:///ledger.db`")
@@ -135,7 +137,7 @@ def info(config: ConfigOption = None, store_url: StoreUrlOption = None, as_json:
     with closing(_open(config, store_url)) as store:
         summary = store.summary()
         if as_json:
-            typer.echo(json.dumps({"url": store.url, **_document(summary)}, indent=2))
+            print_document(json.dumps({"url": store.url, **_document(summary)}, indent=2))
             return
         written_at = f"{summary.written_at:%Y-%m-%d %H:%M:%S} UTC" if summary.written_at else "never"
         days = f"{summary.oldest_day} to {summary.newest_day}" if summary.oldest_day else "none"
@@ -147,7 +149,7 @@ def info(config: ConfigOption = None, store_url: StoreUrlOption = None, as_json:
             ("days", days),
             *((f"rows of {name}", f"{count:,}") for name, count in summary.rows.items()),
         ):
-            typer.echo(f"{name:<22} {value}")
+            show(f"{name:<22} {value}")
 
 
 def _open(config: Path | None, store_url: str | None) -> Store:
@@ -163,41 +165,38 @@ def _leave(number: int, _: FrameType | None) -> None:
     sys.exit(128 + number)
 
 
-def _print_violation(console: Console, violation: Violation) -> None:
-    console.print("broken", style="red", end="  ")
-    console.print(f"{violation.rule}: {violation.table}, {violation.row}", markup=False, soft_wrap=True)
+def _print_violation(violation: Violation) -> None:
+    mark("broken", "red", f"{violation.rule}: {violation.table}, {violation.row}")
     for name, text in (
         ("found", violation.found),
         ("must hold", violation.must_hold),
         ("because", violation.reason),
         ("do", violation.advice),
     ):
-        console.print(f"        {name}: {text}", markup=False, soft_wrap=True)
+        show(harmless(f"        {name}: {text}"))
 
 
-def _print_repair(console: Console, done: Repair, *, url: str, now: datetime, is_applied: bool) -> None:
-    console.print(f"this machine's clock: {now:%Y-%m-%d %H:%M:%S} UTC", markup=False)
+def _print_repair(done: Repair, *, url: str, now: datetime, is_applied: bool) -> None:
+    show(harmless(f"this machine's clock: {now:%Y-%m-%d %H:%M:%S} UTC"))
     for change in done.changes:
-        _print_change(console, change)
+        _print_change(change)
     for violation in done.remaining:
-        _print_violation(console, violation)
+        _print_violation(violation)
     if not done.changes:
         if not done.remaining:
-            console.print("ok", style="green", end="  ")
-            console.print(f"nothing to repair in the store at {url}", markup=False, soft_wrap=True)
+            mark("ok", "green", f"nothing to repair in the store at {url}")
         return
     kinds = Counter(_kind(change) for change in done.changes)
     counts = ", ".join(f"{_counted(count, 'row')} to {kind}" for kind, count in sorted(kinds.items()))
     databases = len({change.database_id for change in done.changes if change.database_id})
     ending = "done" if is_applied else "nothing was written: `store repair --apply` does it"
-    console.print(f"{counts}, of {_counted(databases, 'database')}; {ending}", markup=False, soft_wrap=True)
+    show(harmless(f"{counts}, of {_counted(databases, 'database')}; {ending}"))
 
 
-def _print_change(console: Console, change: Change) -> None:
-    console.print(_kind(change), style="yellow", end="  ")
-    console.print(f"{change.table}, {change.row}", markup=False, soft_wrap=True)
+def _print_change(change: Change) -> None:
+    mark(_kind(change), "yellow", f"{change.table}, {change.row}")
     text = " -> ".join(part for part in (change.before, change.after) if part)
-    console.print(f"        {text}", markup=False, soft_wrap=True)
+    show(harmless(f"        {text}"))
 
 
 def _counted(count: int, noun: str) -> str:

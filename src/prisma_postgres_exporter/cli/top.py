@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import date
 from typing import Annotated
 
@@ -15,14 +16,29 @@ from prisma_postgres_exporter.cli.months import (
     utc_now,
     with_costs_in_force,
 )
-from prisma_postgres_exporter.cli.options import ConfigOption, StoreUrlOption, open_configuration
-from prisma_postgres_exporter.cli.printing import Column, Columns, Form, form, print_list
+from prisma_postgres_exporter.cli.options import (
+    ConfigOption,
+    CsvOption,
+    JsonOption,
+    RawOption,
+    StoreUrlOption,
+    WideOption,
+    open_configuration,
+)
+from prisma_postgres_exporter.cli.printing import TABLES, Column, Columns, form, print_documents
+from prisma_postgres_exporter.cli.terminal import say, show
 from prisma_postgres_exporter.cost import By, CostRow, add_up
+from prisma_postgres_exporter.documents import Ranking, percent, ranked_document
 from prisma_postgres_exporter.report import Key, LedgerMonth, Ranked, at_least, growth_days, missing_sentence, rank
 from prisma_postgres_exporter.service import read_month
 
 GIB = 2**30
-PERCENT = 100
+SORTED_BY = {
+    Key.OPERATIONS: "operations",
+    Key.STORAGE: "mean_storage_gib",
+    Key.COST: "cost",
+    Key.GROWTH: "growth_operations",
+}
 
 
 def top(
@@ -33,8 +49,10 @@ def top(
         int, typer.Option(help="Growth: so many whole days against as many before them.", min=1, max=366)
     ] = 7,
     limit: Annotated[int, typer.Option(help="Print at most so many.", min=1, max=100_000)] = 10,
-    as_json: Annotated[bool, typer.Option("--json", help='Print JSON: `{"data": …}`.')] = False,
-    as_csv: Annotated[bool, typer.Option("--csv", help="Print CSV with a header, the keys of the JSON.")] = False,
+    as_json: JsonOption = False,
+    as_csv: CsvOption = False,
+    is_raw: RawOption = False,
+    is_wide: WideOption = False,
     config: ConfigOption = None,
     store_url: StoreUrlOption = None,
 ) -> None:
@@ -47,7 +65,7 @@ def top(
     Examples: `prisma-postgres-exporter top` · `prisma-postgres-exporter top --sort growth --days 1` ·
     `prisma-postgres-exporter top --sort cost --by project --month 2026-10`
     """
-    chosen = form(as_json=as_json, as_csv=as_csv)
+    chosen = form(as_json=as_json, as_csv=as_csv, is_raw=is_raw, is_wide=is_wide)
     loaded = open_configuration(config, store_url)
     now = utc_now()
     until = parse_month(month, "--month", now) if month is not None else now
@@ -56,48 +74,49 @@ def top(
         spans = earlier_from, _, last = growth_days(read, days)
         lines = rank(read, by, sort, store.days(from_day=earlier_from, to_day=last), spans)
     usage = add_up(line.row.usage for line in lines)
-    if chosen is Form.TABLE:
+    if chosen in TABLES:
         _title(read, sort, by, days, last, is_whole=usage.is_complete)
-    print_list(
-        lines[:limit],
-        _columns(by, days),
-        chosen,
+    answer = Ranking(
+        until=read.until,
+        is_over=read.is_over,
+        data=[ranked_document(line, is_over=read.is_over) for line in lines[:limit]],
         has_more=len(lines) > limit,
-        how_to_see_more=f"--limit {len(lines)} prints everything",
     )
+    every = f"--limit {len(lines)} prints everything"
+    print_documents(answer, lines[:limit], _columns(by, sort, days), chosen, how_to_see_more=every)
     missing = missing_sentence(usage, read.missing, loaded.poll.requests_per_second)
     if missing is not None:
-        typer.echo(missing, err=True)
+        say(missing)
 
 
 def _title(month: LedgerMonth, sort: Key, by: By, days: int, last: date, *, is_whole: bool) -> None:
     whole = "the whole month" if is_whole else "what is known of the month"
     until = whole if month.is_over else f"until {month.until:%Y-%m-%d %H:%M} UTC"
-    typer.echo(f"Top {by}s of {month.name} by {sort}, {until}; growth over {days} days to {last}, same weekdays")
+    span = "1 day" if days == 1 else f"{days} days"
+    show(f"Top {by}s of {month.name} by {sort}, {until}; growth over {span} to {last}, same weekdays")
 
 
-def _columns(by: By, days: int) -> Columns[Ranked]:
-    return (
+def _columns(by: By, sort: Key, days: int) -> Columns[Ranked]:
+    deleted = (Column("is_deleted", _is_deleted, "deleted"),) if by is By.DATABASE else ()
+    columns: Columns[Ranked] = (
         Column("rank", lambda line: line.rank, ""),
         *row_columns(by, _row),
-        Column("is_deleted", lambda line: line.row.is_deleted, "deleted" if by is By.DATABASE else None),
-        Column("operations", lambda line: line.row.operations, "operations"),
-        Column("operations_percent", lambda line: _percent(line.operations_share), "%"),
-        Column("days_known", lambda line: line.row.usage.days_known),
-        Column("days", lambda line: line.row.usage.days),
-        Column("mean_storage_bytes", lambda line: line.row.mean_storage_bytes),
-        Column("mean_storage_gib", lambda line: _gib(line.row.mean_storage_bytes), "GiB"),
-        Column("storage_covered_ratio", lambda line: line.row.usage.storage_covered_ratio),
-        Column("is_complete", lambda line: line.row.usage.is_complete and line.row.total is not None),
-        Column("total_usd", lambda line: line.row.total),
-        Column("known_usd", lambda line: line.row.known_usd),
-        Column("cost", _cost, "USD", is_for_people=True),
-        Column("recent_operations", lambda line: line.recent_operations, f"last {days} d"),
-        Column("earlier_operations", lambda line: line.earlier_operations, "before"),
-        Column("growth_days", lambda line: line.growth_days),
-        Column("growth_operations", lambda line: line.growth_operations, "growth"),
-        Column("growth_percent", lambda line: _percent(line.growth_ratio), "growth %"),
+        *deleted,
+        Column("operations", lambda line: line.row.operations, "operations", weight=7),
+        Column("operations_percent", lambda line: percent(line.operations_share), "%", weight=4),
+        Column("mean_storage_gib", lambda line: _gib(line.row.mean_storage_bytes), "GiB", weight=5),
+        Column("cost", _cost, "USD", is_for_people=True, weight=8),
+        Column("recent_operations", lambda line: line.recent_operations, f"last {days} d", weight=2),
+        Column("earlier_operations", lambda line: line.earlier_operations, "before", weight=1),
+        Column("growth_operations", lambda line: line.growth_operations, "growth", weight=3),
+        Column("growth_percent", lambda line: percent(line.growth_ratio), "growth %", weight=6),
     )
+    # What decides who comes first stays as long as anything.
+    return [replace(column, weight=50) if column.key == SORTED_BY[sort] else column for column in columns]
+
+
+def _is_deleted(line: Ranked) -> bool:
+    return line.row.is_deleted
 
 
 def _gib(size_bytes: int | None) -> float | None:
@@ -106,10 +125,6 @@ def _gib(size_bytes: int | None) -> float | None:
 
 def _cost(line: Ranked) -> str:
     return at_least(line.row.known_usd, is_complete=line.row.total is not None)
-
-
-def _percent(share: float | None) -> float | None:
-    return None if share is None else round(share * PERCENT, 1)
 
 
 def _row(line: Ranked) -> CostRow:

@@ -1,10 +1,12 @@
 """What can be configured, as frozen values, and how it is read from flags, environment and file."""
 
+from prisma_postgres_exporter.config.address import address_problem, token_problem
+from prisma_postgres_exporter.config.claims import Claims, claims
 from prisma_postgres_exporter.config.costs import costs_document, differing_costs, with_costs
 from prisma_postgres_exporter.config.durations import format_duration, parse_duration
 from prisma_postgres_exporter.config.loading import load_config
 from prisma_postgres_exporter.config.prices import PriceRow
-from prisma_postgres_exporter.config.secret import Claims, Secret, claims
+from prisma_postgres_exporter.config.token_text import Unusable, token_of_file, token_of_variable
 from prisma_postgres_exporter.config.tokens import (
     Credential,
     CredentialProblem,
@@ -44,12 +46,13 @@ __all__ = [
     "PollConfig",
     "PriceRow",
     "RollingWindow",
-    "Secret",
     "Sources",
     "StoreConfig",
     "Tokens",
+    "Unusable",
     "WebConfig",
     "WorkspaceConfig",
+    "address_problem",
     "claims",
     "costs_document",
     "differing_costs",
@@ -60,5 +63,8 @@ __all__ = [
     "read_tokens",
     "require_credentials",
     "require_usable",
+    "token_of_file",
+    "token_of_variable",
+    "token_problem",
     "with_costs",
 ]

@@ -31,8 +31,9 @@ ENVIRONMENT = {
     "PRISMA_POSTGRES_LISTEN": ("web", "listen"),
     "PRISMA_POSTGRES_POLL_INTERVAL": ("poll", "interval"),
     "PRISMA_POSTGRES_WINDOWS": ("poll", "windows"),
+    "PRISMA_POSTGRES_LOG": (),
 }
-"""Every variable that is read, with the key it sets."""
+"""Every variable that is read, with the key it sets; the client reads that of its log itself."""
 
 VENDORS_TOKEN = "PRISMA_SERVICE_TOKEN"  # noqa: S105  # a variable's name, no token
 PREFIX = "PRISMA_POSTGRES_"
@@ -53,8 +54,12 @@ def load_config(
     api_url: str | None = None,
     store_url: str | None = None,
     listen: str | None = None,
+    needed: Collection[str] | None = None,
 ) -> Config:
     """Read the configuration; a flag that is `None` was not given.
+
+    What is wrong in other sections than the `needed` ones (`None`: all are needed) is a warning, and those sections
+    are the defaults.
 
     Raises:
         ConfigurationError: with one line for every problem: what, where, and what to do; then the warnings, which
@@ -84,8 +89,13 @@ def load_config(
     try:
         config = Config.model_validate(values)
     except ValidationError as error:
-        problems.extend(_describe(details, places) for details in error.errors(include_url=False, include_input=False))
-        raise ConfigurationError([*problems, *warnings]) from None
+        errors = error.errors(include_url=False, include_input=False)
+        described = [_describe(details, places) for details in errors]
+        wrong = {str(details["loc"][0]) if details["loc"] else "" for details in errors}
+        if needed is None or problems or not wrong.isdisjoint({"", *needed}):
+            raise ConfigurationError([*problems, *described, *warnings]) from None
+        warnings.extend(f"{line}; not needed here, ignored" for line in described)
+        config = Config.model_validate({key: value for key, value in values.items() if key not in wrong})
     prices, found = _read_prices(config)
     problems.extend((*found, *_unknown_prices(config, prices, places)))
     if problems:

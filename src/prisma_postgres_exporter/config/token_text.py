@@ -9,7 +9,9 @@ import stat
 from pathlib import Path
 from typing import Literal
 
-from prisma_postgres_exporter.config.secret import Secret
+from pydantic import SecretStr
+
+from prisma_postgres_exporter.config.address import token_problem
 
 Reason = Literal["empty", "unreadable", "malformed", "missing"]
 """Why a token cannot be used, as a constant for labels."""
@@ -33,7 +35,7 @@ class Unusable(Exception):
         self.text = text
 
 
-def token_of_text(text: str) -> Secret:
+def token_of_text(text: str) -> SecretStr:
     """Read a token, without a byte order mark and white space around it.
 
     Raises:
@@ -52,12 +54,12 @@ def token_of_text(text: str) -> Secret:
         raise Unusable("malformed", "the token is in quotes; take them off")
     if len(bare.splitlines()) > 1:
         raise Unusable("malformed", "there is more than one line; leave one token and nothing else")
-    if any(not "!" <= character <= "~" for character in bare):
-        raise Unusable("malformed", "the token has a space or another character that no token has; copy it again")
-    return Secret(bare)
+    if problem := token_problem(bare):
+        raise Unusable("malformed", problem)
+    return SecretStr(bare)
 
 
-def token_of_variable(variable: str) -> Secret:
+def token_of_variable(variable: str) -> SecretStr:
     """Read the token in an environment variable, as it is now.
 
     Raises:
@@ -69,7 +71,7 @@ def token_of_variable(variable: str) -> Secret:
     return token_of_text(text)
 
 
-def token_of_file(path: Path) -> Secret:
+def token_of_file(path: Path) -> SecretStr:
     """Read the token in a file, as it is now: UTF-8, or UTF-16 with a byte order mark.
 
     Raises:
@@ -94,7 +96,7 @@ def token_of_file(path: Path) -> Secret:
         raise Unusable("unreadable", "the file is not UTF-8 text; write the token as plain text") from None
 
 
-def token_of_source(path: Path) -> Secret:
+def token_of_source(path: Path) -> SecretStr:
     """Read the token in a file that the configuration names; a directory here is one without any file to read.
 
     Raises:

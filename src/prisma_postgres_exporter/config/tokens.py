@@ -9,7 +9,8 @@ from functools import partial
 from itertools import chain, count
 from pathlib import Path
 
-from prisma_postgres_exporter.config.secret import Secret
+from pydantic import SecretStr
+
 from prisma_postgres_exporter.config.token_text import (
     Reason,
     Unusable,
@@ -34,7 +35,7 @@ class Credential:
     """A token with the name that logs, labels and messages give it."""
 
     name: str
-    token: Secret
+    token: SecretStr
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -81,7 +82,7 @@ def read_tokens(config: Config) -> Tokens:
     counts once, under its first name. What cannot be used is a problem, and the others go on.
     """
     places = [place for number, source in enumerate(config.credentials, start=1) for place in _places(source, number)]
-    credentials: dict[Secret, Credential] = {}
+    credentials: dict[SecretStr, Credential] = {}
     problems: list[CredentialProblem] = []
     for name, place in _named(places):
         try:
@@ -115,7 +116,7 @@ class _Place:
     names: tuple[str, ...]
     number: int
     where: str
-    read: Callable[[], Secret]
+    read: Callable[[], SecretStr]
     is_in_directory: bool = False
 
 
@@ -141,8 +142,8 @@ def _places(source: CredentialConfig, number: int) -> Iterator[_Place]:
             yield place(where=shown_path(source.token_file), read=partial(token_of_source, source.token_file))
 
 
-def _of_secret(secret: Secret) -> Secret:
-    return token_of_text(secret.reveal())
+def _of_secret(secret: SecretStr) -> SecretStr:
+    return token_of_text(secret.get_secret_value())
 
 
 def _files(path: Path) -> Sequence[Path]:

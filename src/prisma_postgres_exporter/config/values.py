@@ -13,13 +13,11 @@ from pathlib import Path
 from typing import Annotated
 from urllib.parse import urlsplit, urlunsplit
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_validator, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, field_validator, model_validator
 
+from prisma_postgres_exporter.config.address import address_problem
 from prisma_postgres_exporter.config.durations import parse_duration
 from prisma_postgres_exporter.config.prices import Money, PriceRow
-from prisma_postgres_exporter.config.secret import Secret
-
-LOOPBACK = ("localhost", "127.0.0.1", "::1")
 
 
 def _duration(value: object) -> object:
@@ -40,9 +38,7 @@ def _pattern(value: object) -> object:
 
 
 def _secret(value: object) -> object:
-    if isinstance(value, str):
-        return Secret(value)
-    if isinstance(value, Secret):
+    if isinstance(value, str | SecretStr):
         return value
     raise ValueError("a token is text; put it in quotes")
 
@@ -61,7 +57,7 @@ class CredentialConfig(_Section):
     name: str | None = None
     token_file: Path | None = None
     token_env: str | None = None
-    token: Annotated[Secret, BeforeValidator(_secret)] | None = None
+    token: Annotated[SecretStr, BeforeValidator(_secret)] | None = None
 
     @model_validator(mode="after")
     def _one_source(self) -> CredentialConfig:
@@ -255,13 +251,9 @@ class Config(_Section):
 
     @field_validator("api_url")
     @classmethod
-    def _https(cls, value: str) -> str:
-        parts = urlsplit(value)
-        is_loopback = parts.scheme == "http" and parts.hostname in LOOPBACK
-        if parts.scheme != "https" and not is_loopback:
-            raise ValueError("the API is spoken to over https only (plain http is for this machine)")
-        if not parts.hostname or parts.username or parts.query or parts.fragment:
-            raise ValueError("an address like https://api.prisma.io, without user, query and fragment")
+    def _reachable(cls, value: str) -> str:
+        if problem := address_problem(value):
+            raise ValueError(problem)
         return value.rstrip("/")
 
 

@@ -9,10 +9,13 @@ from prisma_postgres_exporter.cost.showback import share_out
 from prisma_postgres_exporter.cost.table import By, CostRow, added, cost_rows, total_of
 from prisma_postgres_exporter.cost.usage import (
     NOTHING,
+    SHORT_GAP,
     Usage,
     add_up,
     database_usage,
     days_held,
+    ended_with_workspaces,
+    month_differences,
     month_operations,
     unread_days,
     used_in_month,
@@ -23,6 +26,7 @@ from prisma_postgres_exporter.cost.whatif import WhatIf, compare_plans, parse_wh
 __all__ = [
     "HISTORY",
     "NOTHING",
+    "SHORT_GAP",
     "Bill",
     "BudgetState",
     "By",
@@ -43,9 +47,11 @@ __all__ = [
     "cost_warnings",
     "database_usage",
     "days_held",
+    "ended_with_workspaces",
     "estimate",
     "likely_block",
     "make_bill",
+    "month_differences",
     "month_operations",
     "parse_what_if",
     "price_of",

@@ -9,6 +9,7 @@ from decimal import Decimal
 
 from prisma_postgres_exporter.config import BudgetConfig
 from prisma_postgres_exporter.cost.bill import Bill
+from prisma_postgres_exporter.cost.usage import Usage, add_up
 from prisma_postgres_exporter.model import Database
 
 Place = tuple[str, str | None]
@@ -20,6 +21,8 @@ class BudgetState:
     """One budget in USD. `spent` and `expected` are `None` where nothing that matches has a price.
 
     Where not `is_complete`, a price or a part of the usage is not known: at least so much was spent.
+    `spent_covered_ratio` is the part (0 to 1) of its databases' days, or of their time with a storage level if that is
+    less, that is known and has a price; `None` where it has no database.
     """
 
     name: str
@@ -29,6 +32,7 @@ class BudgetState:
     spent_usd: Decimal | None
     expected_usd: Decimal | None
     is_complete: bool = True
+    spent_covered_ratio: float | None = None
 
 
 def matches(budget: BudgetConfig, database: Database, *, workspace_id: str, workspace_name: str) -> bool:
@@ -49,7 +53,11 @@ def matches_workspace(budget: BudgetConfig, *, workspace_id: str, workspace_name
 
 
 def state_of(
-    budget: BudgetConfig, places: Sequence[Place], shares: Mapping[Place, Bill], expected: Mapping[Place, Decimal]
+    budget: BudgetConfig,
+    places: Sequence[Place],
+    shares: Mapping[Place, Bill],
+    expected: Mapping[Place, Decimal],
+    used: Mapping[Place, Usage],
 ) -> BudgetState:
     """Add up what a budget is for; what has no price is left out, and it is not complete then."""
     bills = [shares.get(place) for place in places]
@@ -63,7 +71,21 @@ def state_of(
         spent_usd=sum(known_spent, Decimal(0)) if known_spent else None,
         expected_usd=sum(known_expected, Decimal(0)) if known_expected else None,
         is_complete=all(bill is not None and bill.total is not None for bill in bills),
+        spent_covered_ratio=_covered(places, shares, used),
     )
+
+
+def _covered(places: Sequence[Place], shares: Mapping[Place, Bill], used: Mapping[Place, Usage]) -> float | None:
+    """What is known of days and of storage's time, the lesser of both; what has no whole price counts as not known."""
+    whole = add_up(used[place] for place in places if place in used)
+    priced = add_up(used[place] for place in places if place in used and _has_price(shares.get(place)))
+    pairs = ((priced.days_known, whole.days), (priced.storage_seconds_known, whole.storage_seconds))
+    ratios = [round(known / there, 6) for known, there in pairs if there]
+    return min(ratios, default=None)
+
+
+def _has_price(bill: Bill | None) -> bool:
+    return bill is not None and None not in (bill.fee, bill.operations, bill.storage)
 
 
 def _fits(patterns: Iterable[re.Pattern[str]], texts: tuple[str, str]) -> bool:

@@ -14,7 +14,7 @@ from prisma_postgres_exporter.cost.budgets import BudgetState, Place, matches, m
 from prisma_postgres_exporter.cost.estimate import WorkspaceCost, WorkspaceUsage, estimate
 from prisma_postgres_exporter.cost.outlook import outlook
 from prisma_postgres_exporter.cost.showback import share_out
-from prisma_postgres_exporter.cost.usage import Usage, add_up, used_in_month
+from prisma_postgres_exporter.cost.usage import Usage, add_up, ended_with_workspaces, used_in_month
 from prisma_postgres_exporter.forecast import Forecast
 from prisma_postgres_exporter.model import DatabaseState, LedgerState, WorkspaceDay, month_start
 
@@ -50,6 +50,7 @@ def charge(
 
     `used_by_key` is what `used_in_month` gives for this state and instant, where that is known already.
     """
+    ledger_state = ended_with_workspaces(ledger_state)
     by_key = used_in_month(ledger_state, now) if used_by_key is None else used_by_key
     history, states = _by_workspace(days), _by_holder(ledger_state)
     workspaces: dict[str, WorkspaceCost] = {}
@@ -58,7 +59,7 @@ def charge(
     expected: dict[Place, Decimal] = {}
     for id_, row in ledger_state.workspaces.items():
         by_database = used[id_] = by_key.get(row.key, {})
-        if row.is_gone and not any(usage.days_known for usage in by_database.values()):
+        if row.gone_at is not None and row.gone_at <= month_start(now) and not by_database:
             continue
         total = add_up(by_database.values())
         if now < month_start(row.first_seen_at) and not total.days_known:
@@ -156,4 +157,5 @@ def _budget(
         ]
         if (id_, None) in shares and matches_workspace(budget, workspace_id=id_, workspace_name=name):
             places.append((id_, None))
-    return state_of(budget, places, shares, expected)
+    by_place: dict[Place, Usage] = {(id_, key): usage for id_, held in used.items() for key, usage in held.items()}
+    return state_of(budget, places, shares, expected, by_place)

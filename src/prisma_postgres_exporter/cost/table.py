@@ -105,7 +105,7 @@ def _workspaces(ledger_state: LedgerState, costs: Costs, now: datetime) -> Itera
     for id_, row in ledger_state.workspaces.items():
         cost = costs.workspaces.get(id_)
         if cost is None and row.is_gone:
-            continue  # of a month in which nothing of it was read
+            continue  # it was gone before the month
         yield replace(
             _undivided(row, cost, now),
             usage=add_up(costs.used.get(id_, {}).values()),
@@ -123,7 +123,7 @@ def _undivided(row: WorkspaceState, cost: WorkspaceCost | None, now: datetime) -
         project_name=None,
         database_id=None,
         database_name=None,
-        is_deleted=row.is_gone,
+        is_deleted=row.gone_at is not None and row.gone_at <= now,
         until=now,
         usage=NOTHING,
         bill=None,

@@ -109,11 +109,28 @@ def add_up(usages: Iterable[Usage]) -> Usage:
     return Usage(**sums)
 
 
+def ended_with_workspaces(ledger_state: LedgerState) -> LedgerState:
+    """Return the state in which a database of a workspace that is gone ends with it: nobody can read it since."""
+    gone = [(row, row.gone_at) for row in ledger_state.workspaces.values() if row.gone_at is not None]
+    return ledger_state.with_workspaces(
+        *(
+            replace(row, databases={id_: _ended(state, gone_at) for id_, state in row.databases.items()})
+            for row, gone_at in gone
+        )
+    )
+
+
+def _ended(state: DatabaseState, at: datetime) -> DatabaseState:
+    return state if state.deleted_at is not None and state.deleted_at <= at else replace(state, deleted_at=at)
+
+
 def used_in_month(ledger_state: LedgerState, until: datetime) -> Mapping[int, Mapping[str, Usage]]:
     """Return what each database used in the month of `until` up to then, by workspace key and database id.
 
     `until` is now, or the last second of a month that is over. A database that lived then and was never read is in it.
+    One of a workspace that is gone ended with it.
     """
+    ledger_state = ended_with_workspaces(ledger_state)
     used: dict[int, dict[str, Usage]] = defaultdict(dict)
     for id_, state in ledger_state.databases.items():
         for key, usage in database_usage(state, until).items():
@@ -221,6 +238,16 @@ class _Life:
 
     def _end_of(self, day: date) -> datetime:
         return min(day_start(day) + ONE_DAY, self.ends_at)
+
+
+def month_differences(ledger_state: LedgerState, month: date) -> Mapping[int, int]:
+    """Return the vendor's month less our days by workspace key, over all databases that can be compared."""
+    found: dict[int, int] = {}
+    for state in ledger_state.databases.values():
+        for row in state.months:
+            if row.month == month and row.difference_operations is not None:
+                found[row.workspace_key] = found.get(row.workspace_key, 0) + row.difference_operations
+    return found
 
 
 def month_operations(row: MonthUsage, *, has_moved: bool = False) -> int:

@@ -12,6 +12,7 @@ from prisma_postgres_exporter.diagnosis.ledger import diagnose_ledger
 from prisma_postgres_exporter.diagnosis.series import diagnose_series
 from prisma_postgres_exporter.ledger.plan import LONGEST_WAIT, ROUND_SPAN
 from prisma_postgres_exporter.model import DatabaseState
+from prisma_postgres_exporter.reasons import reason_in_words
 
 CLOCK_TOLERANCE = timedelta(minutes=5)
 BLOCKED = "plan_limit_reached"
@@ -68,7 +69,8 @@ def _finding(text: str, level: Level, reason: Reason | None) -> Finding:
 
 def _not_kept(facts: DatabaseFacts, settings: Settings, store: StoreFacts, now: datetime) -> Finding:
     if store.failure is not None:
-        return _finding(f"listed by the API; {store.failure.message}", Level.MISSING, store.failure.reason)
+        # Why was said once, where the store was looked for.
+        return _finding("listed by the API; no store says more of it", Level.MISSING, store.failure.reason)
     age = now - facts.database.created_at
     every = format_duration(settings.discovery_interval)
     if age <= 2 * settings.discovery_interval:
@@ -187,10 +189,9 @@ def _last_reading(state: DatabaseState, settings: Settings, now: datetime) -> tu
     last = f"the last reading was {span(now - last_at)} ago ({at(last_at)})" if last_at else "it never answered"
     if state.failing_since_at is not None:
         is_blocked = state.failure_reason == BLOCKED
-        why = (
-            "blocked by the plan's limit (planLimitReached)" if is_blocked else f"unavailable ({state.failure_reason})"
-        )
-        text = f"{why} since {at(state.failing_since_at)}; {last}"
+        why = "blocked by the plan's limit" if is_blocked else "unavailable"
+        means = reason_in_words(state.failure_reason or "not known")
+        text = f"{why} since {at(state.failing_since_at)}; {last}; {means}"
         return text, Level.MISSING, Reason.BLOCKED if is_blocked else Reason.UNAVAILABLE
     is_overdue = now - (last_at or state.first_seen_at) > ROUNDS_MISSED * (interval + ROUND_SPAN)
     every = format_duration(interval)

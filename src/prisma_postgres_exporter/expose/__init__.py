@@ -1,13 +1,18 @@
 """Showing the snapshot: metrics as bytes rendered before, health checks, a status page."""
 
-from prisma_postgres_exporter.expose.catalogue import Description, describe
-from prisma_postgres_exporter.expose.health import ExporterHealth
-from prisma_postgres_exporter.expose.history import write_history
-from prisma_postgres_exporter.expose.render import Exposition, Format
-from prisma_postgres_exporter.expose.report import report_page
-from prisma_postgres_exporter.expose.status import CredentialStatus, RoundStatus, ServiceStatus
-from prisma_postgres_exporter.expose.v1 import Ledger, TooBusy
-from prisma_postgres_exporter.expose.web import web_app
+from typing import TYPE_CHECKING
+
+from prisma_postgres_exporter.lazily import exported
+
+if TYPE_CHECKING:
+    from prisma_postgres_exporter.expose.catalogue import Description, describe
+    from prisma_postgres_exporter.expose.health import ExporterHealth
+    from prisma_postgres_exporter.expose.history import write_history
+    from prisma_postgres_exporter.expose.render import Exposition, Format
+    from prisma_postgres_exporter.expose.report import report_page
+    from prisma_postgres_exporter.expose.status import CredentialStatus, RoundStatus, ServiceStatus
+    from prisma_postgres_exporter.expose.v1 import Ledger
+    from prisma_postgres_exporter.expose.web import web_app
 
 __all__ = [
     "CredentialStatus",
@@ -18,9 +23,26 @@ __all__ = [
     "Ledger",
     "RoundStatus",
     "ServiceStatus",
-    "TooBusy",
     "describe",
     "report_page",
     "web_app",
     "write_history",
 ]
+
+__getattr__ = exported(
+    __name__,
+    {
+        "CredentialStatus": "status",
+        "Description": "catalogue",
+        "ExporterHealth": "health",
+        "Exposition": "render",
+        "Format": "render",
+        "Ledger": "v1",
+        "RoundStatus": "status",
+        "ServiceStatus": "status",
+        "describe": "catalogue",
+        "report_page": "report",
+        "web_app": "web",
+        "write_history": "history",
+    },
+)

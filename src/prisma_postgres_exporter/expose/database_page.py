@@ -8,6 +8,7 @@ from datetime import datetime
 from prisma_postgres_exporter.expose.markup import Markup, element, facts, instant, joined, table
 from prisma_postgres_exporter.expose.page import NONE, bad, count, document, gib, good
 from prisma_postgres_exporter.expose.plots import bars
+from prisma_postgres_exporter.reasons import reason_in_words
 from prisma_postgres_exporter.report import UsageRow, bill_sentence
 from prisma_postgres_exporter.snapshot import DatabaseView
 
@@ -55,7 +56,7 @@ def _sections(
     yield element("h2", "Days (UTC)")
     if problem is not None:
         yield element("p", bad("The ledger cannot be read now"), f": {problem}")
-    elif not days:
+    elif all(row.operations is None for row in days):
         yield element("p", "The ledger holds no day of it yet.")
     else:
         yield bars([(row.period, row.operations) for row in days], label="Operations a day", shown=count)
@@ -70,7 +71,7 @@ def _sections(
 
 def _standing(view: DatabaseView, now_at: datetime) -> Markup:
     if view.failing_since_at is not None:
-        reason = view.failure_reason or "not known"
+        reason = reason_in_words(view.failure_reason) if view.failure_reason else "not known"
         return element("p", bad("Failing"), " since ", instant(view.failing_since_at, now_at), f": {reason}")
     if view.is_up is None:
         return element("p", "Not read yet.")

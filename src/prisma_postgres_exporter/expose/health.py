@@ -58,8 +58,13 @@ OWN_METRICS = (
         (),
         "How long the Prisma Management API took to answer, each attempt on its own.",
     ),
-    OwnMetric("throttled_total", "counter", (), "How often the Prisma Management API asked for a pause."),
-    OwnMetric("throttled_seconds_total", "counter", (), "The pauses the Prisma Management API asked for, in all."),
+    OwnMetric(
+        "throttled_total",
+        "counter",
+        (),
+        "How often the Prisma Management API answered 429, which slows the credential down.",
+    ),
+    OwnMetric("throttled_seconds_total", "counter", (), "The pauses that answers of 429 caused, in all."),
     OwnMetric(
         "reading_failures_total",
         "counter",

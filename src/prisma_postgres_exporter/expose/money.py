@@ -150,6 +150,15 @@ def budget_families(labels: tuple[str, ...]) -> tuple[Family[BudgetState], ...]:
             lambda budget: budget.spent_usd,
         ),
         single(
+            "prisma_postgres_budget_spent_covered_ratio",
+            "gauge",
+            labels,
+            "The part (0 to 1) of what a budget is for that is in its spent amount, in the current calendar month "
+            "(UTC): of its databases' days, or of their time with a storage level if that is less, what was read from "
+            "the Prisma Management API and has a price. Below 1 at least the spent amount was spent. Cached.",
+            lambda budget: budget.spent_covered_ratio,
+        ),
+        single(
             "prisma_postgres_budget_forecast_usd",
             "gauge",
             labels,

@@ -9,10 +9,12 @@ from urllib.parse import quote, urlencode
 
 from prisma_postgres_exporter.cost import BudgetState, WorkspaceCost, likely_block
 from prisma_postgres_exporter.expose.markup import Markup, duration, element, facts, instant, joined, table
+from prisma_postgres_exporter.expose.month import month_section
 from prisma_postgres_exporter.expose.page import NONE, bad, count, document, gib, good
 from prisma_postgres_exporter.expose.plots import bars
 from prisma_postgres_exporter.expose.status import ServiceStatus
-from prisma_postgres_exporter.report import at_least, bill_sentence
+from prisma_postgres_exporter.reasons import reason_in_words
+from prisma_postgres_exporter.report import MonthCosts, at_least, bill_sentence
 from prisma_postgres_exporter.snapshot import DatabaseView, WorkspaceView
 
 ROWS_SHOWN = 100
@@ -27,12 +29,16 @@ LIMIT_NAMES = {
 }
 
 
-def status_page(status: ServiceStatus, *, search: str = "", page: int = 1) -> str:
-    """A whole HTML document. `search` chooses databases by name or id, `page` which of them are listed."""
-    return document("prisma-postgres-exporter", *_sections(status, search, page))
+def status_page(status: ServiceStatus, costs: MonthCosts | str, *, search: str = "", page: int = 1) -> str:
+    """A whole HTML document.
+
+    `costs` are those of this month, or why they cannot be had; `search` chooses databases by name or id, `page` which
+    of them are listed.
+    """
+    return document("prisma-postgres-exporter", *_sections(status, costs, search, page))
 
 
-def _sections(status: ServiceStatus, search: str, page: int) -> Iterator[Markup]:
+def _sections(status: ServiceStatus, costs: MonthCosts | str, search: str, page: int) -> Iterator[Markup]:
     yield element("h1", "prisma-postgres-exporter")
     yield _standing(status)
     if status.reload_error is not None:
@@ -41,6 +47,7 @@ def _sections(status: ServiceStatus, search: str, page: int) -> Iterator[Markup]
     yield _facts(status)
     taken = status.snapshot
     if taken is not None:
+        yield from month_section(costs)
         yield element("h2", "Workspaces")
         yield from _workspaces(taken.workspaces, status)
         if taken.budgets:
@@ -108,7 +115,7 @@ def _last_round(status: ServiceStatus) -> Markup:
         return joined(["none has finished yet"])
     last = max(status.rounds, key=lambda row: row.finished_at)
     took = f"{last.seconds:.1f} s" if last.seconds < 120 else duration(timedelta(seconds=last.seconds))
-    failed = bad(f"{last.failed:,} failed") if last.failed else "none failed"
+    failed = bad(f"{last.failed:,} failed") if last.failed else "no reading failed"
     finished = instant(last.finished_at, status.now_at)
     return joined([last.workspace_name, ", ", finished, f": {last.readings:,} readings in {took}, ", failed])
 
@@ -136,7 +143,7 @@ def _credentials(status: ServiceStatus) -> Markup:
             credential.name,
             credential.workspace_name or "not known yet",
             good("up") if credential.is_up else bad("down"),
-            "" if credential.is_up else credential.reason or "not tried yet",
+            "" if credential.is_up else _why(credential.reason, "not tried yet"),
             instant(credential.failing_since_at, status.now_at) if credential.failing_since_at else "",
             instant(credential.expires_at, status.now_at) if credential.expires_at else "",
         )
@@ -166,7 +173,7 @@ def _workspace(view: WorkspaceView, status: ServiceStatus) -> Markup:
                 f"Operations in {view.period_start_at:%Y-%m}",
                 joined(
                     [
-                        "at least " if view.days_known < view.days else "",
+                        "at least " if view.usage.days_known < view.usage.days else "",
                         _of(view.month_to_date_operations, cost.included_operations if cost else None, count),
                     ]
                 ),
@@ -187,12 +194,19 @@ def _workspace(view: WorkspaceView, status: ServiceStatus) -> Markup:
 
 
 def _state(view: WorkspaceView) -> Markup:
-    state = joined([_standing_of(view), f" {view.failure_reason}"]) if view.failure_reason else _standing_of(view)
+    state = _standing_of(view)
+    if view.failure_reason:
+        state = joined([state, f" {_why(view.failure_reason, '')}"])
     return (
         joined([state, ", ", bad("blocked"), f": {likely_block(view.plan, view.cost)}"])
         if view.is_usage_blocked
         else joined([state])
     )
+
+
+def _why(reason: str | None, otherwise: str) -> str:
+    """A reason's constant, which is that of the metrics and logs, and what it means."""
+    return otherwise if reason is None else reason_in_words(reason)
 
 
 def _standing_of(view: WorkspaceView | DatabaseView) -> str:
@@ -359,7 +373,7 @@ def _failing(views: tuple[DatabaseView, ...], status: ServiceStatus) -> Markup:
             element("a", view.database_name or view.database_id, href=_path(view)),
             view.database_id,
             view.workspace_name,
-            view.failure_reason or "not read for two poll intervals",
+            _why(view.failure_reason, "not read for two poll intervals"),
             instant(since, status.now_at),
             instant(view.last_success_at, status.now_at) if view.last_success_at else "never",
         )

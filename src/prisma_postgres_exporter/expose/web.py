@@ -15,15 +15,15 @@ from starlette.routing import BaseRoute, Mount, Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from prisma_postgres_exporter.cost import By
-from prisma_postgres_exporter.errors import StoreError
+from prisma_postgres_exporter.errors import StoreError, TooBusy
 from prisma_postgres_exporter.expose.database_page import database_page, missing_page
 from prisma_postgres_exporter.expose.negotiate import choose_format, is_gzip_wanted
 from prisma_postgres_exporter.expose.overview import status_page
 from prisma_postgres_exporter.expose.page import CONTENT_SECURITY_POLICY
 from prisma_postgres_exporter.expose.render import Exposition
 from prisma_postgres_exporter.expose.status import ServiceStatus
-from prisma_postgres_exporter.expose.v1 import Ledger, TooBusy, json_api
-from prisma_postgres_exporter.report import Chosen, UsageRow
+from prisma_postgres_exporter.expose.v1 import Ledger, json_api
+from prisma_postgres_exporter.report import Chosen, MonthCosts, UsageRow
 from prisma_postgres_exporter.snapshot import Snapshot
 
 _PAGE_HEADERS = {
@@ -65,7 +65,9 @@ def web_app(
     async def page(request: Request) -> Response:
         asked = request.query_params
         number = int(asked["page"]) if re.fullmatch("[0-9]{1,6}", asked.get("page", "")) else 1
-        return HTMLResponse(status_page(status(), search=asked.get("q", "")[:200], page=number), headers=_PAGE_HEADERS)
+        costs = await _costs(ledger)
+        html = status_page(status(), costs, search=asked.get("q", "")[:200], page=number)
+        return HTMLResponse(html, headers=_PAGE_HEADERS)
 
     async def database(request: Request) -> Response:
         id_, shown = request.path_params["database_id"], status()
@@ -91,6 +93,16 @@ def web_app(
         routes.append(Mount("/api/v1", json_api(snapshot or (lambda: status().snapshot), ledger)))
     middleware = [] if current is None else [Middleware(_Current, current)]
     return Starlette(routes=routes, middleware=middleware)
+
+
+async def _costs(ledger: Ledger | None) -> MonthCosts | str:
+    """What this month costs, or why that cannot be had."""
+    if ledger is None:
+        return "it is not open"
+    try:
+        return await ledger.costs()
+    except (StoreError, TooBusy) as error:
+        return str(error)
 
 
 async def _days_of(ledger: Ledger | None, database_id: str) -> tuple[Sequence[UsageRow], str | None]:

@@ -101,7 +101,7 @@ def _read_day(draft: Draft, row: DayUsage | None, reading: UsageReading, operati
 
 @lru_cache(maxsize=SHARED_DAYS)
 def _shared(day: date) -> date:
-    """The one that was given first of those that are equal: many rows hold the same days."""
+    """The one that was given first of those that are equal: memory can hold a month of rows for each database."""
     return day
 
 

@@ -1,15 +1,8 @@
 """Reports on months of the ledger, and its rows for other programs. Pure: money is `Decimal` in USD, times are UTC."""
 
-from prisma_postgres_exporter.report.changing import TOTAL, Beside, Place, beside
+from prisma_postgres_exporter.report.changing import TOTAL, Beside, Place, beside, expected_bounds
 from prisma_postgres_exporter.report.comparing import Change, compare_months, same_days
-from prisma_postgres_exporter.report.documents import (
-    CostDocument,
-    Document,
-    Usd,
-    cost_document,
-    expected_bounds,
-    usd_text,
-)
+from prisma_postgres_exporter.report.costs import CostLine, MonthCosts, month_costs
 from prisma_postgres_exporter.report.exporting import (
     DAY_COLUMNS,
     EVENT_COLUMNS,
@@ -66,18 +59,17 @@ __all__ = [
     "Beside",
     "Change",
     "Chosen",
-    "CostDocument",
-    "Document",
+    "CostLine",
     "Key",
     "LedgerMonth",
     "Missing",
+    "MonthCosts",
     "MonthReport",
     "Owners",
     "Place",
     "Ranked",
     "Row",
     "UsageRow",
-    "Usd",
     "WorkspaceReport",
     "at_least",
     "beside",
@@ -85,7 +77,6 @@ __all__ = [
     "budget_cells",
     "change_sentence",
     "compare_months",
-    "cost_document",
     "cost_sentences",
     "csv_parts",
     "database_name",
@@ -105,6 +96,7 @@ __all__ = [
     "left_out",
     "missing_sentence",
     "money",
+    "month_costs",
     "month_rows",
     "quality_sentences",
     "rank",
@@ -117,6 +109,5 @@ __all__ = [
     "until_sentence",
     "usage_by_day",
     "usage_of_month",
-    "usd_text",
     "use",
 ]

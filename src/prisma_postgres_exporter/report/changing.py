@@ -117,6 +117,14 @@ def split(month: LedgerMonth, workspace_id: str, change: Decimal) -> Mapping[str
     return found
 
 
+def expected_bounds(row: CostRow, *, is_over: bool) -> tuple[Decimal | None, Decimal | None]:
+    """What a workspace's month will cost at least and at most, in USD."""
+    cost = row.cost
+    if cost is None or cost.low_bill is None or cost.high_bill is None or is_over:
+        return None, None
+    return cost.low_bill.total, cost.high_bill.total
+
+
 def _this(row: CostRow, month: LedgerMonth) -> Decimal | None:
     return row.total if month.is_over else row.expected_usd
 

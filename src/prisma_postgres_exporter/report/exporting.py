@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, datetime
 from typing import NamedTuple
 
@@ -20,7 +20,7 @@ OWNERS: Mapping[str, type] = {
     "project_name": str,
     "database_id": str,
     "database_name": str,
-    "db_region": str,
+    "region": str,
 }
 DAY_COLUMNS: Mapping[str, type] = {
     "day": date,
@@ -29,26 +29,27 @@ DAY_COLUMNS: Mapping[str, type] = {
     "operations_high": int,
     "is_counted": bool,
     "storage_bytes": int,
-    "mean_storage_bytes": int,
+    "known_mean_storage_bytes": int,
     "storage_seconds": int,
     "read_at": datetime,
     "settled_at": datetime,
 }
-"""`mean_storage_bytes` is the mean level of the `storage_seconds` of the day that are known."""
+"""`known_mean_storage_bytes` is the mean level of the `storage_seconds` of the day that are known."""
 MONTH_COLUMNS: Mapping[str, type] = {
-    "month": date,
+    "month": str,
     **OWNERS,
     "operations": int,
     "vendor_operations": int,
     "days_operations": int,
-    "days": int,
-    "difference_operations": int,
-    "mean_storage_bytes": int,
+    "days_held": int,
+    "reconciliation_difference_operations": int,
+    "known_mean_storage_bytes": int,
     "storage_seconds": int,
     "read_at": datetime,
 }
 """`operations` is the newest knowledge of the month and adds up over everything, `vendor_operations` the vendor's own
-number for it (of a database that moved, for all of the month), `days_operations` the sum of its `days`."""
+number for it (of a database that moved, for all of the month), `days_operations` the sum of the
+`days_held` days that the ledger has."""
 REVISION_COLUMNS: Mapping[str, type] = {
     "day": date,
     **OWNERS,
@@ -76,7 +77,7 @@ class Owner(NamedTuple):
     project_name: str
     database_id: str
     database_name: str
-    db_region: str | None
+    region: str | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,9 +89,10 @@ class Owners:
 
     @classmethod
     def of(cls, databases: Iterable[KnownDatabase], ledger_state: LedgerState) -> Owners:
-        """Return those of a store."""
+        """Return those of a store. A database of a workspace that is gone ends with it: nobody can read it since."""
+        gone_at = {row.key: row.gone_at for row in ledger_state.workspaces.values() if row.gone_at is not None}
         return cls(
-            {known.key: known for known in databases},
+            {known.key: _ended(known, gone_at.get(known.workspace_key)) for known in databases},
             {row.key: (id_, row.workspace.name) for id_, row in ledger_state.workspaces.items()},
         )
 
@@ -130,7 +132,7 @@ def month_rows(months: Iterable[BilledMonth], owners: Owners) -> Iterator[Row]:
     held = Counter((usage.month, usage.database_key) for usage in rows)
     for usage in rows:
         yield (
-            usage.month,
+            f"{usage.month:%Y-%m}",
             *owners.owner(usage.database_key, usage.workspace_key),
             month_operations(usage, has_moved=held[usage.month, usage.database_key] > 1),
             usage.operations,
@@ -160,6 +162,11 @@ def event_rows(events: Iterable[Event]) -> Iterator[Row]:
     """Yield rows of `EVENT_COLUMNS`."""
     for event in events:
         yield event.at, event.kind.value, event.subject, event.subject_id, event.workspace_id, event.before, event.after
+
+
+def _ended(known: KnownDatabase, at: datetime | None) -> KnownDatabase:
+    is_over = at is None or (known.deleted_at is not None and known.deleted_at <= at)
+    return known if is_over else replace(known, deleted_at=at)
 
 
 def _mean(byte_seconds: int, seconds: int) -> int | None:

@@ -97,6 +97,9 @@ def left_out(month: LedgerMonth) -> Iterator[str]:
     for row in month.rows(By.WORKSPACE):
         if row.cost is not None and row.total is None:
             why = row.cost.unpriced or f"its usage is not known whole ({knowledge(row.usage)})"
+            gone_at = month.ledger_state.workspaces[row.workspace_id].gone_at
+            if gone_at is not None:
+                why += f"; gone since {gone_at:%Y-%m-%d}: no command reads it any more"
             yield f"{month.name}: workspace {row.workspace_name} ({row.workspace_id}) is left out: {why}"
 
 

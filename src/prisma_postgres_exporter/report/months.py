@@ -8,7 +8,16 @@ from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 
 from prisma_postgres_exporter.config import Config
-from prisma_postgres_exporter.cost import By, CostRow, Costs, charge, cost_rows, days_held, unread_days
+from prisma_postgres_exporter.cost import (
+    By,
+    CostRow,
+    Costs,
+    charge,
+    cost_rows,
+    days_held,
+    ended_with_workspaces,
+    unread_days,
+)
 from prisma_postgres_exporter.model import LedgerState, WorkspaceDay, month_start, next_month_start
 
 ONE_SECOND = timedelta(seconds=1)
@@ -36,8 +45,8 @@ class LedgerMonth:
     """One calendar month (UTC) as the ledger has it.
 
     `until` is how far it goes: now in the month that runs, else the month's last second. `ledger_state` is the one
-    of that instant, `days` the workspaces' days that forecasts are made from, the month's own included. `previous` is
-    the month before, where it was read too.
+    of that instant, where databases end with a workspace that is gone, `days` the workspaces' days that forecasts are
+    made from, the month's own included. `previous` is the month before, where it was read too.
     """
 
     until: datetime
@@ -70,9 +79,8 @@ class LedgerMonth:
         requests = 0
         for state in self.ledger_state.databases.values():
             span = unread_days(state, self.until)
-            workspace = self.ledger_state.workspaces.get(state.database.workspace_id)
             # Nobody can ask for what was deleted, or is of a workspace without a credential.
-            if span and state.deleted_at is None and not (workspace is not None and workspace.is_gone):
+            if span and state.deleted_at is None:
                 requests += max(0, (span[1] - span[0]).days + 1 - days_held(state, self.until))
                 first = min(first or span[0], span[0])
                 last = max(last or span[1], span[1])
@@ -97,6 +105,7 @@ def ledger_month(
     previous: LedgerMonth | None = None,
 ) -> LedgerMonth:
     """Work out the month of `until`; `ledger_state` is what `Store.load(until)` gave."""
+    ledger_state = ended_with_workspaces(ledger_state)
     return LedgerMonth(
         until=until,
         is_over=month_start(until) < month_start(now),

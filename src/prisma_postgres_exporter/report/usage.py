@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
 from itertools import groupby
 
-from prisma_postgres_exporter.cost import By, CostRow, total_of
+from prisma_postgres_exporter.cost import SHORT_GAP, By, CostRow, total_of
 from prisma_postgres_exporter.model import DayUsage, day_start
 from prisma_postgres_exporter.report.exporting import Owner, Owners
 from prisma_postgres_exporter.report.months import LedgerMonth
@@ -16,16 +16,16 @@ from prisma_postgres_exporter.report.months import LedgerMonth
 ONE_DAY = timedelta(days=1)
 Place = tuple[str, str, str | None, str | None, str | None, str | None]
 
-Life = tuple[Place, datetime, datetime]
-"""Where a database is, and from when to when it is there."""
+Life = tuple[Owner, datetime, datetime]
+"""Whose a database is, and from when to when it is there."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class UsageRow:
     """What a workspace, project or database used in a UTC day (`2026-11-05`) or month (`2026-11`).
 
-    `operations` are those of `days_known` of the `days` of databases in it. `mean_storage_bytes` is the mean level of
-    the part `storage_covered_ratio` of the databases' time that is known.
+    `operations` are those of `days_known` of the `days` of databases in it. `mean_storage_bytes` is the mean level over
+    the day or month so far, each database at its own mean of its time that is known: the part `storage_covered_ratio`.
     """
 
     period: str
@@ -40,6 +40,7 @@ class UsageRow:
     days: int
     mean_storage_bytes: int | None
     storage_covered_ratio: float | None
+    is_usage_complete: bool
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,25 +61,40 @@ class Chosen:
 
 
 def usage_by_day(
-    days: Iterable[DayUsage], owners: Owners, by: By, chosen: Chosen, *, most_rows: int, now: datetime
+    days: Iterable[DayUsage],
+    owners: Owners,
+    by: By,
+    chosen: Chosen,
+    span: tuple[date, date],
+    *,
+    most_rows: int,
+    now: datetime,
 ) -> tuple[list[UsageRow], date | None]:
     """Return rows of whole days, and the day to go on from, `None` at the end.
 
-    `days` come by day. A day is begun while there are fewer than `most_rows` rows. A day of a database that
-    nobody read counts in the `days` of its row all the same, where the row has another one.
+    `days` are those of the ledger from the first to the last day of `span`, by day. A day is begun while there are
+    fewer than `most_rows` rows. A day of a database that nobody read counts in the `days` of its row all the same,
+    and where nobody read any database of a row, that row is there and says so.
     """
     rows: list[UsageRow] = []
     lives = {
-        known.key: (_place(owner, by), known.database.created_at, known.deleted_at or now)
+        known.key: (owners.owner(known.key, known.workspace_key), known.database.created_at, known.deleted_at or now)
         for known in owners.databases.values()
-        for owner in [owners.owner(known.key, known.workspace_key)]
     }
     # What was found since the owners were read is told the next time.
-    known_days = (usage for usage in days if usage.database_key in owners.databases)
-    for day, usages in groupby(known_days, key=_day):
+    read = groupby((usage for usage in days if usage.database_key in owners.databases), key=_day)
+    held = next(read, None)
+    first, last = span
+    for day in (first + number * ONE_DAY for number in range((last - first).days + 1)):
         if len(rows) >= most_rows:
             return rows, day
+        usages: Iterable[DayUsage] = ()
+        is_held = held is not None and held[0] == day
+        if held is not None and is_held:
+            usages = held[1]
         rows += _rows_of_day(day, usages, owners, by, chosen, lives, now)
+        if is_held:
+            held = next(read, None)
     return rows, None
 
 
@@ -98,6 +114,7 @@ def usage_of_month(month: LedgerMonth, by: By, chosen: Chosen) -> list[UsageRow]
             days=row.usage.days,
             mean_storage_bytes=row.mean_storage_bytes,
             storage_covered_ratio=row.usage.storage_covered_ratio,
+            is_usage_complete=row.usage.is_complete,
         )
         for row in sorted(_chosen_rows(month, by, chosen), key=lambda row: row.place)
     ]
@@ -143,6 +160,7 @@ def _rows_of_day(
         key: int((min(until, ends_at) - max(begins_at, starts_at)).total_seconds())
         for key, (_, begins_at, until) in lives.items()
     }
+    elapsed_seconds = max(1, int((min(now, ends_at) - starts_at).total_seconds()))
     grouped: dict[Place, list[DayUsage]] = defaultdict(list)
     # Whoever lived on that day and has no row of it lacks one where it is now.
     missing = {key: seconds for key, seconds in seconds_there.items() if seconds > 0}
@@ -153,12 +171,22 @@ def _rows_of_day(
             grouped[_place(owner, by)].append(usage)
     lacking: dict[Place, list[int]] = defaultdict(list)
     for key, seconds in missing.items():
-        lacking[lives[key][0]].append(seconds)
-    for place, rows in sorted(grouped.items(), key=lambda item: _order(item[0])):
+        owner = lives[key][0]
+        if chosen.has(owner.workspace_id, owner.project_id, owner.database_id):
+            lacking[_place(owner, by)].append(seconds)
+    for place in sorted({*grouped, *lacking}, key=_order):
+        rows = grouped[place]
         workspace_id, workspace_name, project_id, project_name, database_id, database_name = place
-        levels = [row.storage_byte_seconds // row.storage_seconds for row in rows if row.storage_seconds]
-        covered = sum(row.storage_seconds for row in rows)
-        lived = sum(max(row.storage_seconds, seconds_there[row.database_key]) for row in rows) + sum(lacking[place])
+        lived = [max(row.storage_seconds, seconds_there[row.database_key]) for row in rows]
+        at_own_mean = [
+            row.storage_byte_seconds * seconds // row.storage_seconds
+            for row, seconds in zip(rows, lived, strict=True)
+            if row.storage_seconds
+        ]
+        covered, whole = sum(row.storage_seconds for row in rows), sum(lived) + sum(lacking[place])
+        # One that was read before its end only may have gone on.
+        days_known = sum(row.unchanged_since_at is not None or day == now.date() for row in rows)
+        count = len(rows) + len(lacking[place])
         yield UsageRow(
             period=f"{day}",
             workspace_id=workspace_id,
@@ -167,12 +195,12 @@ def _rows_of_day(
             project_name=project_name,
             database_id=database_id,
             database_name=database_name,
-            operations=sum(row.operations for row in rows),
-            # One that was read before its end only may have gone on.
-            days_known=sum(row.unchanged_since_at is not None or day == now.date() for row in rows),
-            days=len(rows) + len(lacking[place]),
-            mean_storage_bytes=sum(levels) if levels else None,
-            storage_covered_ratio=round(covered / lived, 6) if lived else None,
+            operations=sum(row.operations for row in rows) if rows else None,
+            days_known=days_known,
+            days=count,
+            mean_storage_bytes=sum(at_own_mean) // elapsed_seconds if at_own_mean else None,
+            storage_covered_ratio=round(covered / whole, 6) if whole else None,
+            is_usage_complete=days_known >= count and whole - covered <= len(rows) * SHORT_GAP.total_seconds(),
         )
 
 

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import date, datetime
 
-from prisma_postgres_exporter.cost import Bill, BudgetState, By, CostRow, Usage, total_of
+from prisma_postgres_exporter.cost import Bill, BudgetState, By, CostRow, Usage, month_differences, total_of
 from prisma_postgres_exporter.model import Event, Revision, WorkspaceDay
 from prisma_postgres_exporter.report.changing import TOTAL, Beside, Place, beside
 from prisma_postgres_exporter.report.months import LedgerMonth, Missing
@@ -63,6 +63,7 @@ def report_month(
     """Put a month together. `revisions` are those of its days, `events` those that were noticed in it."""
     projects, databases = _by_workspace(month.rows(By.PROJECT)), _by_workspace(month.rows(By.DATABASE))
     days, revised = _days(month), _revised(month, revisions)
+    differences = month_differences(month.ledger_state, month.month)
     events_by_workspace: dict[str, list[Event]] = defaultdict(list)
     for event in events:
         events_by_workspace[event.workspace_id].append(event)
@@ -72,8 +73,6 @@ def report_month(
     workspaces = []
     for row in month.rows(By.WORKSPACE):
         id_ = row.workspace_id
-        if row.is_deleted and not row.usage.days_known:
-            continue
         numbers = revised[id_]
         workspaces.append(
             WorkspaceReport(
@@ -84,7 +83,7 @@ def report_month(
                 days=tuple(days[id_]),
                 revised_days=len({(key, day) for key, day, _ in numbers}),
                 revised_operations=sum(change for _, _, change in numbers),
-                difference_operations=_difference(month, id_),
+                difference_operations=differences.get(month.ledger_state.workspaces[id_].key),
                 events=tuple(events_by_workspace[id_]),
             )
         )
@@ -138,14 +137,3 @@ def _names(month: LedgerMonth) -> dict[str, str]:
         names[id_] = state.database.name
         names[state.database.project_id] = state.database.project_name
     return names
-
-
-def _difference(month: LedgerMonth, workspace_id: str) -> int | None:
-    key = month.ledger_state.workspaces[workspace_id].key
-    known = [
-        row.difference_operations
-        for state in month.ledger_state.databases.values()
-        for row in state.months
-        if row.workspace_key == key and row.month == month.month and row.difference_operations is not None
-    ]
-    return sum(known) if known else None

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from datetime import UTC, date, datetime
 from decimal import Decimal
@@ -12,16 +13,25 @@ from itertools import islice
 
 ROWS_AT_ONCE = 1_000
 
+FORMULA_STARTERS = ("=", "+", "-", "@", "\t", "\r")
+NUMBER = re.compile(r"[+-]?[0-9]+(\.[0-9]+)?")
+"""An amount is told as a text, and one below zero is no formula."""
 
-def csv_parts(columns: Mapping[str, type], rows: Iterable[tuple[object, ...]]) -> Iterator[bytes]:
-    """Yield CSV with a header: UTF-8, lines end with a line feed, what is not known is empty."""
+
+def csv_parts(columns: Iterable[str], rows: Iterable[tuple[object, ...]], *, is_raw: bool = False) -> Iterator[bytes]:
+    """Yield CSV with a header as RFC 4180 has it, in UTF-8; what is not known is empty.
+
+    A text that a spreadsheet would take for a formula begins with an apostrophe, unless `is_raw`: anybody can give a
+    database a name (https://owasp.org/www-community/attacks/CSV_Injection).
+    """
     text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
+    writer = csv.writer(text)
+    told = _plain if is_raw else _defused
     writer.writerow(columns)
     iterator = iter(rows)
     while True:
         batch = list(islice(iterator, ROWS_AT_ONCE))
-        writer.writerows([[_plain(value) for value in row] for row in batch])
+        writer.writerows([[told(value) for value in row] for row in batch])
         yield text.getvalue().encode()
         text.seek(0)
         text.truncate()
@@ -41,6 +51,13 @@ def jsonl_parts(columns: Mapping[str, type], rows: Iterable[tuple[object, ...]])
 def instant_text(at: datetime) -> str:
     """An instant as `2026-10-31T23:59:59Z`."""
     return f"{at.astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}"
+
+
+def _defused(value: object) -> object:
+    plain = _plain(value)
+    if isinstance(value, str) and value.startswith(FORMULA_STARTERS) and not NUMBER.fullmatch(value):
+        return f"'{value}"
+    return plain
 
 
 def _plain(value: object) -> object:

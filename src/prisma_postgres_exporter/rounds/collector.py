@@ -360,6 +360,9 @@ class Collector:
         # A vendor that is down or a workspace that is blocked says nothing of the credential.
         if isinstance(error, CredentialRefused):
             self.readers.note_error(reader, error)
+            if turn.failure is None:
+                # The workspace may be out of reach: the next round looks, and does not wait for its discovery's time.
+                turn.discovery_tried_at = None
         elif is_read:
             self.readers.note_success(reader)
 

@@ -1,14 +1,19 @@
 """The composition root: everything put together, its schedule, its start and its end."""
 
-from prisma_postgres_exporter.service.backfilling import Backfilling, open_backfill
-from prisma_postgres_exporter.service.costs import costs_in_force
-from prisma_postgres_exporter.service.doctor import Examination, examine
-from prisma_postgres_exporter.service.ledger_reader import LedgerReader, read_month
-from prisma_postgres_exporter.service.once import Collected, collect_once
-from prisma_postgres_exporter.service.opening import Opened, api_maker, limits_of, opened
-from prisma_postgres_exporter.service.past import live_through_the_past
-from prisma_postgres_exporter.service.reading import open_to_read
-from prisma_postgres_exporter.service.service import Service
+from typing import TYPE_CHECKING
+
+from prisma_postgres_exporter.lazily import exported
+
+if TYPE_CHECKING:
+    from prisma_postgres_exporter.service.backfilling import Backfilling, open_backfill
+    from prisma_postgres_exporter.service.costs import costs_in_force
+    from prisma_postgres_exporter.service.doctor import Examination, examine
+    from prisma_postgres_exporter.service.ledger_reader import LedgerReader, read_month
+    from prisma_postgres_exporter.service.once import Collected, collect_once
+    from prisma_postgres_exporter.service.opening import Opened, api_maker, limits_of, opened
+    from prisma_postgres_exporter.service.past import live_through_the_past
+    from prisma_postgres_exporter.service.reading import open_to_read
+    from prisma_postgres_exporter.service.service import Service
 
 __all__ = [
     "Backfilling",
@@ -28,3 +33,25 @@ __all__ = [
     "opened",
     "read_month",
 ]
+
+__getattr__ = exported(
+    __name__,
+    {
+        "Backfilling": "backfilling",
+        "Collected": "once",
+        "Examination": "doctor",
+        "LedgerReader": "ledger_reader",
+        "Opened": "opening",
+        "Service": "service",
+        "api_maker": "opening",
+        "collect_once": "once",
+        "costs_in_force": "costs",
+        "examine": "doctor",
+        "limits_of": "opening",
+        "live_through_the_past": "past",
+        "open_backfill": "backfilling",
+        "open_to_read": "reading",
+        "opened": "opening",
+        "read_month": "ledger_reader",
+    },
+)

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import structlog
 
 from prisma_postgres_exporter import __version__
 from prisma_postgres_exporter.config import Config, costs_document, differing_costs, with_costs
 from prisma_postgres_exporter.errors import StoreTooNew, StoreUnavailable
-from prisma_postgres_exporter.rounds import Collector
 from prisma_postgres_exporter.store import Store, StoredCosts
+
+if TYPE_CHECKING:
+    from prisma_postgres_exporter.rounds import Collector
 
 log = structlog.get_logger(__name__)
 

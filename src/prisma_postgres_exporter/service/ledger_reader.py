@@ -11,12 +11,24 @@ from typing import TypeVar
 
 from prisma_postgres_exporter.config import Config
 from prisma_postgres_exporter.cost import HISTORY, By
-from prisma_postgres_exporter.expose import TooBusy
+from prisma_postgres_exporter.errors import TooBusy
 from prisma_postgres_exporter.model import month_start
-from prisma_postgres_exporter.report import Chosen, LedgerMonth, Owners, UsageRow, ledger_month, usage_by_day
+from prisma_postgres_exporter.report import (
+    Chosen,
+    LedgerMonth,
+    MonthCosts,
+    Owners,
+    UsageRow,
+    ledger_month,
+    month_costs,
+    usage_by_day,
+)
 from prisma_postgres_exporter.store import Store
 
 ONE_SECOND = timedelta(seconds=1)
+COSTS_KEPT = timedelta(minutes=1)
+"""How old the costs of a page may be: one that is asked for again and again reads the ledger once a minute."""
+
 MOST_WAITING = 8
 """How many questions may wait for the one that is being answered."""
 
@@ -43,6 +55,7 @@ class LedgerReader:
         self._clock = clock
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="ledger-reader")
         self._waiting = 0
+        self._kept: tuple[Config, MonthCosts] | None = None
 
     def now(self) -> datetime:
         """The clock's instant, in whole seconds."""
@@ -57,6 +70,20 @@ class LedgerReader:
         """
         config, now = self._config(), self.now()
         return await self._ask(lambda store: read_month(store, config, until, now, with_previous=True))
+
+    async def costs(self) -> MonthCosts:
+        """Return what this month costs, as it was a minute ago at most.
+
+        Raises:
+            TooBusy: too many questions wait already.
+            StoreError: the ledger cannot be read now.
+        """
+        now, config = self.now(), self._config()
+        if self._kept is not None and self._kept[0] is config and _is_recent(self._kept[1].until, now):
+            return self._kept[1]
+        costs = await self._ask(lambda store: month_costs(read_month(store, config, now, now, with_previous=True)))
+        self._kept = config, costs
+        return costs
 
     async def days(
         self, from_day: date, to_day: date, by: By, chosen: Chosen, *, most_rows: int
@@ -73,9 +100,8 @@ class LedgerReader:
             # A service writes meanwhile: whose databases these are is read after them.
             databases = tuple(store.databases())
             owners = Owners.of(databases, store.load(now))
-            return usage_by_day(
-                store.days(chosen.database_id, from_day, to_day), owners, by, chosen, most_rows=most_rows, now=now
-            )
+            days = store.days(chosen.database_id, from_day, to_day)
+            return usage_by_day(days, owners, by, chosen, (from_day, to_day), most_rows=most_rows, now=now)
 
         return await self._ask(read)
 
@@ -97,3 +123,7 @@ class LedgerReader:
             return await asyncio.get_running_loop().run_in_executor(self._thread, answer)
         finally:
             self._waiting -= 1
+
+
+def _is_recent(until: datetime, now: datetime) -> bool:
+    return timedelta(0) <= now - until < COSTS_KEPT and until.date() == now.date()

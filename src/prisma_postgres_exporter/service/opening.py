@@ -44,9 +44,7 @@ def api_maker(health: ExporterHealth) -> MakeApi:
     """Return what makes the Management API's client for a credential; its calls are counted in `health`."""
 
     def make(credential: Credential, config: Config) -> ManagementApi:
-        return ManagementApi(
-            credential.token.reveal(), base_url=config.api_url, limits=limits_of(config), observer=health
-        )
+        return ManagementApi(credential.token, base_url=config.api_url, limits=limits_of(config), observer=health)
 
     return make
 

@@ -5,7 +5,9 @@ from __future__ import annotations
 import asyncio
 from datetime import datetime, timedelta
 
-from prisma_postgres_exporter.config import Config, Credential, Secret, Tokens
+from pydantic import SecretStr
+
+from prisma_postgres_exporter.config import Config, Credential, Tokens
 from prisma_postgres_exporter.ledger.backfill import plan_backfill
 from prisma_postgres_exporter.ledger.plan import Plan
 from prisma_postgres_exporter.rounds import Collector
@@ -25,13 +27,13 @@ async def live_through_the_past(vendor: Vendor, config: Config, *, now: datetime
     clock = ManualClock((now - LIVED).replace(microsecond=0))
     tokens = Tokens(
         credentials=tuple(
-            Credential(name=workspace_id, token=Secret(token)) for token, workspace_id in vendor.world.tokens.items()
+            Credential(name=workspace_id, token=SecretStr(token)) for token, workspace_id in vendor.world.tokens.items()
         )
     )
     async with opened(
         config,
         clock=clock,
-        make_api=lambda credential, _: DirectApi(vendor, clock, credential.token.reveal()),
+        make_api=lambda credential, _: DirectApi(vendor, clock, credential.token.get_secret_value()),
         tokens=tokens,
     ) as running:
         collector = running.collector

@@ -1,13 +1,13 @@
 """The Management API in a box: a world that is the truth, a vendor that tells it late, faults, and a server."""
 
-from prisma_postgres_exporter.simulator.app import Simulator
-from prisma_postgres_exporter.simulator.calls import SeenCall
-from prisma_postgres_exporter.simulator.clock import Clock, ManualClock, system_clock
+from prisma_postgres_exporter.simulator.admin import SeenCall
+from prisma_postgres_exporter.simulator.app import Simulator, benchmark_simulator, demo_simulator
+from prisma_postgres_exporter.simulator.clock import Clock, ManualClock, from_ms, system_clock
 from prisma_postgres_exporter.simulator.direct import DirectApi
 from prisma_postgres_exporter.simulator.faults import Fault, FaultKind, Faults
-from prisma_postgres_exporter.simulator.presets import benchmark_simulator, demo_simulator
-from prisma_postgres_exporter.simulator.server import serve_simulator
-from prisma_postgres_exporter.simulator.shape import WorldShape
+from prisma_postgres_exporter.simulator.founding import WorldShape
+from prisma_postgres_exporter.simulator.reading import ENDPOINTS
+from prisma_postgres_exporter.simulator.sending import serve_simulator
 from prisma_postgres_exporter.simulator.vendor import (
     REALISTIC,
     PeriodRefused,
@@ -19,6 +19,7 @@ from prisma_postgres_exporter.simulator.vendor import (
 from prisma_postgres_exporter.simulator.world import Stay, World
 
 __all__ = [
+    "ENDPOINTS",
     "REALISTIC",
     "Clock",
     "DirectApi",
@@ -38,6 +39,7 @@ __all__ = [
     "WorldShape",
     "benchmark_simulator",
     "demo_simulator",
+    "from_ms",
     "serve_simulator",
     "system_clock",
 ]

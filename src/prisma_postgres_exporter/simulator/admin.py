@@ -3,20 +3,50 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict
+from collections import Counter, deque
+from dataclasses import asdict, dataclass, field
 from datetime import datetime, timedelta
-from typing import Annotated
+from typing import Annotated, Final, Literal
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationError
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from prisma_postgres_exporter.simulator.calls import CallLog
-from prisma_postgres_exporter.simulator.clock import Clock, ManualClock
-from prisma_postgres_exporter.simulator.faults import Fault, Faults
-from prisma_postgres_exporter.simulator.instants import from_ms, parsed, to_ms, vendor_text
+from prisma_postgres_exporter.simulator.clock import Clock, ManualClock, from_ms, parsed, to_ms, vendor_text
+from prisma_postgres_exporter.simulator.faults import Fault, FaultKind, Faults
 from prisma_postgres_exporter.simulator.vendor import Vendor
+
+KEPT: Final = 10_000
+
+
+@dataclass(frozen=True, slots=True)
+class SeenCall:
+    """One call as it arrived: its name, the query as sent, and the fault that hit it, if one did."""
+
+    token: str
+    call: str
+    database_id: str | None
+    query: str
+    fault: FaultKind | None
+
+
+@dataclass(slots=True)
+class CallLog:
+    """`counts` by call since the last reset; `newest` holds the last 10,000, oldest first."""
+
+    counts: Counter[str] = field(default_factory=Counter)
+    newest: deque[SeenCall] = field(default_factory=lambda: deque(maxlen=KEPT))
+
+    def add(self, seen: SeenCall) -> None:
+        """Take down one call."""
+        self.counts[seen.call] += 1
+        self.newest.append(seen)
+
+    def reset(self) -> None:
+        """Begin again with nothing seen."""
+        self.counts.clear()
+        self.newest.clear()
 
 
 class AddedUsage(BaseModel):
@@ -27,6 +57,15 @@ class AddedUsage(BaseModel):
     database: str
     operations: Annotated[int, Field(ge=1)]
     at: AwareDatetime | None = None
+
+
+class ChangedStatus(BaseModel):
+    """What a database's status is from now on."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    database: str
+    status: Literal["failure", "provisioning", "ready", "recovering"]
 
 
 class Admin:
@@ -45,6 +84,7 @@ class Admin:
             Route("/world", self._show_world),
             Route("/truth", self._show_truth),
             Route("/usage", self._add_usage, methods=["POST"]),
+            Route("/status", self._change_status, methods=["POST"]),
             Route("/faults", self._show_faults, methods=["GET"]),
             Route("/faults", self._add_fault, methods=["POST"]),
             Route("/faults", self._clear_faults, methods=["DELETE"]),
@@ -98,6 +138,17 @@ class Admin:
         try:
             wish = AddedUsage.model_validate_json(await request.body())
             self._world.add_operations(wish.database, wish.operations, at=wish.at or self._clock())
+        except KeyError:
+            return _problem(404, "database must name something in the world")
+        except ValueError as exc:
+            return _problem(400, str(exc))
+        return Response(status_code=204)
+
+    async def _change_status(self, request: Request) -> Response:
+        """`{"database": "db_…", "status": "failure"}`, from now on."""
+        try:
+            wish = ChangedStatus.model_validate_json(await request.body())
+            self._world.change_status(wish.database, wish.status, at=self._clock())
         except KeyError:
             return _problem(404, "database must name something in the world")
         except ValueError as exc:

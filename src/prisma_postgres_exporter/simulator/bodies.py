@@ -1,37 +1,29 @@
-"""The bodies of the Management API's answers, made from what the world remembers."""
+"""The documents of the Management API's answers, as things are when a question is asked."""
 
 from __future__ import annotations
 
-import hashlib
-import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
+from typing import Final
 
-from prisma_postgres_exporter.simulator.backups import BackupRecord
-from prisma_postgres_exporter.simulator.chance import identifier
+from prisma_postgres_exporter.simulator.clock import vendor_text
 from prisma_postgres_exporter.simulator.founding import REGIONS
-from prisma_postgres_exporter.simulator.instants import vendor_text
-from prisma_postgres_exporter.simulator.records import ConnectionRecord, DatabaseRecord, ProjectRecord, WorkspaceRecord
-from prisma_postgres_exporter.simulator.vendor import VendorUsage
+from prisma_postgres_exporter.simulator.questions import Json, Question, encoded
+from prisma_postgres_exporter.simulator.records import (
+    BranchRecord,
+    ConnectionRecord,
+    DatabaseRecord,
+    IntegrationRecord,
+    ProjectRecord,
+    TokenRecord,
+    WorkspaceRecord,
+)
+from prisma_postgres_exporter.simulator.vendor import BackupRecord, VendorUsage
 
-Json = dict[str, object]
-
-_GIBIBYTE = 2**30
-_REGION_NAMES = {
-    "us-east-1": "US East (N. Virginia)",
-    "us-west-1": "US West (N. California)",
-    "eu-west-3": "EU West (Paris)",
-    "eu-central-1": "EU Central (Frankfurt)",
-    "ap-northeast-1": "Asia Pacific (Tokyo)",
-    "ap-southeast-1": "Asia Pacific (Singapore)",
-}
-_API = "https://api.prisma.io/v1"
-_PORT = 5432
-_USER = "simulated-user"
-
-
-def encoded(document: object) -> bytes:
-    """A document as the body of an answer."""
-    return json.dumps(document, separators=(",", ":")).encode()
+_GIBIBYTE: Final = 2**30
+_API: Final = "https://api.prisma.io/v1"
+_HOSTS: Final = {"direct": "db.simulator.invalid", "pooled": "pooled.simulator.invalid"}
+_PORT: Final = 5432
+_USER: Final = "simulated-user"
 
 
 def single(document: Json) -> bytes:
@@ -39,19 +31,9 @@ def single(document: Json) -> bytes:
     return encoded({"data": document})
 
 
-def page(documents: Sequence[Json], next_cursor: str | None) -> bytes:
-    """`{"data": […], "pagination": {…}}`; without a cursor it is the last page."""
-    return encoded({"data": documents, "pagination": {"nextCursor": next_cursor, "hasMore": next_cursor is not None}})
-
-
 def unpaged(documents: Sequence[Json]) -> bytes:
     """`{"data": […]}`: a list without pages."""
     return encoded({"data": documents})
-
-
-def error(code: str, message: str, hint: str | None = None) -> bytes:
-    """`{"error": {…}}`"""
-    return encoded({"error": {"code": code, "message": message} | ({} if hint is None else {"hint": hint})})
 
 
 def usage(answer: VendorUsage, now_ms: int) -> bytes:
@@ -65,15 +47,10 @@ def usage(answer: VendorUsage, now_ms: int) -> bytes:
     ).encode()
 
 
-def region(id_: str, *, with_product: bool) -> Json:
-    """A region; the list of one product does not name it."""
-    product: Json = {"product": "postgres"} if with_product else {}
-    return {"id": id_, "type": "region", "name": _REGION_NAMES[id_], **product, "status": "available"}
-
-
-def regions(*, with_product: bool) -> bytes:
-    """Every region of Prisma Postgres."""
-    return unpaged([region(id_, with_product=with_product) for id_ in REGIONS])
+def regions(*, product: str | None = None, has_status: bool = True) -> list[Json]:
+    """Every region; the list of one product does not name it, and Accelerate has no status there."""
+    members = ({} if product is None else {"product": product}) | ({"status": "available"} if has_status else {})
+    return [{"id": id_, "type": "region", "name": name, **members} for id_, name in REGIONS.items()]
 
 
 def backups(found: Sequence[BackupRecord], *, limit: int, retention_days: int) -> bytes:
@@ -81,6 +58,7 @@ def backups(found: Sequence[BackupRecord], *, limit: int, retention_days: int) -
     documents: list[Json] = [
         {
             "id": backup.id,
+            "type": "backup",
             "backupType": backup.backup_type,
             "createdAt": vendor_text(backup.created_ms),
             "size": backup.size_bytes,
@@ -97,128 +75,175 @@ def backups(found: Sequence[BackupRecord], *, limit: int, retention_days: int) -
     )
 
 
-class Bodies:
-    """The documents of workspaces, projects and databases at an instant, ids with or without prefix."""
-
-    def __init__(self, *, has_prefixes: bool) -> None:
-        self._has_prefixes = has_prefixes
-
-    def id(self, id_: str) -> str:
-        """An id as this vendor writes it."""
-        return id_ if self._has_prefixes else id_.partition("_")[2]
-
-    def me(self, workspace: WorkspaceRecord, at_ms: int) -> Json:
-        """Whose token it is: a service token's, so no user's."""
-        return {
-            "user": None,
-            "workspace": {"id": self.id(workspace.id), "name": workspace.names.at(at_ms)},
-            "credential": {"type": "service_token", "id": service_token_id(workspace), "name": "exporter"},
-        }
-
-    def workspace(self, workspace: WorkspaceRecord, at_ms: int) -> Json:
-        """A workspace."""
-        return {
-            **self._reference("workspaces", workspace.id, workspace.names.at(at_ms)),
-            "type": "workspace",
-            "createdAt": vendor_text(workspace.created_ms),
-        }
-
-    def subscription(self, workspace: WorkspaceRecord, at_ms: int) -> Json:
-        """A workspace's plan."""
-        return {
-            "planName": workspace.plan,
-            "usageBlocked": workspace.blocked.at(at_ms),
-            "upgradeUrl": "https://console.prisma.io/upgrade",
-        }
-
-    def service_token(self, workspace: WorkspaceRecord) -> Json:
-        """The workspace's one service token: what may be shown of it."""
-        return {
-            "id": service_token_id(workspace),
-            "type": "service-token",
-            "name": "exporter",
-            "valueHint": f"…{workspace.token[-4:]}",
-            "createdAt": vendor_text(workspace.created_ms),
-            "expiresAt": None,
-        }
-
-    def project(self, project: ProjectRecord, workspace: WorkspaceRecord, at_ms: int) -> Json:
-        """A project with the workspace that holds it."""
-        return {
-            **self._reference("projects", project.id, project.names.at(at_ms)),
-            "type": "project",
-            "logicalId": project.logical_id,
-            "createdAt": vendor_text(project.created_ms),
-            "defaultRegion": project.default_region,
-            "workspace": self._reference("workspaces", workspace.id, workspace.names.at(at_ms)),
-        }
-
-    def database(
-        self,
-        database: DatabaseRecord,
-        project: ProjectRecord,
-        connections: Iterable[ConnectionRecord],
-        at_ms: int,
-        *,
-        with_strings: bool = False,
-    ) -> Json:
-        """A database with its connections, whose passwords must turn up nowhere else."""
-        held = [self.connection(held, database, at_ms, with_strings=with_strings) for held in connections]
-        return {
-            **self._reference("databases", database.id, database.names.at(at_ms)),
-            "type": "database",
-            "status": database.status(at_ms),
-            "createdAt": vendor_text(database.created_ms),
-            "isDefault": database.is_default,
-            "defaultConnectionId": held[0]["id"] if held else None,
-            "connections": held,
-            "project": self._reference("projects", project.id, project.names.at(at_ms)),
-            "region": None
-            if database.region is None
-            else {"id": database.region, "name": _REGION_NAMES[database.region]},
-            "source": database.source,
-            "branchId": None
-            if database.branch_name is None
-            else self.id(branch_id(database.project_id, database.branch_name)),
-            "logicalId": database.logical_id,
-        }
-
-    def connection(
-        self, connection: ConnectionRecord, database: DatabaseRecord, at_ms: int, *, with_strings: bool = False
-    ) -> Json:
-        """A connection; its strings are told when it is made or rotated."""
-        password = "simulated-password" + (f"-{connection.rotations}" if connection.rotations else "")
-        return {
-            **self._reference("connections", connection.id, connection.name),
-            "type": "connection",
-            "createdAt": vendor_text(connection.created_ms),
-            "kind": "postgres",
-            "endpoints": {
-                "direct": _endpoint("db.simulator.invalid", password, with_string=with_strings),
-                "pooled": _endpoint("pooled.simulator.invalid", password, with_string=with_strings),
-            },
-            "directConnection": {"host": "db.simulator.invalid", "user": _USER, "pass": password},
-            "database": self._reference("databases", database.id, database.names.at(at_ms)),
-        }
-
-    def _reference(self, kind: str, id_: str, name: str) -> Json:
-        shown = self.id(id_)
-        return {"id": shown, "url": f"{_API}/{kind}/{shown}", "name": name}
+def me(question: Question) -> Json:
+    """Whose token it is: a service token's, so no user's."""
+    workspace, token = question.workspace, question.token
+    return {
+        "user": None,
+        "workspace": {"id": _id(question, workspace.id), "name": workspace.names.at(question.now_ms)},
+        "credential": {"type": "service_token", "id": token.id, "name": token.name},
+    }
 
 
-def branch_id(project_id: str, branch_name: str) -> str:
-    """The id of a project's git branch."""
-    digest = hashlib.blake2b(f"{project_id}/{branch_name}".encode(), digest_size=8).digest()
-    return identifier("br_", int.from_bytes(digest, "big"))
+def workspace(question: Question, record: WorkspaceRecord) -> Json:
+    """A workspace."""
+    return {
+        **_reference(question, "workspaces", record.id, record.names.at(question.now_ms)),
+        "type": "workspace",
+        "createdAt": vendor_text(record.created_ms),
+    }
 
 
-def service_token_id(workspace: WorkspaceRecord) -> str:
-    """The id of a workspace's service token, which is not its value."""
-    return f"tok_{workspace.id.removeprefix('wksp_')}"
+def subscription(question: Question, record: WorkspaceRecord) -> Json:
+    """A workspace's plan."""
+    return {
+        "planName": record.plan,
+        "usageBlocked": record.blocked.at(question.now_ms),
+        "upgradeUrl": "https://console.prisma.io/upgrade",
+    }
 
 
-def _endpoint(host: str, password: str, *, with_string: bool) -> Json:
-    address: Json = {"host": host, "port": _PORT}
-    if with_string:
-        address["connectionString"] = f"postgres://{_USER}:{password}@{host}:{_PORT}/postgres?sslmode=require"
-    return address
+def service_token(_question: Question, record: TokenRecord) -> Json:
+    """A service token: what may be shown of it."""
+    return {
+        "id": record.id,
+        "type": "serviceToken",
+        "name": record.name,
+        "valueHint": f"…{record.value[-4:]}",
+        "createdAt": vendor_text(record.created_ms),
+    }
+
+
+def integration(question: Question, record: IntegrationRecord) -> Json:
+    """An integration, with the user who let it in."""
+    created_at, shown = vendor_text(record.created_ms), _id(question, record.id)
+    user_id = _id(question, f"usr_{record.workspace_id.partition('_')[2]}")
+    return {
+        "id": shown,
+        "url": f"{_API}/integrations/{shown}",
+        "createdAt": created_at,
+        "scopes": ["workspace:admin", "offline_access"],
+        "client": {"id": record.client_id, "name": record.client_name, "createdAt": created_at},
+        "createdByUser": {"id": user_id, "email": "owner@simulator.invalid", "displayName": None},
+    }
+
+
+def project(question: Question, record: ProjectRecord) -> Json:
+    """A project with the workspace that holds it."""
+    return {
+        **_reference(question, "projects", record.id, record.names.at(question.now_ms)),
+        "type": "project",
+        "logicalId": record.logical_id,
+        "createdAt": vendor_text(record.created_ms),
+        "defaultRegion": record.default_region,
+        "workspace": _reference(
+            question, "workspaces", question.workspace.id, question.workspace.names.at(question.now_ms)
+        ),
+    }
+
+
+def branch(question: Question, record: BranchRecord) -> Json:
+    """A branch with its project."""
+    held_by = question.registry.projects[record.project_id]
+    shown = _id(question, record.id)
+    return {
+        "id": shown,
+        "type": "branch",
+        "url": f"{_API}/branches/{shown}",
+        "gitName": record.git_name,
+        "isDefault": record.is_default,
+        "role": "production" if record.is_production else "preview",
+        "createdAt": vendor_text(record.created_ms),
+        "updatedAt": vendor_text(record.updated_ms),
+        "project": _reference(question, "projects", held_by.id, held_by.names.at(question.now_ms)),
+    }
+
+
+def database(question: Question, record: DatabaseRecord, *, with_strings: bool = False) -> Json:
+    """A database with its connections, whose passwords must turn up nowhere else."""
+    held_by = question.registry.projects[record.project_id]
+    held = [
+        _connection(question, connection, with_strings=with_strings)
+        for connection in question.registry.connections_of(record, question.now_ms)
+    ]
+    return {
+        **_reference(question, "databases", record.id, record.names.at(question.now_ms)),
+        "type": "database",
+        "status": record.status(question.now_ms),
+        "createdAt": vendor_text(record.created_ms),
+        "isDefault": record.is_default,
+        "defaultConnectionId": held[0]["id"] if held else None,
+        "connections": held,
+        "project": _reference(question, "projects", held_by.id, held_by.names.at(question.now_ms)),
+        "region": None if record.region is None else {"id": record.region, "name": REGIONS[record.region]},
+        "source": record.source,
+        "branchId": None if record.branch_id is None else _id(question, record.branch_id),
+        "logicalId": record.logical_id,
+    }
+
+
+def new_database(question: Question, record: DatabaseRecord) -> Json:
+    """A database that was just made in a project, with the members that only these answers still have."""
+    (first,) = question.registry.connections_of(record, question.now_ms)
+    key = _connection(question, first, with_strings=False)
+    del key["database"]
+    key["connectionString"] = connection_string = _connection_string("direct", first)
+    return {
+        **database(question, record, with_strings=True),
+        "apiKeys": [key],
+        "connectionString": connection_string,
+        "directConnection": key["directConnection"],
+    }
+
+
+def connection(question: Question, record: ConnectionRecord) -> Json:
+    """A connection, without its strings."""
+    return _connection(question, record, with_strings=False)
+
+
+def new_connection(question: Question, record: ConnectionRecord) -> Json:
+    """A connection that was just made or rotated, with its strings and what is written out of them."""
+    return {
+        **_connection(question, record, with_strings=True),
+        "connectionString": _connection_string("direct", record),
+        **_written_out(record),
+    }
+
+
+def _connection(question: Question, record: ConnectionRecord, *, with_strings: bool) -> Json:
+    reached = question.registry.databases[record.database_id]
+    return {
+        **_reference(question, "connections", record.id, record.name),
+        "type": "connection",
+        "createdAt": vendor_text(record.created_ms),
+        "kind": "postgres",
+        "endpoints": {
+            kind: {"host": host, "port": _PORT}
+            | ({"connectionString": _connection_string(kind, record)} if with_strings else {})
+            for kind, host in _HOSTS.items()
+        },
+        "directConnection": _written_out(record),
+        "database": _reference(question, "databases", reached.id, reached.names.at(question.now_ms)),
+    }
+
+
+def _written_out(record: ConnectionRecord) -> Json:
+    return {"host": _HOSTS["direct"], "user": _USER, "pass": _password(record)}
+
+
+def _connection_string(kind: str, record: ConnectionRecord) -> str:
+    return f"postgres://{_USER}:{_password(record)}@{_HOSTS[kind]}:{_PORT}/postgres?sslmode=require"
+
+
+def _password(record: ConnectionRecord) -> str:
+    return "simulated-password" + (f"-{record.rotations}" if record.rotations else "")
+
+
+def _reference(question: Question, kind: str, id_: str, name: str) -> Json:
+    shown = _id(question, id_)
+    return {"id": shown, "url": f"{_API}/{kind}/{shown}", "name": name}
+
+
+def _id(question: Question, id_: str) -> str:
+    """An id as this vendor writes it."""
+    return id_ if question.vendor.behaviour.has_prefixes else id_.partition("_")[2]

@@ -9,8 +9,7 @@ from typing import Generic, TypeVar
 from prisma_postgres_exporter import api
 from prisma_postgres_exporter.errors import CredentialRefused, NotFound, RequestRefused
 from prisma_postgres_exporter.model import Workspace
-from prisma_postgres_exporter.simulator.clock import Clock
-from prisma_postgres_exporter.simulator.instants import from_ms
+from prisma_postgres_exporter.simulator.clock import Clock, from_ms
 from prisma_postgres_exporter.simulator.vendor import PeriodRefused, Vendor
 
 T = TypeVar("T")

@@ -1,20 +1,106 @@
-"""Makes workspaces, projects and databases: their ids, names and sizes, drawn from the seed."""
+"""Makes what a world holds: how much of it there is, and its ids, names, tokens and sizes, drawn from the seed."""
 
 from __future__ import annotations
 
+import base64
+import hashlib
+import hmac
+import json
 from collections import Counter
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Final
 
-from prisma_postgres_exporter.simulator import names
 from prisma_postgres_exporter.simulator.chance import draw, identifier, is_hit, spread
-from prisma_postgres_exporter.simulator.records import DatabaseRecord, History, ProjectRecord, WorkspaceRecord
+from prisma_postgres_exporter.simulator.records import (
+    DatabaseRecord,
+    History,
+    IntegrationRecord,
+    ProjectRecord,
+    TokenRecord,
+    WorkspaceRecord,
+)
 from prisma_postgres_exporter.simulator.registry import Registry
-from prisma_postgres_exporter.simulator.shape import WorldShape
 
-REGIONS: Final = ("us-east-1", "us-west-1", "eu-west-3", "eu-central-1", "ap-northeast-1", "ap-southeast-1")
+REGIONS: Final = {
+    "us-east-1": "US East (N. Virginia)",
+    "us-west-1": "US West (N. California)",
+    "eu-west-3": "EU West (Paris)",
+    "eu-central-1": "EU Central (Frankfurt)",
+    "ap-northeast-1": "Asia Pacific (Tokyo)",
+    "ap-southeast-1": "Asia Pacific (Singapore)",
+}
 
-_KINDS: Final = ("wksp_", "proj_", "db_")
+_REGION_IDS: Final = tuple(REGIONS)
+_KINDS: Final = ("wksp_", "proj_", "db_", "itgr_", "token_")
+_INTEGRATIONS: Final = ("Vercel", "GitHub Actions")
+_SIGNING_KEY: Final = b"a simulator's tokens open nothing but a simulator"
+_AWKWARD: Final = (
+    'the "main" one',
+    "two\nlines",
+    "back\\slash\\",
+    "\N{FOX FACE} café \N{HEAVY BLACK HEART}\N{VARIATION SELECTOR-16}",
+    "n" * 10_000,
+    '{a="b"} 1',
+    " spaces around ",
+    "\N{RIGHT-TO-LEFT OVERRIDE}backwards",
+    "carriage\r\nreturn\tand tab",
+    "'; DROP TABLE databases; --",
+    "<script>alert(1)</script>",
+    "#comment",
+)
+
+_WORKSPACES: Final = ("Acme", "Globex", "Initech", "Umbrella", "Hooli", "Stark", "Wayne", "Wonka")
+_PROJECTS: Final = ("webshop", "billing", "accounts", "search", "analytics", "mobile", "portal", "intranet")
+_DATABASES: Final = ("orders", "users", "events", "catalogue", "sessions", "invoices", "mail", "metrics", "jobs")
+_STAGES: Final = ("production", "staging", "test", "demo", "eu", "us", "archive")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WorldShape:
+    """What a world holds when it begins, and how lively it is.
+
+    `databases` are in all, dealt out evenly over the projects; the first of a project is its default one.
+    The shares (0 to 1) are of databases: without any operations, without a region, with an awkward name.
+    `plans` and `busyness` are dealt out to the workspaces in turn: the plan's name, and how busy the
+    workspace is (1: as `operations_per_day` says). The last `blocked_workspaces` begin blocked.
+
+    A database that is not idle makes `operations_per_day` (least, most) when it is new, each doubling as
+    likely as the next, and holds `storage_bytes` (least, most).
+
+    Once the world has begun, `churn_per_day` lifecycle changes of all kinds happen, and the first
+    `moved_projects` go to the next workspace, one at each day's end. Moves take effect at 00:00 UTC, so
+    that every day belongs to one workspace.
+
+    Raises:
+        ValueError: a count, share or range that makes no world.
+    """
+
+    workspaces: int = 3
+    projects_per_workspace: int = 3
+    databases: int = 40
+    idle_share: float = 0.1
+    regionless_share: float = 0.05
+    awkward_share: float = 0.0
+    plans: tuple[str, ...] = ("Starter", "Pro", "Free")
+    busyness: tuple[float, ...] = (1.0,)
+    blocked_workspaces: int = 0
+    operations_per_day: tuple[int, int] = (100, 2_000_000)
+    storage_bytes: tuple[int, int] = (8 * 2**20, 20 * 2**30)
+    churn_per_day: float = 0.0
+    moved_projects: int = 0
+
+    def __post_init__(self) -> None:
+        counts = (self.databases, self.blocked_workspaces, self.churn_per_day, self.moved_projects)
+        if self.workspaces < 1 or self.projects_per_workspace < 1 or min(counts) < 0:
+            raise ValueError("a world has at least one workspace with a project, and no negative counts")
+        if not self.plans or not self.busyness or min(self.busyness) < 0:
+            raise ValueError("plans and busyness need at least one entry, none negative")
+        if not all(0 <= share <= 1 for share in (self.idle_share, self.regionless_share, self.awkward_share)):
+            raise ValueError("a share is from 0 to 1")
+        for least, most in (self.operations_per_day, self.storage_bytes):
+            if not 0 < least <= most:
+                raise ValueError("a range goes from a number above zero to one that is not smaller")
 
 
 class Founder:
@@ -37,15 +123,40 @@ class Founder:
         shape = self._shape
         workspace = WorkspaceRecord(
             id=identifier("wksp_", key),
-            token=f"simulator-token-{position + 1}",
             created_ms=created_ms,
             plan=shape.plans[position % len(shape.plans)],
             busy_permille=round(shape.busyness[position % len(shape.busyness)] * 1_000),
-            names=History(created_ms, names.workspace_name(position)),
+            names=History(created_ms, _workspace_name(position)),
             blocked=History(created_ms, position >= shape.workspaces - shape.blocked_workspaces),
         )
         self._registry.add_workspace(workspace)
+        self.token(workspace.id, "exporter", created_ms, alias=f"simulator-token-{position + 1}")
+        for client_name in _INTEGRATIONS:
+            _, key = self._next("itgr_")
+            integration = IntegrationRecord(
+                id=identifier("itgr_", key),
+                workspace_id=workspace.id,
+                client_id=identifier("", draw(key, 1)),
+                client_name=client_name,
+                created_ms=created_ms,
+            )
+            self._registry.integrations[integration.id] = integration
         return workspace
+
+    def token(self, workspace_id: str, name: str, created_ms: int, *, alias: str | None = None) -> TokenRecord:
+        """Add a service token to a workspace."""
+        _, key = self._next("token_")
+        id_ = identifier("", key)
+        token = TokenRecord(
+            id=id_,
+            workspace_id=workspace_id,
+            name=name,
+            value=_signed({"sub": f"workspace:{workspace_id.removeprefix('wksp_')}", "jti": id_}),
+            created_ms=created_ms,
+            alias=alias,
+        )
+        self._registry.add_token(token)
+        return token
 
     def project(
         self,
@@ -61,7 +172,7 @@ class Founder:
         project = ProjectRecord(
             id=identifier("proj_", key),
             created_ms=created_ms,
-            names=History(created_ms, self._name(draw(key, 1), names.project_name(position)) if name is None else name),
+            names=History(created_ms, self._name(draw(key, 1), project_name(position)) if name is None else name),
             workspace_ids=History(created_ms, workspace_id),
             logical_id=logical_id,
             default_region=default_region,
@@ -76,7 +187,7 @@ class Founder:
         *,
         is_default: bool = False,
         name: str | None = None,
-        branch_name: str | None = None,
+        branch_id: str | None = None,
         region: str | None = None,
         logical_id: str | None = None,
         source: Mapping[str, str] | None = None,
@@ -96,11 +207,9 @@ class Founder:
             created_ms=created_ms,
             deleted_ms=None,
             is_default=is_default,
-            region=region or (None if is_regionless else REGIONS[(bits >> 24) % len(REGIONS)]),
-            branch_name=branch_name,
-            names=History(
-                created_ms, self._name(draw(key, 7), names.database_name(bits >> 32)) if name is None else name
-            ),
+            region=region or (None if is_regionless else _REGION_IDS[(bits >> 24) % len(_REGION_IDS)]),
+            branch_id=branch_id,
+            names=History(created_ms, self._name(draw(key, 7), database_name(bits >> 32)) if name is None else name),
             operations_a_day=0 if is_idle else operations_a_day,
             first_storage_bytes=spread(*self._shape.storage_bytes, draw(key, 3)),
             logical_id=logical_id,
@@ -118,4 +227,40 @@ class Founder:
     def _name(self, bits: int, plain: str) -> str:
         if not is_hit(self._shape.awkward_share, bits):
             return plain
-        return names.AWKWARD[(bits >> 32) % len(names.AWKWARD)]
+        return _AWKWARD[(bits >> 32) % len(_AWKWARD)]
+
+
+def _workspace_name(position: int) -> str:
+    """`Acme`, later `Acme 2`."""
+    return _numbered(_WORKSPACES, position, " ")
+
+
+def project_name(position: int) -> str:
+    """`webshop`, later `webshop-2`."""
+    return _numbered(_PROJECTS, position, "-")
+
+
+def database_name(bits: int) -> str:
+    """`orders-production`: not unique, as in life."""
+    return f"{_DATABASES[bits % len(_DATABASES)]}-{_STAGES[bits // 16 % len(_STAGES)]}"
+
+
+def branch_name(bits: int) -> str:
+    """`feature/1f3a`: the git branch that a preview database is made for."""
+    return f"feature/{bits % 2**16:04x}"
+
+
+def _numbered(names: tuple[str, ...], position: int, joint: str) -> str:
+    turn, place = divmod(position, len(names))
+    return f"{names[place]}{joint}{turn + 1}" if turn else names[place]
+
+
+def _signed(claims: Mapping[str, str]) -> str:
+    """A JWT: the vendor's own tools read from it which workspace a token opens."""
+    signed = b".".join(_encoded(json.dumps(part).encode()) for part in ({"alg": "HS256", "typ": "JWT"}, claims))
+    signature = hmac.digest(_SIGNING_KEY, signed, hashlib.sha256)
+    return (signed + b"." + _encoded(signature)).decode()
+
+
+def _encoded(part: bytes) -> bytes:
+    return base64.urlsafe_b64encode(part).rstrip(b"=")

@@ -5,13 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Final
 
-from prisma_postgres_exporter.simulator import names
 from prisma_postgres_exporter.simulator.chance import between, draw
-from prisma_postgres_exporter.simulator.founding import Founder
-from prisma_postgres_exporter.simulator.instants import DAY_MS, HOUR_MS
+from prisma_postgres_exporter.simulator.clock import DAY_MS, HOUR_MS
+from prisma_postgres_exporter.simulator.founding import Founder, WorldShape, branch_name, database_name, project_name
 from prisma_postgres_exporter.simulator.records import ProjectRecord
 from prisma_postgres_exporter.simulator.registry import Registry
-from prisma_postgres_exporter.simulator.shape import WorldShape
 
 _AGES, _CHANGES = 1, 2  # the rows of random numbers that are drawn from here
 
@@ -74,7 +72,13 @@ class Lifecycle:
 
     def _preview(self, bits: int, at_ms: int) -> None:
         project = self._some_project(bits)
-        preview = self._founder.database(project, max(at_ms, project.created_ms), branch_name=names.branch_name(bits))
+        made_ms = max(at_ms, project.created_ms)
+        if next(self._registry.branches_of(project.id, made_ms), None) is None:
+            self._registry.add_branch(project.id, "main", made_ms)
+        git_name = branch_name(bits)
+        branch = self._registry.branch_named(project.id, git_name, made_ms)
+        branch = branch or self._registry.add_branch(project.id, git_name, made_ms)
+        preview = self._founder.database(project, made_ms, branch_id=branch.id)
         self._registry.delete_database(preview.id, preview.created_ms + between(1, 40, bits >> 16) * HOUR_MS)
 
     def _new_database(self, bits: int, at_ms: int) -> None:
@@ -88,10 +92,10 @@ class Lifecycle:
     def _rename_database(self, bits: int, at_ms: int) -> None:
         if self._database_ids:
             database = self._registry.databases[self._database_ids[bits % len(self._database_ids)]]
-            database.names.change(max(at_ms, database.created_ms), names.database_name(bits >> 32))
+            database.names.change(max(at_ms, database.created_ms), database_name(bits >> 32))
 
     def _rename_project(self, bits: int, at_ms: int) -> None:
-        self._some_project(bits).names.change(at_ms, names.project_name((bits >> 32) % 100))
+        self._some_project(bits).names.change(at_ms, project_name((bits >> 32) % 100))
 
     def _move_project(self, bits: int, at_ms: int) -> None:
         self._move(self._some_project(bits), bits >> 32, at_ms // DAY_MS)

@@ -1,16 +1,30 @@
-"""What the world remembers of a workspace, project or database: values over time."""
+"""What the world remembers of each thing it holds, and how a value changes over time.
+
+Instants are milliseconds. `deleted_ms` is the first instant at which a thing is no more, `None` for one that stays.
+"""
 
 from __future__ import annotations
 
 from bisect import insort
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Generic, TypeVar
+from typing import Generic, Protocol, TypeVar
 
-from prisma_postgres_exporter.simulator.storage import StorageCourse, storage_course
-from prisma_postgres_exporter.simulator.usage import Load
+from prisma_postgres_exporter.simulator.load import Load, StorageCourse, storage_course
 
 T = TypeVar("T")
+
+
+class Made(Protocol):
+    """Something that is made and may be deleted."""
+
+    created_ms: int
+    deleted_ms: int | None
+
+
+def exists(record: Made, instant_ms: int) -> bool:
+    """Whether it was made and not yet deleted."""
+    return record.created_ms <= instant_ms and (record.deleted_ms is None or instant_ms < record.deleted_ms)
 
 
 class History(Generic[T]):
@@ -46,7 +60,6 @@ class WorkspaceRecord:
     """A workspace; it stays for ever."""
 
     id: str
-    token: str
     created_ms: int
     plan: str
     busy_permille: int
@@ -55,11 +68,38 @@ class WorkspaceRecord:
 
 
 @dataclass(slots=True, kw_only=True)
-class ProjectRecord:
-    """A project and the workspaces it belonged to.
+class TokenRecord:
+    """A service token; `alias` is a short spelling of its `value`, for the tokens that a world begins with."""
 
-    `deleted_ms` is the first instant at which it is no more, `None` for one that stays.
-    """
+    id: str
+    workspace_id: str
+    name: str
+    value: str
+    created_ms: int
+    alias: str | None = None
+    deleted_ms: int | None = None
+
+    @property
+    def spelling(self) -> str:
+        """What faults and the log of calls know it by."""
+        return self.alias or self.value
+
+
+@dataclass(slots=True, kw_only=True)
+class IntegrationRecord:
+    """An application that a user let into a workspace."""
+
+    id: str
+    workspace_id: str
+    client_id: str
+    client_name: str
+    created_ms: int
+    deleted_ms: int | None = None
+
+
+@dataclass(slots=True, kw_only=True)
+class ProjectRecord:
+    """A project and the workspaces it belonged to."""
 
     id: str
     created_ms: int
@@ -69,17 +109,27 @@ class ProjectRecord:
     logical_id: str | None = None
     default_region: str | None = None
 
-    def exists_at(self, instant_ms: int) -> bool:
-        """Whether it was made and not yet deleted."""
-        return self.created_ms <= instant_ms and (self.deleted_ms is None or instant_ms < self.deleted_ms)
+
+@dataclass(slots=True, kw_only=True)
+class BranchRecord:
+    """A project's git branch; the first one is the project's production."""
+
+    id: str
+    project_id: str
+    git_name: str
+    is_default: bool
+    is_production: bool
+    created_ms: int
+    updated_ms: int
+    deleted_ms: int | None = None
 
 
 @dataclass(slots=True, kw_only=True)
 class DatabaseRecord:
     """A database, with what makes its usage: `key` is its own random number.
 
-    `deleted_ms` is the first instant at which it is no more, `None` for one that stays. `branch_name`
-    is set for preview databases only. `source` is what it was made from: the fields of the vendor's answer.
+    `branch_id` is set for those of a git branch only. `source` is what it was made or restored from: the fields of
+    the vendor's answer.
     """
 
     id: str
@@ -89,10 +139,10 @@ class DatabaseRecord:
     deleted_ms: int | None
     is_default: bool
     region: str | None
-    branch_name: str | None
     names: History[str]
     operations_a_day: int
     first_storage_bytes: int
+    branch_id: str | None = None
     logical_id: str | None = None
     source: Mapping[str, str] | None = None
     is_remote: bool = False
@@ -100,10 +150,6 @@ class DatabaseRecord:
     _load: Load | None = None
     _added: tuple[tuple[int, int], ...] = ()
     _storage: StorageCourse | None = None
-
-    def exists_at(self, instant_ms: int) -> bool:
-        """Whether it was made and not yet deleted."""
-        return self.created_ms <= instant_ms and (self.deleted_ms is None or instant_ms < self.deleted_ms)
 
     def status(self, at_ms: int) -> str:
         """`ready`, if nothing else was said."""
@@ -125,7 +171,7 @@ class DatabaseRecord:
 
     def storage_bytes(self, at_ms: int) -> int:
         """The true level at an instant; 0 when it does not exist."""
-        if not self.exists_at(at_ms):
+        if not exists(self, at_ms):
             return 0
         # Made when first asked for: a world of 50,000 databases must begin at once.
         if self._storage is None:
@@ -152,7 +198,3 @@ class ConnectionRecord:
     created_ms: int
     deleted_ms: int | None = None
     rotations: int = 0
-
-    def exists_at(self, instant_ms: int) -> bool:
-        """Whether it was made and not yet deleted."""
-        return self.created_ms <= instant_ms and (self.deleted_ms is None or instant_ms < self.deleted_ms)

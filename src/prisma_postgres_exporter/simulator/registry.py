@@ -1,14 +1,26 @@
-"""Every workspace, project and database that ever was, who held what when, and in which order lists show them."""
+"""Everything that ever was, who held what when, and in which order lists show it."""
 
 from __future__ import annotations
 
 from bisect import bisect_left, bisect_right, insort
 from collections.abc import Iterator
+from itertools import chain
 from typing import Final
 
-from prisma_postgres_exporter.simulator.records import DatabaseRecord, ProjectRecord, WorkspaceRecord
+from prisma_postgres_exporter.simulator.chance import identifier
+from prisma_postgres_exporter.simulator.records import (
+    BranchRecord,
+    ConnectionRecord,
+    DatabaseRecord,
+    IntegrationRecord,
+    ProjectRecord,
+    TokenRecord,
+    WorkspaceRecord,
+    exists,
+)
 
 _BEFORE_ALL: Final = (-(2**63), "")
+_CONNECTIONS: Final = 8  # the row of a database's random numbers for its connections
 _Key = tuple[int, str]
 """When something was made, and its id: the order of every list, so that nothing new moves what is old."""
 
@@ -20,24 +32,71 @@ class Registry:
         self.workspaces: dict[str, WorkspaceRecord] = {}
         self.projects: dict[str, ProjectRecord] = {}
         self.databases: dict[str, DatabaseRecord] = {}
+        self.branches: dict[str, BranchRecord] = {}
+        self.tokens: dict[str, TokenRecord] = {}
+        self.integrations: dict[str, IntegrationRecord] = {}
+        self._tokens_by_spelling: dict[str, TokenRecord] = {}
         self._projects_ever_in: dict[str, list[_Key]] = {}
         self._databases_of: dict[str, list[_Key]] = {}
+        self._branches_of: dict[str, list[BranchRecord]] = {}
+        # A database's first connection is kept here when it changes; until then it follows from its database.
+        self._first_connections: dict[str, ConnectionRecord] = {}
+        self._added_connections: dict[str, list[ConnectionRecord]] = {}
 
     def add_workspace(self, workspace: WorkspaceRecord) -> None:
         """Add one that has no projects yet."""
         self.workspaces[workspace.id] = workspace
         self._projects_ever_in[workspace.id] = []
 
+    def add_token(self, token: TokenRecord) -> None:
+        """Add a token to its workspace."""
+        self.tokens[token.id] = token
+        self._tokens_by_spelling |= {token.value: token, token.spelling: token}
+
     def add_project(self, project: ProjectRecord) -> None:
         """Add one that has no databases yet to the workspace it begins in."""
         self.projects[project.id] = project
         self._databases_of[project.id] = []
+        self._branches_of[project.id] = []
         insort(self._projects_ever_in[project.workspace_ids.at(project.created_ms)], _key(project))
+
+    def add_branch(self, project_id: str, git_name: str, at_ms: int, *, is_default: bool = False) -> BranchRecord:
+        """Add a branch to a project: the first one is production, the default one takes over from another."""
+        ever = self._branches_of[project_id]
+        is_first = next(self.branches_of(project_id, at_ms), None) is None
+        branch = BranchRecord(
+            id=identifier("br_", *project_id.encode(), len(ever)),
+            project_id=project_id,
+            git_name=git_name,
+            is_default=False,
+            is_production=is_first,
+            created_ms=at_ms,
+            updated_ms=at_ms,
+        )
+        ever.append(branch)
+        self.branches[branch.id] = branch
+        if is_default or is_first:
+            self.make_default(branch, at_ms)
+        return branch
+
+    def make_default(self, branch: BranchRecord, at_ms: int) -> None:
+        """Let one branch be its project's default, and no other."""
+        for held in self._branches_of[branch.project_id]:
+            if held.is_default != (held is branch):
+                held.is_default, held.updated_ms = held is branch, at_ms
+
+    def branch_named(self, project_id: str, git_name: str, at_ms: int) -> BranchRecord | None:
+        """A project's branch of that name."""
+        return next((held for held in self.branches_of(project_id, at_ms) if held.git_name == git_name), None)
+
+    def branches_of(self, project_id: str, at_ms: int) -> Iterator[BranchRecord]:
+        """The branches of a project at an instant, in the order in which they were made."""
+        return (branch for branch in self._branches_of[project_id] if exists(branch, at_ms))
 
     def add_database(self, database: DatabaseRecord) -> None:
         """Add one to its project; where that is no more, neither is the database."""
         self.databases[database.id] = database
-        if not self.projects[database.project_id].exists_at(database.created_ms):
+        if not exists(self.projects[database.project_id], database.created_ms):
             database.deleted_ms = database.created_ms
         insort(self._databases_of[database.project_id], _key(database))
 
@@ -49,9 +108,11 @@ class Registry:
             insort(held, _key(project))
 
     def delete_project(self, project_id: str, at_ms: int) -> None:
-        """Let it be no more from `at_ms`, with every database in it; an earlier end stays."""
+        """Let it be no more from `at_ms`, with every branch and database in it; an earlier end stays."""
         project = self.projects[project_id]
         project.deleted_ms = at_ms if project.deleted_ms is None else min(at_ms, project.deleted_ms)
+        for branch in self.branches_of(project_id, at_ms):
+            branch.deleted_ms = at_ms
         for created_ms, database_id in self._databases_of[project_id]:
             # What was to be made later is never made.
             self.delete_database(database_id, max(at_ms, created_ms))
@@ -60,6 +121,24 @@ class Registry:
         """Let it be no more from `at_ms`; an earlier end stays."""
         database = self.databases[database_id]
         database.deleted_ms = at_ms if database.deleted_ms is None else min(at_ms, database.deleted_ms)
+
+    def token(self, spelling: str, at_ms: int) -> TokenRecord | None:
+        """The token that is written like this, if it is good."""
+        token = self._tokens_by_spelling.get(spelling)
+        return token if token is not None and exists(token, at_ms) else None
+
+    def tokens_of(self, workspace_id: str, at_ms: int) -> list[TokenRecord]:
+        """The tokens of a workspace, the newest first."""
+        held = [token for token in self.tokens.values() if token.workspace_id == workspace_id and exists(token, at_ms)]
+        return held[::-1]
+
+    def integrations_of(self, workspace_id: str, at_ms: int) -> list[IntegrationRecord]:
+        """The integrations of a workspace."""
+        return [
+            integration
+            for integration in self.integrations.values()
+            if integration.workspace_id == workspace_id and exists(integration, at_ms)
+        ]
 
     def workspace_of(self, database: DatabaseRecord, at_ms: int) -> str:
         """The workspace that holds the database's project at an instant."""
@@ -86,7 +165,7 @@ class Registry:
         follows = _key(last) if last is not None and last.project_id == project_id else _BEFORE_ALL
         for position in range(bisect_right(keys, follows), len(keys)):
             database = self.databases[keys[position][1]]
-            if database.exists_at(at_ms):
+            if exists(database, at_ms):
                 yield database
 
     def databases_ever_in(self, workspace_id: str) -> Iterator[DatabaseRecord]:
@@ -95,11 +174,44 @@ class Registry:
             for _, database_id in self._databases_of[project_id]:
                 yield self.databases[database_id]
 
+    def connections_of(self, database: DatabaseRecord, at_ms: int) -> Iterator[ConnectionRecord]:
+        """The connections of a database at an instant, in the order in which they were made."""
+        for connection in (self._first_connection(database), *self._added_connections.get(database.id, ())):
+            if exists(connection, at_ms):
+                yield connection
+
+    def connection(self, connection_id: str, at_ms: int) -> ConnectionRecord | None:
+        """A connection that exists at an instant, by its id, with or without prefix."""
+        wanted = prefixed("con_", connection_id)
+        database = self.databases.get("db_" + wanted.removeprefix("con_"))
+        known = [] if database is None else [self._first_connection(database)]
+        found = chain(known, *self._added_connections.values())
+        return next((held for held in found if held.id == wanted and exists(held, at_ms)), None)
+
+    def add_connection(self, database: DatabaseRecord, name: str, at_ms: int) -> ConnectionRecord:
+        """Make another connection to a database."""
+        added = self._added_connections.setdefault(database.id, [])
+        id_ = identifier("con_", database.key, _CONNECTIONS, len(added))
+        added.append(ConnectionRecord(id=id_, database_id=database.id, name=name, created_ms=at_ms))
+        return added[-1]
+
+    def keep_connection(self, connection: ConnectionRecord) -> ConnectionRecord:
+        """Remember a connection that is about to change."""
+        if connection.id.removeprefix("con_") == connection.database_id.removeprefix("db_"):
+            self._first_connections[connection.id] = connection
+        return connection
+
+    def _first_connection(self, database: DatabaseRecord) -> ConnectionRecord:
+        id_ = "con_" + database.id.removeprefix("db_")
+        return self._first_connections.get(id_) or ConnectionRecord(
+            id=id_, database_id=database.id, name="default", created_ms=database.created_ms
+        )
+
     def _held(self, workspace_id: str, at_ms: int, start: int) -> Iterator[ProjectRecord]:
         keys = self._projects_ever_in[workspace_id]
         for position in range(start, len(keys)):
             project = self.projects[keys[position][1]]
-            if project.exists_at(at_ms) and project.workspace_ids.at(at_ms) == workspace_id:
+            if exists(project, at_ms) and project.workspace_ids.at(at_ms) == workspace_id:
                 yield project
 
 

@@ -1,13 +1,18 @@
-"""Answers on their way to the client: whole, or as badly as a fault wants."""
+"""The simulator on a socket: its server, and answers that are sent whole or as badly as a fault wants."""
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import socket
 import struct
+from collections.abc import AsyncIterator, Iterator
 from typing import Final
 
+import uvicorn
+from starlette.applications import Starlette
 from starlette.types import Receive, Scope, Send
+from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from prisma_postgres_exporter.simulator.faults import Fault, FaultKind
 from prisma_postgres_exporter.simulator.questions import Answer
@@ -19,6 +24,58 @@ TRANSPORT: Final = "transport"
 _NO_CONTENT: Final = 204
 _JSON: Final = (b"content-type", b"application/json")
 _RESET_ON_CLOSE: Final = struct.pack("ii", 1, 0)  # SO_LINGER for no time: the kernel sends RST instead of FIN
+
+
+@contextlib.asynccontextmanager
+async def serve_simulator(app: Starlette, *, host: str = "127.0.0.1", port: int = 0) -> AsyncIterator[str]:
+    """Serve `app` while the context lasts; yields its URL. Port 0 is a free one.
+
+    At the end every connection is cut, as if the plug were pulled.
+
+    Raises:
+        OSError: the address cannot be listened on.
+    """
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    with socket.create_server((host, port), family=family, backlog=1_024) as listener:
+        server = _Server(
+            uvicorn.Config(
+                app,
+                http=_OpenProtocol,
+                ws="none",
+                lifespan="off",
+                log_config=None,
+                access_log=False,
+                server_header=False,
+                date_header=False,
+                timeout_keep_alive=60,
+                timeout_graceful_shutdown=1,
+            )
+        )
+        serving = asyncio.create_task(server.serve(sockets=[listener]))
+        try:
+            yield f"http://{f'[{host}]' if family is socket.AF_INET6 else host}:{listener.getsockname()[1]}"
+        finally:
+            server.should_exit = True
+            for connection in tuple(server.server_state.connections):
+                connection.transport.abort()
+            await serving
+
+
+class _Server(uvicorn.Server):
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """Leave the signals alone: they are the program's."""
+        yield
+
+
+class _OpenProtocol(H11Protocol):
+    """Hands each request its connection, for the faults below HTTP."""
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as in uvicorn
+        super().connection_made(transport)
+        self.app_state = {**self.app_state, TRANSPORT: transport}
+        # asyncio does so only where the listener names its protocol; without it every answer takes 40 ms.
+        transport.get_extra_info("socket").setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
 
 
 async def send_answer(answer: Answer, send: Send) -> None:

@@ -1,18 +1,26 @@
-"""What the vendor says about a span at an instant: late, revised, and in its own idea of a period."""
+"""What the vendor says of a database at an instant: usage, late, revised and for a period of its own; and backups."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from enum import StrEnum
+from typing import Final
 
 from prisma_postgres_exporter.model import day_start, month_start
-from prisma_postgres_exporter.simulator.chance import draw, is_hit
-from prisma_postgres_exporter.simulator.instants import DAY_MS, HOUR_MS, from_ms, span_ms, to_ms
+from prisma_postgres_exporter.simulator.chance import draw, identifier, is_hit
+from prisma_postgres_exporter.simulator.clock import DAY_MS, HOUR_MS, from_ms, span_ms, to_ms
 from prisma_postgres_exporter.simulator.records import DatabaseRecord
 from prisma_postgres_exporter.simulator.world import World
 
-_REVISIONS = 5  # the row of random numbers for revisions
+_REVISIONS: Final = 5  # the row of random numbers for revisions
+_BACKUPS: Final = 9  # the row of a database's random numbers for its backups
+_BACKUP_TAKES_MS: Final = HOUR_MS // 6
+_FAILED_BACKUPS: Final = 0.02
+
+RETENTION_DAYS: Final[Mapping[str, int]] = {"Starter": 7, "Pro": 7, "Business": 30}
+"""What the vendor's documentation promises; the Free plan has no backups."""
 
 
 class StorageMeaning(StrEnum):
@@ -35,7 +43,7 @@ class VendorBehaviour:
     `widens` answers for whole UTC days, `begins_at_creation` cuts off what lies before the database was
     made, `longest_period` refuses more. `storage` is what the storage number means. `refuses_blocked` answers
     planLimitReached for the databases of a blocked workspace. `largest_page` bounds the `limit` of lists.
-    `restore_takes` is how long a database is recovering.
+    `creation_takes` is how long a new database is provisioning, `restore_takes` how long one is recovering.
     Without `has_prefixes` ids are written without `db_` and the like.
     """
 
@@ -50,6 +58,7 @@ class VendorBehaviour:
     storage: StorageMeaning = StorageMeaning.PERIOD_END
     refuses_blocked: bool = False
     largest_page: int = 1_000
+    creation_takes: timedelta = timedelta(0)
     restore_takes: timedelta = timedelta(seconds=3)
     has_prefixes: bool = True
 
@@ -183,3 +192,43 @@ class Vendor:
 
     def _known_until_ms(self, now_ms: int) -> int:
         return (now_ms - self._known_after_ms) // self._step_ms * self._step_ms
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BackupRecord:
+    """A backup as it is at an instant."""
+
+    id: str
+    backup_type: str
+    created_ms: int
+    size_bytes: int
+    status: str
+
+
+def retention_days(plan: str) -> int:
+    """How long a plan keeps backups."""
+    return RETENTION_DAYS.get(plan, 0)
+
+
+def backups_of(database: DatabaseRecord, now_ms: int, *, plan: str) -> tuple[BackupRecord, ...]:
+    """What is kept of a database at an instant, the newest first."""
+    today = now_ms // DAY_MS
+    into_day_ms = 2 * HOUR_MS + draw(database.key, _BACKUPS) % (2 * HOUR_MS)
+    found = []
+    for day in range(today, today - retention_days(plan), -1):
+        created_ms = day * DAY_MS + into_day_ms
+        if database.created_ms <= created_ms <= now_ms and database.operations(created_ms - DAY_MS, created_ms):
+            found.append(_backup(database, day, created_ms, now_ms))
+    return tuple(found)
+
+
+def _backup(database: DatabaseRecord, day: int, created_ms: int, now_ms: int) -> BackupRecord:
+    has_failed = is_hit(_FAILED_BACKUPS, draw(database.key, _BACKUPS, day))
+    ended = "failed" if has_failed else "completed"
+    return BackupRecord(
+        id=identifier("", database.key, _BACKUPS, day),
+        backup_type="incremental" if day % 7 else "full",
+        created_ms=created_ms,
+        size_bytes=database.storage_bytes(created_ms),
+        status="running" if now_ms < created_ms + _BACKUP_TAKES_MS else ended,
+    )

@@ -8,13 +8,11 @@ from datetime import datetime
 from typing import Final
 
 from prisma_postgres_exporter.model import Database, Project, Workspace
-from prisma_postgres_exporter.simulator.connections import ConnectionBook
-from prisma_postgres_exporter.simulator.founding import Founder
-from prisma_postgres_exporter.simulator.instants import HOUR_MS, from_ms, to_ms
+from prisma_postgres_exporter.simulator.clock import HOUR_MS, from_ms, to_ms
+from prisma_postgres_exporter.simulator.founding import Founder, WorldShape
 from prisma_postgres_exporter.simulator.lifecycle import Lifecycle
-from prisma_postgres_exporter.simulator.records import DatabaseRecord
+from prisma_postgres_exporter.simulator.records import DatabaseRecord, TokenRecord, exists
 from prisma_postgres_exporter.simulator.registry import Registry, prefixed
-from prisma_postgres_exporter.simulator.shape import WorldShape
 
 _DRAWN, _ADDED = 3, 4  # rows of random numbers: what the seed makes, and what is added by hand
 
@@ -47,12 +45,15 @@ class World:
         founder = Founder(seed, _DRAWN, shape, self.registry)
         self._lifecycle = Lifecycle(seed, shape, self.registry, founder, begins_ms=to_ms(begins_at))
         self._by_hand = Founder(seed, _ADDED, shape, self.registry)
-        self.connections: Final = ConnectionBook(self.registry)
 
     @property
     def tokens(self) -> Mapping[str, str]:
-        """The id of the workspace that each token opens: `simulator-token-1` and so on."""
-        return {workspace.token: workspace.id for workspace in self.registry.workspaces.values()}
+        """The id of the workspace that each token opens: `simulator-token-1` and so on, short for the token's JWT."""
+        return {token.alias: token.workspace_id for token in self.registry.tokens.values() if token.alias}
+
+    def service_token(self, workspace_id: str) -> str:
+        """The JWT that a workspace begins with, as the vendor would write it."""
+        return next(token.value for token in self.registry.tokens.values() if token.workspace_id == workspace_id)
 
     def live_until(self, at: datetime) -> int:
         """Let everything until `at` happen, if it has not yet; returns `at` in milliseconds."""
@@ -93,7 +94,7 @@ class World:
         """One database as it is at `at`; `None` when it does not exist then."""
         at_ms = self.live_until(at)
         record = self.registry.databases.get(prefixed("db_", database_id))
-        return self._as_of(record, at_ms) if record is not None and record.exists_at(at_ms) else None
+        return self._as_of(record, at_ms) if record is not None and exists(record, at_ms) else None
 
     def deleted_at(self, database_id: str) -> datetime | None:
         """From when on the database is no more; `None` for one that stays."""
@@ -140,7 +141,7 @@ class World:
             ValueError: fewer than one, or the database does not exist then.
         """
         at_ms, record = self.live_until(at), self._record(database_id)
-        if operations < 1 or not record.exists_at(at_ms):
+        if operations < 1 or not exists(record, at_ms):
             raise ValueError("operations are at least one, at an instant at which the database exists")
         record.add_operations(operations, at_ms)
 
@@ -165,7 +166,7 @@ class World:
         at: datetime,
         name: str | None = None,
         is_default: bool = False,
-        branch_name: str | None = None,
+        branch_id: str | None = None,
         region: str | None = None,
         logical_id: str | None = None,
         source: Mapping[str, str] | None = None,
@@ -178,12 +179,16 @@ class World:
             at_ms,
             is_default=is_default,
             name=name,
-            branch_name=branch_name,
+            branch_id=branch_id,
             region=region,
             logical_id=logical_id,
             source=source,
             is_remote=is_remote,
         ).id
+
+    def add_token(self, workspace_id: str, name: str, *, at: datetime) -> TokenRecord:
+        """Create a service token by hand."""
+        return self._by_hand.token(workspace_id, name, self.live_until(at))
 
     def rename_workspace(self, workspace_id: str, name: str, *, at: datetime) -> None:
         """Rename a workspace by hand."""

@@ -96,7 +96,7 @@ def _load_workspaces(connection: Connection, ids: Collection[str] | None) -> lis
             workspace=Workspace(id=id_, name=name, plan=plan, usage_blocked=usage_blocked),
             first_seen_at=at[first_seen_at],
             generation=generation,
-            is_gone=gone_at is not None,
+            gone_at=at[gone_at] if gone_at is not None else None,
             plans=tuple(changes[key]),
         )
         for key, id_, name, plan, usage_blocked, first_seen_at, gone_at, generation, _ in rows

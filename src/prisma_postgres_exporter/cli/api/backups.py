@@ -6,13 +6,20 @@ from typing import Annotated
 
 import typer
 
-from prisma_postgres_exporter.cli.api.asking import say
 from prisma_postgres_exporter.cli.api.finding import find_database
-from prisma_postgres_exporter.cli.api.options import CsvOption, JsonOption, ProjectOption, WorkspaceOption
+from prisma_postgres_exporter.cli.api.options import ProjectOption, WorkspaceOption
 from prisma_postgres_exporter.cli.api.rows import BACKUP, Named
 from prisma_postgres_exporter.cli.api.running import Session, run
-from prisma_postgres_exporter.cli.options import ApiUrlOption, ConfigOption
+from prisma_postgres_exporter.cli.options import (
+    ApiUrlOption,
+    ConfigOption,
+    CsvOption,
+    JsonOption,
+    RawOption,
+    WideOption,
+)
 from prisma_postgres_exporter.cli.printing import form, keys, print_list
+from prisma_postgres_exporter.cli.terminal import say
 
 app = typer.Typer(help="Backups of a database: list.", no_args_is_help=True)
 
@@ -24,16 +31,18 @@ def list_(
     name: NameArgument,
     project: ProjectOption = None,
     limit: Annotated[
-        int, typer.Option("--limit", help="Print at most so many; the API tells 100.", min=1, max=100)
+        int, typer.Option("--limit", help="Print at most so many; the API returns at most 100.", min=1, max=100)
     ] = 100,
     as_json: JsonOption = False,
     as_csv: CsvOption = False,
+    is_raw: RawOption = False,
+    is_wide: WideOption = False,
     workspace: WorkspaceOption = None,
     config: ConfigOption = None,
     api_url: ApiUrlOption = None,
 ) -> None:
-    """List a database's backups, and how long they are kept; the vendor does not say what `size` is counted in."""
-    chosen = form(as_json=as_json, as_csv=as_csv)
+    """List a database's backups, and how long they are kept; the unit of `size` is not documented."""
+    chosen = form(as_json=as_json, as_csv=as_csv, is_raw=is_raw, is_wide=is_wide)
 
     async def work(session: Session) -> None:
         found = await find_database(session, name, project=project)
@@ -43,6 +52,6 @@ def list_(
         if answer.retention_days is not None:
             say(f"Backups are kept for {answer.retention_days} days.")
         if answer.has_more:
-            say("There are older ones, which the API does not tell.")
+            say("There are older ones, which the API does not return.")
 
     run(work, config=config, api_url=api_url, workspace=workspace)

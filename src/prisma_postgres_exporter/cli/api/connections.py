@@ -6,14 +6,12 @@ from typing import Annotated
 
 import typer
 
-from prisma_postgres_exporter.cli.api.asking import ask, say
+from prisma_postgres_exporter.cli.api.asking import ask
 from prisma_postgres_exporter.cli.api.finding import find_connection, find_database
 from prisma_postgres_exporter.cli.api.listing import listed
 from prisma_postgres_exporter.cli.api.options import (
     AllOption,
-    CsvOption,
     DatabaseOption,
-    JsonOption,
     LimitOption,
     RevealOption,
     WorkspaceOption,
@@ -21,8 +19,16 @@ from prisma_postgres_exporter.cli.api.options import (
 )
 from prisma_postgres_exporter.cli.api.rows import CONNECTION, new_connection
 from prisma_postgres_exporter.cli.api.running import Reach, Session, run
-from prisma_postgres_exporter.cli.options import ApiUrlOption, ConfigOption
+from prisma_postgres_exporter.cli.options import (
+    ApiUrlOption,
+    ConfigOption,
+    CsvOption,
+    JsonOption,
+    RawOption,
+    WideOption,
+)
 from prisma_postgres_exporter.cli.printing import form, keys, print_list, print_one
+from prisma_postgres_exporter.cli.terminal import say
 from prisma_postgres_exporter.errors import ConfigurationError
 
 app = typer.Typer(help="Connections: list, get, create, rotate, delete.", no_args_is_help=True)
@@ -37,12 +43,14 @@ def list_(
     limit: LimitOption = 100,
     as_json: JsonOption = False,
     as_csv: CsvOption = False,
+    is_raw: RawOption = False,
+    is_wide: WideOption = False,
     workspace: WorkspaceOption = None,
     config: ConfigOption = None,
     api_url: ApiUrlOption = None,
 ) -> None:
     """List the connections that the credentials can see, or those of one database."""
-    chosen = form(as_json=as_json, as_csv=as_csv)
+    chosen = form(as_json=as_json, as_csv=as_csv, is_raw=is_raw, is_wide=is_wide)
 
     async def work(session: Session) -> None:
         if database is None:
@@ -68,12 +76,13 @@ def get(
     database: DatabaseOption = None,
     as_json: JsonOption = False,
     as_csv: CsvOption = False,
+    is_raw: RawOption = False,
     workspace: WorkspaceOption = None,
     config: ConfigOption = None,
     api_url: ApiUrlOption = None,
 ) -> None:
-    """Show one connection, without its connection strings: the API tells them once only."""
-    chosen = form(as_json=as_json, as_csv=as_csv)
+    """Show one connection, without its connection strings: the API shows them once."""
+    chosen = form(as_json=as_json, as_csv=as_csv, is_raw=is_raw)
 
     async def work(session: Session) -> None:
         print_one((await find_connection(session, name, database=database)).thing, CONNECTION, chosen)
@@ -91,21 +100,21 @@ def create(
     reveal: RevealOption = False,
     as_json: JsonOption = False,
     as_csv: CsvOption = False,
+    is_raw: RawOption = False,
     workspace: WorkspaceOption = None,
     config: ConfigOption = None,
     api_url: ApiUrlOption = None,
 ) -> None:
-    """Create a connection to a database. Its strings can be had now or never, so --reveal is needed."""
-    chosen = form(as_json=as_json, as_csv=as_csv)
-    if not reveal:
-        raise ConfigurationError(["--reveal: needed, because the API tells the connection strings this once only"])
+    """Create a connection to a database. The API shows its strings this once, so --reveal is required."""
+    chosen = form(as_json=as_json, as_csv=as_csv, is_raw=is_raw)
+    _require_reveal(reveal)
 
     async def work(session: Session) -> None:
         owner = await find_database(session, database)
         made = await owner.api.create_connection(owner.thing.id, name)
         print_one(made, new_connection(is_revealed=True), chosen)
 
-    run(work, config=config, api_url=api_url, workspace=workspace)
+    run(work, config=config, api_url=api_url, workspace=workspace, reveal=True)
 
 
 @app.command(epilog=keys(new_connection(is_revealed=True)) + " Example: `api connections rotate application --reveal`")
@@ -116,23 +125,26 @@ def rotate(
     yes: YesOption = False,
     as_json: JsonOption = False,
     as_csv: CsvOption = False,
+    is_raw: RawOption = False,
     workspace: WorkspaceOption = None,
     config: ConfigOption = None,
     api_url: ApiUrlOption = None,
 ) -> None:
-    """Give a connection new credentials: whoever uses the old ones is cut off, as far as the vendor can."""
-    chosen = form(as_json=as_json, as_csv=as_csv)
+    """Give a connection new credentials; the old ones are revoked, as far as the vendor can.
+
+    The API shows the new connection strings this once, so --reveal is required.
+    """
+    chosen = form(as_json=as_json, as_csv=as_csv, is_raw=is_raw)
+    _require_reveal(reveal)
 
     async def work(session: Session) -> None:
         found = await find_connection(session, name, database=database)
         connection = found.thing
         loss = f"the credentials of connection {connection.name!r} ({connection.id}) to {connection.database.name!r}"
         ask(f"Rotate connection {connection.name!r}?", [loss], is_answered=yes)
-        print_one(await found.api.rotate_connection(connection.id), new_connection(is_revealed=reveal), chosen)
-        if not reveal:
-            say("The connection strings are not shown; rotate with --reveal to get new ones.")
+        print_one(await found.api.rotate_connection(connection.id), new_connection(is_revealed=True), chosen)
 
-    run(work, config=config, api_url=api_url, workspace=workspace)
+    run(work, config=config, api_url=api_url, workspace=workspace, reveal=True)
 
 
 @app.command(epilog="Example: `api connections delete application --database orders`")
@@ -155,3 +167,10 @@ def delete(
         say(f"Deleted connection {connection.name!r} ({connection.id}).")
 
     run(work, config=config, api_url=api_url, workspace=workspace)
+
+
+def _require_reveal(reveal: bool) -> None:
+    if not reveal:
+        raise ConfigurationError(
+            ["--reveal: required, because the API shows the connection strings this once; nothing was changed"]
+        )

@@ -7,32 +7,36 @@ from typing import Annotated
 
 import typer
 
-from prisma_postgres_exporter.api import (
-    BackupSource,
-    Database,
-    DatabaseSource,
-    ManagementApi,
-)
-from prisma_postgres_exporter.cli.api.asking import ask, refuse, say
-from prisma_postgres_exporter.cli.api.finding import Found, find_database, find_project
-from prisma_postgres_exporter.cli.api.listing import listed
+from prisma_postgres_exporter.api import BackupSource, Database, DatabaseSource, ManagementApi
+from prisma_postgres_exporter.cli.api.asking import ask, refuse
+from prisma_postgres_exporter.cli.api.branches import placed
+from prisma_postgres_exporter.cli.api.finding import find_branch, find_database, find_project
+from prisma_postgres_exporter.cli.api.listing import Found, listed_with_clients
 from prisma_postgres_exporter.cli.api.options import (
+    INHERIT,
     AllOption,
-    CsvOption,
-    JsonOption,
+    DatabaseRegionOption,
     LimitOption,
     ProjectOption,
-    RegionOption,
     RevealOption,
     WorkspaceOption,
     YesOption,
 )
 from prisma_postgres_exporter.cli.api.regions import require_region
 from prisma_postgres_exporter.cli.api.restoring import restore
-from prisma_postgres_exporter.cli.api.rows import DATABASE, new_database
+from prisma_postgres_exporter.cli.api.rows import DATABASE, Placed, new_database
 from prisma_postgres_exporter.cli.api.running import Reach, Session, run
-from prisma_postgres_exporter.cli.options import ApiUrlOption, ConfigOption
+from prisma_postgres_exporter.cli.api.waiting import TimeoutOption, WaitOption, ready, seconds_of
+from prisma_postgres_exporter.cli.options import (
+    ApiUrlOption,
+    ConfigOption,
+    CsvOption,
+    JsonOption,
+    RawOption,
+    WideOption,
+)
 from prisma_postgres_exporter.cli.printing import form, keys, print_list, print_one
+from prisma_postgres_exporter.cli.terminal import say
 from prisma_postgres_exporter.errors import ApiError, ConfigurationError
 
 GIB = 2**30
@@ -55,12 +59,14 @@ def list_(
     limit: LimitOption = 100,
     as_json: JsonOption = False,
     as_csv: CsvOption = False,
+    is_raw: RawOption = False,
+    is_wide: WideOption = False,
     workspace: WorkspaceOption = None,
     config: ConfigOption = None,
     api_url: ApiUrlOption = None,
 ) -> None:
     """List the databases that the credentials can see, or those of one project or branch."""
-    chosen = form(as_json=as_json, as_csv=as_csv)
+    chosen = form(as_json=as_json, as_csv=as_csv, is_raw=is_raw, is_wide=is_wide)
     _require_one_branch(branch, branch_id)
 
     async def work(session: Session) -> None:
@@ -74,8 +80,8 @@ def list_(
                 return api.project_databases(within, limit=page)
             return api.databases(within, logical_id=logical_id, branch_git_name=branch, branch_id=branch_id, limit=page)
 
-        found, has_more = await listed(asked, entries, limit=limit, is_all=is_all)
-        print_list(found, DATABASE, chosen, has_more=has_more)
+        found, has_more = await listed_with_clients(asked, entries, limit=limit, is_all=is_all)
+        print_list(await placed(found), DATABASE, chosen, has_more=has_more)
 
     run(work, config=config, api_url=api_url, workspace=workspace)
 
@@ -86,15 +92,17 @@ def get(
     project: ProjectOption = None,
     as_json: JsonOption = False,
     as_csv: CsvOption = False,
+    is_raw: RawOption = False,
     workspace: WorkspaceOption = None,
     config: ConfigOption = None,
     api_url: ApiUrlOption = None,
 ) -> None:
     """Show one database."""
-    chosen = form(as_json=as_json, as_csv=as_csv)
+    chosen = form(as_json=as_json, as_csv=as_csv, is_raw=is_raw)
 
     async def work(session: Session) -> None:
-        print_one((await find_database(session, name, project=project)).thing, DATABASE, chosen)
+        found = await find_database(session, name, project=project)
+        print_one((await placed([found]))[0], DATABASE, chosen)
 
     run(work, config=config, api_url=api_url, workspace=workspace)
 
@@ -109,7 +117,7 @@ def create(
         str | None,
         typer.Argument(help="Its name; the vendor makes one up without it.", metavar="NAME", show_default=False),
     ] = None,
-    region: RegionOption = None,
+    region: DatabaseRegionOption = INHERIT,
     is_default: Annotated[bool, typer.Option("--default", help="As the project's default database.")] = False,
     source: Annotated[
         str | None, typer.Option("--source", help="Fill it with this database, by id or name.", metavar="NAME")
@@ -120,22 +128,29 @@ def create(
     branch: BranchOption = None,
     branch_id: BranchIdOption = None,
     logical_id: LogicalIdOption = None,
+    wait: WaitOption = False,
+    timeout: TimeoutOption = "1h",
     reveal: RevealOption = False,
     as_json: JsonOption = False,
     as_csv: CsvOption = False,
+    is_raw: RawOption = False,
     workspace: WorkspaceOption = None,
     config: ConfigOption = None,
     api_url: ApiUrlOption = None,
 ) -> None:
-    """Create a database in a project, empty or filled with another database or a backup."""
-    chosen = form(as_json=as_json, as_csv=as_csv)
+    """Create a database in a project, in the project's region, empty or filled with another database or a backup.
+
+    A branch that does not exist is created with the database, unless --logical-id is given.
+    """
+    chosen = form(as_json=as_json, as_csv=as_csv, is_raw=is_raw)
+    timeout_seconds = seconds_of(timeout)
     _require_one_branch(branch, branch_id)
     if source_backup is not None and source is None:
         raise ConfigurationError(["--source-backup: give the database that it is a backup of, with --source"])
 
     async def work(session: Session) -> None:
         owner = await find_project(session, project)
-        await require_region(owner.api, region)
+        await require_region(owner.api, region, may_inherit=True)
         filled_with = None
         if source is not None:
             origin = (await find_database(session, source)).thing
@@ -150,15 +165,19 @@ def create(
             region=region,
             is_default=is_default or None,
             source=filled_with,
-            branch_git_name=branch,
-            branch_id=branch_id,
+            # The API takes no name of a branch together with a logical id.
+            branch_git_name=branch if logical_id is None else None,
+            branch_id=await _branch_id(session, branch, owner.thing.id) if branch and logical_id else branch_id,
             logical_id=logical_id,
         )
-        print_one(made, new_database(is_revealed=reveal), chosen)
+        # Printed before the wait: whatever happens in it, the strings are shown this once.
+        print_one(Placed(made, branch), new_database(is_revealed=reveal), chosen)
         if not reveal:
             say("The connection strings are not shown; `api connections create` makes new ones.")
+        if wait:
+            await ready(owner.api, made.id, timeout_seconds)
 
-    run(work, config=config, api_url=api_url, workspace=workspace)
+    run(work, config=config, api_url=api_url, workspace=workspace, reveal=reveal)
 
 
 @app.command(epilog=keys(DATABASE) + " Example: `api databases update orders --name bills`")
@@ -171,22 +190,26 @@ def update(
     project: ProjectOption = None,
     as_json: JsonOption = False,
     as_csv: CsvOption = False,
+    is_raw: RawOption = False,
     workspace: WorkspaceOption = None,
     config: ConfigOption = None,
     api_url: ApiUrlOption = None,
 ) -> None:
     """Rename a database, or give it another branch or logical id."""
-    chosen = form(as_json=as_json, as_csv=as_csv)
+    chosen = form(as_json=as_json, as_csv=as_csv, is_raw=is_raw)
     _require_one_branch(branch, branch_id)
     if new_name is None and branch is None and branch_id is None and logical_id is None:
         raise ConfigurationError(["nothing to change: give --name, --branch, --branch-id or --logical-id"])
 
     async def work(session: Session) -> None:
         found = await find_database(session, name, project=project)
-        changed = await found.api.update_database(
-            found.thing.id, name=new_name, branch_git_name=branch, branch_id=branch_id, logical_id=logical_id
-        )
-        print_one(changed, DATABASE, chosen)
+        api, changed = found.api, found.thing
+        if new_name is not None or branch is not None or branch_id is not None:
+            changed = await api.update_database(changed.id, name=new_name, branch_git_name=branch, branch_id=branch_id)
+        if logical_id is not None:
+            # The API takes a branch and a logical id in two calls only.
+            changed = await api.update_database(changed.id, logical_id=logical_id)
+        print_one((await placed([Found(changed, api)]))[0], DATABASE, chosen)
 
     run(work, config=config, api_url=api_url, workspace=workspace)
 
@@ -221,6 +244,10 @@ app.command(
     epilog="Examples: `api databases restore orders --backup latest` · "
     "`api databases restore copy --from orders --backup ID --yes`"
 )(restore)
+
+
+async def _branch_id(session: Session, git_name: str, project_id: str) -> str:
+    return (await find_branch(session, git_name, project=project_id)).thing.id
 
 
 def _require_one_branch(branch: str | None, branch_id: str | None) -> None:

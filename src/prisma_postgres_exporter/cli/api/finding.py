@@ -3,11 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import islice
 from typing import Any, Generic, Protocol, TypeVar
 
-from prisma_postgres_exporter.api import Connection, Database, ManagementApi, Project, Workspace
+from prisma_postgres_exporter.api import (
+    Branch,
+    Connection,
+    Database,
+    Integration,
+    ManagementApi,
+    Project,
+    ServiceToken,
+    Workspace,
+)
+from prisma_postgres_exporter.cli.api.listing import Found
 from prisma_postgres_exporter.cli.api.running import Reach, Session
 from prisma_postgres_exporter.diagnosis import Subject, find_subjects, nearest_subjects
 from prisma_postgres_exporter.errors import ApiError, ConfigurationError, NotFound
@@ -28,20 +38,13 @@ class Thing(Protocol):
 
 
 T = TypeVar("T", bound=Thing)
-
-
-@dataclass(frozen=True, slots=True)
-class Found(Generic[T]):
-    """A thing, and the client that reaches it."""
-
-    thing: T
-    api: ManagementApi
+U = TypeVar("U")
 
 
 @dataclass(frozen=True, slots=True)
 class _Kind(Generic[T]):
     name: str
-    prefix: str
+    prefixes: tuple[str, ...]
     get: Callable[[ManagementApi, str], Coroutine[Any, Any, T]]
     entries: Callable[[ManagementApi], AsyncIterator[T]]
     path: Callable[[T], str]
@@ -67,7 +70,7 @@ async def find_database(session: Session, name: str, *, project: str | None = No
     if project is None:
         return await _find(session, _DATABASE, name)
     within = await find_project(session, project)
-    kind = _Kind("database", "db_", _DATABASE.get, lambda api: api.project_databases(within.thing.id), _DATABASE.path)
+    kind = replace(_DATABASE, entries=lambda api: api.project_databases(within.thing.id))
     found = await _find(Session((Reach("", within.api),)), kind, name)
     if found.thing.project.id != within.thing.id:
         is_in = f"is in project {found.thing.project.name!r} ({found.thing.project.id})"
@@ -80,13 +83,45 @@ async def find_connection(session: Session, name: str, *, database: str | None =
     if database is None:
         return await _find(session, _CONNECTION, name)
     within = await find_database(session, database)
-    kind = _Kind("connection", "con_", _CONNECTION.get, lambda api: api.connections(within.thing.id), _CONNECTION.path)
+    kind = replace(_CONNECTION, entries=lambda api: api.connections(within.thing.id))
     return await _find(Session((Reach("", within.api),)), kind, name)
 
 
+async def find_branch(session: Session, name: str, *, project: str | None) -> Found[Branch]:
+    """The branch that is meant: by id, or by its git name in a project."""
+    if name.startswith("br_"):
+        return await _get(session, lambda api, id_: api.branch(id_), name)
+    if project is None:
+        raise ConfigurationError([f"{name!r}: a name of a branch needs its project: add --project, or give its id"])
+    within = await find_project(session, project)
+    async for branch in within.api.branches(within.thing.id, git_name=name):
+        return Found(branch, within.api)
+    known = [branch.git_name async for branch in within.api.branches(within.thing.id)]
+    raise ConfigurationError(
+        [f"{name!r}: no branch of project {within.thing.name!r} has that name; there are {', '.join(known) or 'none'}"]
+    )
+
+
+async def find_integration(session: Session, integration_id: str) -> Found[Integration]:
+    """The integration of an id, with whatever credential reaches it."""
+    return await _get(session, lambda api, id_: api.integration(id_), integration_id)
+
+
+async def find_service_token(found: Found[Workspace], name: str) -> ServiceToken:
+    """The service token of a workspace that is meant, by id or name."""
+    tokens = [token async for token in found.api.service_tokens(found.thing.id)]
+    meant = [token for token in tokens if token.id == name] or [token for token in tokens if token.name == name]
+    if len(meant) == 1:
+        return meant[0]
+    if not meant:
+        raise ConfigurationError([f"{name!r}: no service token has that id or name; see `api service-tokens list`"])
+    ids = ", ".join(token.id for token in meant)
+    raise ConfigurationError([f"{name!r}: {len(meant)} service tokens have that name; give an id: {ids}"])
+
+
 async def _find(session: Session, kind: _Kind[T], name: str) -> Found[T]:
-    if name.startswith(kind.prefix):
-        return await _get(session, kind, name)
+    if name.startswith(kind.prefixes):
+        return await _get(session, kind.get, name)
     things: dict[str, Found[T]] = {}
     for reach in session.reaches:
         # One that fails could hide another thing of that name: an id is needed then.
@@ -102,11 +137,11 @@ async def _find(session: Session, kind: _Kind[T], name: str) -> Found[T]:
     raise ConfigurationError(_several(name, meant) if meant else _none(name, kind.name, subjects.values()))
 
 
-async def _get(session: Session, kind: _Kind[T], id_: str) -> Found[T]:
+async def _get(session: Session, get: Callable[[ManagementApi, str], Coroutine[Any, Any, U]], id_: str) -> Found[U]:
     failed: ApiError | None = None
     for reach in session.reaches:
         try:
-            return Found(await kind.get(reach.api, id_), reach.api)
+            return Found(await get(reach.api, id_), reach.api)
         except ApiError as error:
             # A credential that could not be asked may be the one that reaches it.
             failed = error if failed is None or isinstance(failed, NotFound) else failed
@@ -126,25 +161,27 @@ def _none(name: str, kind: str, subjects: Iterable[Subject]) -> list[str]:
 
 
 _WORKSPACE: _Kind[Workspace] = _Kind(
-    "workspace", "wksp_", lambda api, id_: api.workspace(id_), lambda api: api.workspaces(), lambda _: ""
+    "workspace", ("wksp_",), lambda api, id_: api.workspace(id_), lambda api: api.workspaces(), lambda _: ""
 )
 _PROJECT: _Kind[Project] = _Kind(
     "project",
-    "proj_",
+    ("proj_",),
     lambda api, id_: api.project(id_),
     lambda api: api.projects(),
     lambda project: f"workspace {project.workspace.name!r}",
 )
 _DATABASE: _Kind[Database] = _Kind(
     "database",
-    "db_",
+    ("db_",),
     lambda api, id_: api.database(id_),
     lambda api: api.databases(),
-    lambda database: f"project {database.project.name!r}",
+    lambda database: (
+        f"project {database.project.name!r}" + (f", branch {database.branch_id}" if database.branch_id else "")
+    ),
 )
 _CONNECTION: _Kind[Connection] = _Kind(
     "connection",
-    "con_",
+    ("con_", "conn_"),
     lambda api, id_: api.connection(id_),
     lambda api: api.connections(),
     lambda connection: f"database {connection.database.name!r}",

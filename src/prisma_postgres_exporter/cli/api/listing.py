@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable
-from typing import TypeVar
+from dataclasses import dataclass
+from typing import Generic, TypeVar
 
 from prisma_postgres_exporter.api import ManagementApi
 from prisma_postgres_exporter.cli.api.running import Session
@@ -14,6 +15,14 @@ T = TypeVar("T")
 PAGE = 100
 
 
+@dataclass(frozen=True, slots=True)
+class Found(Generic[T]):
+    """A thing, and the client that reaches it."""
+
+    thing: T
+    api: ManagementApi
+
+
 async def listed(
     session: Session, entries: Callable[[ManagementApi, int], AsyncIterator[T]], *, limit: int, is_all: bool
 ) -> tuple[list[T], bool]:
@@ -21,13 +30,21 @@ async def listed(
 
     A credential that fails leaves the others' entries; the session keeps its error.
     """
-    found: list[T] = []
+    found, has_more = await listed_with_clients(session, entries, limit=limit, is_all=is_all)
+    return [one.thing for one in found], has_more
+
+
+async def listed_with_clients(
+    session: Session, entries: Callable[[ManagementApi, int], AsyncIterator[T]], *, limit: int, is_all: bool
+) -> tuple[list[Found[T]], bool]:
+    """The same, each with the client that reaches it."""
+    found: list[Found[T]] = []
     for reach in session.reaches:
         try:
             async for entry in entries(reach.api, PAGE if is_all else min(limit, PAGE)):
                 if len(found) == limit and not is_all:
                     return found, True
-                found.append(entry)
+                found.append(Found(entry, reach.api))
         except ApiError as error:
             session.forgive(error)
     return found, False

@@ -9,21 +9,19 @@ import typer
 
 REGIONS = ("us-east-1", "us-west-1", "eu-west-3", "eu-central-1", "ap-northeast-1", "ap-southeast-1")
 """What is offered for completion; which regions there are is asked of the API."""
+INHERIT = "inherit"
+"""The region of the project: the default of our commands."""
 
 WorkspaceOption = Annotated[
     str | None,
     typer.Option("--workspace", help="Only this workspace, by id or name, where there are several.", metavar="NAME"),
 ]
-JsonOption = Annotated[bool, typer.Option("--json", help='Print JSON: `{"data": …}`.')]
-CsvOption = Annotated[bool, typer.Option("--csv", help="Print CSV with a header, the keys of the JSON.")]
 AllOption = Annotated[bool, typer.Option("--all", help="Print everything, however many pages it takes.")]
 LimitOption = Annotated[int, typer.Option("--limit", help="Print at most so many.", min=1, max=1_000)]
 YesOption = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask: for scripts.")]
 RevealOption = Annotated[
     bool,
-    typer.Option(
-        "--reveal", help="Print the connection strings, which hold passwords. The API tells them this once only."
-    ),
+    typer.Option("--reveal", help="Print the secrets: connection strings and tokens. The API shows them this once."),
 ]
 ProjectOption = Annotated[str | None, typer.Option("--project", help="The project, by id or name.", metavar="NAME")]
 DatabaseOption = Annotated[str | None, typer.Option("--database", help="The database, by id or name.", metavar="NAME")]
@@ -35,5 +33,20 @@ def _regions(incomplete: str) -> Iterator[str]:
 
 RegionOption = Annotated[
     str | None,
-    typer.Option("--region", help="Where: one of `api regions postgres`.", metavar="REGION", autocompletion=_regions),
+    typer.Option(
+        "--region",
+        help="Where: one of `api regions postgres`. (default: the vendor's)",
+        metavar="REGION",
+        autocompletion=_regions,
+    ),
+]
+DatabaseRegionOption = Annotated[
+    str,
+    typer.Option(
+        "--region",
+        help="Where: one of `api regions postgres`, or `inherit`: the project's region. That is the default of this "
+        "command; the API's own is us-east-1.",
+        metavar="REGION",
+        autocompletion=lambda incomplete: [one for one in (*REGIONS, INHERIT) if one.startswith(incomplete)],
+    ),
 ]

@@ -10,14 +10,12 @@ from typing import Annotated
 import typer
 from pydantic import SecretStr
 
-from prisma_postgres_exporter.api import CreatedProject, Database
-from prisma_postgres_exporter.cli.api.asking import ask, say
+from prisma_postgres_exporter.api import CreatedProject, Database, Json
+from prisma_postgres_exporter.cli.api.asking import ask
 from prisma_postgres_exporter.cli.api.finding import find_project
 from prisma_postgres_exporter.cli.api.listing import listed
 from prisma_postgres_exporter.cli.api.options import (
     AllOption,
-    CsvOption,
-    JsonOption,
     LimitOption,
     RegionOption,
     RevealOption,
@@ -27,8 +25,17 @@ from prisma_postgres_exporter.cli.api.options import (
 from prisma_postgres_exporter.cli.api.regions import require_region
 from prisma_postgres_exporter.cli.api.rows import PROJECT, new_project
 from prisma_postgres_exporter.cli.api.running import Session, run
-from prisma_postgres_exporter.cli.options import ApiUrlOption, ConfigOption
+from prisma_postgres_exporter.cli.api.waiting import TimeoutOption, WaitOption, ready, seconds_of
+from prisma_postgres_exporter.cli.options import (
+    ApiUrlOption,
+    ConfigOption,
+    CsvOption,
+    JsonOption,
+    RawOption,
+    WideOption,
+)
 from prisma_postgres_exporter.cli.printing import form, keys, print_list, print_one
+from prisma_postgres_exporter.cli.terminal import say
 from prisma_postgres_exporter.errors import ConfigurationError
 
 app = typer.Typer(help="Projects: list, get, create, update, delete, transfer.", no_args_is_help=True)
@@ -43,12 +50,14 @@ def list_(
     limit: LimitOption = 100,
     as_json: JsonOption = False,
     as_csv: CsvOption = False,
+    is_raw: RawOption = False,
+    is_wide: WideOption = False,
     workspace: WorkspaceOption = None,
     config: ConfigOption = None,
     api_url: ApiUrlOption = None,
 ) -> None:
     """List the projects that the credentials can see."""
-    chosen = form(as_json=as_json, as_csv=as_csv)
+    chosen = form(as_json=as_json, as_csv=as_csv, is_raw=is_raw, is_wide=is_wide)
 
     async def work(session: Session) -> None:
         found, has_more = await listed(
@@ -67,12 +76,13 @@ def get(
     name: NameArgument,
     as_json: JsonOption = False,
     as_csv: CsvOption = False,
+    is_raw: RawOption = False,
     workspace: WorkspaceOption = None,
     config: ConfigOption = None,
     api_url: ApiUrlOption = None,
 ) -> None:
     """Show one project."""
-    chosen = form(as_json=as_json, as_csv=as_csv)
+    chosen = form(as_json=as_json, as_csv=as_csv, is_raw=is_raw)
 
     async def work(session: Session) -> None:
         print_one((await find_project(session, name)).thing, PROJECT, chosen)
@@ -89,15 +99,22 @@ def create(
     region: RegionOption = None,
     no_database: Annotated[bool, typer.Option("--no-database", help="Begin without a database.")] = False,
     logical_id: Annotated[str | None, typer.Option("--logical-id", help="An id of your own; taken once.")] = None,
+    wait: WaitOption = False,
+    timeout: TimeoutOption = "1h",
     reveal: RevealOption = False,
     as_json: JsonOption = False,
     as_csv: CsvOption = False,
+    is_raw: RawOption = False,
     workspace: WorkspaceOption = None,
     config: ConfigOption = None,
     api_url: ApiUrlOption = None,
 ) -> None:
-    """Create a project, with a default database unless that is not wanted."""
-    chosen = form(as_json=as_json, as_csv=as_csv)
+    """Create a project, with a default database unless that is not wanted.
+
+    Its region is that of its first database; `api databases create` takes it for the next ones.
+    """
+    chosen = form(as_json=as_json, as_csv=as_csv, is_raw=is_raw)
+    timeout_seconds = seconds_of(timeout)
 
     async def work(session: Session) -> None:
         api = session.only("--workspace: say which one the project shall be in").api
@@ -105,11 +122,14 @@ def create(
         project: CreatedProject = await api.create_project(
             name=name, region=region, create_database=not no_database, logical_id=logical_id
         )
+        # Printed before the wait: whatever happens in it, the strings are shown this once.
         print_one(project, new_project(is_revealed=reveal), chosen)
         if project.database is not None and not reveal:
             say("The connection strings are not shown; `api connections create` makes new ones.")
+        if wait and project.database is not None and project.database.id is not None:
+            await ready(api, project.database.id, timeout_seconds)
 
-    run(work, config=config, api_url=api_url, workspace=workspace)
+    run(work, config=config, api_url=api_url, workspace=workspace, reveal=reveal)
 
 
 @app.command(epilog=keys(PROJECT) + " Example: `api projects update shop --name store`")
@@ -121,12 +141,13 @@ def update(
     ] = None,
     as_json: JsonOption = False,
     as_csv: CsvOption = False,
+    is_raw: RawOption = False,
     workspace: WorkspaceOption = None,
     config: ConfigOption = None,
     api_url: ApiUrlOption = None,
 ) -> None:
     """Rename a project, or change its settings."""
-    chosen = form(as_json=as_json, as_csv=as_csv)
+    chosen = form(as_json=as_json, as_csv=as_csv, is_raw=is_raw)
     if new_name is None and settings is None:
         raise ConfigurationError(["nothing to change: give --name or --settings"])
     document = None if settings is None else _settings(settings)
@@ -197,7 +218,7 @@ def _loss(database: Database) -> str:
     return f"{role} {database.name!r} ({database.id}) and everything in it"
 
 
-def _settings(text: str) -> dict[str, object]:
+def _settings(text: str) -> dict[str, Json]:
     try:
         settings = json.loads(text)
     except ValueError as error:

@@ -5,16 +5,17 @@ from __future__ import annotations
 from difflib import get_close_matches
 
 from prisma_postgres_exporter.api import ManagementApi
+from prisma_postgres_exporter.cli.api.options import INHERIT
 from prisma_postgres_exporter.errors import ConfigurationError
 
 
-async def require_region(api: ManagementApi, region: str | None) -> None:
-    """Ask the API which regions there are.
+async def require_region(api: ManagementApi, region: str | None, *, may_inherit: bool = False) -> None:
+    """Ask the API which regions there are; `inherit` is one where a project has a region already.
 
     Raises:
         ConfigurationError: `region` is not one of them, or takes no databases now.
     """
-    if region is None:
+    if region is None or (may_inherit and region == INHERIT):
         return
     known = {found.id: found.status for found in await api.postgres_regions()}
     free = sorted(name for name, status in known.items() if status != "unavailable")

@@ -2,27 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterator, Sequence
 from typing import Annotated
 
 import typer
-from rich.console import Console
-from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
-from prisma_postgres_exporter.api import Backup, BackupSource, Database, ManagementApi
-from prisma_postgres_exporter.cli.api.asking import ask, refuse, say
+from prisma_postgres_exporter.api import AnyDatabase, Backup, BackupSource, Database, ManagementApi
+from prisma_postgres_exporter.cli.api.asking import ask, refuse
 from prisma_postgres_exporter.cli.api.finding import find_database
-from prisma_postgres_exporter.cli.api.options import CsvOption, JsonOption, ProjectOption, WorkspaceOption, YesOption
-from prisma_postgres_exporter.cli.api.rows import DATABASE
+from prisma_postgres_exporter.cli.api.options import ProjectOption, WorkspaceOption, YesOption
+from prisma_postgres_exporter.cli.api.rows import DATABASE, Placed
 from prisma_postgres_exporter.cli.api.running import EXIT_TRY_AGAIN, Session, run
-from prisma_postgres_exporter.cli.options import ApiUrlOption, ConfigOption
+from prisma_postgres_exporter.cli.api.waiting import TimeoutOption, ready, seconds_of
+from prisma_postgres_exporter.cli.options import ApiUrlOption, ConfigOption, CsvOption, JsonOption, RawOption
 from prisma_postgres_exporter.cli.printing import form, print_one
-from prisma_postgres_exporter.config import parse_duration
+from prisma_postgres_exporter.cli.terminal import say
 from prisma_postgres_exporter.errors import ConfigurationError
 
 LATEST = "latest"
-LOOK_EVERY_SECONDS = 1.0
 
 
 def restore(
@@ -41,20 +38,21 @@ def restore(
         bool, typer.Option("--overwrite-default", help="Even though it is its project's default database.")
     ] = False,
     wait: Annotated[bool, typer.Option("--wait/--no-wait", help="Wait until the database is ready.")] = True,
-    timeout: Annotated[str, typer.Option(help="How long to wait.", metavar="DURATION")] = "1h",
+    timeout: TimeoutOption = "1h",
     yes: YesOption = False,
     as_json: JsonOption = False,
     as_csv: CsvOption = False,
+    is_raw: RawOption = False,
     workspace: WorkspaceOption = None,
     config: ConfigOption = None,
     api_url: ApiUrlOption = None,
 ) -> None:
     """Overwrite a database with a backup. Its connections stay; a project's default database is refused.
 
-    Ctrl-C ends the waiting, not the restoring. Leaves with 75 when the database is not ready in time.
+    Ctrl-C ends the waiting, not the restoring. Exits with status 75 if the database is not ready in time.
     """
-    chosen = form(as_json=as_json, as_csv=as_csv)
-    timeout_seconds = _seconds(timeout)
+    chosen = form(as_json=as_json, as_csv=as_csv, is_raw=is_raw)
+    timeout_seconds = seconds_of(timeout)
 
     async def work(session: Session) -> None:
         found = await find_database(session, name, project=project)
@@ -67,10 +65,12 @@ def restore(
             _losses(target, source, picked),
             is_answered=yes,
         )
-        restored = await api.restore_database(target.id, BackupSource(database_id=source.id, backup_id=picked.id))
+        restored: AnyDatabase = await api.restore_database(
+            target.id, BackupSource(database_id=source.id, backup_id=picked.id)
+        )
         if wait:
-            restored = await _ready(api, target, timeout_seconds)
-        print_one(restored, DATABASE, chosen)
+            restored = await ready(api, target.id, timeout_seconds)
+        print_one(Placed(restored), DATABASE, chosen)
 
     run(work, config=config, api_url=api_url, workspace=workspace)
 
@@ -117,40 +117,3 @@ def _losses(target: Database, source: Database, backup: Backup) -> Iterator[str]
         yield (f"everything written to {target.name!r} ({target.id}) since {backup.created_at:%Y-%m-%d %H:%M:%S} UTC")
     else:
         yield f"everything in {target.name!r} ({target.id}): it becomes what {source.name!r} ({source.id}) was"
-
-
-async def _ready(api: ManagementApi, target: Database, timeout_seconds: float) -> Database:
-    with _progress(target) as show:
-        return await api.wait_until_ready(
-            target.id,
-            every_seconds=LOOK_EVERY_SECONDS,
-            timeout_seconds=timeout_seconds,
-            on_look=lambda database: show(database.status),
-        )
-
-
-@contextmanager
-def _progress(target: Database) -> Iterator[Callable[[str], None]]:
-    """A running clock in a terminal, else a line for each new status."""
-    console = Console(stderr=True, highlight=False)
-    if console.is_terminal:
-        columns = (SpinnerColumn(), TextColumn("{task.description}", markup=False), TimeElapsedColumn())
-        with Progress(*columns, console=console) as progress:
-            task = progress.add_task("asked")
-            yield lambda status: progress.update(task, description=f"{target.id} {status}")
-        return
-    seen: list[str] = []
-
-    def show(status: str) -> None:
-        if status not in seen[-1:]:
-            seen.append(status)
-            say(f"{target.id} {status}")
-
-    yield show
-
-
-def _seconds(text: str) -> float:
-    try:
-        return parse_duration(text).total_seconds()
-    except ValueError as error:
-        raise ConfigurationError([f"--timeout {error}"]) from error

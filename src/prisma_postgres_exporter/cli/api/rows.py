@@ -7,16 +7,22 @@ from dataclasses import dataclass
 from typing import Generic, TypeVar
 
 from prisma_postgres_exporter.api import (
+    AnyBranch,
+    AnyConnection,
+    AnyDatabase,
+    AnyProject,
+    AnyServiceToken,
     Backup,
-    Connection,
+    CreatedConnection,
     CreatedDatabase,
     CreatedProject,
+    CreatedServiceToken,
+    CreatedWorkspace,
     Database,
     Endpoint,
+    Integration,
     Me,
-    Project,
     Region,
-    ServiceToken,
     Subscription,
     Usage,
     Workspace,
@@ -24,22 +30,32 @@ from prisma_postgres_exporter.api import (
 from prisma_postgres_exporter.cli.printing import Column, Columns
 
 T = TypeVar("T")
+T_co = TypeVar("T_co", covariant=True)
+D_co = TypeVar("D_co", covariant=True, bound=AnyDatabase)
 
 
 @dataclass(frozen=True, slots=True)
-class Named(Generic[T]):
+class Named(Generic[T_co]):
     """Something that is known only together with the name of what it belongs to."""
 
     owner: Database
-    thing: T
+    thing: T_co
 
 
 @dataclass(frozen=True, slots=True)
-class Held(Generic[T]):
+class Held(Generic[T_co]):
     """Something of a workspace."""
 
     workspace: Workspace
-    thing: T
+    thing: T_co
+
+
+@dataclass(frozen=True, slots=True)
+class Placed(Generic[D_co]):
+    """A database with the name of its branch, `None` where that is not known."""
+
+    database: D_co
+    branch: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +66,7 @@ class Identity:
     me: Me
 
 
-WORKSPACE: Columns[Workspace] = (
+WORKSPACE: Columns[Workspace | CreatedWorkspace] = (
     Column("id", lambda workspace: workspace.id, "id"),
     Column("name", lambda workspace: workspace.name, "name"),
     Column("created_at", lambda workspace: workspace.created_at, "created"),
@@ -62,7 +78,7 @@ SUBSCRIPTION: Columns[Held[Subscription]] = (
     Column("usage_blocked", lambda held: held.thing.usage_blocked, "blocked"),
     Column("upgrade_url", lambda held: held.thing.upgrade_url),
 )
-SERVICE_TOKEN: Columns[Held[ServiceToken]] = (
+SERVICE_TOKEN: Columns[Held[AnyServiceToken]] = (
     Column("id", lambda held: held.thing.id, "id"),
     Column("name", lambda held: held.thing.name, "name"),
     Column("value_hint", lambda held: held.thing.value_hint, "hint"),
@@ -92,33 +108,56 @@ REGION: Columns[Region] = (
     Column("product", lambda region: region.product, "product"),
     Column("status", lambda region: region.status, "status"),
 )
-PROJECT: Columns[Project] = (
+INTEGRATION: Columns[Integration] = (
+    Column("id", lambda integration: integration.id, "id"),
+    Column("client_id", lambda integration: integration.client.id if integration.client else None),
+    Column("client_name", lambda integration: integration.client.name if integration.client else None, "program"),
+    Column(
+        "user_email",
+        lambda integration: integration.created_by_user.email if integration.created_by_user else None,
+        "allowed by",
+    ),
+    Column("scopes", lambda integration: " ".join(integration.scopes), "scopes"),
+    Column("created_at", lambda integration: integration.created_at, "created"),
+)
+PROJECT: Columns[AnyProject] = (
     Column("id", lambda project: project.id, "id"),
     Column("name", lambda project: project.name, "name"),
-    Column("workspace_id", lambda project: project.workspace.id),
-    Column("workspace_name", lambda project: project.workspace.name, "workspace"),
+    Column("workspace_id", lambda project: project.workspace.id if project.workspace else None),
+    Column("workspace_name", lambda project: project.workspace.name if project.workspace else None, "workspace"),
     Column("default_region", lambda project: project.default_region, "region"),
     Column("logical_id", lambda project: project.logical_id),
     Column("created_at", lambda project: project.created_at, "created"),
 )
-DATABASE: Columns[Database] = (
-    Column("id", lambda database: database.id, "id"),
-    Column("name", lambda database: database.name, "name"),
-    Column("project_id", lambda database: database.project.id),
-    Column("project_name", lambda database: database.project.name, "project"),
-    Column("region", lambda database: database.region.id if database.region else None, "region"),
-    Column("status", lambda database: database.status, "status"),
-    Column("is_default", lambda database: database.is_default, "default"),
-    Column("default_connection_id", lambda database: database.default_connection_id),
-    Column("branch_id", lambda database: database.branch_id),
-    Column("logical_id", lambda database: database.logical_id),
-    Column("created_at", lambda database: database.created_at, "created"),
+BRANCH: Columns[AnyBranch] = (
+    Column("id", lambda branch: branch.id, "id"),
+    Column("git_name", lambda branch: branch.git_name, "name"),
+    Column("is_default", lambda branch: branch.is_default, "default"),
+    Column("role", lambda branch: branch.role, "role"),
+    Column("project_id", lambda branch: branch.project.id if branch.project else None),
+    Column("project_name", lambda branch: branch.project.name if branch.project else None, "project"),
+    Column("created_at", lambda branch: branch.created_at, "created"),
+    Column("updated_at", lambda branch: branch.updated_at),
 )
-CONNECTION: Columns[Connection] = (
+DATABASE: Columns[Placed[AnyDatabase]] = (
+    Column("id", lambda placed: placed.database.id, "id"),
+    Column("name", lambda placed: placed.database.name, "name"),
+    Column("project_id", lambda placed: placed.database.project.id if placed.database.project else None),
+    Column("project_name", lambda placed: placed.database.project.name if placed.database.project else None, "project"),
+    Column("region", lambda placed: placed.database.region.id if placed.database.region else None, "region"),
+    Column("status", lambda placed: placed.database.status, "status"),
+    Column("is_default", lambda placed: placed.database.is_default, "default"),
+    Column("default_connection_id", lambda placed: placed.database.default_connection_id),
+    Column("branch_id", lambda placed: placed.database.branch_id),
+    Column("branch_name", lambda placed: placed.branch, "branch"),
+    Column("logical_id", lambda placed: placed.database.logical_id),
+    Column("created_at", lambda placed: placed.database.created_at, "created"),
+)
+CONNECTION: Columns[AnyConnection] = (
     Column("id", lambda connection: connection.id, "id"),
     Column("name", lambda connection: connection.name, "name"),
-    Column("database_id", lambda connection: connection.database.id),
-    Column("database_name", lambda connection: connection.database.name, "database"),
+    Column("database_id", lambda connection: connection.database.id if connection.database else None),
+    Column("database_name", lambda connection: connection.database.name if connection.database else None, "database"),
     Column("kind", lambda connection: connection.kind, "kind"),
     Column("created_at", lambda connection: connection.created_at, "created"),
 )
@@ -132,7 +171,7 @@ BACKUP: Columns[Named[Backup]] = (
     Column("database_name", lambda named: named.owner.name, "database"),
 )
 USAGE: Columns[Named[Usage]] = (
-    Column("database_id", lambda named: named.owner.id),
+    Column("database_id", lambda named: named.owner.id, "id"),
     Column("database_name", lambda named: named.owner.name, "database"),
     Column("project_id", lambda named: named.owner.project.id),
     Column("project_name", lambda named: named.owner.project.name, "project"),
@@ -144,20 +183,30 @@ USAGE: Columns[Named[Usage]] = (
 )
 
 
-def new_connection(*, is_revealed: bool) -> Columns[Connection]:
+def new_service_token(*, is_revealed: bool) -> Columns[Held[CreatedServiceToken]]:
+    """A service token that was just made: with its value, `None` unless it is to be revealed."""
+
+    def value(held: Held[CreatedServiceToken]) -> str | None:
+        secret = held.thing.value
+        return secret.get_secret_value() if secret and is_revealed else None
+
+    return (*SERVICE_TOKEN, Column("value", value, "value"))
+
+
+def new_connection(*, is_revealed: bool) -> Columns[CreatedConnection]:
     """A connection that was just made or rotated: with its strings, `None` unless they are to be revealed."""
 
-    def itself(connection: Connection) -> Connection | None:
+    def itself(connection: CreatedConnection) -> AnyConnection | None:
         return connection
 
     return (*CONNECTION, *_strings(itself, is_revealed=is_revealed))
 
 
-def new_database(*, is_revealed: bool) -> Columns[CreatedDatabase]:
+def new_database(*, is_revealed: bool) -> Columns[Placed[CreatedDatabase]]:
     """A database that was just made, with the strings of its first connection."""
 
-    def connection(database: CreatedDatabase) -> Connection | None:
-        return database.connections[0] if database.connections else None
+    def connection(placed: Placed[CreatedDatabase]) -> AnyConnection | None:
+        return next(iter(placed.database.connections), None)
 
     return (*DATABASE, *_strings(connection, is_revealed=is_revealed))
 
@@ -165,18 +214,23 @@ def new_database(*, is_revealed: bool) -> Columns[CreatedDatabase]:
 def new_project(*, is_revealed: bool) -> Columns[CreatedProject]:
     """A project that was just made, with its database and the strings of that one's first connection."""
 
-    def connection(project: CreatedProject) -> Connection | None:
-        return project.database.connections[0] if project.database and project.database.connections else None
+    def connection(project: CreatedProject) -> AnyConnection | None:
+        return next(iter(project.database.connections), None) if project.database else None
 
     return (
         *PROJECT,
         Column("database_id", lambda project: project.database.id if project.database else None, "database id"),
         Column("database_name", lambda project: project.database.name if project.database else None, "database"),
+        Column("database_region", _region_of_database),
         *_strings(connection, is_revealed=is_revealed),
     )
 
 
-def _strings(connection_of: Callable[[T], Connection | None], *, is_revealed: bool) -> Columns[T]:
+def _region_of_database(project: CreatedProject) -> str | None:
+    return project.database.region.id if project.database and project.database.region else None
+
+
+def _strings(connection_of: Callable[[T], AnyConnection | None], *, is_revealed: bool) -> Columns[T]:
     def string(way: str) -> Callable[[T], str | None]:
         def value(thing: T) -> str | None:
             connection = connection_of(thing)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import logging
 import math
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -12,12 +13,14 @@ from datetime import timedelta
 from pathlib import Path
 
 import typer
-from rich.console import Console
 
 from prisma_postgres_exporter.api import ManagementApi
 from prisma_postgres_exporter.cli.logs import configure_logs
 from prisma_postgres_exporter.cli.options import configuration
+from prisma_postgres_exporter.cli.printing import print_document
+from prisma_postgres_exporter.cli.terminal import say
 from prisma_postgres_exporter.config import Config, Credential, format_duration, read_tokens
+from prisma_postgres_exporter.documents import FORM_VERSION
 from prisma_postgres_exporter.errors import ApiError, ConfigurationError, CredentialRefused, Unavailable
 from prisma_postgres_exporter.service import limits_of
 
@@ -27,7 +30,7 @@ EXIT_UNKNOWN = 3
 EXIT_TRY_AGAIN = 75
 
 EXIT_CODES = (
-    "Exit codes: 0 done; 1 refused, trying again will not help; 2 wrong usage or configuration, a refused token "
+    "Exit status: 0 done; 1 refused, trying again will not help; 2 wrong usage or configuration, a refused token "
     "included; 3 unknown whether it was done, look before trying again; 75 nothing was done, try again later."
 )
 
@@ -71,9 +74,16 @@ class Session:
 
 
 def run(
-    work: Callable[[Session], Awaitable[None]], *, config: Path | None, api_url: str | None, workspace: str | None
+    work: Callable[[Session], Awaitable[None]],
+    *,
+    config: Path | None,
+    api_url: str | None,
+    workspace: str | None,
+    reveal: bool = False,
 ) -> None:
     """Do `work` with the configured credentials, those of one workspace if it is named.
+
+    With `reveal` the secrets of an answer that could not be read are printed: they are shown this once.
 
     Raises:
         ConfigurationError: what has to be corrected.
@@ -84,11 +94,12 @@ def run(
     if tokens.problems:
         # Without one of its credentials a command could list too little, or write to another workspace.
         raise ConfigurationError([str(problem) for problem in tokens.problems])
-    secrets = [credential.token.reveal() for credential in tokens.credentials]
+    secrets = [credential.token.get_secret_value() for credential in tokens.credentials]
     configure_logs("console", level=logging.CRITICAL, secrets=secrets)
     failures = asyncio.run(_run(work, loaded, tokens.credentials, workspace))
     for error in failures:
-        _print(error)
+        _print(error, is_one_of_several=len(tokens.credentials) > 1)
+        _print_secrets(error, reveal=reveal)
     if failures:
         raise typer.Exit(max(map(_exit_code, failures), key=_URGENCY.index))
 
@@ -114,7 +125,7 @@ async def _session(config: Config, credentials: tuple[Credential, ...]) -> Async
     async with AsyncExitStack() as stack:
         reaches = []
         for credential in credentials:
-            client = ManagementApi(credential.token.reveal(), base_url=config.api_url, limits=limits)
+            client = ManagementApi(credential.token, base_url=config.api_url, limits=limits, name=credential.name)
             reaches.append(Reach(credential.name, await stack.enter_async_context(client)))
         yield Session(tuple(reaches))
 
@@ -154,12 +165,24 @@ def _exit_code(error: ApiError) -> int:
 _URGENCY = (EXIT_TRY_AGAIN, EXIT_WRONG_USAGE, EXIT_REFUSED, EXIT_UNKNOWN)
 
 
-def _print(error: ApiError) -> None:
-    console = Console(stderr=True, highlight=False)
-    console.print(f"error: {error}", style="red", markup=False, soft_wrap=True)
+def _print(error: ApiError, *, is_one_of_several: bool) -> None:
+    whose = f"credential {error.credential}: " if is_one_of_several and error.credential else ""
+    say(f"error: {whose}{error}", style="red")
     if error.hint:
-        console.print(f"hint: {error.hint}", markup=False, soft_wrap=True)
-    console.print(_advice(error), markup=False, soft_wrap=True)
+        say(f"hint: {error.hint}")
+    if error.request_id:
+        say(f"request id: {error.request_id}")
+    say(_advice(error))
+
+
+def _print_secrets(error: ApiError, *, reveal: bool) -> None:
+    if not error.shown_once:
+        return
+    if reveal:
+        secrets = [secret.get_secret_value() for secret in error.shown_once]
+        print_document(json.dumps({"version": FORM_VERSION, "data": {"shown_once": secrets}}, indent=2))
+    else:
+        say(f"The answer has {len(error.shown_once)} connection strings or tokens, which --reveal would have shown.")
 
 
 def _advice(error: ApiError) -> str:

@@ -11,11 +11,19 @@ from rich.console import Console
 from rich.progress import Progress
 
 from prisma_postgres_exporter.api import Database, Usage
-from prisma_postgres_exporter.cli.api.finding import Found, find_database, find_project
-from prisma_postgres_exporter.cli.api.options import CsvOption, JsonOption, ProjectOption, WorkspaceOption
+from prisma_postgres_exporter.cli.api.finding import find_database, find_project
+from prisma_postgres_exporter.cli.api.listing import Found
+from prisma_postgres_exporter.cli.api.options import ProjectOption, WorkspaceOption
 from prisma_postgres_exporter.cli.api.rows import USAGE, Named
 from prisma_postgres_exporter.cli.api.running import Session, run
-from prisma_postgres_exporter.cli.options import ApiUrlOption, ConfigOption
+from prisma_postgres_exporter.cli.options import (
+    ApiUrlOption,
+    ConfigOption,
+    CsvOption,
+    JsonOption,
+    RawOption,
+    WideOption,
+)
 from prisma_postgres_exporter.cli.printing import form, print_list
 from prisma_postgres_exporter.errors import ApiError, ConfigurationError
 
@@ -38,6 +46,8 @@ def usage(
     project: ProjectOption = None,
     as_json: JsonOption = False,
     as_csv: CsvOption = False,
+    is_raw: RawOption = False,
+    is_wide: WideOption = False,
     workspace: WorkspaceOption = None,
     config: ConfigOption = None,
     api_url: ApiUrlOption = None,
@@ -46,7 +56,7 @@ def usage(
 
     `from` and `to` are the span that the vendor really answered for.
     """
-    chosen = form(as_json=as_json, as_csv=as_csv)
+    chosen = form(as_json=as_json, as_csv=as_csv, is_raw=is_raw, is_wide=is_wide)
     start_at, end_at = _instant("--from", from_, time.min), _instant("--to", to, LAST_MOMENT)
     if start_at is not None and end_at is not None and start_at > end_at:
         raise ConfigurationError([f"--from {from_} is after --to {to}: give the earlier one first"])

@@ -8,9 +8,10 @@ from typing import Annotated
 import typer
 
 from prisma_postgres_exporter.api import ServiceToken
-from prisma_postgres_exporter.cli.api.finding import find_workspace
+from prisma_postgres_exporter.cli.api.asking import ask
+from prisma_postgres_exporter.cli.api.finding import find_service_token, find_workspace
 from prisma_postgres_exporter.cli.api.listing import PAGE, listed
-from prisma_postgres_exporter.cli.api.options import AllOption, CsvOption, JsonOption, LimitOption, WorkspaceOption
+from prisma_postgres_exporter.cli.api.options import AllOption, LimitOption, RevealOption, WorkspaceOption, YesOption
 from prisma_postgres_exporter.cli.api.rows import (
     IDENTITY,
     REGION,
@@ -19,14 +20,23 @@ from prisma_postgres_exporter.cli.api.rows import (
     WORKSPACE,
     Held,
     Identity,
+    new_service_token,
 )
 from prisma_postgres_exporter.cli.api.running import Session, run
-from prisma_postgres_exporter.cli.options import ApiUrlOption, ConfigOption
+from prisma_postgres_exporter.cli.options import (
+    ApiUrlOption,
+    ConfigOption,
+    CsvOption,
+    JsonOption,
+    RawOption,
+    WideOption,
+)
 from prisma_postgres_exporter.cli.printing import form, keys, print_list, print_one
-from prisma_postgres_exporter.errors import ApiError
+from prisma_postgres_exporter.cli.terminal import say
+from prisma_postgres_exporter.errors import ApiError, ConfigurationError
 
-app = typer.Typer(help="Workspaces: list, get, subscription.", no_args_is_help=True)
-service_tokens = typer.Typer(help="Service tokens of a workspace, without their values.", no_args_is_help=True)
+app = typer.Typer(help="Workspaces: list, get, create, subscription.", no_args_is_help=True)
+service_tokens = typer.Typer(help="Service tokens of a workspace: list, create, delete.", no_args_is_help=True)
 
 NameArgument = Annotated[
     str | None,
@@ -47,11 +57,13 @@ def list_(
     limit: LimitOption = 100,
     as_json: JsonOption = False,
     as_csv: CsvOption = False,
+    is_raw: RawOption = False,
+    is_wide: WideOption = False,
     config: ConfigOption = None,
     api_url: ApiUrlOption = None,
 ) -> None:
     """List the workspaces that the credentials open: each opens one."""
-    chosen = form(as_json=as_json, as_csv=as_csv)
+    chosen = form(as_json=as_json, as_csv=as_csv, is_raw=is_raw, is_wide=is_wide)
 
     async def work(session: Session) -> None:
         found, has_more = await listed(
@@ -67,11 +79,12 @@ def get(
     name: NameArgument = None,
     as_json: JsonOption = False,
     as_csv: CsvOption = False,
+    is_raw: RawOption = False,
     config: ConfigOption = None,
     api_url: ApiUrlOption = None,
 ) -> None:
     """Show one workspace."""
-    chosen = form(as_json=as_json, as_csv=as_csv)
+    chosen = form(as_json=as_json, as_csv=as_csv, is_raw=is_raw)
 
     async def work(session: Session) -> None:
         found = await find_workspace(session, name)
@@ -80,16 +93,41 @@ def get(
     run(work, config=config, api_url=api_url, workspace=None)
 
 
+@app.command(epilog=keys(WORKSPACE) + " Example: `api workspaces create Acme`")
+def create(
+    name: Annotated[
+        str | None,
+        typer.Argument(help="Its name. (default: the vendor makes one up)", metavar="NAME", show_default=False),
+    ] = None,
+    as_json: JsonOption = False,
+    as_csv: CsvOption = False,
+    is_raw: RawOption = False,
+    workspace: WorkspaceOption = None,
+    config: ConfigOption = None,
+    api_url: ApiUrlOption = None,
+) -> None:
+    """Create a workspace. The API refuses service tokens here: it takes the token of a person."""
+    chosen = form(as_json=as_json, as_csv=as_csv, is_raw=is_raw)
+
+    async def work(session: Session) -> None:
+        api = session.only("--workspace: say whose credential creates it").api
+        print_one(await api.create_workspace(display_name=name), WORKSPACE, chosen)
+
+    run(work, config=config, api_url=api_url, workspace=workspace)
+
+
 @app.command(epilog=keys(SUBSCRIPTION))
 def subscription(
     name: NameArgument = None,
     as_json: JsonOption = False,
     as_csv: CsvOption = False,
+    is_raw: RawOption = False,
+    is_wide: WideOption = False,
     config: ConfigOption = None,
     api_url: ApiUrlOption = None,
 ) -> None:
     """Show a workspace's plan, and whether its databases are blocked."""
-    chosen = form(as_json=as_json, as_csv=as_csv)
+    chosen = form(as_json=as_json, as_csv=as_csv, is_raw=is_raw, is_wide=is_wide)
 
     async def work(session: Session) -> None:
         found = await find_workspace(session, name)
@@ -105,11 +143,13 @@ def list_service_tokens(
     limit: LimitOption = 100,
     as_json: JsonOption = False,
     as_csv: CsvOption = False,
+    is_raw: RawOption = False,
+    is_wide: WideOption = False,
     config: ConfigOption = None,
     api_url: ApiUrlOption = None,
 ) -> None:
     """List the service tokens of a workspace, and when they expire."""
-    chosen = form(as_json=as_json, as_csv=as_csv)
+    chosen = form(as_json=as_json, as_csv=as_csv, is_raw=is_raw, is_wide=is_wide)
 
     async def work(session: Session) -> None:
         found = await find_workspace(session, name)
@@ -125,20 +165,73 @@ def list_service_tokens(
     run(work, config=config, api_url=api_url, workspace=None)
 
 
+@service_tokens.command(
+    "create",
+    epilog=keys(new_service_token(is_revealed=True)) + " Example: `api service-tokens create grafana --reveal`",
+)
+def create_service_token(
+    name: Annotated[str, typer.Argument(help="Its name: 1 to 256 characters.", metavar="NAME", show_default=False)],
+    workspace: WorkspaceOption = None,
+    reveal: RevealOption = False,
+    as_json: JsonOption = False,
+    as_csv: CsvOption = False,
+    is_raw: RawOption = False,
+    is_wide: WideOption = False,
+    config: ConfigOption = None,
+    api_url: ApiUrlOption = None,
+) -> None:
+    """Create a service token. The API shows its value this once, so --reveal is required."""
+    chosen = form(as_json=as_json, as_csv=as_csv, is_raw=is_raw, is_wide=is_wide)
+    if not reveal:
+        raise ConfigurationError(["--reveal: required, because the API shows the token this once; nothing was changed"])
+
+    async def work(session: Session) -> None:
+        found = await find_workspace(session, workspace)
+        made = await found.api.create_service_token(found.thing.id, name)
+        print_one(Held(found.thing, made), new_service_token(is_revealed=True), chosen)
+
+    run(work, config=config, api_url=api_url, workspace=None, reveal=True)
+
+
+@service_tokens.command("delete", epilog="Example: `api service-tokens delete grafana`")
+def delete_service_token(
+    name: Annotated[str, typer.Argument(help="The token, by id or name.", metavar="NAME", show_default=False)],
+    yes: YesOption = False,
+    workspace: WorkspaceOption = None,
+    config: ConfigOption = None,
+    api_url: ApiUrlOption = None,
+) -> None:
+    """Delete a service token: whoever uses it is cut off. The exporter too, if it is the exporter's own."""
+
+    async def work(session: Session) -> None:
+        found = await find_workspace(session, workspace)
+        token = await find_service_token(found, name)
+        loss = f"service token {token.name!r} ({token.id}, {token.value_hint}) of workspace {found.thing.name!r}"
+        ask(f"Delete service token {token.name!r}?", [loss], is_answered=yes)
+        await found.api.delete_service_token(found.thing.id, token.id)
+        say(f"Deleted service token {token.name!r} ({token.id}).")
+
+    run(work, config=config, api_url=api_url, workspace=None)
+
+
 def regions(
     product: Annotated[Product | None, typer.Argument(help="Only those of this product.", show_default=False)] = None,
     as_json: JsonOption = False,
     as_csv: CsvOption = False,
+    is_raw: RawOption = False,
+    is_wide: WideOption = False,
     config: ConfigOption = None,
     api_url: ApiUrlOption = None,
 ) -> None:
     """List the regions, and whether they are available."""
-    chosen = form(as_json=as_json, as_csv=as_csv)
+    chosen = form(as_json=as_json, as_csv=as_csv, is_raw=is_raw, is_wide=is_wide)
 
     async def work(session: Session) -> None:
         api = session.reaches[0].api
-        is_postgres = product is Product.POSTGRES
-        found = await (api.postgres_regions() if is_postgres else api.regions(product=product and product.value))
+        if product is Product.POSTGRES:
+            found = await api.postgres_regions()
+        else:
+            found = await (api.accelerate_regions() if product is Product.ACCELERATE else api.regions())
         print_list(found, REGION, chosen)
 
     run(work, config=config, api_url=api_url, workspace=None)
@@ -147,12 +240,14 @@ def regions(
 def me(
     as_json: JsonOption = False,
     as_csv: CsvOption = False,
+    is_raw: RawOption = False,
+    is_wide: WideOption = False,
     workspace: WorkspaceOption = None,
     config: ConfigOption = None,
     api_url: ApiUrlOption = None,
 ) -> None:
     """Show whose credentials these are: one line for each, never a token."""
-    chosen = form(as_json=as_json, as_csv=as_csv)
+    chosen = form(as_json=as_json, as_csv=as_csv, is_raw=is_raw, is_wide=is_wide)
 
     async def work(session: Session) -> None:
         identities = []

@@ -16,20 +16,22 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from prisma_postgres_exporter.cost import By
-from prisma_postgres_exporter.errors import StoreError
-from prisma_postgres_exporter.expose.v1.answers import (
+from prisma_postgres_exporter.documents import (
     Budgets,
     CostRows,
-    Database,
     Databases,
-    UsageAnswer,
+    OneDatabase,
+    UsageDocument,
     UsageRows,
     Workspaces,
-    budget_answer,
-    database_answer,
-    workspace_answer,
+    budget_document,
+    cost_rows_answer,
+    database_document,
+    usage_document,
+    workspace_document,
 )
-from prisma_postgres_exporter.expose.v1.ledger import Ledger, TooBusy
+from prisma_postgres_exporter.errors import StoreError, TooBusy
+from prisma_postgres_exporter.expose.v1.ledger import Ledger
 from prisma_postgres_exporter.expose.v1.openapi import Operation, openapi_document
 from prisma_postgres_exporter.expose.v1.parameters import (
     CostParameters,
@@ -41,7 +43,7 @@ from prisma_postgres_exporter.expose.v1.parameters import (
 )
 from prisma_postgres_exporter.expose.v1.problems import NO_STORE, Refused, on_http_problem, problem_answer
 from prisma_postgres_exporter.model import day_start, next_month_start
-from prisma_postgres_exporter.report import Chosen, beside, cost_document, last_instant, usage_of_month
+from prisma_postgres_exporter.report import Chosen, beside, last_instant, usage_of_month
 from prisma_postgres_exporter.snapshot import DatabaseView, Snapshot
 
 PREFIX = "/api/v1"
@@ -74,7 +76,7 @@ OPERATIONS = (
         name="getDatabase",
         summary="One database with what its metrics show.",
         parameters=NoParameters,
-        answer=Database,
+        answer=OneDatabase,
         problems=(400, 404, 503),
     ),
     Operation(
@@ -149,7 +151,9 @@ class _Shown:
     async def workspaces(self, request: Request) -> BaseModel:
         parsed(NoParameters, request.query_params)
         taken = self._taken()
-        return Workspaces(taken_at=taken.taken_at, data=[workspace_answer(view) for view in taken.workspaces])
+        return Workspaces(
+            taken_at=taken.taken_at, data=[workspace_document(view, taken.taken_at) for view in taken.workspaces]
+        )
 
     async def databases(self, request: Request) -> BaseModel:
         return await asyncio.to_thread(self._page, parsed(DatabasesParameters, request.query_params))
@@ -164,7 +168,7 @@ class _Shown:
         page = found[: asked.limit]
         return Databases(
             taken_at=taken.taken_at,
-            data=[database_answer(view) for view in page],
+            data=[database_document(view, taken.taken_at) for view in page],
             next_after="/".join(_place(page[-1])) if len(found) > len(page) else None,
         )
 
@@ -174,12 +178,12 @@ class _Shown:
         view = next((view for view in taken.databases if view.database_id == id_), None)
         if view is None:
             raise Refused(404, f"there is no database {id_!r} now; {PREFIX}/databases lists those there are")
-        return Database(taken_at=taken.taken_at, data=database_answer(view))
+        return OneDatabase(taken_at=taken.taken_at, data=database_document(view, taken.taken_at))
 
     async def budgets(self, request: Request) -> BaseModel:
         parsed(NoParameters, request.query_params)
         taken = self._taken()
-        return Budgets(taken_at=taken.taken_at, data=[budget_answer(budget) for budget in taken.budgets])
+        return Budgets(taken_at=taken.taken_at, data=[budget_document(budget) for budget in taken.budgets])
 
 
 class _Questions:
@@ -205,17 +209,17 @@ class _Questions:
         rows, next_from = await self._ledger.days(from_, last, asked.group, chosen, most_rows=ROWS_AT_ONCE)
         if next_from is None and last < to:
             next_from = last + timedelta(days=1)
-        data = await asyncio.to_thread(lambda: [UsageAnswer.model_validate(row) for row in rows])
+        data = await asyncio.to_thread(lambda: [usage_document(row) for row in rows])
         return UsageRows(data=data, next_from=next_from)
 
     async def _months(self, from_: date, to: date, group: By, chosen: Chosen) -> UsageRows:
-        data: list[UsageAnswer] = []
+        data: list[UsageDocument] = []
         month, last, now = day_start(from_.replace(day=1)), day_start(to), self._ledger.now()
         for _ in range(MONTHS_AT_ONCE):
             if month > last:
                 return UsageRows(data=data, next_from=None)
             read = await self._ledger.month(last_instant(month, now))
-            data += [UsageAnswer.model_validate(row) for row in usage_of_month(read, group, chosen)]
+            data += [usage_document(row) for row in usage_of_month(read, group, chosen)]
             month = next_month_start(month)
         return UsageRows(data=data, next_from=month.date() if month <= last else None)
 
@@ -230,9 +234,7 @@ class _Questions:
         read = await self._ledger.month(last_instant(starts_at, now) if asked.month else now)
         chosen = Chosen(workspace_id=asked.workspace, project_id=asked.project)
         rows = [row for row in read.rows(asked.by) if chosen.has(row.workspace_id, row.project_id, row.database_id)]
-        besides = beside(read, asked.by)
-        documents = [cost_document(row, is_over=read.is_over, beside=besides[row.place]) for row in rows]
-        return CostRows(until=read.until, is_over=read.is_over, data=documents)
+        return cost_rows_answer(read, rows, beside(read, asked.by))
 
 
 def _place(view: DatabaseView) -> tuple[str, ...]:

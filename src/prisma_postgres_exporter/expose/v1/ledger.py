@@ -1,4 +1,4 @@
-"""What the JSON API asks of the ledger."""
+"""What pages and the JSON API ask of the ledger."""
 
 from __future__ import annotations
 
@@ -6,14 +6,7 @@ from datetime import date, datetime
 from typing import Protocol
 
 from prisma_postgres_exporter.cost import By
-from prisma_postgres_exporter.report import Chosen, LedgerMonth, UsageRow
-
-
-class TooBusy(Exception):
-    """Too many questions wait to be answered."""
-
-    def __str__(self) -> str:
-        return "too many questions to the ledger wait already; ask again later, or for less"
+from prisma_postgres_exporter.report import Chosen, LedgerMonth, MonthCosts, UsageRow
 
 
 class Ledger(Protocol):
@@ -24,6 +17,9 @@ class Ledger(Protocol):
 
     async def month(self, until: datetime) -> LedgerMonth:
         """The month of `until`, up to then."""
+
+    async def costs(self) -> MonthCosts:
+        """What this month costs, as it was a minute ago at most."""
 
     async def days(
         self, from_day: date, to_day: date, by: By, chosen: Chosen, *, most_rows: int

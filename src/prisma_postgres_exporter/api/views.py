@@ -1,0 +1,388 @@
+"""The client's methods for those who do not `await`, and for those who want the answer as it came: one line for each.
+
+Nothing is said twice: each line takes a method of `ManagementApi` with its arguments, types and docstring.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import threading
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Mapping
+from concurrent.futures import CancelledError
+from functools import wraps
+from types import TracebackType
+from typing import Any, Concatenate, Generic, ParamSpec, Protocol, Self, TypeVar
+
+from prisma_postgres_exporter.api.calls import Listing
+from prisma_postgres_exporter.api.client import ManagementApi
+from prisma_postgres_exporter.api.decode import CLIENT_CLOSED, RawResponse, error_of
+from prisma_postgres_exporter.api.models import Page
+from prisma_postgres_exporter.errors import ApiError, ConfigurationError
+
+P = ParamSpec("P")
+T = TypeVar("T")
+A = TypeVar("A")
+A_co = TypeVar("A_co", covariant=True)
+
+
+class _Wrapped(Protocol[A_co]):
+    @property
+    def _api(self) -> A_co: ...
+
+
+class _Blocking(_Wrapped[A_co], Protocol[A_co]):
+    @property
+    def _loop(self) -> _Loop: ...
+
+
+def _raw(
+    method: Callable[Concatenate[ManagementApi, P], Coroutine[Any, Any, T]],
+) -> Callable[Concatenate[_Wrapped[ManagementApi], P], Coroutine[Any, Any, RawResponse[T]]]:
+    @wraps(method)
+    async def call(self: _Wrapped[ManagementApi], /, *args: P.args, **kwargs: P.kwargs) -> RawResponse[T]:
+        answered: Any = await method(self._api, *args, **kwargs)
+        return answered  # type: ignore[no-any-return]  # what a client with `is_raw` returns
+
+    return call
+
+
+def _raw_page(
+    method: Callable[Concatenate[ManagementApi, P], Listing[T]],
+) -> Callable[Concatenate[_Wrapped[ManagementApi], P], Coroutine[Any, Any, RawResponse[Page[T]]]]:
+    @wraps(method)
+    async def call(self: _Wrapped[ManagementApi], /, *args: P.args, **kwargs: P.kwargs) -> RawResponse[Page[T]]:
+        answered: Any = await method(self._api, *args, **kwargs).page()
+        return answered  # type: ignore[no-any-return]  # what a client with `is_raw` returns
+
+    return call
+
+
+def _blocking(
+    method: Callable[Concatenate[A, P], Coroutine[Any, Any, T]],
+) -> Callable[Concatenate[_Blocking[A], P], T]:
+    @wraps(method)
+    def call(self: _Blocking[A], /, *args: P.args, **kwargs: P.kwargs) -> T:
+        return self._loop.run(method(self._api, *args, **kwargs))
+
+    return call
+
+
+def _blocking_list(
+    method: Callable[Concatenate[A, P], Listing[T]],
+) -> Callable[Concatenate[_Blocking[A], P], ListingSync[T]]:
+    @wraps(method)
+    def call(self: _Blocking[A], /, *args: P.args, **kwargs: P.kwargs) -> ListingSync[T]:
+        return ListingSync(method(self._api, *args, **kwargs), self._loop)
+
+    return call
+
+
+class RawManagementApi:
+    """The methods of `ManagementApi` (`with_raw_response`), each with a `RawResponse`; of a list the first page."""
+
+    def __init__(self, api: ManagementApi) -> None:
+        self._api = api
+
+    request = _raw(ManagementApi.request)
+    me = _raw(ManagementApi.me)
+    workspaces = _raw_page(ManagementApi.workspaces)
+    workspace = _raw(ManagementApi.workspace)
+    create_workspace = _raw(ManagementApi.create_workspace)
+    subscription = _raw(ManagementApi.subscription)
+    service_tokens = _raw_page(ManagementApi.service_tokens)
+    create_service_token = _raw(ManagementApi.create_service_token)
+    delete_service_token = _raw(ManagementApi.delete_service_token)
+    integrations = _raw_page(ManagementApi.integrations)
+    workspace_integrations = _raw_page(ManagementApi.workspace_integrations)
+    integration = _raw(ManagementApi.integration)
+    delete_integration = _raw(ManagementApi.delete_integration)
+    delete_workspace_integration = _raw(ManagementApi.delete_workspace_integration)
+    projects = _raw_page(ManagementApi.projects)
+    project = _raw(ManagementApi.project)
+    create_project = _raw(ManagementApi.create_project)
+    update_project = _raw(ManagementApi.update_project)
+    delete_project = _raw(ManagementApi.delete_project)
+    transfer_project = _raw(ManagementApi.transfer_project)
+    branches = _raw_page(ManagementApi.branches)
+    branch = _raw(ManagementApi.branch)
+    create_branch = _raw(ManagementApi.create_branch)
+    update_branch = _raw(ManagementApi.update_branch)
+    delete_branch = _raw(ManagementApi.delete_branch)
+    databases = _raw_page(ManagementApi.databases)
+    project_databases = _raw_page(ManagementApi.project_databases)
+    database = _raw(ManagementApi.database)
+    create_database = _raw(ManagementApi.create_database)
+    create_project_database = _raw(ManagementApi.create_project_database)
+    update_database = _raw(ManagementApi.update_database)
+    delete_database = _raw(ManagementApi.delete_database)
+    backups = _raw(ManagementApi.backups)
+    restore_database = _raw(ManagementApi.restore_database)
+    usage = _raw(ManagementApi.usage)
+    connections = _raw_page(ManagementApi.connections)
+    database_connections = _raw_page(ManagementApi.database_connections)
+    connection = _raw(ManagementApi.connection)
+    create_connection = _raw(ManagementApi.create_connection)
+    create_database_connection = _raw(ManagementApi.create_database_connection)
+    rotate_connection = _raw(ManagementApi.rotate_connection)
+    delete_connection = _raw(ManagementApi.delete_connection)
+    regions = _raw(ManagementApi.regions)
+    postgres_regions = _raw(ManagementApi.postgres_regions)
+    accelerate_regions = _raw(ManagementApi.accelerate_regions)
+
+
+class ListingSync(Generic[T]):
+    """A `Listing` without `await`: an iterator of its entries, that fetches page after page as they are wanted."""
+
+    def __init__(self, listing: Listing[T], loop: _Loop) -> None:
+        self._listing = listing
+        self._loop = loop
+
+    def __iter__(self) -> Iterator[T]:
+        return self
+
+    def __next__(self) -> T:
+        for entry in self._loop.run(_next(self._listing)):
+            return entry
+        raise StopIteration
+
+    def page(self) -> Page[T]:
+        """Its first page."""
+        return self._loop.run(self._listing.page())
+
+    def pages(self) -> Iterator[Page[T]]:
+        """Its pages from the first one on, each with its entries and with what was refused."""
+        pages = self._listing.pages()
+        while found := self._loop.run(_next(pages)):
+            yield from found
+
+
+class ManagementApiSync:
+    """`ManagementApi` without `await`: the same methods, arguments, results and errors.
+
+    Use it with `with`, or call `close()`, in as many threads as you like; also where an event loop runs already, as
+    in a notebook. Its calls run on an event loop in a thread of its own, which ends with the program. A process that
+    was forked needs a client of its own.
+    """
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        """Take what `ManagementApi` takes."""
+        self._api = ManagementApi(*args, **kwargs)
+        self._loop = _Loop()
+
+    @classmethod
+    def from_env(cls, **settings: Any) -> Self:
+        """As `ManagementApi.from_env`."""
+        return cls._of(ManagementApi.from_env(**settings), _Loop())
+
+    def with_options(
+        self,
+        *,
+        timeout: float | None = None,
+        retries: int | None = None,
+        headers: Mapping[str, str] | None = None,
+    ) -> Self:
+        """As `ManagementApi.with_options`."""
+        return self._of(self._api.with_options(timeout=timeout, retries=retries, headers=headers), self._loop)
+
+    @property
+    def with_raw_response(self) -> RawManagementApiSync:
+        """As `ManagementApi.with_raw_response`."""
+        return RawManagementApiSync(self._api.with_raw_response, self._loop)
+
+    @property
+    def skew_seconds(self) -> float | None:
+        """As `ManagementApi.skew_seconds`."""
+        return self._api.skew_seconds
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close the connections, and with them the calls under way; twice does no more than once."""
+        self._loop.end(self._api.aclose)
+
+    @classmethod
+    def _of(cls, api: ManagementApi, loop: _Loop) -> Self:
+        client = cls.__new__(cls)
+        client._api, client._loop = api, loop
+        return client
+
+    wait_until_ready = _blocking(ManagementApi.wait_until_ready)
+    request = _blocking(ManagementApi.request)
+    me = _blocking(ManagementApi.me)
+    workspaces = _blocking_list(ManagementApi.workspaces)
+    workspace = _blocking(ManagementApi.workspace)
+    create_workspace = _blocking(ManagementApi.create_workspace)
+    subscription = _blocking(ManagementApi.subscription)
+    service_tokens = _blocking_list(ManagementApi.service_tokens)
+    create_service_token = _blocking(ManagementApi.create_service_token)
+    delete_service_token = _blocking(ManagementApi.delete_service_token)
+    integrations = _blocking_list(ManagementApi.integrations)
+    workspace_integrations = _blocking_list(ManagementApi.workspace_integrations)
+    integration = _blocking(ManagementApi.integration)
+    delete_integration = _blocking(ManagementApi.delete_integration)
+    delete_workspace_integration = _blocking(ManagementApi.delete_workspace_integration)
+    projects = _blocking_list(ManagementApi.projects)
+    project = _blocking(ManagementApi.project)
+    create_project = _blocking(ManagementApi.create_project)
+    update_project = _blocking(ManagementApi.update_project)
+    delete_project = _blocking(ManagementApi.delete_project)
+    transfer_project = _blocking(ManagementApi.transfer_project)
+    branches = _blocking_list(ManagementApi.branches)
+    branch = _blocking(ManagementApi.branch)
+    create_branch = _blocking(ManagementApi.create_branch)
+    update_branch = _blocking(ManagementApi.update_branch)
+    delete_branch = _blocking(ManagementApi.delete_branch)
+    databases = _blocking_list(ManagementApi.databases)
+    project_databases = _blocking_list(ManagementApi.project_databases)
+    database = _blocking(ManagementApi.database)
+    create_database = _blocking(ManagementApi.create_database)
+    create_project_database = _blocking(ManagementApi.create_project_database)
+    update_database = _blocking(ManagementApi.update_database)
+    delete_database = _blocking(ManagementApi.delete_database)
+    backups = _blocking(ManagementApi.backups)
+    restore_database = _blocking(ManagementApi.restore_database)
+    usage = _blocking(ManagementApi.usage)
+    connections = _blocking_list(ManagementApi.connections)
+    database_connections = _blocking_list(ManagementApi.database_connections)
+    connection = _blocking(ManagementApi.connection)
+    create_connection = _blocking(ManagementApi.create_connection)
+    create_database_connection = _blocking(ManagementApi.create_database_connection)
+    rotate_connection = _blocking(ManagementApi.rotate_connection)
+    delete_connection = _blocking(ManagementApi.delete_connection)
+    regions = _blocking(ManagementApi.regions)
+    postgres_regions = _blocking(ManagementApi.postgres_regions)
+    accelerate_regions = _blocking(ManagementApi.accelerate_regions)
+
+
+class RawManagementApiSync:
+    """The methods of `ManagementApiSync` (`with_raw_response`), each with a `RawResponse`; of a list the first page."""
+
+    def __init__(self, api: RawManagementApi, loop: _Loop) -> None:
+        self._api = api
+        self._loop = loop
+
+    request = _blocking(RawManagementApi.request)
+    me = _blocking(RawManagementApi.me)
+    workspaces = _blocking(RawManagementApi.workspaces)
+    workspace = _blocking(RawManagementApi.workspace)
+    create_workspace = _blocking(RawManagementApi.create_workspace)
+    subscription = _blocking(RawManagementApi.subscription)
+    service_tokens = _blocking(RawManagementApi.service_tokens)
+    create_service_token = _blocking(RawManagementApi.create_service_token)
+    delete_service_token = _blocking(RawManagementApi.delete_service_token)
+    integrations = _blocking(RawManagementApi.integrations)
+    workspace_integrations = _blocking(RawManagementApi.workspace_integrations)
+    integration = _blocking(RawManagementApi.integration)
+    delete_integration = _blocking(RawManagementApi.delete_integration)
+    delete_workspace_integration = _blocking(RawManagementApi.delete_workspace_integration)
+    projects = _blocking(RawManagementApi.projects)
+    project = _blocking(RawManagementApi.project)
+    create_project = _blocking(RawManagementApi.create_project)
+    update_project = _blocking(RawManagementApi.update_project)
+    delete_project = _blocking(RawManagementApi.delete_project)
+    transfer_project = _blocking(RawManagementApi.transfer_project)
+    branches = _blocking(RawManagementApi.branches)
+    branch = _blocking(RawManagementApi.branch)
+    create_branch = _blocking(RawManagementApi.create_branch)
+    update_branch = _blocking(RawManagementApi.update_branch)
+    delete_branch = _blocking(RawManagementApi.delete_branch)
+    databases = _blocking(RawManagementApi.databases)
+    project_databases = _blocking(RawManagementApi.project_databases)
+    database = _blocking(RawManagementApi.database)
+    create_database = _blocking(RawManagementApi.create_database)
+    create_project_database = _blocking(RawManagementApi.create_project_database)
+    update_database = _blocking(RawManagementApi.update_database)
+    delete_database = _blocking(RawManagementApi.delete_database)
+    backups = _blocking(RawManagementApi.backups)
+    restore_database = _blocking(RawManagementApi.restore_database)
+    usage = _blocking(RawManagementApi.usage)
+    connections = _blocking(RawManagementApi.connections)
+    database_connections = _blocking(RawManagementApi.database_connections)
+    connection = _blocking(RawManagementApi.connection)
+    create_connection = _blocking(RawManagementApi.create_connection)
+    create_database_connection = _blocking(RawManagementApi.create_database_connection)
+    rotate_connection = _blocking(RawManagementApi.rotate_connection)
+    delete_connection = _blocking(RawManagementApi.delete_connection)
+    regions = _blocking(RawManagementApi.regions)
+    postgres_regions = _blocking(RawManagementApi.postgres_regions)
+    accelerate_regions = _blocking(RawManagementApi.accelerate_regions)
+
+
+class _Loop:
+    """An event loop in a thread of its own, begun with the first call."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._running: asyncio.AbstractEventLoop | None = None
+        self._is_ended = False
+        self._process = os.getpid()
+
+    def run(self, call: Coroutine[Any, Any, T]) -> T:
+        """The result of `call`; whoever stops waiting for it, by Ctrl-C for one, ends it.
+
+        Raises:
+            Unavailable: it was ended (`client_closed`), before or meanwhile.
+            ConfigurationError: this is another process than the one that made it.
+        """
+        if os.getpid() != self._process:
+            call.close()
+            raise ConfigurationError(["this client was made before the process was forked: make one in this process"])
+        with self._lock:
+            if self._is_ended:
+                call.close()
+                raise _closed()
+            future = asyncio.run_coroutine_threadsafe(call, self._started())
+        try:
+            return future.result()
+        except CancelledError:
+            raise _closed() from None
+        except BaseException:
+            future.cancel()
+            raise
+
+    def end(self, last: Callable[[], Coroutine[Any, Any, None]]) -> None:
+        """Run `last`, and end the thread and the calls under way."""
+        with self._lock:
+            is_ended, self._is_ended = self._is_ended, True
+            loop = self._started()
+        if not is_ended:
+            asyncio.run_coroutine_threadsafe(last(), loop).result()
+            loop.call_soon_threadsafe(loop.stop)
+
+    def _started(self) -> asyncio.AbstractEventLoop:
+        if self._running is None:
+            self._running = asyncio.new_event_loop()
+            threading.Thread(target=_serve, args=(self._running,), name="ManagementApiSync", daemon=True).start()
+        return self._running
+
+
+def _serve(loop: asyncio.AbstractEventLoop) -> None:
+    asyncio.set_event_loop(loop)
+    try:
+        loop.run_forever()
+    finally:
+        under_way = asyncio.all_tasks(loop)
+        for task in under_way:
+            task.cancel()
+        loop.run_until_complete(asyncio.gather(*under_way, return_exceptions=True))
+        loop.run_until_complete(loop.shutdown_asyncgens())
+        loop.close()
+
+
+async def _next(entries: AsyncIterator[T]) -> list[T]:
+    """The next one alone, or nothing at the end."""
+    try:
+        return [await anext(entries)]
+    except StopAsyncIteration:
+        return []
+
+
+def _closed() -> ApiError:
+    return error_of(CLIENT_CLOSED, operation="", endpoint="the call")

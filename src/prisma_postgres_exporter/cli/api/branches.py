@@ -1,0 +1,175 @@
+"""`api branches …`"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from typing import Annotated
+
+import typer
+
+from prisma_postgres_exporter.api import Database, ManagementApi
+from prisma_postgres_exporter.cli.api.asking import ask
+from prisma_postgres_exporter.cli.api.finding import find_branch, find_project
+from prisma_postgres_exporter.cli.api.listing import Found, listed
+from prisma_postgres_exporter.cli.api.options import AllOption, LimitOption, ProjectOption, WorkspaceOption, YesOption
+from prisma_postgres_exporter.cli.api.rows import BRANCH, Placed
+from prisma_postgres_exporter.cli.api.running import Reach, Session, run
+from prisma_postgres_exporter.cli.options import (
+    ApiUrlOption,
+    ConfigOption,
+    CsvOption,
+    JsonOption,
+    RawOption,
+    WideOption,
+)
+from prisma_postgres_exporter.cli.printing import form, keys, print_list, print_one
+from prisma_postgres_exporter.cli.terminal import say
+from prisma_postgres_exporter.errors import ApiError, ConfigurationError
+
+MOST_PROJECTS = 20
+
+app = typer.Typer(help="Branches of a project: list, get, create, update, delete.", no_args_is_help=True)
+
+NameArgument = Annotated[
+    str, typer.Argument(help="The branch, by id, or by git name with --project.", metavar="NAME", show_default=False)
+]
+OwnerOption = Annotated[str, typer.Option("--project", help="The project, by id or name.", metavar="NAME")]
+
+
+@app.command("list", epilog=keys(BRANCH))
+def list_(
+    project: OwnerOption,
+    contains: Annotated[str | None, typer.Option("--contains", help="Only those with this text in the name.")] = None,
+    is_all: AllOption = False,
+    limit: LimitOption = 100,
+    as_json: JsonOption = False,
+    as_csv: CsvOption = False,
+    is_raw: RawOption = False,
+    is_wide: WideOption = False,
+    workspace: WorkspaceOption = None,
+    config: ConfigOption = None,
+    api_url: ApiUrlOption = None,
+) -> None:
+    """List the branches of a project."""
+    chosen = form(as_json=as_json, as_csv=as_csv, is_raw=is_raw, is_wide=is_wide)
+
+    async def work(session: Session) -> None:
+        owner = await find_project(session, project)
+        found, has_more = await listed(
+            Session((Reach("", owner.api),)),
+            lambda api, page: api.branches(owner.thing.id, git_name_contains=contains, limit=page),
+            limit=limit,
+            is_all=is_all,
+        )
+        print_list(found, BRANCH, chosen, has_more=has_more)
+
+    run(work, config=config, api_url=api_url, workspace=workspace)
+
+
+@app.command(epilog=keys(BRANCH))
+def get(
+    name: NameArgument,
+    project: ProjectOption = None,
+    as_json: JsonOption = False,
+    as_csv: CsvOption = False,
+    is_raw: RawOption = False,
+    workspace: WorkspaceOption = None,
+    config: ConfigOption = None,
+    api_url: ApiUrlOption = None,
+) -> None:
+    """Show one branch."""
+    chosen = form(as_json=as_json, as_csv=as_csv, is_raw=is_raw)
+
+    async def work(session: Session) -> None:
+        found = await find_branch(session, name, project=project)
+        print_one(await found.api.branch(found.thing.id), BRANCH, chosen)
+
+    run(work, config=config, api_url=api_url, workspace=workspace)
+
+
+@app.command(epilog=keys(BRANCH) + " Example: `api branches create feature/cart --project shop`")
+def create(
+    name: Annotated[str, typer.Argument(help="Its git name.", metavar="GIT-NAME", show_default=False)],
+    project: OwnerOption,
+    is_default: Annotated[bool, typer.Option("--default", help="As the project's default branch.")] = False,
+    as_json: JsonOption = False,
+    as_csv: CsvOption = False,
+    is_raw: RawOption = False,
+    workspace: WorkspaceOption = None,
+    config: ConfigOption = None,
+    api_url: ApiUrlOption = None,
+) -> None:
+    """Create a branch. The first one of a project becomes its production and default branch."""
+    chosen = form(as_json=as_json, as_csv=as_csv, is_raw=is_raw)
+
+    async def work(session: Session) -> None:
+        owner = await find_project(session, project)
+        made = await owner.api.create_branch(owner.thing.id, name, is_default=is_default or None)
+        print_one(made, BRANCH, chosen)
+
+    run(work, config=config, api_url=api_url, workspace=workspace)
+
+
+@app.command(epilog=keys(BRANCH) + " Example: `api branches update main --project shop --default`")
+def update(
+    name: NameArgument,
+    is_default: Annotated[bool, typer.Option("--default", help="Make it the project's default branch.")] = False,
+    project: ProjectOption = None,
+    as_json: JsonOption = False,
+    as_csv: CsvOption = False,
+    is_raw: RawOption = False,
+    workspace: WorkspaceOption = None,
+    config: ConfigOption = None,
+    api_url: ApiUrlOption = None,
+) -> None:
+    """Make a branch its project's default: the API changes nothing else of it."""
+    chosen = form(as_json=as_json, as_csv=as_csv, is_raw=is_raw)
+    if not is_default:
+        raise ConfigurationError(["nothing to change: give --default"])
+
+    async def work(session: Session) -> None:
+        found = await find_branch(session, name, project=project)
+        print_one(await found.api.update_branch(found.thing.id, is_default=True), BRANCH, chosen)
+
+    run(work, config=config, api_url=api_url, workspace=workspace)
+
+
+@app.command(epilog="Example: `api branches delete feature/cart --project shop`")
+def delete(
+    name: NameArgument,
+    project: ProjectOption = None,
+    yes: YesOption = False,
+    workspace: WorkspaceOption = None,
+    config: ConfigOption = None,
+    api_url: ApiUrlOption = None,
+) -> None:
+    """Delete a branch. The API refuses it while databases are on it, and for the default and the production branch."""
+
+    async def work(session: Session) -> None:
+        found = await find_branch(session, name, project=project)
+        branch = found.thing
+        loss = f"branch {branch.git_name!r} ({branch.id}) of project {branch.project.name!r}"
+        ask(f"Delete branch {branch.git_name!r}?", [loss], is_answered=yes)
+        await found.api.delete_branch(branch.id)
+        say(f"Deleted branch {branch.git_name!r} ({branch.id}).")
+
+    run(work, config=config, api_url=api_url, workspace=workspace)
+
+
+async def placed(databases: Sequence[Found[Database]]) -> list[Placed[Database]]:
+    """Each database with the name of its branch, as far as a call for each of a few projects tells."""
+    owners = {found.thing.project.id: found.api for found in databases if found.thing.branch_id is not None}
+    names: dict[str, str] = {}
+
+    async def read(project_id: str, api: ManagementApi) -> None:
+        try:
+            names.update({branch.id: branch.git_name async for branch in api.branches(project_id)})
+        except ApiError as error:
+            say(f"The names of branches are not known: {error}")
+
+    if len(owners) <= MOST_PROJECTS:
+        await asyncio.gather(*(read(project_id, api) for project_id, api in owners.items()))
+    else:
+        say(f"The names of branches are shown for up to {MOST_PROJECTS} projects: add --project.")
+    return [Placed(found.thing, names.get(found.thing.branch_id or "")) for found in databases]

@@ -1,0 +1,100 @@
+"""Standard output and error as people have them: any encoding, any names, a pipe that closes, a disk that is full."""
+
+from __future__ import annotations
+
+import codecs
+import errno
+import io
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Literal, TextIO
+
+Style = Literal["red", "yellow", "green", "bold"]
+_STYLES: dict[Style, int] = {"bold": 1, "red": 31, "green": 32, "yellow": 33}
+
+ASCII = {"…": "...", "–": "-", "—": "-", "·": "-", "−": "-", "×": "x", "→": "->", "≤": "<=", "≥": ">=", "’": "'"}
+"""What our own signs are where the terminal has ASCII alone."""
+
+BOX = {**dict.fromkeys("─━═", "-"), **dict.fromkeys("│┃║", "|")}
+
+EXIT_NOT_WRITTEN = 1
+_CANNOT_BE_WRITTEN = {errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EFBIG, errno.EBADF}
+
+
+def harmless(text: str) -> str:
+    """Text on one line that does nothing to a terminal: anybody can give a database a name.
+
+    What is not printable (line ends, escape sequences, marks that turn the direction of writing) is shown as Python
+    writes it: `\\x1b`.
+    """
+    if text.isprintable():
+        return text
+    return "".join(letter if letter.isprintable() else repr(letter)[1:-1] for letter in text)
+
+
+def show(text: str, *, style: Style | None = None) -> None:
+    """Print a line for people on standard output; only as `harmless` as its caller made it."""
+    _write(sys.stdout, text, style)
+
+
+def say(text: str, *, style: Style | None = None) -> None:
+    """Tell a person on standard error, beside what is printed for programs; each line of it is `harmless`."""
+    _write(sys.stderr, "\n".join(map(harmless, text.split("\n"))), style)
+
+
+def mark(word: str, style: Style, text: str) -> None:
+    """Print a line that begins with a word in colour on standard output; its text is made `harmless`."""
+    is_coloured = sys.stdout.isatty() and "NO_COLOR" not in os.environ
+    coloured = f"\x1b[{_STYLES[style]}m{word}\x1b[0m" if is_coloured else word
+    sys.stdout.write(f"{coloured}  {harmless(text)}\n")
+
+
+def _write(stream: TextIO, text: str, style: Style | None) -> None:
+    # Not by `typer.echo`: it writes UTF-8 to a terminal that has ASCII alone.
+    is_styled = style is not None and stream.isatty() and (style == "bold" or "NO_COLOR" not in os.environ)
+    stream.write(f"\x1b[{_STYLES[style]}m{text}\x1b[0m\n" if is_styled and style else f"{text}\n")
+
+
+def prepare_streams() -> None:
+    """Let what an encoding does not have be written as ASCII, not end the command."""
+    codecs.register_error("plain", _plain)
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper) and codecs.lookup(stream.encoding).name != "utf-8":
+            stream.reconfigure(errors="plain")
+
+
+@contextmanager
+def told_if_not_written() -> Iterator[None]:
+    """End with a sentence where standard output takes no more; silently where its reader has closed it.
+
+    Raises:
+        SystemExit: with 1, if not all was written.
+    """
+    try:
+        try:
+            yield
+        finally:
+            sys.stdout.flush()
+    except OSError as error:
+        if error.filename is not None or error.errno not in {errno.EPIPE, *_CANNOT_BE_WRITTEN}:
+            raise
+        _let_go()
+        if error.errno != errno.EPIPE:
+            print(f"error: standard output cannot be written: {error.strerror}", file=sys.stderr)
+        raise SystemExit(EXIT_NOT_WRITTEN) from None
+
+
+def _plain(error: UnicodeError) -> tuple[str, int]:
+    if not isinstance(error, UnicodeEncodeError):
+        raise error
+    letters = error.object[error.start : error.end]
+    return "".join(ASCII.get(letter) or BOX.get(letter) or "?" for letter in letters), error.end
+
+
+def _let_go() -> None:
+    """What is still buffered goes nowhere: else the interpreter tries again at its end, and complains."""
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, sys.stdout.fileno())
+    os.close(nowhere)

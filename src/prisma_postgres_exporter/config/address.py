@@ -1,0 +1,44 @@
+"""What makes a token or an address of the API unfit for use: one rule for the configuration and for the client."""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+from urllib.parse import urlsplit
+
+# What RFC 6750 allows in a bearer token is less; what a header can carry safely is this.
+_VISIBLE = re.compile(r"[\x21-\x7e]+")
+
+
+def token_problem(token: str) -> str | None:
+    """Why `token` cannot be sent in a header, without showing it; `None` for a good one."""
+    if not token:
+        return "the token is empty; put a service token there"
+    if not _VISIBLE.fullmatch(token):
+        return "the token has a space or another character that no token has; copy it again"
+    return None
+
+
+def address_problem(url: str) -> str | None:
+    """Why the API cannot be reached at `url`, without showing it: it could hold a password; `None` if it can."""
+    try:
+        parts = urlsplit(url)
+        host, scheme, _ = parts.hostname or "", parts.scheme, parts.port
+    except ValueError:
+        return "the API's address is not a URL; write one like https://api.prisma.io"
+    if scheme not in ("http", "https") or not host:
+        return "the API's address must begin with https:// and have a host"
+    if parts.username is not None or parts.password is not None or parts.query or parts.fragment:
+        return "the API's address must be without user, query and fragment, like https://api.prisma.io"
+    if not _VISIBLE.fullmatch(url):
+        return "the API's address has a space or another character that no address has"
+    if scheme == "http" and not _is_loopback(host):
+        return "the API's address must begin with https://: plain http is for this machine only, it shows the token"
+    return None
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"

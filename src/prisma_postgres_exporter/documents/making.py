@@ -1,0 +1,334 @@
+"""Documents from what the rooms below work out: the only place where a key gets its value."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict
+from datetime import datetime
+from decimal import Decimal
+from typing import Any
+
+from prisma_postgres_exporter.cost import Bill, BudgetState, By, CostRow, Usage
+from prisma_postgres_exporter.documents.models import (
+    BudgetDocument,
+    ChangeDocument,
+    CollectAnswer,
+    CollectedDocument,
+    CostDocument,
+    CostRows,
+    DatabaseDocument,
+    EventDocument,
+    LevelDocument,
+    MissingDocument,
+    MonthDocument,
+    RankedDocument,
+    ReportAnswer,
+    ReportDocument,
+    ReportedWorkspaceDocument,
+    SupposedCostRows,
+    SupposedDocument,
+    TotalDocument,
+    UsageDocument,
+    WorkspaceDocument,
+)
+from prisma_postgres_exporter.model import month_start
+from prisma_postgres_exporter.report import (
+    Beside,
+    Change,
+    LedgerMonth,
+    MonthReport,
+    Place,
+    Ranked,
+    UsageRow,
+    WorkspaceReport,
+    expected_bounds,
+)
+from prisma_postgres_exporter.snapshot import DatabaseView, Snapshot, WorkspaceView
+
+Keys = dict[str, Any]
+"""Some keys of a document with their values: pydantic checks them where they come together."""
+
+
+def usage_document(row: UsageRow) -> UsageDocument:
+    """Return what was used in a day or month."""
+    return UsageDocument.model_validate(row)
+
+
+def month_document(row: CostRow, *, is_over: bool) -> MonthDocument:
+    """Return what a workspace, project or database used and cost in a month."""
+    return MonthDocument(**_month(row, is_over=is_over))
+
+
+def cost_document(row: CostRow, beside: Beside, *, is_over: bool) -> CostDocument:
+    """Return the same, beside everything else and the month before."""
+    return CostDocument(**_month(row, is_over=is_over), **_beside(beside))
+
+
+def cost_rows_answer(month: LedgerMonth, rows: Iterable[CostRow], besides: Mapping[Place, Beside]) -> CostRows:
+    """Return rows of a month's costs."""
+    data = [cost_document(row, besides[row.place], is_over=month.is_over) for row in rows]
+    return CostRows(until=month.until, is_over=month.is_over, data=data)
+
+
+def supposed_answer(
+    month: LedgerMonth,
+    rows: Iterable[CostRow],
+    besides: Mapping[Place, Beside],
+    plans: Mapping[str, Mapping[str, Decimal]],
+) -> SupposedCostRows:
+    """Return rows of a month as it would be, each workspace with what other plans would cost."""
+    data = [
+        SupposedDocument(
+            **_month(row, is_over=month.is_over),
+            **_beside(besides[row.place]),
+            by_plan_usd=dict(plans[row.workspace_id]) if row.project_id is None and row.workspace_id in plans else None,
+        )
+        for row in rows
+    ]
+    return SupposedCostRows(until=month.until, is_over=month.is_over, data=data)
+
+
+def ranked_document(line: Ranked, *, is_over: bool) -> RankedDocument:
+    """Return a line of a ranking."""
+    return RankedDocument(
+        **_month(line.row, is_over=is_over),
+        rank=line.rank,
+        operations_percent=percent(line.operations_share),
+        recent_operations=line.recent_operations,
+        earlier_operations=line.earlier_operations,
+        growth_days=line.growth_days,
+        growth_operations=line.growth_operations,
+        growth_percent=percent(line.growth_ratio),
+    )
+
+
+def change_document(change: Change, *, is_over: bool) -> ChangeDocument:
+    """Return a comparison; `is_over`: of the later month."""
+    return ChangeDocument(
+        **_place(change.row),
+        month_before=month_document(change.before, is_over=True) if change.before else None,
+        month_after=month_document(change.after, is_over=is_over) if change.after else None,
+        operations_change=change.operations_change,
+        change_usd=change.cost_change,
+        reasons=list(change.reasons),
+    )
+
+
+def workspace_document(view: WorkspaceView, taken_at: datetime) -> WorkspaceDocument:
+    """Return a workspace of the snapshot that was taken then."""
+    cost = view.cost
+    low, expected, high = (
+        (bill.total if bill else None for bill in (cost.low_bill, cost.expected_bill, cost.high_bill))
+        if cost
+        else (None,) * 3
+    )
+    return WorkspaceDocument(
+        workspace_id=view.workspace_id,
+        workspace_name=view.workspace_name,
+        project_id=None,
+        project_name=None,
+        database_id=None,
+        database_name=None,
+        **_used(view.usage, _mean_so_far(view.usage, taken_at)),
+        **_priced(view.usage, cost.bill if cost else None),
+        month=f"{taken_at:%Y-%m}",
+        plan=cost.plan if cost else None,
+        reported_plan=view.plan,
+        is_up=view.is_up,
+        failure_reason=view.failure_reason,
+        is_usage_blocked=view.is_usage_blocked,
+        database_count=view.databases,
+        storage_bytes=view.storage_bytes,
+        included_operations=cost.included_operations if cost else None,
+        included_storage_bytes=cost.included_storage_bytes if cost else None,
+        reconciliation_difference_operations=view.reconciliation_difference_operations,
+        expected_usd=expected,
+        low_usd=low,
+        high_usd=high,
+        spend_limit_usd=cost.spend_limit.usd if cost and cost.spend_limit else None,
+        unpriced=cost.unpriced if cost else None,
+    )
+
+
+def database_document(view: DatabaseView, taken_at: datetime) -> DatabaseDocument:
+    """Return a database of the snapshot that was taken then."""
+    same = {name: getattr(view, name) for name in _SHOWN}
+    return DatabaseDocument(
+        **same,
+        **_used(view.usage, _mean_so_far(view.usage, taken_at)),
+        **_priced(view.usage, view.cost),
+        month=f"{taken_at:%Y-%m}",
+        windows=dict(view.rolling),
+    )
+
+
+_SHOWN = tuple(name for name in DatabaseDocument.model_fields if name in DatabaseView.__dataclass_fields__)
+
+
+def collect_answer(snapshot: Snapshot) -> CollectAnswer:
+    """Return everything that a snapshot shows."""
+    collected = CollectedDocument(
+        filtered=snapshot.filtered,
+        workspaces=[workspace_document(view, snapshot.taken_at) for view in snapshot.workspaces],
+        databases=[database_document(view, snapshot.taken_at) for view in snapshot.databases],
+    )
+    return CollectAnswer(taken_at=snapshot.taken_at, data=collected)
+
+
+def budget_document(budget: BudgetState, *, is_over: bool = False) -> BudgetDocument:
+    """Return a budget in a month."""
+    return BudgetDocument(
+        budget=budget.name,
+        limit_usd=budget.limit_usd,
+        thresholds=list(budget.thresholds),
+        database_count=budget.databases,
+        spent_usd=budget.spent_usd,
+        spent_covered_ratio=budget.spent_covered_ratio,
+        is_complete=budget.is_complete,
+        expected_usd=None if is_over else budget.expected_usd,
+    )
+
+
+def report_answer(report: MonthReport, days: Iterable[UsageRow]) -> ReportAnswer:
+    """Return a month's report; `days` are the workspaces' days of the month."""
+    by_workspace: dict[str, list[UsageDocument]] = {}
+    for row in days:
+        by_workspace.setdefault(row.workspace_id, []).append(usage_document(row))
+    usage, bill = report.total
+    missing = report.missing
+    document = ReportDocument(
+        month=report.name,
+        made_at=report.made_at,
+        total=TotalDocument(
+            **_known(usage),
+            **_priced(usage, bill),
+            **_beside(report.beside),
+            change_split_usd=_split(report.beside),
+        ),
+        missing=MissingDocument(from_day=missing.first_day, to_day=missing.last_day, requests=missing.requests)
+        if missing is not None
+        else None,
+        workspaces=[_reported(report, row, by_workspace.get(row.total.workspace_id, ())) for row in report.workspaces],
+        budgets=[budget_document(budget, is_over=report.is_over) for budget in report.budgets],
+    )
+    return ReportAnswer(until=report.until, is_over=report.is_over, data=document)
+
+
+def level_documents(report: MonthReport) -> Iterable[LevelDocument]:
+    """Yield every workspace, project and database of a report."""
+    for workspace in report.workspaces:
+        levels = (
+            (By.WORKSPACE, (workspace.total,)),
+            (By.PROJECT, workspace.projects),
+            (By.DATABASE, workspace.databases),
+        )
+        for level, rows in levels:
+            for row in rows:
+                beside = report.besides[row.place]
+                yield LevelDocument(**_month(row, is_over=report.is_over), **_beside(beside), level=level.value)
+
+
+def percent(part: float | None) -> float | None:
+    """A part (0 to 1) in percent."""
+    return None if part is None else round(part * 100, 1)
+
+
+def _reported(
+    report: MonthReport, workspace: WorkspaceReport, days: Sequence[UsageDocument]
+) -> ReportedWorkspaceDocument:
+    cost = workspace.total.cost
+
+    def documents(rows: Iterable[CostRow]) -> list[CostDocument]:
+        return [cost_document(row, report.besides[row.place], is_over=report.is_over) for row in rows]
+
+    return ReportedWorkspaceDocument(
+        **_month(workspace.total, is_over=report.is_over),
+        **_beside(workspace.beside),
+        change_split_usd=_split(workspace.beside),
+        included_operations=cost.included_operations if cost else None,
+        included_storage_bytes=cost.included_storage_bytes if cost else None,
+        reconciliation_difference_operations=workspace.difference_operations,
+        revised_days=workspace.revised_days,
+        revised_operations=workspace.revised_operations,
+        by_day=list(days),
+        events=[EventDocument(**asdict(event)) for event in workspace.events],
+        projects=documents(workspace.projects),
+        databases=documents(workspace.databases),
+    )
+
+
+def _month(row: CostRow, *, is_over: bool) -> Keys:
+    cost, gib_months = row.cost, row.gib_months
+    low, high = expected_bounds(row, is_over=is_over) if row.project_id is None else (None, None)
+    return {
+        **_place(row),
+        **_used(row.usage, row.mean_storage_bytes),
+        **_priced(row.usage, row.bill),
+        "month": f"{row.until:%Y-%m}",
+        "is_deleted": row.is_deleted,
+        "plan": cost.plan if cost else None,
+        "price_version": cost.price_version if cost else None,
+        "storage_gib_months": None if gib_months is None else round(float(gib_months), 6),
+        "expected_usd": None if is_over else row.expected_usd,
+        "low_usd": low,
+        "high_usd": high,
+        "forecast_missing": cost.forecast_missing if cost and not is_over else None,
+        "unpriced": cost.unpriced if cost else None,
+    }
+
+
+def _place(row: CostRow) -> Keys:
+    return {
+        "workspace_id": row.workspace_id,
+        "workspace_name": row.workspace_name,
+        "project_id": row.project_id,
+        "project_name": row.project_name,
+        "database_id": row.database_id,
+        "database_name": row.database_name,
+    }
+
+
+def _known(usage: Usage) -> Keys:
+    return {
+        "operations": usage.operations,
+        "days_known": usage.days_known,
+        "days": usage.days,
+        "storage_covered_ratio": usage.storage_covered_ratio,
+        "is_usage_complete": usage.is_complete,
+    }
+
+
+def _used(usage: Usage, mean_storage_bytes: int | None) -> Keys:
+    return {**_known(usage), "mean_storage_bytes": mean_storage_bytes}
+
+
+def _mean_so_far(usage: Usage, now: datetime) -> int | None:
+    return usage.mean_storage_bytes(int((now - month_start(now)).total_seconds()))
+
+
+def _priced(usage: Usage, bill: Bill | None) -> Keys:
+    fee, operations, storage = bill.parts if bill is not None else (None, None, None)
+    total = bill.total if bill is not None else None
+    return {
+        "fee_usd": fee,
+        "operations_usd": operations,
+        "storage_usd": storage,
+        "total_usd": total,
+        "known_usd": bill.known if bill is not None else None,
+        "is_complete": usage.is_complete and total is not None,
+    }
+
+
+def _beside(beside: Beside) -> Keys:
+    return {
+        "share_percent": beside.share_percent,
+        "last_month_usd": beside.last_month_usd,
+        "change_usd": beside.change_usd,
+        "change_percent": beside.change_percent,
+    }
+
+
+def _split(beside: Beside) -> dict[str, Decimal] | None:
+    if beside.split is None:
+        return None
+    return {name.replace(" ", "_"): amount for name, amount in beside.split.items()}

@@ -1,0 +1,59 @@
+"""What a month costs by workspace, beside the whole and beside the month before: the lines of a page."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from decimal import Decimal
+
+from prisma_postgres_exporter.cost import Bill, By, added, total_of
+from prisma_postgres_exporter.report.changing import TOTAL, Beside, beside
+from prisma_postgres_exporter.report.months import LedgerMonth
+from prisma_postgres_exporter.report.sentences import LEFT_OUT, change_sentence, missing_sentence
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CostLine:
+    """What one workspace, or all of them, cost; `bill` is `None` where the price is not known."""
+
+    name: str
+    bill: Bill | None
+    expected_usd: Decimal | None
+    beside: Beside
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MonthCosts:
+    """The costs of the month `name` (UTC) up to `until`; `notes` say what changed, what is missing, what is not in it.
+
+    The last line is the total where there are several.
+    """
+
+    name: str
+    until: datetime
+    lines: tuple[CostLine, ...]
+    notes: tuple[str, ...]
+
+
+def month_costs(month: LedgerMonth) -> MonthCosts:
+    """Return what a month costs, without the ledger that it was made from."""
+    rows, besides = month.rows(By.WORKSPACE), beside(month, By.WORKSPACE)
+    lines = [
+        CostLine(name=row.workspace_name, bill=row.bill, expected_usd=row.expected_usd, beside=besides[row.place])
+        for row in rows
+    ]
+    usage, bill = total_of(rows)
+    if len(rows) > 1:
+        expected = added(row.expected_usd for row in rows)
+        lines.append(CostLine(name="total", bill=bill, expected_usd=expected, beside=besides[TOTAL]))
+    notes = (
+        change_sentence(besides[TOTAL], is_over=month.is_over),
+        missing_sentence(usage, month.missing, month.config.poll.requests_per_second),
+        LEFT_OUT,
+    )
+    return MonthCosts(
+        name=month.name,
+        until=month.until,
+        lines=tuple(lines),
+        notes=tuple(note for note in notes if note is not None),
+    )

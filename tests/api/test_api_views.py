@@ -1,0 +1,441 @@
+"""The client without `await`, with other settings, with answers as they came, and its log."""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+import logging
+import os
+import threading
+from collections.abc import Awaitable, Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+from api_fakes import TOKEN, ApiFor, SteppingTime
+from hostile import Behaviour, HostileServer, SeenRequest, answer, hostile_server, routed, silence
+from pydantic import SecretStr
+
+from prisma_postgres_exporter.api import (
+    OPERATIONS,
+    Limits,
+    ManagementApi,
+    ManagementApiSync,
+    RawManagementApi,
+    RawManagementApiSync,
+)
+from prisma_postgres_exporter.api.calls import LOG_VARIABLE, log
+from prisma_postgres_exporter.errors import (
+    ConfigurationError,
+    MalformedAnswer,
+    NotFound,
+    RequestRefused,
+    Unavailable,
+)
+
+ME = {"data": {"user": None, "workspace": {"id": "wksp_1", "name": "Acme"}, "credential": None}}
+WORKSPACE = {"id": "wksp_1", "name": "Acme"}
+STRING = "postgres://u:pass-word-1@h/db"
+
+
+def pages(request: SeenRequest) -> Behaviour:
+    number = int(request.query.get("cursor", "0"))
+    entry = {"id": f"wksp_{number}", "name": "x"}
+    more = {"nextCursor": str(number + 1) if number < 2 else None, "hasMore": number < 2}
+    return answer({"data": [entry], "pagination": more}, headers={"X-Request-Id": f"req-{number}"})
+
+
+async def blocking(script: Behaviour, work: Callable[[HostileServer], None]) -> HostileServer:
+    """Do `work` in another thread, against a server in this one."""
+    async with hostile_server(script) as server:
+        await asyncio.to_thread(work, server)
+    return server
+
+
+# Every view has every method ------------------------------------------------------------------------
+def test_every_view_has_every_method_with_its_arguments_and_docstring() -> None:
+    for view in (ManagementApiSync, RawManagementApi, RawManagementApiSync):
+        methods = {name for name in vars(view) if name in OPERATIONS or name == "request"}
+        assert methods == {*OPERATIONS, "request"}
+        for name in methods:
+            of_the_client, of_the_view = getattr(ManagementApi, name), getattr(view, name)
+            assert list(inspect.signature(of_the_view).parameters) == list(inspect.signature(of_the_client).parameters)
+            assert of_the_view.__doc__ == of_the_client.__doc__
+
+
+# Without await --------------------------------------------------------------------------------------
+async def test_the_synchronous_client_reads_things_lists_pages_and_raises_the_same_errors() -> None:
+    def choose(request: SeenRequest) -> Behaviour:
+        if request.path == "/v1/workspaces":
+            return pages(request)
+        return answer(ME) if request.path == "/v1/me" else answer({"error": {"code": "x"}}, status=404)
+
+    def work(server: HostileServer) -> None:
+        with ManagementApiSync(TOKEN, base_url=server.url) as api:
+            assert api.me().workspace is not None
+            listing = api.workspaces(limit=1)
+            assert [found.id for found in listing] == ["wksp_0", "wksp_1", "wksp_2"]
+            assert list(listing) == []
+            assert [page.next_cursor for page in api.workspaces().pages()] == ["1", "2", None]
+            first = api.workspaces().page()
+            assert [found.id for found in api.workspaces(cursor=first.next_cursor)] == ["wksp_1", "wksp_2"]
+            with pytest.raises(NotFound) as caught:
+                api.database("db_1")
+            assert (caught.value.operation, caught.value.status) == ("database", 404)
+            assert api.with_raw_response.workspaces().parse().entries[0].id == "wksp_0"
+            assert api.with_options(headers={"X-Team": "shop"}).me().workspace is not None
+        assert server.requests[-1].headers["x-team"] == "shop"
+
+    await blocking(routed(choose), work)
+
+
+async def test_the_synchronous_client_is_shared_by_threads_and_works_where_a_loop_runs() -> None:
+    def work(server: HostileServer) -> None:
+        async def in_a_loop() -> str:
+            return api.me().workspace.name  # type: ignore[union-attr]  # it has one
+
+        with ManagementApiSync(TOKEN, base_url=server.url, limits=Limits(requests_per_second=1000)) as api:
+            assert asyncio.run(in_a_loop()) == "Acme"
+            with ThreadPoolExecutor(8) as threads:
+                assert len({me.workspace for me in threads.map(lambda _: api.me(), range(40))}) == 1
+
+    server = await blocking(answer(ME), work)
+    assert len(server.requests) == 41
+
+
+async def test_closing_ends_the_calls_under_way_and_the_thread_and_refuses_new_ones() -> None:
+    async with hostile_server(silence) as server:
+        before = threading.active_count()
+        api = ManagementApiSync(TOKEN, base_url=server.url)
+        with ThreadPoolExecutor(1) as threads:
+            waiting = threads.submit(api.me)
+            await server.arrived(1)
+            await asyncio.to_thread(api.close)
+            with pytest.raises(Unavailable) as caught:
+                await asyncio.to_thread(waiting.result)
+        api.close()
+        with pytest.raises(Unavailable) as refused:
+            api.me()
+
+    assert {caught.value.reason, refused.value.reason} <= {"client_closed", "disconnected"}
+    assert refused.value.reason == "client_closed"
+    assert threading.active_count() <= before + 1  # the pool of `to_thread`
+
+
+@pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
+async def test_a_forked_process_is_told_to_make_a_client_of_its_own() -> None:
+    def work(server: HostileServer) -> None:
+        with ManagementApiSync(TOKEN, base_url=server.url) as api:
+            api.me()
+            child = os.fork()
+            if child == 0:
+                try:
+                    api.me()
+                except ConfigurationError:
+                    os._exit(7)
+                os._exit(0)
+            assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 7
+
+    await blocking(answer(ME), work)
+
+
+# Other settings -------------------------------------------------------------------------------------
+async def test_other_settings_are_for_what_is_called_with_them_only(api_for: ApiFor, time: SteppingTime) -> None:
+    async with hostile_server(answer(b"", status=503)) as server:
+        api = api_for(server)
+        for chosen, requests in ((api.with_options(retries=0), 1), (api.with_options(retries=2), 3), (api, 4)):
+            server.requests.clear()
+            with pytest.raises(Unavailable):
+                await chosen.with_options(headers={"X-Team": "shop"}).me()
+            assert len(server.requests) == requests
+            assert server.requests[0].headers["x-team"] == "shop"
+            assert server.requests[0].headers["authorization"] == f"Bearer {TOKEN}"
+        server.requests.clear()
+        with pytest.raises(Unavailable):
+            await api.me()
+        assert "x-team" not in server.requests[0].headers
+
+    async with hostile_server(silence) as server:
+        with pytest.raises(Unavailable) as caught:
+            await api_for(server).with_options(timeout=0.05, retries=0).me()
+    assert caught.value.reason == "timeout"
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"timeout": 0},
+        {"timeout": float("nan")},
+        {"timeout": float("inf")},
+        {"retries": -1},
+        {"headers": {"Authorization": "Bearer other"}},
+        {"headers": {"X-A": "a\r\nX-B: b"}},
+        {"headers": {"X A": "a"}},
+        {"headers": {"X-A": "é"}},
+    ],
+)
+async def test_settings_that_make_no_sense_are_refused(api_for: ApiFor, change: dict[str, object]) -> None:
+    with pytest.raises(RequestRefused) as caught:
+        api_for("http://localhost:1").with_options(**change)  # type: ignore[arg-type]  # one of those above
+
+    assert caught.value.reason == "invalid_argument"
+
+
+# As it came -----------------------------------------------------------------------------------------
+async def test_an_answer_as_it_came_has_status_headers_request_id_body_and_the_result(api_for: ApiFor) -> None:
+    async with hostile_server(routed(pages)) as server:
+        raw = await api_for(server).with_raw_response.workspaces(cursor="1")
+
+    assert (raw.status, raw.headers["X-REQUEST-ID"], raw.request_id) == (200, "req-1", "req-1")
+    assert b'"wksp_1"' in raw.body
+    assert raw.parse().next_cursor == "2"
+    assert "wksp_1" not in repr(raw)
+
+
+async def test_an_answer_that_cannot_be_read_is_there_as_it_came(api_for: ApiFor) -> None:
+    async with hostile_server(answer(b"<html>")) as server:
+        raw = await api_for(server).with_raw_response.me()
+
+    assert raw.body == b"<html>"
+    with pytest.raises(MalformedAnswer):
+        raw.parse()
+
+
+async def test_a_refusal_is_an_error_with_the_request_id(api_for: ApiFor) -> None:
+    refused = answer({"error": {"code": "gone"}}, status=404, headers={"X-Request-Id": "req-9"})
+    async with hostile_server(refused) as server:
+        api = ManagementApi(TOKEN, base_url=server.url, name="acme")
+        for view in (api, api.with_raw_response):
+            with pytest.raises(NotFound) as caught:
+                await view.database("1")
+            error = caught.value
+            assert (error.operation, error.endpoint) == ("database", "GET /v1/databases/{id}")
+            assert (error.request_id, error.credential, error.code) == ("req-9", "acme", "gone")
+        await api.aclose()
+
+
+# What is shown once ---------------------------------------------------------------------------------
+CONNECTION = {"id": "conn_7", "name": "app", "endpoints": {"direct": {"host": "h", "port": 1}}}
+
+
+@pytest.mark.parametrize(
+    ("document", "way"),
+    [
+        ({"id": "conn_7", "endpoints": {"direct": {"connectionString": STRING, "port": "many"}}}, "direct"),
+        ({**CONNECTION, "connectionString": STRING, "host": "h", "user": "u", "pass": "pass-word-1"}, "direct"),
+        ({**CONNECTION, "connectionString": "prisma+postgres://h/?api_key=pass-word-1"}, "accelerate"),
+        ({"id": "conn_7", "createdAt": 7, "name": [], "kind": {}, "database": 1, "connectionString": STRING}, "direct"),
+    ],
+)
+async def test_a_string_is_found_wherever_it_is(api_for: ApiFor, document: dict[str, object], way: str) -> None:
+    async with hostile_server(answer({"data": document}, status=201)) as server:
+        made = await api_for(server).create_connection("1", "app")
+        rotated = await api_for(server).rotate_connection(made.id)
+
+    assert made == rotated
+    assert server.requests[-1].path == "/v1/connections/conn_7/rotate"
+    secret = getattr(made.endpoints, way).connection_string
+    assert "pass-word-1" in secret.get_secret_value()
+    assert "pass-word-1" not in repr(made) + made.model_dump_json()
+
+
+@pytest.mark.parametrize(
+    "database",
+    [
+        {"id": "1", "connections": [{"endpoints": {"pooled": {"connectionString": STRING}}}]},
+        {"id": "1", "connections": [], "apiKeys": [{"id": "con_1", "connectionString": STRING}]},
+        {"id": "1", "connections": "none", "apiKeys": None, "connectionString": STRING},
+        {"name": 7, "connections": [7, {"connectionString": STRING}], "project": "proj_1"},
+    ],
+)
+async def test_a_new_project_keeps_the_string_of_its_database(api_for: ApiFor, database: dict[str, object]) -> None:
+    async with hostile_server(answer({"data": {"id": "proj_1", "database": database}}, status=201)) as server:
+        made = await api_for(server).create_project()
+
+    assert made.database is not None
+    ways = [made.database.connections[0].endpoints.direct, made.database.connections[0].endpoints.pooled]
+    assert [way.connection_string.get_secret_value() for way in ways if way and way.connection_string] == [STRING]
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        f'{{"data": {{"name": "{STRING}"}}}}',
+        f'{{"data": [["{STRING}"]]}}',
+        f'{{"data": {{"id": "conn_1", "id": "conn_2", "connectionString": "{STRING}"}}}}',
+        f'{{"data": {{"connectionString": "{STRING}", "cut',
+        STRING.replace("/", "\\/"),
+    ],
+)
+async def test_what_is_shown_once_is_in_the_error_where_nothing_else_can_be_read(api_for: ApiFor, body: str) -> None:
+    async with hostile_server(answer(body.encode(), status=201)) as server:
+        with pytest.raises(MalformedAnswer) as caught:
+            await api_for(server).create_connection("1", "app")
+
+    assert [secret.get_secret_value() for secret in caught.value.shown_once] == [STRING]
+    assert "pass-word-1" not in f"{caught.value} {vars(caught.value)}"
+
+
+async def test_the_value_of_a_service_token_is_a_secret_and_never_lost(api_for: ApiFor) -> None:
+    good, bad = {"id": "1", "name": "ci", "value": "very-secret"}, {"id": {}, "value": "very-secret"}
+    async with hostile_server(answer({"data": good}, status=201), answer({"data": bad}, status=201)) as server:
+        made = await api_for(server).create_service_token("1", "ci")
+        with pytest.raises(MalformedAnswer) as caught:
+            await api_for(server).create_service_token("1", "ci")
+
+    assert made.value == caught.value.shown_once[0] == SecretStr("very-secret")
+    assert "very-secret" not in repr(made)
+
+
+# Any other operation --------------------------------------------------------------------------------
+async def test_any_operation_is_json_in_and_json_out(api_for: ApiFor) -> None:
+    async with hostile_server(answer({"data": [1, None]}, status=202), answer(b"", status=200)) as server:
+        api = api_for(server)
+        secret = {"value": SecretStr("very-secret"), "keys": [1]}
+        path = "/v1/buckets/{bucketId}/keys"
+        said = await api.request("POST", path, values={"bucketId": "a/b"}, query={"limit": "1"}, body=secret)
+        nothing = await api.request("DELETE", "/v1/buckets/1")
+
+    assert (said, nothing) == ({"data": [1, None]}, None)
+    assert server.requests[0].target == "/v1/buckets/a%2Fb/keys?limit=1"
+    assert server.requests[0].body == b'{"value":"very-secret","keys":[1]}'
+
+
+@pytest.mark.parametrize(("method", "requests"), [("GET", 4), ("PUT", 4), ("DELETE", 4), ("POST", 1), ("PATCH", 1)])
+async def test_any_operation_has_the_same_retries_and_secrets(
+    api_for: ApiFor, time: SteppingTime, method: str, requests: int
+) -> None:
+    echo = {"error": {"code": "x", "message": "very-secret is wrong"}}
+    async with hostile_server(answer(echo, status=503)) as server:
+        with pytest.raises(Unavailable) as caught:
+            await api_for(server).request(method, "/v1/buckets", body={"value": SecretStr("very-secret")})
+
+    assert len(server.requests) == requests
+    assert caught.value.is_outcome_unknown is (requests == 1)
+    assert "[token] is wrong" in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "values"),
+    [
+        ("TRACE", "/v1/me", {}),
+        ("GET", "v1/me", {}),
+        ("GET", "/v1/me?x=1", {}),
+        ("GET", "//evil.example.com/v1/me", {}),
+        ("GET", "/v1/../me", {}),
+        ("GET", "/v1/a b", {}),
+        ("GET", "/v1/{id}", {}),
+        ("GET", "/v1/{id}", {"id": ".."}),
+        ("GET", "/v1/me", {"id": "1"}),
+    ],
+)
+async def test_a_request_that_is_none_is_refused_before_it_is_sent(
+    api_for: ApiFor, method: str, path: str, values: dict[str, str]
+) -> None:
+    async with hostile_server(answer(ME)) as server:
+        with pytest.raises(RequestRefused) as caught:
+            await api_for(server).request(method, path, values=values)
+
+    assert (caught.value.reason, server.requests) == ("invalid_argument", [])
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        lambda api: api.create_database("1", logical_id="a", branch_git_name="main"),
+        lambda api: api.update_database("1", logical_id="a", branch_git_name="main"),
+        lambda api: api.update_database("1", logical_id="a", branch_id="br_1"),
+        lambda api: api.create_service_token("1", ""),
+        lambda api: api.delete_service_token("1", "a/b"),
+    ],
+)
+async def test_the_vendors_own_rules_are_kept_before_anything_is_sent(
+    api_for: ApiFor, call: Callable[[ManagementApi], Awaitable[object]]
+) -> None:
+    async with hostile_server(answer(ME)) as server:
+        with pytest.raises(RequestRefused):
+            await call(api_for(server))
+
+    assert server.requests == []
+
+
+# The environment and the log ------------------------------------------------------------------------
+@pytest.fixture
+def environment(monkeypatch: pytest.MonkeyPatch) -> Iterator[pytest.MonkeyPatch]:
+    for name in [name for name in os.environ if name.startswith("PRISMA_")]:
+        monkeypatch.delenv(name)
+    level, handlers = log.level, log.handlers[:]
+    yield monkeypatch
+    log.setLevel(level)
+    log.handlers[:] = handlers
+
+
+@pytest.mark.parametrize(
+    ("variable", "address"),
+    [
+        ("PRISMA_POSTGRES_TOKEN", "PRISMA_POSTGRES_API_URL"),
+        ("PRISMA_SERVICE_TOKEN", "PRISMA_MANAGEMENT_API_URL"),
+    ],
+)
+async def test_a_client_of_the_environment_has_its_token_and_address(
+    environment: pytest.MonkeyPatch, variable: str, address: str
+) -> None:
+    async with hostile_server(answer(ME)) as server:
+        environment.setenv(variable, f" {TOKEN}\n")
+        environment.setenv(address, server.url)
+        async with ManagementApi.from_env() as api:
+            await api.me()
+
+    assert server.requests[0].headers["authorization"] == f"Bearer {TOKEN}"
+
+
+async def test_a_client_of_the_environment_reads_a_file(environment: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    (tmp_path / "token").write_text("from-the-file\n")
+    environment.setenv("PRISMA_POSTGRES_TOKEN_FILE", str(tmp_path / "token"))
+    async with hostile_server(answer(ME)) as server, ManagementApi.from_env(base_url=server.url) as api:
+        await api.me()
+
+    assert server.requests[0].headers["authorization"] == "Bearer from-the-file"
+
+
+@pytest.mark.parametrize(("token", "said"), [("", "there is no token"), ("one,two three", "PRISMA_POSTGRES_TOKEN: ")])
+def test_an_environment_without_a_token_says_what_to_set(
+    environment: pytest.MonkeyPatch, token: str, said: str
+) -> None:
+    environment.setenv("PRISMA_POSTGRES_TOKEN", token)
+    with pytest.raises(ConfigurationError, match=said) as caught:
+        ManagementApiSync.from_env()
+
+    assert "two" not in str(caught.value)
+
+
+async def test_the_log_shows_every_call_and_no_secret(
+    environment: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    environment.setenv(LOG_VARIABLE, "debug")
+    echo = {"error": {"code": "x", "message": STRING}}
+    refused = answer(echo, status=400, headers={"X-Request-Id": f"req-{TOKEN}"})
+    async with hostile_server(refused) as server, ManagementApi(TOKEN, base_url=server.url) as api:
+        for call in (
+            api.transfer_project("1", "recipients-token"),
+            api.request("POST", "/v1/environment-variables", body={"key": "K", "value": "plain-secret", "url": STRING}),
+            api.request("GET", "/v1/buckets", query={"note": STRING}),
+        ):
+            with pytest.raises(RequestRefused):
+                await call
+
+    assert 'POST /v1/environment-variables {"key": "K", "value": "***", "url": "[connection string]"}' in caplog.text
+    assert "POST /v1/projects/{id}/transfer: attempt 1 http_400 in" in caplog.text
+    assert "answered 400" in caplog.text
+    for secret in (TOKEN, "recipients-token", "plain-secret", "pass-word-1"):
+        assert secret not in caplog.text
+
+
+async def test_without_the_variable_there_is_no_log(
+    environment: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with hostile_server(answer(ME)) as server, ManagementApi(TOKEN, base_url=server.url) as api:
+        await api.me()
+
+    assert caplog.records == []
+    assert log.level == logging.NOTSET

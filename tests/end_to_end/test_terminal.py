@@ -1,0 +1,99 @@
+"""Commands at a terminal as people have them: its encoding, a full disk, a pipe that closes, hostile names."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import pytest
+from lived_store import live
+
+from prisma_postgres_exporter.cli.terminal import harmless
+from prisma_postgres_exporter.store import Store
+
+MONTH = ("--month", "2026-11")
+
+
+@pytest.fixture(scope="module")
+def options(tmp_path_factory: pytest.TempPathFactory) -> Sequence[str]:
+    """The store of a month, with what nobody knows in it; commands here only read it."""
+    url = f"sqlite:///{tmp_path_factory.mktemp('lived') / 'store.db'}"
+    store = Store.open(url)
+    live(store)
+    store.close()
+    return ("--store-url", url)
+
+
+def run(
+    *arguments: str, cwd: Path, stdout: int = subprocess.PIPE, environ: Mapping[str, str] | None = None
+) -> subprocess.CompletedProcess[bytes]:
+    command = [sys.executable, "-m", "prisma_postgres_exporter", *arguments]
+    ours = {key: value for key, value in os.environ.items() if not key.startswith(("PYTHONIOENC", "PRISMA_", "COV_"))}
+    return subprocess.run(
+        command,
+        cwd=cwd,
+        env={**ours, **(environ or {})},
+        stdin=subprocess.DEVNULL,
+        stdout=stdout,
+        stderr=subprocess.PIPE,
+        timeout=60,
+        check=False,
+    )
+
+
+@pytest.mark.parametrize("command", [("top", *MONTH), ("cost", *MONTH), ("export", "days"), ("--help",)])
+def test_a_full_disk_is_told_in_a_line(command: Sequence[str], options: Sequence[str], tmp_path: Path) -> None:
+    full = os.open("/dev/full", os.O_WRONLY)
+    try:
+        answer = run(*command, *(options if command[0] != "--help" else ()), cwd=tmp_path, stdout=full)
+    finally:
+        os.close(full)
+    assert answer.returncode == 1
+    assert answer.stderr.decode().splitlines()[-1] == (
+        "error: standard output cannot be written: No space left on device"
+    )
+    assert b"Traceback" not in answer.stderr
+
+
+@pytest.mark.parametrize("command", [("top", *MONTH), ("export", "days")])
+def test_a_reader_that_has_enough_ends_it_in_silence(
+    command: Sequence[str], options: Sequence[str], tmp_path: Path
+) -> None:
+    reading, writing = os.pipe()
+    os.close(reading)
+    try:
+        answer = run(*command, *options, cwd=tmp_path, stdout=writing)
+    finally:
+        os.close(writing)
+    assert answer.returncode == 1
+    assert b"Traceback" not in answer.stderr
+    assert b"Exception ignored" not in answer.stderr
+
+
+@pytest.mark.parametrize("command", [("top", *MONTH), ("cost", *MONTH)])
+def test_a_locale_of_ascii_gets_ascii(command: Sequence[str], options: Sequence[str], tmp_path: Path) -> None:
+    plain = {"LC_ALL": "C", "PYTHONCOERCECLOCALE": "0", "PYTHONUTF8": "0", "PYTHONIOENCODING": "ascii"}
+    answer = run(*command, *options, cwd=tmp_path, environ=plain)
+    assert b"Traceback" not in answer.stderr
+    assert answer.returncode in {0, 1}
+    assert answer.stdout.isascii()
+    whole = run(*command, *options, cwd=tmp_path, environ={"PYTHONUTF8": "1"}).stdout.decode()
+    assert not whole.isascii()
+    assert answer.stdout.count(b"?") == whole.count("?"), "each sign of ours has one in ASCII"
+
+
+@pytest.mark.parametrize(
+    ("name", "shown"),
+    [
+        ("\x1b[2J\x1b]0;owned\x07", "\\x1b[2J\\x1b]0;owned\\x07"),
+        ("abc\u202egnp.exe", "abc\\u202egnp.exe"),
+        ("two\r\nlines", "two\\r\\nlines"),
+        ("zero\u200bwidth", "zero\\u200bwidth"),
+        ("日本 é ß", "日本 é ß"),
+    ],
+)
+def test_no_name_reaches_into_the_terminal(name: str, shown: str) -> None:
+    assert harmless(name) == shown

@@ -1,0 +1,128 @@
+"""Usage by day: a day belongs to the workspace that held its database then, and one that nobody read is there too."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import date, timedelta
+
+from builders import NOW, database, day_usage, ledger_state, settled_day, workspace_state
+from prisma_postgres_exporter.cost import By
+from prisma_postgres_exporter.model import DayUsage, KnownDatabase, WorkspaceState, day_start
+from prisma_postgres_exporter.report import Chosen, Owners, UsageRow, usage_by_day
+
+TODAY = NOW.date()
+A = workspace_state(key=1, id_="wksp_a", name="old")
+B = workspace_state(key=2, id_="wksp_b", name="new")
+
+
+def day(back: int) -> date:
+    return TODAY - timedelta(days=back)
+
+
+def known(key: int, workspace_key: int, **changes: object) -> KnownDatabase:
+    row = KnownDatabase(
+        key=key,
+        workspace_key=workspace_key,
+        database=database(f"db_{key}", workspace_id="wksp_a" if workspace_key == 1 else "wksp_b"),
+        first_seen_at=NOW,
+        counted_from=TODAY,
+    )
+    return replace(row, **changes)  # type: ignore[arg-type]  # fields of the test's choice
+
+
+def used(
+    days: Sequence[DayUsage],
+    *databases: KnownDatabase,
+    by: By = By.WORKSPACE,
+    chosen: Chosen = Chosen(),  # noqa: B008  # frozen
+    back: int = 4,
+    most_rows: int = 1_000,
+    workspaces: tuple[WorkspaceState, ...] = (A, B),
+) -> tuple[list[UsageRow], date | None]:
+    owners = Owners.of(databases, ledger_state(*workspaces))
+    return usage_by_day(days, owners, by, chosen, (day(back), TODAY), most_rows=most_rows, now=NOW)
+
+
+def told(rows: Sequence[UsageRow]) -> list[tuple[str, str, int | None, int, int]]:
+    return [(row.period, row.workspace_id, row.operations, row.days_known, row.days) for row in rows]
+
+
+def test_each_day_of_a_database_that_moved_is_of_the_workspace_that_held_it() -> None:
+    days = [
+        settled_day(day(4), 40, workspace_key=1),
+        settled_day(day(3), 30, workspace_key=1),
+        settled_day(day(2), 20, workspace_key=2),
+        settled_day(day(1), 10, workspace_key=2),
+        day_usage(TODAY, 5, workspace_key=2),
+    ]
+    rows, _ = used(days, known(1, 2), by=By.DATABASE)
+
+    assert told(rows) == [
+        (f"{day(4)}", "wksp_a", 40, 1, 1),
+        (f"{day(3)}", "wksp_a", 30, 1, 1),
+        (f"{day(2)}", "wksp_b", 20, 1, 1),
+        (f"{day(1)}", "wksp_b", 10, 1, 1),
+        (f"{TODAY}", "wksp_b", 5, 1, 1),
+    ]
+    own, _ = used(days, known(1, 2), chosen=Chosen(workspace_id="wksp_a"))
+    assert told(own) == told(rows[:2])
+
+
+def test_a_day_of_a_database_that_moved_which_nobody_read_is_not_known_where_it_is_now() -> None:
+    days = [settled_day(day(4), 40, workspace_key=1), settled_day(day(2), 20, workspace_key=2)]
+    rows, _ = used(days, known(1, 2), back=4)
+
+    assert told(rows)[1] == (f"{day(3)}", "wksp_b", None, 0, 1)
+    assert rows[1].mean_storage_bytes is None
+    assert rows[1].storage_covered_ratio == 0
+
+
+def test_a_day_on_which_no_database_of_a_row_was_read_is_there_as_not_known() -> None:
+    days = [settled_day(day(4), 7, database_key=2), settled_day(day(2), 7, database_key=2)]
+    rows, next_day = used(days, known(1, 1), known(2, 1), known(3, 2), chosen=Chosen(workspace_id="wksp_a"))
+
+    assert [(row.operations, row.days_known, row.days) for row in rows] == [
+        (7, 1, 2),
+        (None, 0, 2),
+        (7, 1, 2),
+        (None, 0, 2),
+        (None, 0, 2),
+    ]
+    assert next_day is None
+
+
+def test_only_days_that_a_database_lived_are_not_known() -> None:
+    born = known(1, 1)
+    born = replace(
+        born, database=replace(born.database, created_at=NOW - timedelta(days=3)), deleted_at=NOW - timedelta(days=1)
+    )
+    gone = replace(A, gone_at=NOW - timedelta(days=2))
+
+    assert [row.period for row in used([], born)[0]] == [f"{day(back)}" for back in (3, 2, 1)]
+    # What is of a workspace that is gone ends with it.
+    assert [row.period for row in used([], born, workspaces=(gone, B))[0]] == [f"{day(back)}" for back in (3, 2)]
+
+
+def test_pages_of_days_that_nobody_read_are_whole_days() -> None:
+    first, next_day = used([], known(1, 1), known(2, 2), most_rows=3)
+
+    assert [row.period for row in first] == [f"{day(4)}"] * 2 + [f"{day(3)}"] * 2
+    assert next_day == day(2)
+
+
+def test_the_mean_of_a_day_is_over_the_day_so_far_and_of_each_database_at_its_own_level() -> None:
+    noon = timedelta(hours=12)
+    level = {"storage_bytes": 100, "storage_byte_seconds": 100 * 3_600, "storage_seconds": 3_600}
+    born = known(2, 1)
+    born = replace(born, database=replace(born.database, created_at=day_start(day(1)) + noon))
+    days = [
+        settled_day(day(1), 1, **level),
+        settled_day(day(1), 1, database_key=2, **level),
+        day_usage(TODAY, 1, **level),
+    ]
+    rows, _ = used(days, known(1, 1), born, back=1)
+
+    # One that came at noon fills the half of its day; today has 12 hours until now.
+    assert [row.mean_storage_bytes for row in rows] == [150, 100]
+    assert [row.storage_covered_ratio for row in rows] == [round(2 / 36, 6), round(1 / 24, 6)]
