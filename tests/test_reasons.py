@@ -22,8 +22,8 @@ def given() -> set[str]:
             if not isinstance(node, ast.Call):
                 continue
             texts = [word.value for word in node.keywords if word.arg == "reason"]
-            name = node.func.id if isinstance(node.func, ast.Name) else ""
-            if name in {"Unfit", "Unusable"}:
+            name = node.func.id if isinstance(node.func, ast.Name) else getattr(node.func, "attr", "")
+            if name in {"Unfit", "Unusable", "_endless"}:
                 texts += node.args[:1]
             if name == "_Failure" and len(node.args) > 1:
                 texts.append(node.args[1])

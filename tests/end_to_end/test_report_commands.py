@@ -141,14 +141,17 @@ def test_wrong_arguments_are_told(arguments: Sequence[str], message: str, tmp_pa
     assert message in " ".join(answer.stderr.replace("│", " ").split())
 
 
-def test_an_empty_ledger_gives_empty_reports(tmp_path: Path) -> None:
+def test_an_empty_ledger_is_told_and_gives_no_report(tmp_path: Path) -> None:
     options = ("--store-url", f"sqlite:///{tmp_path / 'store.db'}")
     Store.open(options[1]).close()
 
-    answers = {name: run(name, *options, cwd=tmp_path) for name in ("top", "report", "compare", "export")}
+    commands = [("top",), ("report",), ("compare",), ("cost",), *(("export", what) for what in WHAT)]
+    answers = {command: run(*command, *options, cwd=tmp_path) for command in commands}
 
-    assert {name: answer.returncode for name, answer in answers.items()} == dict.fromkeys(answers, 0)
-    assert all(run("export", what, *options, cwd=tmp_path).returncode == 0 for what in WHAT)
+    assert {command: answer.returncode for command, answer in answers.items()} == dict.fromkeys(commands, 1)
+    for answer in answers.values():
+        assert answer.stdout == ""
+        assert "is empty: nothing was read yet; run `collect` or `serve`" in answer.stderr
 
 
 def test_a_reader_that_leaves_early_is_no_failure_to_talk_about(options: Sequence[str], tmp_path: Path) -> None:

@@ -17,7 +17,7 @@ import typer
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from prisma_postgres_exporter.cli.files import write_atomically
+from prisma_postgres_exporter.cli.files import write_whole
 from prisma_postgres_exporter.cli.logs import configure_logs
 from prisma_postgres_exporter.cli.options import (
     ApiUrlOption,
@@ -134,7 +134,7 @@ async def _backfill(
                 style="red",
             )
         if openmetrics is not None:
-            write = partial(write_atomically, openmetrics, option="--openmetrics")
+            write = partial(write_whole, openmetrics, option="--openmetrics")
             await work.write_openmetrics(write, step=step)
             say(f"{openmetrics}: written; load it with: promtool tsdb create-blocks-from openmetrics {openmetrics} DIR")
         return not missing and not work.problems

@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from prisma_postgres_exporter.cli.files import write_atomically
+from prisma_postgres_exporter.cli.files import write_whole
 from prisma_postgres_exporter.cli.logs import configure_logs
 from prisma_postgres_exporter.cli.options import (
     ApiUrlOption,
@@ -60,7 +60,7 @@ def collect(
     )
     collected = asyncio.run(collect_once(loaded))
     if textfile is not None:
-        write_atomically(textfile, [collected.metrics], option="--textfile")
+        write_whole(textfile, [collected.metrics], option="--textfile")
     if chosen is Form.JSON:
         print_document(collect_answer(collected.snapshot).model_dump_json(indent=2))
     else:

@@ -12,7 +12,7 @@ from typing import Annotated
 
 import typer
 
-from prisma_postgres_exporter.cli.files import write_atomically
+from prisma_postgres_exporter.cli.files import write_whole
 from prisma_postgres_exporter.cli.months import reading_store, utc_now, with_costs_in_force
 from prisma_postgres_exporter.cli.options import ConfigOption, RawOption, StoreUrlOption, examples, open_configuration
 from prisma_postgres_exporter.cli.parquet import parquet_parts
@@ -141,7 +141,7 @@ def export(
                 sys.stdout.buffer.write(part)
             sys.stdout.buffer.flush()
         else:
-            write_atomically(output, parts, option="--output")
+            write_whole(output, parts, option="--output")
             say(f"{counted.rows:,} rows of {what} written to {output}")
     if problems:
         raise typer.Exit(1)

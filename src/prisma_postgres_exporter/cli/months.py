@@ -13,7 +13,7 @@ from prisma_postgres_exporter.cli.printing import Column
 from prisma_postgres_exporter.cli.terminal import say
 from prisma_postgres_exporter.config import Config
 from prisma_postgres_exporter.cost import By, CostRow
-from prisma_postgres_exporter.errors import ConfigurationError
+from prisma_postgres_exporter.errors import ConfigurationError, StoreMissing
 from prisma_postgres_exporter.report import last_instant
 from prisma_postgres_exporter.service import costs_in_force, open_to_read
 from prisma_postgres_exporter.store import Store
@@ -48,8 +48,17 @@ def parse_month(text: str, option: str, now: datetime) -> datetime:
 
 @contextmanager
 def reading_store(config: Config) -> Iterator[Store]:
-    """Open the configured store to read it only, and close it."""
+    """Open the configured store to read it only, and close it.
+
+    Raises:
+        StoreMissing: there is none, or nothing was ever read into it: an empty report would look like no usage.
+    """
     with closing(open_to_read(config)) as store:
+        if store.state().written_at is None:
+            raise StoreMissing(
+                f"the ledger at {store.url} is empty: nothing was read yet; "
+                "run `collect` or `serve`, and `doctor` if that does not help"
+            )
         yield store
 
 

@@ -11,7 +11,7 @@ from typing import Annotated
 
 import typer
 
-from prisma_postgres_exporter.cli.files import write_atomically
+from prisma_postgres_exporter.cli.files import write_whole
 from prisma_postgres_exporter.cli.months import (
     MonthOption,
     parse_month,
@@ -96,7 +96,7 @@ def report(
             sys.stdout.buffer.write(part)
         sys.stdout.buffer.flush()
     else:
-        write_atomically(output, parts, option="--output")
+        write_whole(output, parts, option="--output")
         say(f"The report of {whole.name} is in {output}")
 
 
