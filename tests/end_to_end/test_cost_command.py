@@ -13,8 +13,6 @@ from pathlib import Path
 import pytest
 from processes import DATA_PREFIX, exporter, run, vendor, write_config
 
-from prisma_postgres_exporter.store import Store
-
 TOKENS = {"PRISMA_POSTGRES_TOKEN": "simulator-token-1,simulator-token-2"}
 DATABASES = 6
 
@@ -74,11 +72,10 @@ def test_what_another_plan_would_cost(options: Sequence[str], tmp_path: Path) ->
         (("--json", "--csv"), "--json and --csv: give one of them"),
     ],
 )
-def test_wrong_arguments_are_told(arguments: Sequence[str], message: str, tmp_path: Path) -> None:
-    store = f"sqlite:///{tmp_path / 'store.db'}"
-    Store.open(store).close()
-
-    answer = run("cost", *arguments, "--store-url", store, cwd=tmp_path)
+def test_wrong_arguments_are_told(
+    arguments: Sequence[str], message: str, options: Sequence[str], tmp_path: Path
+) -> None:
+    answer = run("cost", *arguments, *options, cwd=tmp_path)
 
     assert answer.returncode == 2
     assert message in answer.stderr

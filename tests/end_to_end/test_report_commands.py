@@ -131,11 +131,10 @@ def test_days_of_a_moved_database_stay_with_the_workspace_that_held_them(
         (("report", "--month", "2999-01"), "--month 2999-01: has not begun"),
     ],
 )
-def test_wrong_arguments_are_told(arguments: Sequence[str], message: str, tmp_path: Path) -> None:
-    store = f"sqlite:///{tmp_path / 'store.db'}"
-    Store.open(store).close()
-
-    answer = run(*arguments, "--store-url", store, cwd=tmp_path)
+def test_wrong_arguments_are_told(
+    arguments: Sequence[str], message: str, options: Sequence[str], tmp_path: Path
+) -> None:
+    answer = run(*arguments, *options, cwd=tmp_path)
 
     assert answer.returncode == 2
     assert message in " ".join(answer.stderr.replace("│", " ").split())
