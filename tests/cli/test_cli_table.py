@@ -127,3 +127,10 @@ def test_a_name_that_all_rows_have_goes_before_any_number() -> None:
     telling = Field(heading="database", cells=["first", "second"], role=Role.NAME, weight=10)
     assert draw([names[0], telling, numbers], 30).left_out == ("workspace",)
     assert draw([names[1], telling, numbers], 30).left_out == ("operations",)
+
+
+def test_a_terminal_of_ascii_gets_lines_that_fit() -> None:
+    fields = [Field(heading="database", cells=["a" * 30 + str(at) for at in range(3)], role=Role.NAME)]
+    drawn = draw(fields, 20, cut="...")
+    assert all(line.isascii() and len(line) <= 20 for line in drawn.rows)
+    assert len(set(drawn.rows)) == 3

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import io
+import json
 import os
 import subprocess
 import sys
@@ -11,6 +13,7 @@ from pathlib import Path
 import pytest
 from lived_store import live
 
+from prisma_postgres_exporter.cli.printing import print_document
 from prisma_postgres_exporter.cli.terminal import harmless, sentence
 from prisma_postgres_exporter.store import Store
 
@@ -102,3 +105,21 @@ def test_no_name_reaches_into_the_terminal(name: str, shown: str) -> None:
 def test_a_name_in_a_sentence_is_cut_at_a_sane_length() -> None:
     assert sentence(f"database {'n' * 600} failed") == f"database {'n' * 100}…{'n' * 100} failed"
     assert sentence("database shop failed") == "database shop failed"
+
+
+def test_json_and_csv_do_nothing_to_a_terminal_and_stay_what_they_are(monkeypatch: pytest.MonkeyPatch) -> None:
+    names = ["\x1b]0;owned\x07", "\x7f", "\x9b31m", "abc\u202egnp.exe", "tag\U000e0001", "日本"]
+    for is_terminal in (True, False):
+        written = io.BytesIO()
+        stream = io.TextIOWrapper(written, encoding="utf-8")
+        monkeypatch.setattr(sys, "stdout", stream)
+        monkeypatch.setattr(stream, "isatty", lambda is_terminal=is_terminal: is_terminal)
+        print_document(json.dumps(names, ensure_ascii=False, indent=2))
+        text = written.getvalue().decode()
+        assert json.loads(text) == names
+        assert all(letter.isprintable() or letter == "\n" for letter in text) is is_terminal
+
+
+def test_an_encoding_that_lacks_letters_keeps_two_names_apart(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "stdout", io.TextIOWrapper(io.BytesIO(), encoding="latin-1"))
+    assert (harmless("日本"), harmless("中国"), harmless("Zürich")) == ("\\u65e5\\u672c", "\\u4e2d\\u56fd", "Zürich")

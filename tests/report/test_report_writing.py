@@ -102,3 +102,9 @@ def test_whatever_is_in_a_name_each_row_is_one_row(rows: list[tuple[str, str]]) 
     ]
     written = b"".join(csv_parts(["a", "b"], rows, is_raw=True)).decode()
     assert list(csv.reader(io.StringIO(written, newline=""))) == [["a", "b"], *map(list, rows)]
+
+
+def test_an_id_stays_as_it_is_and_leading_space_hides_no_formula() -> None:
+    rows = [("-abc123", " =1+1", "\n@x", "＝1+1")]
+    written = b"".join(csv_parts(["database_id", "a", "b", "c"], rows)).decode()
+    assert list(csv.reader(io.StringIO(written, newline="")))[1] == ["-abc123", "' =1+1", "'\n@x", "'＝1+1"]

@@ -28,7 +28,7 @@ from prisma_postgres_exporter.cli.options import (
 )
 from prisma_postgres_exporter.cli.printing import CSV, Form, form, print_document, print_table
 from prisma_postgres_exporter.cli.table import Field, Role
-from prisma_postgres_exporter.cli.terminal import harmless, say, sentence, show
+from prisma_postgres_exporter.cli.terminal import harmless, pour, say, sentence, show
 from prisma_postgres_exporter.cost import (
     By,
     CostRow,
@@ -59,7 +59,8 @@ from prisma_postgres_exporter.report import (
 )
 from prisma_postgres_exporter.service import read_month
 
-NAMES = {By.WORKSPACE: "workspace", By.PROJECT: "workspace", By.DATABASE: "workspace"}
+NAMES = {By.WORKSPACE: "workspace", By.PROJECT: "project", By.DATABASE: "database"}
+"""The column that is always there: the total is named in it."""
 NAMED = 5
 """The most incomplete databases that are named."""
 
@@ -109,10 +110,9 @@ def cost(
     elif chosen is Form.JSON:
         print_document(cost_rows_answer(read, read.rows(by), besides).model_dump_json(indent=2))
     elif chosen in CSV:
-        for part in documents_csv(
-            CostDocument, cost_rows_answer(read, read.rows(by), besides).data, is_raw=chosen is Form.RAW
-        ):
-            typer.echo(part, nl=False)
+        pour(
+            documents_csv(CostDocument, cost_rows_answer(read, read.rows(by), besides).data, is_raw=chosen is Form.RAW)
+        )
     else:
         _print(read, plans, besides, by, chosen, is_supposed=bool(what_if))
 

@@ -16,7 +16,7 @@ from prisma_postgres_exporter.cli.files import write_whole
 from prisma_postgres_exporter.cli.months import reading_store, utc_now, with_costs_in_force
 from prisma_postgres_exporter.cli.options import ConfigOption, RawOption, StoreUrlOption, examples, open_configuration
 from prisma_postgres_exporter.cli.parquet import parquet_parts
-from prisma_postgres_exporter.cli.terminal import say
+from prisma_postgres_exporter.cli.terminal import pour, say
 from prisma_postgres_exporter.config import Config
 from prisma_postgres_exporter.errors import ConfigurationError
 from prisma_postgres_exporter.model import day_start, next_month_start
@@ -137,9 +137,7 @@ def export(
         write = partial(csv_parts, is_raw=True) if is_raw and format_ is Format.CSV else WRITERS[format_]
         parts = write(COLUMNS[what], counted)
         if output is None:
-            for part in parts:
-                sys.stdout.buffer.write(part)
-            sys.stdout.buffer.flush()
+            pour(parts)
         else:
             write_whole(output, parts, option="--output")
             say(f"{counted.rows:,} rows of {what} written to {output}")

@@ -12,10 +12,8 @@ from decimal import Decimal
 from enum import Enum
 from typing import Generic, TypeVar
 
-import typer
-
 from prisma_postgres_exporter.cli.table import Field, Role, draw
-from prisma_postgres_exporter.cli.terminal import harmless, say, show
+from prisma_postgres_exporter.cli.terminal import harmless, is_unicode, pour, say, show
 from prisma_postgres_exporter.documents import (
     FORM_VERSION,
     ChangeDocument,
@@ -37,6 +35,8 @@ UNBOUNDED = 10_000
 """The width of a table that no terminal shows: whatever reads it from a pipe finds each thing on one line."""
 
 LONGEST_NAME_WIDE = 120
+NAMES_WEIGHT = 10
+"""Names and ids without a weight of their own stay longer than what is told of them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +68,7 @@ class Column(Generic[T_contra]):
             cells=[_shown(value) for value in values],
             role=self._role,
             is_right=self.is_for_people or any(map(_is_number, values)),
-            weight=self.weight,
+            weight=self.weight or (NAMES_WEIGHT if self._role is not Role.VALUE else 0),
             is_reserve=self.heading is None,
         )
 
@@ -156,8 +156,7 @@ def print_documents(
         print_document(answer.model_dump_json(indent=2))
     elif chosen in CSV:
         kind = RankedDocument if isinstance(answer, Ranking) else ChangeDocument
-        for part in documents_csv(kind, answer.data, is_raw=chosen is Form.RAW):
-            typer.echo(part, nl=False)
+        pour(documents_csv(kind, answer.data, is_raw=chosen is Form.RAW))
     else:
         _print_table(lines, columns, chosen)
     if answer.has_more:
@@ -182,7 +181,7 @@ def print_one(thing: T, columns: Columns[T], chosen: Form) -> None:
 
 def print_document(text: str) -> None:
     """Print what programs read, in UTF-8 whatever the locale."""
-    typer.echo(text.encode())
+    pour([text.encode(errors="backslashreplace"), b"\n"])
 
 
 def print_table(
@@ -197,7 +196,7 @@ def print_table(
         fields = [replace(field, longest=LONGEST_NAME_WIDE) for field in fields]
     if chosen is Form.WIDE:
         fields = [replace(field, is_reserve=False) for field in fields]
-    drawn = draw(fields, width, told_apart=told_apart)
+    drawn = draw(fields, width, told_apart=told_apart, cut="…" if is_unicode() else "...")
     if title is not None:
         show(title)
     show(drawn.heading, style="bold")
@@ -210,8 +209,7 @@ def print_table(
 def _print_csv(things: Sequence[T], columns: Columns[T], chosen: Form) -> None:
     told = _for_programs(columns)
     rows = (tuple(column.plain(thing) for column in told) for thing in things)
-    for part in csv_parts([column.key for column in told], rows, is_raw=chosen is Form.RAW):
-        typer.echo(part, nl=False)
+    pour(csv_parts([column.key for column in told], rows, is_raw=chosen is Form.RAW))
 
 
 def _print_table(things: Sequence[T], columns: Columns[T], chosen: Form) -> None:

@@ -20,7 +20,7 @@ from prisma_postgres_exporter.cli.months import (
     with_costs_in_force,
 )
 from prisma_postgres_exporter.cli.options import ConfigOption, RawOption, StoreUrlOption, examples, open_configuration
-from prisma_postgres_exporter.cli.terminal import say
+from prisma_postgres_exporter.cli.terminal import pour, say
 from prisma_postgres_exporter.cost import By
 from prisma_postgres_exporter.documents import LevelDocument, documents_csv, level_documents, report_answer
 from prisma_postgres_exporter.expose import report_page
@@ -92,9 +92,7 @@ def report(
         days = _days(store, read, now) if format_ is Format.JSON else ()
     parts = _parts(whole, format_, databases, days, is_raw=is_raw)
     if output is None:
-        for part in parts:
-            sys.stdout.buffer.write(part)
-        sys.stdout.buffer.flush()
+        pour(parts)
     else:
         write_whole(output, parts, option="--output")
         say(f"The report of {whole.name} is in {output}")

@@ -10,7 +10,7 @@ from rich.cells import cell_len
 
 GAP = "  "
 CUT = "…"
-SHORTEST_NAME = 10
+SHORTEST_NAME = 8
 LONGEST_NAME = 40
 """A name is cut to this width however much room there is: one of 50,000 letters makes no table."""
 
@@ -64,35 +64,35 @@ class Drawn:
     left_out: tuple[str, ...]
 
 
-def draw(fields: Sequence[Field], width: int, *, told_apart: int | None = None) -> Drawn:
+def draw(fields: Sequence[Field], width: int, *, told_apart: int | None = None, cut: str = CUT) -> Drawn:
     """Draw a table at most `width` characters wide.
 
     `told_apart` is how many of the first rows must differ: a total at the end need not. The weightiest column of names
-    or ids is always there, also where it alone is wider than `width`.
+    or ids is always there, also where it alone is wider than `width`. `cut` stands where a name is cut.
     """
     ordinary = [field for field in fields if not field.is_reserve]
     names = [field for field in fields if field.role is not Role.VALUE]
     first = max((field for field in names if not field.is_reserve), key=lambda field: field.weight, default=ordinary[0])
     shown = _fitting(ordinary, width, kept=[first])
-    if not _tell_apart(shown, width, told_apart):
+    if not _tell_apart(shown, width, told_apart, cut):
         for further in names:
             wanted = [field for field in fields if not field.is_reserve or field is further]
             candidate = _fitting(wanted, width, kept=[further, first])
-            if _tell_apart(candidate, width, told_apart):
+            if _tell_apart(candidate, width, told_apart, cut):
                 shown = candidate
                 break
     left_out = tuple(field.heading for field in ordinary if field not in shown and field.heading)
-    return _drawn(shown, _widths(shown, width), left_out)
+    return _drawn(shown, _widths(shown, width), left_out, cut)
 
 
-def cut_name(name: str, width: int) -> str:
+def cut_name(name: str, width: int, cut: str = CUT) -> str:
     """A name in at most `width` columns of a terminal, cut in the middle: both its ends tell most."""
     if cell_len(name) <= width:
         return name
-    room = width - cell_len(CUT)
+    room = width - cell_len(cut)
     front = _taken(name, (room + 1) // 2)
     back = _taken(name[::-1], room // 2)[::-1]
-    return f"{front}{CUT}{back}"
+    return f"{front}{cut}{back}"
 
 
 def _taken(text: str, width: int) -> str:
@@ -141,9 +141,9 @@ def _widths(fields: Sequence[Field], width: int) -> list[int]:
     return widths
 
 
-def _tell_apart(fields: Sequence[Field], width: int, told_apart: int | None) -> bool:
+def _tell_apart(fields: Sequence[Field], width: int, told_apart: int | None, cut: str) -> bool:
     telling = [
-        [cut_name(cell, given) for cell in field.cells[:told_apart]]
+        [cut_name(cell, given, cut) for cell in field.cells[:told_apart]]
         for field, given in zip(fields, _widths(fields, width), strict=True)
         if field.role is not Role.VALUE
     ]
@@ -151,11 +151,11 @@ def _tell_apart(fields: Sequence[Field], width: int, told_apart: int | None) -> 
     return not telling or len(set(rows)) == len(rows)
 
 
-def _drawn(fields: Sequence[Field], widths: Sequence[int], left_out: tuple[str, ...]) -> Drawn:
+def _drawn(fields: Sequence[Field], widths: Sequence[int], left_out: tuple[str, ...], cut: str) -> Drawn:
     columns = [
         [field.heading, *field.cells]
         if field.role is not Role.NAME
-        else [cut_name(cell, width) for cell in (field.heading, *field.cells)]
+        else [cut_name(cell, width, cut) for cell in (field.heading, *field.cells)]
         for field, width in zip(fields, widths, strict=True)
     ]
     heading, *rows = _lines(fields, widths, columns)

@@ -8,8 +8,9 @@ import io
 import os
 import re
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from functools import lru_cache
 from typing import Literal, TextIO
 
 Style = Literal["red", "yellow", "green", "bold"]
@@ -21,6 +22,7 @@ ASCII = {"…": "...", "–": "-", "—": "-", "·": "-", "−": "-", "×": "x",
 BOX = {**dict.fromkeys("─━═", "-"), **dict.fromkeys("│┃║", "|")}
 
 LONGEST_WORD = 200
+_UNPRINTABLE = re.compile(r"[^\x20-\x7e\r\n\t]")
 _LONG_WORD = re.compile(rf"\S{{{LONGEST_WORD + 1},}}")
 
 EXIT_NOT_WRITTEN = 1
@@ -31,11 +33,50 @@ def harmless(text: str) -> str:
     """Text on one line that does nothing to a terminal: anybody can give a database a name.
 
     What is not printable (line ends, escape sequences, marks that turn the direction of writing) is shown as Python
-    writes it: `\\x1b`.
+    writes it, `\\x1b`; so is what standard output's encoding does not have, which keeps two names apart.
     """
-    if text.isprintable():
+    if text.isprintable() and (text.isascii() or is_unicode()):
         return text
-    return "".join(letter if letter.isprintable() else repr(letter)[1:-1] for letter in text)
+    return "".join(letter if _is_shown(letter) else ascii(letter)[1:-1] for letter in text)
+
+
+def is_unicode() -> bool:
+    """Whether standard output has every letter."""
+    return codecs.lookup(sys.stdout.encoding or "utf-8").name.startswith("utf")
+
+
+def pour(parts: Iterable[bytes]) -> None:
+    """Write a document for programs to standard output, in UTF-8; on a terminal nothing in it does anything."""
+    sys.stdout.flush()
+    is_terminal = sys.stdout.isatty()
+    for part in parts:
+        shown = _UNPRINTABLE.sub(_escaped, part.decode()).encode() if is_terminal else part
+        sys.stdout.buffer.write(shown)
+    sys.stdout.buffer.flush()
+
+
+def _is_shown(letter: str) -> bool:
+    if not letter.isprintable():
+        return False
+    return letter.isascii() or is_unicode() or _has(sys.stdout.encoding, letter)
+
+
+@lru_cache(maxsize=4_096)
+def _has(encoding: str, letter: str) -> bool:
+    try:
+        letter.encode(encoding)
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def _escaped(found: re.Match[str]) -> str:
+    letter = found[0]
+    if letter.isprintable():
+        return letter
+    # As JSON escapes it: what is beyond 16 bits in two halves.
+    halves = letter.encode("utf-16-be")
+    return "".join(f"\\u{halves[at : at + 2].hex()}" for at in range(0, len(halves), 2))
 
 
 def sentence(text: str) -> str:

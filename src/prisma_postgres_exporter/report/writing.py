@@ -13,7 +13,7 @@ from itertools import islice
 
 ROWS_AT_ONCE = 1_000
 
-FORMULA_STARTERS = ("=", "+", "-", "@", "\t", "\r")
+FORMULA_STARTERS = ("=", "+", "-", "@", "\t", "\r", "＝", "＋", "－", "＠")
 NUMBER = re.compile(r"[+-]?[0-9]+(\.[0-9]+)?")
 """An amount is told as a text, and one below zero is no formula."""
 
@@ -21,17 +21,18 @@ NUMBER = re.compile(r"[+-]?[0-9]+(\.[0-9]+)?")
 def csv_parts(columns: Iterable[str], rows: Iterable[tuple[object, ...]], *, is_raw: bool = False) -> Iterator[bytes]:
     """Yield CSV with a header as RFC 4180 has it, in UTF-8; what is not known is empty.
 
-    A text that a spreadsheet would take for a formula begins with an apostrophe, unless `is_raw`: anybody can give a
-    database a name (https://owasp.org/www-community/attacks/CSV_Injection).
+    A text that a spreadsheet would take for a formula begins with an apostrophe, unless `is_raw` or an id: anybody can
+    give a database a name (https://owasp.org/www-community/attacks/CSV_Injection).
     """
     text = io.StringIO()
     writer = csv.writer(text)
-    told = _plain if is_raw else _defused
-    writer.writerow(columns)
+    names = list(columns)
+    told = [_plain if is_raw or name == "id" or name.endswith("_id") else _defused for name in names]
+    writer.writerow(names)
     iterator = iter(rows)
     while True:
         batch = list(islice(iterator, ROWS_AT_ONCE))
-        writer.writerows([[told(value) for value in row] for row in batch])
+        writer.writerows([[tell(value) for tell, value in zip(told, row, strict=True)] for row in batch])
         yield text.getvalue().encode()
         text.seek(0)
         text.truncate()
@@ -55,7 +56,7 @@ def instant_text(at: datetime) -> str:
 
 def _defused(value: object) -> object:
     plain = _plain(value)
-    if isinstance(value, str) and value.startswith(FORMULA_STARTERS) and not NUMBER.fullmatch(value):
+    if isinstance(value, str) and value.lstrip(" \n").startswith(FORMULA_STARTERS) and not NUMBER.fullmatch(value):
         return f"'{value}"
     return plain
 

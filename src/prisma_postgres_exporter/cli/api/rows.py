@@ -162,23 +162,23 @@ CONNECTION: Columns[AnyConnection] = (
     Column("created_at", lambda connection: connection.created_at, "created"),
 )
 BACKUP: Columns[Named[Backup]] = (
-    Column("id", lambda named: named.thing.id, "id"),
-    Column("backup_type", lambda named: named.thing.backup_type, "type"),
-    Column("status", lambda named: named.thing.status, "status"),
-    Column("created_at", lambda named: named.thing.created_at, "created"),
-    Column("size", lambda named: named.thing.size, "size"),
+    Column("id", lambda named: named.thing.id, "id", weight=30),
+    Column("backup_type", lambda named: named.thing.backup_type, "type", weight=12),
+    Column("status", lambda named: named.thing.status, "status", weight=14),
+    Column("created_at", lambda named: named.thing.created_at, "created", weight=15),
+    Column("size", lambda named: named.thing.size, "size", weight=13),
     Column("database_id", lambda named: named.owner.id),
     Column("database_name", lambda named: named.owner.name, "database"),
 )
 USAGE: Columns[Named[Usage]] = (
-    Column("database_id", lambda named: named.owner.id, "id"),
-    Column("database_name", lambda named: named.owner.name, "database"),
+    Column("database_id", lambda named: named.owner.id, "id", weight=1),
+    Column("database_name", lambda named: named.owner.name, "database", weight=30),
     Column("project_id", lambda named: named.owner.project.id),
-    Column("project_name", lambda named: named.owner.project.name, "project"),
-    Column("operations", lambda named: named.thing.operations, "operations"),
-    Column("storage_bytes", lambda named: named.thing.storage_bytes, "storage, bytes"),
-    Column("period_start_at", lambda named: named.thing.period_start_at, "from"),
-    Column("period_end_at", lambda named: named.thing.period_end_at, "to"),
+    Column("project_name", lambda named: named.owner.project.name, "project", weight=5),
+    Column("operations", lambda named: named.thing.operations, "operations", weight=21),
+    Column("storage_bytes", lambda named: named.thing.storage_bytes, "storage bytes", weight=20),
+    Column("period_start_at", lambda named: named.thing.period_start_at, "from", weight=3),
+    Column("period_end_at", lambda named: named.thing.period_end_at, "to", weight=2),
     Column("generated_at", lambda named: named.thing.generated_at),
 )
 
