@@ -164,7 +164,9 @@ class RankedDocument(MonthDocument):
     operations_percent: float | None = Field(description="Its part of the `operations` of all")
     recent_operations: int | None = Field(description="Operations of the last whole days, of those known in both spans")
     earlier_operations: int | None = Field(description="The same of the days before; `null`: none is known in both")
-    growth_days: int = Field(description="How many days of databases are known in both spans")
+    growth_days: int = Field(
+        description="How many days of databases are known in both spans: those on which one lived in either"
+    )
     growth_operations: int | None = Field(description="`recent_operations` less `earlier_operations`")
     growth_percent: float | None = Field(description="The growth as a part of `earlier_operations`")
 

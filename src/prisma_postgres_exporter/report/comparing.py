@@ -257,10 +257,10 @@ class _Reasons:
             pace_after, where = later.usage.known_operations / days_after, ""
         else:
             pair = self._pairs.get(later.place)
-            if pair is None or not pair.days:
+            if pair is None or not pair.earlier_days or not pair.recent_days:
                 return
-            pace_before, pace_after = pair.earlier / pair.days, pair.recent / pair.days
-            where = f", on the {pair.days:,} days known in both"
+            pace_before, pace_after = pair.earlier / pair.earlier_days, pair.recent / pair.recent_days
+            where = _where(pair)
         if not pace_before:
             return
         ratio = pace_after / pace_before
@@ -287,6 +287,13 @@ def _database_changes(
                 yield row, pair.recent - pair.earlier
         elif all(known is None or known.usage.are_operations_known for known in (earlier, later)):
             yield row, _operations(later) - _operations(earlier)
+
+
+def _where(pair: Pair) -> str:
+    """The days that a pace is over: a database has none before it was created, or after it was deleted."""
+    if pair.recent_days == pair.earlier_days:
+        return f", on the {pair.recent_days:,} days known in both"
+    return f", on the days known in both ({pair.recent_days:,} and {pair.earlier_days:,} of databases that lived)"
 
 
 def _operations(row: CostRow | None) -> int:
