@@ -32,12 +32,12 @@ Life = tuple[date, date | None, Mapping[date, int]]
 
 @st.composite
 def lives(draw: st.DrawFn) -> list[Life]:
-    found = []
+    found: list[Life] = []
     for _ in range(draw(st.integers(1, 3))):
-        first = draw(st.sampled_from([date(2026, 1, 1), *ALL_DAYS]))
+        first = draw(st.sampled_from((date(2026, 1, 1), *ALL_DAYS)))
         last = draw(st.sampled_from([None, *(day for day in ALL_DAYS if day >= first)]))
         lived = [day for day in ALL_DAYS if first <= day and (last is None or day <= last)]
-        unread = draw(st.sets(st.sampled_from(lived))) if lived and draw(st.booleans()) else set[date]()
+        unread: set[date] = draw(st.sets(st.sampled_from(lived))) if lived else set()
         found.append((first, last, {day: draw(st.integers(0, 99)) for day in lived if day not in unread}))
     return found
 

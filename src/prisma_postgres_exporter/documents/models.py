@@ -106,7 +106,9 @@ class Compared(Document):
     """What it costs beside everything else, and beside last month."""
 
     share_percent: float | None = Field(description="Its part of `known_usd` of all")
-    last_month_usd: Usd | None = Field(description="What the month before cost, whole; `null` where not all is known")
+    last_month_usd: Usd | None = Field(
+        description="What the month before cost, whole: 0 if it was not there; `null` where not all is known"
+    )
     change_percent: float | None = Field(description="`change_usd` as a part of what the earlier month cost")
 
 
@@ -115,6 +117,7 @@ class Changed(Document):
 
     change_usd: Usd | None = Field(
         description="What the month costs (one that runs: is expected to) less what the earlier did, if both are known"
+        "; what was not there in one of them cost 0 in it"
     )
 
 

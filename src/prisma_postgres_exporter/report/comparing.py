@@ -10,6 +10,7 @@ from decimal import Decimal
 
 from prisma_postgres_exporter.cost import By, CostRow, Span, Unpriced, make_bill, price_spans
 from prisma_postgres_exporter.model import DatabaseState, DayUsage, Event, EventKind, month_start, next_month_start
+from prisma_postgres_exporter.report.changing import cost_then
 from prisma_postgres_exporter.report.months import LedgerMonth
 from prisma_postgres_exporter.report.ranking import Pair, known_in_both
 
@@ -42,13 +43,13 @@ class Change:
 
     @property
     def operations_before(self) -> int | None:
-        """Those of the earlier month that are known."""
-        return self.before.operations if self.before else 0
+        """Those of the earlier month that are known; `None` also where it was not there."""
+        return self.before.operations if self.before else None
 
     @property
     def operations_after(self) -> int | None:
-        """Those of the later month, or until now, that are known."""
-        return self.after.operations if self.after else 0
+        """Those of the later month, or until now, that are known; `None` also where it was not there."""
+        return self.after.operations if self.after else None
 
     @property
     def operations_change(self) -> int | None:
@@ -62,33 +63,24 @@ class Change:
 
     @property
     def storage_before(self) -> int | None:
-        """The mean level of the earlier month, in bytes."""
-        return self.before.mean_storage_bytes if self.before else 0
+        """The mean level of the earlier month, in bytes; `None` also where it was not there."""
+        return self.before.mean_storage_bytes if self.before else None
 
     @property
     def storage_after(self) -> int | None:
-        """The mean level of the later month so far, in bytes."""
-        return self.after.mean_storage_bytes if self.after else 0
-
-    @property
-    def cost_before(self) -> Decimal | None:
-        """In USD; `None` where it is not known whole."""
-        return self.before.total if self.before else Decimal(0)
-
-    @property
-    def cost_after(self) -> Decimal | None:
-        """In USD; `None` where it is not known whole."""
-        return self.after.total if self.after else Decimal(0)
+        """The mean level of the later month so far, in bytes; `None` also where it was not there."""
+        return self.after.mean_storage_bytes if self.after else None
 
     @property
     def cost_change(self) -> Decimal | None:
-        """In USD, where both are known whole; of a month that runs, what is expected of it counts."""
-        after = self.cost_after
+        """In USD, where both are known whole; of a month that runs, what is expected of it counts.
+
+        Where it was not there in one of the months it cost nothing then.
+        """
+        before, after = cost_then(self.before), cost_then(self.after)
         if self.is_running and self.after is not None:
             after = self.after.expected_usd
-        if self.cost_before is None or after is None:
-            return None
-        return after - self.cost_before
+        return None if before is None or after is None else after - before
 
 
 def same_days(before: LedgerMonth, after: LedgerMonth) -> tuple[date, date, date] | None:

@@ -3,9 +3,9 @@
 Columns and their rules: https://focus.finops.org/focus-specification/v1-2/. One row for each database of a month and
 each thing that is charged: the plan's fee (a purchase), operations and storage (usage). The amounts are the shares
 that `cost --by database` shows, so the rows of a workspace add up to its bill; the fee of one without a database has
-no resource. `ConsumedQuantity` must not be null in a row of usage that is no correction, so usage that is not known whole
-(of a plan that charges nothing for it: else the workspace has no rows) has no row: an amount of 0 is not in it. What a
-discount would change (contracted and effective cost) is the same as the list price: the vendor publishes no other.
+no resource. `ConsumedQuantity` must not be null in a row of usage that is no correction, so usage that is not known
+whole, of a plan that charges nothing for it (else the workspace has no rows), has no row. What a discount
+would change (contracted and effective cost) is the same as the list price: the vendor publishes no other.
 """
 
 from __future__ import annotations
