@@ -45,11 +45,14 @@ def lives(draw: st.DrawFn) -> list[Life]:
 @given(lives())
 def test_growth_and_its_days_are_those_of_the_days_that_databases_lived(given_lives: list[Life]) -> None:
     expected: list[tuple[int, int, int, int]] = []
+    in_both: list[list[bool]] = []
     for first, last, read in given_lives:
         recent = earlier = known = wanted = 0
+        in_both.append([])
         for day in (RECENT_FROM + number * DAY for number in range(WIDTH)):
             lived = [d for d in (day, day - SHIFT) if first <= d and (last is None or d <= last)]
             wanted += bool(lived)
+            in_both[-1] += [all(d in read for d in lived)] if len(lived) == 2 else []
             if lived and all(d in read for d in lived):
                 known, recent, earlier = known + 1, recent + read.get(day, 0), earlier + read.get(day - SHIFT, 0)
         expected.append((recent, earlier, known, wanted))
@@ -65,13 +68,16 @@ def test_growth_and_its_days_are_those_of_the_days_that_databases_lived(given_li
     [whole] = rank(month, By.WORKSPACE, Key.GROWTH, days, SPANS)
 
     for number, (recent, earlier, known, wanted) in enumerate(expected, 1):
-        line = lines.get(f"db_{number}")
+        line, shared = lines.get(f"db_{number}"), in_both[number - 1]
+        recent, earlier, known = (recent, earlier, known) if any(shared) or not shared else (0, 0, 0)
         if line is not None:
             assert (line.growth_days, line.days_wanted) == (known, wanted)
             assert (line.recent_operations, line.earlier_operations) == ((recent, earlier) if known else (None, None))
     sums = [sum(numbers) for numbers in zip(*expected, strict=True)]
-    assert (whole.growth_days, whole.days_wanted) == (sums[2], sums[3])
-    assert (whole.recent_operations, whole.earlier_operations) == ((sums[0], sums[1]) if sums[2] else (None, None))
+    of_all = [known for shared in in_both for known in shared]
+    days_told = sums[2] if any(of_all) or not of_all else 0
+    assert (whole.growth_days, whole.days_wanted) == (days_told, sums[3])
+    assert (whole.recent_operations, whole.earlier_operations) == ((sums[0], sums[1]) if days_told else (None, None))
 
 
 def dead_or_alive(number: int, first: date, last: date | None) -> DatabaseState:
@@ -90,6 +96,20 @@ def test_what_was_made_in_between_and_never_read_has_not_grown() -> None:
     assert (line.recent_operations, line.earlier_operations, line.growth_operations) == (None, None, None)
     assert (line.growth_days, line.days_wanted) == (0, 12)
     assert change.operations_change is None
+
+
+def test_what_a_new_database_had_is_not_the_growth_of_those_that_nobody_read() -> None:
+    """The first day: the last days of every database were read, and none of the earlier month."""
+    held = ledger_state(state(1, 15), state(3, 15), created(state(5, 15), noon(date(2026, 11, 9))))
+    days = [settled_day(day, 50, database_key=number) for number in (1, 3, 5) for day in ALL_DAYS[-3:]]
+
+    by_database = {line.row.database_id: line for line in rank(month_of(held), By.DATABASE, Key.GROWTH, days, SPANS)}
+    [workspace] = rank(month_of(held), By.WORKSPACE, Key.GROWTH, days, SPANS)
+    changes = compare_months(month_of(ledger_state(), until=OCTOBER), month_of(held), By.WORKSPACE, (), days)
+
+    assert [by_database[id_].growth_operations for id_ in ("db_1", "db_3", "db_5")] == [None, None, 150]
+    assert (workspace.growth_operations, workspace.growth_days, workspace.days_wanted) == (None, 0, 52)
+    assert changes[0].operations_change is None
 
 
 def test_what_was_deleted_at_midnight_did_not_live_on_the_day_that_began_then() -> None:

@@ -121,6 +121,9 @@ def _measure(line: Ranked, key: Key) -> tuple[bool, Decimal | int]:
 class Pair:
     """Operations of the days that both spans know, each database's beside its own.
 
+    What databases had that were new or gone tells nothing of the others: it counts only beside days on which one lived
+    in both spans, unless there is no such day at all.
+
     `days` of the `wanted` pairs of days are in it, those on which a database lived in at least one of both;
     `recent_days` and `earlier_days` are the days of databases that lived, which is what a pace is over.
     """
@@ -150,6 +153,7 @@ def known_in_both(
         if usage.unchanged_since_at is not None:
             known[usage.database_key, usage.day] = usage.operations, usage.workspace_key
     sums: dict[Place, Pair] = defaultdict(Pair)
+    shared: dict[Place, set[bool]] = defaultdict(set)
     for state in ledger_state.databases.values():
         for number in range(width):
             day = recent_from + number * ONE_DAY
@@ -158,8 +162,12 @@ def known_in_both(
                 continue
             keys = {part[1] for part in (recent, earlier) if part is not None and part[1] is not None}
             for key in keys or {state.workspace_key}:
-                pair = sums[_place(state, workspace_ids[key], by)]
+                place = _place(state, workspace_ids[key], by)
+                pair = sums[place]
                 pair.wanted += 1
+                is_known = recent is not None and earlier is not None
+                if NOT_THERE not in (recent, earlier):
+                    shared[place].add(is_known)
                 if recent is not None and earlier is not None:
                     # What a workspace had of it: of a database that came from another one nothing before.
                     pair.recent += recent[0] if recent[1] == key else 0
@@ -167,7 +175,7 @@ def known_in_both(
                     pair.recent_days += recent[1] == key
                     pair.earlier_days += earlier[1] == key
                     pair.days += 1
-    return sums
+    return {place: Pair(wanted=pair.wanted) if shared[place] == {False} else pair for place, pair in sums.items()}
 
 
 NOT_THERE = (0, None)
