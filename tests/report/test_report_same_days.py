@@ -69,10 +69,10 @@ def test_growth_and_its_days_are_those_of_the_days_that_databases_lived(given_li
 
     for number, (recent, earlier, known, wanted) in enumerate(expected, 1):
         line, shared = lines.get(f"db_{number}"), in_both[number - 1]
-        recent, earlier, known = (recent, earlier, known) if any(shared) or not shared else (0, 0, 0)
+        told = known if any(shared) or not shared else 0
         if line is not None:
-            assert (line.growth_days, line.days_wanted) == (known, wanted)
-            assert (line.recent_operations, line.earlier_operations) == ((recent, earlier) if known else (None, None))
+            assert (line.growth_days, line.days_wanted) == (told, wanted)
+            assert (line.recent_operations, line.earlier_operations) == ((recent, earlier) if told else (None, None))
     sums = [sum(numbers) for numbers in zip(*expected, strict=True)]
     of_all = [known for shared in in_both for known in shared]
     days_told = sums[2] if any(of_all) or not of_all else 0

@@ -214,14 +214,16 @@ class _Reasons:
             yield f"deleted on {deleted_at:%Y-%m-%d}"
 
     def _created_at(self, row: CostRow) -> datetime | None:
+        """When it was created, where it was not there in the earlier month."""
         state = self._positions.get(row.database_id or "")
-        return self._in_these_months(state.database.created_at if state else None)
+        created_at = state.database.created_at if state is not None else None
+        is_new = created_at is not None and next_month_start(self._before.until) <= created_at < self._after.ends_at
+        return created_at if is_new else None
 
     def _deleted_at(self, row: CostRow) -> datetime | None:
+        """When it was deleted, in either month: it had less of the later one, or nothing."""
         state = self._positions.get(row.database_id or "")
-        return self._in_these_months(state.deleted_at if state else None)
-
-    def _in_these_months(self, at: datetime | None) -> datetime | None:
+        at = state.deleted_at if state is not None else None
         return at if at is not None and month_start(self._before.until) < at < self._after.ends_at else None
 
     def _members(self, group: CostRow) -> Iterator[str]:
