@@ -47,6 +47,7 @@ from prisma_postgres_exporter.report import (
     Beside,
     LedgerMonth,
     Place,
+    assumed_sentence,
     beside,
     change_sentence,
     database_name,
@@ -141,6 +142,9 @@ def _print(
     ]
     print_table(fields, chosen, title=f"Cost of {month.name} in USD, {until}", told_apart=len(rows))
     _say_what_is_missing(month, usage)
+    assumed = assumed_sentence(month.rows(By.WORKSPACE))
+    if assumed is not None:
+        show(sentence(assumed))
     for line in _sentences(month, plans, besides, by, is_supposed=is_supposed):
         show(sentence(line))
     show(LEFT_OUT)

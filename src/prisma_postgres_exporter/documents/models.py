@@ -133,6 +133,9 @@ class MonthDocument(Priced, Used):
     month: Month
     is_deleted: bool = Field(description="Whether it is gone; of a month that is over, by its end")
     plan: str | None = Field(description="The plan that is charged at the end of the month, or now")
+    is_plan_assumed: bool = Field(
+        description="Whether `plan` is assumed: it was first read after the month, and the configuration names none"
+    )
     price_version: str | None = Field(description="Which version of the plan's prices")
     storage_gib_months: float | None = Field(description="What is billed of storage so far: GiB over the whole month")
     expected_usd: Usd | None = Field(description="What the whole month will cost; `null` of one that is over")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from decimal import Decimal
 
 from prisma_postgres_exporter.cost import Bill, BudgetState, CostRow, Usage
@@ -15,6 +15,8 @@ from prisma_postgres_exporter.report.whole import MonthReport, WorkspaceReport
 GIB = 2**30
 NONE = "–"
 NO_PROJECT = "fee (no project)"
+NAMED = 5
+"""The most workspaces that are named in one sentence."""
 LEFT_OUT = "An estimate of the Postgres part of the invoice: Compute, Accelerate, tax and credit are not in it."
 
 
@@ -70,6 +72,20 @@ def missing_sentence(usage: Usage, missing: Missing | None, requests_per_second:
     return f"Not all of it is known ({knowledge(usage)}): {of}."
 
 
+def assumed_sentence(rows: Iterable[CostRow]) -> str | None:
+    """Of which workspaces the plan of the month was not read, so that the one first read since is assumed."""
+    assumed = [row for row in rows if row.cost is not None and row.cost.plan_assumed_at is not None]
+    if not assumed:
+        return None
+    names = ", ".join(f"{row.workspace_name} ({row.cost.plan})" for row in assumed[:NAMED] if row.cost is not None)
+    more = f" and {len(assumed) - NAMED:,} more" if len(assumed) > NAMED else ""
+    plural = "" if len(assumed) == 1 else "s"
+    return (
+        f"Plan{plural} assumed from a later reading, as none was read by the end of the month: {names}{more}. "
+        "cost.workspaces[].plan names another."
+    )
+
+
 def change_sentence(beside: Beside, *, is_over: bool) -> str | None:
     """How it differs from the month before, and why."""
     if beside.change_usd is None or beside.last_month_usd is None or not (beside.change_usd or beside.last_month_usd):
@@ -95,7 +111,9 @@ def cost_sentences(workspace: WorkspaceReport) -> Iterator[str]:
         yield "Its plan and price in this month are not known."
         return
     if cost.plan is not None:
-        yield f"Plan {cost.plan}, prices {cost.price_version}."
+        at = cost.plan_assumed_at
+        assumed = "" if at is None else f" (assumed: first read on {at:%Y-%m-%d})"
+        yield f"Plan {cost.plan}{assumed}, prices {cost.price_version}."
     row = workspace.total
     if cost.included_operations and row.operations is not None:
         part = row.operations / cost.included_operations
@@ -170,10 +188,11 @@ def total_rows(report: MonthReport) -> Iterator[tuple[str, ...]]:
 
 
 def total_sentences(report: MonthReport) -> Iterator[str]:
-    """What changed in all, and what is not known."""
+    """What changed in all, what is not known, and what is assumed."""
     change = change_sentence(report.beside, is_over=report.is_over) if len(report.workspaces) > 1 else None
     missing = missing_sentence(report.total[0], report.missing, report.requests_per_second)
-    yield from (sentence for sentence in (change, missing) if sentence is not None)
+    assumed = assumed_sentence(workspace.total for workspace in report.workspaces)
+    yield from (sentence for sentence in (change, missing, assumed) if sentence is not None)
 
 
 def budget_cells(budget: BudgetState) -> tuple[str, str, str]:
