@@ -202,3 +202,20 @@ def test_a_plan_that_was_first_read_after_the_month_is_said_to_be_assumed(
     named = write_config(tmp_path / "named.yaml", cost={"workspaces": [{"workspace": "Acme", "plan": "Pro"}]})
     (row,) = say(SOON, "cost", "--month", "2026-10", "--json", *first_day, "--config", str(named)).json["data"]
     assert row["is_plan_assumed"] is False
+
+
+def test_where_no_plan_has_a_cost_of_the_whole_month_the_reason_is_said(first_day: Sequence[str]) -> None:
+    for month in ("2026-10", "2026-11"):
+        said = say(SOON, "cost", "--month", month, "--what-if", "plan=pro", *first_day).output
+
+        (reason,) = re.findall(r"^Acme: no plan .*$", said, re.MULTILINE)
+        assert "its usage is incomplete (" in reason
+        assert not re.search(r"cheapest first:\s*$", said, re.MULTILINE)
+
+
+def test_only_what_is_missing_is_named(first_day: Sequence[str]) -> None:
+    """Every day of October is in the vendor's month, and no level of it was read."""
+    said = " ".join(say(SOON, "cost", "--month", "2026-10", *first_day).errors.split())
+
+    assert "Not all of it is known (0 % of the storage's time)." in said
+    assert "days of databases" not in said

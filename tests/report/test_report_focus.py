@@ -89,10 +89,8 @@ def test_a_workspace_that_is_gone_is_left_out_by_name_and_no_backfill_is_promise
     held = ledger_state(partly)
     gone = held.with_workspaces(replace(held.workspaces["wksp_1"], gone_at=NOW))
 
-    assert list(left_out(month_of(held))) == [f"{LEFT_OUT} (21 of 21 days of databases, 5 % of the storage's time)"]
-    assert list(left_out(month_of(gone))) == [
-        f"{LEFT_OUT} (20 of 20 days of databases, 5 % of the storage's time); {GONE}"
-    ]
+    assert list(left_out(month_of(held))) == [f"{LEFT_OUT} (5 % of the storage's time)"]
+    assert list(left_out(month_of(gone))) == [f"{LEFT_OUT} (5 % of the storage's time); {GONE}"]
     assert month_of(gone).missing is None
 
 

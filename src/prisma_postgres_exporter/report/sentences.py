@@ -43,13 +43,16 @@ def at_least(known: Decimal | None, *, is_complete: bool) -> str:
 
 
 def knowledge(usage: Usage) -> str:
-    """How much of a sum is known."""
+    """How much of what is missing in a sum is known: of the days, of the storage, or of both."""
     if usage.operations is None:
         return "not read"
-    covered = usage.storage_covered_ratio
-    # What is not all must not look like it.
-    percent = "" if covered is None else f", {math.floor(covered * 100)} % of the storage's time"
-    return f"{usage.days_known:,} of {usage.days:,} days of databases{percent}"
+    parts = []
+    if not usage.are_operations_known:
+        parts.append(f"{usage.days_known:,} of {usage.days:,} days of databases")
+    if not usage.is_storage_known and usage.storage_covered_ratio is not None:
+        # What is not all must not look like it.
+        parts.append(f"{math.floor(usage.storage_covered_ratio * 100)} % of the storage's time")
+    return ", ".join(parts)
 
 
 def until_sentence(report: MonthReport) -> str:
