@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
@@ -180,3 +181,41 @@ def test_reports_need_no_more_of_a_configuration_than_store_and_costs(first_day:
         assert said.code == 0, said.errors
         assert "poll.interval" in said.errors
         assert "not needed here, ignored" in " ".join(said.errors.split())
+
+
+def test_a_plan_that_was_first_read_after_the_month_is_said_to_be_assumed(
+    first_day: Sequence[str], tmp_path: Path
+) -> None:
+    """The first reading is of 3 November: of October nobody knows the plan; the numbers are those of today's."""
+    for by in ("workspace", "project", "database"):
+        (october, *_) = say(SOON, "cost", "--month", "2026-10", "--by", by, "--json", *first_day).json["data"]
+        (november, *_) = say(SOON, "cost", "--by", by, "--json", *first_day).json["data"]
+        assert (october["plan"], october["is_plan_assumed"]) == ("Pro", True)
+        assert (november["plan"], november["is_plan_assumed"]) == ("Pro", False)
+    assumed = "Plan assumed from a later reading, as none was read by the end of the month: Acme (Pro)."
+    table = say(SOON, "cost", "--month", "2026-10", *first_day).output
+    report = say(SOON, "report", "--month", "2026-10", *first_day).output
+    assert assumed in " ".join(table.split())
+    assert assumed.replace("(", "").replace(")", "") in re.sub(r"[\\()]", "", " ".join(report.split()))
+    assert "Plan Pro (assumed: first read on 2026-11-03), prices" in report
+    assert "assumed" not in say(SOON, "cost", *first_day).output
+    named = write_config(tmp_path / "named.yaml", cost={"workspaces": [{"workspace": "Acme", "plan": "Pro"}]})
+    (row,) = say(SOON, "cost", "--month", "2026-10", "--json", *first_day, "--config", str(named)).json["data"]
+    assert row["is_plan_assumed"] is False
+
+
+def test_where_no_plan_has_a_cost_of_the_whole_month_the_reason_is_said(first_day: Sequence[str]) -> None:
+    for month in ("2026-10", "2026-11"):
+        said = say(SOON, "cost", "--month", month, "--what-if", "plan=pro", *first_day).output
+
+        (reason,) = re.findall(r"^Acme: no plan .*$", said, re.MULTILINE)
+        assert "its usage is incomplete (" in reason
+        assert not re.search(r"cheapest first:\s*$", said, re.MULTILINE)
+
+
+def test_only_what_is_missing_is_named(first_day: Sequence[str]) -> None:
+    """Every day of October is in the vendor's month, and no level of it was read."""
+    said = " ".join(say(SOON, "cost", "--month", "2026-10", *first_day).errors.split())
+
+    assert "Not all of it is known (0 % of the storage's time)." in said
+    assert "days of databases" not in said

@@ -6,22 +6,26 @@ import asyncio
 import csv
 import io
 import json
+import re
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import closing
 from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
 from constant_life import Given, follow, say
-from lived_store import ENDS_AT, live
+from lived_store import CREATED_AT, ENDS_AT, live, live_discovery, live_round
 from processes import parse_metrics, write_config
+from store_values import database, discovered
 
 from prisma_postgres_exporter.config import Config, load_config
 from prisma_postgres_exporter.cost import HISTORY, charge
 from prisma_postgres_exporter.documents import FORM_VERSION, collect_answer
 from prisma_postgres_exporter.expose import ExporterHealth, Exposition, ServiceStatus, describe, web_app
+from prisma_postgres_exporter.model import Discovered
 from prisma_postgres_exporter.service import LedgerReader
 from prisma_postgres_exporter.snapshot import Snapshot, take_snapshot
 from prisma_postgres_exporter.store import Store
@@ -73,19 +77,24 @@ Subject = tuple[str, ...]
 Told = Mapping[tuple[Subject, str], Mapping[str, str]]
 
 
-@pytest.fixture(scope="module", params=["whole", "with-gaps", "lived"])
+@pytest.fixture(scope="module", params=["whole", "with-gaps", "lived", "just-begun"])
 def told(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Told:
     """What every door says at one instant of one store: by subject and name, the value by door.
 
-    One store knows everything, one has gaps, and in one databases came, went and moved.
+    One store knows everything, one has gaps, in one databases came, went and moved, and one was begun in a month in
+    which a database was created.
     """
     folder = tmp_path_factory.mktemp("told")
     url = f"sqlite:///{folder / 'store.db'}"
-    plans = PLANS if request.param == "lived" else []
+    plans = PLANS if request.param in {"lived", "just-begun"} else []
     config = write_config(folder / "config.yaml", cost={**COST, "workspaces": plans})
     if request.param == "lived":
         with closing(Store.open(url)) as store:
             live(store)
+        now = ENDS_AT
+    elif request.param == "just-begun":
+        with closing(Store.open(url)) as store:
+            begin(store)
         now = ENDS_AT
     else:
         days_from = BEGUN_AT.date() if request.param == "with-gaps" else date(2026, 1, 1)
@@ -104,6 +113,17 @@ def test_a_number_has_one_value_wherever_it_is_told(told: Told) -> None:
     different = {key: doors for key, doors in told.items() if len(set(doors.values())) > 1}
 
     assert different == {}
+
+
+def begin(store: Store) -> None:
+    """The last days of a month in which a database of each workspace was created; no month before was followed."""
+    now = ENDS_AT - timedelta(days=4)
+    live_discovery(store, store.load(now), discovered(4, workspaces=2, at=now))
+    young = tuple(database(number, workspace=number % 2 + 1, created_at=CREATED_AT) for number in (5, 6))
+    live_discovery(store, store.load(now), Discovered(at=now, databases=young))
+    while now <= ENDS_AT:
+        live_round(store, store.load(now), now)
+        now += timedelta(hours=12)
 
 
 def test_every_door_is_asked_and_tells_what_others_tell_too(told: Told) -> None:
@@ -249,3 +269,22 @@ def _plain(value: object) -> str:
         return f"{float(text):.6f}"
     except ValueError:
         return text
+
+
+def test_what_was_not_there_last_month_has_no_numbers_of_it_and_changes_by_its_cost(tmp_path: Path) -> None:
+    url = f"sqlite:///{tmp_path / 'store.db'}"
+    options = ("--config", str(write_config(tmp_path / "config.yaml", cost={"workspaces": PLANS})), "--store-url", url)
+    with closing(Store.open(url)) as store:
+        begin(store)
+
+    table = say(ENDS_AT, "compare", "--by", "database", *options).output
+    compared = say(ENDS_AT, "compare", "--by", "database", "--json", *options).json["data"]
+    costs = say(ENDS_AT, "cost", "--by", "database", "--json", *options).json["data"]
+
+    young = {row["database_id"]: row for row in compared if row["month_before"] is None}
+    assert {id_: row["change_usd"] for id_, row in young.items()} == {"db_5": "0.00", "db_6": "8.06"}
+    for row in costs:
+        if row["database_id"] in young:
+            assert (row["last_month_usd"], row["change_usd"]) == ("0.00", row["expected_usd"])
+    (line,) = (line for line in table.splitlines() if "database 6 " in line)
+    assert re.findall(r"\S+", line)[6:] == ["–", "156,960", "152,640", "–", "4.039", "–", "5.96", "8.06", "8.06"]

@@ -6,12 +6,12 @@ from dataclasses import replace
 from datetime import UTC, date, datetime
 from decimal import Decimal
 
-from report_values import OCTOBER, created, ledger_state, month_of, state
+from report_values import NOW, OCTOBER, created, ledger_state, month_of, state
 
 from builders import settled_day
 from prisma_postgres_exporter.cost import By
 from prisma_postgres_exporter.model import Event, EventKind, PlanChange, Workspace
-from prisma_postgres_exporter.report import compare_months
+from prisma_postgres_exporter.report import LedgerMonth, compare_months
 
 
 def test_a_change_of_plan_and_a_change_of_use_add_up_to_the_change_in_cost() -> None:
@@ -48,6 +48,26 @@ def test_what_was_created_and_deleted_says_so() -> None:
     assert changes["db_1"].cost_change is None
     assert changes["db_2"].reasons == ("created on 2026-11-05",)
     assert project_of_new.reasons == ("1 created, 0 deleted", "operations: database 2 +100")
+
+
+def test_a_creation_is_told_in_the_month_that_it_is_new_in_and_not_again() -> None:
+    """Created on 9 October: new against September, and there in both October and November."""
+    created_at = datetime(2026, 10, 9, tzinfo=UTC)
+    september = datetime(2026, 9, 30, 23, 59, 59, tzinfo=UTC)
+    at_september, at_october, at_november = (
+        replace(month_of(ledger_state(created(state(1, 100, at=at), created_at)), until=at), is_over=True)
+        for at in (september, OCTOBER, NOW)
+    )
+
+    def told(before: LedgerMonth, after: LedgerMonth) -> list[str]:
+        changes = [change for by in By for change in compare_months(before, after, by, ())]
+        return [reason for change in changes for reason in change.reasons if "created" in reason]
+
+    new = ["1 created, 0 deleted", "1 created, 0 deleted", "created on 2026-10-09"]
+    assert told(at_september, at_october) == new
+    assert told(at_october, at_november) == []
+    # Of what lies between two months nobody has told yet.
+    assert told(at_september, at_november) == new
 
 
 def test_a_running_month_is_compared_by_its_pace() -> None:

@@ -13,6 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from report_values import NOW, OCTOBER, ledger_state, month_of, state
 
+from builders import GIB
 from prisma_postgres_exporter.model import LedgerState, PlanChange
 from prisma_postgres_exporter.report import FOCUS_COLUMNS, LedgerMonth, focus_rows, left_out
 
@@ -88,10 +89,8 @@ def test_a_workspace_that_is_gone_is_left_out_by_name_and_no_backfill_is_promise
     held = ledger_state(partly)
     gone = held.with_workspaces(replace(held.workspaces["wksp_1"], gone_at=NOW))
 
-    assert list(left_out(month_of(held))) == [f"{LEFT_OUT} (21 of 21 days of databases, 5 % of the storage's time)"]
-    assert list(left_out(month_of(gone))) == [
-        f"{LEFT_OUT} (20 of 20 days of databases, 5 % of the storage's time); {GONE}"
-    ]
+    assert list(left_out(month_of(held))) == [f"{LEFT_OUT} (5 % of the storage's time)"]
+    assert list(left_out(month_of(gone))) == [f"{LEFT_OUT} (5 % of the storage's time); {GONE}"]
     assert month_of(gone).missing is None
 
 
@@ -100,3 +99,29 @@ def test_a_workspace_whose_life_until_it_was_gone_is_known_has_its_rows() -> Non
     gone = held.with_workspaces(replace(held.workspaces["wksp_1"], gone_at=NOW))
 
     assert list(left_out(month_of(gone, until=NOW + timedelta(days=3), now=NOW + timedelta(days=3)))) == []
+
+
+@pytest.mark.parametrize(
+    ("storage_seconds", "days", "meters"),
+    [
+        (0, 20, {"Plan", "Operations"}),
+        (86_400, 20, {"Plan", "Operations"}),
+        (20 * 86_400, 3, {"Plan", "Storage"}),
+        (20 * 86_400, 20, {"Plan", "Operations", "Storage"}),
+    ],
+)
+def test_usage_that_is_not_known_has_no_row_where_it_costs_nothing(
+    storage_seconds: int, days: int, meters: set[str]
+) -> None:
+    """A consumed quantity must be there in a row of usage (FOCUS 1.2), and 0 is not what was consumed."""
+    held = state(1, 5_000, gib=1)
+    month = replace(held.months[0], days=days, storage_seconds=storage_seconds, storage_byte_seconds=GIB)
+    if days < 20:
+        month = replace(month, operations=None)
+    read = month_of(ledger_state(replace(held, months=(month,)), plan="Free"))
+
+    rows = rows_of(read)
+
+    assert {row["SkuMeter"] for row in rows} == meters
+    assert sum(Decimal(str(row["BilledCost"])) for row in rows) == 0
+    assert [problem for row in rows for problem in broken_rules(row)] == []

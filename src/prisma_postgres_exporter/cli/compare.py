@@ -27,6 +27,7 @@ from prisma_postgres_exporter.errors import ConfigurationError
 from prisma_postgres_exporter.model import month_start, previous_month_start
 from prisma_postgres_exporter.report import (
     LEFT_OUT,
+    NONE,
     Change,
     LedgerMonth,
     at_least,
@@ -144,9 +145,9 @@ def _gib(size_bytes: int | None) -> float | None:
 
 
 def _cost(row: CostRow | None) -> str:
-    """What it cost; nothing where it was not there."""
+    """What it cost; a dash where it was not there."""
     if row is None:
-        return "0.00"
+        return NONE
     return at_least(row.known_usd, is_complete=row.total is not None)
 
 

@@ -47,6 +47,7 @@ from prisma_postgres_exporter.report import (
     Beside,
     LedgerMonth,
     Place,
+    assumed_sentence,
     beside,
     change_sentence,
     database_name,
@@ -141,6 +142,9 @@ def _print(
     ]
     print_table(fields, chosen, title=f"Cost of {month.name} in USD, {until}", told_apart=len(rows))
     _say_what_is_missing(month, usage)
+    assumed = assumed_sentence(month.rows(By.WORKSPACE))
+    if assumed is not None:
+        show(sentence(assumed))
     for line in _sentences(month, plans, besides, by, is_supposed=is_supposed):
         show(sentence(line))
     show(LEFT_OUT)
@@ -172,9 +176,14 @@ def _sentences(
     is_supposed: bool,
 ) -> Iterator[str]:
     names = {id_: row.workspace.name for id_, row in month.ledger_state.workspaces.items()}
+    used = {row.workspace_id: row.usage for row in month.rows(By.WORKSPACE)}
     for id_, by_plan in plans.items():
         offers = ", ".join(f"{plan} {amount}" for plan, amount in by_plan.items())
-        yield f"{names[id_]}, the whole month by plan, cheapest first: {offers}"
+        if offers:
+            yield f"{names[id_]}, the whole month by plan, cheapest first: {offers}"
+        elif id_ in used and not used[id_].is_complete:
+            why = f"its usage is incomplete ({knowledge(used[id_])})"
+            yield f"{names[id_]}: no plan has a cost of the whole month yet, {why}"
     for id_, cost_of in month.costs.workspaces.items() if is_supposed else ():
         for name, at in cost_of.limits:
             if name == "free_operations":

@@ -10,7 +10,7 @@ from decimal import Decimal
 from prisma_postgres_exporter.config import Config, WorkspaceConfig
 from prisma_postgres_exporter.cost.bill import Bill, Span, charged_from, make_bill
 from prisma_postgres_exporter.cost.limits import reached_at
-from prisma_postgres_exporter.cost.prices import PriceSpan, Unpriced, configured, price_spans
+from prisma_postgres_exporter.cost.prices import PriceSpan, Unpriced, configured, plan_assumed_at, price_spans
 from prisma_postgres_exporter.cost.usage import Usage
 from prisma_postgres_exporter.forecast import Forecast
 from prisma_postgres_exporter.model import WorkspaceDay, WorkspaceState, day_start, month_start, next_month_start
@@ -38,13 +38,15 @@ class WorkspaceUsage:
 class WorkspaceCost:
     """One workspace's month in USD. `unpriced` says why there is no cost, or no whole one.
 
-    `plan` and what is included are those in force now. `expected_bill`, `low_bill` and `high_bill` are of
+    `plan` and what is included are those in force now; `plan_assumed_at` is when the plan was first read, where
+    that was after the month. `expected_bill`, `low_bill` and `high_bill` are of
     the whole month; `forecast_missing` says what they had to do without. `limits` are the limits of this
     month that will be reached, or were, by name.
     """
 
     unpriced: str | None = None
     plan: str | None = None
+    plan_assumed_at: datetime | None = None
     price_version: str | None = None
     included_operations: int | None = None
     included_storage_bytes: int | None = None
@@ -116,6 +118,7 @@ def estimate(config: Config, row: WorkspaceState, usage: WorkspaceUsage, now: da
         if missing
         else None,
         plan=_as_written(price.plan, row),
+        plan_assumed_at=plan_assumed_at(config, row.workspace, row.plans, now),
         price_version=price.version,
         included_operations=price.included_operations,
         included_storage_bytes=price.included_storage,

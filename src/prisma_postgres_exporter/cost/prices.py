@@ -68,6 +68,20 @@ def price_spans(
     return tuple(spans)
 
 
+def plan_assumed_at(
+    config: Config, workspace: Workspace, plans: Sequence[PlanChange], month: datetime
+) -> datetime | None:
+    """Return when the plan that is charged in the month of `month` was first read, if that was after it: it is assumed.
+
+    `None` where it was read by then, or the configuration names it.
+    """
+    own = configured(config, workspace)
+    if own is not None and (own.plan is not None or own.prices is not None):
+        return None
+    first_read_at = next((change.at for change in plans if change.plan is not None), None)
+    return first_read_at if first_read_at is not None and first_read_at >= next_month_start(month) else None
+
+
 def price_of(prices: Iterable[PriceRow], plan: str, version: str | None, day: date) -> PriceRow | None:
     """Return the row of a plan (in any case), of a version or as in force on `day`."""
     rows = [row for row in prices if row.plan.lower() == plan.lower()]

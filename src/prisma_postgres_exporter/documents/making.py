@@ -267,6 +267,7 @@ def _month(row: CostRow, *, is_over: bool) -> Keys:
         "month": f"{row.until:%Y-%m}",
         "is_deleted": row.is_deleted,
         "plan": cost.plan if cost else None,
+        "is_plan_assumed": cost is not None and cost.plan_assumed_at is not None,
         "price_version": cost.price_version if cost else None,
         "storage_gib_months": None if gib_months is None else round(float(gib_months), 6),
         "expected_usd": None if is_over else row.expected_usd,

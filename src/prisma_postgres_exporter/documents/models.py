@@ -106,7 +106,9 @@ class Compared(Document):
     """What it costs beside everything else, and beside last month."""
 
     share_percent: float | None = Field(description="Its part of `known_usd` of all")
-    last_month_usd: Usd | None = Field(description="What the month before cost, whole; `null` where not all is known")
+    last_month_usd: Usd | None = Field(
+        description="What the month before cost, whole: 0 if it was not there; `null` where not all is known"
+    )
     change_percent: float | None = Field(description="`change_usd` as a part of what the earlier month cost")
 
 
@@ -115,6 +117,7 @@ class Changed(Document):
 
     change_usd: Usd | None = Field(
         description="What the month costs (one that runs: is expected to) less what the earlier did, if both are known"
+        "; what was not there in one of them cost 0 in it"
     )
 
 
@@ -130,6 +133,9 @@ class MonthDocument(Priced, Used):
     month: Month
     is_deleted: bool = Field(description="Whether it is gone; of a month that is over, by its end")
     plan: str | None = Field(description="The plan that is charged at the end of the month, or now")
+    is_plan_assumed: bool = Field(
+        description="Whether `plan` is assumed: it was first read after the month, and the configuration names none"
+    )
     price_version: str | None = Field(description="Which version of the plan's prices")
     storage_gib_months: float | None = Field(description="What is billed of storage so far: GiB over the whole month")
     expected_usd: Usd | None = Field(description="What the whole month will cost; `null` of one that is over")
@@ -164,7 +170,9 @@ class RankedDocument(MonthDocument):
     operations_percent: float | None = Field(description="Its part of the `operations` of all")
     recent_operations: int | None = Field(description="Operations of the last whole days, of those known in both spans")
     earlier_operations: int | None = Field(description="The same of the days before; `null`: none is known in both")
-    growth_days: int = Field(description="How many days of databases are known in both spans")
+    growth_days: int = Field(
+        description="How many days of databases are known in both spans: those on which one lived in either"
+    )
     growth_operations: int | None = Field(description="`recent_operations` less `earlier_operations`")
     growth_percent: float | None = Field(description="The growth as a part of `earlier_operations`")
 

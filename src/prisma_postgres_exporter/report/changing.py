@@ -58,7 +58,7 @@ def beside(month: LedgerMonth, by: By) -> Mapping[Place, Beside]:
     known = total_of(rows)[1].known if rows else None
     found: dict[Place, Beside] = {}
     for row in rows:
-        last = _last(before, row.place, month)
+        last = cost_then(before.get(row.place)) if month.previous is not None else None
         change = _change(_this(row, month), last)
         found[row.place] = Beside(
             share_percent=_percent(row.known_usd, known),
@@ -67,8 +67,9 @@ def beside(month: LedgerMonth, by: By) -> Mapping[Place, Beside]:
             split=split(month, row.workspace_id, change) if by is By.WORKSPACE and change is not None else None,
         )
     gone = [row for place, row in before.items() if place not in found]
-    lasts = [entry.last_month_usd for entry in found.values()] + [row.total for row in gone]
-    last_total = added(lasts) if month.previous is not None else None
+    # A workspace of which nothing is known has no databases to say so.
+    whole = month.previous.rows(By.WORKSPACE) if month.previous is not None else ()
+    last_total = added(row.total for row in whole) if month.previous is not None else None
     splits = [entry.split for entry in found.values()]
     found[TOTAL] = Beside(
         share_percent=100.0 if known else None,
@@ -77,6 +78,14 @@ def beside(month: LedgerMonth, by: By) -> Mapping[Place, Beside]:
         split=_sum_of_splits(splits) if splits and not gone else None,
     )
     return found
+
+
+def cost_then(row: CostRow | None) -> Decimal | None:
+    """What a workspace, project or database cost in a month: nothing where it was not there (`None`).
+
+    So the change of what is new is its cost. Who was there and was not read has a row, which costs what is not known.
+    """
+    return row.total if row is not None else Decimal("0.00")
 
 
 def split(month: LedgerMonth, workspace_id: str, change: Decimal) -> Mapping[str, Decimal] | None:
@@ -127,18 +136,6 @@ def expected_bounds(row: CostRow, *, is_over: bool) -> tuple[Decimal | None, Dec
 
 def _this(row: CostRow, month: LedgerMonth) -> Decimal | None:
     return row.total if month.is_over else row.expected_usd
-
-
-def _last(before: Mapping[Place, CostRow], place: Place, month: LedgerMonth) -> Decimal | None:
-    """What the row cost in the month before: nothing where it was not there then."""
-    if month.previous is None:
-        return None
-    row = before.get(place)
-    if row is not None:
-        return row.total
-    workspace = month.ledger_state.workspaces.get(place[0])
-    was_followed = workspace is not None and workspace.first_seen_at < month_start(month.until)
-    return Decimal(0) if was_followed else None
 
 
 def _expected(month: LedgerMonth, workspace_id: str) -> Mapping[str, Usage]:

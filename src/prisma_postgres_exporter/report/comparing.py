@@ -10,6 +10,7 @@ from decimal import Decimal
 
 from prisma_postgres_exporter.cost import By, CostRow, Span, Unpriced, make_bill, price_spans
 from prisma_postgres_exporter.model import DatabaseState, DayUsage, Event, EventKind, month_start, next_month_start
+from prisma_postgres_exporter.report.changing import cost_then
 from prisma_postgres_exporter.report.months import LedgerMonth
 from prisma_postgres_exporter.report.ranking import Pair, known_in_both
 
@@ -42,13 +43,13 @@ class Change:
 
     @property
     def operations_before(self) -> int | None:
-        """Those of the earlier month that are known."""
-        return self.before.operations if self.before else 0
+        """Those of the earlier month that are known; `None` also where it was not there."""
+        return self.before.operations if self.before else None
 
     @property
     def operations_after(self) -> int | None:
-        """Those of the later month, or until now, that are known."""
-        return self.after.operations if self.after else 0
+        """Those of the later month, or until now, that are known; `None` also where it was not there."""
+        return self.after.operations if self.after else None
 
     @property
     def operations_change(self) -> int | None:
@@ -62,33 +63,24 @@ class Change:
 
     @property
     def storage_before(self) -> int | None:
-        """The mean level of the earlier month, in bytes."""
-        return self.before.mean_storage_bytes if self.before else 0
+        """The mean level of the earlier month, in bytes; `None` also where it was not there."""
+        return self.before.mean_storage_bytes if self.before else None
 
     @property
     def storage_after(self) -> int | None:
-        """The mean level of the later month so far, in bytes."""
-        return self.after.mean_storage_bytes if self.after else 0
-
-    @property
-    def cost_before(self) -> Decimal | None:
-        """In USD; `None` where it is not known whole."""
-        return self.before.total if self.before else Decimal(0)
-
-    @property
-    def cost_after(self) -> Decimal | None:
-        """In USD; `None` where it is not known whole."""
-        return self.after.total if self.after else Decimal(0)
+        """The mean level of the later month so far, in bytes; `None` also where it was not there."""
+        return self.after.mean_storage_bytes if self.after else None
 
     @property
     def cost_change(self) -> Decimal | None:
-        """In USD, where both are known whole; of a month that runs, what is expected of it counts."""
-        after = self.cost_after
+        """In USD, where both are known whole; of a month that runs, what is expected of it counts.
+
+        Where it was not there in one of the months it cost nothing then.
+        """
+        before, after = cost_then(self.before), cost_then(self.after)
         if self.is_running and self.after is not None:
             after = self.after.expected_usd
-        if self.cost_before is None or after is None:
-            return None
-        return after - self.cost_before
+        return None if before is None or after is None else after - before
 
 
 def same_days(before: LedgerMonth, after: LedgerMonth) -> tuple[date, date, date] | None:
@@ -222,14 +214,16 @@ class _Reasons:
             yield f"deleted on {deleted_at:%Y-%m-%d}"
 
     def _created_at(self, row: CostRow) -> datetime | None:
+        """When it was created, where it was not there in the earlier month."""
         state = self._positions.get(row.database_id or "")
-        return self._in_these_months(state.database.created_at if state else None)
+        created_at = state.database.created_at if state is not None else None
+        is_new = created_at is not None and next_month_start(self._before.until) <= created_at < self._after.ends_at
+        return created_at if is_new else None
 
     def _deleted_at(self, row: CostRow) -> datetime | None:
+        """When it was deleted, in either month: it had less of the later one, or nothing."""
         state = self._positions.get(row.database_id or "")
-        return self._in_these_months(state.deleted_at if state else None)
-
-    def _in_these_months(self, at: datetime | None) -> datetime | None:
+        at = state.deleted_at if state is not None else None
         return at if at is not None and month_start(self._before.until) < at < self._after.ends_at else None
 
     def _members(self, group: CostRow) -> Iterator[str]:
@@ -257,10 +251,10 @@ class _Reasons:
             pace_after, where = later.usage.known_operations / days_after, ""
         else:
             pair = self._pairs.get(later.place)
-            if pair is None or not pair.days:
+            if pair is None or not pair.earlier_days or not pair.recent_days:
                 return
-            pace_before, pace_after = pair.earlier / pair.days, pair.recent / pair.days
-            where = f", on the {pair.days:,} days known in both"
+            pace_before, pace_after = pair.earlier / pair.earlier_days, pair.recent / pair.recent_days
+            where = _where(pair)
         if not pace_before:
             return
         ratio = pace_after / pace_before
@@ -287,6 +281,13 @@ def _database_changes(
                 yield row, pair.recent - pair.earlier
         elif all(known is None or known.usage.are_operations_known for known in (earlier, later)):
             yield row, _operations(later) - _operations(earlier)
+
+
+def _where(pair: Pair) -> str:
+    """The days that a pace is over: a database has none before it was created, or after it was deleted."""
+    if pair.recent_days == pair.earlier_days:
+        return f", on the {pair.recent_days:,} days known in both"
+    return f", on the days known in both ({pair.recent_days:,} and {pair.earlier_days:,} of databases that lived)"
 
 
 def _operations(row: CostRow | None) -> int:

@@ -3,8 +3,9 @@
 Columns and their rules: https://focus.finops.org/focus-specification/v1-2/. One row for each database of a month and
 each thing that is charged: the plan's fee (a purchase), operations and storage (usage). The amounts are the shares
 that `cost --by database` shows, so the rows of a workspace add up to its bill; the fee of one without a database has
-no resource. What a discount would change (contracted
-and effective cost) is the same as the list price: the vendor publishes no other.
+no resource. `ConsumedQuantity` must not be null in a row of usage that is no correction, so usage that is not known
+whole, of a plan that charges nothing for it (else the workspace has no rows), has no row. What a discount
+would change (contracted and effective cost) is the same as the list price: the vendor publishes no other.
 """
 
 from __future__ import annotations
@@ -125,8 +126,7 @@ def _charges(month: LedgerMonth, row: CostRow, price: PriceRow) -> Sequence[_Cha
     if row.database_id is None:
         return (plan,)  # a fee that no database bears
     gib_months = row.gib_months or Fraction(0)
-    return (
-        plan,
+    usage = (
         _Charge(
             meter="Operations",
             category="Usage",
@@ -148,6 +148,9 @@ def _charges(month: LedgerMonth, row: CostRow, price: PriceRow) -> Sequence[_Cha
             consumed_unit="GiB-Months",
         ),
     )
+    is_known = (row.usage.are_operations_known, row.usage.is_storage_known)
+    # What is charged is never left out: the rows are the bill.
+    return plan, *(charge for charge, known in zip(usage, is_known, strict=True) if known or charge.cost)
 
 
 def _values(month: LedgerMonth, row: CostRow, price: PriceRow, charge: _Charge) -> Mapping[str, object]:

@@ -10,7 +10,7 @@ from decimal import Decimal
 from enum import StrEnum
 
 from prisma_postgres_exporter.cost import By, CostRow
-from prisma_postgres_exporter.model import DatabaseState, DayUsage, LedgerState
+from prisma_postgres_exporter.model import DatabaseState, DayUsage, LedgerState, day_start
 from prisma_postgres_exporter.report.months import LedgerMonth
 
 ONE_DAY = timedelta(days=1)
@@ -33,7 +33,8 @@ class Ranked:
 
     `operations_share` is its part of all operations of the month that are known (0 to 1), `None` where there are none.
     `recent_operations` are those of the last whole days and `earlier_operations` of the same weekdays before, of each
-    database on the days that are known in both: `growth_days` of them, of `days_wanted`. `None` where there is none.
+    database on the days that are known in both: `growth_days` of `days_wanted`, those on which it lived in at least
+    one of both. `None` where there is none.
     """
 
     rank: int
@@ -118,10 +119,19 @@ def _measure(line: Ranked, key: Key) -> tuple[bool, Decimal | int]:
 
 @dataclass(slots=True)
 class Pair:
-    """Operations of days that both spans know, and how many they are of how many."""
+    """Operations of the days that both spans know, each database's beside its own.
+
+    What databases had that were new or gone tells nothing of the others: it counts only beside days on which one lived
+    in both spans, unless there is no such day at all.
+
+    `days` of the `wanted` pairs of days are in it, those on which a database lived in at least one of both;
+    `recent_days` and `earlier_days` are the days of databases that lived, which is what a pace is over.
+    """
 
     recent: int = 0
     earlier: int = 0
+    recent_days: int = 0
+    earlier_days: int = 0
     days: int = 0
     wanted: int = 0
 
@@ -132,7 +142,8 @@ def known_in_both(
     """Return recent and earlier operations by the place of the row: day by day, where both are known whole.
 
     `spans` are the first earlier, the first recent and the last recent day, `days` the ledger's days among them.
-    A day on which a database did not exist yet, or not any more, is known: it had none.
+    A day on which a database did not exist yet, or not any more, had none and is no day of it; where it lived on
+    neither day of a pair, there is nothing to know.
     """
     earlier_from, recent_from, last = spans
     shift, width = recent_from - earlier_from, (last - recent_from).days + 1
@@ -142,20 +153,33 @@ def known_in_both(
         if usage.unchanged_since_at is not None:
             known[usage.database_key, usage.day] = usage.operations, usage.workspace_key
     sums: dict[Place, Pair] = defaultdict(Pair)
+    shared: dict[Place, set[bool]] = defaultdict(set)
     for state in ledger_state.databases.values():
         for number in range(width):
             day = recent_from + number * ONE_DAY
             recent, earlier = _known_on(state, day, known), _known_on(state, day - shift, known)
+            if recent == earlier == NOT_THERE:
+                continue
             keys = {part[1] for part in (recent, earlier) if part is not None and part[1] is not None}
             for key in keys or {state.workspace_key}:
-                pair = sums[_place(state, workspace_ids[key], by)]
+                place = _place(state, workspace_ids[key], by)
+                pair = sums[place]
                 pair.wanted += 1
+                is_known = recent is not None and earlier is not None
+                if NOT_THERE not in (recent, earlier):
+                    shared[place].add(is_known)
                 if recent is not None and earlier is not None:
                     # What a workspace had of it: of a database that came from another one nothing before.
                     pair.recent += recent[0] if recent[1] == key else 0
                     pair.earlier += earlier[0] if earlier[1] == key else 0
+                    pair.recent_days += recent[1] == key
+                    pair.earlier_days += earlier[1] == key
                     pair.days += 1
-    return sums
+    return {place: Pair(wanted=pair.wanted) if shared[place] == {False} else pair for place, pair in sums.items()}
+
+
+NOT_THERE = (0, None)
+"""What is known of a day on which a database did not live: no operations, of no workspace."""
 
 
 def _known_on(
@@ -165,8 +189,11 @@ def _known_on(
     found = known.get((state.key, day))
     if found is not None:
         return found
-    is_there = state.database.created_at.date() <= day and (state.deleted_at is None or day <= state.deleted_at.date())
-    return None if is_there else (0, None)
+    starts_at = day_start(day)
+    is_there = state.database.created_at < starts_at + ONE_DAY and (
+        state.deleted_at is None or starts_at < state.deleted_at
+    )
+    return None if is_there else NOT_THERE
 
 
 def _place(state: DatabaseState, workspace_id: str, by: By) -> Place:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from decimal import Decimal
 
 from prisma_postgres_exporter.cost import Bill, BudgetState, CostRow, Usage
@@ -15,6 +15,8 @@ from prisma_postgres_exporter.report.whole import MonthReport, WorkspaceReport
 GIB = 2**30
 NONE = "–"
 NO_PROJECT = "fee (no project)"
+NAMED = 5
+"""The most workspaces that are named in one sentence."""
 LEFT_OUT = "An estimate of the Postgres part of the invoice: Compute, Accelerate, tax and credit are not in it."
 
 
@@ -41,13 +43,16 @@ def at_least(known: Decimal | None, *, is_complete: bool) -> str:
 
 
 def knowledge(usage: Usage) -> str:
-    """How much of a sum is known."""
+    """How much of what is missing in a sum is known: of the days, of the storage, or of both."""
     if usage.operations is None:
         return "not read"
-    covered = usage.storage_covered_ratio
-    # What is not all must not look like it.
-    percent = "" if covered is None else f", {math.floor(covered * 100)} % of the storage's time"
-    return f"{usage.days_known:,} of {usage.days:,} days of databases{percent}"
+    parts = []
+    if not usage.are_operations_known:
+        parts.append(f"{usage.days_known:,} of {usage.days:,} days of databases")
+    if not usage.is_storage_known and usage.storage_covered_ratio is not None:
+        # What is not all must not look like it.
+        parts.append(f"{math.floor(usage.storage_covered_ratio * 100)} % of the storage's time")
+    return ", ".join(parts)
 
 
 def until_sentence(report: MonthReport) -> str:
@@ -68,6 +73,20 @@ def missing_sentence(usage: Usage, missing: Missing | None, requests_per_second:
         return f"Not every day of it was read. To read them: {missing.command(requests_per_second)}"
     of = "of databases that fail, moved or were deleted, or of today; no command gets it"
     return f"Not all of it is known ({knowledge(usage)}): {of}."
+
+
+def assumed_sentence(rows: Iterable[CostRow]) -> str | None:
+    """Of which workspaces the plan of the month was not read, so that the one first read since is assumed."""
+    assumed = [row for row in rows if row.cost is not None and row.cost.plan_assumed_at is not None]
+    if not assumed:
+        return None
+    names = ", ".join(f"{row.workspace_name} ({row.cost.plan})" for row in assumed[:NAMED] if row.cost is not None)
+    more = f" and {len(assumed) - NAMED:,} more" if len(assumed) > NAMED else ""
+    plural = "" if len(assumed) == 1 else "s"
+    return (
+        f"Plan{plural} assumed from a later reading, as none was read by the end of the month: {names}{more}. "
+        "cost.workspaces[].plan names another."
+    )
 
 
 def change_sentence(beside: Beside, *, is_over: bool) -> str | None:
@@ -95,7 +114,9 @@ def cost_sentences(workspace: WorkspaceReport) -> Iterator[str]:
         yield "Its plan and price in this month are not known."
         return
     if cost.plan is not None:
-        yield f"Plan {cost.plan}, prices {cost.price_version}."
+        at = cost.plan_assumed_at
+        assumed = "" if at is None else f" (assumed: first read on {at:%Y-%m-%d})"
+        yield f"Plan {cost.plan}{assumed}, prices {cost.price_version}."
     row = workspace.total
     if cost.included_operations and row.operations is not None:
         part = row.operations / cost.included_operations
@@ -170,10 +191,11 @@ def total_rows(report: MonthReport) -> Iterator[tuple[str, ...]]:
 
 
 def total_sentences(report: MonthReport) -> Iterator[str]:
-    """What changed in all, and what is not known."""
+    """What changed in all, what is not known, and what is assumed."""
     change = change_sentence(report.beside, is_over=report.is_over) if len(report.workspaces) > 1 else None
     missing = missing_sentence(report.total[0], report.missing, report.requests_per_second)
-    yield from (sentence for sentence in (change, missing) if sentence is not None)
+    assumed = assumed_sentence(workspace.total for workspace in report.workspaces)
+    yield from (sentence for sentence in (change, missing, assumed) if sentence is not None)
 
 
 def budget_cells(budget: BudgetState) -> tuple[str, str, str]:

@@ -1,0 +1,35 @@
+"""What is said of a sum that is not known whole: the part that is missing, and no other."""
+
+from __future__ import annotations
+
+import pytest
+
+from prisma_postgres_exporter.cost import Usage
+from prisma_postgres_exporter.report.sentences import knowledge
+
+
+@pytest.mark.parametrize(
+    ("days_known", "seconds_known", "unplaced", "said"),
+    [
+        (31, 999, 0, "99 % of the storage's time"),
+        (31, 0, 0, "0 % of the storage's time"),
+        (30, 1_000, 0, "30 of 31 days of databases"),
+        (30, 999, 0, "30 of 31 days of databases, 99 % of the storage's time"),
+        (31, 1_000, 1, "31 of 31 days of databases, 100 % of the storage's time"),
+    ],
+)
+def test_only_the_part_that_is_missing_is_named(days_known: int, seconds_known: int, unplaced: int, said: str) -> None:
+    usage = Usage(
+        known_operations=5,
+        days=31,
+        days_known=days_known,
+        storage_seconds=1_000,
+        storage_seconds_known=seconds_known,
+        unplaced=unplaced,
+    )
+
+    assert knowledge(usage) == said
+
+
+def test_what_nobody_read_is_not_read() -> None:
+    assert knowledge(Usage(days=31, storage_seconds=1_000)) == "not read"
