@@ -6,6 +6,8 @@ from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from builders import database_state, month_usage, workspace_state
 from prisma_postgres_exporter.config import WorkspaceConfig, load_config
@@ -93,3 +95,43 @@ def test_the_day_on_which_free_would_have_stopped() -> None:
     limits = dict(charge(supposed, config, supposed_days, NOW).workspaces["wksp_1"].limits)
 
     assert limits["free_operations"] == datetime(2026, 11, 7, 16, tzinfo=UTC)
+
+
+@given(
+    month=st.integers(min_value=200_000, max_value=20_000_000),
+    # Of the days that are over the ledger has some, or none.
+    over=st.lists(st.none() | st.integers(min_value=0, max_value=30_000), min_size=20, max_size=20),
+    today=st.integers(min_value=0, max_value=1_000_000),
+    today_seconds=st.integers(min_value=60, max_value=86_399),
+)
+def test_an_allowance_that_is_exceeded_was_reached_no_later_than_now(
+    month: int, over: list[int | None], today: int, today_seconds: int
+) -> None:
+    now = NOW + timedelta(seconds=today_seconds)
+    days = tuple(
+        WorkspaceDay(
+            workspace_key=1,
+            day=NOW.date().replace(day=number),
+            operations=operations,
+            storage_byte_seconds=0,
+            storage_seconds=86_400,
+        )
+        for number, operations in enumerate((*over, today), start=1)
+        if operations is not None
+    )
+
+    limits = dict(charge(of("Free", month), DEFAULTS, days, now).workspaces["wksp_1"].limits)
+
+    assert limits["free_operations"] <= now
+
+
+def test_what_today_passed_it_passed_in_the_part_of_today_that_is_over() -> None:
+    # Nothing of the month is in the ledger but 12 hours of today: 400,000, twice what is included.
+    now = NOW + timedelta(hours=12)
+    today = WorkspaceDay(
+        workspace_key=1, day=NOW.date(), operations=400_000, storage_byte_seconds=0, storage_seconds=43_200
+    )
+
+    limits = dict(charge(of("Free", 19_535_954), DEFAULTS, (today,), now).workspaces["wksp_1"].limits)
+
+    assert limits["free_operations"] == NOW + timedelta(hours=6)
