@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 
@@ -66,12 +67,26 @@ def test_a_limit_that_tax_and_other_usage_reach_is_reached() -> None:
         ("Free", {}, "likely the Free plan's allowance: ends with an upgrade"),
         ("Starter", {"spend_limit_usd": 12}, "likely the spend limit: ends when it is raised"),
         ("Starter", {}, "here none is configured"),
-        ("Starter", {"spend_limit_usd": 90}, "or the spend limit, as Compute and Accelerate and tax are not in"),
+        (
+            "Starter",
+            {"spend_limit_usd": 90},
+            "or the spend limit, as what is counted here lacks Compute and Accelerate and tax",
+        ),
         ("Starter", {"spend_limit_usd": 90, "other_usage_usd": 0, "tax_percent": 0}, "likely an unpaid invoice"),
     ],
 )
 def test_the_likely_block_has_its_own_way_out(plan: str, own: dict[str, object], says: str) -> None:
     assert says in likely_block(plan, cost_of(plan, 2_500_000, **own))
+
+
+def test_where_usage_is_not_known_the_spend_limit_stays_likely() -> None:
+    cost = cost_of("Starter", 2_500_000, spend_limit_usd=90, other_usage_usd=0, tax_percent=0)
+    assert cost.bill is not None
+    incomplete = replace(cost, bill=replace(cost.bill, is_storage_known=False))
+
+    assert "or the spend limit, as what is counted here lacks usage that was not read" in likely_block(
+        "Starter", incomplete
+    )
 
 
 def test_without_a_plan_nothing_is_likely() -> None:

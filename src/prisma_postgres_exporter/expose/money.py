@@ -119,7 +119,8 @@ def workspace_families(labels: tuple[str, ...]) -> tuple[Family[WorkspaceView], 
         value(
             "prisma_postgres_workspace_spend_limit_counted_usd",
             "What counts against the limit on usage charges in the current calendar month (UTC) so far: the charges, "
-            "and what the configuration says of other usage and of tax. From the Prisma Management API; cached.",
+            "and what the configuration says of other usage and of tax; where a part of the usage is not known, it is at "
+            "least so much. From the Prisma Management API; cached.",
             _counted,
         ),
         table(
@@ -195,8 +196,7 @@ def _bounds(forecast: Forecast | None) -> tuple[Row, ...]:
 
 def _charges(bill: Bill) -> Decimal | None:
     """What is known of them, if anything is."""
-    is_whole = bill.are_operations_known and bill.is_storage_known
-    return bill.charges if bill.charges or is_whole else None
+    return bill.charges if bill.charges or bill.are_charges_known else None
 
 
 def _counted(cost: WorkspaceCost) -> Decimal | None:

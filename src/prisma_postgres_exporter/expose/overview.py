@@ -255,8 +255,10 @@ def _limits(view: WorkspaceView, status: ServiceStatus) -> Iterator[tuple[str, M
     limit = cost.spend_limit
     if limit is not None:
         left_out = f"; {' and '.join(limit.not_counted)} not counted" if limit.not_counted else ""
-        charges = cost.bill.charges if cost.bill is not None else None
-        counted = f"{_usd(limit.counted(charges))} of " if charges is not None else ""
+        bill = cost.bill
+        counted = ""
+        if bill is not None and bill.charges is not None:
+            counted = f"{at_least(limit.counted(bill.charges), is_complete=bill.are_charges_known)} USD of "
         yield "Spend limit", joined([f"{counted}{_usd(limit.usd)}{left_out}"])
     for name, at in cost.limits:
         named = LIMIT_NAMES.get(name, name)
