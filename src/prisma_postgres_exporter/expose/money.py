@@ -10,7 +10,10 @@ from prisma_postgres_exporter.expose.lines import Family, Row, flag, rows, singl
 from prisma_postgres_exporter.forecast import Forecast
 from prisma_postgres_exporter.snapshot import DatabaseView, WorkspaceView
 
-ESTIMATE = "An estimate, cached, from the Prisma Management API's usage and the price table; Postgres only, before tax."
+ESTIMATE = (
+    "An estimate from the Prisma Management API's usage at prisma_postgres_exporter_costs_timestamp_seconds and the price "
+    "table, cached; Postgres only, before tax."
+)
 BOUNDS = ("low", "expected", "high")
 COMPONENTS = ("fee", "operations", "storage")
 
