@@ -260,3 +260,10 @@ def test_what_counts_against_the_spend_limit_is_at_least_so_much_where_usage_is_
     status = replace(FULL, snapshot=replace(A_SNAPSHOT, workspaces=(workspace,)))
 
     assert f"<dd>{said}" in status_page(status, COSTS)
+
+
+def test_the_list_of_failing_databases_says_until_when_one_is_not_asked() -> None:
+    status = replace(FULL, waits={"db_f": NOW + timedelta(minutes=40)})
+
+    assert "; not asked before 12:40 UTC, as the vendor asked" in status_page(status, COSTS)
+    assert "not asked before" not in status_page(FULL, COSTS)
