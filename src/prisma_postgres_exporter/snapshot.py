@@ -104,6 +104,7 @@ class Snapshot:
     """What is shown at `taken_at`, and until `valid_until` (the end of that UTC day) at most.
 
     `databases` are sorted by workspace, project and database; `filtered` more exist and are left out.
+    The costs are of the usage at `costs_at`, which may be earlier; `None`: they were not worked out yet.
     """
 
     taken_at: datetime
@@ -111,6 +112,7 @@ class Snapshot:
     databases: tuple[DatabaseView, ...] = ()
     filtered: int = 0
     budgets: tuple[BudgetState, ...] = ()
+    costs_at: datetime | None = None
 
     @property
     def valid_until(self) -> datetime:
@@ -179,6 +181,7 @@ def take_snapshot(
         databases=databases,
         filtered=existing - len(databases),
         budgets=costs.budgets,
+        costs_at=costs.worked_out_at,
     )
 
 

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from builders import database_state, month_usage, workspace_state
 from prisma_postgres_exporter.config import WorkspaceConfig, load_config
@@ -64,12 +67,26 @@ def test_a_limit_that_tax_and_other_usage_reach_is_reached() -> None:
         ("Free", {}, "likely the Free plan's allowance: ends with an upgrade"),
         ("Starter", {"spend_limit_usd": 12}, "likely the spend limit: ends when it is raised"),
         ("Starter", {}, "here none is configured"),
-        ("Starter", {"spend_limit_usd": 90}, "or the spend limit, as Compute and Accelerate and tax are not in"),
+        (
+            "Starter",
+            {"spend_limit_usd": 90},
+            "or the spend limit, as what is counted here lacks Compute and Accelerate and tax",
+        ),
         ("Starter", {"spend_limit_usd": 90, "other_usage_usd": 0, "tax_percent": 0}, "likely an unpaid invoice"),
     ],
 )
 def test_the_likely_block_has_its_own_way_out(plan: str, own: dict[str, object], says: str) -> None:
     assert says in likely_block(plan, cost_of(plan, 2_500_000, **own))
+
+
+def test_where_usage_is_not_known_the_spend_limit_stays_likely() -> None:
+    cost = cost_of("Starter", 2_500_000, spend_limit_usd=90, other_usage_usd=0, tax_percent=0)
+    assert cost.bill is not None
+    incomplete = replace(cost, bill=replace(cost.bill, is_storage_known=False))
+
+    assert "or the spend limit, as what is counted here lacks usage that was not read" in likely_block(
+        "Starter", incomplete
+    )
 
 
 def test_without_a_plan_nothing_is_likely() -> None:
@@ -93,3 +110,43 @@ def test_the_day_on_which_free_would_have_stopped() -> None:
     limits = dict(charge(supposed, config, supposed_days, NOW).workspaces["wksp_1"].limits)
 
     assert limits["free_operations"] == datetime(2026, 11, 7, 16, tzinfo=UTC)
+
+
+@given(
+    month=st.integers(min_value=200_000, max_value=20_000_000),
+    # Of the days that are over the ledger has some, or none.
+    over=st.lists(st.none() | st.integers(min_value=0, max_value=30_000), min_size=20, max_size=20),
+    today=st.integers(min_value=0, max_value=1_000_000),
+    today_seconds=st.integers(min_value=60, max_value=86_399),
+)
+def test_an_allowance_that_is_exceeded_was_reached_no_later_than_now(
+    month: int, over: list[int | None], today: int, today_seconds: int
+) -> None:
+    now = NOW + timedelta(seconds=today_seconds)
+    days = tuple(
+        WorkspaceDay(
+            workspace_key=1,
+            day=NOW.date().replace(day=number),
+            operations=operations,
+            storage_byte_seconds=0,
+            storage_seconds=86_400,
+        )
+        for number, operations in enumerate((*over, today), start=1)
+        if operations is not None
+    )
+
+    limits = dict(charge(of("Free", month), DEFAULTS, days, now).workspaces["wksp_1"].limits)
+
+    assert limits["free_operations"] <= now
+
+
+def test_what_today_passed_it_passed_in_the_part_of_today_that_is_over() -> None:
+    # Nothing of the month is in the ledger but 12 hours of today: 400,000, twice what is included.
+    now = NOW + timedelta(hours=12)
+    today = WorkspaceDay(
+        workspace_key=1, day=NOW.date(), operations=400_000, storage_byte_seconds=0, storage_seconds=43_200
+    )
+
+    limits = dict(charge(of("Free", 19_535_954), DEFAULTS, (today,), now).workspaces["wksp_1"].limits)
+
+    assert limits["free_operations"] == NOW + timedelta(hours=6)

@@ -183,7 +183,7 @@ FAILING = {"failing_since_at": NOW - timedelta(hours=2)}
             id="too new",
         ),
         pytest.param(
-            facts(database_facts(state=None, days=())),
+            facts(database_facts(state=None, days=()), store=StoreFacts(url="x", written_at=NOW - timedelta(hours=3))),
             Reason.NOT_DISCOVERED,
             Level.MISSING,
             "does the service run?",
@@ -339,6 +339,39 @@ def test_what_falls_due_at_midnight_is_not_missed_at_once(minutes: int, level: L
 
     assert {finding.level for finding in absent if finding.reason in (Reason.NOT_READ, Reason.NOT_DUE)} >= {level}
     assert worst_of(finding.level for finding in absent) is level
+
+
+@pytest.mark.parametrize(
+    ("is_listed", "written_at", "why"),
+    [
+        (True, LAST_AT, "though it is read every 5m"),
+        (True, NOW - timedelta(hours=1), "though it is read every 5m: does the service run?"),
+        (None, LAST_AT, "though it is read every 5m: its workspace cannot be listed just now"),
+    ],
+)
+def test_whether_the_service_runs_is_asked_only_where_nothing_says_so(
+    is_listed: bool | None, written_at: datetime, why: str
+) -> None:
+    known = state(last_success_at=NOW - timedelta(hours=1), recent_days=DAYS[-2:-1], known_until=TODAY - 3 * ONE_DAY)
+    given = facts(
+        database_facts(state=known, is_listed=is_listed, usage=None, days=()),
+        store=StoreFacts(url="x", written_at=written_at),
+    )
+
+    found = [finding for finding in findings(given) if finding.step != "store"]
+    said = [text for finding in found for text in (finding.text, *finding.lines)]
+
+    assert any(text.endswith(why) for text in said), said
+    assert any("does the service run?" in text for text in said) == why.endswith("run?")
+    assert any("in the next rounds" in text for text in said) == (is_listed is not None)
+
+
+def test_what_no_discovery_stored_while_the_service_runs_is_not_for_want_of_one() -> None:
+    found = seen(
+        facts(database_facts(state=None, days=()), store=StoreFacts(url="x", written_at=NOW)), Reason.NOT_DISCOVERED
+    )
+
+    assert "no credential of its workspace" in found.text
 
 
 def test_a_token_that_expires_soon_is_noted() -> None:

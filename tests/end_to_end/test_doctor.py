@@ -149,6 +149,36 @@ def test_a_refused_token_is_named_and_its_workspace_too(tmp_path: Path, options:
 
 
 @pytest.mark.usefixtures("collected")
+@pytest.mark.parametrize("do_tokens_say", [True, False], ids=["the token says whose it is", "nothing says it"])
+def test_each_workspace_has_the_fault_of_its_own_token(
+    tmp_path: Path, api: Vendor, options: Sequence[str], do_tokens_say: bool
+) -> None:
+    spellings = dict(zip(api.world.tokens, (FaultKind.SERVER_ERROR, FaultKind.UNAUTHORIZED), strict=True))
+    for spelling, kind in spellings.items():
+        api.faults.add(Fault(kind=kind, token=spelling))
+    tokens = [api.world.service_token(id_) if do_tokens_say else spelling for spelling, id_ in api.world.tokens.items()]
+
+    answer, document = examine(tmp_path, *options, environ={"PRISMA_POSTGRES_TOKEN": ",".join(tokens)})
+
+    assert answer.returncode == 1
+    found = {
+        finding["facts"]["workspace_id"]: (finding["reason"], finding["text"])
+        for finding in walk(document)
+        if finding["step"] == "workspace"
+    }
+    (down_reason, down), (refused_reason, refused) = (found[id_] for id_ in api.world.tokens.values())
+    if do_tokens_say:
+        assert (down_reason, refused_reason) == ("api_unreachable", "unauthorised")
+        assert "answered 500" in down
+        assert "answered 401" in refused
+    else:
+        assert down == refused
+        assert down_reason == refused_reason == "no_credential"
+        assert down.startswith("cannot be listed: one of: credential token-1: GET /v1/me answered 500")
+        assert "; credential token-2: GET /v1/me answered 401" in down
+
+
+@pytest.mark.usefixtures("collected")
 def test_a_filtered_database_names_its_filter(tmp_path: Path, api: Vendor, options: Sequence[str]) -> None:
     wanted = database(api)
     write_config(

@@ -122,6 +122,7 @@ def tell_everything(health: ExporterHealth) -> None:
     health.credential_seen("eu", is_up=True)
     health.credential_expires("eu", NOW)
     health.config_reloaded(True, NOW)
+    health.costs_worked_out(NOW)
     health.windows_widened({"24h": 3})
 
 

@@ -8,11 +8,12 @@ from decimal import Decimal
 from html.parser import HTMLParser
 
 import httpx
+import pytest
 from expose_views import A_DATABASE, A_SNAPSHOT, A_WORKSPACE, NOW, exposition_of, names, snapshot_of
 from hypothesis import given
 from test_expose_web import A_STATUS, app_of, client_of
 
-from prisma_postgres_exporter.cost import Bill
+from prisma_postgres_exporter.cost import Bill, SpendLimit, WorkspaceCost
 from prisma_postgres_exporter.expose import CredentialStatus, RoundStatus
 from prisma_postgres_exporter.expose.database_page import database_page
 from prisma_postgres_exporter.expose.overview import status_page
@@ -244,3 +245,25 @@ def test_what_the_month_costs_stands_beside_the_last_one() -> None:
     assert "<b>Beta</b> – – – – – –" in text
     assert "Not all of it is known." in text
     assert "The ledger cannot be read now : it is locked" in words(status_page(FULL, "it is locked"))
+
+
+@pytest.mark.parametrize(
+    ("is_storage_known", "said"),
+    [(True, "378.94 USD of 600.00 USD; tax not counted"), (False, "at least 378.94 USD of 600.00 USD")],
+)
+def test_what_counts_against_the_spend_limit_is_at_least_so_much_where_usage_is_missing(
+    is_storage_known: bool, said: str
+) -> None:
+    bill = Bill(fee=Decimal(49), operations=Decimal("378.94"), storage=Decimal(0), is_storage_known=is_storage_known)
+    limit = SpendLimit(usd=Decimal(600), other_usage_usd=Decimal(0))
+    workspace = replace(A_WORKSPACE, cost=WorkspaceCost(bill=bill, spend_limit=limit))
+    status = replace(FULL, snapshot=replace(A_SNAPSHOT, workspaces=(workspace,)))
+
+    assert f"<dd>{said}" in status_page(status, COSTS)
+
+
+def test_the_list_of_failing_databases_says_until_when_one_is_not_asked() -> None:
+    status = replace(FULL, waits={"db_f": NOW + timedelta(minutes=40)})
+
+    assert "; not asked before 12:40 UTC, as the vendor asked" in status_page(status, COSTS)
+    assert "not asked before" not in status_page(FULL, COSTS)

@@ -256,15 +256,39 @@ async def test_a_wait_that_the_vendor_asks_for_is_known_until_it_is_over(store_u
             Fault(kind=FaultKind.UNAVAILABLE, call="usage", database_id=asking, retry_after="3600")
         )
         clock.advance(INTERVAL)
-        await running.rounds()
+        with capture_logs() as logged:
+            await running.rounds()
 
-        assert running.collector.waits() == {asking: clock.now + timedelta(hours=1)}
+        until = clock.now + timedelta(hours=1)
+        assert running.collector.waits() == {asking: until}
+        [said] = [line for line in logged if line["event"] == "database failing"]
+        assert (said["database_id"], said["not_asked_before"]) == (asking, until.isoformat())
         assert status_of(running).waits == running.collector.waits()
         vendor.faults.clear(number)
         clock.advance(timedelta(hours=1))
         assert running.collector.waits() == {}
         await running.rounds()
         assert running.collector.waits() == {}
+
+
+async def test_reads_that_are_put_off_are_logged_when_it_begins_and_when_it_ends(
+    store_url: str, clock: ManualClock
+) -> None:
+    vendor = small_vendor(clock, workspaces=1, databases=30)
+    async with http_bench(store_url, vendor, clock) as running:
+        await running.round()
+        with capture_logs() as logged:
+            number = vendor.faults.add(Fault(kind=FaultKind.PLAN_LIMIT, call="usage"))
+            for _ in range(4):
+                clock.advance(INTERVAL)
+                await running.rounds()
+            vendor.faults.clear(number)
+            for _ in range(4):
+                clock.advance(INTERVAL)
+                await running.rounds()
+
+    events = [line["event"] for line in logged if line["event"] in ("rest of the reads put off", "reads go on")]
+    assert events == ["rest of the reads put off", "reads go on"]
 
 
 # The clock ----------------------------------------------------------------------------------------

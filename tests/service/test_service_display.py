@@ -54,6 +54,16 @@ async def test_costs_that_are_dear_are_not_worked_out_for_every_drawing(running:
     await running.rounds()
 
     assert running.display.costs is before
+    # What is shown says of which instant they are, beside usage that is newer.
+    assert running.snapshot.costs_at == before.worked_out_at
+    assert before.worked_out_at is not None
+    assert before.worked_out_at < running.snapshot.taken_at
+    [line] = [
+        line
+        for line in running.text().splitlines()
+        if line.startswith("prisma_postgres_exporter_costs_timestamp_seconds ")
+    ]
+    assert float(line.split()[1]) == before.worked_out_at.timestamp()
     assert {view.last_success_at for view in running.snapshot.databases} == {running.clock.now}
 
 

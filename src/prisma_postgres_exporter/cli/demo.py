@@ -45,10 +45,9 @@ async def _demo(listen: str, folder: Path) -> None:
         past = config.model_copy(update={"poll": PollConfig(requests_per_second=MOST_REQUESTS_PER_SECOND)})
         await live_through_the_past(vendor.vendor, past, now=vendor.clock())
         service = Service(config, load=lambda: config)
-        workspace_id = next(iter(vendor.world.tokens.values()))
         environment = {
             "PRISMA_POSTGRES_API_URL": api_url,
-            "PRISMA_POSTGRES_TOKEN": vendor.world.service_token(workspace_id),
+            "PRISMA_POSTGRES_TOKEN": ",".join(map(vendor.world.service_token, vendor.world.tokens.values())),
             "PRISMA_POSTGRES_STORE_URL": config.store.url,
         }
         await service.run(partial(_announce, environment))

@@ -55,6 +55,11 @@ class Bill:
         return None if self.operations is None or self.storage is None else self.operations + self.storage
 
     @property
+    def are_charges_known(self) -> bool:
+        """Whether all usage is known that is charged for; else they are at least `charges`."""
+        return self.are_operations_known and self.is_storage_known
+
+    @property
     def total(self) -> Decimal | None:
         """Everything, where all of it is known."""
         return self.known if None not in self.parts else None

@@ -24,7 +24,7 @@ HISTORY = timedelta(days=91)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Costs:
-    """The cost of the month, by workspace id, and the shares of it in USD, and the budgets.
+    """The cost of the month as of `worked_out_at`, by workspace id, and the shares of it in USD, and the budgets.
 
     `used` is what each database used, by the ids of the workspace that held it and of the database. `shares` of what a
     workspace costs are of all of them, deleted ones included, and add up to its bill: a database that moved in the
@@ -37,6 +37,7 @@ class Costs:
     shares: Mapping[Place, Bill] = field(default_factory=dict)
     expected: Mapping[Place, Decimal] = field(default_factory=dict)
     budgets: tuple[BudgetState, ...] = ()
+    worked_out_at: datetime | None = None
 
 
 def charge(
@@ -83,6 +84,7 @@ def charge(
         shares=shares,
         expected=expected,
         budgets=tuple(_budget(budget, ledger_state, used, shares, expected) for budget in config.cost.budgets),
+        worked_out_at=now,
     )
 
 

@@ -232,12 +232,13 @@ class _Month:
                 yield "spend_limit", limit_at
 
     def _passed(self, most: int) -> datetime | None:
-        """When the days of the past passed an allowance, if they did: within the day in proportion."""
+        """When the days until now passed an allowance, if they did: within the day, as far as it is, in proportion."""
         sum_so_far = 0
         since = next(span.starts_at for span in self._prices if span.starts_at <= self._now < span.ends_at).date()
         for row in sorted((row for row in self._usage.days if row.day >= since), key=_day):
             if row.operations and sum_so_far + row.operations >= most:
-                return day_start(row.day) + ONE_DAY * ((most - sum_so_far) / row.operations)
+                passed = min(ONE_DAY, self._now - day_start(row.day))
+                return day_start(row.day) + passed * ((most - sum_so_far) / row.operations)
             sum_so_far += row.operations
         return None
 

@@ -52,7 +52,8 @@ def likely_block(plan: str | None, cost: WorkspaceCost | None) -> str:
         return (
             f"likely the spend limit (raise it; here none is configured: cost.workspaces[].spend_limit_usd) or {unpaid}"
         )
-    if limit.not_counted:
-        missing = " and ".join(limit.not_counted)
-        return f"likely {unpaid}, or the spend limit, as {missing} are not in what is counted here"
+    is_whole = cost is not None and cost.bill is not None and cost.bill.are_charges_known
+    if limit.not_counted or not is_whole:
+        missing = " and ".join((*limit.not_counted, *(() if is_whole else ("usage that was not read",))))
+        return f"likely {unpaid}, or the spend limit, as what is counted here lacks {missing}"
     return f"likely {unpaid}"

@@ -6,7 +6,14 @@ from collections.abc import Iterator
 from datetime import datetime, timedelta
 
 from prisma_postgres_exporter.config import format_duration
-from prisma_postgres_exporter.diagnosis.facts import DatabaseFacts, Failure, Settings, StoreFacts, UsageFacts
+from prisma_postgres_exporter.diagnosis.facts import (
+    ROUNDS_MISSED,
+    DatabaseFacts,
+    Failure,
+    Settings,
+    StoreFacts,
+    UsageFacts,
+)
 from prisma_postgres_exporter.diagnosis.findings import Finding, Level, Reason, at, span, worst_of
 from prisma_postgres_exporter.diagnosis.ledger import diagnose_ledger
 from prisma_postgres_exporter.diagnosis.series import diagnose_series
@@ -16,12 +23,12 @@ from prisma_postgres_exporter.reasons import reason_in_words
 
 CLOCK_TOLERANCE = timedelta(minutes=5)
 BLOCKED = "plan_limit_reached"
-ROUNDS_MISSED = 3
+NOT_LISTED = "its workspace cannot be listed just now"
 
 
 def diagnose_database(facts: DatabaseFacts, settings: Settings, store: StoreFacts, now: datetime) -> Finding:
     """Say what is to be seen of one database at each step, up to the first that explains why there is no more."""
-    children = tuple(_steps(facts, settings, now))
+    children = tuple(_steps(facts, settings, store, now))
     own = _presence(facts, settings, store, now)
     return Finding(
         step="database",
@@ -58,7 +65,7 @@ def _presence(facts: DatabaseFacts, settings: Settings, store: StoreFacts, now: 
         return _not_kept(facts, settings, store, now)
     there = f"{facts.database.status}, made {at(facts.database.created_at)}"
     if facts.is_listed is None:
-        return _finding(f"{there}, as the store has it: its workspace could not be listed just now", Level.NOTE, None)
+        return _finding(f"{there}, as the store has it: {NOT_LISTED}", Level.NOTE, None)
     is_ready = facts.database.status == "ready"
     return _finding(there, Level.OK if is_ready else Level.NOTE, None)
 
@@ -76,22 +83,24 @@ def _not_kept(facts: DatabaseFacts, settings: Settings, store: StoreFacts, now: 
     if age <= 2 * settings.discovery_interval:
         text = f"made {span(age)} ago: the next discovery adds it, and there is one every {every}"
         return _finding(text, Level.NOTE, Reason.TOO_NEW)
-    text = f"listed by the API for {span(age)}, and in no discovery that was stored: does the service run?"
+    why = "the service that writes to this store may have no credential of its workspace, or leave it out"
+    why = why if store.is_kept(settings, now) else "does the service run?"
+    text = f"listed by the API for {span(age)}, and in no discovery that was stored: {why}"
     return _finding(text, Level.MISSING, Reason.NOT_DISCOVERED)
 
 
-def _steps(facts: DatabaseFacts, settings: Settings, now: datetime) -> Iterator[Finding]:
+def _steps(facts: DatabaseFacts, settings: Settings, store: StoreFacts, now: datetime) -> Iterator[Finding]:
     state = facts.state
     is_followed = facts.filtered_by is None and facts.deleted_at is None
     if facts.usage is not None or (state is not None and is_followed):
-        yield _usage(facts, settings, now)
+        yield _usage(facts, settings, store, now)
     if state is None:
         return
     yield diagnose_ledger(facts, state, now)
     if not is_followed:
         return
     if state.last_success_at is not None and now - state.last_success_at <= settings.poll.keep_last_value:
-        yield diagnose_series(state, settings, now)
+        yield diagnose_series(state, settings, now, due=facts.next_reads)
     else:
         yield _no_series(state, settings)
 
@@ -113,9 +122,9 @@ def _no_series(state: DatabaseState, settings: Settings) -> Finding:
     )
 
 
-def _usage(facts: DatabaseFacts, settings: Settings, now: datetime) -> Finding:
+def _usage(facts: DatabaseFacts, settings: Settings, store: StoreFacts, now: datetime) -> Finding:
     """What the API said now, and when it was read last."""
-    seen = [*_answer_now(facts.usage, now), *_readings(facts, settings, now)]
+    seen = [*_answer_now(facts.usage, now), *_readings(facts, settings, store, now)]
     level = worst_of(finding.level for finding in seen)
     first = next(finding for finding in seen if finding.level is level)
     return Finding(
@@ -157,12 +166,13 @@ def _answer_now(usage: UsageFacts | Failure | None, now: datetime) -> Iterator[F
         yield Finding(step="usage", subject="", text=text, level=Level.MISSING, reason=Reason.CLOCK_SET_BACK)
 
 
-def _readings(facts: DatabaseFacts, settings: Settings, now: datetime) -> Iterator[Finding]:
+def _readings(facts: DatabaseFacts, settings: Settings, store: StoreFacts, now: datetime) -> Iterator[Finding]:
     state = facts.state
     if state is None or facts.filtered_by is not None or facts.deleted_at is not None:
         return
     newest_at = max((row.read_at for row in state.recent_days), default=state.last_success_at)
-    text, level, reason = _last_reading(state, settings, now)
+    doubt = _why_not_read(facts, is_kept=store.is_kept(settings, now))
+    text, level, reason = _last_reading(state, settings, doubt, now)
     yield Finding(
         step="usage",
         subject="",
@@ -184,7 +194,17 @@ def _readings(facts: DatabaseFacts, settings: Settings, now: datetime) -> Iterat
         yield Finding(step="usage", subject="", text=text, level=Level.MISSING, reason=Reason.CLOCK_SET_BACK)
 
 
-def _last_reading(state: DatabaseState, settings: Settings, now: datetime) -> tuple[str, Level, Reason | None]:
+def _why_not_read(facts: DatabaseFacts, *, is_kept: bool) -> str | None:
+    """What may keep a database from being read that did not fail: nothing that is known while the service runs."""
+    if facts.is_listed is None:
+        return NOT_LISTED
+    return None if is_kept else "does the service run?"
+
+
+def _last_reading(
+    state: DatabaseState, settings: Settings, doubt: str | None, now: datetime
+) -> tuple[str, Level, Reason | None]:
+    why_not = f": {doubt}" if doubt else ""
     last_at, interval = state.last_success_at, settings.poll.interval
     last = f"the last reading was {span(now - last_at)} ago ({at(last_at)})" if last_at else "it never answered"
     if state.failing_since_at is not None:
@@ -196,10 +216,11 @@ def _last_reading(state: DatabaseState, settings: Settings, now: datetime) -> tu
     is_overdue = now - (last_at or state.first_seen_at) > ROUNDS_MISSED * (interval + ROUND_SPAN)
     every = format_duration(interval)
     if last_at is None and not is_overdue:
-        return f"never read yet: the first reading is due, there is a round every {every}", Level.NOTE, Reason.NOT_DUE
+        due = f"the first reading is due, there is a round every {every}"
+        return f"never read yet: {due if doubt != NOT_LISTED else doubt}", Level.NOTE, Reason.NOT_DUE
     if last_at is None:
-        text = f"never answered, though it was first seen at {at(state.first_seen_at)}: does the service run?"
+        text = f"never answered, though it was first seen at {at(state.first_seen_at)}{why_not}"
         return text, Level.MISSING, Reason.NEVER_ANSWERED
     if is_overdue:
-        return f"{last}, though it is read every {every}: does the service run?", Level.MISSING, Reason.NOT_READ
+        return f"{last}, though it is read every {every}{why_not}", Level.MISSING, Reason.NOT_READ
     return last, Level.OK, None

@@ -16,7 +16,10 @@ from prisma_postgres_exporter.errors import (
     PlanLimitReached,
     Unavailable,
 )
+from prisma_postgres_exporter.ledger.plan import ROUND_SPAN
 from prisma_postgres_exporter.model import Database, DatabaseState, DayUsage, Event, Revision, Workspace
+
+ROUNDS_MISSED = 3
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,6 +54,11 @@ class StoreFacts:
     failure: Failure | None = None
     generation: int = 0
     written_at: datetime | None = None
+
+    def is_kept(self, settings: Settings, now: datetime) -> bool:
+        """Whether it was written lately. A service that runs writes in every round, also where nothing is used."""
+        age = None if self.written_at is None else now - self.written_at
+        return age is not None and age <= ROUNDS_MISSED * (settings.poll.interval + ROUND_SPAN)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -115,6 +123,11 @@ class DatabaseFacts:
     def is_named(self) -> bool:
         """Whether it was asked for by name."""
         return self.days is not None
+
+    @property
+    def next_reads(self) -> str:
+        """When what is due will be read."""
+        return "when its workspace can be listed again" if self.is_listed is None else "in the next rounds"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -31,7 +31,7 @@ def diagnose_ledger(facts: DatabaseFacts, state: DatabaseState, now: datetime) -
     missing = [day for day in gaps if day < now.date()]
     lines = [f"not settled: {named(unsettled)}"] if unsettled else []
     if missing:
-        lines.append(f"not read yet, oldest first in the next rounds: {named(missing)}")
+        lines.append(f"not read yet, oldest first {facts.next_reads}: {named(missing)}")
     revised = state.revisions_up + state.revisions_down
     if revised:
         lines.append(f"revised {state.revisions_up} time(s) up, {state.revisions_down} down")

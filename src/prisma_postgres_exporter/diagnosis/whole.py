@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 
 from prisma_postgres_exporter.config import format_duration
 from prisma_postgres_exporter.cost import likely_block
-from prisma_postgres_exporter.diagnosis.database import ROUNDS_MISSED, diagnose_database
+from prisma_postgres_exporter.diagnosis.database import diagnose_database
 from prisma_postgres_exporter.diagnosis.facts import (
     CredentialFacts,
     DatabaseFacts,
@@ -18,7 +18,6 @@ from prisma_postgres_exporter.diagnosis.facts import (
     WorkspaceFacts,
 )
 from prisma_postgres_exporter.diagnosis.findings import Finding, Level, Reason, at, span
-from prisma_postgres_exporter.ledger.plan import ROUND_SPAN
 
 CLOCK_TOLERANCE = timedelta(minutes=5)
 EXPIRY_WARNING = timedelta(days=14)
@@ -48,8 +47,7 @@ def _store(store: StoreFacts, settings: Settings, now: datetime) -> Finding:
     if -age > CLOCK_TOLERANCE:
         text = f"last written at {at(store.written_at)}, {span(age)} from now: this machine's clock was set back"
         return found(text, Level.MISSING, Reason.CLOCK_SET_BACK)
-    # A database that is not used is read all the same: a service that runs writes in every round.
-    if age > ROUNDS_MISSED * (settings.poll.interval + ROUND_SPAN):
+    if not store.is_kept(settings, now):
         every = format_duration(settings.poll.interval)
         return found(
             f"{last}, though there is a round every {every}: does the service run?", Level.MISSING, Reason.NOT_WRITTEN

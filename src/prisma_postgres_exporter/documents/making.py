@@ -172,7 +172,7 @@ def collect_answer(snapshot: Snapshot) -> CollectAnswer:
         workspaces=[workspace_document(view, snapshot.taken_at) for view in snapshot.workspaces],
         databases=[database_document(view, snapshot.taken_at) for view in snapshot.databases],
     )
-    return CollectAnswer(taken_at=snapshot.taken_at, data=collected)
+    return CollectAnswer(taken_at=snapshot.taken_at, costs_at=snapshot.costs_at, data=collected)
 
 
 def budget_document(budget: BudgetState, *, is_over: bool = False) -> BudgetDocument:

@@ -130,6 +130,12 @@ OWN_METRICS = (
         (),
         "Whether the configuration was good (1) when it was last read, or not (0).",
     ),
+    OwnMetric(
+        "costs_timestamp_seconds",
+        "gauge",
+        (),
+        "When the costs that are shown were worked out, from the usage of then; the usage that is shown may be newer.",
+    ),
     OwnMetric("config_reload_success_timestamp_seconds", "gauge", (), "When a good configuration was last read."),
     OwnMetric(
         "window_widened",
@@ -259,6 +265,10 @@ class ExporterHealth:
         self._set("config_reload_success", ok)
         if ok:
             self._set("config_reload_success_timestamp_seconds", at.timestamp())
+
+    def costs_worked_out(self, at: datetime) -> None:
+        """The costs that are shown are of the usage at `at`."""
+        self._set("costs_timestamp_seconds", at.timestamp())
 
     def windows_widened(self, databases: Mapping[str, int]) -> None:
         """For how many databases the API answers for more time than asked, by the name of each window in use."""

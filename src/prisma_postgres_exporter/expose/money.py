@@ -10,7 +10,10 @@ from prisma_postgres_exporter.expose.lines import Family, Row, flag, rows, singl
 from prisma_postgres_exporter.forecast import Forecast
 from prisma_postgres_exporter.snapshot import DatabaseView, WorkspaceView
 
-ESTIMATE = "An estimate, cached, from the Prisma Management API's usage and the price table; Postgres only, before tax."
+ESTIMATE = (
+    "An estimate from the Prisma Management API's usage at prisma_postgres_exporter_costs_timestamp_seconds and the price "
+    "table, cached; Postgres only, before tax."
+)
 BOUNDS = ("low", "expected", "high")
 COMPONENTS = ("fee", "operations", "storage")
 
@@ -119,7 +122,8 @@ def workspace_families(labels: tuple[str, ...]) -> tuple[Family[WorkspaceView], 
         value(
             "prisma_postgres_workspace_spend_limit_counted_usd",
             "What counts against the limit on usage charges in the current calendar month (UTC) so far: the charges, "
-            "and what the configuration says of other usage and of tax. From the Prisma Management API; cached.",
+            "and what the configuration says of other usage and of tax; where a part of the usage is not known, it is at "
+            "least so much. From the Prisma Management API; cached.",
             _counted,
         ),
         table(
@@ -195,8 +199,7 @@ def _bounds(forecast: Forecast | None) -> tuple[Row, ...]:
 
 def _charges(bill: Bill) -> Decimal | None:
     """What is known of them, if anything is."""
-    is_whole = bill.are_operations_known and bill.is_storage_known
-    return bill.charges if bill.charges or is_whole else None
+    return bill.charges if bill.charges or bill.are_charges_known else None
 
 
 def _counted(cost: WorkspaceCost) -> Decimal | None:

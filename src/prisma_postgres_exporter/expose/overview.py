@@ -255,8 +255,10 @@ def _limits(view: WorkspaceView, status: ServiceStatus) -> Iterator[tuple[str, M
     limit = cost.spend_limit
     if limit is not None:
         left_out = f"; {' and '.join(limit.not_counted)} not counted" if limit.not_counted else ""
-        charges = cost.bill.charges if cost.bill is not None else None
-        counted = f"{_usd(limit.counted(charges))} of " if charges is not None else ""
+        bill = cost.bill
+        counted = ""
+        if bill is not None and bill.charges is not None:
+            counted = f"{at_least(limit.counted(bill.charges), is_complete=bill.are_charges_known)} USD of "
         yield "Spend limit", joined([f"{counted}{_usd(limit.usd)}{left_out}"])
     for name, at in cost.limits:
         named = LIMIT_NAMES.get(name, name)
@@ -373,7 +375,7 @@ def _failing(views: tuple[DatabaseView, ...], status: ServiceStatus) -> Markup:
             element("a", view.database_name or view.database_id, href=_path(view)),
             view.database_id,
             view.workspace_name,
-            _why(view.failure_reason, "not read for two poll intervals"),
+            _why_failing(view, status.waits.get(view.database_id)),
             instant(since, status.now_at),
             instant(view.last_success_at, status.now_at) if view.last_success_at else "never",
         )
@@ -381,6 +383,11 @@ def _failing(views: tuple[DatabaseView, ...], status: ServiceStatus) -> Markup:
     ]
     heads = ("Name", "Id", "Workspace", "Reason", "Since", "Last success")
     return joined([table(heads, body, label="Failing databases"), _rest(len(failing))])
+
+
+def _why_failing(view: DatabaseView, wait_until: datetime | None) -> str:
+    why = _why(view.failure_reason, "not read for two poll intervals")
+    return why if wait_until is None else f"{why}; not asked before {wait_until:%H:%M} UTC, as the vendor asked"
 
 
 def _rest(total: int) -> Markup:

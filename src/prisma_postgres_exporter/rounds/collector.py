@@ -346,7 +346,7 @@ class Collector:
         if update is None:
             return False
         turn.pending = []
-        _log_failures(update)
+        _log_failures(update, turn.attempts.waits(self.now()))
         self.on_change()
         return True
 
@@ -355,8 +355,12 @@ class Collector:
         if reader is None:
             return
         self.readers.compare_clock(reader)
-        if error is not None:
+        if error is not None and turn.put_off != error.reason:
             log.warning("rest of the reads put off", workspace_id=turn.workspace_id, reason=error.reason)
+            turn.put_off = error.reason
+        elif error is None and is_read and turn.put_off is not None:
+            log.info("reads go on", workspace_id=turn.workspace_id)
+            turn.put_off = None
         # A vendor that is down or a workspace that is blocked says nothing of the credential.
         if isinstance(error, CredentialRefused):
             self.readers.note_error(reader, error)
@@ -382,9 +386,11 @@ class Collector:
         return asyncio.get_running_loop().time()
 
 
-def _log_failures(update: LedgerUpdate) -> None:
+def _log_failures(update: LedgerUpdate, waits: Mapping[str, datetime]) -> None:
     for before, after in zip(update.before, update.after, strict=True):
         if before.failing_since_at is None and after.failing_since_at is not None:
-            log.warning("database failing", database_id=after.database.id, reason=after.failure_reason)
+            until = waits.get(after.database.id)
+            asked = {} if until is None else {"not_asked_before": until.isoformat()}
+            log.warning("database failing", database_id=after.database.id, reason=after.failure_reason, **asked)
         if before.failing_since_at is not None and after.failing_since_at is None:
             log.info("database recovered", database_id=after.database.id)

@@ -154,6 +154,8 @@ class Display:
         self._health.databases("filtered", snapshot.filtered)
         self._health.windows_widened(widened)
         self._health.databases("failed", sum(view.is_up is False for view in snapshot.databases))
+        if costs.worked_out_at is not None:
+            self._health.costs_worked_out(costs.worked_out_at)
         self._exposition.render(snapshot)
         return costs, snapshot
 

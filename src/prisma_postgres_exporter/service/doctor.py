@@ -8,7 +8,7 @@ from contextlib import closing
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 
-from prisma_postgres_exporter.config import Config, CredentialProblem, claims, display_url, read_tokens
+from prisma_postgres_exporter.config import Claims, Config, CredentialProblem, claims, display_url, read_tokens
 from prisma_postgres_exporter.cost import Costs, charge
 from prisma_postgres_exporter.diagnosis import (
     CredentialFacts,
@@ -46,9 +46,9 @@ class Examination:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CredentialReport:
-    """What one credential turned out to be. `workspace_id` is `None` where it could not say; then `error` tells why.
+    """What one credential turned out to be. `error` is why it could not list its workspace, if it could not.
 
-    A credential that knows its workspace can still have failed to list it.
+    `workspace_id` is what the API said, or where it did not what the token itself says; `None` if neither did.
     """
 
     name: str
@@ -89,9 +89,9 @@ async def examine(config: Config, name: str | None = None, *, clock: Callable[[]
     tokens = await asyncio.to_thread(read_tokens, config)
     make = api_maker(ExporterHealth())
     clients = {credential.name: make(credential, config) for credential in tokens.credentials}
-    expiries = {credential.name: claims(credential.token).expires_at for credential in tokens.credentials}
+    said = {credential.name: claims(credential.token) for credential in tokens.credentials}
     try:
-        discovery = replace(await _look(clients, expiries), problems=tokens.problems)
+        discovery = replace(await _look(clients, said), problems=tokens.problems)
         stored = await asyncio.to_thread(_read_store, config, now)
         workspaces = {row.workspace.id: row for row in _workspaces(discovery, stored)}
         databases = tuple(_databases(config, discovery, stored, workspaces))
@@ -119,13 +119,14 @@ async def examine(config: Config, name: str | None = None, *, clock: Callable[[]
             await client.retire()
 
 
-async def _look(clients: Mapping[str, VendorApi], expiries: Mapping[str, datetime | None]) -> Discovery:
+async def _look(clients: Mapping[str, VendorApi], said: Mapping[str, Claims]) -> Discovery:
     """Read what the credentials can see; one that fails is a report with its error."""
     inventories: dict[str, Inventory] = {}
     readers: dict[str, VendorApi] = {}
 
     async def report(name: str, client: VendorApi) -> CredentialReport:
-        workspace_id = None
+        # Until the API says whose it is, as in the service.
+        workspace_id, expires_at = said[name].workspace_id, said[name].expires_at
         try:
             me = await client.me()
             if me.workspace is None:
@@ -135,8 +136,8 @@ async def _look(clients: Mapping[str, VendorApi], expiries: Mapping[str, datetim
             inventories.setdefault(workspace_id, inventory)
             readers.setdefault(workspace_id, client)
         except ApiError as error:
-            return CredentialReport(name=name, workspace_id=workspace_id, error=error, expires_at=expiries.get(name))
-        return CredentialReport(name=name, workspace_id=workspace_id, expires_at=expiries.get(name))
+            return CredentialReport(name=name, workspace_id=workspace_id, error=error, expires_at=expires_at)
+        return CredentialReport(name=name, workspace_id=workspace_id, expires_at=expires_at)
 
     reports = await asyncio.gather(*(report(name, client) for name, client in clients.items()))
     return Discovery(
@@ -185,13 +186,29 @@ def _workspaces(discovery: Discovery, stored: _Stored) -> Iterator[WorkspaceFact
 
 
 def _why_not_listed(workspace_id: str, discovery: Discovery) -> Failure:
-    failed = [report for report in discovery.credentials if report.error is not None]
-    own = [report for report in failed if report.workspace_id == workspace_id]
-    # A credential that cannot say whose it is may be this workspace's.
-    for report in (*own, *(report for report in failed if report.workspace_id is None)):
-        if report.error is not None:
-            return Failure.of(report.error)
-    return Failure(reason=Reason.NO_CREDENTIAL, message="no credential is of this workspace")
+    failed = [
+        (report.workspace_id, report.name, Failure.of(report.error))
+        for report in discovery.credentials
+        if report.error is not None
+    ]
+    own = next((failure for id_, _, failure in failed if id_ == workspace_id), None)
+    if own is not None:
+        return own
+    # A credential of which nobody knows whose it is may be this workspace's.
+    unknown = [(name, failure) for id_, name, failure in failed if id_ is None]
+    unknown += [(problem.name, _of_problem(problem)) for problem in discovery.problems]
+    if not unknown:
+        return Failure(reason=Reason.NO_CREDENTIAL, message="no credential is of this workspace")
+    reasons = {failure.reason for _, failure in unknown}
+    messages = "; ".join(f"credential {name}: {failure.message}" for name, failure in unknown)
+    return Failure(
+        reason=reasons.pop() if len(reasons) == 1 else Reason.NO_CREDENTIAL,
+        message=f"one of: {messages}" if len(unknown) > 1 else messages,
+    )
+
+
+def _of_problem(problem: CredentialProblem) -> Failure:
+    return Failure(reason=Reason.UNAUTHORISED, message=problem.text)
 
 
 def _databases(
@@ -260,8 +277,7 @@ def _credentials(
 ) -> Iterator[CredentialFacts]:
     """Those of the wanted workspaces, and those that cannot say whose they are."""
     for problem in discovery.problems:
-        failure = Failure(reason=Reason.UNAUTHORISED, message=problem.text)
-        yield CredentialFacts(name=problem.name, workspace=None, failure=failure, expires_at=None)
+        yield CredentialFacts(name=problem.name, workspace=None, failure=_of_problem(problem), expires_at=None)
     for report in discovery.credentials:
         id_ = report.workspace_id
         if id_ is not None and id_ not in wanted:

@@ -152,7 +152,9 @@ class _Shown:
         parsed(NoParameters, request.query_params)
         taken = self._taken()
         return Workspaces(
-            taken_at=taken.taken_at, data=[workspace_document(view, taken.taken_at) for view in taken.workspaces]
+            taken_at=taken.taken_at,
+            costs_at=taken.costs_at,
+            data=[workspace_document(view, taken.taken_at) for view in taken.workspaces],
         )
 
     async def databases(self, request: Request) -> BaseModel:
@@ -168,6 +170,7 @@ class _Shown:
         page = found[: asked.limit]
         return Databases(
             taken_at=taken.taken_at,
+            costs_at=taken.costs_at,
             data=[database_document(view, taken.taken_at) for view in page],
             next_after="/".join(_place(page[-1])) if len(found) > len(page) else None,
         )
@@ -178,12 +181,16 @@ class _Shown:
         view = next((view for view in taken.databases if view.database_id == id_), None)
         if view is None:
             raise Refused(404, f"there is no database {id_!r} now; {PREFIX}/databases lists those there are")
-        return OneDatabase(taken_at=taken.taken_at, data=database_document(view, taken.taken_at))
+        return OneDatabase(
+            taken_at=taken.taken_at, costs_at=taken.costs_at, data=database_document(view, taken.taken_at)
+        )
 
     async def budgets(self, request: Request) -> BaseModel:
         parsed(NoParameters, request.query_params)
         taken = self._taken()
-        return Budgets(taken_at=taken.taken_at, data=[budget_document(budget) for budget in taken.budgets])
+        return Budgets(
+            taken_at=taken.taken_at, costs_at=taken.costs_at, data=[budget_document(budget) for budget in taken.budgets]
+        )
 
 
 class _Questions:
