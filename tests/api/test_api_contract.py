@@ -8,7 +8,7 @@ from contextlib import nullcontext
 
 import pytest
 from api_fakes import ApiFor, SteppingTime
-from hostile import Behaviour, answer, hostile_server, raw, reset
+from hostile import Behaviour, answer, half, hostile_server, raw, reset
 
 from contract import CONTRACT, Documented
 from prisma_postgres_exporter.api import OPERATIONS, ManagementApi
@@ -286,3 +286,19 @@ async def test_a_wait_ends_with_an_error_for_a_database_that_failed_or_takes_too
             with pytest.raises(ApiError) as caught:
                 await api_for(server).wait_until_ready("1", timeout_seconds=10)
         assert caught.value.reason == reason
+
+
+@pytest.mark.parametrize("framing", ["length", "chunked", "close"])
+async def test_what_came_of_an_answer_that_was_cut_short_is_searched_for_its_secrets(
+    api_for: ApiFor, framing: str
+) -> None:
+    whole = "postgres://u:first@db.example.com/postgres"
+    cut = "postgres://u:second@db.example.com/postgres?" + "x" * 400
+    ways = {"direct": {"connectionString": whole}, "pooled": {"connectionString": cut}}
+    async with hostile_server(half({"data": {"id": "con_1", "endpoints": ways}}, framing=framing)) as server:
+        with pytest.raises(ApiError) as caught:
+            await api_for(server).rotate_connection("con_1")
+
+    assert [secret.get_secret_value() for secret in caught.value.shown_once] == [whole]
+    assert caught.value.is_outcome_unknown
+    assert "first" not in str(caught.value) + repr(caught.value)

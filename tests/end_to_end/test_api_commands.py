@@ -459,6 +459,17 @@ def test_a_creation_whose_answer_cannot_be_read_shows_its_connection_strings_all
     assert "application" in terminal.names("connections", "list", "--all")
 
 
+def test_a_creation_whose_answer_is_cut_short_shows_the_strings_that_came_whole(terminal: Terminal) -> None:
+    # A long name puts the strings of the database before the middle.
+    terminal.vendor.simulator.faults.add(Fault(kind=FaultKind.HALF_BODY, call="create_connection"))
+    words = ("connections", "create", "x" * 65, "--database", terminal.other_id(), "--reveal", "--json")
+    ended = terminal.type(*words)
+
+    assert (ended.code, "the body was cut short" in ended.err) == (3, True)
+    assert ended.document["data"]["shown_once"]
+    assert all(re.fullmatch(r"\S+://\S+\?sslmode=require", one) for one in ended.document["data"]["shown_once"])
+
+
 def test_a_new_database_is_in_the_region_of_its_project_unless_another_is_said(terminal: Terminal) -> None:
     terminal.json("projects", "create", "shop", "--region", "eu-central-1")
     made = terminal.json("databases", "create", "orders", "--project", "shop", "--wait")

@@ -189,7 +189,12 @@ class Calls:
             log.debug("%s %s%s", request.method, conceal(unquote_plus(request.target)), conceal(body))
         answer = await self._transport.send(request)
         if isinstance(answer, NoAnswer):
-            error = error_of(answer, operation=operation.name, endpoint=operation.endpoint)
+            error = error_of(
+                answer,
+                operation=operation.name,
+                endpoint=operation.endpoint,
+                is_shown_once=operation.is_shown_once,
+            )
             return _Failure(error, nothing_sent=answer.nothing_sent)
         log.debug(
             "%s answered %d, %d bytes, request id %s",
