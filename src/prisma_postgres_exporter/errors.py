@@ -49,7 +49,7 @@ class ApiError(ExporterError):
     `operation` is the client's method, `endpoint` the method and the path with its parameters' names, `credential` the
     client's own name. `status`, `code`, `hint` and `request_id` are the answer's own, `None` where there was none; so
     is `retry_after_seconds`, up to a day, however long was waited. `is_outcome_unknown` says
-    that the call may have been carried out all the same, and must not be made again before a look.
+    that a change may have been carried out all the same: look before it is made again.
     `shown_once` are the connection strings, or the token, in a success that could not be read: they come this once.
     No message holds a token, a header or a query string.
     """

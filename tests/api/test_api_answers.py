@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from prisma_postgres_exporter.api import operations
 from prisma_postgres_exporter.api.arguments import normalised_id
-from prisma_postgres_exporter.api.decode import Answer, Reading
+from prisma_postgres_exporter.api.decode import Answer, Reading, shown_once
 from prisma_postgres_exporter.api.models import Usage
 from prisma_postgres_exporter.api.operations import Operation
 from prisma_postgres_exporter.errors import (
@@ -503,3 +503,34 @@ def test_every_record_of_a_page_is_an_entry_or_refused(records: list[object]) ->
 
     assert len(page.entries) + len(page.refused) == len(records)
     assert len(page.entries) >= records.count(DATABASE)
+
+
+STRINGS = ("postgres://u:p@direct.example.com/db?a=1&b=2", "prisma+postgres://accelerate.example.com/?api_key=k")
+
+
+def created(*, escaped: bool) -> bytes:
+    """A new connection with two strings, as one serialiser or another writes it."""
+    ways = {"direct": {"connectionString": STRINGS[0]}, "accelerate": {"connectionString": STRINGS[1]}}
+    text = json.dumps({"data": {"id": "con_1", "endpoints": ways}})
+    return (text.replace("/", "\\/").replace("&", "\\u0026") if escaped else text).encode()
+
+
+@pytest.mark.parametrize("escaped", [False, True])
+def test_of_a_body_that_ends_too_early_only_whole_strings_are_kept(escaped: bool) -> None:
+    body = created(escaped=escaped)
+    kept = [tuple(one.get_secret_value() for one in shown_once(body[:size])) for size in range(len(body) + 1)]
+
+    assert set(kept) == {(), STRINGS[:1], STRINGS}
+    assert kept == sorted(kept, key=len)
+
+
+def test_the_value_of_a_token_is_found_in_a_body_that_ends_too_early() -> None:
+    body = b'{"data": {"id": "tok_1", "value": "the-token", "name": "graf'
+
+    assert [one.get_secret_value() for one in shown_once(body)] == ["the-token"]
+
+
+def test_a_whole_string_is_found_in_a_body_that_is_not_json() -> None:
+    body = f"<p>{STRINGS[0]}</p><p>{STRINGS[1]}".encode()
+
+    assert [one.get_secret_value() for one in shown_once(body)] == [STRINGS[0]]

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 import inspect
 import traceback
 from contextlib import nullcontext
 
 import pytest
 from api_fakes import ApiFor, SteppingTime
-from hostile import Behaviour, answer, hostile_server, raw, reset
+from hostile import Behaviour, answer, half, hostile_server, raw, reset, silence
 
 from contract import CONTRACT, Documented
 from prisma_postgres_exporter.api import OPERATIONS, ManagementApi
@@ -147,7 +148,7 @@ async def test_only_what_may_be_done_twice_is_tried_again(
             await documented.call(api_for(server))
 
     assert (len(server.requests) == 1) is not documented.is_repeatable
-    assert caught.value.is_outcome_unknown is not documented.is_repeatable
+    assert caught.value.is_outcome_unknown is (not documented.endpoint.startswith("GET "))
 
 
 @every_operation
@@ -188,6 +189,21 @@ async def test_a_deletion_whose_answer_was_lost_has_happened_when_nothing_is_fou
     async with hostile_server(answer(b"", status=429), gone) as server:
         with pytest.raises(NotFound):
             await documented.call(api_for(server))
+
+
+@pytest.mark.parametrize(("call", "is_change"), [("create_project", True), ("me", False)])
+async def test_a_change_that_is_cancelled_under_way_says_that_it_may_have_been_done(
+    api_for: ApiFor, call: str, is_change: bool
+) -> None:
+    async with hostile_server(silence) as server:
+        calling = asyncio.create_task(getattr(api_for(server), call)())
+        await server.arrived(1)
+        calling.cancel()
+        with pytest.raises(asyncio.CancelledError) as caught:
+            await calling
+
+    said = ["POST /v1/projects was under way: it may have been done all the same"]
+    assert getattr(caught.value, "__notes__", []) == (said if is_change else [])
 
 
 async def test_an_answer_outside_the_contract_leaves_a_creation_in_doubt(api_for: ApiFor) -> None:
@@ -286,3 +302,19 @@ async def test_a_wait_ends_with_an_error_for_a_database_that_failed_or_takes_too
             with pytest.raises(ApiError) as caught:
                 await api_for(server).wait_until_ready("1", timeout_seconds=10)
         assert caught.value.reason == reason
+
+
+@pytest.mark.parametrize("framing", ["length", "chunked", "close"])
+async def test_what_came_of_an_answer_that_was_cut_short_is_searched_for_its_secrets(
+    api_for: ApiFor, framing: str
+) -> None:
+    whole = "postgres://u:first@db.example.com/postgres"
+    cut = "postgres://u:second@db.example.com/postgres?" + "x" * 400
+    ways = {"direct": {"connectionString": whole}, "pooled": {"connectionString": cut}}
+    async with hostile_server(half({"data": {"id": "con_1", "endpoints": ways}}, framing=framing)) as server:
+        with pytest.raises(ApiError) as caught:
+            await api_for(server).rotate_connection("con_1")
+
+    assert [secret.get_secret_value() for secret in caught.value.shown_once] == [whole]
+    assert caught.value.is_outcome_unknown
+    assert "first" not in str(caught.value) + repr(caught.value)

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import csv
 import io
+import json
 import logging
 import os
 import re
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
+from time import sleep
 from typing import Any
 
 import pytest
@@ -375,9 +378,13 @@ def test_a_database_that_recovers_is_not_restored_again_and_may_be_later(termina
 def test_a_restore_that_is_not_ready_in_time_may_be_looked_at_later(terminal: Terminal) -> None:
     vendor = terminal.vendor.simulator.vendor
     vendor.behaviour = replace(vendor.behaviour, restore_takes=timedelta(hours=1))
-    ended = terminal.type("databases", "restore", terminal.other_id(), "--backup", "latest", "--yes", "--timeout", "1s")
+    ended = terminal.type(
+        "databases", "restore", terminal.other_id(), "--backup", "latest", "--yes", "--timeout", "1s", "--json"
+    )
 
-    assert (ended.code, "not ready after 1 seconds" in ended.err) == (75, True)
+    assert (ended.code, "not ready after 1 seconds" in ended.err) == (3, True)
+    assert f"It goes on: look with `api databases get {ended.document['data']['id']}`." in ended.err
+    assert ended.document["data"]["status"] == "recovering"
 
 
 def test_a_default_database_is_overwritten_when_that_is_said(terminal: Terminal) -> None:
@@ -459,6 +466,17 @@ def test_a_creation_whose_answer_cannot_be_read_shows_its_connection_strings_all
     assert "application" in terminal.names("connections", "list", "--all")
 
 
+def test_a_creation_whose_answer_is_cut_short_shows_the_strings_that_came_whole(terminal: Terminal) -> None:
+    # A long name puts the strings of the database before the middle.
+    terminal.vendor.simulator.faults.add(Fault(kind=FaultKind.HALF_BODY, call="create_connection"))
+    words = ("connections", "create", "x" * 65, "--database", terminal.other_id(), "--reveal", "--json")
+    ended = terminal.type(*words)
+
+    assert (ended.code, "the body was cut short" in ended.err) == (3, True)
+    assert ended.document["data"]["shown_once"]
+    assert all(re.fullmatch(r"\S+://\S+\?sslmode=require", one) for one in ended.document["data"]["shown_once"])
+
+
 def test_a_new_database_is_in_the_region_of_its_project_unless_another_is_said(terminal: Terminal) -> None:
     terminal.json("projects", "create", "shop", "--region", "eu-central-1")
     made = terminal.json("databases", "create", "orders", "--project", "shop", "--wait")
@@ -469,15 +487,77 @@ def test_a_new_database_is_in_the_region_of_its_project_unless_another_is_said(t
     assert (refused.code, "no such region" in refused.err) == (2, True)
 
 
-def test_a_creation_prints_its_strings_before_it_waits(terminal: Terminal) -> None:
+def test_a_creation_that_is_waited_for_is_printed_once_with_its_status_at_the_end(terminal: Terminal) -> None:
+    vendor = terminal.vendor.simulator.vendor
+    vendor.behaviour = replace(vendor.behaviour, creation_takes=timedelta(seconds=1))
+    project = terminal.world.projects(system_clock())[0].id
+    words = ("databases", "create", "orders", "--project", project, "--wait", "--reveal")
+    made = terminal.json(*words)
+
+    assert (made["status"], PASSWORD in made["direct_connection_string"]) == ("ready", True)
+    assert re.findall(r"^status +(.*)$", terminal.type(*words).out, re.MULTILINE) == ["ready"]
+
+
+def test_a_creation_prints_its_strings_though_the_wait_fails(terminal: Terminal) -> None:
     vendor = terminal.vendor.simulator.vendor
     vendor.behaviour = replace(vendor.behaviour, creation_takes=timedelta(hours=1))
     project = terminal.world.projects(system_clock())[0].id
     words = ("databases", "create", "orders", "--project", project, "--wait", "--timeout", "1s", "--reveal", "--json")
     ended = terminal.type(*words)
 
-    assert (ended.code, "not ready after 1 seconds" in ended.err) == (75, True)
+    assert (ended.code, "not ready after 1 seconds" in ended.err) == (3, True)
+    assert f"It goes on: look with `api databases get {ended.document['data']['id']}`." in ended.err
+    assert "Try again later" not in ended.err
     assert PASSWORD in ended.document["data"]["direct_connection_string"]
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_wait_that_is_ended_still_prints_the_strings(terminal: Terminal, number: int) -> None:
+    vendor = terminal.vendor.simulator.vendor
+    vendor.behaviour = replace(vendor.behaviour, creation_takes=timedelta(hours=1))
+    project = terminal.world.projects(system_clock())[0].id
+    words = ("databases", "create", "orders", "--project", project, "--wait", "--reveal", "--json")
+    code, out, _ = interrupted(terminal, number, "database", *words)
+
+    assert (code, PASSWORD in json.loads(out)["data"]["direct_connection_string"]) == (130, True)
+
+
+def test_ctrl_c_while_something_is_created_says_that_it_may_be_there(terminal: Terminal) -> None:
+    terminal.vendor.simulator.faults.add(Fault(kind=FaultKind.SLOW, call="create_project", seconds=60))
+    code, out, err = interrupted(terminal, signal.SIGINT, "create_project", "projects", "create", "shop")
+
+    assert (code, out) == (130, "")
+    assert "POST /v1/projects was under way: it may have been done all the same." in err
+    assert "It may have been done all the same: look before trying again." in err
+
+
+def interrupted(terminal: Terminal, number: int, call: str, *words: str) -> tuple[int, str, str]:
+    """Type a command, and send it a signal when it has made a call."""
+    command = [sys.executable, "-m", "prisma_postgres_exporter", "api", *words]
+    environ = {**os.environ, "PRISMA_POSTGRES_TOTAL_TIMEOUT": "60s"}
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environ) as running:
+        while not terminal.vendor.simulator.requests[call] and running.poll() is None:
+            sleep(0.01)
+        running.send_signal(number)
+        out, err = running.communicate(timeout=60)
+    return running.returncode, out, err
+
+
+def test_strings_that_were_to_be_revealed_and_are_not_there_are_said_to_be_missing(
+    terminal: Terminal, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shape = operations.ROTATE_CONNECTION.shape
+
+    def without_strings(document: Any, at: Any) -> Any:
+        data = {name: value for name, value in document["data"].items() if name in {"id", "name"}}
+        return shape({"data": data}, at)
+
+    monkeypatch.setattr(operations, "ROTATE_CONNECTION", replace(operations.ROTATE_CONNECTION, shape=without_strings))
+    connection = terminal.json("connections", "list")[0]["id"]
+    ended = terminal.type("connections", "rotate", connection, "--reveal", "--yes")
+
+    advice = f"`api connections rotate {connection} --reveal` makes new ones"
+    assert (ended.code, f"The answer has no connection strings; {advice}." in ended.err) == (0, True)
 
 
 # Branches, credentials, and the rest of the API ---------------------------------------------------
@@ -579,6 +659,13 @@ def test_databases_without_usage_leave_the_others_and_are_told_once(terminal: Te
 
 
 # Exit codes ---------------------------------------------------------------------------------------
+def test_a_deletion_that_may_have_been_done_is_not_said_to_be_undone(terminal: Terminal) -> None:
+    terminal.vendor.simulator.faults.add(Fault(kind=FaultKind.RESET, call="delete_database"))
+    ended = terminal.type("databases", "delete", terminal.other_id(), "--yes")
+
+    assert (ended.code, "look before trying again" in ended.err) == (3, True)
+
+
 @pytest.mark.parametrize(
     ("fault", "code", "said"),
     [

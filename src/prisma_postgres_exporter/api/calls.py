@@ -133,7 +133,7 @@ class Calls:
             with self._one_under_way():
                 async with self._limiter:
                     sent_at = self._clock.monotonic()
-                    outcome = await self._attempt(operation, request, is_raw=options.is_raw)
+                    outcome = await self._told_if_ended(operation, request, is_raw=options.is_raw)
                     seconds = self._clock.monotonic() - sent_at
             if isinstance(outcome, _Success):
                 self._limiter.recover()
@@ -158,7 +158,7 @@ class Calls:
                 log.info("%s: trying again in %.1f s (%s)", operation.endpoint, wait_seconds, error.reason)
                 await self._clock.sleep(wait_seconds)
             if wait_seconds is None or self._is_ending:
-                error.is_outcome_unknown = may_have_happened and not operation.is_repeatable
+                error.is_outcome_unknown = may_have_happened and operation.is_change
                 # The frames where the answer was read would show its body to whoever prints local variables.
                 raise error.with_traceback(None)
             attempt += 1
@@ -182,6 +182,16 @@ class Calls:
             if not self._under_way:
                 self._nothing_under_way.set()
 
+    async def _told_if_ended(
+        self, operation: Operation[T], request: Request, *, is_raw: bool
+    ) -> _Success[T] | _Failure:
+        try:
+            return await self._attempt(operation, request, is_raw=is_raw)
+        except asyncio.CancelledError as ended:
+            if operation.is_change:
+                ended.add_note(f"{operation.endpoint} was under way: it may have been done all the same")
+            raise
+
     async def _attempt(self, operation: Operation[T], request: Request, *, is_raw: bool) -> _Success[T] | _Failure:
         conceal = partial(concealed, tokens=(self._token, *request.secrets))
         if log.isEnabledFor(logging.DEBUG):
@@ -189,7 +199,12 @@ class Calls:
             log.debug("%s %s%s", request.method, conceal(unquote_plus(request.target)), conceal(body))
         answer = await self._transport.send(request)
         if isinstance(answer, NoAnswer):
-            error = error_of(answer, operation=operation.name, endpoint=operation.endpoint)
+            error = error_of(
+                answer,
+                operation=operation.name,
+                endpoint=operation.endpoint,
+                is_shown_once=operation.is_shown_once,
+            )
             return _Failure(error, nothing_sent=answer.nothing_sent)
         log.debug(
             "%s answered %d, %d bytes, request id %s",

@@ -93,8 +93,9 @@ class ManagementApi:
     reason `invalid_id` or `invalid_argument` before anything is sent.
 
     Reading, updating and deleting are tried again as `limits` says: doing them twice leaves what doing them once
-    leaves. Creating, rotating, transferring and restoring are tried again only when nothing was sent; an
-    error whose `is_outcome_unknown` is true may mean that they were done.
+    leaves. Creating, rotating, transferring and restoring are tried again only when nothing was sent. An
+    error whose `is_outcome_unknown` is true may mean that a change of any kind was done; one that is cancelled under
+    way has a note that says so.
 
     With `trust_env` what the environment says counts: `HTTPS_PROXY` or `ALL_PROXY` and `NO_PROXY` (`proxy_in_use` tells
     the outcome), and `SSL_CERT_FILE` or `SSL_CERT_DIR`, whose certificates are trusted instead of the usual ones.

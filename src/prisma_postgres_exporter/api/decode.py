@@ -61,6 +61,9 @@ _REQUEST_IDS: Final = ("x-request-id", "request-id", "cf-ray")
 
 # A connection string holds a password or a key wherever it turns up, whoever it belongs to.
 _CONNECTION_STRING = re.compile(r"\b(?:postgres(?:ql)?|prisma(?:\+postgres)?)://[^\s\"'<>\\]*", re.IGNORECASE)
+# In what is not JSON, or only its beginning: a string with both its quotes, and the colon behind a name.
+_LITERAL = re.compile(r'("(?:[^"\\]|\\.)*")(\s*:)?', re.DOTALL)
+_WHOLE_CONNECTION_STRING = re.compile(rf"({_CONNECTION_STRING.pattern})(?=\\?[\s\"'<>])", re.IGNORECASE)
 _UNPRINTABLE = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]+")
 
 
@@ -82,11 +85,15 @@ class Answer:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NoAnswer:
-    """Nothing usable came back. `nothing_sent` is true only when the request certainly did not leave."""
+    """No whole answer came back. `nothing_sent` is true only when the request certainly did not leave.
+
+    `received` is as much of the body as came.
+    """
 
     reason: str
     detail: str
     nothing_sent: bool
+    received: bytes = field(default=b"", repr=False)
 
 
 CLIENT_CLOSED: Final = NoAnswer(reason="client_closed", detail="the client is closed", nothing_sent=True)
@@ -201,10 +208,16 @@ class RawResponse(Generic[T]):
         return self._parse()
 
 
-def error_of(no_answer: NoAnswer, *, operation: str, endpoint: str) -> ApiError:
-    """The error for a call that nothing usable came back from."""
+def error_of(no_answer: NoAnswer, *, operation: str, endpoint: str, is_shown_once: bool = False) -> ApiError:
+    """The error for a call that no whole answer came back from; `is_shown_once` as in `Reading`."""
     kind = MalformedAnswer if no_answer.reason == "bad_http" else Unavailable
-    return kind(f"{endpoint}: {no_answer.detail}", reason=no_answer.reason, operation=operation, endpoint=endpoint)
+    return kind(
+        f"{endpoint}: {no_answer.detail}",
+        reason=no_answer.reason,
+        operation=operation,
+        endpoint=endpoint,
+        shown_once=shown_once(no_answer.received) if is_shown_once else (),
+    )
 
 
 def concealed(text: str, tokens: Iterable[SecretStr]) -> str:
@@ -216,14 +229,32 @@ def concealed(text: str, tokens: Iterable[SecretStr]) -> str:
 
 
 def shown_once(body: bytes) -> tuple[SecretStr, ...]:
-    """The connection strings, and the value of a service token, in a body of whatever shape."""
+    """The connection strings, and the value of a service token, in a body of whatever shape.
+
+    Of one that ends too early only what is whole: half of a connection string looks like one.
+    """
     document = _decoded(body)
-    if document is _NOT_JSON:
-        # An escaped slash is as good in JSON as a plain one.
-        found: Iterable[str] = _CONNECTION_STRING.findall(body.decode("utf-8", "replace").replace("\\/", "/"))
-    else:
-        found = _secrets_in(document)
+    found = _secrets_in(document) if document is not _NOT_JSON else _secrets_in_text(body.decode("utf-8", "replace"))
     return tuple(SecretStr(secret) for secret in dict.fromkeys(found))
+
+
+def _secrets_in_text(text: str) -> Iterable[str]:
+    found: list[str] = []
+    name: object = ""
+    for literal, colon in _LITERAL.findall(text):
+        if colon:
+            name = _whole(literal)
+        else:
+            found += _secrets_in(_whole(literal), str(name))
+    # An escaped slash is as good in JSON as a plain one.
+    return found or [match[1] for match in _WHOLE_CONNECTION_STRING.finditer(text.replace("\\/", "/"))]
+
+
+def _whole(literal: str) -> object:
+    try:
+        return json.loads(literal)
+    except ValueError:
+        return None
 
 
 def _secrets_in(value: object, name: str = "") -> Iterator[str]:

@@ -49,6 +49,11 @@ class Operation(Generic[T]):
         return f"{self.method} {self.path}"
 
     @property
+    def is_change(self) -> bool:
+        """Whether it does something, so that a lost answer leaves in doubt whether it was done."""
+        return self.method not in {"GET", "HEAD"}
+
+    @property
     def is_deletion(self) -> bool:
         """Whether it leaves nothing behind, so that finding nothing is as good."""
         return self.method == "DELETE"

@@ -109,11 +109,12 @@ class Transport:
         """
         if self._is_closed:
             return CLIENT_CLOSED
+        received = bytearray()
         try:
             async with asyncio.timeout(request.timeout_seconds or self._limits.total_timeout_seconds):
-                return await self._exchange(request)
+                return await self._exchange(request, received)
         except (httpx.HTTPError, aiohttp.ClientError, HttpProcessingError, OSError, UnicodeError) as exc:
-            return _no_answer(exc)
+            return _no_answer(exc, bytes(received))
 
     async def aclose(self) -> None:
         """Close every connection; whatever is sent afterwards gets no answer."""
@@ -121,7 +122,7 @@ class Transport:
         await self._transport.aclose()
         await self._deleting.aclose()
 
-    async def _exchange(self, request: Request) -> Answer:
+    async def _exchange(self, request: Request, received: bytearray) -> Answer:
         transport = self._deleting if request.method == "DELETE" else self._transport
         headers = self._headers if request.body is None else self._headers_with_body
         if request.headers:
@@ -141,7 +142,7 @@ class Transport:
             )
         )
         try:
-            return await _read(response, request.answer_limit_bytes)
+            return await _read(response, request.answer_limit_bytes, received)
         finally:
             await response.aclose()
 
@@ -156,15 +157,28 @@ async def _once(request: aiohttp.ClientRequest, handler: aiohttp.ClientHandlerTy
         raise aiohttp.ClientConnectionError("the connection broke") from exc
 
 
-async def _read(response: httpx.Response, limit_bytes: int) -> Answer:
+async def _read(response: httpx.Response, limit_bytes: int, body: bytearray) -> Answer:
+    """The whole answer; `body` has what came of it when it ends by an error."""
     if response.headers.get("content-encoding", "identity").strip().lower() not in ("identity", ""):
         return Answer(status=response.status_code, headers=response.headers, body=b"", flaw="compressed")
-    body = bytearray()
-    async for chunk in response.aiter_raw():
-        body += chunk
-        if len(body) > limit_bytes:
-            return Answer(status=response.status_code, headers=response.headers, body=b"", flaw="too_large")
+    try:
+        async for chunk in response.aiter_raw():
+            body += chunk
+            if len(body) > limit_bytes:
+                return Answer(status=response.status_code, headers=response.headers, body=b"", flaw="too_large")
+    except httpx.HTTPError:
+        body += _left_behind(response)[: max(limit_bytes - len(body), 0)]
+        raise
     return Answer(status=response.status_code, headers=response.headers, body=bytes(body))
+
+
+def _left_behind(response: httpx.Response) -> bytes:
+    """What came before the connection broke: aiohttp raises the error before it hands that out."""
+    answered = getattr(response.stream, "_aiohttp_response", None)
+    if not isinstance(answered, aiohttp.ClientResponse):
+        return b""
+    answered.content.set_exception(None)  # type: ignore[arg-type]  # with one nothing more can be read
+    return answered.content.read_nowait()
 
 
 @dataclass(frozen=True, slots=True)
@@ -190,7 +204,7 @@ _FAILURES: Final = (
 )
 
 
-def _no_answer(exc: Exception) -> NoAnswer:
+def _no_answer(exc: Exception, received: bytes) -> NoAnswer:
     # httpx-aiohttp calls every broken connection a connect timeout: what happened is in the cause.
     cause = exc.__cause__ if isinstance(exc, httpx.HTTPError) and exc.__cause__ else exc
     failure = next(failure for failure in _FAILURES if isinstance(cause, failure.kind))
@@ -199,6 +213,7 @@ def _no_answer(exc: Exception) -> NoAnswer:
         reason=failure.reason,
         detail=f"{failure.detail}: {why}" if why else failure.detail,
         nothing_sent=failure.nothing_sent,
+        received=received,
     )
 
 

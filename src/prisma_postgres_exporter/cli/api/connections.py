@@ -6,9 +6,11 @@ from typing import Annotated
 
 import typer
 
+from prisma_postgres_exporter.api import CreatedConnection
 from prisma_postgres_exporter.cli.api.asking import ask
 from prisma_postgres_exporter.cli.api.finding import find_connection, find_database
 from prisma_postgres_exporter.cli.api.listing import listed
+from prisma_postgres_exporter.cli.api.making import print_made
 from prisma_postgres_exporter.cli.api.options import (
     AllOption,
     DatabaseOption,
@@ -28,7 +30,7 @@ from prisma_postgres_exporter.cli.options import (
     WideOption,
     examples,
 )
-from prisma_postgres_exporter.cli.printing import form, keys, print_list, print_one
+from prisma_postgres_exporter.cli.printing import Form, form, keys, print_list, print_one
 from prisma_postgres_exporter.cli.terminal import say
 from prisma_postgres_exporter.errors import ConfigurationError
 
@@ -113,7 +115,7 @@ def create(
     async def work(session: Session) -> None:
         owner = await find_database(session, database)
         made = await owner.api.create_connection(owner.thing.id, name)
-        print_one(made, new_connection(is_revealed=True), chosen)
+        _print_new(made, chosen)
 
     run(work, config=config, api_url=api_url, workspace=workspace, reveal=True)
 
@@ -143,7 +145,7 @@ def rotate(
         connection = found.thing
         loss = f"the credentials of connection {connection.name!r} ({connection.id}) to {connection.database.name!r}"
         ask(f"Rotate connection {connection.name!r}?", [loss], is_answered=yes)
-        print_one(await found.api.rotate_connection(connection.id), new_connection(is_revealed=True), chosen)
+        _print_new(await found.api.rotate_connection(connection.id), chosen)
 
     run(work, config=config, api_url=api_url, workspace=workspace, reveal=True)
 
@@ -168,6 +170,13 @@ def delete(
         say(f"Deleted connection {connection.name!r} ({connection.id}).")
 
     run(work, config=config, api_url=api_url, workspace=workspace)
+
+
+def _print_new(made: CreatedConnection, chosen: Form) -> None:
+    columns = new_connection(is_revealed=True)
+    print_made(
+        made, columns, chosen, reveal=True, elsewhere=f"`api connections rotate {made.id} --reveal` makes new ones"
+    )
 
 
 def _require_reveal(reveal: bool) -> None:

@@ -12,6 +12,7 @@ from prisma_postgres_exporter.cli.api.asking import ask, refuse
 from prisma_postgres_exporter.cli.api.branches import placed
 from prisma_postgres_exporter.cli.api.finding import find_branch, find_database, find_project
 from prisma_postgres_exporter.cli.api.listing import Found, listed_with_clients
+from prisma_postgres_exporter.cli.api.making import print_made
 from prisma_postgres_exporter.cli.api.options import (
     INHERIT,
     AllOption,
@@ -26,7 +27,7 @@ from prisma_postgres_exporter.cli.api.regions import require_region
 from prisma_postgres_exporter.cli.api.restoring import restore
 from prisma_postgres_exporter.cli.api.rows import DATABASE, Placed, new_database
 from prisma_postgres_exporter.cli.api.running import Reach, Session, run
-from prisma_postgres_exporter.cli.api.waiting import TimeoutOption, WaitOption, ready, seconds_of
+from prisma_postgres_exporter.cli.api.waiting import TimeoutOption, WaitOption, print_when_ready, seconds_of
 from prisma_postgres_exporter.cli.options import (
     ApiUrlOption,
     ConfigOption,
@@ -173,12 +174,15 @@ def create(
             branch_id=await _branch_id(session, branch, owner.thing.id) if branch and logical_id else branch_id,
             logical_id=logical_id,
         )
-        # Printed before the wait: whatever happens in it, the strings are shown this once.
-        print_one(Placed(made, branch), new_database(is_revealed=reveal), chosen)
-        if not reveal:
-            say("The connection strings are not shown; `api connections create` makes new ones.")
+
+        def print_it(status: str | None = None) -> None:
+            known = made if status is None else made.model_copy(update={"status": status})
+            print_made(Placed(known, branch), new_database(is_revealed=reveal), chosen, reveal=reveal)
+
         if wait:
-            await ready(owner.api, made.id, timeout_seconds)
+            await print_when_ready(owner.api, made.id, timeout_seconds, print_it)
+        else:
+            print_it()
 
     run(work, config=config, api_url=api_url, workspace=workspace, reveal=reveal)
 

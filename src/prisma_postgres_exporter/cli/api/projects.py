@@ -14,6 +14,7 @@ from prisma_postgres_exporter.api import CreatedProject, Database, Json
 from prisma_postgres_exporter.cli.api.asking import ask
 from prisma_postgres_exporter.cli.api.finding import find_project
 from prisma_postgres_exporter.cli.api.listing import listed
+from prisma_postgres_exporter.cli.api.making import print_made
 from prisma_postgres_exporter.cli.api.options import (
     AllOption,
     LimitOption,
@@ -126,9 +127,10 @@ def create(
             name=name, region=region, create_database=not no_database, logical_id=logical_id
         )
         # Printed before the wait: whatever happens in it, the strings are shown this once.
-        print_one(project, new_project(is_revealed=reveal), chosen)
-        if project.database is not None and not reveal:
-            say("The connection strings are not shown; `api connections create` makes new ones.")
+        if no_database:
+            print_one(project, new_project(is_revealed=False), chosen)
+        else:
+            print_made(project, new_project(is_revealed=reveal), chosen, reveal=reveal)
         if wait and project.database is not None and project.database.id is not None:
             await ready(api, project.database.id, timeout_seconds)
 

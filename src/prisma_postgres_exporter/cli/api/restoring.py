@@ -13,7 +13,7 @@ from prisma_postgres_exporter.cli.api.finding import find_database
 from prisma_postgres_exporter.cli.api.options import ProjectOption, WorkspaceOption, YesOption
 from prisma_postgres_exporter.cli.api.rows import DATABASE, Placed
 from prisma_postgres_exporter.cli.api.running import EXIT_TRY_AGAIN, Session, run
-from prisma_postgres_exporter.cli.api.waiting import TimeoutOption, ready, seconds_of
+from prisma_postgres_exporter.cli.api.waiting import TimeoutOption, print_when_ready, seconds_of
 from prisma_postgres_exporter.cli.options import ApiUrlOption, ConfigOption, CsvOption, JsonOption, RawOption
 from prisma_postgres_exporter.cli.printing import form, print_one
 from prisma_postgres_exporter.cli.terminal import say
@@ -49,7 +49,7 @@ def restore(
 ) -> None:
     """Overwrite a database with a backup. Its connections stay; a project's default database is refused.
 
-    Ctrl-C ends the waiting, not the restoring. Exits with status 75 if the database is not ready in time.
+    Ctrl-C ends the waiting, not the restoring. Exits with status 3 if the database is not ready in time.
     """
     chosen = form(as_json=as_json, as_csv=as_csv, is_raw=is_raw)
     timeout_seconds = seconds_of(timeout)
@@ -68,9 +68,15 @@ def restore(
         restored: AnyDatabase = await api.restore_database(
             target.id, BackupSource(database_id=source.id, backup_id=picked.id)
         )
+
+        def print_it(status: str | None = None) -> None:
+            known = restored if status is None else restored.model_copy(update={"status": status})
+            print_one(Placed(known), DATABASE, chosen)
+
         if wait:
-            restored = await ready(api, target.id, timeout_seconds)
-        print_one(Placed(restored), DATABASE, chosen)
+            await print_when_ready(api, target.id, timeout_seconds, print_it)
+        else:
+            print_it()
 
     run(work, config=config, api_url=api_url, workspace=workspace)
 

@@ -31,8 +31,29 @@ EXIT_TRY_AGAIN = 75
 
 EXIT_CODES = (
     "Exit status: 0 done; 1 refused, trying again will not help; 2 wrong usage or configuration, a refused token "
-    "included; 3 unknown whether it was done, look before trying again; 75 nothing was done, try again later."
+    "included; 3 it may have been done, or goes on: look before trying again; 75 nothing was done, try again later; "
+    "130 ended by Ctrl-C."
 )
+
+
+class GoesOn(ApiError):
+    """A wait ended before what was begun, and that goes on; `look` is the command that shows it."""
+
+    def __init__(self, error: ApiError, *, look: str) -> None:
+        super().__init__(
+            str(error),
+            reason=error.reason,
+            operation=error.operation,
+            endpoint=error.endpoint,
+            status=error.status,
+            request_id=error.request_id,
+            code=error.code,
+            hint=error.hint,
+            is_outcome_unknown=True,
+        )
+        self.credential = error.credential
+        self.look = look
+
 
 _OF_THE_CALLER = frozenset({"invalid_id", "invalid_argument"})
 
@@ -114,6 +135,11 @@ async def _run(
         try:
             chosen = session if workspace is None else await _in_workspace(session, workspace)
             await work(chosen)
+        except asyncio.CancelledError as ended:
+            for note in getattr(ended, "__notes__", ()):
+                say(f"\n{note}.")
+                say(_ADVICE[EXIT_UNKNOWN])
+            raise
         except ApiError as error:
             return [error]
         return chosen.failures
@@ -187,6 +213,8 @@ def _print_secrets(error: ApiError, *, reveal: bool) -> None:
 
 def _advice(error: ApiError) -> str:
     code = _exit_code(error)
+    if isinstance(error, GoesOn):
+        return f"It goes on: look with `{error.look}`."
     if code == EXIT_TRY_AGAIN and error.retry_after_seconds:
         return f"Try again in {format_duration(timedelta(seconds=math.ceil(error.retry_after_seconds)))}."
     return _ADVICE[code]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Annotated
@@ -11,27 +12,61 @@ from rich.console import Console
 from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
 from prisma_postgres_exporter.api import Database, ManagementApi
+from prisma_postgres_exporter.cli.api.running import GoesOn
 from prisma_postgres_exporter.cli.terminal import say
 from prisma_postgres_exporter.config import parse_duration
-from prisma_postgres_exporter.errors import ConfigurationError
+from prisma_postgres_exporter.errors import ApiError, ConfigurationError, DatabaseFailed
 
 LOOK_EVERY_SECONDS = 1.0
 
 WaitOption = Annotated[
-    bool, typer.Option("--wait", help="Wait until the database is ready; exits with status 75 if it is not in time.")
+    bool, typer.Option("--wait", help="Wait until the database is ready; exits with status 3 if it is not in time.")
 ]
 TimeoutOption = Annotated[str, typer.Option("--timeout", help="How long to wait.", metavar="DURATION")]
 
 
 async def ready(api: ManagementApi, database_id: str, timeout_seconds: float) -> Database:
-    """The database, once it is ready; on the way its status is shown."""
-    with _progress(database_id) as show:
-        return await api.wait_until_ready(
-            database_id,
-            every_seconds=LOOK_EVERY_SECONDS,
-            timeout_seconds=timeout_seconds,
-            on_look=lambda database: show(database.status),
-        )
+    """The database, once it is ready; on the way its status is shown.
+
+    Raises:
+        DatabaseFailed: its status is `failure`.
+        GoesOn: it was not ready in time, or could not be looked at.
+    """
+    try:
+        with _progress(database_id) as show:
+            return await api.wait_until_ready(
+                database_id,
+                every_seconds=LOOK_EVERY_SECONDS,
+                timeout_seconds=timeout_seconds,
+                on_look=lambda database: show(database.status),
+            )
+    except DatabaseFailed:
+        raise
+    except ApiError as error:
+        raise GoesOn(error, look=f"api databases get {database_id}") from None
+
+
+async def print_when_ready(
+    api: ManagementApi, database_id: str, timeout_seconds: float, print_it: Callable[[str | None], None]
+) -> None:
+    """Wait, and print with the status at the end, also where the waiting fails: some secrets are shown this once.
+
+    The status is `None` where it was not to be had.
+
+    Raises:
+        DatabaseFailed, GoesOn: as `ready`.
+    """
+    status = None
+    # Whoever ends the program in a kind way still gets what is to be printed.
+    before = signal.signal(signal.SIGTERM, signal.getsignal(signal.SIGINT))
+    try:
+        status = (await ready(api, database_id, timeout_seconds)).status
+    except DatabaseFailed:
+        status = "failure"
+        raise
+    finally:
+        signal.signal(signal.SIGTERM, before)
+        print_it(status)
 
 
 def seconds_of(text: str) -> float:
