@@ -330,17 +330,22 @@ def test_any_other_name_is_kept_as_it_is(name: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("pagination", "cursor"),
+    ("pagination", "cursor", "is_cut"),
     [
-        ({"hasMore": True, "nextCursor": "c"}, "c"),
-        ({"hasMore": False, "nextCursor": "c"}, None),
-        ({"hasMore": True, "nextCursor": None}, None),
-        ({"hasMore": True, "nextCursor": ""}, None),
-        ({"hasMore": False}, None),
+        ({"hasMore": True, "nextCursor": "c"}, "c", False),
+        ({"hasMore": False, "nextCursor": "c"}, None, False),
+        ({"hasMore": True, "nextCursor": None}, None, True),
+        ({"hasMore": True, "nextCursor": ""}, None, True),
+        ({"hasMore": True}, None, True),
+        ({"hasMore": False}, None, False),
     ],
 )
-def test_a_list_goes_on_only_with_both_a_cursor_and_more(pagination: dict[str, object], cursor: str | None) -> None:
-    assert read(operations.DATABASES, json.dumps({"data": [], "pagination": pagination})).next_cursor == cursor
+def test_a_list_goes_on_with_a_cursor_and_more_and_is_cut_where_the_cursor_is_missing(
+    pagination: dict[str, object], cursor: str | None, is_cut: bool
+) -> None:
+    page = read(operations.DATABASES, json.dumps({"data": [], "pagination": pagination}))
+
+    assert (page.next_cursor, page.is_cut) == (cursor, is_cut)
 
 
 @pytest.mark.parametrize(

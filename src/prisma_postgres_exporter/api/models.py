@@ -143,12 +143,14 @@ class Refused:
 class Page(Generic[T]):
     """One page of a list. `next_cursor` is `None` on the last one; `refused` are the records left out of `entries`.
 
-    A page with `refused` records is not complete: they exist.
+    A page with `refused` records is not complete: they exist. `is_cut` says that more entries exist behind the last
+    page, and the vendor gave no cursor for them: the list is not complete.
     """
 
     entries: tuple[T, ...]
     next_cursor: str | None
     refused: tuple[Refused, ...] = ()
+    is_cut: bool = False
 
 
 class Envelope(Wire, Generic[T]):
