@@ -281,6 +281,26 @@ def test_ids_get_their_prefix_and_missing_optional_fields_are_tolerated() -> Non
     assert database.created_at == datetime(2026, 1, 2, 1, 4, 5, 678000, tzinfo=UTC)
 
 
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"region": "us-east-1"},
+        {"region": {"id": 1}},
+        {"source": {"type": "database", "databaseId": "clone:of/x"}},
+        {"source": {"type": "backup", "backupId": 7}},
+        {"branchId": "a b"},
+        {"defaultConnectionId": "db_x"},
+        {"logicalId": []},
+    ],
+)
+def test_what_nothing_depends_on_does_not_cost_the_record(change: dict[str, object]) -> None:
+    page = {"data": [{**DATABASE, **change}], "pagination": {"hasMore": False}}
+    (database,) = read(operations.DATABASES, json.dumps(page)).entries
+
+    assert read(operations.DATABASE, json.dumps({"data": {**DATABASE, **change}})) == database
+    assert database == read(operations.DATABASE, json.dumps({"data": DATABASE}))
+
+
 def test_passwords_in_connections_are_not_kept() -> None:
     connections = [{"directConnection": {"pass": "hunter2"}, "endpoints": {"direct": {"connectionString": "hunter2"}}}]
     database = read(operations.DATABASE, json.dumps({"data": {**DATABASE, "connections": connections}}))
@@ -305,7 +325,7 @@ def test_passwords_in_connections_are_not_kept() -> None:
         {"project": None},
         {"project": "proj_clx2"},
         {"isDefault": "false"},
-        {"region": "us-east-1"},
+        {"status": 7},
     ],
 )
 def test_a_database_of_the_wrong_shape_is_malformed_and_its_values_are_not_shown(change: dict[str, object]) -> None:
