@@ -281,6 +281,26 @@ def test_ids_get_their_prefix_and_missing_optional_fields_are_tolerated() -> Non
     assert database.created_at == datetime(2026, 1, 2, 1, 4, 5, 678000, tzinfo=UTC)
 
 
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"region": "us-east-1"},
+        {"region": {"id": 1}},
+        {"source": {"type": "database", "databaseId": "clone:of/x"}},
+        {"source": {"type": "backup", "backupId": 7}},
+        {"branchId": "a b"},
+        {"defaultConnectionId": "db_x"},
+        {"logicalId": []},
+    ],
+)
+def test_what_nothing_depends_on_does_not_cost_the_record(change: dict[str, object]) -> None:
+    page = {"data": [{**DATABASE, **change}], "pagination": {"hasMore": False}}
+    (database,) = read(operations.DATABASES, json.dumps(page)).entries
+
+    assert read(operations.DATABASE, json.dumps({"data": {**DATABASE, **change}})) == database
+    assert database == read(operations.DATABASE, json.dumps({"data": DATABASE}))
+
+
 def test_passwords_in_connections_are_not_kept() -> None:
     connections = [{"directConnection": {"pass": "hunter2"}, "endpoints": {"direct": {"connectionString": "hunter2"}}}]
     database = read(operations.DATABASE, json.dumps({"data": {**DATABASE, "connections": connections}}))
@@ -305,7 +325,7 @@ def test_passwords_in_connections_are_not_kept() -> None:
         {"project": None},
         {"project": "proj_clx2"},
         {"isDefault": "false"},
-        {"region": "us-east-1"},
+        {"status": 7},
     ],
 )
 def test_a_database_of_the_wrong_shape_is_malformed_and_its_values_are_not_shown(change: dict[str, object]) -> None:
@@ -330,17 +350,22 @@ def test_any_other_name_is_kept_as_it_is(name: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("pagination", "cursor"),
+    ("pagination", "cursor", "is_cut"),
     [
-        ({"hasMore": True, "nextCursor": "c"}, "c"),
-        ({"hasMore": False, "nextCursor": "c"}, None),
-        ({"hasMore": True, "nextCursor": None}, None),
-        ({"hasMore": True, "nextCursor": ""}, None),
-        ({"hasMore": False}, None),
+        ({"hasMore": True, "nextCursor": "c"}, "c", False),
+        ({"hasMore": False, "nextCursor": "c"}, None, False),
+        ({"hasMore": True, "nextCursor": None}, None, True),
+        ({"hasMore": True, "nextCursor": ""}, None, True),
+        ({"hasMore": True}, None, True),
+        ({"hasMore": False}, None, False),
     ],
 )
-def test_a_list_goes_on_only_with_both_a_cursor_and_more(pagination: dict[str, object], cursor: str | None) -> None:
-    assert read(operations.DATABASES, json.dumps({"data": [], "pagination": pagination})).next_cursor == cursor
+def test_a_list_goes_on_with_a_cursor_and_more_and_is_cut_where_the_cursor_is_missing(
+    pagination: dict[str, object], cursor: str | None, is_cut: bool
+) -> None:
+    page = read(operations.DATABASES, json.dumps({"data": [], "pagination": pagination}))
+
+    assert (page.next_cursor, page.is_cut) == (cursor, is_cut)
 
 
 @pytest.mark.parametrize(

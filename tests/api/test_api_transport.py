@@ -11,6 +11,7 @@ import trustme
 from api_fakes import TOKEN, ApiFor, SteppingTime, Witness
 from hostile import (
     Behaviour,
+    SeenRequest,
     answer,
     bomb,
     drip,
@@ -316,3 +317,35 @@ def _client_context(authority: trustme.CA) -> ssl.SSLContext:
     context = ssl.create_default_context()
     authority.configure_trust(context)
     return context
+
+
+async def close_it(_request: SeenRequest, writer: asyncio.StreamWriter) -> None:
+    """Takes the request, and closes the connection instead of answering."""
+    writer.close()
+
+
+@pytest.mark.parametrize(
+    ("method", "retries", "is_repeatable"),
+    [
+        ("PUT", 3, False),
+        ("DELETE", 3, False),
+        ("GET", 3, False),
+        ("POST", 3, False),
+        ("PUT", 0, True),
+        ("DELETE", 0, True),
+        ("GET", 0, True),
+    ],
+)
+@pytest.mark.parametrize("behaviour", [close_it, reset], ids=lambda found: found.__name__)
+async def test_what_must_be_sent_once_is_sent_once_on_a_kept_connection_too(
+    api_for: ApiFor, witness: Witness, method: str, retries: int, is_repeatable: bool, behaviour: Behaviour
+) -> None:
+    async with hostile_server(answer({}), behaviour, answer({"data": "done by the second"})) as server:
+        api = api_for(server).with_options(retries=retries)
+        await api.request(method, "/v1/buckets", is_repeatable=is_repeatable)
+        with pytest.raises(Unavailable) as caught:
+            await api.request(method, "/v1/buckets", is_repeatable=is_repeatable)
+
+    assert server.connections == 1
+    assert len(server.requests) == len(witness.attempts) == 2
+    assert caught.value.is_outcome_unknown is not is_repeatable

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import re
 from collections.abc import AsyncIterator
 from dataclasses import replace
@@ -11,6 +12,8 @@ from pathlib import Path
 
 import pytest
 from pydantic import SecretStr
+from starlette.responses import JSONResponse
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from prisma_postgres_exporter.config import Credential, DiscoveryConfig, Filter, Tokens
 from prisma_postgres_exporter.model import (
@@ -151,6 +154,55 @@ async def test_a_list_that_breaks_off_deletes_nothing_and_leaves_the_others_alon
         failures = found.collector.workspace_failures
         assert failures == {workspace_of(vendor, ONE): "http_500", workspace_of(vendor, TWO): None}
         assert len([row for row in found.databases.values() if row.deleted_at is None]) == before
+
+
+@pytest.mark.parametrize("cursor", [{}, {"nextCursor": None}, {"nextCursor": ""}])
+async def test_a_list_that_is_cut_without_a_cursor_adds_and_deletes_nothing(
+    vendor: Simulator, tmp_path: Path, cursor: dict[str, object]
+) -> None:
+    assert isinstance(vendor.clock, ManualClock)
+    cutting = CuttingVendor(vendor.app, cursor)
+    async with serve_simulator(cutting) as url:  # type: ignore[arg-type]  # an application is an application
+        config = configuration(f"sqlite:///{tmp_path / 'ledger.db'}", api_url=url)
+        tokens = Tokens(credentials=(Credential(name="one", token=SecretStr(ONE)),))
+        async with bench(config, vendor.clock, tokens) as found:
+            counts = []
+            for keeps in (slice(0, 1), slice(0, None), slice(1, 2), slice(0, 0)):
+                cutting.keeps = keeps
+                await found.discover()
+                counts.append(len(found.databases))
+                assert all(row.deleted_at is None for row in found.databases.values())
+                assert [turn.refused for turn in found.collector.turns.values()] == [{"list_cut": 1}]
+                found.clock.advance(LATER)
+
+    assert counts == [1, *[len(cutting.ids)] * 3]
+    assert len(cutting.ids) > 2
+
+
+class CuttingVendor:
+    """The simulated vendor, whose list of databases keeps a part, says that there are more, and not where."""
+
+    def __init__(self, app: ASGIApp, cursor: dict[str, object]) -> None:
+        self.keeps = slice(0, None)
+        self.ids: set[str] = set()
+        self._app = app
+        self._pagination = {"hasMore": True, **cursor}
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope.get("path") != "/v1/databases":
+            await self._app(scope, receive, send)
+            return
+        body = b""
+
+        async def collect(message: Message) -> None:
+            nonlocal body
+            body += message.get("body", b"")
+
+        await self._app(scope, receive, collect)
+        records = json.loads(body)["data"]
+        self.ids |= {record["id"] for record in records}
+        answer = JSONResponse({"data": records[self.keeps], "pagination": self._pagination})
+        await answer(scope, receive, send)
 
 
 async def test_plan_and_block_are_read_for_each_workspace_and_kept_where_they_cannot_be(

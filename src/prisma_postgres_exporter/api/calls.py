@@ -125,8 +125,13 @@ class Calls:
     async def _call(self, operation: Operation[T], request: Request, options: Options) -> T:
         if self._is_ending:
             raise error_of(CLIENT_CLOSED, operation=operation.name, endpoint=operation.endpoint)
-        request = replace(request, headers=options.headers, timeout_seconds=options.timeout_seconds)
         limits = self._limits if options.attempts is None else replace(self._limits, attempts=options.attempts)
+        request = replace(
+            request,
+            headers=options.headers,
+            timeout_seconds=options.timeout_seconds,
+            is_once=limits.attempts == 1 or not operation.is_repeatable,
+        )
         attempt = 1
         may_have_happened = False
         while True:

@@ -281,10 +281,11 @@ def paged(model: type[W]) -> Shape[Page[W]]:
 
     def shape(document: object, _: datetime | None) -> Page[W]:
         answer = _page_answer(document)
-        # An empty cursor ends the list too, whatever hasMore says.
-        cursor = answer.pagination.next_cursor if answer.pagination.has_more else None
+        has_more = answer.pagination.has_more
+        # An empty cursor is none.
+        cursor = (answer.pagination.next_cursor or None) if has_more else None
         entries, refused = sort(answer.data)
-        return Page(entries=entries, next_cursor=cursor or None, refused=refused)
+        return Page(entries=entries, next_cursor=cursor, refused=refused, is_cut=has_more and cursor is None)
 
     return shape
 

@@ -1,8 +1,8 @@
 """What the Management API sends, as types, and the rules that it is read by.
 
 Unknown fields are ignored, because new ones appear every few weeks; known ones must have their type. `null` is
-the same as absent: `None` or the default where the field may be missing. Words of the vendor's (`status`, `kind` …) are
-text, so that a new one is no error. Text is kept as it is, except for what neither UTF-8 nor Postgres can hold
+the same as absent: `None` or the default where the field may be missing. A `Lenient` field that cannot be read is
+`None` too. Words of the vendor's (`status`, `kind` …) are text, so that a new one is no error. Text is kept as it is, except for what neither UTF-8 nor Postgres can hold
 (lone surrogates and NUL), which becomes U+FFFD.
 
 What a creation answers is shown once: there a member that cannot be read is `None`, and costs nothing else.
@@ -24,6 +24,8 @@ from pydantic import (
     ModelWrapValidatorHandler,
     SecretStr,
     ValidationError,
+    ValidatorFunctionWrapHandler,
+    WrapValidator,
     model_validator,
 )
 from pydantic.alias_generators import to_camel
@@ -69,6 +71,13 @@ def _id_of(prefix: str) -> BeforeValidator:
     return BeforeValidator(lambda value: normalised_id(prefix, value) if isinstance(value, str) else value)
 
 
+def _readable(value: object, handler: ValidatorFunctionWrapHandler) -> object:
+    try:
+        return handler(value)
+    except ValidationError:
+        return None
+
+
 Text = Annotated[str, BeforeValidator(_storable)]
 Instant = Annotated[datetime, BeforeValidator(_instant)]
 WorkspaceId = Annotated[str, _id_of("wksp_")]
@@ -79,6 +88,8 @@ UserId = Annotated[str, _id_of("usr_")]
 IntegrationId = Annotated[str, _id_of("itgr_")]
 ConnectionId = Annotated[str, _id_of("")]
 """Sent back exactly as it came: the vendor varies its prefix."""
+Lenient = Annotated[T | None, WrapValidator(_readable)]
+"""What nothing depends on: `None` where it cannot be read, so that it does not cost the record."""
 
 
 class Wire(BaseModel):
@@ -143,12 +154,14 @@ class Refused:
 class Page(Generic[T]):
     """One page of a list. `next_cursor` is `None` on the last one; `refused` are the records left out of `entries`.
 
-    A page with `refused` records is not complete: they exist.
+    A page with `refused` records is not complete: they exist. `is_cut` says that more entries exist behind the last
+    page, and the vendor gave no cursor for them: the list is not complete.
     """
 
     entries: tuple[T, ...]
     next_cursor: str | None
     refused: tuple[Refused, ...] = ()
+    is_cut: bool = False
 
 
 class Envelope(Wire, Generic[T]):
@@ -187,7 +200,7 @@ class RegionReference(Wire):
     """The region that something is in; `name` is `None` where the vendor does not say."""
 
     id: Text
-    name: Text | None = None
+    name: Lenient[Text] = None
 
 
 class WorkspaceReference(Reference):
@@ -245,7 +258,7 @@ class Workspace(Wire):
 
     id: WorkspaceId
     name: Text
-    created_at: Instant | None = None
+    created_at: Lenient[Instant] = None
 
 
 class Subscription(Wire):
@@ -262,9 +275,9 @@ class AnyBranch(Wire):
     id: BranchId
     git_name: Text | None = None
     is_default: bool | None = None
-    role: Text | None = None
-    created_at: Instant | None = None
-    updated_at: Instant | None = None
+    role: Lenient[Text] = None
+    created_at: Lenient[Instant] = None
+    updated_at: Lenient[Instant] = None
     project: ProjectReference | None = None
 
 
@@ -285,9 +298,9 @@ class AnyProject(Wire):
     id: ProjectId
     name: Text | None = None
     workspace: WorkspaceReference | None = None
-    created_at: Instant | None = None
-    logical_id: Text | None = None
-    default_region: Text | None = None
+    created_at: Lenient[Instant] = None
+    logical_id: Lenient[Text] = None
+    default_region: Lenient[Text] = None
 
 
 class Project(AnyProject):
@@ -318,11 +331,11 @@ class AnyDatabase(Wire):
     created_at: Instant | None = None
     project: ProjectReference | None = None
     is_default: bool = False
-    region: RegionReference | None = None
-    source: Origin | None = None
-    default_connection_id: ConnectionId | None = None
-    branch_id: BranchId | None = None
-    logical_id: Text | None = None
+    region: Lenient[RegionReference] = None
+    source: Lenient[Origin] = None
+    default_connection_id: Lenient[ConnectionId] = None
+    branch_id: Lenient[BranchId] = None
+    logical_id: Lenient[Text] = None
 
 
 class Database(AnyDatabase):
@@ -378,11 +391,11 @@ class AnyConnection(Wire):
 
     id: ConnectionId | None = None
     name: Text | None = None
-    kind: Text | None = None
-    created_at: Instant | None = None
+    kind: Lenient[Text] = None
+    created_at: Lenient[Instant] = None
     database: DatabaseReference | None = None
     endpoints: Endpoints = Endpoints()
-    direct_connection: DirectConnection | None = None
+    direct_connection: Lenient[DirectConnection] = None
 
 
 class Connection(AnyConnection):
@@ -520,9 +533,9 @@ class AnyServiceToken(Wire):
 
     id: Text
     name: Text | None = None
-    value_hint: Text | None = None
-    created_at: Instant | None = None
-    expires_at: Instant | None = None
+    value_hint: Lenient[Text] = None
+    created_at: Lenient[Instant] = None
+    expires_at: Lenient[Instant] = None
 
 
 class ServiceToken(AnyServiceToken):
@@ -557,19 +570,19 @@ class Integration(Wire):
     """A program that a person allowed into a workspace; `scopes` are what it may do."""
 
     id: IntegrationId
-    created_at: Instant | None = None
+    created_at: Lenient[Instant] = None
     scopes: Annotated[tuple[Text, ...], Field(strict=False)] = ()
-    client: IntegrationClient | None = None
-    created_by_user: IntegrationUser | None = None
+    client: Lenient[IntegrationClient] = None
+    created_by_user: Lenient[IntegrationUser] = None
 
 
 class Region(Wire):
     """A region; `status` is `available` or `unavailable`, `None` where the vendor does not say."""
 
     id: Text
-    name: Text | None = None
-    product: Text | None = None
-    status: Text | None = None
+    name: Lenient[Text] = None
+    product: Lenient[Text] = None
+    status: Lenient[Text] = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -43,7 +43,8 @@ class Request:
     """One request: `target` is path and query, encoded; the answer's body may have `answer_limit_bytes`.
 
     `body` is JSON; `secrets` are the parts of it that no message may show. `headers` go beside ours;
-    `timeout_seconds` takes the place of the limits' total and read timeouts.
+    `timeout_seconds` takes the place of the limits' total and read timeouts. With `is_once` it is put on the wire once
+    at most; only a GET or a HEAD may be without.
     """
 
     method: str
@@ -53,6 +54,7 @@ class Request:
     secrets: tuple[SecretStr, ...] = ()
     headers: Mapping[str, str] = field(default_factory=dict, repr=False)
     timeout_seconds: float | None = None
+    is_once: bool = False
 
 
 class Transport:
@@ -94,15 +96,15 @@ class Transport:
         way = environment_proxy(base_url) if trust_env else None
         proxy = httpx.Proxy(way.address, headers=way.headers) if way else None
         self._transport = AiohttpTransport(verify=context, client=session, proxy=proxy)
-        # Its session is made by the first deletion.
-        self._deleting = AiohttpTransport(verify=context, client=lambda: session(_once), proxy=proxy)
+        # Its session is made by the first request that must not be repeated.
+        self._once = AiohttpTransport(verify=context, client=lambda: session(_once), proxy=proxy)
 
     async def send(self, request: Request) -> Answer | NoAnswer:
         """Make one attempt, within the total timeout.
 
-        aiohttp itself repeats a GET once when the connection breaks before an answer: it cannot know that the
-        server has closed a kept connection. A DELETE is not repeated so: what was deleted by the first would
-        be reported as not found by the second.
+        aiohttp itself repeats a request once when a kept connection breaks before an answer: it cannot know that the
+        server has closed it. That is for a GET or a HEAD alone: what a DELETE deleted would be reported as not found by
+        its repetition, and what must not be done twice might be.
 
         A failure is a value: the libraries' exceptions hold the request with its token, so none of them
         may become the cause or context of ours.
@@ -120,10 +122,11 @@ class Transport:
         """Close every connection; whatever is sent afterwards gets no answer."""
         self._is_closed = True
         await self._transport.aclose()
-        await self._deleting.aclose()
+        await self._once.aclose()
 
     async def _exchange(self, request: Request, received: bytearray) -> Answer:
-        transport = self._deleting if request.method == "DELETE" else self._transport
+        may_repeat = request.method in ("GET", "HEAD") and not request.is_once
+        transport = self._transport if may_repeat else self._once
         headers = self._headers if request.body is None else self._headers_with_body
         if request.headers:
             headers = headers.copy()

@@ -15,6 +15,7 @@ T = TypeVar("T")
 
 UNREADABLE = "outside_the_contract"
 OTHER_WORKSPACE = "other_workspace"
+LIST_CUT = "list_cut"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,8 +63,9 @@ async def read_inventory(
     async for page in _pages(client.databases()):
         on_page()
         refused[UNREADABLE] += len(page.refused)
+        refused[LIST_CUT] += page.is_cut  # at least one
         unclear.update(record.id for record in page.refused if record.id is not None)
-        is_complete = is_complete and all(record.id is not None for record in page.refused)
+        is_complete = is_complete and not page.is_cut and all(record.id is not None for record in page.refused)
         for listed in page.entries:
             project = projects.get(listed.project.id)
             if project is not None and project.workspace.id != workspace.id:
