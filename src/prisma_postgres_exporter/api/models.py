@@ -2,8 +2,8 @@
 
 Unknown fields are ignored, because new ones appear every few weeks; known ones must have their type. `null` is
 the same as absent: `None` or the default where the field may be missing. A `Lenient` field that cannot be read is
-`None` too. Words of the vendor's (`status`, `kind` …) are text, so that a new one is no error. Text is kept as it is, except for what neither UTF-8 nor Postgres can hold
-(lone surrogates and NUL), which becomes U+FFFD.
+`None` too. Words of the vendor's (`status`, `kind` …) are text, so that a new one is no error. Text is kept as it is,
+except for what neither UTF-8 nor Postgres can hold (lone surrogates and NUL), which becomes U+FFFD.
 
 What a creation answers is shown once: there a member that cannot be read is `None`, and costs nothing else.
 """
