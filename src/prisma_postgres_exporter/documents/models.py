@@ -36,8 +36,8 @@ SPLIT = (
 BOUNDS = "Bounds between which `expected_usd` will be right four times out of five; of workspaces"
 TAKEN_AT = "When the numbers were put together"
 COSTS_AT = (
-    "When the costs were worked out, from the usage of then: up to a minute before `taken_at`, with 10,000 databases up "
-    "to two; `null`: not yet"
+    "When the costs were worked out, from the usage of then: up to a minute before `taken_at`, with 10,000 databases "
+    "up to two; `null`: not yet"
 )
 UNTIL = "How far the month goes: now, or the last second of one that is over"
 IS_OVER = "Whether the month is over"

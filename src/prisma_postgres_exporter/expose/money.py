@@ -11,8 +11,8 @@ from prisma_postgres_exporter.forecast import Forecast
 from prisma_postgres_exporter.snapshot import DatabaseView, WorkspaceView
 
 ESTIMATE = (
-    "An estimate from the Prisma Management API's usage at prisma_postgres_exporter_costs_timestamp_seconds and the price "
-    "table, cached; Postgres only, before tax."
+    "An estimate from the Prisma Management API's usage at prisma_postgres_exporter_costs_timestamp_seconds and the "
+    "price table, cached; Postgres only, before tax."
 )
 BOUNDS = ("low", "expected", "high")
 COMPONENTS = ("fee", "operations", "storage")
@@ -122,8 +122,8 @@ def workspace_families(labels: tuple[str, ...]) -> tuple[Family[WorkspaceView], 
         value(
             "prisma_postgres_workspace_spend_limit_counted_usd",
             "What counts against the limit on usage charges in the current calendar month (UTC) so far: the charges, "
-            "and what the configuration says of other usage and of tax; where a part of the usage is not known, it is at "
-            "least so much. From the Prisma Management API; cached.",
+            "and what the configuration says of other usage and of tax; where a part of the usage is not known, it is "
+            "at least so much. From the Prisma Management API; cached.",
             _counted,
         ),
         table(
