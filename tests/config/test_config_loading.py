@@ -137,7 +137,8 @@ def test_a_variable_that_a_credential_names_is_known(tmp_path: Path) -> None:
     assert load_config(config_path=named, environ={"PRISMA_POSTGRES_ACME": "one"}).warnings == ()
     # The variable stays known where the environment's own token takes the place of the file's.
     both = {"PRISMA_POSTGRES_ACME": "one", "PRISMA_POSTGRES_TOKEN": "two"}
-    assert load_config(config_path=named, environ=both).warnings == ()
+    [warning] = load_config(config_path=named, environ=both).warnings
+    assert warning.startswith("PRISMA_POSTGRES_TOKEN: takes the place of")
 
 
 @pytest.mark.parametrize("path", ["a\0b", "a" * 5_000])
@@ -265,3 +266,16 @@ def test_what_is_wrong_in_a_section_that_is_needed_is_a_problem_with_all_others(
     path = write(tmp_path, "poll:\n  interval: soon\ncost:\n  fee_share: odd\n")
 
     assert len(problems(config_path=path, needed=("store", "cost"))) == 2
+
+
+@pytest.mark.parametrize("variable", ["PRISMA_POSTGRES_TOKEN", "PRISMA_POSTGRES_TOKEN_FILE", "PRISMA_SERVICE_TOKEN"])
+def test_credentials_of_the_file_that_a_variable_takes_the_place_of_are_a_warning(
+    tmp_path: Path, variable: str
+) -> None:
+    path = write(tmp_path, "credentials: [{token_env: ACME}, {token_env: BETA}]")
+
+    config = load_config(config_path=path, environ={variable: "one"})
+
+    assert len(config.credentials) == 1
+    [warning] = config.warnings
+    assert warning.startswith(f"{variable}: takes the place of the file's credentials")

@@ -217,7 +217,18 @@ def test_a_bad_configuration_is_refused_with_its_problems_and_a_good_one_takes_i
         after = everything_of(running, 5)
         assert hidden not in after.labels(INFO, "database_id")
         assert after.value(f"{OWN}config_reload_success") == 1
-        assert running.post("/-/reload").status == 200
+        assert running.post("/-/reload").text == "reloaded\n"
+
+        # What a restart alone can change is named to whoever asked, and on the page, until it is taken back.
+        store = {"keep_readings": "9d"}
+        write_config(tmp_path / "config.yaml", credentials=credentials, store=store)
+        answer = running.post("/-/reload")
+        named = fetch(f"{running.url}/").text
+        write_config(tmp_path / "config.yaml", credentials=credentials)
+        assert (answer.status, running.post("/-/reload").text) == (200, "reloaded\n")
+        assert "store.keep_readings" in answer.text
+        assert "store.keep_readings" in named
+        assert "store.keep_readings" not in fetch(f"{running.url}/").text
 
 
 def test_it_is_ready_and_healthy_while_the_vendor_is_down(tmp_path: Path, two_workspaces: Vendor) -> None:

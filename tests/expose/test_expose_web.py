@@ -13,7 +13,7 @@ import pytest
 from expose_views import A_DATABASE, A_SNAPSHOT, NOW, exposition_of, needs_program, plain, serving, snapshot_of
 from starlette.applications import Starlette
 
-from prisma_postgres_exporter.expose import Exposition, Format, ServiceStatus, web_app
+from prisma_postgres_exporter.expose import Exposition, Format, Reload, ServiceStatus, web_app
 
 Message = MutableMapping[str, Any]
 
@@ -30,7 +30,7 @@ _LARGE = snapshot_of([replace(A_DATABASE, database_id=f"db_{number}") for number
 def app_of(
     exposition: Exposition | None = None,
     status: ServiceStatus = A_STATUS,
-    reload: Callable[[], Awaitable[str | None]] | None = None,
+    reload: Callable[[], Awaitable[Reload]] | None = None,
     send_limit_seconds: float = 60.0,
 ) -> Starlette:
     exposition = exposition or exposition_of(A_SNAPSHOT)
@@ -115,9 +115,9 @@ async def test_checks_answer_503_with_the_reason() -> None:
 async def test_reload_says_whether_the_configuration_was_good(problem: str | None, status_code: int) -> None:
     asked = []
 
-    async def reload() -> str | None:
+    async def reload() -> Reload:
         asked.append(True)
-        return problem
+        return Reload(problem=problem)
 
     async with client_of(app_of(reload=reload)) as client:
         assert (await client.get("/-/reload")).status_code == 405
@@ -128,7 +128,7 @@ async def test_reload_says_whether_the_configuration_was_good(problem: str | Non
 
 
 async def test_a_page_on_another_site_cannot_reload() -> None:
-    async def reload() -> str | None:
+    async def reload() -> Reload:
         raise AssertionError("reloaded for a stranger")
 
     async with client_of(app_of(reload=reload)) as client:

@@ -116,7 +116,7 @@ async def test_a_reload_keeps_the_store_and_the_address_and_says_that_they_need_
         collector = running.running.collector
         before = collector.config
         with capture_logs() as logs:
-            assert await running.reload() is None
+            assert (await running.reload()).problem is None
         told = [row["log_level"] for row in logs if row["event"] == "changes to store and web need a restart"]
         assert told == ["warning"]
         assert (collector.config.store, collector.config.web) == (before.store, before.web)
@@ -138,7 +138,7 @@ async def test_a_reload_that_failed_is_on_the_page_until_one_succeeds(tmp_path: 
 
     async def reload(running: Service) -> None:
         assert running._describe().reload_error is None
-        assert await running.reload() == problems[0]
+        assert (await running.reload()).problem == problems[0]
         failed = running._describe()
         assert failed.reload_error == problems[0]
         assert failed.reload_failing_since_at is not None

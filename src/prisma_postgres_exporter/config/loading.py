@@ -75,8 +75,10 @@ def load_config(
     warnings = list(_unknown_variables(environ, _token_variables(values)))
     for variable, value in environ.items():
         if ENVIRONMENT.get(variable) and value:
+            warnings.extend(_discarded(values, places, variable))
             _set_from_environment(values, places, variable, value)
     if environ.get(VENDORS_TOKEN) and not environ.get("PRISMA_POSTGRES_TOKEN"):
+        warnings.extend(_discarded(values, places, VENDORS_TOKEN))
         _set_from_environment(values, places, VENDORS_TOKEN, environ[VENDORS_TOKEN])
     flags = (
         ("--api-url", ("api_url",), api_url),
@@ -219,6 +221,13 @@ def _set_from_environment(values: dict[str, object], places: dict[Path_, str], v
     elif variable == "PRISMA_POSTGRES_WINDOWS":
         given = [part.strip() for part in value.split(",")]
     _set(values, places, key, given, variable)
+
+
+def _discarded(values: Mapping[str, object], places: Mapping[Path_, str], variable: str) -> Iterator[str]:
+    """What the file says of credentials and a variable takes the place of."""
+    is_of_file = not places.get(("credentials",), "").startswith("PRISMA_")
+    if ENVIRONMENT.get(variable, ("credentials",)) == ("credentials",) and values.get("credentials") and is_of_file:
+        yield f"{variable}: takes the place of the file's credentials, which are not used; give only one of the two"
 
 
 def _from_environment(values: dict[str, object], places: dict[Path_, str]) -> list[object]:

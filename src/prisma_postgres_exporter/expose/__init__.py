@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from prisma_postgres_exporter.expose.history import write_history
     from prisma_postgres_exporter.expose.render import Exposition, Format
     from prisma_postgres_exporter.expose.report import report_page
-    from prisma_postgres_exporter.expose.status import CredentialStatus, RoundStatus, ServiceStatus
+    from prisma_postgres_exporter.expose.status import CredentialStatus, Reload, RoundStatus, ServiceStatus
     from prisma_postgres_exporter.expose.v1 import Ledger
     from prisma_postgres_exporter.expose.web import web_app
 
@@ -21,6 +21,7 @@ __all__ = [
     "Exposition",
     "Format",
     "Ledger",
+    "Reload",
     "RoundStatus",
     "ServiceStatus",
     "describe",
@@ -39,6 +40,7 @@ __getattr__ = exported(
         "Format": "render",
         "Ledger": "v1",
         "RoundStatus": "status",
+        "Reload": "status",
         "ServiceStatus": "status",
         "describe": "catalogue",
         "report_page": "report",

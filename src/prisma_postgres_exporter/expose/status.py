@@ -35,6 +35,14 @@ class RoundStatus:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Reload:
+    """What became of a reload: `problem` says why it was refused, `note` what a person should know of a good one."""
+
+    problem: str | None = None
+    note: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ServiceStatus:
     """The service at `now_at`. All instants are aware UTC.
 

@@ -21,7 +21,7 @@ from prisma_postgres_exporter.expose.negotiate import choose_format, is_gzip_wan
 from prisma_postgres_exporter.expose.overview import status_page
 from prisma_postgres_exporter.expose.page import CONTENT_SECURITY_POLICY
 from prisma_postgres_exporter.expose.render import Exposition
-from prisma_postgres_exporter.expose.status import ServiceStatus
+from prisma_postgres_exporter.expose.status import Reload, ServiceStatus
 from prisma_postgres_exporter.expose.v1 import Ledger, json_api
 from prisma_postgres_exporter.report import Chosen, MonthCosts, UsageRow
 from prisma_postgres_exporter.snapshot import Snapshot
@@ -39,7 +39,7 @@ _CHECK_HEADERS = {"Cache-Control": "no-store"}
 def web_app(
     exposition: Exposition,
     status: Callable[[], ServiceStatus],
-    reload: Callable[[], Awaitable[str | None]] | None,
+    reload: Callable[[], Awaitable[Reload]] | None,
     *,
     current: Callable[[], Awaitable[None]] | None = None,
     snapshot: Callable[[], Snapshot | None] | None = None,
@@ -125,15 +125,15 @@ def _check(reason: str | None, state: str) -> Response:
     return PlainTextResponse(f"not {state}: {reason}\n", status_code=503, headers=_CHECK_HEADERS)
 
 
-def _reload_endpoint(reload: Callable[[], Awaitable[str | None]]) -> Callable[[Request], Awaitable[Response]]:
+def _reload_endpoint(reload: Callable[[], Awaitable[Reload]]) -> Callable[[Request], Awaitable[Response]]:
     async def reload_configuration(request: Request) -> Response:
         # A page on another site can make a browser send a POST here; only browsers send this header.
         if request.headers.get("sec-fetch-site", "none") not in {"none", "same-origin"}:
             return PlainTextResponse("not reloaded: the request came from another site\n", status_code=403)
-        problem = await reload()
-        if problem is not None:
-            return PlainTextResponse(f"not reloaded: {problem}\n", status_code=500)
-        return PlainTextResponse("reloaded\n")
+        done = await reload()
+        if done.problem is not None:
+            return PlainTextResponse(f"not reloaded: {done.problem}\n", status_code=500)
+        return PlainTextResponse(f"reloaded; {done.note}\n" if done.note else "reloaded\n")
 
     return reload_configuration
 

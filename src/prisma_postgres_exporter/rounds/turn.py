@@ -43,8 +43,8 @@ class Turn:
     `followed` are the ids of the databases that are polled and shown, `listed` those of its newest inventory, `missing`
     since when held ones are in none, `refused` what it left out, by reason. `pending` was read and could not be stored
     yet. `put_off` is why the rest of its reads were, until some succeed again. `failure` is why it could not be
-    discovered, `None` where it could; `was_tried` says whether that is known.
-    `is_gone`: no credential is its any more. `beat` is the event loop's time of the newest sign of life.
+    discovered, `None` where it could; `was_tried` says whether that is known. `is_gone`: no credential is its any more.
+    `beat` is the event loop's time of the newest sign of life.
     """
 
     workspace_id: str

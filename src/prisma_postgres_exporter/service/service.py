@@ -19,7 +19,7 @@ from apscheduler.triggers.interval import IntervalTrigger
 
 from prisma_postgres_exporter.config import Config, read_tokens, require_usable
 from prisma_postgres_exporter.errors import ConfigurationError
-from prisma_postgres_exporter.expose import ExporterHealth, ServiceStatus, web_app
+from prisma_postgres_exporter.expose import ExporterHealth, Reload, ServiceStatus, web_app
 from prisma_postgres_exporter.rounds import MakeApi
 from prisma_postgres_exporter.service import memory
 from prisma_postgres_exporter.service.costs import CostKeeper
@@ -68,6 +68,7 @@ class Service:
         self.started_at = clock()
         self.is_ready = False
         self.reload_failure: ReloadFailure | None = None
+        self.awaits_restart: str | None = None
         self._config = config
         self._load = load
         self._clock = clock
@@ -117,8 +118,8 @@ class Service:
         """Ask the service to end."""
         self._stop.set()
 
-    async def reload(self) -> str | None:
-        """Read the configuration again; returns what is wrong with it, and then the old one stays in force.
+    async def reload(self) -> Reload:
+        """Read the configuration again; where something is wrong with it the old one stays in force.
 
         Credentials, discovery, polling and costs change at once; changes to store and web need a restart.
         """
@@ -134,10 +135,11 @@ class Service:
                 text = "\n".join(error.problems)
                 since_at = self.reload_failure.since_at if self.reload_failure else self._clock()
                 self.reload_failure = ReloadFailure(text=text, since_at=since_at)
-                return text
+                return Reload(problem=text)
             old = collector.config
-            if (config.store, config.web) != (old.store, old.web):
-                log.warning("changes to store and web need a restart")
+            self.awaits_restart = _awaiting_restart(old, config)
+            if self.awaits_restart is not None:
+                log.warning("changes to store and web need a restart", problem=self.awaits_restart)
             collector.reconfigure(config.model_copy(update={"store": old.store, "web": old.web}))
             await collector.use_tokens(tokens)
             await self._costs.keep()
@@ -145,7 +147,7 @@ class Service:
             self.health.config_reloaded(True, self._clock())
             self.reload_failure = None
             log.info("configuration reloaded")
-            return None
+            return Reload(note=self.awaits_restart)
 
     def _describe(self) -> ServiceStatus:
         return describe(
@@ -155,7 +157,7 @@ class Service:
             is_ready=self.is_ready,
             now=self._clock(),
             time=asyncio.get_running_loop().time(),
-            notes=(self._costs.rivalry,) if self._costs.rivalry is not None else (),
+            notes=[note for note in (self.awaits_restart, self._costs.rivalry) if note is not None],
             reload_failure=self.reload_failure,
         )
 
@@ -312,3 +314,16 @@ class Service:
                 await asyncio.gather(*ending)
         except TimeoutError:
             log.warning("rounds under way were abandoned", grace_seconds=GRACE_SECONDS)
+
+
+def _awaiting_restart(old: Config, new: Config) -> str | None:
+    """Which settings only a restart puts in force, for people."""
+    changed = [
+        f"{section}.{name}"
+        for section in ("store", "web")
+        for name, value in getattr(new, section)
+        if value != getattr(getattr(old, section), name)
+    ]
+    if not changed:
+        return None
+    return f"{' and '.join(changed)} changed: only a restart puts that in force, until then it is as before"
