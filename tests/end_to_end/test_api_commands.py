@@ -223,6 +223,18 @@ def test_an_id_is_found_with_whatever_credential_reaches_it(terminal: Terminal) 
     assert (by_name.code, "401" in by_name.err) == (2, True)
 
 
+@pytest.mark.parametrize("name", ["db_prod", "db_prod.eu"])
+def test_a_name_that_looks_like_an_id_is_found(terminal: Terminal, name: str) -> None:
+    terminal.json("projects", "create", "shop")
+    made = terminal.json("databases", "create", name, "--project", "shop")
+    other = terminal.json("databases", "create", made["id"].replace("db_", ""), "--project", "shop")
+
+    assert terminal.json("databases", "get", name)["id"] == made["id"]
+    assert terminal.json("databases", "get", made["id"])["id"] == made["id"] != other["id"]
+    missing = terminal.type("databases", "get", "db_none")
+    assert (missing.code, "there is no database with the id or name 'db_none'" in missing.err) == (1, True)
+
+
 def test_an_id_of_another_kind_is_refused_before_any_call(terminal: Terminal) -> None:
     ended = terminal.type("databases", "list", "--branch-id", "db_1")
 
@@ -378,9 +390,8 @@ def test_a_database_that_recovers_is_not_restored_again_and_may_be_later(termina
 def test_a_restore_that_is_not_ready_in_time_may_be_looked_at_later(terminal: Terminal) -> None:
     vendor = terminal.vendor.simulator.vendor
     vendor.behaviour = replace(vendor.behaviour, restore_takes=timedelta(hours=1))
-    ended = terminal.type(
-        "databases", "restore", terminal.other_id(), "--backup", "latest", "--yes", "--timeout", "1s", "--json"
-    )
+    words = ("databases", "restore", terminal.other_id(), "--backup", "latest", "--yes", "--timeout", "1s", "--json")
+    ended = terminal.type(*words)
 
     assert (ended.code, "not ready after 1 seconds" in ended.err) == (3, True)
     assert f"It goes on: look with `api databases get {ended.document['data']['id']}`." in ended.err
@@ -407,6 +418,14 @@ def test_backups_are_listed_with_their_retention(terminal: Terminal) -> None:
 
     assert (len(ended.document["data"]), ended.document["retention_days"]) == (2, 7)
     assert "Backups are kept for 7 days." in ended.err
+
+
+def test_backups_that_a_higher_limit_shows_are_said_to_be_there(terminal: Terminal) -> None:
+    some = terminal.type("backups", "list", terminal.other_id(), "--json", "--limit", "1")
+    every = terminal.type("backups", "list", terminal.other_id(), "--json")
+
+    assert (some.document["has_more"], "There is more: a higher --limit shows it." in some.err) == (True, True)
+    assert (every.document["has_more"], "There is more" in every.err) == (False, False)
 
 
 def test_connection_strings_are_printed_only_when_asked_for(terminal: Terminal) -> None:

@@ -173,10 +173,8 @@ def delete(
 
 
 def _print_new(made: CreatedConnection, chosen: Form) -> None:
-    columns = new_connection(is_revealed=True)
-    print_made(
-        made, columns, chosen, reveal=True, elsewhere=f"`api connections rotate {made.id} --reveal` makes new ones"
-    )
+    elsewhere = f"`api connections rotate {made.id} --reveal` makes new ones"
+    print_made(made, new_connection(is_revealed=True), chosen, reveal=True, elsewhere=elsewhere)
 
 
 def _require_reveal(reveal: bool) -> None:

@@ -20,7 +20,7 @@ from prisma_postgres_exporter.api import (
 from prisma_postgres_exporter.cli.api.listing import Found
 from prisma_postgres_exporter.cli.api.running import Reach, Session
 from prisma_postgres_exporter.diagnosis import Subject, find_subjects, nearest_subjects
-from prisma_postgres_exporter.errors import ApiError, ConfigurationError, NotFound
+from prisma_postgres_exporter.errors import ApiError, ConfigurationError, NotFound, RequestRefused
 
 SHOWN = 10
 
@@ -120,8 +120,16 @@ async def find_service_token(found: Found[Workspace], name: str) -> ServiceToken
 
 
 async def _find(session: Session, kind: _Kind[T], name: str) -> Found[T]:
-    if name.startswith(kind.prefixes):
-        return await _get(session, kind.get, name)
+    is_like_an_id = name.startswith(kind.prefixes)
+    if is_like_an_id:
+        try:
+            return await _get(session, kind.get, name)
+        except NotFound:
+            # Anybody can give a thing a name that looks like an id.
+            pass
+        except RequestRefused as error:
+            if error.reason != "invalid_id":
+                raise
     things: dict[str, Found[T]] = {}
     for reach in session.reaches:
         # One that fails could hide another thing of that name: an id is needed then.
@@ -134,6 +142,8 @@ async def _find(session: Session, kind: _Kind[T], name: str) -> Found[T]:
     meant = find_subjects(name, subjects.values())
     if len(meant) == 1:
         return things[meant[0].id]
+    if is_like_an_id and not meant:
+        raise NotFound(f"there is no {kind.name} with the id or name {name!r}", reason="http_404", status=404)
     raise ConfigurationError(_several(name, meant) if meant else _none(name, kind.name, subjects.values()))
 
 
