@@ -257,7 +257,7 @@ def test_where_there_are_several_workspaces_a_new_project_needs_one(terminal: Te
     ended = terminal.type("projects", "create", "shop")
     assert (ended.code, "--workspace: say which one" in ended.err) == (2, True)
     unnamed = terminal.type("workspaces", "get")
-    assert (unnamed.code, "NAME: say which workspace is meant" in unnamed.err) == (2, True)
+    assert (unnamed.code, "--workspace: say which workspace is meant" in unnamed.err) == (2, True)
 
     wanted = terminal.world.tokens[SECOND]
     assert terminal.json("projects", "create", "shop", "--workspace", wanted)["workspace_id"] == wanted
@@ -496,6 +496,15 @@ def test_a_creation_whose_answer_is_cut_short_shows_the_strings_that_came_whole(
     assert all(re.fullmatch(r"\S+://\S+\?sslmode=require", one) for one in ended.document["data"]["shown_once"])
 
 
+def test_secrets_of_an_answer_that_is_cut_short_are_printed_in_the_form_that_was_asked_for(terminal: Terminal) -> None:
+    terminal.vendor.simulator.faults.add(Fault(kind=FaultKind.HALF_BODY, call="create_connection"))
+    words = ("connections", "create", "x" * 65, "--database", terminal.other_id(), "--reveal")
+
+    (row,) = csv.DictReader(io.StringIO(terminal.type(*words, "--csv").out))
+    assert (row["kind"], PASSWORD in row["shown_once"]) == ("direct", True)
+    assert re.match(r"kind +shown once\s+direct +postgres://", terminal.type(*words).out)
+
+
 def test_a_new_database_is_in_the_region_of_its_project_unless_another_is_said(terminal: Terminal) -> None:
     terminal.json("projects", "create", "shop", "--region", "eu-central-1")
     made = terminal.json("databases", "create", "orders", "--project", "shop", "--wait")
@@ -628,6 +637,36 @@ def test_a_service_token_is_made_and_deleted_by_name(terminal: Terminal) -> None
     assert (several.code, made["id"] in several.err) == (2, True)
     assert terminal.type("service-tokens", "delete", made["id"], "--yes").code == 0
     assert made["id"] not in {row["id"] for row in terminal.json("service-tokens", "list")}
+
+
+def test_the_token_in_use_is_named_before_it_is_deleted(terminal: Terminal) -> None:
+    made = terminal.json("service-tokens", "create", "grafana", "--reveal")
+    other = terminal.type("service-tokens", "delete", made["id"])
+    terminal.use(made["value"])
+    own = terminal.type("service-tokens", "delete", made["id"])
+
+    said = ": this is the token you are using now"
+    assert (other.code, said in other.err, own.code, said in own.err) == (2, False, 2, True)
+
+
+@pytest.mark.parametrize("group", ["service-tokens", "integrations"])
+def test_a_workspace_is_named_by_the_option_too(terminal: Terminal, group: str) -> None:
+    terminal.use(FIRST, SECOND)
+    wanted = terminal.world.tokens[SECOND]
+    unnamed = terminal.type(group, "list")
+
+    assert (unnamed.code, "--workspace: say which workspace is meant" in unnamed.err) == (2, True)
+    assert terminal.json(group, "list", "--workspace", wanted) == terminal.json(group, "list", wanted)
+    assert terminal.type(group, "list", wanted, "--workspace", "other").code == 2
+
+
+def test_an_integration_is_got_and_revoked_in_a_workspace(terminal: Terminal) -> None:
+    terminal.use(FIRST, SECOND)
+    wanted = terminal.world.tokens[SECOND]
+    found = terminal.json("integrations", "list", "--workspace", wanted)[0]
+
+    assert terminal.json("integrations", "get", found["id"], "--workspace", wanted) == found
+    assert terminal.type("integrations", "delete", found["id"], "--workspace", wanted, "--yes").code == 0
 
 
 def test_an_integration_is_shown_and_revoked(terminal: Terminal) -> None:

@@ -184,7 +184,7 @@ def create(
         else:
             print_it()
 
-    run(work, config=config, api_url=api_url, workspace=workspace, reveal=reveal)
+    run(work, config=config, api_url=api_url, workspace=workspace, reveal=reveal, chosen=chosen)
 
 
 @app.command(epilog=keys(DATABASE) + examples("api databases update orders --name bills"))

@@ -53,11 +53,22 @@ class _Kind(Generic[T]):
 async def find_workspace(session: Session, name: str | None) -> Found[Workspace]:
     """The workspace that is meant; without a name the one there is."""
     if name is None:
-        api = session.only("NAME: say which workspace is meant").api
+        api = session.only("--workspace: say which workspace is meant").api
         async for workspace in api.workspaces():
             return Found(workspace, api)
-        raise ConfigurationError(["NAME: the credential opens no workspace"])
+        raise ConfigurationError(["the credential opens no workspace"])
     return await _find(session, _WORKSPACE, name)
+
+
+def one_workspace(name: str | None, option: str | None) -> str | None:
+    """The workspace of an argument or of `--workspace`.
+
+    Raises:
+        ConfigurationError: both are given, and differ.
+    """
+    if name is not None and option is not None and name != option:
+        raise ConfigurationError([f"{name} and --workspace {option}: give one of them"])
+    return name or option
 
 
 async def find_project(session: Session, name: str) -> Found[Project]:
