@@ -136,6 +136,7 @@ def test_a_list_says_that_there_is_more_unless_all_is_wanted(terminal: Terminal)
     assert (len(some.document["data"]), some.document["has_more"]) == (2, True)
     assert "--all" in some.err
     assert (len(every.document["data"]), every.document["has_more"], every.err) == (6, False, "")
+    assert (some.document["is_complete"], every.document["is_complete"]) == (False, True)
 
 
 def test_json_and_csv_together_are_refused(terminal: Terminal) -> None:
@@ -161,6 +162,7 @@ def test_one_refused_credential_hides_nothing_of_the_others_and_is_told(terminal
     ended = terminal.type("databases", "list", "--json")
 
     assert (ended.code, ended.document["data"]) == (2, alone)
+    assert (ended.document["has_more"], ended.document["is_complete"]) == (False, False)
     assert (
         "error: credential token-1: GET /v1/databases answered 401 (authentication-failed: The token is not valid)"
         in ended.err
@@ -349,6 +351,7 @@ def test_a_project_is_given_away_by_a_token_that_no_output_shows(terminal: Termi
         (("databases", "create", "--project", "x", "--source-backup", "y"), "with --source"),
         (("databases", "restore", "x", "--backup", "y", "--timeout", "soon"), "--timeout"),
         (("connections", "create", "app", "--database", "x"), "--reveal: required"),
+        (("usage", "--from", "2199-01-01"), "--from 2199-01-01: is in the future"),
         (("usage", "--from", "november"), "write it like 2026-11-01"),
         (("usage", "--from", "2026-11-02", "--to", "2026-11-01"), "give the earlier one first"),
         (("regions", "moon"), "'postgres', 'accelerate'"),
