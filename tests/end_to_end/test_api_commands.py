@@ -136,6 +136,7 @@ def test_a_list_says_that_there_is_more_unless_all_is_wanted(terminal: Terminal)
     assert (len(some.document["data"]), some.document["has_more"]) == (2, True)
     assert "--all" in some.err
     assert (len(every.document["data"]), every.document["has_more"], every.err) == (6, False, "")
+    assert (some.document["is_complete"], every.document["is_complete"]) == (False, True)
 
 
 def test_json_and_csv_together_are_refused(terminal: Terminal) -> None:
@@ -161,6 +162,7 @@ def test_one_refused_credential_hides_nothing_of_the_others_and_is_told(terminal
     ended = terminal.type("databases", "list", "--json")
 
     assert (ended.code, ended.document["data"]) == (2, alone)
+    assert (ended.document["has_more"], ended.document["is_complete"]) == (False, False)
     assert (
         "error: credential token-1: GET /v1/databases answered 401 (authentication-failed: The token is not valid)"
         in ended.err
@@ -223,6 +225,18 @@ def test_an_id_is_found_with_whatever_credential_reaches_it(terminal: Terminal) 
     assert (by_name.code, "401" in by_name.err) == (2, True)
 
 
+@pytest.mark.parametrize("name", ["db_prod", "db_prod.eu"])
+def test_a_name_that_looks_like_an_id_is_found(terminal: Terminal, name: str) -> None:
+    terminal.json("projects", "create", "shop")
+    made = terminal.json("databases", "create", name, "--project", "shop")
+    other = terminal.json("databases", "create", made["id"].replace("db_", ""), "--project", "shop")
+
+    assert terminal.json("databases", "get", name)["id"] == made["id"]
+    assert terminal.json("databases", "get", made["id"])["id"] == made["id"] != other["id"]
+    missing = terminal.type("databases", "get", "db_none")
+    assert (missing.code, "there is no database with the id or name 'db_none'" in missing.err) == (1, True)
+
+
 def test_an_id_of_another_kind_is_refused_before_any_call(terminal: Terminal) -> None:
     ended = terminal.type("databases", "list", "--branch-id", "db_1")
 
@@ -245,7 +259,7 @@ def test_where_there_are_several_workspaces_a_new_project_needs_one(terminal: Te
     ended = terminal.type("projects", "create", "shop")
     assert (ended.code, "--workspace: say which one" in ended.err) == (2, True)
     unnamed = terminal.type("workspaces", "get")
-    assert (unnamed.code, "NAME: say which workspace is meant" in unnamed.err) == (2, True)
+    assert (unnamed.code, "--workspace: say which workspace is meant" in unnamed.err) == (2, True)
 
     wanted = terminal.world.tokens[SECOND]
     assert terminal.json("projects", "create", "shop", "--workspace", wanted)["workspace_id"] == wanted
@@ -337,6 +351,7 @@ def test_a_project_is_given_away_by_a_token_that_no_output_shows(terminal: Termi
         (("databases", "create", "--project", "x", "--source-backup", "y"), "with --source"),
         (("databases", "restore", "x", "--backup", "y", "--timeout", "soon"), "--timeout"),
         (("connections", "create", "app", "--database", "x"), "--reveal: required"),
+        (("usage", "--from", "2199-01-01"), "--from 2199-01-01: is in the future"),
         (("usage", "--from", "november"), "write it like 2026-11-01"),
         (("usage", "--from", "2026-11-02", "--to", "2026-11-01"), "give the earlier one first"),
         (("regions", "moon"), "'postgres', 'accelerate'"),
@@ -378,9 +393,8 @@ def test_a_database_that_recovers_is_not_restored_again_and_may_be_later(termina
 def test_a_restore_that_is_not_ready_in_time_may_be_looked_at_later(terminal: Terminal) -> None:
     vendor = terminal.vendor.simulator.vendor
     vendor.behaviour = replace(vendor.behaviour, restore_takes=timedelta(hours=1))
-    ended = terminal.type(
-        "databases", "restore", terminal.other_id(), "--backup", "latest", "--yes", "--timeout", "1s", "--json"
-    )
+    words = ("databases", "restore", terminal.other_id(), "--backup", "latest", "--yes", "--timeout", "1s", "--json")
+    ended = terminal.type(*words)
 
     assert (ended.code, "not ready after 1 seconds" in ended.err) == (3, True)
     assert f"It goes on: look with `api databases get {ended.document['data']['id']}`." in ended.err
@@ -407,6 +421,14 @@ def test_backups_are_listed_with_their_retention(terminal: Terminal) -> None:
 
     assert (len(ended.document["data"]), ended.document["retention_days"]) == (2, 7)
     assert "Backups are kept for 7 days." in ended.err
+
+
+def test_backups_that_a_higher_limit_shows_are_said_to_be_there(terminal: Terminal) -> None:
+    some = terminal.type("backups", "list", terminal.other_id(), "--json", "--limit", "1")
+    every = terminal.type("backups", "list", terminal.other_id(), "--json")
+
+    assert (some.document["has_more"], "There is more: a higher --limit shows it." in some.err) == (True, True)
+    assert (every.document["has_more"], "There is more" in every.err) == (False, False)
 
 
 def test_connection_strings_are_printed_only_when_asked_for(terminal: Terminal) -> None:
@@ -475,6 +497,15 @@ def test_a_creation_whose_answer_is_cut_short_shows_the_strings_that_came_whole(
     assert (ended.code, "the body was cut short" in ended.err) == (3, True)
     assert ended.document["data"]["shown_once"]
     assert all(re.fullmatch(r"\S+://\S+\?sslmode=require", one) for one in ended.document["data"]["shown_once"])
+
+
+def test_secrets_of_an_answer_that_is_cut_short_are_printed_in_the_form_that_was_asked_for(terminal: Terminal) -> None:
+    terminal.vendor.simulator.faults.add(Fault(kind=FaultKind.HALF_BODY, call="create_connection"))
+    words = ("connections", "create", "x" * 65, "--database", terminal.other_id(), "--reveal")
+
+    (row,) = csv.DictReader(io.StringIO(terminal.type(*words, "--csv").out))
+    assert (row["kind"], PASSWORD in row["shown_once"]) == ("direct", True)
+    assert re.match(r"kind +shown once\s+direct +postgres://", terminal.type(*words).out)
 
 
 def test_a_new_database_is_in_the_region_of_its_project_unless_another_is_said(terminal: Terminal) -> None:
@@ -609,6 +640,36 @@ def test_a_service_token_is_made_and_deleted_by_name(terminal: Terminal) -> None
     assert (several.code, made["id"] in several.err) == (2, True)
     assert terminal.type("service-tokens", "delete", made["id"], "--yes").code == 0
     assert made["id"] not in {row["id"] for row in terminal.json("service-tokens", "list")}
+
+
+def test_the_token_in_use_is_named_before_it_is_deleted(terminal: Terminal) -> None:
+    made = terminal.json("service-tokens", "create", "grafana", "--reveal")
+    other = terminal.type("service-tokens", "delete", made["id"])
+    terminal.use(made["value"])
+    own = terminal.type("service-tokens", "delete", made["id"])
+
+    said = ": this is the token you are using now"
+    assert (other.code, said in other.err, own.code, said in own.err) == (2, False, 2, True)
+
+
+@pytest.mark.parametrize("group", ["service-tokens", "integrations"])
+def test_a_workspace_is_named_by_the_option_too(terminal: Terminal, group: str) -> None:
+    terminal.use(FIRST, SECOND)
+    wanted = terminal.world.tokens[SECOND]
+    unnamed = terminal.type(group, "list")
+
+    assert (unnamed.code, "--workspace: say which workspace is meant" in unnamed.err) == (2, True)
+    assert terminal.json(group, "list", "--workspace", wanted) == terminal.json(group, "list", wanted)
+    assert terminal.type(group, "list", wanted, "--workspace", "other").code == 2
+
+
+def test_an_integration_is_got_and_revoked_in_a_workspace(terminal: Terminal) -> None:
+    terminal.use(FIRST, SECOND)
+    wanted = terminal.world.tokens[SECOND]
+    found = terminal.json("integrations", "list", "--workspace", wanted)[0]
+
+    assert terminal.json("integrations", "get", found["id"], "--workspace", wanted) == found
+    assert terminal.type("integrations", "delete", found["id"], "--workspace", wanted, "--yes").code == 0
 
 
 def test_an_integration_is_shown_and_revoked(terminal: Terminal) -> None:

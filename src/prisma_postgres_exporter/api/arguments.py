@@ -79,6 +79,8 @@ def path_id(prefix: str, raw_id: str) -> str:
         return normalised_id(prefix, raw_id)
     except ValueError as exc:
         raise RequestRefused(f"{exc}: {raw_id!r:.140}", reason="invalid_id") from None
+    except TypeError:  # of a caller without types: a None that it was given
+        raise RequestRefused(f"not an id: {raw_id!r:.140}", reason="invalid_id") from None
 
 
 def filled_path(template: str, values: Mapping[str, str]) -> str:

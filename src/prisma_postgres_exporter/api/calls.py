@@ -31,7 +31,14 @@ from prisma_postgres_exporter.api.models import Page
 from prisma_postgres_exporter.api.operations import Operation
 from prisma_postgres_exporter.api.retry import Clock, Limiter, Limits, wait_before_retry
 from prisma_postgres_exporter.api.send import Request, Transport
-from prisma_postgres_exporter.errors import ApiError, MalformedAnswer, NotFound, Throttled, Unavailable
+from prisma_postgres_exporter.errors import (
+    ApiError,
+    ConfigurationError,
+    MalformedAnswer,
+    NotFound,
+    Throttled,
+    Unavailable,
+)
 
 T = TypeVar("T")
 
@@ -323,10 +330,17 @@ class Listing(Generic[T]):
 
 
 def log_as_the_environment_says() -> None:
-    """With `PRISMA_POSTGRES_LOG=debug` (or `info`) show the client's log, on standard error where nobody else does."""
-    level = {"debug": logging.DEBUG, "info": logging.INFO}.get(os.environ.get(LOG_VARIABLE, "").lower())
-    if level is None:
+    """With `PRISMA_POSTGRES_LOG=debug` (or `info`) show the client's log, on standard error where nobody else does.
+
+    Raises:
+        ConfigurationError: it is neither.
+    """
+    wanted = os.environ.get(LOG_VARIABLE, "").strip().lower()
+    if not wanted:
         return
+    level = {"debug": logging.DEBUG, "info": logging.INFO}.get(wanted)
+    if level is None:
+        raise ConfigurationError([f"{LOG_VARIABLE}={wanted:.40}: is not a level: debug or info"])
     log.setLevel(level)
     if not log.hasHandlers():
         handler = logging.StreamHandler()

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import os
 import ssl
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from copy import copy
 from dataclasses import replace
 from datetime import datetime
+from functools import wraps
+from inspect import iscoroutinefunction
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self, TypeVar
@@ -63,12 +66,13 @@ from prisma_postgres_exporter.config import (
     token_of_variable,
     token_problem,
 )
-from prisma_postgres_exporter.errors import ConfigurationError, DatabaseFailed, Unavailable
+from prisma_postgres_exporter.errors import ConfigurationError, DatabaseFailed, RequestRefused, Unavailable
 
 if TYPE_CHECKING:
     from prisma_postgres_exporter.api.views import RawManagementApi
 
 T = TypeVar("T")
+A = TypeVar("A")
 
 API_URL = "https://api.prisma.io"
 MOST_NAME = 256
@@ -78,6 +82,38 @@ MOST_SERVICE_TOKENS = 100
 _READY, _FAILED = "ready", "failure"
 
 
+def _named(client: type[A]) -> type[A]:
+    """Give the errors of arguments, which are found before there is a call, the name of the method they were for."""
+    for name, row in operations.OPERATIONS.items():
+        setattr(client, name, _naming(getattr(client, name), row.name, row.endpoint))
+    return client
+
+
+def _naming(method: Any, name: str, endpoint: str) -> Any:
+    @contextmanager
+    def named() -> Iterator[None]:
+        try:
+            yield
+        except RequestRefused as error:
+            error.operation, error.endpoint = error.operation or name, error.endpoint or endpoint
+            raise
+
+    @wraps(method)
+    def listing(*args: Any, **kwargs: Any) -> Any:
+        with named():
+            return method(*args, **kwargs)
+
+    @wraps(method)
+    async def call(*args: Any, **kwargs: Any) -> Any:
+        pending = method(*args, **kwargs)
+        del args, kwargs  # one may be a plain token, which some tracebacks would show
+        with named():
+            return await pending
+
+    return call if iscoroutinefunction(method) else listing
+
+
+@_named
 class ManagementApi:
     """The Management API as one credential sees it; a credential belongs to one workspace.
 
@@ -677,6 +713,10 @@ def _environment_token() -> SecretStr:
     variable = next((name for name in variables if os.environ.get(name, "").strip()), None)
     if variable is None:
         raise ConfigurationError([f"there is no token: set {', '.join(variables[:-1])} or {variables[-1]}"])
+    # The commands take a list here; a client has one credential.
+    count = 1 if variable.endswith("_FILE") else sum(1 for one in os.environ[variable].split(",") if one.strip())
+    if count > 1:
+        raise ConfigurationError([f"{variable}: there are {count} tokens; give one"])
     try:
         is_file = variable.endswith("_FILE")
         return token_of_file(Path(os.environ[variable])) if is_file else token_of_variable(variable)

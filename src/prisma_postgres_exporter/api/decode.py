@@ -96,7 +96,9 @@ class NoAnswer:
     received: bytes = field(default=b"", repr=False)
 
 
-CLIENT_CLOSED: Final = NoAnswer(reason="client_closed", detail="the client is closed", nothing_sent=True)
+CLIENT_CLOSED: Final = NoAnswer(
+    reason="client_closed", detail="the client is closed; make a new one", nothing_sent=True
+)
 
 
 class Unfit(Exception):

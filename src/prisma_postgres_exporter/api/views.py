@@ -18,6 +18,7 @@ from prisma_postgres_exporter.api.calls import Listing
 from prisma_postgres_exporter.api.client import ManagementApi
 from prisma_postgres_exporter.api.decode import CLIENT_CLOSED, RawResponse, error_of
 from prisma_postgres_exporter.api.models import Page
+from prisma_postgres_exporter.api.operations import OPERATIONS
 from prisma_postgres_exporter.errors import ApiError, ConfigurationError
 
 P = ParamSpec("P")
@@ -337,12 +338,12 @@ class _Loop:
         with self._lock:
             if self._is_ended:
                 call.close()
-                raise _closed()
+                raise _closed(call)
             future = asyncio.run_coroutine_threadsafe(call, self._started())
         try:
             return future.result()
         except CancelledError:
-            raise _closed() from None
+            raise _closed(call) from None
         except BaseException:
             future.cancel()
             raise
@@ -384,5 +385,6 @@ async def _next(entries: AsyncIterator[T]) -> list[T]:
         return []
 
 
-def _closed() -> ApiError:
-    return error_of(CLIENT_CLOSED, operation="", endpoint="the call")
+def _closed(call: Coroutine[Any, Any, object]) -> ApiError:
+    row = OPERATIONS.get(getattr(call, "__name__", ""))
+    return error_of(CLIENT_CLOSED, operation=row.name if row else "", endpoint=row.endpoint if row else "the call")

@@ -21,6 +21,8 @@ from prisma_postgres_exporter.cli.options import (
 from prisma_postgres_exporter.cli.printing import form, keys, print_list
 from prisma_postgres_exporter.cli.terminal import say
 
+MOST_BACKUPS = 100
+
 app = typer.Typer(help="Backups of a database: list.", no_args_is_help=True, rich_markup_mode=None)
 
 NameArgument = Annotated[str, typer.Argument(help="The database, by id or name.", metavar="NAME", show_default=False)]
@@ -31,8 +33,9 @@ def list_(
     name: NameArgument,
     project: ProjectOption = None,
     limit: Annotated[
-        int, typer.Option("--limit", help="Print at most this many; the API returns at most 100.", min=1, max=100)
-    ] = 100,
+        int,
+        typer.Option("--limit", help="Print at most this many; the API returns at most 100.", min=1, max=MOST_BACKUPS),
+    ] = MOST_BACKUPS,
     as_json: JsonOption = False,
     as_csv: CsvOption = False,
     is_raw: RawOption = False,
@@ -48,10 +51,15 @@ def list_(
         found = await find_database(session, name, project=project)
         answer = await found.api.backups(found.thing.id, limit=limit)
         entries = [Named(found.thing, backup) for backup in answer.entries]
-        print_list(entries, BACKUP, chosen, retention_days=answer.retention_days)
+        print_list(
+            entries,
+            BACKUP,
+            chosen,
+            has_more=answer.has_more,
+            how_to_see_more="the API does not return it" if limit == MOST_BACKUPS else "a higher --limit shows it",
+            retention_days=answer.retention_days,
+        )
         if answer.retention_days is not None:
             say(f"Backups are kept for {answer.retention_days} days.")
-        if answer.has_more:
-            say("There are older ones, which the API does not return.")
 
     run(work, config=config, api_url=api_url, workspace=workspace)

@@ -117,7 +117,7 @@ def create(
         made = await owner.api.create_connection(owner.thing.id, name)
         _print_new(made, chosen)
 
-    run(work, config=config, api_url=api_url, workspace=workspace, reveal=True)
+    run(work, config=config, api_url=api_url, workspace=workspace, reveal=True, chosen=chosen)
 
 
 @app.command(epilog=keys(new_connection(is_revealed=True)) + examples("api connections rotate application --reveal"))
@@ -147,7 +147,7 @@ def rotate(
         ask(f"Rotate connection {connection.name!r}?", [loss], is_answered=yes)
         _print_new(await found.api.rotate_connection(connection.id), chosen)
 
-    run(work, config=config, api_url=api_url, workspace=workspace, reveal=True)
+    run(work, config=config, api_url=api_url, workspace=workspace, reveal=True, chosen=chosen)
 
 
 @app.command(epilog=examples("api connections delete application --database orders"))
@@ -173,10 +173,8 @@ def delete(
 
 
 def _print_new(made: CreatedConnection, chosen: Form) -> None:
-    columns = new_connection(is_revealed=True)
-    print_made(
-        made, columns, chosen, reveal=True, elsewhere=f"`api connections rotate {made.id} --reveal` makes new ones"
-    )
+    elsewhere = f"`api connections rotate {made.id} --reveal` makes new ones"
+    print_made(made, new_connection(is_revealed=True), chosen, reveal=True, elsewhere=elsewhere)
 
 
 def _require_reveal(reveal: bool) -> None:

@@ -69,7 +69,10 @@ def list_(
     config: ConfigOption = None,
     api_url: ApiUrlOption = None,
 ) -> None:
-    """List the databases that the credentials can see, or those of one project or branch."""
+    """List the databases that the credentials can see, or those of one project or branch.
+
+    JSON has `is_complete`: false where there is more, or where a credential was refused.
+    """
     chosen = form(as_json=as_json, as_csv=as_csv, is_raw=is_raw, is_wide=is_wide)
     _require_one_branch(branch, branch_id)
 
@@ -85,7 +88,8 @@ def list_(
             return api.databases(within, logical_id=logical_id, branch_git_name=branch, branch_id=branch_id, limit=page)
 
         found, has_more = await listed_with_clients(asked, entries, limit=limit, is_all=is_all)
-        print_list(await placed(found), DATABASE, chosen, has_more=has_more)
+        rows = await placed(found)
+        print_list(rows, DATABASE, chosen, has_more=has_more, is_complete=not (has_more or session.failures))
 
     run(work, config=config, api_url=api_url, workspace=workspace)
 
@@ -184,7 +188,7 @@ def create(
         else:
             print_it()
 
-    run(work, config=config, api_url=api_url, workspace=workspace, reveal=reveal)
+    run(work, config=config, api_url=api_url, workspace=workspace, reveal=reveal, chosen=chosen)
 
 
 @app.command(epilog=keys(DATABASE) + examples("api databases update orders --name bills"))

@@ -20,7 +20,7 @@ from prisma_postgres_exporter.api import (
 from prisma_postgres_exporter.cli.api.listing import Found
 from prisma_postgres_exporter.cli.api.running import Reach, Session
 from prisma_postgres_exporter.diagnosis import Subject, find_subjects, nearest_subjects
-from prisma_postgres_exporter.errors import ApiError, ConfigurationError, NotFound
+from prisma_postgres_exporter.errors import ApiError, ConfigurationError, NotFound, RequestRefused
 
 SHOWN = 10
 
@@ -53,11 +53,22 @@ class _Kind(Generic[T]):
 async def find_workspace(session: Session, name: str | None) -> Found[Workspace]:
     """The workspace that is meant; without a name the one there is."""
     if name is None:
-        api = session.only("NAME: say which workspace is meant").api
+        api = session.only("--workspace: say which workspace is meant").api
         async for workspace in api.workspaces():
             return Found(workspace, api)
-        raise ConfigurationError(["NAME: the credential opens no workspace"])
+        raise ConfigurationError(["the credential opens no workspace"])
     return await _find(session, _WORKSPACE, name)
+
+
+def one_workspace(name: str | None, option: str | None) -> str | None:
+    """The workspace of an argument or of `--workspace`.
+
+    Raises:
+        ConfigurationError: both are given, and differ.
+    """
+    if name is not None and option is not None and name != option:
+        raise ConfigurationError([f"{name} and --workspace {option}: give one of them"])
+    return name or option
 
 
 async def find_project(session: Session, name: str) -> Found[Project]:
@@ -120,8 +131,16 @@ async def find_service_token(found: Found[Workspace], name: str) -> ServiceToken
 
 
 async def _find(session: Session, kind: _Kind[T], name: str) -> Found[T]:
-    if name.startswith(kind.prefixes):
-        return await _get(session, kind.get, name)
+    is_like_an_id = name.startswith(kind.prefixes)
+    if is_like_an_id:
+        try:
+            return await _get(session, kind.get, name)
+        except NotFound:
+            # Anybody can give a thing a name that looks like an id.
+            pass
+        except RequestRefused as error:
+            if error.reason != "invalid_id":
+                raise
     things: dict[str, Found[T]] = {}
     for reach in session.reaches:
         # One that fails could hide another thing of that name: an id is needed then.
@@ -134,6 +153,8 @@ async def _find(session: Session, kind: _Kind[T], name: str) -> Found[T]:
     meant = find_subjects(name, subjects.values())
     if len(meant) == 1:
         return things[meant[0].id]
+    if is_like_an_id and not meant:
+        raise NotFound(f"there is no {kind.name} with the id or name {name!r}", reason="http_404", status=404)
     raise ConfigurationError(_several(name, meant) if meant else _none(name, kind.name, subjects.values()))
 
 

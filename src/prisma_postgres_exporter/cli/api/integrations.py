@@ -7,9 +7,9 @@ from typing import Annotated
 import typer
 
 from prisma_postgres_exporter.cli.api.asking import ask
-from prisma_postgres_exporter.cli.api.finding import find_integration, find_workspace
+from prisma_postgres_exporter.cli.api.finding import find_integration, find_workspace, one_workspace
 from prisma_postgres_exporter.cli.api.listing import listed
-from prisma_postgres_exporter.cli.api.options import AllOption, LimitOption, YesOption
+from prisma_postgres_exporter.cli.api.options import AllOption, LimitOption, WorkspaceOption, YesOption
 from prisma_postgres_exporter.cli.api.rows import INTEGRATION
 from prisma_postgres_exporter.cli.api.running import Reach, Session, run
 from prisma_postgres_exporter.cli.options import (
@@ -45,14 +45,16 @@ def list_(
     as_csv: CsvOption = False,
     is_raw: RawOption = False,
     is_wide: WideOption = False,
+    workspace: WorkspaceOption = None,
     config: ConfigOption = None,
     api_url: ApiUrlOption = None,
 ) -> None:
     """List the programs that may use a workspace, with their scopes and who allowed them."""
     chosen = form(as_json=as_json, as_csv=as_csv, is_raw=is_raw, is_wide=is_wide)
+    wanted = one_workspace(name, workspace)
 
     async def work(session: Session) -> None:
-        owner = await find_workspace(session, name)
+        owner = await find_workspace(session, wanted)
         found, has_more = await listed(
             Session((Reach("", owner.api),)),
             lambda api, page: api.integrations(owner.thing.id, limit=page),
@@ -70,6 +72,7 @@ def get(
     as_json: JsonOption = False,
     as_csv: CsvOption = False,
     is_raw: RawOption = False,
+    workspace: WorkspaceOption = None,
     config: ConfigOption = None,
     api_url: ApiUrlOption = None,
 ) -> None:
@@ -79,13 +82,14 @@ def get(
     async def work(session: Session) -> None:
         print_one((await find_integration(session, integration_id)).thing, INTEGRATION, chosen)
 
-    run(work, config=config, api_url=api_url, workspace=None)
+    run(work, config=config, api_url=api_url, workspace=workspace)
 
 
 @app.command(epilog=examples("api integrations delete itgr_…"))
 def delete(
     integration_id: IdArgument,
     yes: YesOption = False,
+    workspace: WorkspaceOption = None,
     config: ConfigOption = None,
     api_url: ApiUrlOption = None,
 ) -> None:
@@ -99,4 +103,4 @@ def delete(
         await found.api.delete_integration(found.thing.id)
         say(f"Revoked integration {found.thing.id}.")
 
-    run(work, config=config, api_url=api_url, workspace=None)
+    run(work, config=config, api_url=api_url, workspace=workspace)

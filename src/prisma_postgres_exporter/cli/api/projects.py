@@ -134,7 +134,7 @@ def create(
         if wait and project.database is not None and project.database.id is not None:
             await ready(api, project.database.id, timeout_seconds)
 
-    run(work, config=config, api_url=api_url, workspace=workspace, reveal=reveal)
+    run(work, config=config, api_url=api_url, workspace=workspace, reveal=reveal, chosen=chosen)
 
 
 @app.command(epilog=keys(PROJECT) + examples("api projects update shop --name store"))

@@ -17,7 +17,7 @@ import typer
 from prisma_postgres_exporter.api import ManagementApi
 from prisma_postgres_exporter.cli.logs import configure_logs
 from prisma_postgres_exporter.cli.options import configuration
-from prisma_postgres_exporter.cli.printing import print_document
+from prisma_postgres_exporter.cli.printing import Column, Columns, Form, print_document, print_list
 from prisma_postgres_exporter.cli.terminal import say
 from prisma_postgres_exporter.config import Config, Credential, format_duration, read_tokens
 from prisma_postgres_exporter.documents import FORM_VERSION
@@ -101,10 +101,12 @@ def run(
     api_url: str | None,
     workspace: str | None,
     reveal: bool = False,
+    chosen: Form = Form.JSON,
 ) -> None:
     """Do `work` with the configured credentials, those of one workspace if it is named.
 
-    With `reveal` the secrets of an answer that could not be read are printed: they are shown this once.
+    With `reveal` the secrets of an answer that could not be read are printed in the `chosen` form: they are shown
+    this once.
 
     Raises:
         ConfigurationError: what has to be corrected.
@@ -120,7 +122,7 @@ def run(
     failures = asyncio.run(_run(work, loaded, tokens.credentials, workspace))
     for error in failures:
         _print(error, is_one_of_several=len(tokens.credentials) > 1)
-        _print_secrets(error, reveal=reveal)
+        _print_secrets(error, reveal=reveal, chosen=chosen)
     if failures:
         raise typer.Exit(max(map(_exit_code, failures), key=_URGENCY.index))
 
@@ -201,14 +203,31 @@ def _print(error: ApiError, *, is_one_of_several: bool) -> None:
     say(_advice(error))
 
 
-def _print_secrets(error: ApiError, *, reveal: bool) -> None:
+def _print_secrets(error: ApiError, *, reveal: bool, chosen: Form) -> None:
     if not error.shown_once:
         return
-    if reveal:
-        secrets = [secret.get_secret_value() for secret in error.shown_once]
+    secrets = [secret.get_secret_value() for secret in error.shown_once]
+    if reveal and chosen is Form.JSON:
         print_document(json.dumps({"version": FORM_VERSION, "data": {"shown_once": secrets}}, indent=2))
+    elif reveal:
+        print_list([(kind_of_secret(secret), secret) for secret in secrets], _SECRETS, chosen)
     else:
         say(f"The answer has {len(error.shown_once)} connection strings or tokens, which --reveal would have shown.")
+
+
+def kind_of_secret(secret: str) -> str:
+    """`direct`, `pooled`, `accelerate` or `token`, as far as the secret itself shows it."""
+    if secret.startswith(("prisma:", "prisma+postgres:")):
+        return "accelerate"
+    if not secret.startswith(("postgres:", "postgresql:")):
+        return "token"
+    return "pooled" if "@pooled." in secret or "-pooler." in secret else "direct"
+
+
+_SECRETS: Columns[tuple[str, str]] = (
+    Column("kind", lambda pair: pair[0], "kind"),
+    Column("shown_once", lambda pair: pair[1], "shown once"),
+)
 
 
 def _advice(error: ApiError) -> str:

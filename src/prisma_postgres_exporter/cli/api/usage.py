@@ -60,6 +60,8 @@ def usage(
     start_at, end_at = _instant("--from", from_, time.min), _instant("--to", to, LAST_MOMENT)
     if start_at is not None and end_at is not None and start_at > end_at:
         raise ConfigurationError([f"--from {from_} is after --to {to}: give the earlier one first"])
+    if start_at is not None and start_at > datetime.now(UTC):
+        raise ConfigurationError([f"--from {from_}: is in the future"])
 
     async def work(session: Session) -> None:
         if name is not None:

@@ -9,7 +9,7 @@ import typer
 
 from prisma_postgres_exporter.api import ServiceToken
 from prisma_postgres_exporter.cli.api.asking import ask
-from prisma_postgres_exporter.cli.api.finding import find_service_token, find_workspace
+from prisma_postgres_exporter.cli.api.finding import find_service_token, find_workspace, one_workspace
 from prisma_postgres_exporter.cli.api.listing import PAGE, listed
 from prisma_postgres_exporter.cli.api.options import AllOption, LimitOption, RevealOption, WorkspaceOption, YesOption
 from prisma_postgres_exporter.cli.api.rows import (
@@ -148,14 +148,16 @@ def list_service_tokens(
     as_csv: CsvOption = False,
     is_raw: RawOption = False,
     is_wide: WideOption = False,
+    workspace: WorkspaceOption = None,
     config: ConfigOption = None,
     api_url: ApiUrlOption = None,
 ) -> None:
     """List the service tokens of a workspace, and when they expire."""
     chosen = form(as_json=as_json, as_csv=as_csv, is_raw=is_raw, is_wide=is_wide)
+    wanted = one_workspace(name, workspace)
 
     async def work(session: Session) -> None:
-        found = await find_workspace(session, name)
+        found = await find_workspace(session, wanted)
         tokens: list[Held[ServiceToken]] = []
         has_more = False
         async for token in found.api.service_tokens(found.thing.id, limit=PAGE if is_all else min(limit, PAGE)):
@@ -193,7 +195,7 @@ def create_service_token(
         made = await found.api.create_service_token(found.thing.id, name)
         print_one(Held(found.thing, made), new_service_token(is_revealed=True), chosen)
 
-    run(work, config=config, api_url=api_url, workspace=None, reveal=True)
+    run(work, config=config, api_url=api_url, workspace=None, reveal=True, chosen=chosen)
 
 
 @service_tokens.command("delete", epilog=examples("api service-tokens delete grafana"))
@@ -210,6 +212,9 @@ def delete_service_token(
         found = await find_workspace(session, workspace)
         token = await find_service_token(found, name)
         loss = f"service token {token.name!r} ({token.id}, {token.value_hint}) of workspace {found.thing.name!r}"
+        credential = (await found.api.me()).credential
+        if credential is not None and credential.id == token.id:
+            loss += ": this is the token you are using now"
         ask(f"Delete service token {token.name!r}?", [loss], is_answered=yes)
         await found.api.delete_service_token(found.thing.id, token.id)
         say(f"Deleted service token {token.name!r} ({token.id}).")
