@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 from api_fakes import TOKEN, ApiFor, SteppingTime
-from hostile import Behaviour, HostileServer, SeenRequest, answer, hostile_server, routed, silence
+from hostile import Behaviour, HostileServer, SeenRequest, answer, bomb, hostile_server, long, routed, silence
 from pydantic import SecretStr
 
 from prisma_postgres_exporter.api import (
@@ -202,6 +202,46 @@ async def test_an_answer_that_cannot_be_read_is_there_as_it_came(api_for: ApiFor
     assert raw.body == b"<html>"
     with pytest.raises(MalformedAnswer):
         raw.parse()
+
+
+@pytest.mark.parametrize("behaviour", [bomb(), bomb(status=201), long(65 * 1024 * 1024)])
+async def test_an_answer_whose_body_was_not_kept_is_an_error_as_it_came_too(
+    api_for: ApiFor, behaviour: Behaviour
+) -> None:
+    async with hostile_server(behaviour) as server:
+        api = ManagementApi(TOKEN, base_url=server.url, name="acme")
+        for view in (api, api.with_raw_response):
+            with pytest.raises(MalformedAnswer) as caught:
+                await view.create_connection("1", "app")
+            error = caught.value
+            assert error.reason in {"compressed", "too_large"}
+            assert (error.credential, error.is_outcome_unknown) == ("acme", True)
+        await api.aclose()
+
+
+@pytest.mark.parametrize("call", ["create_project", "regions"])
+async def test_an_error_of_parse_is_the_error_of_the_plain_call(call: str) -> None:
+    async with hostile_server(answer(f"cut {STRING}".encode())) as server:
+        api = ManagementApi(TOKEN, base_url=server.url, name="acme")
+        raw = await getattr(api.with_raw_response, call)()
+        with pytest.raises(MalformedAnswer) as of_parse:
+            raw.parse()
+        with pytest.raises(MalformedAnswer) as plain:
+            await getattr(api, call)()
+        await api.aclose()
+
+    assert vars(of_parse.value) == vars(plain.value)
+    assert (plain.value.credential, plain.value.is_outcome_unknown) == ("acme", call == "create_project")
+
+
+async def test_a_deletion_that_was_done_by_an_attempt_without_an_answer_is_a_success_as_it_came(
+    api_for: ApiFor,
+) -> None:
+    gone = answer({"error": {"code": "gone"}}, status=404, headers={"X-Request-Id": "req-9"})
+    async with hostile_server(answer(b"", status=503), gone) as server:
+        raw = await api_for(server).with_raw_response.delete_database("1")
+
+    assert (raw.status, raw.request_id, raw.parse()) == (404, "req-9", None)
 
 
 async def test_a_refusal_is_an_error_with_the_request_id(api_for: ApiFor) -> None:

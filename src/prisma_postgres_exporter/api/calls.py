@@ -71,6 +71,7 @@ class _Success(Generic[T]):
 class _Failure:
     error: ApiError
     nothing_sent: bool = False
+    answer: Answer | None = None
 
     @property
     def may_have_happened(self) -> bool:
@@ -148,7 +149,8 @@ class Calls:
             self._tell(operation, attempt, seconds, error.reason)
             if operation.is_deletion and may_have_happened and isinstance(error, NotFound):
                 # An earlier attempt did it, and its answer was lost.
-                return operation.shape(None, None)
+                done = partial(operation.shape, None, None)
+                return cast(T, _raw(outcome.answer, done)) if options.is_raw and outcome.answer else done()
             may_have_happened |= outcome.may_have_happened
             wait_seconds = wait_before_retry(
                 error,
@@ -218,13 +220,25 @@ class Calls:
         read: Callable[[Answer], T] = reading.result
         if is_raw:
             # The views of a client say that they return this in the place of a result.
-            read = cast(Callable[[Answer], T], partial(_raw, reading))
+            read = cast(Callable[[Answer], T], partial(self._raw, operation, reading))
         try:
             # A page of a list takes milliseconds, and the pages of many clients come together.
             result = read(answer) if len(answer.body) < _LARGE_BYTES else await asyncio.to_thread(read, answer)
         except ApiError as error:
-            return _Failure(error)
+            return _Failure(error, answer=answer)
         return _Success(result)
+
+    def _raw(self, operation: Operation[T], reading: Reading[T], answer: Answer) -> RawResponse[T]:
+        reading.require_success(answer)
+
+        def parse() -> T:
+            try:
+                return reading.result(answer)
+            except ApiError as error:
+                error.credential, error.is_outcome_unknown = self._name, not operation.is_repeatable
+                raise
+
+        return _raw(answer, parse)
 
     def _slow_down(self, operation: Operation[T], error: Throttled, sent_at: float, wait_seconds: float | None) -> None:
         limits = self._limits
@@ -319,14 +333,9 @@ def log_as_the_environment_says() -> None:
         log.addHandler(handler)
 
 
-def _raw(reading: Reading[T], answer: Answer) -> RawResponse[T]:
-    reading.require_success(answer)
+def _raw(answer: Answer, parse: Callable[[], T]) -> RawResponse[T]:
     return RawResponse(
-        status=answer.status,
-        headers=answer.headers,
-        body=answer.body,
-        request_id=answer.request_id,
-        _parse=partial(reading.result, answer),
+        status=answer.status, headers=answer.headers, body=answer.body, request_id=answer.request_id, _parse=parse
     )
 
 

@@ -135,12 +135,13 @@ class Reading(Generic[T]):
         raise self._malformed(answer, reason, detail)
 
     def require_success(self, answer: Answer) -> None:
-        """Look at the code and the status alone.
+        """Look at the code and the status, and whether there is a body to look at.
 
         Raises:
-            ApiError: it is no success.
+            ApiError: it is no success, or its body was not kept.
         """
-        self._accepted(answer)
+        if self._accepted(answer) is _NOT_JSON and answer.flaw is not None:
+            raise self._malformed(answer, answer.flaw, _DETAILS[answer.flaw])
 
     def _accepted(self, answer: Answer) -> object:
         document = _document(answer)
@@ -182,6 +183,7 @@ class Reading(Generic[T]):
 class RawResponse(Generic[T]):
     """A success as it came; `parse()` gives what the plain call would have returned.
 
+    A deletion that an earlier attempt did, and whose answer was lost, is a success with the status 404.
     `headers` are found in any case. `body` may hold passwords: neither `repr` nor a log shows it. `request_id` is
     `None` where the vendor gave none.
     """
