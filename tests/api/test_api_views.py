@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import inspect
+import json
 import logging
 import os
 import threading
 from collections.abc import Awaitable, Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from types import NoneType
+from typing import Any, get_args, get_origin, get_type_hints
 
 import pytest
 from api_fakes import TOKEN, ApiFor, SteppingTime
@@ -18,11 +21,18 @@ from pydantic import SecretStr
 
 from prisma_postgres_exporter.api import (
     OPERATIONS,
+    Backups,
+    BackupSource,
     Limits,
+    Listing,
+    ListingSync,
     ManagementApi,
     ManagementApiSync,
+    Page,
     RawManagementApi,
     RawManagementApiSync,
+    RawResponse,
+    Usage,
 )
 from prisma_postgres_exporter.api.calls import LOG_VARIABLE, log
 from prisma_postgres_exporter.errors import (
@@ -61,6 +71,75 @@ def test_every_view_has_every_method_with_its_arguments_and_docstring() -> None:
             of_the_client, of_the_view = getattr(ManagementApi, name), getattr(view, name)
             assert list(inspect.signature(of_the_view).parameters) == list(inspect.signature(of_the_client).parameters)
             assert of_the_view.__doc__ == of_the_client.__doc__
+
+
+THING = {
+    "id": "1",
+    "name": "x",
+    "gitName": "x",
+    "createdAt": "2026-11-01T00:00:00Z",
+    **{owner: {"id": "1", "name": "x"} for owner in ("workspace", "project", "database")},
+}
+PERIOD = {"start": "2026-11-01T00:00:00Z", "end": "2026-11-02T00:00:00Z"}
+GIVEN = {"source": BackupSource(database_id="1", backup_id="1"), "method": "GET", "path": "/v1/me"}
+"""Arguments that are neither ids nor names."""
+
+
+def result_of(method: str) -> Any:
+    return get_type_hints(getattr(ManagementApi, method))["return"]
+
+
+def good_answer(kind: Any) -> Behaviour:
+    if kind is NoneType:
+        return answer(b"", status=204)
+    if kind is Usage:
+        return answer({"period": PERIOD})
+    is_many = kind is Backups or get_origin(kind) in {Listing, tuple}
+    return answer({"data": [THING] if is_many else THING, "pagination": {"hasMore": False}})
+
+
+def of(kind: Any, listing: Any) -> Any:
+    return kind[get_args(listing)[0]]
+
+
+@pytest.mark.parametrize("method", [*OPERATIONS, "request"])
+async def test_every_view_returns_what_it_says_it_does(method: str) -> None:
+    kind = result_of(method)
+    page, sync = (of(Page, kind), of(ListingSync, kind)) if get_origin(kind) is Listing else (kind, kind)
+    arguments = {
+        name: GIVEN.get(name, "app")
+        for name, parameter in inspect.signature(getattr(ManagementApi, method)).parameters.items()
+        if parameter.default is parameter.empty and name != "self"
+    }
+    for view in (RawManagementApi, RawManagementApiSync):
+        said = get_type_hints(getattr(view, method))["return"]
+        assert (get_origin(said), get_args(said)) == (RawResponse, (page,))
+    assert get_type_hints(getattr(ManagementApiSync, method))["return"] == sync
+
+    def work(server: HostileServer) -> None:
+        with ManagementApiSync(TOKEN, base_url=server.url) as blocking_api:
+            raw = getattr(blocking_api.with_raw_response, method)(**arguments)
+            plain = getattr(blocking_api, method)(**arguments)
+            assert type(raw) is RawResponse
+            if get_origin(kind) is Listing:
+                assert type(plain) is ListingSync
+                plain = plain.page()
+            assert plain == raw.parse()
+            results.append(plain)
+
+    results: list[object] = []
+    async with hostile_server(good_answer(kind)) as server:
+        await asyncio.to_thread(work, server)
+        async with ManagementApi(TOKEN, base_url=server.url) as api:
+            raw = await getattr(api.with_raw_response, method)(**arguments)
+    assert type(raw) is RawResponse
+    assert raw.status in {200, 204}
+    assert raw.parse() == results[0]
+    if kind is NoneType or method == "request":
+        assert raw.parse() == (None if kind is NoneType else json.loads(raw.body))
+    else:
+        assert type(raw.parse()) is (get_origin(page) or page)
+        assert all(type(entry) is get_args(page)[0] for entry in getattr(raw.parse(), "entries", ()) if get_args(page))
 
 
 # Without await --------------------------------------------------------------------------------------
