@@ -23,6 +23,7 @@ from prisma_postgres_exporter.api import (
     OPERATIONS,
     Backups,
     BackupSource,
+    Json,
     Limits,
     Listing,
     ListingSync,
@@ -546,11 +547,82 @@ async def test_the_log_shows_every_call_and_no_secret(
             with pytest.raises(RequestRefused):
                 await call
 
-    assert 'POST /v1/environment-variables {"key": "K", "value": "***", "url": "[connection string]"}' in caplog.text
+    assert '{"key": "<1 characters>", "value": "<12 characters>", "url": "<29 characters>"}' in caplog.text
     assert "POST /v1/projects/{id}/transfer: attempt 1 http_400 in" in caplog.text
     assert "answered 400" in caplog.text
     for secret in (TOKEN, "recipients-token", "plain-secret", "pass-word-1"):
         assert secret not in caplog.text
+
+
+async def test_the_log_shows_no_value_of_a_body_that_may_be_a_secret(
+    environment: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    environment.setenv(LOG_VARIABLE, "debug")
+    secrets: list[Any] = ["marked-1", 90210177, 9021.0178, True]
+    bodies: list[Any] = [
+        body
+        for secret in secrets
+        for name in ("accessKey", "apiKey", "authorization", "token", "value", "name", "region", "x")
+        for body in (
+            secret,
+            {name: secret},
+            {name: {"STRIPE": secret}},
+            {name: [secret, {name: secret}]},
+            {"envVars": {"name": {name: [[secret]]}}},
+        )
+    ]
+    async with (
+        hostile_server(answer({})) as server,
+        ManagementApi(TOKEN, base_url=server.url, limits=Limits(requests_per_second=10_000)) as api,
+    ):
+        for body in bodies:
+            await api.request("POST", "/v1/buckets", body=body)
+        settings: dict[str, Json] = {"name": {"STRIPE": "marked-2"}, "keys": ["marked-3"], "env": {"name": "marked-4"}}
+        for call in (
+            api.update_project("1", name="shop", settings=settings),
+            api.create_database("1", logical_id="a", branch_id="br_1"),
+        ):
+            with pytest.raises(MalformedAnswer):
+                await call
+
+    for secret in ("marked-", "90210177", "9021.0178", "True", "true"):
+        assert secret not in caplog.text
+    assert "envVars" in caplog.text
+    assert '"name": "shop"' in caplog.text
+    assert '"branchId": "br_1"' in caplog.text
+
+
+async def test_what_other_headers_say_is_in_no_message(api_for: ApiFor) -> None:
+    echo = answer({"error": {"message": "Bearer test-token-1 and X-Secret: s3cr3t are wrong"}}, status=400)
+    async with hostile_server(echo) as server:
+        with pytest.raises(RequestRefused) as caught:
+            await api_for(server).with_options(headers={"X-Secret": "s3cr3t", "X-Short": "a"}).me()
+
+    assert "(Bearer [token] and X-Secret: [token] are wrong)" in str(caught.value)
+
+
+@pytest.mark.parametrize("pasted", [STRING, "eyJhbGciOiJIUzI1NiJ9." + "secret" * 9, "x" * 200, "a b", "proj_1"])
+async def test_what_was_pasted_for_an_id_is_not_shown_where_it_may_be_a_secret(api_for: ApiFor, pasted: str) -> None:
+    with pytest.raises(RequestRefused) as caught:
+        await api_for("http://localhost:1").database(pasted)
+
+    assert caught.value.reason == "invalid_id"
+    assert "pass-word-1" not in str(caught.value)
+    assert "secret" not in str(caught.value)
+    assert repr(pasted[:8])[:-1] in str(caught.value)
+
+
+async def test_a_list_that_failed_is_not_finished_when_it_is_read_on(api_for: ApiFor) -> None:
+    def choose(request: SeenRequest) -> Behaviour:
+        return pages(request) if "cursor" not in request.query else answer(b"", status=500)
+
+    async with hostile_server(routed(choose)) as server:
+        listing = api_for(server).workspaces()
+        assert (await anext(listing)).id == "wksp_0"
+        for _ in range(2):
+            with pytest.raises(Unavailable) as caught:
+                await anext(listing)
+            assert caught.value.reason == "http_500"
 
 
 async def test_without_the_variable_there_is_no_log(
