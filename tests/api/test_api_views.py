@@ -399,6 +399,37 @@ async def test_what_is_shown_once_is_in_the_error_where_nothing_else_can_be_read
     assert "pass-word-1" not in f"{caught.value} {vars(caught.value)}"
 
 
+@pytest.mark.parametrize(
+    ("call", "document"),
+    [
+        ("create_database", {"id": "1", "directConnection": {"host": "h", "user": "u", "pass": "marked"}}),
+        ("create_database", {"id": "1", "connections": [{"id": "c", "endpoints": {"direct": "postgres://marked"}}]}),
+        (
+            "create_database",
+            {"id": "1", "connections": [{"endpoints": {"new": {"connectionString": "postgres://marked"}}}]},
+        ),
+        ("create_database", {"id": "1", "connections": {"c": {"connectionString": "postgres://marked"}}}),
+        ("create_project", {"id": "1", "database": {"directConnection": {"pass": "marked"}}}),
+        ("create_project", {"id": 7, "database": {"directConnection": {"pass": "marked"}}}),
+        ("create_service_token", {"id": "1", "name": "ci", "token": "marked"}),
+        ("create_service_token", {"id": "1", "name": "ci", "secretAccessKey": "marked"}),
+        ("create_branch", {"id": "1", "database": {"connectionString": "postgres://marked"}}),
+    ],
+)
+async def test_a_secret_that_stands_in_an_odd_place_is_not_lost(
+    api_for: ApiFor, call: str, document: dict[str, object]
+) -> None:
+    arguments = {"create_project": (), "create_database": ("1",)}.get(call, ("1", "x"))
+    async with hostile_server(answer({"data": document}, status=201)) as server:
+        try:
+            made = await getattr(api_for(server), call)(*arguments)
+        except MalformedAnswer as error:
+            made = error
+
+    assert [secret.get_secret_value().removeprefix("postgres://") for secret in made.shown_once] == ["marked"]
+    assert "marked" not in f"{made!r} {made}"
+
+
 async def test_the_value_of_a_service_token_is_a_secret_and_never_lost(api_for: ApiFor) -> None:
     good, bad = {"id": "1", "name": "ci", "value": "very-secret"}, {"id": {}, "value": "very-secret"}
     async with hostile_server(answer({"data": good}, status=201), answer({"data": bad}, status=201)) as server:

@@ -20,6 +20,7 @@ from prisma_postgres_exporter.api.models import (
     Backup,
     Backups,
     BackupsAnswer,
+    Created,
     Envelope,
     Identified,
     ListAnswer,
@@ -61,6 +62,10 @@ _REQUEST_IDS: Final = ("x-request-id", "request-id", "cf-ray")
 
 # A connection string holds a password or a key wherever it turns up, whoever it belongs to.
 _CONNECTION_STRING = re.compile(r"\b(?:postgres(?:ql)?|prisma(?:\+postgres)?)://[^\s\"'<>\\]*", re.IGNORECASE)
+# The members that hold a secret which is no connection string.
+_SECRETS: Final = frozenset(
+    {"value", "token", "accessToken", "pass", "password", "secret", "secretAccessKey", "apiKey", "accessKey"}
+)
 _UNPRINTABLE = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]+")
 
 
@@ -129,7 +134,8 @@ class Reading(Generic[T]):
             reason = answer.flaw or "not_json"
             raise self._malformed(answer, reason, _DETAILS[reason])
         try:
-            return self.shape(document, answered_at(answer.headers))
+            result = self.shape(document, answered_at(answer.headers))
+            return cast(T, _with_the_rest(result, answer.body)) if isinstance(result, Created) else result
         except Unfit as exc:
             reason, detail = exc.reason, str(exc)
         raise self._malformed(answer, reason, detail)
@@ -228,6 +234,23 @@ def shown_once(body: bytes) -> tuple[SecretStr, ...]:
     return tuple(SecretStr(secret) for secret in dict.fromkeys(found))
 
 
+def _with_the_rest(made: Created, body: bytes) -> Created:
+    held = tuple(_held(made))
+    rest = tuple(one for one in shown_once(body) if not any(one.get_secret_value() in other for other in held))
+    return made.model_copy(update={"shown_once": rest}) if rest else made
+
+
+def _held(value: object) -> Iterator[str]:
+    if isinstance(value, SecretStr):
+        yield value.get_secret_value()
+    elif isinstance(value, tuple):
+        for inner in value:
+            yield from _held(inner)
+    elif isinstance(value, Wire):
+        for name in type(value).model_fields:
+            yield from _held(getattr(value, name))
+
+
 def _secrets_in(value: object, name: str = "") -> Iterator[str]:
     if isinstance(value, dict):
         for key, inner in value.items():
@@ -235,7 +258,7 @@ def _secrets_in(value: object, name: str = "") -> Iterator[str]:
     elif isinstance(value, list):
         for inner in value:
             yield from _secrets_in(inner, name)
-    elif isinstance(value, str) and value and (name == "value" or _CONNECTION_STRING.match(value)):
+    elif isinstance(value, str) and value and (name in _SECRETS or _CONNECTION_STRING.match(value)):
         yield value
 
 
