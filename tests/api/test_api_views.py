@@ -4,25 +4,36 @@ from __future__ import annotations
 
 import asyncio
 import inspect
+import json
 import logging
 import os
 import threading
 from collections.abc import Awaitable, Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from types import NoneType
+from typing import Any, get_args, get_origin, get_type_hints
 
 import pytest
 from api_fakes import TOKEN, ApiFor, SteppingTime
-from hostile import Behaviour, HostileServer, SeenRequest, answer, hostile_server, routed, silence
+from hostile import Behaviour, HostileServer, SeenRequest, answer, bomb, hostile_server, long, routed, silence
 from pydantic import SecretStr
 
 from prisma_postgres_exporter.api import (
     OPERATIONS,
+    Backups,
+    BackupSource,
+    Json,
     Limits,
+    Listing,
+    ListingSync,
     ManagementApi,
     ManagementApiSync,
+    Page,
     RawManagementApi,
     RawManagementApiSync,
+    RawResponse,
+    Usage,
 )
 from prisma_postgres_exporter.api.calls import LOG_VARIABLE, log
 from prisma_postgres_exporter.errors import (
@@ -61,6 +72,75 @@ def test_every_view_has_every_method_with_its_arguments_and_docstring() -> None:
             of_the_client, of_the_view = getattr(ManagementApi, name), getattr(view, name)
             assert list(inspect.signature(of_the_view).parameters) == list(inspect.signature(of_the_client).parameters)
             assert of_the_view.__doc__ == of_the_client.__doc__
+
+
+THING = {
+    "id": "1",
+    "name": "x",
+    "gitName": "x",
+    "createdAt": "2026-11-01T00:00:00Z",
+    **{owner: {"id": "1", "name": "x"} for owner in ("workspace", "project", "database")},
+}
+PERIOD = {"start": "2026-11-01T00:00:00Z", "end": "2026-11-02T00:00:00Z"}
+GIVEN = {"source": BackupSource(database_id="1", backup_id="1"), "method": "GET", "path": "/v1/me"}
+"""Arguments that are neither ids nor names."""
+
+
+def result_of(method: str) -> Any:
+    return get_type_hints(getattr(ManagementApi, method))["return"]
+
+
+def good_answer(kind: Any) -> Behaviour:
+    if kind is NoneType:
+        return answer(b"", status=204)
+    if kind is Usage:
+        return answer({"period": PERIOD})
+    is_many = kind is Backups or get_origin(kind) in {Listing, tuple}
+    return answer({"data": [THING] if is_many else THING, "pagination": {"hasMore": False}})
+
+
+def of(kind: Any, listing: Any) -> Any:
+    return kind[get_args(listing)[0]]
+
+
+@pytest.mark.parametrize("method", [*OPERATIONS, "request"])
+async def test_every_view_returns_what_it_says_it_does(method: str) -> None:
+    kind = result_of(method)
+    page, sync = (of(Page, kind), of(ListingSync, kind)) if get_origin(kind) is Listing else (kind, kind)
+    arguments = {
+        name: GIVEN.get(name, "app")
+        for name, parameter in inspect.signature(getattr(ManagementApi, method)).parameters.items()
+        if parameter.default is parameter.empty and name != "self"
+    }
+    for view in (RawManagementApi, RawManagementApiSync):
+        said = get_type_hints(getattr(view, method))["return"]
+        assert (get_origin(said), get_args(said)) == (RawResponse, (page,))
+    assert get_type_hints(getattr(ManagementApiSync, method))["return"] == sync
+
+    def work(server: HostileServer) -> None:
+        with ManagementApiSync(TOKEN, base_url=server.url) as blocking_api:
+            raw = getattr(blocking_api.with_raw_response, method)(**arguments)
+            plain = getattr(blocking_api, method)(**arguments)
+            assert type(raw) is RawResponse
+            if get_origin(kind) is Listing:
+                assert type(plain) is ListingSync
+                plain = plain.page()
+            assert plain == raw.parse()
+            results.append(plain)
+
+    results: list[object] = []
+    async with hostile_server(good_answer(kind)) as server:
+        await asyncio.to_thread(work, server)
+        async with ManagementApi(TOKEN, base_url=server.url) as api:
+            raw = await getattr(api.with_raw_response, method)(**arguments)
+    assert type(raw) is RawResponse
+    assert raw.status in {200, 204}
+    assert raw.parse() == results[0]
+    if kind is NoneType or method == "request":
+        assert raw.parse() == (None if kind is NoneType else json.loads(raw.body))
+    else:
+        assert type(raw.parse()) is (get_origin(page) or page)
+        assert all(type(entry) is get_args(page)[0] for entry in getattr(raw.parse(), "entries", ()) if get_args(page))
 
 
 # Without await --------------------------------------------------------------------------------------
@@ -204,6 +284,46 @@ async def test_an_answer_that_cannot_be_read_is_there_as_it_came(api_for: ApiFor
         raw.parse()
 
 
+@pytest.mark.parametrize("behaviour", [bomb(), bomb(status=201), long(65 * 1024 * 1024)])
+async def test_an_answer_whose_body_was_not_kept_is_an_error_as_it_came_too(
+    api_for: ApiFor, behaviour: Behaviour
+) -> None:
+    async with hostile_server(behaviour) as server:
+        api = ManagementApi(TOKEN, base_url=server.url, name="acme")
+        for view in (api, api.with_raw_response):
+            with pytest.raises(MalformedAnswer) as caught:
+                await view.create_connection("1", "app")
+            error = caught.value
+            assert error.reason in {"compressed", "too_large"}
+            assert (error.credential, error.is_outcome_unknown) == ("acme", True)
+        await api.aclose()
+
+
+@pytest.mark.parametrize("call", ["create_project", "regions"])
+async def test_an_error_of_parse_is_the_error_of_the_plain_call(call: str) -> None:
+    async with hostile_server(answer(f"cut {STRING}".encode())) as server:
+        api = ManagementApi(TOKEN, base_url=server.url, name="acme")
+        raw = await getattr(api.with_raw_response, call)()
+        with pytest.raises(MalformedAnswer) as of_parse:
+            raw.parse()
+        with pytest.raises(MalformedAnswer) as plain:
+            await getattr(api, call)()
+        await api.aclose()
+
+    assert vars(of_parse.value) == vars(plain.value)
+    assert (plain.value.credential, plain.value.is_outcome_unknown) == ("acme", call == "create_project")
+
+
+async def test_a_deletion_that_was_done_by_an_attempt_without_an_answer_is_a_success_as_it_came(
+    api_for: ApiFor,
+) -> None:
+    gone = answer({"error": {"code": "gone"}}, status=404, headers={"X-Request-Id": "req-9"})
+    async with hostile_server(answer(b"", status=503), gone) as server:
+        raw = await api_for(server).with_raw_response.delete_database("1")
+
+    assert (raw.status, raw.request_id, raw.parse()) == (404, "req-9", None)
+
+
 async def test_a_refusal_is_an_error_with_the_request_id(api_for: ApiFor) -> None:
     refused = answer({"error": {"code": "gone"}}, status=404, headers={"X-Request-Id": "req-9"})
     async with hostile_server(refused) as server:
@@ -277,6 +397,37 @@ async def test_what_is_shown_once_is_in_the_error_where_nothing_else_can_be_read
 
     assert [secret.get_secret_value() for secret in caught.value.shown_once] == [STRING]
     assert "pass-word-1" not in f"{caught.value} {vars(caught.value)}"
+
+
+@pytest.mark.parametrize(
+    ("call", "document"),
+    [
+        ("create_database", {"id": "1", "directConnection": {"host": "h", "user": "u", "pass": "marked"}}),
+        ("create_database", {"id": "1", "connections": [{"id": "c", "endpoints": {"direct": "postgres://marked"}}]}),
+        (
+            "create_database",
+            {"id": "1", "connections": [{"endpoints": {"new": {"connectionString": "postgres://marked"}}}]},
+        ),
+        ("create_database", {"id": "1", "connections": {"c": {"connectionString": "postgres://marked"}}}),
+        ("create_project", {"id": "1", "database": {"directConnection": {"pass": "marked"}}}),
+        ("create_project", {"id": 7, "database": {"directConnection": {"pass": "marked"}}}),
+        ("create_service_token", {"id": "1", "name": "ci", "token": "marked"}),
+        ("create_service_token", {"id": "1", "name": "ci", "secretAccessKey": "marked"}),
+        ("create_branch", {"id": "1", "database": {"connectionString": "postgres://marked"}}),
+    ],
+)
+async def test_a_secret_that_stands_in_an_odd_place_is_not_lost(
+    api_for: ApiFor, call: str, document: dict[str, object]
+) -> None:
+    arguments = {"create_project": (), "create_database": ("1",)}.get(call, ("1", "x"))
+    async with hostile_server(answer({"data": document}, status=201)) as server:
+        try:
+            made = await getattr(api_for(server), call)(*arguments)
+        except MalformedAnswer as error:
+            made = error
+
+    assert [secret.get_secret_value().removeprefix("postgres://") for secret in made.shown_once] == ["marked"]
+    assert "marked" not in f"{made!r} {made}"
 
 
 async def test_the_value_of_a_service_token_is_a_secret_and_never_lost(api_for: ApiFor) -> None:
@@ -427,11 +578,82 @@ async def test_the_log_shows_every_call_and_no_secret(
             with pytest.raises(RequestRefused):
                 await call
 
-    assert 'POST /v1/environment-variables {"key": "K", "value": "***", "url": "[connection string]"}' in caplog.text
+    assert '{"key": "<1 characters>", "value": "<12 characters>", "url": "<29 characters>"}' in caplog.text
     assert "POST /v1/projects/{id}/transfer: attempt 1 http_400 in" in caplog.text
     assert "answered 400" in caplog.text
     for secret in (TOKEN, "recipients-token", "plain-secret", "pass-word-1"):
         assert secret not in caplog.text
+
+
+async def test_the_log_shows_no_value_of_a_body_that_may_be_a_secret(
+    environment: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    environment.setenv(LOG_VARIABLE, "debug")
+    secrets: list[Any] = ["marked-1", 90210177, 9021.0178, True]
+    bodies: list[Any] = [
+        body
+        for secret in secrets
+        for name in ("accessKey", "apiKey", "authorization", "token", "value", "name", "region", "x")
+        for body in (
+            secret,
+            {name: secret},
+            {name: {"STRIPE": secret}},
+            {name: [secret, {name: secret}]},
+            {"envVars": {"name": {name: [[secret]]}}},
+        )
+    ]
+    async with (
+        hostile_server(answer({})) as server,
+        ManagementApi(TOKEN, base_url=server.url, limits=Limits(requests_per_second=10_000)) as api,
+    ):
+        for body in bodies:
+            await api.request("POST", "/v1/buckets", body=body)
+        settings: dict[str, Json] = {"name": {"STRIPE": "marked-2"}, "keys": ["marked-3"], "env": {"name": "marked-4"}}
+        for call in (
+            api.update_project("1", name="shop", settings=settings),
+            api.create_database("1", logical_id="a", branch_id="br_1"),
+        ):
+            with pytest.raises(MalformedAnswer):
+                await call
+
+    for secret in ("marked-", "90210177", "9021.0178", "True", "true"):
+        assert secret not in caplog.text
+    assert "envVars" in caplog.text
+    assert '"name": "shop"' in caplog.text
+    assert '"branchId": "br_1"' in caplog.text
+
+
+async def test_what_other_headers_say_is_in_no_message(api_for: ApiFor) -> None:
+    echo = answer({"error": {"message": "Bearer test-token-1 and X-Secret: s3cr3t are wrong"}}, status=400)
+    async with hostile_server(echo) as server:
+        with pytest.raises(RequestRefused) as caught:
+            await api_for(server).with_options(headers={"X-Secret": "s3cr3t", "X-Short": "a"}).me()
+
+    assert "(Bearer [token] and X-Secret: [token] are wrong)" in str(caught.value)
+
+
+@pytest.mark.parametrize("pasted", [STRING, "eyJhbGciOiJIUzI1NiJ9." + "secret" * 9, "x" * 200, "a b", "proj_1"])
+async def test_what_was_pasted_for_an_id_is_not_shown_where_it_may_be_a_secret(api_for: ApiFor, pasted: str) -> None:
+    with pytest.raises(RequestRefused) as caught:
+        await api_for("http://localhost:1").database(pasted)
+
+    assert caught.value.reason == "invalid_id"
+    assert "pass-word-1" not in str(caught.value)
+    assert "secret" not in str(caught.value)
+    assert repr(pasted[:8])[:-1] in str(caught.value)
+
+
+async def test_a_list_that_failed_is_not_finished_when_it_is_read_on(api_for: ApiFor) -> None:
+    def choose(request: SeenRequest) -> Behaviour:
+        return pages(request) if "cursor" not in request.query else answer(b"", status=500)
+
+    async with hostile_server(routed(choose)) as server:
+        listing = api_for(server).workspaces()
+        assert (await anext(listing)).id == "wksp_0"
+        for _ in range(2):
+            with pytest.raises(Unavailable) as caught:
+                await anext(listing)
+            assert caught.value.reason == "http_500"
 
 
 async def test_without_the_variable_there_is_no_log(

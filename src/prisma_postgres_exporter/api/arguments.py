@@ -78,9 +78,14 @@ def path_id(prefix: str, raw_id: str) -> str:
     try:
         return normalised_id(prefix, raw_id)
     except ValueError as exc:
-        raise RequestRefused(f"{exc}: {raw_id!r:.140}", reason="invalid_id") from None
+        raise RequestRefused(f"{exc}: {_harmless(raw_id)!r:.140}", reason="invalid_id") from None
     except TypeError:  # of a caller without types: a None that it was given
         raise RequestRefused(f"not an id: {raw_id!r:.140}", reason="invalid_id") from None
+
+
+def _harmless(raw_id: str) -> str:
+    # What was pasted in the place of an id may be a connection string or a token.
+    return raw_id if _ID.fullmatch(raw_id) else re.split("[:@?]", raw_id)[0][:16] + "…"
 
 
 def filled_path(template: str, values: Mapping[str, str]) -> str:

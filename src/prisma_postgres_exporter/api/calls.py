@@ -8,7 +8,7 @@ import logging
 import math
 import os
 from collections import deque
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Container, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -28,7 +28,7 @@ from prisma_postgres_exporter.api.decode import (
     error_of,
 )
 from prisma_postgres_exporter.api.models import Page
-from prisma_postgres_exporter.api.operations import Operation
+from prisma_postgres_exporter.api.operations import GENERIC, Operation
 from prisma_postgres_exporter.api.retry import Clock, Limiter, Limits, wait_before_retry
 from prisma_postgres_exporter.api.send import Request, Transport
 from prisma_postgres_exporter.errors import (
@@ -44,7 +44,26 @@ T = TypeVar("T")
 
 LOG_VARIABLE: Final = "PRISMA_POSTGRES_LOG"
 _LARGE_BYTES: Final = 8 * 1024
-_SECRET_MEMBERS: Final = frozenset({"pass", "password", "value", "token", "secret"})
+# The members of the modelled operations' bodies that are no secrets. Whatever else is sent may be one.
+_SHOWN_MEMBERS: Final = frozenset(
+    {
+        "backupId",
+        "branchGitName",
+        "branchId",
+        "createDatabase",
+        "databaseId",
+        "displayName",
+        "gitName",
+        "isDefault",
+        "logicalId",
+        "name",
+        "projectId",
+        "region",
+        "source",
+        "type",
+        "workspaceId",
+    }
+)
 
 log = logging.getLogger("prisma_postgres_exporter.api")
 
@@ -78,6 +97,7 @@ class _Success(Generic[T]):
 class _Failure:
     error: ApiError
     nothing_sent: bool = False
+    answer: Answer | None = None
 
     @property
     def may_have_happened(self) -> bool:
@@ -155,7 +175,8 @@ class Calls:
             self._tell(operation, attempt, seconds, error.reason)
             if operation.is_deletion and may_have_happened and isinstance(error, NotFound):
                 # An earlier attempt did it, and its answer was lost.
-                return operation.shape(None, None)
+                done = partial(operation.shape, None, None)
+                return cast(T, _raw(outcome.answer, done)) if options.is_raw and outcome.answer else done()
             may_have_happened |= outcome.may_have_happened
             wait_seconds = wait_before_retry(
                 error,
@@ -205,9 +226,12 @@ class Calls:
             raise
 
     async def _attempt(self, operation: Operation[T], request: Request, *, is_raw: bool) -> _Success[T] | _Failure:
-        conceal = partial(concealed, tokens=(self._token, *request.secrets))
+        # A shorter value is no secret, and would be found in every word.
+        headers = (SecretStr(value) for value in request.headers.values() if len(value) > 3)
+        conceal = partial(concealed, tokens=(self._token, *request.secrets, *headers))
         if log.isEnabledFor(logging.DEBUG):
-            body = "" if request.body is None else f" {_without_secrets(request.body)}"
+            shown = _SHOWN_MEMBERS if operation.name != GENERIC else frozenset[str]()
+            body = "" if request.body is None else f" {_without_secrets(request.body, shown)}"
             log.debug("%s %s%s", request.method, conceal(unquote_plus(request.target)), conceal(body))
         answer = await self._transport.send(request)
         if isinstance(answer, NoAnswer):
@@ -240,13 +264,25 @@ class Calls:
         read: Callable[[Answer], T] = reading.result
         if is_raw:
             # The views of a client say that they return this in the place of a result.
-            read = cast(Callable[[Answer], T], partial(_raw, reading))
+            read = cast(Callable[[Answer], T], partial(self._raw, operation, reading))
         try:
             # A page of a list takes milliseconds, and the pages of many clients come together.
             result = read(answer) if len(answer.body) < _LARGE_BYTES else await asyncio.to_thread(read, answer)
         except ApiError as error:
-            return _Failure(error)
+            return _Failure(error, answer=answer)
         return _Success(result)
+
+    def _raw(self, operation: Operation[T], reading: Reading[T], answer: Answer) -> RawResponse[T]:
+        reading.require_success(answer)
+
+        def parse() -> T:
+            try:
+                return reading.result(answer)
+            except ApiError as error:
+                error.credential, error.is_outcome_unknown = self._name, not operation.is_repeatable
+                raise
+
+        return _raw(answer, parse)
 
     def _slow_down(self, operation: Operation[T], error: Throttled, sent_at: float, wait_seconds: float | None) -> None:
         limits = self._limits
@@ -270,7 +306,7 @@ class Listing(Generic[T]):
     method, goes on behind it, in another process too. A record that does not have the shape it should is left out; its
     page shows which. The vendor may repeat an
     entry on a later page when the list changes meanwhile. A list that ends by an error is not complete: nothing
-    may be taken for deleted because it was not in it.
+    may be taken for deleted because it was not in it. Read on after an error, it raises that error again.
 
     Raises, while it is read:
         MalformedAnswer: the cursor repeats, or the list is longer than `Limits.pages`.
@@ -291,12 +327,19 @@ class Listing(Generic[T]):
         self._most_pages = most_pages
         self._cursor = cursor
         self._entries = self._each()
+        self._failure: ApiError | None = None
 
     def __aiter__(self) -> AsyncIterator[T]:
         return self
 
     async def __anext__(self) -> T:
-        return await anext(self._entries)
+        if self._failure is not None:
+            raise self._failure.with_traceback(None)
+        try:
+            return await anext(self._entries)
+        except ApiError as error:
+            self._failure = error
+            raise
 
     async def page(self) -> Page[T]:
         """Its first page."""
@@ -348,25 +391,21 @@ def log_as_the_environment_says() -> None:
         log.addHandler(handler)
 
 
-def _raw(reading: Reading[T], answer: Answer) -> RawResponse[T]:
-    reading.require_success(answer)
+def _raw(answer: Answer, parse: Callable[[], T]) -> RawResponse[T]:
     return RawResponse(
-        status=answer.status,
-        headers=answer.headers,
-        body=answer.body,
-        request_id=answer.request_id,
-        _parse=partial(reading.result, answer),
+        status=answer.status, headers=answer.headers, body=answer.body, request_id=answer.request_id, _parse=parse
     )
 
 
-def _without_secrets(body: bytes) -> str:
-    return json.dumps(_masked(json.loads(body)), ensure_ascii=False)
+def _without_secrets(body: bytes, shown: Container[str]) -> str:
+    return json.dumps(_masked(json.loads(body), shown), ensure_ascii=False)
 
 
-def _masked(value: object, name: str = "") -> object:
+def _masked(value: object, shown: Container[str], *, is_shown: bool = False) -> object:
+    """`value` with its names, but with the size of what is not in a member that may be `shown`."""
     if isinstance(value, dict):
-        return {key: _masked(inner, key) for key, inner in value.items()}
+        within = {name: shown if name in shown else frozenset[str]() for name in value}
+        return {name: _masked(inner, within[name], is_shown=name in shown) for name, inner in value.items()}
     if isinstance(value, list):
-        return [_masked(inner, name) for inner in value]
-    is_secret = any(part in name.lower() for part in _SECRET_MEMBERS)
-    return "***" if is_secret and isinstance(value, str) else value
+        return [_masked(inner, shown, is_shown=is_shown) for inner in value]
+    return value if is_shown or value is None else f"<{len(str(value))} characters>"

@@ -318,7 +318,7 @@ class ManagementApi:
     async def delete_service_token(self, workspace_id: str, token_id: str) -> None:
         """Delete a service token: whoever uses it is cut off. 204; 404."""
         path = {**_workspace(workspace_id), "serviceTokenId": path_id("", token_id)}
-        await self._call(operations.DELETE_SERVICE_TOKEN, path)
+        return await self._call(operations.DELETE_SERVICE_TOKEN, path)
 
     def integrations(
         self, workspace_id: str, *, limit: int | None = None, cursor: str | None = None
@@ -340,12 +340,12 @@ class ManagementApi:
 
     async def delete_integration(self, integration_id: str) -> None:
         """Revoke the tokens of an integration. 204; 404."""
-        await self._call(operations.DELETE_INTEGRATION, {"id": path_id("itgr_", integration_id)})
+        return await self._call(operations.DELETE_INTEGRATION, {"id": path_id("itgr_", integration_id)})
 
     async def delete_workspace_integration(self, workspace_id: str, client_id: str) -> None:
         """Revoke the tokens of every integration of a program (`Integration.client.id`) in a workspace. 204; 404."""
         path = {**_workspace(workspace_id), "clientId": path_id("", client_id)}
-        await self._call(operations.DELETE_WORKSPACE_INTEGRATION, path)
+        return await self._call(operations.DELETE_WORKSPACE_INTEGRATION, path)
 
     # Projects and their branches ------------------------------------------------------------------
     def projects(
@@ -396,7 +396,7 @@ class ManagementApi:
 
     async def delete_project(self, project_id: str) -> None:
         """Delete a project. 204; 400 (something depends on it), 404."""
-        await self._call(operations.DELETE_PROJECT, _project(project_id))
+        return await self._call(operations.DELETE_PROJECT, _project(project_id))
 
     async def transfer_project(self, project_id: str, recipient_access_token: str | SecretStr) -> None:
         """Give a project to the workspace of another access token; its databases go with it and keep their ids.
@@ -406,7 +406,7 @@ class ManagementApi:
         # The plain token must not stay in a local variable: some tracebacks show them.
         recipient_access_token = access_token(recipient_access_token)
         body = {"recipientAccessToken": recipient_access_token}
-        await self._call(operations.TRANSFER_PROJECT, _project(project_id), body=body)
+        return await self._call(operations.TRANSFER_PROJECT, _project(project_id), body=body)
 
     def branches(
         self,
@@ -445,7 +445,7 @@ class ManagementApi:
 
     async def delete_branch(self, branch_id: str) -> None:
         """Delete a branch. 204; 404, 409 (something is on it), 422 (the default or the production branch)."""
-        await self._call(operations.DELETE_BRANCH, {"id": path_id("br_", branch_id)})
+        return await self._call(operations.DELETE_BRANCH, {"id": path_id("br_", branch_id)})
 
     # Databases ------------------------------------------------------------------------------------
     def databases(
@@ -543,7 +543,7 @@ class ManagementApi:
 
     async def delete_database(self, database_id: str) -> None:
         """Delete a database and everything in it. 204; 403 (it is its project's default one), 404."""
-        await self._call(operations.DELETE_DATABASE, _database(database_id))
+        return await self._call(operations.DELETE_DATABASE, _database(database_id))
 
     async def backups(self, database_id: str, *, limit: int | None = None) -> Backups:
         """A database's backups: up to `limit` (1 to 100, the vendor's default is 25); there are no pages.
@@ -657,7 +657,7 @@ class ManagementApi:
 
     async def delete_connection(self, connection_id: str) -> None:
         """Delete a connection: whoever uses it is cut off. 204; 404."""
-        await self._call(operations.DELETE_CONNECTION, {"id": path_id("", connection_id)})
+        return await self._call(operations.DELETE_CONNECTION, {"id": path_id("", connection_id)})
 
     # Regions --------------------------------------------------------------------------------------
     async def regions(self, *, product: str | None = None) -> tuple[Region, ...]:

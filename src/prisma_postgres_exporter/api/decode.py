@@ -20,6 +20,7 @@ from prisma_postgres_exporter.api.models import (
     Backup,
     Backups,
     BackupsAnswer,
+    Created,
     Envelope,
     Identified,
     ListAnswer,
@@ -64,6 +65,10 @@ _CONNECTION_STRING = re.compile(r"\b(?:postgres(?:ql)?|prisma(?:\+postgres)?)://
 # In what is not JSON, or only its beginning: a string with both its quotes, and the colon behind a name.
 _LITERAL = re.compile(r'("(?:[^"\\]|\\.)*")(\s*:)?', re.DOTALL)
 _WHOLE_CONNECTION_STRING = re.compile(rf"({_CONNECTION_STRING.pattern})(?=\\?[\s\"'<>])", re.IGNORECASE)
+# The members that hold a secret which is no connection string.
+_SECRETS: Final = frozenset(
+    {"value", "token", "accessToken", "pass", "password", "secret", "secretAccessKey", "apiKey", "accessKey"}
+)
 _UNPRINTABLE = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]+")
 
 
@@ -138,18 +143,20 @@ class Reading(Generic[T]):
             reason = answer.flaw or "not_json"
             raise self._malformed(answer, reason, _DETAILS[reason])
         try:
-            return self.shape(document, answered_at(answer.headers))
+            result = self.shape(document, answered_at(answer.headers))
+            return cast(T, _with_the_rest(result, answer.body)) if isinstance(result, Created) else result
         except Unfit as exc:
             reason, detail = exc.reason, str(exc)
         raise self._malformed(answer, reason, detail)
 
     def require_success(self, answer: Answer) -> None:
-        """Look at the code and the status alone.
+        """Look at the code and the status, and whether there is a body to look at.
 
         Raises:
-            ApiError: it is no success.
+            ApiError: it is no success, or its body was not kept.
         """
-        self._accepted(answer)
+        if self._accepted(answer) is _NOT_JSON and answer.flaw is not None:
+            raise self._malformed(answer, answer.flaw, _DETAILS[answer.flaw])
 
     def _accepted(self, answer: Answer) -> object:
         document = _document(answer)
@@ -191,6 +198,7 @@ class Reading(Generic[T]):
 class RawResponse(Generic[T]):
     """A success as it came; `parse()` gives what the plain call would have returned.
 
+    A deletion that an earlier attempt did, and whose answer was lost, is a success with the status 404.
     `headers` are found in any case. `body` may hold passwords: neither `repr` nor a log shows it. `request_id` is
     `None` where the vendor gave none.
     """
@@ -259,6 +267,23 @@ def _whole(literal: str) -> object:
         return None
 
 
+def _with_the_rest(made: Created, body: bytes) -> Created:
+    held = tuple(_held(made))
+    rest = tuple(one for one in shown_once(body) if not any(one.get_secret_value() in other for other in held))
+    return made.model_copy(update={"shown_once": rest}) if rest else made
+
+
+def _held(value: object) -> Iterator[str]:
+    if isinstance(value, SecretStr):
+        yield value.get_secret_value()
+    elif isinstance(value, tuple):
+        for inner in value:
+            yield from _held(inner)
+    elif isinstance(value, Wire):
+        for name in type(value).model_fields:
+            yield from _held(getattr(value, name))
+
+
 def _secrets_in(value: object, name: str = "") -> Iterator[str]:
     if isinstance(value, dict):
         for key, inner in value.items():
@@ -266,7 +291,7 @@ def _secrets_in(value: object, name: str = "") -> Iterator[str]:
     elif isinstance(value, list):
         for inner in value:
             yield from _secrets_in(inner, name)
-    elif isinstance(value, str) and value and (name == "value" or _CONNECTION_STRING.match(value)):
+    elif isinstance(value, str) and value and (name in _SECRETS or _CONNECTION_STRING.match(value)):
         yield value
 
 

@@ -132,6 +132,12 @@ class Once(Wire):
                 raise exc from None
 
 
+class Created(Once):
+    """What was just made; `shown_once` are the secrets of its answer that stand in no other member of it."""
+
+    shown_once: tuple[SecretStr, ...] = Field(default=(), exclude=True)
+
+
 class Identified(Wire):
     """What a record is known by when nothing else of it fits."""
 
@@ -245,7 +251,7 @@ class Me(Wire):
     credential: Credential | None = None
 
 
-class CreatedWorkspace(Once):
+class CreatedWorkspace(Created):
     """A workspace as its creation is answered."""
 
     id: WorkspaceId
@@ -281,7 +287,7 @@ class AnyBranch(Wire):
     project: ProjectReference | None = None
 
 
-class CreatedBranch(AnyBranch, Once):
+class CreatedBranch(AnyBranch, Created):
     """A branch as its creation is answered: what could not be read of it is `None`."""
 
 
@@ -350,7 +356,7 @@ class Database(AnyDatabase):
     project: ProjectReference
 
 
-class RestoredDatabase(AnyDatabase, Once):
+class RestoredDatabase(AnyDatabase, Created):
     """A database as a restore of it is answered: what could not be read of it is `None`."""
 
     id: DatabaseId
@@ -415,7 +421,7 @@ class HeldConnection(AnyConnection, Once):
         return _with_strings(document) if isinstance(document, dict) else document
 
 
-class CreatedConnection(HeldConnection):
+class CreatedConnection(HeldConnection, Created):
     """A connection that was just created or rotated, with its connection strings."""
 
     id: ConnectionId
@@ -438,7 +444,7 @@ class HeldDatabase(AnyDatabase, Once):
         return {**document, "connections": held}
 
 
-class CreatedDatabase(HeldDatabase):
+class CreatedDatabase(HeldDatabase, Created):
     """A database as its creation is answered: with connections, and their connection strings in them.
 
     What could not be read of it is `None`.
@@ -447,7 +453,7 @@ class CreatedDatabase(HeldDatabase):
     id: DatabaseId
 
 
-class CreatedProject(AnyProject, Once):
+class CreatedProject(AnyProject, Created):
     """A project as its creation is answered; `database` is `None` where none was asked for, or none could be read."""
 
     database: HeldDatabase | None = None
@@ -544,7 +550,7 @@ class ServiceToken(AnyServiceToken):
     name: Text
 
 
-class CreatedServiceToken(AnyServiceToken, Once):
+class CreatedServiceToken(AnyServiceToken, Created):
     """A service token that was just created; `value` is the token itself, shown this once."""
 
     value: SecretStr | None = None

@@ -19,6 +19,8 @@ from prisma_postgres_exporter.api.send import Request
 T = TypeVar("T")
 W = TypeVar("W", bound=Wire)
 
+GENERIC: Final = "request"
+"""What an operation without a row is called."""
 _KIBIBYTE: Final = 1024
 _MEBIBYTE: Final = 1024 * 1024
 _OK: Final = frozenset({200})
@@ -99,7 +101,7 @@ def _encoded(body: object, secrets: list[SecretStr]) -> bytes:
 def generic(method: str, path: str, *, is_repeatable: bool) -> Operation[Json]:
     """An operation that has no row: any JSON, with any status of success."""
     return Operation(
-        name="request",
+        name=GENERIC,
         method=method,
         path=path,
         shape=decode.json_value,

@@ -25,6 +25,7 @@ P = ParamSpec("P")
 T = TypeVar("T")
 A = TypeVar("A")
 A_co = TypeVar("A_co", covariant=True)
+F = TypeVar("F", bound=Callable[..., Any])
 
 
 class _Wrapped(Protocol[A_co]):
@@ -45,7 +46,7 @@ def _raw(
         answered: Any = await method(self._api, *args, **kwargs)
         return answered  # type: ignore[no-any-return]  # what a client with `is_raw` returns
 
-    return call
+    return _returning(_of(RawResponse, method.__annotations__["return"]), call)
 
 
 def _raw_page(
@@ -56,7 +57,7 @@ def _raw_page(
         answered: Any = await method(self._api, *args, **kwargs).page()
         return answered  # type: ignore[no-any-return]  # what a client with `is_raw` returns
 
-    return call
+    return _returning(_of(RawResponse, _of(Page, _entry(method))), call)
 
 
 def _blocking(
@@ -76,6 +77,22 @@ def _blocking_list(
     def call(self: _Blocking[A], /, *args: P.args, **kwargs: P.kwargs) -> ListingSync[T]:
         return ListingSync(method(self._api, *args, **kwargs), self._loop)
 
+    return _returning(_of(ListingSync, _entry(method)), call)
+
+
+def _entry(method: Callable[..., object]) -> str:
+    """The type of a list's entries, as it is written."""
+    written: str = method.__annotations__["return"]
+    return written.removeprefix("Listing[").removesuffix("]")
+
+
+def _of(kind: Any, argument: object) -> object:
+    return kind[argument]
+
+
+def _returning(kind: object, call: F) -> F:
+    """`call` that says what it returns: `wraps` has copied what the client's own method does."""
+    call.__annotations__ = {**call.__annotations__, "return": kind}
     return call
 
 
