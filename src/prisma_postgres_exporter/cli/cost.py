@@ -55,6 +55,7 @@ from prisma_postgres_exporter.report import (
     ledger_month,
     missing_sentence,
     money,
+    not_followed_sentence,
     use,
 )
 from prisma_postgres_exporter.service import read_month
@@ -115,6 +116,9 @@ def cost(
             typer.echo(part, nl=False)
     else:
         _print(read, plans, besides, by, chosen, is_supposed=bool(what_if))
+    # No row says so, in no form.
+    if (gone := not_followed_sentence(read.not_followed)) is not None:
+        say(gone, style="yellow")
 
 
 def _print(

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from decimal import Decimal
 
 from prisma_postgres_exporter.cost import Bill, BudgetState, CostRow, Usage
-from prisma_postgres_exporter.model import Event, WorkspaceDay
+from prisma_postgres_exporter.model import Event, WorkspaceDay, WorkspaceState
 from prisma_postgres_exporter.report.changing import Beside
 from prisma_postgres_exporter.report.months import Missing
 from prisma_postgres_exporter.report.whole import MonthReport, WorkspaceReport
 
 GIB = 2**30
 NONE = "–"
+MOST_NAMED = 3
 NO_PROJECT = "fee (no project)"
 LEFT_OUT = "An estimate of the Postgres part of the invoice: Compute, Accelerate, tax and credit are not in it."
 
@@ -66,8 +67,18 @@ def missing_sentence(usage: Usage, missing: Missing | None, requests_per_second:
         return f"Not all of it is known ({knowledge(usage)}). To read it: {missing.command(requests_per_second)}"
     if missing is not None:
         return f"Not every day of it was read. To read them: {missing.command(requests_per_second)}"
-    of = "of databases that fail, moved or were deleted, or of today; no command gets it"
+    of = "of databases that fail, moved or were deleted, of workspaces that are gone, or of today; no command gets it"
     return f"Not all of it is known ({knowledge(usage)}): {of}."
+
+
+def not_followed_sentence(gone: Sequence[WorkspaceState]) -> str | None:
+    """Which workspaces a month is without, as no credential listed them any more when it began."""
+    if not gone:
+        return None
+    named = [f"{row.workspace.name}, gone since {row.gone_at:%Y-%m-%d}" for row in gone[:MOST_NAMED]]
+    if len(gone) > MOST_NAMED:
+        named.append(f"{len(gone) - MOST_NAMED:,} more")
+    return f"Not in it: {'; '.join(named)}. No credential lists them, so what the vendor bills for them is not known."
 
 
 def change_sentence(beside: Beside, *, is_over: bool) -> str | None:
@@ -173,7 +184,8 @@ def total_sentences(report: MonthReport) -> Iterator[str]:
     """What changed in all, and what is not known."""
     change = change_sentence(report.beside, is_over=report.is_over) if len(report.workspaces) > 1 else None
     missing = missing_sentence(report.total[0], report.missing, report.requests_per_second)
-    yield from (sentence for sentence in (change, missing) if sentence is not None)
+    gone = not_followed_sentence(report.not_followed)
+    yield from (sentence for sentence in (change, missing, gone) if sentence is not None)
 
 
 def budget_cells(budget: BudgetState) -> tuple[str, str, str]:
