@@ -320,6 +320,10 @@ class WorkspaceState:
         """Whether no credential is its any more."""
         return self.gone_at is not None
 
+    def was_gone_at(self, at: datetime) -> bool:
+        """Whether no credential was its any more at an instant."""
+        return self.gone_at is not None and self.gone_at <= at
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class KnownDatabase:

@@ -397,36 +397,69 @@ def test_a_workspace_without_a_price_takes_no_number_from_the_total() -> None:
     assert (total.total, total.known, total.parts) == (None, Decimal("18.00"), (None, None, None))
 
 
-def test_a_database_of_a_workspace_that_is_gone_ends_with_it() -> None:
-    gone_at = datetime(2026, 11, 10, 12, tzinfo=UTC)
-    seconds = int((gone_at - datetime(2026, 11, 1, tzinfo=UTC)).total_seconds())
+GONE_AT = datetime(2026, 11, 10, 12, tzinfo=UTC)
+MONTHS_END = datetime(2026, 11, 30, 23, 59, 59, tzinfo=UTC)
+
+
+def read_until_it_was_gone() -> DatabaseState:
+    """One that was read until noon of the tenth, when the last credential of its workspace was taken away."""
     row = replace(
-        state(1, 900, gib=1).months[0], days=10, storage_seconds=seconds, period_end_at=gone_at, read_at=gone_at
+        state(1, 900, gib=1).months[0],
+        days=10,
+        storage_seconds=int((GONE_AT - datetime(2026, 11, 1, tzinfo=UTC)).total_seconds()),
+        period_end_at=GONE_AT,
+        read_at=GONE_AT,
     )
-    held = replace(state(1, 900), months=(row,))
-    lived = LedgerState.of((workspace(1, "Acme"),), [held])
-    ended = LedgerState.of((workspace(1, "Acme", gone_at=gone_at),), [held])
+    return replace(state(1, 900), months=(row,))
 
-    (running,), (over,) = (
-        cost_rows(world, charge(world, DEFAULTS, (), NOW), By.WORKSPACE, NOW) for world in (lived, ended)
+
+@pytest.mark.parametrize(("until", "days"), [(NOW, 20), (MONTHS_END, 30)])
+def test_the_days_of_a_workspace_after_it_was_gone_are_not_known(until: datetime, days: int) -> None:
+    budgets = (BudgetConfig(name="all", monthly_usd=Decimal(100)),)
+    lived, gone = (
+        LedgerState.of((workspace(1, "Acme", gone_at=gone_at),), [read_until_it_was_gone()])
+        for gone_at in (None, GONE_AT)
     )
-    assert (running.usage.days, running.usage.is_complete, running.is_deleted) == (20, False, False)
-    assert (over.usage.days, over.usage.is_complete, over.is_deleted) == (10, True, True)
-    assert over.total is not None
-    # Nothing comes any more.
-    assert over.expected_usd in (None, over.total)
+    costs = charge(gone, configured(budgets=budgets), (), until)
+    (row,) = cost_rows(gone, costs, By.WORKSPACE, until)
+    (same,) = cost_rows(lived, charge(lived, DEFAULTS, (), until), By.WORKSPACE, until)
+
+    assert (row.usage.days_known, row.usage.days, row.usage.is_complete, row.is_deleted) == (10, days, False, True)
+    assert row.usage == same.usage
+    # The vendor bills on: the fee of ten is the least.
+    assert (row.total, row.known_usd) == (None, Decimal("10.00"))
+    assert [budget.is_complete for budget in costs.budgets] == [False]
 
 
-def test_a_workspace_that_was_gone_before_the_month_has_no_row_and_one_never_read_before_its_end_is_not_read() -> None:
+def test_a_workspace_that_is_gone_is_expected_to_go_on_as_it_was() -> None:
+    gone = LedgerState.of((workspace(1, "Acme", gone_at=GONE_AT),), [read_until_it_was_gone()])
+
+    (row,) = cost_rows(gone, charge(gone, DEFAULTS, days(90), NOW), By.WORKSPACE, NOW)
+
+    # 90 operations a day and one GiB are within what the fee of 10.00 includes.
+    assert row.expected_usd == Decimal("10.00")
+
+
+def test_the_fee_of_a_workspace_that_is_gone_is_at_least_so_much() -> None:
+    gone = LedgerState.of((workspace(1, "Acme", gone_at=GONE_AT),))
+
+    (row,) = cost_rows(gone, charge(gone, DEFAULTS, (), MONTHS_END), By.WORKSPACE, MONTHS_END)
+
+    assert (row.total, row.known_usd) == (None, Decimal("10.00"))
+
+
+def test_a_workspace_that_was_gone_before_the_month_has_no_row_and_no_part_in_a_budget() -> None:
     never_read = database_state(key=1, database=database("db_1", workspace_id="wksp_1"))
+    budgets = (BudgetConfig(name="all", monthly_usd=Decimal(100)),)
 
-    def rows(gone_at: datetime) -> list[tuple[int | None, int, Decimal | None]]:
+    def rows(gone_at: datetime) -> tuple[list[tuple[int | None, int, Decimal | None]], int]:
         world = LedgerState.of((workspace(1, "Acme", gone_at=gone_at, first_seen_at=SEEN_AT),), [never_read])
-        found = cost_rows(world, charge(world, DEFAULTS, (), NOW), By.WORKSPACE, NOW)
-        return [(row.operations, row.usage.days, row.total) for row in found]
+        costs = charge(world, configured(budgets=budgets), (), NOW)
+        found = cost_rows(world, costs, By.WORKSPACE, NOW)
+        return [(row.operations, row.usage.days, row.total) for row in found], costs.budgets[0].databases
 
-    assert rows(datetime(2026, 10, 31, tzinfo=UTC)) == []
-    assert rows(datetime(2026, 11, 5, tzinfo=UTC)) == [(None, 4, None)]
+    assert rows(datetime(2026, 10, 31, tzinfo=UTC)) == ([], 0)
+    assert rows(datetime(2026, 11, 5, tzinfo=UTC)) == ([(None, 20, None)], 1)
 
 
 @pytest.mark.parametrize(("days_known", "covered"), [(20, 1.0), (15, 0.75), (0, 0.0)])

@@ -24,6 +24,7 @@ from gap_worlds import (
     worlds,
 )
 from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from prisma_postgres_exporter.config import BudgetConfig, load_config
 from prisma_postgres_exporter.cost import (
@@ -95,6 +96,31 @@ def test_what_is_known_of_a_database_is_what_was_read_of_it(world: World) -> Non
         assert (usage.operations is not None) == (is_anything or not known.storage_seconds)
         assert (usage.mean_storage_bytes(86_400) is None) == (not known.storage_seconds_known)
         assert (usage.gib_months(86_400) is None) == (not known.storage_seconds_known)
+
+
+@settings(max_examples=40)
+@given(worlds(), st.integers(-3, 40))
+def test_a_workspace_that_is_gone_is_known_as_far_as_it_was_read_and_no_later_month_has_it(
+    world: World, day: int
+) -> None:
+    gone_at = world.starts_at + timedelta(days=day)
+    held = ledger_of(world)
+    gone = held.with_workspaces(replace(held.workspaces["wksp_1"], gone_at=gone_at))
+    found = {(key, id_): usage for key, of in used_in_month(gone, world.until).items() for id_, usage in of.items()}
+    there = {
+        (key, row.id): known
+        for row in world.databases
+        for key, known in known_of(row, world).items()
+        if day > 0 or held.databases[row.id].workspace_key != 1
+    }
+
+    assert {place: numbers(usage) for place, usage in found.items()} == there
+    assert [row.workspace.id for row in month_of(world).not_followed] == []
+    month = ledger_month(gone, CONFIG, [], world.until, world.until)
+    assert [row.workspace.id for row in month.not_followed] == (["wksp_1"] if day <= 0 else [])
+    ids = [row.workspace_id for row in month.rows(By.WORKSPACE)]
+    assert ids.count("wksp_1") == (day > 0)
+    assert all(row.total is None for row in month.rows(By.WORKSPACE) if row.is_deleted)
 
 
 @settings(max_examples=40)

@@ -5,8 +5,11 @@ from __future__ import annotations
 import csv
 import io
 import json
+import sqlite3
 import subprocess
 from collections.abc import Sequence
+from contextlib import closing
+from datetime import UTC, datetime
 from decimal import Decimal
 from pathlib import Path
 
@@ -104,6 +107,27 @@ def test_every_format_has_the_same_rows(what: str, options: Sequence[str], tmp_p
     assert pq.read_table(file).num_rows == len(rows)
     assert f"{len(rows)} rows of {what} written to {file}" in written.stderr
     assert ("workspace workspace 1 (wksp_1) is left out" in written.stderr) == (what == "focus")
+
+
+def test_a_workspace_that_was_gone_before_the_month_is_named_and_has_no_row(tmp_path: Path) -> None:
+    file = tmp_path / "store.db"
+    with closing(Store.open(f"sqlite:///{file}")) as store:
+        live(store)
+    with closing(sqlite3.connect(file)) as connection:
+        gone_at = int(datetime(2026, 10, 20, tzinfo=UTC).timestamp())
+        connection.execute("UPDATE workspaces SET gone_at = ? WHERE id = 'wksp_1'", (gone_at,))
+        connection.commit()
+    config = write_config(tmp_path / "config.yaml", cost={"workspaces": [{"workspace": "wksp_2", "plan": "Free"}]})
+    options = ("--config", str(config), "--store-url", f"sqlite:///{file}")
+
+    for command in (("cost", *MONTH, "--csv"), ("export", "focus", "--from", "2026-11", "--to", "2026-11")):
+        shown = run(*command, *options, cwd=tmp_path)
+        assert shown.returncode == 0, shown.stderr
+        assert "Not in it: workspace 1, gone since 2026-10-20." in shown.stderr
+        assert "wksp_2" in shown.stdout
+        assert "wksp_1" not in shown.stdout
+    report = run("report", *MONTH, *options, cwd=tmp_path)
+    assert "Not in it: workspace 1, gone since 2026-10-20." in report.stdout
 
 
 def test_days_of_a_moved_database_stay_with_the_workspace_that_held_them(

@@ -13,15 +13,26 @@ from hypothesis import given
 from hypothesis import strategies as st
 from report_values import NOW, OCTOBER, ledger_state, month_of, state
 
-from builders import GIB
+import builders
+from builders import GIB, workspace_state
 from prisma_postgres_exporter.model import LedgerState, PlanChange
-from prisma_postgres_exporter.report import FOCUS_COLUMNS, LedgerMonth, focus_rows, left_out
+from prisma_postgres_exporter.report import (
+    FOCUS_COLUMNS,
+    LedgerMonth,
+    focus_rows,
+    left_out,
+    month_costs,
+    not_followed_sentence,
+    report_month,
+    total_sentences,
+)
 
 CHANGED_PLAN = (
     PlanChange(at=datetime(2026, 9, 1, tzinfo=UTC), plan="Pro"),
     PlanChange(at=datetime(2026, 11, 10, tzinfo=UTC), plan="Free"),
 )
-LEFT_OUT = "2026-11: workspace Acme (wksp_1) is left out: its usage is incomplete"
+WITHOUT = "2026-11: workspace Acme (wksp_1) is left out:"
+LEFT_OUT = f"{WITHOUT} its usage is incomplete"
 GONE = "gone since 2026-11-21: no command reads it any more"
 
 
@@ -94,11 +105,11 @@ def test_a_workspace_that_is_gone_is_left_out_by_name_and_no_backfill_is_promise
     assert month_of(gone).missing is None
 
 
-def test_a_workspace_whose_life_until_it_was_gone_is_known_has_its_rows() -> None:
-    held = ledger_state(state(1, 1_000, gib=1))
-    gone = held.with_workspaces(replace(held.workspaces["wksp_1"], gone_at=NOW))
+def test_a_workspace_that_is_gone_is_not_whole_even_where_it_had_no_database() -> None:
+    gone = builders.ledger_state(workspace_state(id_="wksp_1", name="Acme", plan="Starter", gone_at=NOW))
 
-    assert list(left_out(month_of(gone, until=NOW + timedelta(days=3), now=NOW + timedelta(days=3)))) == []
+    assert rows_of(month_of(gone, until=NOW + timedelta(days=3), now=NOW + timedelta(days=3))) == []
+    assert list(left_out(month_of(gone))) == [f"{WITHOUT} what it has since is not known; {GONE}"]
 
 
 @pytest.mark.parametrize(
@@ -125,3 +136,15 @@ def test_usage_that_is_not_known_has_no_row_where_it_costs_nothing(
     assert {row["SkuMeter"] for row in rows} == meters
     assert sum(Decimal(str(row["BilledCost"])) for row in rows) == 0
     assert [problem for row in rows for problem in broken_rules(row)] == []
+
+
+def test_a_month_names_the_workspaces_that_were_gone_before_it() -> None:
+    held = ledger_state(state(1, 1_000, gib=1))
+    month = month_of(held.with_workspaces(replace(held.workspaces["wksp_1"], gone_at=OCTOBER)))
+
+    assert (rows_of(month), list(left_out(month))) == ([], [])
+    sentence = not_followed_sentence(month.not_followed)
+    assert sentence is not None
+    assert sentence.startswith("Not in it: Acme, gone since 2026-10-31. No credential lists")
+    assert sentence in month_costs(month).notes
+    assert sentence in list(total_sentences(report_month(month, (), (), NOW)))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from datetime import date, timedelta
+from datetime import date, datetime, timedelta
 
 from builders import NOW, database, day_usage, ledger_state, settled_day, workspace_state
 from prisma_postgres_exporter.cost import By
@@ -97,11 +97,16 @@ def test_only_days_that_a_database_lived_are_not_known() -> None:
     born = replace(
         born, database=replace(born.database, created_at=NOW - timedelta(days=3)), deleted_at=NOW - timedelta(days=1)
     )
-    gone = replace(A, gone_at=NOW - timedelta(days=2))
 
     assert [row.period for row in used([], born)[0]] == [f"{day(back)}" for back in (3, 2, 1)]
-    # What is of a workspace that is gone ends with it.
-    assert [row.period for row in used([], born, workspaces=(gone, B))[0]] == [f"{day(back)}" for back in (3, 2)]
+
+
+def test_days_after_a_workspace_was_gone_are_not_known_to_the_end_of_that_month() -> None:
+    def periods(gone_at: datetime) -> list[str]:
+        return [row.period for row in used([], known(1, 1), workspaces=(replace(A, gone_at=gone_at), B))[0]]
+
+    assert periods(NOW - timedelta(days=2)) == [f"{day(back)}" for back in range(4, -1, -1)]
+    assert periods(NOW - timedelta(days=40)) == []
 
 
 def test_pages_of_days_that_nobody_read_are_whole_days() -> None:

@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+import asyncio
+import threading
+from collections.abc import AsyncIterator, Callable, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
 
 from prisma_postgres_exporter.config import Config, load_config
+from prisma_postgres_exporter.cost import Costs, charge
+from prisma_postgres_exporter.model import WorkspaceDay
 from prisma_postgres_exporter.service import display
 from prisma_postgres_exporter.simulator import ManualClock
+from prisma_postgres_exporter.store import Store
 from rounds_bench import Bench, http_bench, small_vendor
 
 LAST_DAY = datetime(2026, 11, 30, 12, tzinfo=UTC)
@@ -95,6 +101,40 @@ async def test_at_midnight_costs_are_of_the_new_month_however_dear_they_are(runn
     await running.display.current()
 
     assert not any(operations_charged(running))
+
+
+async def test_days_that_are_read_while_old_ones_are_charged_are_charged_next(
+    running: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    is_charging, may_go_on = threading.Event(), threading.Event()
+    charged: list[Sequence[WorkspaceDay]] = []
+
+    def held_up(*arguments: Any) -> Costs:
+        charged.append(arguments[2])
+        is_charging.set()
+        may_go_on.wait()
+        return charge(*arguments)
+
+    in_store, are_read = running.collector.in_store, asyncio.Event()
+
+    async def read(work: Callable[[Store], Any]) -> Any:
+        found = await in_store(work)
+        are_read.set()
+        return found
+
+    monkeypatch.setattr(display, "charge", held_up)
+    monkeypatch.setattr(running.collector, "in_store", read)
+    old = running.display.workspace_days
+    running.clock.now = datetime(2026, 12, 1, tzinfo=UTC)
+    scrape = asyncio.create_task(running.display.current())
+    await asyncio.to_thread(is_charging.wait)
+    refresh = asyncio.create_task(running.display.refresh())
+    await are_read.wait()
+    may_go_on.set()
+    await asyncio.gather(scrape, refresh)
+
+    assert charged[0] is old
+    assert charged[-1] is running.display.workspace_days
 
 
 def operations_charged(running: Bench) -> list[int]:

@@ -56,6 +56,7 @@ from prisma_postgres_exporter.report import (
     ledger_month,
     missing_sentence,
     money,
+    not_followed_sentence,
     use,
 )
 from prisma_postgres_exporter.service import read_month
@@ -116,6 +117,9 @@ def cost(
         )
     else:
         _print(read, plans, besides, by, chosen, is_supposed=bool(what_if))
+    # No row says so, in no form.
+    if (gone := not_followed_sentence(read.not_followed)) is not None:
+        say(gone, style="yellow")
 
 
 def _print(

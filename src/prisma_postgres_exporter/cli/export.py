@@ -36,6 +36,7 @@ from prisma_postgres_exporter.report import (
     last_instant,
     left_out,
     month_rows,
+    not_followed_sentence,
     revision_rows,
 )
 from prisma_postgres_exporter.service import read_month
@@ -179,6 +180,8 @@ def _rows(
             for line in left_out(read):
                 problems.append(line)
                 say(line)
+            if (gone := not_followed_sentence(read.not_followed)) is not None:
+                say(f"{read.name}: {gone}")
             yield from focus_rows(read)
         return
     databases = tuple(store.databases())

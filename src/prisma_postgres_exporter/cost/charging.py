@@ -14,7 +14,7 @@ from prisma_postgres_exporter.cost.budgets import BudgetState, Place, matches, m
 from prisma_postgres_exporter.cost.estimate import WorkspaceCost, WorkspaceUsage, estimate
 from prisma_postgres_exporter.cost.outlook import outlook
 from prisma_postgres_exporter.cost.showback import share_out
-from prisma_postgres_exporter.cost.usage import Usage, add_up, ended_with_workspaces, used_in_month
+from prisma_postgres_exporter.cost.usage import Usage, add_up, used_in_month
 from prisma_postgres_exporter.forecast import Forecast
 from prisma_postgres_exporter.model import DatabaseState, LedgerState, WorkspaceDay, month_start
 
@@ -28,7 +28,8 @@ class Costs:
 
     `used` is what each database used, by the ids of the workspace that held it and of the database. `shares` of what a
     workspace costs are of all of them, deleted ones included, and add up to its bill: a database that moved in the
-    month has one in each workspace. A fee that no database can bear has a share of its own. `expected` is by the same
+    month has one in each workspace. A fee that no database can bear has a share of its own. A workspace that was gone
+    before the month is not in it. `expected` is by the same
     ids what of the whole month's expected cost will be its share.
     """
 
@@ -51,7 +52,6 @@ def charge(
 
     `used_by_key` is what `used_in_month` gives for this state and instant, where that is known already.
     """
-    ledger_state = ended_with_workspaces(ledger_state)
     by_key = used_in_month(ledger_state, now) if used_by_key is None else used_by_key
     history, states = _by_workspace(days), _by_holder(ledger_state)
     workspaces: dict[str, WorkspaceCost] = {}
@@ -59,9 +59,9 @@ def charge(
     shares: dict[Place, Bill] = {}
     expected: dict[Place, Decimal] = {}
     for id_, row in ledger_state.workspaces.items():
-        by_database = used[id_] = by_key.get(row.key, {})
-        if row.gone_at is not None and row.gone_at <= month_start(now) and not by_database:
+        if row.was_gone_at(month_start(now)):
             continue
+        by_database = used[id_] = by_key.get(row.key, {})
         total = add_up(by_database.values())
         if now < month_start(row.first_seen_at) and not total.days_known:
             workspaces[id_] = WorkspaceCost(
@@ -69,7 +69,11 @@ def charge(
             )
             continue
         usage = _with_forecast(total, row.key, states.get(row.key, ()), history.get(row.key, ()), now)
-        cost = workspaces[id_] = estimate(config, row, usage, now)
+        cost = estimate(config, row, usage, now)
+        if cost.bill is not None and row.was_gone_at(now):
+            # It may have got databases or another plan since.
+            cost = replace(cost, bill=replace(cost.bill, is_fee_known=False))
+        workspaces[id_] = cost
         if cost.bill is None:
             continue
         for database_id, share in _shares(cost.bill, by_database, config.cost.fee_share).items():
@@ -148,8 +152,9 @@ def _budget(
 ) -> BudgetState:
     """Add up what a budget is for: databases, and of a workspace without one its fee."""
     places: list[Place] = []
-    for id_, row in ledger_state.workspaces.items():
-        name, in_month = row.workspace.name, used[id_]
+    for id_, in_month in used.items():
+        row = ledger_state.workspaces[id_]
+        name = row.workspace.name
         # A database that is there and has no share yet is one of the budget's all the same.
         there = {*in_month, *(key for key, state in row.databases.items() if state.deleted_at is None)}
         places += [

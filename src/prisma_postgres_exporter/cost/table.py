@@ -123,7 +123,7 @@ def _undivided(row: WorkspaceState, cost: WorkspaceCost | None, now: datetime) -
         project_name=None,
         database_id=None,
         database_name=None,
-        is_deleted=row.gone_at is not None and row.gone_at <= now,
+        is_deleted=row.was_gone_at(now),
         until=now,
         usage=NOTHING,
         bill=None,

@@ -109,32 +109,19 @@ def add_up(usages: Iterable[Usage]) -> Usage:
     return Usage(**sums)
 
 
-def ended_with_workspaces(ledger_state: LedgerState) -> LedgerState:
-    """Return the state in which a database of a workspace that is gone ends with it: nobody can read it since."""
-    gone = [(row, row.gone_at) for row in ledger_state.workspaces.values() if row.gone_at is not None]
-    return ledger_state.with_workspaces(
-        *(
-            replace(row, databases={id_: _ended(state, gone_at) for id_, state in row.databases.items()})
-            for row, gone_at in gone
-        )
-    )
-
-
-def _ended(state: DatabaseState, at: datetime) -> DatabaseState:
-    return state if state.deleted_at is not None and state.deleted_at <= at else replace(state, deleted_at=at)
-
-
 def used_in_month(ledger_state: LedgerState, until: datetime) -> Mapping[int, Mapping[str, Usage]]:
     """Return what each database used in the month of `until` up to then, by workspace key and database id.
 
     `until` is now, or the last second of a month that is over. A database that lived then and was never read is in it.
-    One of a workspace that is gone ended with it.
+    One of a workspace that is gone lives on, unread: what comes after is not known, and later months are without it.
     """
-    ledger_state = ended_with_workspaces(ledger_state)
     used: dict[int, dict[str, Usage]] = defaultdict(dict)
-    for id_, state in ledger_state.databases.items():
-        for key, usage in database_usage(state, until).items():
-            used[key][id_] = usage
+    for row in ledger_state.workspaces.values():
+        if row.was_gone_at(month_start(until)):
+            continue
+        for id_, state in row.databases.items():
+            for key, usage in database_usage(state, until).items():
+                used[key][id_] = usage
     return used
 
 

@@ -11,8 +11,12 @@ from prisma_postgres_exporter.report import CostLine, MonthCosts, at_least, mone
 HEADS = ("Workspace", "So far", "Expected", "% of all", "Last month", "Change", "Change, %")
 
 
-def month_section(costs: MonthCosts | str) -> Iterator[Markup]:
+def month_section(costs: MonthCosts | str | None) -> Iterator[Markup]:
     """Each workspace beside its part of the whole and its last month, the total, and what is missing; or why not."""
+    if costs is None:
+        yield element("h2", "Cost of this month")
+        yield element("p", "The ledger is being read.")
+        return
     if isinstance(costs, str):
         yield element("h2", "Cost of this month")
         yield element("p", bad("The ledger cannot be read now"), f": {costs}")

@@ -29,16 +29,16 @@ LIMIT_NAMES = {
 }
 
 
-def status_page(status: ServiceStatus, costs: MonthCosts | str, *, search: str = "", page: int = 1) -> str:
+def status_page(status: ServiceStatus, costs: MonthCosts | str | None, *, search: str = "", page: int = 1) -> str:
     """A whole HTML document.
 
-    `costs` are those of this month, or why they cannot be had; `search` chooses databases by name or id, `page` which
-    of them are listed.
+    `costs` are those of this month, or why they cannot be had, `None` while they are read; `search` chooses databases
+    by name or id, `page` which of them are listed.
     """
     return document("prisma-postgres-exporter", *_sections(status, costs, search, page))
 
 
-def _sections(status: ServiceStatus, costs: MonthCosts | str, search: str, page: int) -> Iterator[Markup]:
+def _sections(status: ServiceStatus, costs: MonthCosts | str | None, search: str, page: int) -> Iterator[Markup]:
     yield element("h1", "prisma-postgres-exporter")
     yield _standing(status)
     if status.reload_error is not None:

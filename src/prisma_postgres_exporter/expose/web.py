@@ -23,7 +23,7 @@ from prisma_postgres_exporter.expose.page import CONTENT_SECURITY_POLICY
 from prisma_postgres_exporter.expose.render import Exposition
 from prisma_postgres_exporter.expose.status import Reload, ServiceStatus
 from prisma_postgres_exporter.expose.v1 import Ledger, json_api
-from prisma_postgres_exporter.report import Chosen, MonthCosts, UsageRow
+from prisma_postgres_exporter.report import Chosen, UsageRow
 from prisma_postgres_exporter.snapshot import Snapshot
 
 _PAGE_HEADERS = {
@@ -65,7 +65,7 @@ def web_app(
     async def page(request: Request) -> Response:
         asked = request.query_params
         number = int(asked["page"]) if re.fullmatch("[0-9]{1,6}", asked.get("page", "")) else 1
-        costs = await _costs(ledger)
+        costs = await ledger.costs() if ledger is not None else "it is not open"
         html = status_page(status(), costs, search=asked.get("q", "")[:200], page=number)
         return HTMLResponse(html, headers=_PAGE_HEADERS)
 
@@ -93,16 +93,6 @@ def web_app(
         routes.append(Mount("/api/v1", json_api(snapshot or (lambda: status().snapshot), ledger)))
     middleware = [] if current is None else [Middleware(_Current, current)]
     return Starlette(routes=routes, middleware=middleware)
-
-
-async def _costs(ledger: Ledger | None) -> MonthCosts | str:
-    """What this month costs, or why that cannot be had."""
-    if ledger is None:
-        return "it is not open"
-    try:
-        return await ledger.costs()
-    except (StoreError, TooBusy) as error:
-        return str(error)
 
 
 async def _days_of(ledger: Ledger | None, database_id: str) -> tuple[Sequence[UsageRow], str | None]:

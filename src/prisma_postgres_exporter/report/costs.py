@@ -9,7 +9,7 @@ from decimal import Decimal
 from prisma_postgres_exporter.cost import Bill, By, added, total_of
 from prisma_postgres_exporter.report.changing import TOTAL, Beside, beside
 from prisma_postgres_exporter.report.months import LedgerMonth
-from prisma_postgres_exporter.report.sentences import LEFT_OUT, change_sentence, missing_sentence
+from prisma_postgres_exporter.report.sentences import LEFT_OUT, change_sentence, missing_sentence, not_followed_sentence
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,6 +49,7 @@ def month_costs(month: LedgerMonth) -> MonthCosts:
     notes = (
         change_sentence(besides[TOTAL], is_over=month.is_over),
         missing_sentence(usage, month.missing, month.config.poll.requests_per_second),
+        not_followed_sentence(month.not_followed),
         LEFT_OUT,
     )
     return MonthCosts(

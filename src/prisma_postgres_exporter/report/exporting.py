@@ -9,7 +9,15 @@ from datetime import date, datetime
 from typing import NamedTuple
 
 from prisma_postgres_exporter.cost import month_operations
-from prisma_postgres_exporter.model import BilledMonth, DayUsage, Event, KnownDatabase, LedgerState, Revision
+from prisma_postgres_exporter.model import (
+    BilledMonth,
+    DayUsage,
+    Event,
+    KnownDatabase,
+    LedgerState,
+    Revision,
+    next_month_start,
+)
 
 Row = tuple[object, ...]
 
@@ -89,10 +97,14 @@ class Owners:
 
     @classmethod
     def of(cls, databases: Iterable[KnownDatabase], ledger_state: LedgerState) -> Owners:
-        """Return those of a store. A database of a workspace that is gone ends with it: nobody can read it since."""
-        gone_at = {row.key: row.gone_at for row in ledger_state.workspaces.values() if row.gone_at is not None}
+        """Return those of a store. A database of a workspace that is gone counts to the end of that month."""
+        ends_at = {
+            row.key: next_month_start(row.gone_at)
+            for row in ledger_state.workspaces.values()
+            if row.gone_at is not None
+        }
         return cls(
-            {known.key: _ended(known, gone_at.get(known.workspace_key)) for known in databases},
+            {known.key: _ended(known, ends_at.get(known.workspace_key)) for known in databases},
             {row.key: (id_, row.workspace.name) for id_, row in ledger_state.workspaces.items()},
         )
 

@@ -97,7 +97,10 @@ def left_out(month: LedgerMonth) -> Iterator[str]:
     """Yield the workspaces that have no rows, and why."""
     for row in month.rows(By.WORKSPACE):
         if row.cost is not None and row.total is None:
-            why = row.cost.unpriced or f"its usage is incomplete ({knowledge(row.usage)})"
+            # A workspace that is gone may have got databases or another plan since.
+            since = "what it has since is not known"
+            lacks = since if row.usage.is_complete else f"its usage is incomplete ({knowledge(row.usage)})"
+            why = row.cost.unpriced or lacks
             gone_at = month.ledger_state.workspaces[row.workspace_id].gone_at
             if gone_at is not None:
                 why += f"; gone since {gone_at:%Y-%m-%d}: no command reads it any more"

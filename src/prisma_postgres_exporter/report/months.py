@@ -15,10 +15,9 @@ from prisma_postgres_exporter.cost import (
     charge,
     cost_rows,
     days_held,
-    ended_with_workspaces,
     unread_days,
 )
-from prisma_postgres_exporter.model import LedgerState, WorkspaceDay, month_start, next_month_start
+from prisma_postgres_exporter.model import LedgerState, WorkspaceDay, WorkspaceState, month_start, next_month_start
 
 ONE_SECOND = timedelta(seconds=1)
 
@@ -44,9 +43,9 @@ class Missing:
 class LedgerMonth:
     """One calendar month (UTC) as the ledger has it.
 
-    `until` is how far it goes: now in the month that runs, else the month's last second. `ledger_state` is the one
-    of that instant, where databases end with a workspace that is gone, `days` the workspaces' days that forecasts are
-    made from, the month's own included. `previous` is the month before, where it was read too.
+    `until` is how far it goes: now in the month that runs, else the month's last second. `ledger_state` is the one of
+    that instant, `days` the workspaces' days that forecasts are made from, the month's own included. `previous` is the
+    month before, where it was read too.
     """
 
     until: datetime
@@ -77,14 +76,21 @@ class LedgerMonth:
         """The days that the ledger lacks and that may be read still."""
         first = last = None
         requests = 0
-        for state in self.ledger_state.databases.values():
+        # Nobody can ask for what was deleted, or is of a workspace without a credential.
+        followed = [row for row in self.ledger_state.workspaces.values() if not row.is_gone]
+        for state in (state for row in followed for state in row.databases.values() if state.deleted_at is None):
             span = unread_days(state, self.until)
-            # Nobody can ask for what was deleted, or is of a workspace without a credential.
-            if span and state.deleted_at is None:
+            if span:
                 requests += max(0, (span[1] - span[0]).days + 1 - days_held(state, self.until))
                 first = min(first or span[0], span[0])
                 last = max(last or span[1], span[1])
         return None if first is None or last is None else Missing(first_day=first, last_day=last, requests=requests)
+
+    @property
+    def not_followed(self) -> tuple[WorkspaceState, ...]:
+        """The workspaces that were gone before the month, by name: nothing of it is known of them."""
+        gone = [row for row in self.ledger_state.workspaces.values() if row.was_gone_at(month_start(self.until))]
+        return tuple(sorted(gone, key=lambda row: (row.workspace.name, row.workspace.id)))
 
     def rows(self, by: By) -> tuple[CostRow, ...]:
         """What each workspace, project or database used and cost, the most expensive first."""
@@ -105,7 +111,6 @@ def ledger_month(
     previous: LedgerMonth | None = None,
 ) -> LedgerMonth:
     """Work out the month of `until`; `ledger_state` is what `Store.load(until)` gave."""
-    ledger_state = ended_with_workspaces(ledger_state)
     return LedgerMonth(
         until=until,
         is_over=month_start(until) < month_start(now),

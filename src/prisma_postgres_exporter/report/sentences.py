@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from decimal import Decimal
 
 from prisma_postgres_exporter.cost import Bill, BudgetState, CostRow, Usage
-from prisma_postgres_exporter.model import Event, WorkspaceDay
+from prisma_postgres_exporter.model import Event, WorkspaceDay, WorkspaceState
 from prisma_postgres_exporter.report.changing import Beside
 from prisma_postgres_exporter.report.months import Missing
 from prisma_postgres_exporter.report.whole import MonthReport, WorkspaceReport
@@ -71,7 +71,7 @@ def missing_sentence(usage: Usage, missing: Missing | None, requests_per_second:
         return f"Not all of it is known ({knowledge(usage)}). To read it: {missing.command(requests_per_second)}"
     if missing is not None:
         return f"Not every day of it was read. To read them: {missing.command(requests_per_second)}"
-    of = "of databases that fail, moved or were deleted, or of today; no command gets it"
+    of = "of databases that fail, moved or were deleted, of workspaces that are gone, or of today; no command gets it"
     return f"Not all of it is known ({knowledge(usage)}): {of}."
 
 
@@ -87,6 +87,16 @@ def assumed_sentence(rows: Iterable[CostRow]) -> str | None:
         f"Plan{plural} assumed from a later reading, as none was read by the end of the month: {names}{more}. "
         "cost.workspaces[].plan names another."
     )
+
+
+def not_followed_sentence(gone: Sequence[WorkspaceState]) -> str | None:
+    """Which workspaces a month is without, as no credential listed them any more when it began."""
+    if not gone:
+        return None
+    named = [f"{row.workspace.name}, gone since {row.gone_at:%Y-%m-%d}" for row in gone[:NAMED]]
+    if len(gone) > NAMED:
+        named.append(f"{len(gone) - NAMED:,} more")
+    return f"Not in it: {'; '.join(named)}. No credential lists them, so what the vendor bills for them is not known."
 
 
 def change_sentence(beside: Beside, *, is_over: bool) -> str | None:
@@ -195,7 +205,8 @@ def total_sentences(report: MonthReport) -> Iterator[str]:
     change = change_sentence(report.beside, is_over=report.is_over) if len(report.workspaces) > 1 else None
     missing = missing_sentence(report.total[0], report.missing, report.requests_per_second)
     assumed = assumed_sentence(workspace.total for workspace in report.workspaces)
-    yield from (sentence for sentence in (change, missing, assumed) if sentence is not None)
+    gone = not_followed_sentence(report.not_followed)
+    yield from (sentence for sentence in (change, missing, assumed, gone) if sentence is not None)
 
 
 def budget_cells(budget: BudgetState) -> tuple[str, str, str]:

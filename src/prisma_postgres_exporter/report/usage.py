@@ -78,7 +78,11 @@ def usage_by_day(
     """
     rows: list[UsageRow] = []
     lives = {
-        known.key: (owners.owner(known.key, known.workspace_key), known.database.created_at, known.deleted_at or now)
+        known.key: (
+            owners.owner(known.key, known.workspace_key),
+            known.database.created_at,
+            min(known.deleted_at or now, now),
+        )
         for known in owners.databases.values()
     }
     # What was found since the owners were read is told the next time.

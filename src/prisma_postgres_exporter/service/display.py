@@ -63,6 +63,7 @@ class Display:
         self._changed = asyncio.Event()
         self._days_read: _Done | None = None
         self._charged: _Done | None = None
+        self._charged_days: tuple[WorkspaceDay, ...] = ()
         self._drawn_seconds = 0.0
         self.failures_in_a_row = 0
         collector.on_change = self._changed.set
@@ -168,12 +169,14 @@ class Display:
         used_by_key: Mapping[int, Mapping[str, Usage]],
     ) -> Costs:
         """Work out the costs now and then, at once on news: they concern every database."""
-        charged, news = self._charged, _news(ledger_state, config, now)
-        if charged is not None and not charged.is_due(news, now, at_latest=COSTS_EVERY):
+        charged, news, days = self._charged, _news(ledger_state, config, now), self.workspace_days
+        # Other days may be read while this works.
+        are_days_charged = self._charged_days is days
+        if charged is not None and are_days_charged and not charged.is_due(news, now, at_latest=COSTS_EVERY):
             return self.costs
         began = time.thread_time()
-        costs = charge(ledger_state, config, self.workspace_days, now, used_by_key)
-        self._charged = _Done(now, news, time.thread_time() - began)
+        costs = charge(ledger_state, config, days, now, used_by_key)
+        self._charged, self._charged_days = _Done(now, news, time.thread_time() - began), days
         return costs
 
     async def _read_days(self, now: datetime) -> None:
@@ -188,7 +191,6 @@ class Display:
                 lambda store: self._timed(lambda: store.workspace_days((now - HISTORY).date()))
             )
             self._days_read = _Done(now, news, self._drawn_seconds - drawn_seconds)
-            self._charged = None
         except StoreUnavailable as error:
             log.warning("days of the past not read", error=str(error))
 

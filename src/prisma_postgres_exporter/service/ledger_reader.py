@@ -6,12 +6,13 @@ import asyncio
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
+from dataclasses import replace
 from datetime import date, datetime, timedelta
 from typing import TypeVar
 
 from prisma_postgres_exporter.config import Config
 from prisma_postgres_exporter.cost import HISTORY, By
-from prisma_postgres_exporter.errors import TooBusy
+from prisma_postgres_exporter.errors import StoreError, TooBusy
 from prisma_postgres_exporter.model import month_start
 from prisma_postgres_exporter.report import (
     Chosen,
@@ -28,6 +29,12 @@ from prisma_postgres_exporter.store import Store
 ONE_SECOND = timedelta(seconds=1)
 COSTS_KEPT = timedelta(minutes=1)
 """How old the costs of a page may be: one that is asked for again and again reads the ledger once a minute."""
+
+FAILURE_KEPT = timedelta(seconds=10)
+"""How long a page is told the same failure before the ledger is asked again."""
+
+PATIENCE_SECONDS = 1.0
+"""How long a page waits for newer costs than it has."""
 
 MOST_WAITING = 8
 """How many questions may wait for the one that is being answered."""
@@ -47,15 +54,26 @@ def read_month(
 class LedgerReader:
     """Answers one question at a time in a thread of its own, each with a connection that can only read.
 
+    A page's costs have a thread beside it, so that they wait for no question, and are read once for all who ask.
     `config` gives the configuration in use and `clock` aware UTC instants.
     """
 
-    def __init__(self, config: Callable[[], Config], clock: Callable[[], datetime]) -> None:
+    def __init__(
+        self,
+        config: Callable[[], Config],
+        clock: Callable[[], datetime],
+        *,
+        patience_seconds: float = PATIENCE_SECONDS,
+    ) -> None:
         self._config = config
         self._clock = clock
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="ledger-reader")
         self._waiting = 0
+        self._patience_seconds = patience_seconds
+        self._costs_thread = ThreadPoolExecutor(1, thread_name_prefix="ledger-costs")
+        self._costs_reading: asyncio.Task[None] | None = None
         self._kept: tuple[Config, MonthCosts] | None = None
+        self._failed: tuple[datetime, str] | None = None
 
     def now(self) -> datetime:
         """The clock's instant, in whole seconds."""
@@ -71,19 +89,27 @@ class LedgerReader:
         config, now = self._config(), self.now()
         return await self._ask(lambda store: read_month(store, config, until, now, with_previous=True))
 
-    async def costs(self) -> MonthCosts:
-        """Return what this month costs, as it was a minute ago at most.
+    async def costs(self) -> MonthCosts | str | None:
+        """Return what this month costs as it was a minute ago at most, or what is known of it soon.
 
-        Raises:
-            TooBusy: too many questions wait already.
-            StoreError: the ledger cannot be read now.
+        That is the last costs that were read, which say of when they are; where there are none, why the ledger cannot
+        be read, or `None` while it is.
         """
-        now, config = self.now(), self._config()
-        if self._kept is not None and self._kept[0] is config and _is_recent(self._kept[1].until, now):
-            return self._kept[1]
-        costs = await self._ask(lambda store: month_costs(read_month(store, config, now, now, with_previous=True)))
-        self._kept = config, costs
-        return costs
+        config, now = self._config(), self.now()
+        reading = self._costs_reading
+        if reading is None and not self._is_answered(config, now):
+            reading = self._costs_reading = asyncio.create_task(self._read_costs(config, now))
+        if reading is not None:
+            done, _ = await asyncio.wait({reading}, timeout=self._patience_seconds)
+            for task in done:
+                task.result()
+        failure = self._failed[1] if self._failed is not None else None
+        if self._kept is None:
+            return failure
+        costs = self._kept[1]
+        if failure is None:
+            return costs
+        return replace(costs, notes=(f"The ledger cannot be read now: {failure}", *costs.notes))
 
     async def days(
         self, from_day: date, to_day: date, by: By, chosen: Chosen, *, most_rows: int
@@ -106,8 +132,28 @@ class LedgerReader:
         return await self._ask(read)
 
     def close(self) -> None:
-        """End the thread; a question that is being answered is answered first."""
-        self._thread.shutdown(wait=True, cancel_futures=True)
+        """End the threads; a question that is being answered is answered first."""
+        for thread in (self._thread, self._costs_thread):
+            thread.shutdown(wait=True, cancel_futures=True)
+
+    def _is_answered(self, config: Config, now: datetime) -> bool:
+        """Whether what is known of this month's costs will do: read lately, or failed just now."""
+        if self._failed is not None:
+            return timedelta(0) <= now - self._failed[0] < FAILURE_KEPT
+        return self._kept is not None and self._kept[0] is config and _is_recent(self._kept[1].until, now)
+
+    async def _read_costs(self, config: Config, now: datetime) -> None:
+        def answer() -> MonthCosts:
+            with closing(Store.open_to_read(config.store.url)) as store:
+                return month_costs(read_month(store, config, now, now, with_previous=True))
+
+        try:
+            costs = await asyncio.get_running_loop().run_in_executor(self._costs_thread, answer)
+            self._kept, self._failed = (config, costs), None
+        except StoreError as error:
+            self._failed = self.now(), str(error)
+        finally:
+            self._costs_reading = None
 
     async def _ask(self, question: Callable[[Store], T]) -> T:
         if self._waiting > MOST_WAITING:

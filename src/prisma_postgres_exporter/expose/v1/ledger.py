@@ -18,8 +18,8 @@ class Ledger(Protocol):
     async def month(self, until: datetime) -> LedgerMonth:
         """The month of `until`, up to then."""
 
-    async def costs(self) -> MonthCosts:
-        """What this month costs, as it was a minute ago at most."""
+    async def costs(self) -> MonthCosts | str | None:
+        """What this month costs as it was read last, or why it was not; `None` while it is. Waits for no store."""
 
     async def days(
         self, from_day: date, to_day: date, by: By, chosen: Chosen, *, most_rows: int
