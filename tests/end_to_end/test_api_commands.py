@@ -459,6 +459,24 @@ def test_a_creation_whose_answer_cannot_be_read_shows_its_connection_strings_all
     assert "application" in terminal.names("connections", "list", "--all")
 
 
+def test_a_creation_prints_the_secrets_that_no_column_has(terminal: Terminal, monkeypatch: pytest.MonkeyPatch) -> None:
+    shape = operations.CREATE_DATABASE.shape
+
+    def unheld(document: Any, _: object) -> Any:
+        known = {name: document["data"][name] for name in ("id", "name", "createdAt")}
+        return shape({"data": known}, None)
+
+    monkeypatch.setattr(operations, "CREATE_DATABASE", replace(operations.CREATE_DATABASE, shape=unheld))
+    project = terminal.world.projects(system_clock())[0].id
+    revealed = terminal.type("databases", "create", "one", "--project", project, "--reveal", "--json")
+    hidden = terminal.type("databases", "create", "two", "--project", project, "--json")
+
+    assert (revealed.code, hidden.code) == (0, 0)
+    assert PASSWORD in revealed.err
+    assert "--reveal would have shown" in hidden.err
+    assert PASSWORD not in hidden.out + hidden.err
+
+
 def test_a_new_database_is_in_the_region_of_its_project_unless_another_is_said(terminal: Terminal) -> None:
     terminal.json("projects", "create", "shop", "--region", "eu-central-1")
     made = terminal.json("databases", "create", "orders", "--project", "shop", "--wait")

@@ -18,7 +18,7 @@ from prisma_postgres_exporter.cli.api.options import (
     YesOption,
 )
 from prisma_postgres_exporter.cli.api.rows import CONNECTION, new_connection
-from prisma_postgres_exporter.cli.api.running import Reach, Session, run
+from prisma_postgres_exporter.cli.api.running import Reach, Session, run, say_rest
 from prisma_postgres_exporter.cli.options import (
     ApiUrlOption,
     ConfigOption,
@@ -114,6 +114,7 @@ def create(
         owner = await find_database(session, database)
         made = await owner.api.create_connection(owner.thing.id, name)
         print_one(made, new_connection(is_revealed=True), chosen)
+        say_rest(made, reveal=True)
 
     run(work, config=config, api_url=api_url, workspace=workspace, reveal=True)
 
@@ -143,7 +144,9 @@ def rotate(
         connection = found.thing
         loss = f"the credentials of connection {connection.name!r} ({connection.id}) to {connection.database.name!r}"
         ask(f"Rotate connection {connection.name!r}?", [loss], is_answered=yes)
-        print_one(await found.api.rotate_connection(connection.id), new_connection(is_revealed=True), chosen)
+        made = await found.api.rotate_connection(connection.id)
+        print_one(made, new_connection(is_revealed=True), chosen)
+        say_rest(made, reveal=True)
 
     run(work, config=config, api_url=api_url, workspace=workspace, reveal=True)
 

@@ -25,7 +25,7 @@ from prisma_postgres_exporter.cli.api.options import (
 from prisma_postgres_exporter.cli.api.regions import require_region
 from prisma_postgres_exporter.cli.api.restoring import restore
 from prisma_postgres_exporter.cli.api.rows import DATABASE, Placed, new_database
-from prisma_postgres_exporter.cli.api.running import Reach, Session, run
+from prisma_postgres_exporter.cli.api.running import Reach, Session, run, say_rest
 from prisma_postgres_exporter.cli.api.waiting import TimeoutOption, WaitOption, ready, seconds_of
 from prisma_postgres_exporter.cli.options import (
     ApiUrlOption,
@@ -175,6 +175,7 @@ def create(
         )
         # Printed before the wait: whatever happens in it, the strings are shown this once.
         print_one(Placed(made, branch), new_database(is_revealed=reveal), chosen)
+        say_rest(made, reveal=reveal)
         if not reveal:
             say("The connection strings are not shown; `api connections create` makes new ones.")
         if wait:

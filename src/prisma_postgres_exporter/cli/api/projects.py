@@ -24,7 +24,7 @@ from prisma_postgres_exporter.cli.api.options import (
 )
 from prisma_postgres_exporter.cli.api.regions import require_region
 from prisma_postgres_exporter.cli.api.rows import PROJECT, new_project
-from prisma_postgres_exporter.cli.api.running import Session, run
+from prisma_postgres_exporter.cli.api.running import Session, run, say_rest
 from prisma_postgres_exporter.cli.api.waiting import TimeoutOption, WaitOption, ready, seconds_of
 from prisma_postgres_exporter.cli.options import (
     ApiUrlOption,
@@ -127,6 +127,7 @@ def create(
         )
         # Printed before the wait: whatever happens in it, the strings are shown this once.
         print_one(project, new_project(is_revealed=reveal), chosen)
+        say_rest(project, reveal=reveal)
         if project.database is not None and not reveal:
             say("The connection strings are not shown; `api connections create` makes new ones.")
         if wait and project.database is not None and project.database.id is not None:
