@@ -183,6 +183,19 @@ async def test_the_synchronous_client_is_shared_by_threads_and_works_where_a_loo
     assert len(server.requests) == 41
 
 
+async def test_the_synchronous_client_refuses_a_call_of_what_it_calls_instead_of_waiting_for_ever() -> None:
+    database = answer({"data": {**THING, "status": "ready"}})
+
+    def work(server: HostileServer) -> None:
+        with ManagementApiSync(TOKEN, base_url=server.url) as api:
+            with pytest.raises(ConfigurationError, match="called by what it calls"):
+                api.wait_until_ready("1", on_look=lambda _: api.me() and None)
+            assert api.database("1").id == "db_1"
+
+    async with asyncio.timeout(30):
+        await blocking(database, work)
+
+
 async def test_closing_ends_the_calls_under_way_and_the_thread_and_refuses_new_ones() -> None:
     async with hostile_server(silence) as server:
         api = ManagementApiSync(TOKEN, base_url=server.url)

@@ -508,6 +508,24 @@ def test_secrets_of_an_answer_that_is_cut_short_are_printed_in_the_form_that_was
     assert re.match(r"kind +shown once\s+direct +postgres://", terminal.type(*words).out)
 
 
+def test_a_creation_prints_the_secrets_that_no_column_has(terminal: Terminal, monkeypatch: pytest.MonkeyPatch) -> None:
+    shape = operations.CREATE_DATABASE.shape
+
+    def unheld(document: Any, _: object) -> Any:
+        known = {name: document["data"][name] for name in ("id", "name", "createdAt")}
+        return shape({"data": known}, None)
+
+    monkeypatch.setattr(operations, "CREATE_DATABASE", replace(operations.CREATE_DATABASE, shape=unheld))
+    project = terminal.world.projects(system_clock())[0].id
+    revealed = terminal.type("databases", "create", "one", "--project", project, "--reveal", "--json")
+    hidden = terminal.type("databases", "create", "two", "--project", project, "--json")
+
+    assert (revealed.code, hidden.code) == (0, 0)
+    assert PASSWORD in revealed.err
+    assert "--reveal would have shown" in hidden.err
+    assert PASSWORD not in hidden.out + hidden.err
+
+
 def test_a_new_database_is_in_the_region_of_its_project_unless_another_is_said(terminal: Terminal) -> None:
     terminal.json("projects", "create", "shop", "--region", "eu-central-1")
     made = terminal.json("databases", "create", "orders", "--project", "shop", "--wait")

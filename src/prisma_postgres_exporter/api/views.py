@@ -339,6 +339,7 @@ class _Loop:
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._running: asyncio.AbstractEventLoop | None = None
+        self._thread: threading.Thread | None = None
         self._is_ended = False
         self._process = os.getpid()
 
@@ -347,11 +348,14 @@ class _Loop:
 
         Raises:
             Unavailable: it was ended (`client_closed`), before or meanwhile.
-            ConfigurationError: this is another process than the one that made it.
+            ConfigurationError: this is another process than the one that made it, or its own thread (an observer).
         """
         if os.getpid() != self._process:
             call.close()
             raise ConfigurationError(["this client was made before the process was forked: make one in this process"])
+        if threading.current_thread() is self._thread:
+            call.close()
+            raise ConfigurationError(["the client was called by what it calls itself: it would wait for ever"])
         with self._lock:
             if self._is_ended:
                 call.close()
@@ -377,7 +381,8 @@ class _Loop:
     def _started(self) -> asyncio.AbstractEventLoop:
         if self._running is None:
             self._running = asyncio.new_event_loop()
-            threading.Thread(target=_serve, args=(self._running,), name="ManagementApiSync", daemon=True).start()
+            self._thread = threading.Thread(target=_serve, args=(self._running,), name="ManagementApiSync", daemon=True)
+            self._thread.start()
         return self._running
 
 

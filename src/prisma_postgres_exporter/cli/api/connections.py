@@ -20,7 +20,7 @@ from prisma_postgres_exporter.cli.api.options import (
     YesOption,
 )
 from prisma_postgres_exporter.cli.api.rows import CONNECTION, new_connection
-from prisma_postgres_exporter.cli.api.running import Reach, Session, run
+from prisma_postgres_exporter.cli.api.running import Reach, Session, run, say_rest
 from prisma_postgres_exporter.cli.options import (
     ApiUrlOption,
     ConfigOption,
@@ -175,6 +175,7 @@ def delete(
 def _print_new(made: CreatedConnection, chosen: Form) -> None:
     elsewhere = f"`api connections rotate {made.id} --reveal` makes new ones"
     print_made(made, new_connection(is_revealed=True), chosen, reveal=True, elsewhere=elsewhere)
+    say_rest(made, reveal=True)
 
 
 def _require_reveal(reveal: bool) -> None:

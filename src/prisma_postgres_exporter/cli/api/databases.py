@@ -26,7 +26,7 @@ from prisma_postgres_exporter.cli.api.options import (
 from prisma_postgres_exporter.cli.api.regions import require_region
 from prisma_postgres_exporter.cli.api.restoring import restore
 from prisma_postgres_exporter.cli.api.rows import DATABASE, Placed, new_database
-from prisma_postgres_exporter.cli.api.running import Reach, Session, run
+from prisma_postgres_exporter.cli.api.running import Reach, Session, run, say_rest
 from prisma_postgres_exporter.cli.api.waiting import TimeoutOption, WaitOption, print_when_ready, seconds_of
 from prisma_postgres_exporter.cli.options import (
     ApiUrlOption,
@@ -182,6 +182,7 @@ def create(
         def print_it(status: str | None = None) -> None:
             known = made if status is None else made.model_copy(update={"status": status})
             print_made(Placed(known, branch), new_database(is_revealed=reveal), chosen, reveal=reveal)
+            say_rest(made, reveal=reveal)
 
         if wait:
             await print_when_ready(owner.api, made.id, timeout_seconds, print_it)

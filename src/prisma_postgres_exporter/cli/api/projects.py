@@ -25,7 +25,7 @@ from prisma_postgres_exporter.cli.api.options import (
 )
 from prisma_postgres_exporter.cli.api.regions import require_region
 from prisma_postgres_exporter.cli.api.rows import PROJECT, new_project
-from prisma_postgres_exporter.cli.api.running import Session, run
+from prisma_postgres_exporter.cli.api.running import Session, run, say_rest
 from prisma_postgres_exporter.cli.api.waiting import TimeoutOption, WaitOption, ready, seconds_of
 from prisma_postgres_exporter.cli.options import (
     ApiUrlOption,
@@ -131,6 +131,7 @@ def create(
             print_one(project, new_project(is_revealed=False), chosen)
         else:
             print_made(project, new_project(is_revealed=reveal), chosen, reveal=reveal)
+        say_rest(project, reveal=reveal)
         if wait and project.database is not None and project.database.id is not None:
             await ready(api, project.database.id, timeout_seconds)
 

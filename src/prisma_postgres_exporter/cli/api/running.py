@@ -14,7 +14,7 @@ from pathlib import Path
 
 import typer
 
-from prisma_postgres_exporter.api import ManagementApi
+from prisma_postgres_exporter.api import Created, ManagementApi
 from prisma_postgres_exporter.cli.logs import configure_logs
 from prisma_postgres_exporter.cli.options import configuration
 from prisma_postgres_exporter.cli.printing import Column, Columns, Form, print_document, print_list
@@ -34,6 +34,8 @@ EXIT_CODES = (
     "included; 3 it may have been done, or goes on: look before trying again; 75 nothing was done, try again later; "
     "130 ended by Ctrl-C."
 )
+
+REST = "The answer has one more secret, which --reveal would have shown."
 
 
 class GoesOn(ApiError):
@@ -201,6 +203,12 @@ def _print(error: ApiError, *, is_one_of_several: bool) -> None:
     if error.request_id:
         say(f"request id: {error.request_id}")
     say(_advice(error))
+
+
+def say_rest(made: Created, *, reveal: bool) -> None:
+    """Print the secrets of a creation that no column has, on standard error: the API shows them this once."""
+    for secret in made.shown_once:
+        say(f"also shown this once: {secret.get_secret_value()}" if reveal else REST)
 
 
 def _print_secrets(error: ApiError, *, reveal: bool, chosen: Form) -> None:

@@ -22,7 +22,7 @@ from prisma_postgres_exporter.cli.api.rows import (
     Identity,
     new_service_token,
 )
-from prisma_postgres_exporter.cli.api.running import Session, run
+from prisma_postgres_exporter.cli.api.running import Session, run, say_rest
 from prisma_postgres_exporter.cli.options import (
     ApiUrlOption,
     ConfigOption,
@@ -194,6 +194,7 @@ def create_service_token(
         found = await find_workspace(session, workspace)
         made = await found.api.create_service_token(found.thing.id, name)
         print_one(Held(found.thing, made), new_service_token(is_revealed=True), chosen)
+        say_rest(made, reveal=True)
 
     run(work, config=config, api_url=api_url, workspace=None, reveal=True, chosen=chosen)
 
