@@ -354,9 +354,7 @@ class _Loop:
             raise ConfigurationError(["this client was made before the process was forked: make one in this process"])
         if threading.current_thread() is self._thread:
             call.close()
-            raise ConfigurationError(
-                ["the client was called by what it calls itself: it would wait for ever"]
-            )
+            raise ConfigurationError(["the client was called by what it calls itself: it would wait for ever"])
         with self._lock:
             if self._is_ended:
                 call.close()
