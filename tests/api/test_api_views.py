@@ -23,6 +23,7 @@ from prisma_postgres_exporter.api import (
     OPERATIONS,
     Backups,
     BackupSource,
+    Database,
     Json,
     Limits,
     Listing,
@@ -186,10 +187,16 @@ async def test_the_synchronous_client_is_shared_by_threads_and_works_where_a_loo
 async def test_the_synchronous_client_refuses_a_call_of_what_it_calls_instead_of_waiting_for_ever() -> None:
     database = answer({"data": {**THING, "status": "ready"}})
 
+    def look(_: Database) -> None:
+        api_of_the_caller[0].me()
+
+    api_of_the_caller: list[ManagementApiSync] = []
+
     def work(server: HostileServer) -> None:
         with ManagementApiSync(TOKEN, base_url=server.url) as api:
+            api_of_the_caller.append(api)
             with pytest.raises(ConfigurationError, match="called by what it calls"):
-                api.wait_until_ready("1", on_look=lambda _: api.me() and None)
+                api.wait_until_ready("1", on_look=look)
             assert api.database("1").id == "db_1"
 
     async with asyncio.timeout(30):
