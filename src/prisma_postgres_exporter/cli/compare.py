@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from prisma_postgres_exporter import service
 from prisma_postgres_exporter.cli.months import parse_month, reading_store, row_columns, utc_now, with_costs_in_force
 from prisma_postgres_exporter.cli.options import (
     ConfigOption,
@@ -35,7 +36,6 @@ from prisma_postgres_exporter.report import (
     missing_sentence,
     same_days,
 )
-from prisma_postgres_exporter.service import read_month
 
 GIB = 2**30
 
@@ -77,8 +77,8 @@ def compare(
         raise ConfigurationError([f"{before_text} is not before {after_until:%Y-%m}: give the earlier month first"])
     with reading_store(loaded) as store:
         in_force = with_costs_in_force(store, loaded)
-        earlier = read_month(store, in_force, before_until, now)
-        later = read_month(store, in_force, after_until, now)
+        earlier = service.read_month(store, in_force, before_until, now)
+        later = service.read_month(store, in_force, after_until, now)
         events = store.events(month_start(before_until), later.ends_at)
         spans = same_days(earlier, later)
         days = store.days(from_day=spans[0], to_day=spans[2]) if spans is not None else ()

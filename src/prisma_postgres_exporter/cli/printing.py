@@ -5,25 +5,19 @@ from __future__ import annotations
 import json
 import shutil
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from decimal import Decimal
 from enum import Enum
-from typing import Generic, TypeVar
+from typing import TYPE_CHECKING, Generic, TypeVar
 
 from prisma_postgres_exporter.cli.table import Field, Role, draw
 from prisma_postgres_exporter.cli.terminal import harmless, is_unicode, pour, say, show
-from prisma_postgres_exporter.documents import (
-    FORM_VERSION,
-    ChangeDocument,
-    Comparison,
-    RankedDocument,
-    Ranking,
-    documents_csv,
-)
 from prisma_postgres_exporter.errors import ConfigurationError
-from prisma_postgres_exporter.report import csv_parts
+
+if TYPE_CHECKING:
+    from prisma_postgres_exporter.documents import Comparison, Ranking
 
 T = TypeVar("T")
 T_contra = TypeVar("T_contra", contravariant=True)
@@ -133,8 +127,7 @@ def print_list(
     """Print a list: in JSON `{"version": 1, "data": […], "has_more": …}`, with whatever stands `beside` it."""
     if chosen is Form.JSON:
         rows = [{column.key: column.plain(thing) for column in _for_programs(columns)} for thing in things]
-        answer = {"version": FORM_VERSION, "data": rows, "has_more": has_more, **beside}
-        print_document(json.dumps(answer, indent=2, ensure_ascii=False))
+        print_answer({"data": rows, "has_more": has_more, **beside})
     elif chosen in CSV:
         _print_csv(things, columns, chosen)
     else:
@@ -155,6 +148,8 @@ def print_documents(
     if chosen is Form.JSON:
         print_document(answer.model_dump_json(indent=2))
     elif chosen in CSV:
+        from prisma_postgres_exporter.documents import ChangeDocument, RankedDocument, Ranking, documents_csv
+
         kind = RankedDocument if isinstance(answer, Ranking) else ChangeDocument
         pour(documents_csv(kind, answer.data, is_raw=chosen is Form.RAW))
     else:
@@ -167,7 +162,7 @@ def print_one(thing: T, columns: Columns[T], chosen: Form) -> None:
     """Print one thing: in JSON `{"version": 1, "data": {…}}`."""
     if chosen is Form.JSON:
         row = {column.key: column.plain(thing) for column in _for_programs(columns)}
-        print_document(json.dumps({"version": FORM_VERSION, "data": row}, indent=2, ensure_ascii=False))
+        print_answer({"data": row})
     elif chosen in CSV:
         _print_csv([thing], columns, chosen)
     else:
@@ -177,6 +172,13 @@ def print_one(thing: T, columns: Columns[T], chosen: Form) -> None:
             if column.heading is not None or value is not None:
                 heading = column.heading or column.key.replace("_", " ")
                 show(f"{heading:<{width}}  {_shown(value)}")
+
+
+def print_answer(answer: Mapping[str, object]) -> None:
+    """Print an answer as JSON, with the version of its form."""
+    from prisma_postgres_exporter.documents import FORM_VERSION
+
+    print_document(json.dumps({"version": FORM_VERSION, **answer}, indent=2, ensure_ascii=False))
 
 
 def print_document(text: str) -> None:
@@ -207,6 +209,8 @@ def print_table(
 
 
 def _print_csv(things: Sequence[T], columns: Columns[T], chosen: Form) -> None:
+    from prisma_postgres_exporter.report import csv_parts
+
     told = _for_programs(columns)
     rows = (tuple(column.plain(thing) for column in told) for thing in things)
     pour(csv_parts([column.key for column in told], rows, is_raw=chosen is Form.RAW))

@@ -11,17 +11,17 @@ from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
 from types import FrameType
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.console import Console
-from rich.progress import Progress
 
+from prisma_postgres_exporter import service
 from prisma_postgres_exporter.cli.options import ConfigOption, StoreUrlOption, configuration, examples
 from prisma_postgres_exporter.cli.printing import print_document
 from prisma_postgres_exporter.cli.terminal import mark, say, sentence, show
-from prisma_postgres_exporter.service import open_to_read
-from prisma_postgres_exporter.store import Change, Repair, Store, StoreSummary, Violation
+
+if TYPE_CHECKING:
+    from prisma_postgres_exporter.store import Change, Repair, Store, StoreSummary, Violation
 
 EXIT_FAILED = 1
 MIB = 2**20
@@ -107,6 +107,9 @@ def backup(
     FILE appears when the copy is whole and sound, readable by its owner only; a backup that fails or is
     killed leaves what was there. A store on a Postgres server is backed up with pg_dump.
     """
+    from rich.console import Console
+    from rich.progress import Progress
+
     signal.signal(signal.SIGTERM, _leave)
     with closing(_open(config, store_url)) as store:
         console = Console(stderr=True, highlight=False)
@@ -148,10 +151,12 @@ def info(config: ConfigOption = None, store_url: StoreUrlOption = None, as_json:
 
 
 def _open(config: Path | None, store_url: str | None) -> Store:
-    return open_to_read(configuration(config, None, store_url, needs_credentials=False)())
+    return service.open_to_read(configuration(config, None, store_url, needs_credentials=False)())
 
 
 def _open_to_write(config: Path | None, store_url: str | None) -> Store:
+    from prisma_postgres_exporter.store import Store
+
     return Store.open(configuration(config, None, store_url, needs_credentials=False)().store.url)
 
 

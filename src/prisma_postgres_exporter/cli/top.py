@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from prisma_postgres_exporter import service
 from prisma_postgres_exporter.cli.months import (
     MonthOption,
     parse_month,
@@ -31,7 +32,6 @@ from prisma_postgres_exporter.cli.terminal import say, show
 from prisma_postgres_exporter.cost import By, CostRow, add_up
 from prisma_postgres_exporter.documents import Ranking, percent, ranked_document
 from prisma_postgres_exporter.report import Key, LedgerMonth, Ranked, at_least, growth_days, missing_sentence, rank
-from prisma_postgres_exporter.service import read_month
 
 GIB = 2**30
 SORTED_BY = {
@@ -75,7 +75,7 @@ def top(
     now = utc_now()
     until = parse_month(month, "--month", now) if month is not None else now
     with reading_store(loaded) as store:
-        read = read_month(store, with_costs_in_force(store, loaded), until, now)
+        read = service.read_month(store, with_costs_in_force(store, loaded), until, now)
         spans = earlier_from, _, last = growth_days(read, days)
         lines = rank(read, by, sort, store.days(from_day=earlier_from, to_day=last), spans)
     usage = add_up(line.row.usage for line in lines)

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from prisma_postgres_exporter.api import Database, ManagementApi
 from prisma_postgres_exporter.cli.api.asking import ask
 from prisma_postgres_exporter.cli.api.finding import find_branch, find_project
 from prisma_postgres_exporter.cli.api.listing import Found, listed
@@ -27,6 +26,9 @@ from prisma_postgres_exporter.cli.options import (
 from prisma_postgres_exporter.cli.printing import form, keys, print_list, print_one
 from prisma_postgres_exporter.cli.terminal import say
 from prisma_postgres_exporter.errors import ApiError, ConfigurationError
+
+if TYPE_CHECKING:
+    from prisma_postgres_exporter.api import Database, ManagementApi
 
 MOST_PROJECTS = 20
 

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from prisma_postgres_exporter.api import CreatedConnection
 from prisma_postgres_exporter.cli.api.asking import ask
 from prisma_postgres_exporter.cli.api.finding import find_connection, find_database
 from prisma_postgres_exporter.cli.api.listing import listed
@@ -33,6 +32,9 @@ from prisma_postgres_exporter.cli.options import (
 from prisma_postgres_exporter.cli.printing import Form, form, keys, print_list, print_one
 from prisma_postgres_exporter.cli.terminal import say
 from prisma_postgres_exporter.errors import ConfigurationError
+
+if TYPE_CHECKING:
+    from prisma_postgres_exporter.api import CreatedConnection
 
 app = typer.Typer(help="Connections: list, get, create, rotate, delete.", no_args_is_help=True, rich_markup_mode=None)
 

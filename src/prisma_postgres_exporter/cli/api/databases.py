@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from prisma_postgres_exporter.api import BackupSource, Database, DatabaseSource, ManagementApi
 from prisma_postgres_exporter.cli.api.asking import ask, refuse
 from prisma_postgres_exporter.cli.api.branches import placed
 from prisma_postgres_exporter.cli.api.finding import find_branch, find_database, find_project
@@ -40,6 +39,9 @@ from prisma_postgres_exporter.cli.options import (
 from prisma_postgres_exporter.cli.printing import form, keys, print_list, print_one
 from prisma_postgres_exporter.cli.terminal import say
 from prisma_postgres_exporter.errors import ApiError, ConfigurationError
+
+if TYPE_CHECKING:
+    from prisma_postgres_exporter.api import Database, ManagementApi
 
 GIB = 2**30
 
@@ -150,6 +152,8 @@ def create(
 
     A branch that does not exist is created with the database, unless --logical-id is given.
     """
+    from prisma_postgres_exporter.api import BackupSource, DatabaseSource
+
     chosen = form(as_json=as_json, as_csv=as_csv, is_raw=is_raw)
     timeout_seconds = seconds_of(timeout)
     _require_one_branch(branch, branch_id)

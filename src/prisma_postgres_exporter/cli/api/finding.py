@@ -5,22 +5,24 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterable
 from dataclasses import dataclass, replace
 from itertools import islice
-from typing import Any, Generic, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
 
-from prisma_postgres_exporter.api import (
-    Branch,
-    Connection,
-    Database,
-    Integration,
-    ManagementApi,
-    Project,
-    ServiceToken,
-    Workspace,
-)
 from prisma_postgres_exporter.cli.api.listing import Found
 from prisma_postgres_exporter.cli.api.running import Reach, Session
 from prisma_postgres_exporter.diagnosis import Subject, find_subjects, nearest_subjects
 from prisma_postgres_exporter.errors import ApiError, ConfigurationError, NotFound, RequestRefused
+
+if TYPE_CHECKING:
+    from prisma_postgres_exporter.api import (
+        Branch,
+        Connection,
+        Database,
+        Integration,
+        ManagementApi,
+        Project,
+        ServiceToken,
+        Workspace,
+    )
 
 SHOWN = 10
 

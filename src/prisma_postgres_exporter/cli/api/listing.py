@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
-from typing import Generic, TypeVar
+from typing import TYPE_CHECKING, Generic, TypeVar
 
-from prisma_postgres_exporter.api import ManagementApi
 from prisma_postgres_exporter.cli.api.running import Session
 from prisma_postgres_exporter.errors import ApiError
+
+if TYPE_CHECKING:
+    from prisma_postgres_exporter.api import ManagementApi
 
 T = TypeVar("T")
 

@@ -5,12 +5,11 @@ from __future__ import annotations
 import json
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from pydantic import SecretStr
 
-from prisma_postgres_exporter.api import CreatedProject, Database, Json
 from prisma_postgres_exporter.cli.api.asking import ask
 from prisma_postgres_exporter.cli.api.finding import find_project
 from prisma_postgres_exporter.cli.api.listing import listed
@@ -39,6 +38,9 @@ from prisma_postgres_exporter.cli.options import (
 from prisma_postgres_exporter.cli.printing import form, keys, print_list, print_one
 from prisma_postgres_exporter.cli.terminal import say
 from prisma_postgres_exporter.errors import ConfigurationError
+
+if TYPE_CHECKING:
+    from prisma_postgres_exporter.api import CreatedProject, Database, Json
 
 app = typer.Typer(
     help="Projects: list, get, create, update, delete, transfer.", no_args_is_help=True, rich_markup_mode=None

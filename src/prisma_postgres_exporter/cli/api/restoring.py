@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from prisma_postgres_exporter.api import AnyDatabase, Backup, BackupSource, Database, ManagementApi
 from prisma_postgres_exporter.cli.api.asking import ask, refuse
 from prisma_postgres_exporter.cli.api.finding import find_database
 from prisma_postgres_exporter.cli.api.options import ProjectOption, WorkspaceOption, YesOption
@@ -18,6 +17,9 @@ from prisma_postgres_exporter.cli.options import ApiUrlOption, ConfigOption, Csv
 from prisma_postgres_exporter.cli.printing import form, print_one
 from prisma_postgres_exporter.cli.terminal import say
 from prisma_postgres_exporter.errors import ConfigurationError
+
+if TYPE_CHECKING:
+    from prisma_postgres_exporter.api import AnyDatabase, Backup, Database, ManagementApi
 
 LATEST = "latest"
 
@@ -51,6 +53,8 @@ def restore(
 
     Ctrl-C ends the waiting, not the restoring. Exits with status 3 if the database is not ready in time.
     """
+    from prisma_postgres_exporter.api import BackupSource
+
     chosen = form(as_json=as_json, as_csv=as_csv, is_raw=is_raw)
     timeout_seconds = seconds_of(timeout)
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import logging
 import math
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -11,18 +10,19 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import typer
 
-from prisma_postgres_exporter.api import Created, ManagementApi
 from prisma_postgres_exporter.cli.logs import configure_logs
 from prisma_postgres_exporter.cli.options import configuration
-from prisma_postgres_exporter.cli.printing import Column, Columns, Form, print_document, print_list
+from prisma_postgres_exporter.cli.printing import Column, Columns, Form, print_answer, print_list
 from prisma_postgres_exporter.cli.terminal import say
 from prisma_postgres_exporter.config import Config, Credential, format_duration, read_tokens
-from prisma_postgres_exporter.documents import FORM_VERSION
 from prisma_postgres_exporter.errors import ApiError, ConfigurationError, CredentialRefused, Unavailable
-from prisma_postgres_exporter.service import limits_of
+
+if TYPE_CHECKING:
+    from prisma_postgres_exporter.api import Created, ManagementApi
 
 EXIT_REFUSED = 1
 EXIT_WRONG_USAGE = 2
@@ -151,6 +151,9 @@ async def _run(
 
 @asynccontextmanager
 async def _session(config: Config, credentials: tuple[Credential, ...]) -> AsyncIterator[Session]:
+    from prisma_postgres_exporter.api import ManagementApi
+    from prisma_postgres_exporter.service import limits_of
+
     limits = limits_of(config)
     async with AsyncExitStack() as stack:
         reaches = []
@@ -216,7 +219,7 @@ def _print_secrets(error: ApiError, *, reveal: bool, chosen: Form) -> None:
         return
     secrets = [secret.get_secret_value() for secret in error.shown_once]
     if reveal and chosen is Form.JSON:
-        print_document(json.dumps({"version": FORM_VERSION, "data": {"shown_once": secrets}}, indent=2))
+        print_answer({"data": {"shown_once": secrets}})
     elif reveal:
         print_list([(kind_of_secret(secret), secret) for secret in secrets], _SECRETS, chosen)
     else:

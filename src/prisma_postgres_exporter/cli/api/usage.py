@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import asyncio
 from datetime import UTC, date, datetime, time
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
 from rich.progress import Progress
 
-from prisma_postgres_exporter.api import Database, Usage
 from prisma_postgres_exporter.cli.api.finding import find_database, find_project
 from prisma_postgres_exporter.cli.api.listing import Found
 from prisma_postgres_exporter.cli.api.options import ProjectOption, WorkspaceOption
@@ -26,6 +25,9 @@ from prisma_postgres_exporter.cli.options import (
 )
 from prisma_postgres_exporter.cli.printing import form, print_list
 from prisma_postgres_exporter.errors import ApiError, ConfigurationError
+
+if TYPE_CHECKING:
+    from prisma_postgres_exporter.api import Database, Usage
 
 LAST_MOMENT = time(23, 59, 59, 999_000)
 

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from enum import StrEnum
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from prisma_postgres_exporter.api import ServiceToken
 from prisma_postgres_exporter.cli.api.asking import ask
 from prisma_postgres_exporter.cli.api.finding import find_service_token, find_workspace, one_workspace
 from prisma_postgres_exporter.cli.api.listing import PAGE, listed
@@ -35,6 +34,9 @@ from prisma_postgres_exporter.cli.options import (
 from prisma_postgres_exporter.cli.printing import form, keys, print_list, print_one
 from prisma_postgres_exporter.cli.terminal import say
 from prisma_postgres_exporter.errors import ApiError, ConfigurationError
+
+if TYPE_CHECKING:
+    from prisma_postgres_exporter.api import ServiceToken
 
 app = typer.Typer(help="Workspaces: list, get, create, subscription.", no_args_is_help=True, rich_markup_mode=None)
 service_tokens = typer.Typer(
