@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import sys
 from collections.abc import Iterator, Mapping
 from importlib import import_module
@@ -31,6 +32,7 @@ COMMANDS = {
     "api": "Projects, databases, connections, backups: the whole API.",
 }
 """In the order of the help, each with its line there: a function or a Typer application of the module of its name."""
+CANNOT_BE_WRITTEN = frozenset({errno.EPIPE, errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EFBIG, errno.EROFS})
 EXIT_FAILED = 1
 EXIT_WRONG_USAGE = 2
 EXIT_INTERRUPTED = 130
@@ -78,6 +80,20 @@ class CommandLine(TyperGroup):
         """Load the command that the arguments begin with."""
         name, _, rest = super().resolve_command(ctx, args)
         return name, name and self.commands[name], rest
+
+    def invoke(self, ctx: Any) -> Any:
+        """Run the command; Click would take a broken pipe of whatever kind for standard output's, and end in silence.
+
+        Raises:
+            ExporterError: something else than standard output cannot be written.
+        """
+        try:
+            return super().invoke(ctx)
+        except OSError as error:
+            if error.errno not in CANNOT_BE_WRITTEN:
+                raise
+            what = f"{error.filename}: " if error.filename is not None else ""
+            raise ExporterError(f"{what}{error.strerror}") from error
 
 
 app = typer.Typer(
