@@ -79,6 +79,18 @@ def test_a_reader_that_has_enough_ends_it_in_silence(
     assert b"Exception ignored" not in answer.stderr
 
 
+def test_output_that_is_not_buffered_comes_before_what_is_said_after_it(options: Sequence[str], tmp_path: Path) -> None:
+    reading, writing = os.pipe()
+    with open(reading, encoding="utf-8") as both:
+        command = [sys.executable, "-m", "prisma_postgres_exporter", "top", *MONTH, *options, "--limit", "1"]
+        environ = {**os.environ, "PYTHONUNBUFFERED": "1", "PYTHONUTF8": "1"}
+        subprocess.run(command, cwd=tmp_path, env=environ, stdout=writing, stderr=writing, timeout=60, check=True)
+        os.close(writing)
+        shown = both.read()
+    assert shown.startswith("Top databases of 2026-11")
+    assert "There is more" in shown
+
+
 @pytest.mark.parametrize("error", [errno.EPIPE, errno.ENOSPC])
 @pytest.mark.parametrize("filename", [None, "/var/lib/store.db"])
 def test_an_error_of_something_else_is_not_told_as_standard_outputs(

@@ -93,7 +93,14 @@ def compare(
         has_more=len(changes) > limit,
     )
     every = f"--limit {len(changes)} prints everything"
-    print_documents(answer, changes[:limit], _columns(by, earlier, later), chosen, how_to_see_more=every)
+    print_documents(
+        answer,
+        changes[:limit],
+        _columns(by, earlier, later),
+        chosen,
+        what=f"{by}s in these months",
+        how_to_see_more=every,
+    )
     for read in (earlier, later):
         usage = add_up(row.usage for row in read.rows(By.WORKSPACE))
         missing = missing_sentence(usage, read.missing, loaded.poll.requests_per_second)

@@ -144,7 +144,9 @@ def _print(
         for heading, field in _FIELDS.items()
         if any(heading in line for line in lines)
     ]
-    print_table(fields, chosen, title=f"Cost of {month.name} in USD, {until}", told_apart=len(rows))
+    print_table(
+        fields, chosen, what=f"{by}s in this month", title=f"Cost of {month.name} in USD, {until}", told_apart=len(rows)
+    )
     _say_what_is_missing(month, usage)
     assumed = assumed_sentence(month.rows(By.WORKSPACE))
     if assumed is not None:

@@ -12,8 +12,8 @@ from decimal import Decimal
 from enum import Enum
 from typing import TYPE_CHECKING, Generic, TypeVar
 
-from prisma_postgres_exporter.cli.table import Field, Role, draw
-from prisma_postgres_exporter.cli.terminal import harmless, is_unicode, pour, say, show
+from prisma_postgres_exporter.cli.table import NONE, Field, Role, draw
+from prisma_postgres_exporter.cli.terminal import harmless, is_unicode, pour, say, sentence, show
 from prisma_postgres_exporter.errors import ConfigurationError
 
 if TYPE_CHECKING:
@@ -24,7 +24,6 @@ T_contra = TypeVar("T_contra", contravariant=True)
 Value = str | int | float | bool | None
 Shown = Value | datetime | Decimal
 
-NONE = "–"
 UNBOUNDED = 10_000
 """The width of a table that no terminal shows: whatever reads it from a pipe finds each thing on one line."""
 
@@ -57,11 +56,14 @@ class Column(Generic[T_contra]):
     def field(self, things: Sequence[T_contra]) -> Field:
         """Its column of a table."""
         values = [self.value(thing) for thing in things]
+        decimals = max(map(_decimals, values), default=0)
+        # Where nothing is known in any row it is a number: texts that no row has are left out.
+        is_number = all(value is None or _is_number(value) for value in values)
         return Field(
             heading=self.key.replace("_", " ") if self.heading is None else self.heading,
-            cells=[_shown(value) for value in values],
+            cells=[_shown(value, decimals) for value in values],
             role=self._role,
-            is_right=self.is_for_people or any(map(_is_number, values)),
+            is_right=self.is_for_people or is_number,
             weight=self.weight or (NAMES_WEIGHT if self._role is not Role.VALUE else 0),
             is_reserve=self.heading is None,
         )
@@ -120,18 +122,19 @@ def print_list(
     columns: Columns[T],
     chosen: Form,
     *,
+    what: str,
     has_more: bool = False,
     how_to_see_more: str = "--all prints everything",
     **beside: Value,
 ) -> None:
-    """Print a list: in JSON `{"version": 1, "data": […], "has_more": …}`, with whatever stands `beside` it."""
+    """Print a list of `what`: in JSON `{"version": 1, "data": […], "has_more": …}`, with what stands `beside` it."""
     if chosen is Form.JSON:
         rows = [{column.key: column.plain(thing) for column in _for_programs(columns)} for thing in things]
         print_answer({"data": rows, "has_more": has_more, **beside})
     elif chosen in CSV:
         _print_csv(things, columns, chosen)
     else:
-        _print_table(things, columns, chosen)
+        _print_table(things, columns, chosen, what)
     if has_more:
         say(f"There is more: {how_to_see_more}.")
 
@@ -142,6 +145,7 @@ def print_documents(
     columns: Columns[T],
     chosen: Form,
     *,
+    what: str,
     how_to_see_more: str,
 ) -> None:
     """Print an answer's documents; a table has the `columns` of the `lines` that they were made from."""
@@ -153,7 +157,7 @@ def print_documents(
         kind = RankedDocument if isinstance(answer, Ranking) else ChangeDocument
         pour(documents_csv(kind, answer.data, is_raw=chosen is Form.RAW))
     else:
-        _print_table(lines, columns, chosen)
+        _print_table(lines, columns, chosen, what)
     if answer.has_more:
         say(f"There is more: {how_to_see_more}.")
 
@@ -171,7 +175,7 @@ def print_one(thing: T, columns: Columns[T], chosen: Form) -> None:
             value = column.value(thing)
             if column.heading is not None or value is not None:
                 heading = column.heading or column.key.replace("_", " ")
-                show(f"{heading:<{width}}  {_shown(value)}")
+                show(f"{heading:<{width}}  {_shown(value, _decimals(value))}")
 
 
 def print_answer(answer: Mapping[str, object]) -> None:
@@ -187,20 +191,25 @@ def print_document(text: str) -> None:
 
 
 def print_table(
-    fields: Sequence[Field], chosen: Form, *, title: str | None = None, told_apart: int | None = None
+    fields: Sequence[Field], chosen: Form, *, what: str, title: str | None = None, told_apart: int | None = None
 ) -> None:
-    """Print a table as wide as the terminal, or as it gets in a pipe and for `Form.WIDE`.
+    """Print a table of `what` as wide as the terminal, or as it gets in a pipe and for `Form.WIDE`.
 
     What is left out for want of room is named below it. Rows after the first `told_apart` are totals.
     """
+    if title is not None:
+        show(title)
+    if not fields[0].cells:
+        show(sentence(f"No {what}."))
+        return
     width = shutil.get_terminal_size().columns if chosen is Form.TABLE and sys.stdout.isatty() else UNBOUNDED
     if width == UNBOUNDED:
         fields = [replace(field, longest=LONGEST_NAME_WIDE) for field in fields]
     if chosen is Form.WIDE:
         fields = [replace(field, is_reserve=False) for field in fields]
+    else:
+        fields = [field for field in fields if not field.is_blank]
     drawn = draw(fields, width, told_apart=told_apart, cut="…" if is_unicode() else "...")
-    if title is not None:
-        show(title)
     show(drawn.heading, style="bold")
     for number, line in enumerate(drawn.rows):
         show(line, style="bold" if told_apart is not None and number >= told_apart else None)
@@ -216,8 +225,8 @@ def _print_csv(things: Sequence[T], columns: Columns[T], chosen: Form) -> None:
     pour(csv_parts([column.key for column in told], rows, is_raw=chosen is Form.RAW))
 
 
-def _print_table(things: Sequence[T], columns: Columns[T], chosen: Form) -> None:
-    print_table([column.field(things) for column in columns if column.is_in_tables], chosen)
+def _print_table(things: Sequence[T], columns: Columns[T], chosen: Form, what: str) -> None:
+    print_table([column.field(things) for column in columns if column.is_in_tables], chosen, what=what)
 
 
 def _for_programs(columns: Columns[T]) -> Columns[T]:
@@ -228,11 +237,22 @@ def _is_number(value: Shown) -> bool:
     return isinstance(value, int | float | Decimal) and not isinstance(value, bool)
 
 
-def _shown(value: Shown) -> str:
+def _shown(value: Shown, decimals: int) -> str:
     if value is None:
         return NONE
     if isinstance(value, bool):
         return "yes" if value else "no"
     if isinstance(value, datetime):
         return f"{value.astimezone(UTC):%Y-%m-%d %H:%M}"
-    return f"{value:,}" if isinstance(value, int | float | Decimal) else harmless(value)
+    if isinstance(value, str):
+        return harmless(value)
+    # Not for whole numbers: a format with decimals makes a float of them.
+    return f"{value:,.{decimals}f}" if decimals else f"{value:,}"
+
+
+def _decimals(value: Shown) -> int:
+    """How many decimals a number has; 0 for what is none."""
+    if isinstance(value, float | Decimal):
+        exponent = Decimal(str(value)).as_tuple().exponent
+        return max(0, -exponent) if isinstance(exponent, int) else 0
+    return 0

@@ -8,6 +8,8 @@ from enum import Enum
 
 from rich.cells import cell_len
 
+NONE = "–"
+"""A cell in which nothing is known."""
 GAP = "  "
 CUT = "…"
 SHORTEST_NAME = 8
@@ -42,6 +44,15 @@ class Field:
     is_reserve: bool = False
 
     longest: int = LONGEST_NAME
+
+    @property
+    def is_blank(self) -> bool:
+        """Whether it carries nothing: no row has anything in it, which is worth a column for weighty values alone.
+
+        Those are numbers mostly, and that one is not known is an answer.
+        """
+        is_needed = self.role is Role.VALUE and self.weight > 0
+        return not is_needed and all(cell in ("", NONE) for cell in self.cells)
 
     @property
     def natural(self) -> int:

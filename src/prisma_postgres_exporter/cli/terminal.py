@@ -177,8 +177,9 @@ def _mark_errors_of_output() -> None:
     if not isinstance(stream, io.TextIOWrapper):
         return
     stream.flush()
+    raw = _StandardOutput(descriptor, "w", closefd=False)
     sys.stdout = io.TextIOWrapper(
-        io.BufferedWriter(_StandardOutput(descriptor, "w", closefd=False)),
+        raw if stream.write_through else io.BufferedWriter(raw),
         encoding=stream.encoding,
         errors=stream.errors,
         line_buffering=stream.line_buffering,

@@ -88,7 +88,9 @@ def top(
         has_more=len(lines) > limit,
     )
     every = f"--limit {len(lines)} prints everything"
-    print_documents(answer, lines[:limit], _columns(by, sort, days), chosen, how_to_see_more=every)
+    print_documents(
+        answer, lines[:limit], _columns(by, sort, days), chosen, what=f"{by}s in this month", how_to_see_more=every
+    )
     missing = missing_sentence(usage, read.missing, loaded.poll.requests_per_second)
     if missing is not None:
         say(missing)

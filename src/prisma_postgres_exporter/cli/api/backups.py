@@ -55,6 +55,7 @@ def list_(
             entries,
             BACKUP,
             chosen,
+            what=f"backups of {found.thing.name}",
             has_more=answer.has_more,
             how_to_see_more="the API does not return it" if limit == MOST_BACKUPS else "a higher --limit shows it",
             retention_days=answer.retention_days,

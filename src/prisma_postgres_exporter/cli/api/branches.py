@@ -67,7 +67,7 @@ def list_(
             limit=limit,
             is_all=is_all,
         )
-        print_list(found, BRANCH, chosen, has_more=has_more)
+        print_list(found, BRANCH, chosen, what=f"branches of {owner.thing.name}", has_more=has_more)
 
     run(work, config=config, api_url=api_url, workspace=workspace)
 

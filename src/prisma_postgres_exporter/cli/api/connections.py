@@ -58,19 +58,21 @@ def list_(
     chosen = form(as_json=as_json, as_csv=as_csv, is_raw=is_raw, is_wide=is_wide)
 
     async def work(session: Session) -> None:
+        what = "connections"
         if database is None:
             found, has_more = await listed(
                 session, lambda api, page: api.connections(limit=page), limit=limit, is_all=is_all
             )
         else:
             owner = await find_database(session, database)
+            what = f"connections of {owner.thing.name}"
             found, has_more = await listed(
                 Session((Reach("", owner.api),)),
                 lambda api, page: api.database_connections(owner.thing.id, limit=page),
                 limit=limit,
                 is_all=is_all,
             )
-        print_list(found, CONNECTION, chosen, has_more=has_more)
+        print_list(found, CONNECTION, chosen, what=what, has_more=has_more)
 
     run(work, config=config, api_url=api_url, workspace=workspace)
 

@@ -91,7 +91,8 @@ def list_(
 
         found, has_more = await listed_with_clients(asked, entries, limit=limit, is_all=is_all)
         rows = await placed(found)
-        print_list(rows, DATABASE, chosen, has_more=has_more, is_complete=not (has_more or session.failures))
+        is_complete = not (has_more or session.failures)
+        print_list(rows, DATABASE, chosen, what="databases", has_more=has_more, is_complete=is_complete)
 
     run(work, config=config, api_url=api_url, workspace=workspace)
 

@@ -61,7 +61,7 @@ def list_(
             limit=limit,
             is_all=is_all,
         )
-        print_list(found, INTEGRATION, chosen, has_more=has_more)
+        print_list(found, INTEGRATION, chosen, what=f"integrations of {owner.thing.name}", has_more=has_more)
 
     run(work, config=config, api_url=api_url, workspace=None)
 

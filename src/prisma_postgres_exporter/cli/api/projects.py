@@ -72,7 +72,7 @@ def list_(
             limit=limit,
             is_all=is_all,
         )
-        print_list(found, PROJECT, chosen, has_more=has_more)
+        print_list(found, PROJECT, chosen, what="projects", has_more=has_more)
 
     run(work, config=config, api_url=api_url, workspace=workspace)
 

@@ -221,7 +221,7 @@ def _print_secrets(error: ApiError, *, reveal: bool, chosen: Form) -> None:
     if reveal and chosen is Form.JSON:
         print_answer({"data": {"shown_once": secrets}})
     elif reveal:
-        print_list([(kind_of_secret(secret), secret) for secret in secrets], _SECRETS, chosen)
+        print_list([(kind_of_secret(secret), secret) for secret in secrets], _SECRETS, chosen, what="secrets")
     else:
         say(f"The answer has {len(error.shown_once)} connection strings or tokens, which --reveal would have shown.")
 

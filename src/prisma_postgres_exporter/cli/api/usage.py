@@ -69,9 +69,10 @@ def usage(
         if name is not None:
             found = await find_database(session, name, project=project)
             answer = await found.api.usage(found.thing.id, start_at=start_at, end_at=end_at)
-            print_list([Named(found.thing, answer)], USAGE, chosen)
+            print_list([Named(found.thing, answer)], USAGE, chosen, what="usage")
             return
-        print_list(await _read(session, await _asked(session, project), start_at, end_at), USAGE, chosen)
+        read = await _read(session, await _asked(session, project), start_at, end_at)
+        print_list(read, USAGE, chosen, what="databases with usage")
 
     run(work, config=config, api_url=api_url, workspace=workspace)
 

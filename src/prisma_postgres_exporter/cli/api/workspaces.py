@@ -74,7 +74,7 @@ def list_(
         found, has_more = await listed(
             session, lambda api, page: api.workspaces(limit=page), limit=limit, is_all=is_all
         )
-        print_list(found, WORKSPACE, chosen, has_more=has_more)
+        print_list(found, WORKSPACE, chosen, what="workspaces", has_more=has_more)
 
     run(work, config=config, api_url=api_url, workspace=None)
 
@@ -167,7 +167,7 @@ def list_service_tokens(
                 has_more = True
                 break
             tokens.append(Held(found.thing, token))
-        print_list(tokens, SERVICE_TOKEN, chosen, has_more=has_more)
+        print_list(tokens, SERVICE_TOKEN, chosen, what=f"service tokens of {found.thing.name}", has_more=has_more)
 
     run(work, config=config, api_url=api_url, workspace=None)
 
@@ -243,7 +243,7 @@ def regions(
             found = await api.postgres_regions()
         else:
             found = await (api.accelerate_regions() if product is Product.ACCELERATE else api.regions())
-        print_list(found, REGION, chosen)
+        print_list(found, REGION, chosen, what="regions")
 
     run(work, config=config, api_url=api_url, workspace=None)
 
@@ -267,6 +267,6 @@ def me(
                 identities.append(Identity(reach.credential, await reach.api.me()))
             except ApiError as error:
                 session.forgive(error)
-        print_list(identities, IDENTITY, chosen)
+        print_list(identities, IDENTITY, chosen, what="credentials that work")
 
     run(work, config=config, api_url=api_url, workspace=workspace)
