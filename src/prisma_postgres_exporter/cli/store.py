@@ -139,15 +139,17 @@ def info(config: ConfigOption = None, store_url: StoreUrlOption = None, as_json:
             return
         written_at = f"{summary.written_at:%Y-%m-%d %H:%M:%S} UTC" if summary.written_at else "never"
         days = f"{summary.oldest_day} to {summary.newest_day}" if summary.oldest_day else "none"
-        for name, value in (
+        told = (
             ("store", store.url),
             ("made by version", summary.made_by),
             ("size", f"{summary.size_bytes / MIB:,.1f} MiB"),
             ("last written", f"{written_at} (generation {summary.generation:,})"),
             ("days", days),
             *((f"rows of {name}", f"{count:,}") for name, count in summary.rows.items()),
-        ):
-            show(f"{name:<22} {value}")
+        )
+        width = max(len(name) for name, _ in told)
+        for name, value in told:
+            show(f"{name:<{width}}  {value}")
 
 
 def _open(config: Path | None, store_url: str | None) -> Store:

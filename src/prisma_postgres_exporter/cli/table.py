@@ -12,7 +12,7 @@ NONE = "–"
 """A cell in which nothing is known."""
 GAP = "  "
 CUT = "…"
-SHORTEST_NAME = 8
+SHORTEST_NAME = 10
 LONGEST_NAME = 40
 """A name is cut to this width however much room there is: one of 50,000 letters makes no table."""
 

@@ -99,11 +99,11 @@ def say(text: str, *, style: Style | None = None) -> None:
     _write(sys.stderr, "\n".join(map(sentence, text.split("\n"))), style)
 
 
-def mark(word: str, style: Style, text: str) -> None:
+def mark(word: str, style: Style, text: str, *, indent: str = "") -> None:
     """Print a line that begins with a word in colour on standard output; its text is made a `sentence`."""
     is_coloured = sys.stdout.isatty() and "NO_COLOR" not in os.environ
     coloured = f"\x1b[{_STYLES[style]}m{word}\x1b[0m" if is_coloured else word
-    sys.stdout.write(f"{coloured}  {sentence(text)}\n")
+    sys.stdout.write(f"{indent}{coloured}  {sentence(text)}\n")
 
 
 def _write(stream: TextIO, text: str, style: Style | None) -> None:
