@@ -33,6 +33,7 @@ from prisma_postgres_exporter.report import (
     at_least,
     compare_months,
     missing_sentence,
+    not_followed_sentence,
     same_days,
 )
 from prisma_postgres_exporter.service import read_month
@@ -99,6 +100,8 @@ def compare(
         missing = missing_sentence(usage, read.missing, loaded.poll.requests_per_second)
         if missing is not None:
             say(f"{read.name}: {missing}")
+        if (gone := not_followed_sentence(read.not_followed)) is not None:
+            say(f"{read.name}: {gone}")
     if chosen in TABLES:
         _print_reasons(changes[:limit])
 

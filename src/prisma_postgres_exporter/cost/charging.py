@@ -162,7 +162,7 @@ def _budget(
             for database_id in there
             if matches(budget, ledger_state.databases[database_id].database, workspace_id=id_, workspace_name=name)
         ]
-        if (id_, None) in shares and matches_workspace(budget, workspace_id=id_, workspace_name=name):
+        if not in_month and matches_workspace(budget, workspace_id=id_, workspace_name=name):
             places.append((id_, None))
     by_place: dict[Place, Usage] = {(id_, key): usage for id_, held in used.items() for key, usage in held.items()}
     return state_of(budget, places, shares, expected, by_place)

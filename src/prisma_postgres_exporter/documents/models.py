@@ -185,7 +185,7 @@ class ChangeDocument(Changed, Place):
     """A row of `compare`: a workspace, project or database in two months."""
 
     month_before: MonthDocument | None = Field(description="The earlier month; `null`: it was not there")
-    month_after: MonthDocument | None = Field(description="The later month; `null`: it was not there")
+    month_after: MonthDocument | None = Field(description="The later month; `null`: it was not there, or not followed any more")
     operations_change: int | None = Field(
         description="The later month's operations less the earlier one's, both known whole; of a month that runs, over "
         "the same days that both know"
