@@ -8,10 +8,11 @@ from decimal import Decimal
 
 from report_values import NOW, OCTOBER, created, ledger_state, month_of, state
 
-from builders import settled_day
+import builders
+from builders import settled_day, workspace_state
 from prisma_postgres_exporter.cost import By
 from prisma_postgres_exporter.model import Event, EventKind, PlanChange, Workspace, WorkspaceDay
-from prisma_postgres_exporter.report import LedgerMonth, compare_months
+from prisma_postgres_exporter.report import TOTAL, LedgerMonth, beside, compare_months
 
 
 def test_a_change_of_plan_and_a_change_of_use_add_up_to_the_change_in_cost() -> None:
@@ -211,3 +212,24 @@ def test_a_deletion_counts_once_in_the_month_that_it_happened_in() -> None:
         change for change in compare_months(at_october, at_november, By.DATABASE, ()) if change.row.database_id
     ]
     assert of_database.reasons == ("deleted on 2026-10-09",)
+
+
+def test_the_total_tells_no_change_where_a_workspace_of_last_month_is_not_followed_any_more() -> None:
+    """Gone with the first instant of November: October is whole, and November is not less for it."""
+    gone = workspace_state(
+        state(1, 2_000_000, at=OCTOBER),
+        id_="wksp_1",
+        name="Acme",
+        plan="Starter",
+        gone_at=datetime(2026, 11, 1, tzinfo=UTC),
+    )
+    seen_at = datetime(2026, 9, 1, tzinfo=UTC)
+    held = builders.ledger_state(
+        gone, workspace_state(key=2, id_="wksp_2", name="Beta", plan="Starter", first_seen_at=seen_at)
+    )
+    october, november = month_of(held, until=OCTOBER), month_of(held)
+
+    for by in By:
+        besides = beside(replace(november, previous=october), by)
+        assert (besides[TOTAL].last_month_usd, besides[TOTAL].change_usd) == (28, None)
+        assert besides["wksp_2", "", ""].change_usd == 0

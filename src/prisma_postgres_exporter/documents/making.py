@@ -186,6 +186,7 @@ def budget_document(budget: BudgetState, *, is_over: bool = False) -> BudgetDocu
         spent_covered_ratio=budget.spent_covered_ratio,
         is_complete=budget.is_complete,
         expected_usd=None if is_over else budget.expected_usd,
+        is_expected_complete=budget.is_expected_complete,
     )
 
 

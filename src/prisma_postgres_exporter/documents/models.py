@@ -185,7 +185,9 @@ class ChangeDocument(Changed, Place):
     """A row of `compare`: a workspace, project or database in two months."""
 
     month_before: MonthDocument | None = Field(description="The earlier month; `null`: it was not there")
-    month_after: MonthDocument | None = Field(description="The later month; `null`: it was not there, or not followed any more")
+    month_after: MonthDocument | None = Field(
+        description="The later month; `null`: it was not there, or not followed any more"
+    )
     operations_change: int | None = Field(
         description="The later month's operations less the earlier one's, both known whole; of a month that runs, over "
         "the same days that both know"
@@ -261,6 +263,10 @@ class BudgetDocument(Document):
     )
     is_complete: bool = Field(description=Priced.model_fields["is_complete"].description)
     expected_usd: Usd | None = Field(description=MonthDocument.model_fields["expected_usd"].description)
+    is_expected_complete: bool = Field(
+        description="Whether all of it has a forecast; else what has none counts in `expected_usd` with what is known to "
+        "be spent, and at least so much is expected"
+    )
 
 
 class EventDocument(Document):

@@ -55,7 +55,8 @@ def beside(month: LedgerMonth, by: By) -> Mapping[Place, Beside]:
     """Return what stands beside each row, by its place, and beside the sum of all, at `TOTAL`."""
     rows = month.rows(by)
     before = {row.place: row for row in month.previous.rows(by)} if month.previous is not None else {}
-    known = total_of(rows)[1].known if rows else None
+    totals = month.rows(By.WORKSPACE)
+    known = total_of(totals)[1].known if totals else None
     found: dict[Place, Beside] = {}
     for row in rows:
         last = cost_then(before.get(row.place)) if month.previous is not None else None
@@ -78,7 +79,7 @@ def beside(month: LedgerMonth, by: By) -> Mapping[Place, Beside]:
         # What a workspace costs that is not followed any more is not known, and not nothing.
         change_usd=None
         if any(row.workspace_id in not_followed for row in whole)
-        else _change(added(_this(row, month) for row in month.rows(By.WORKSPACE)), last_total),
+        else _change(added(_this(row, month) for row in totals), last_total),
         split=_sum_of_splits(splits) if splits and not gone else None,
     )
     return found

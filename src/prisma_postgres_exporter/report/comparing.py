@@ -178,9 +178,7 @@ class _Reasons:
             elif event.kind is EventKind.MOVED:
                 yield self._move(row, event)
 
-    def _price(
-        self, id_: str, earlier: CostRow | None, later: CostRow | None, change: Decimal | None
-    ) -> Iterator[str]:
+    def _price(self, id_: str, earlier: CostRow | None, later: CostRow | None, change: Decimal | None) -> Iterator[str]:
         """Which part of a workspace's change in cost comes from its usage, and which from another price."""
         if earlier is None or later is None or earlier.total is None or later.total is None:
             cost = later.cost if later else None
