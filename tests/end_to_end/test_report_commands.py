@@ -192,7 +192,7 @@ def test_a_reader_that_leaves_early_is_no_failure_to_talk_about(options: Sequenc
 
 
 def test_an_export_of_everything_begins_where_something_is_known(tmp_path: Path) -> None:
-    """A workspace without databases has a fee and no days; of the month before the first day the vendor tells the sum."""
+    """A workspace without databases has a fee and no days; of the month before the first day there is a sum."""
     url = f"sqlite:///{tmp_path / 'store.db'}"
     at = datetime(2026, 1, 15, 12, tzinfo=UTC)
     empty, used = Workspace(id="wksp_1", name="empty"), Workspace(id="wksp_2", name="used")

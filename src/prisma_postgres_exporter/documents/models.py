@@ -267,8 +267,8 @@ class BudgetDocument(Document):
     is_complete: bool = Field(description=Priced.model_fields["is_complete"].description)
     expected_usd: Usd | None = Field(description=MonthDocument.model_fields["expected_usd"].description)
     is_expected_complete: bool = Field(
-        description="Whether all of it has a forecast; else what has none counts in `expected_usd` with what is known to "
-        "be spent, and at least so much is expected"
+        description="Whether all of it has a forecast; else what has none counts in `expected_usd` with what it cost "
+        "so far, and at least so much is expected"
     )
 
 
