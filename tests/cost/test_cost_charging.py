@@ -479,3 +479,58 @@ def test_a_budget_says_how_much_of_what_it_is_for_is_known(days_known: int, cove
     assert found["part"].is_complete == (covered == 1)
     assert found["none"].spent_covered_ratio is None
     assert found["unpriced"].spent_covered_ratio == 0
+
+
+@pytest.mark.parametrize("beta", [{"plan": None}, {"plan": "Starter", "first_seen_at": NOW + timedelta(days=40)}])
+def test_a_workspace_without_databases_and_without_a_price_is_missing_in_every_view(beta: dict[str, Any]) -> None:
+    budgets = (
+        BudgetConfig(name="all", monthly_usd=Decimal(50)),
+        BudgetConfig(name="beta", monthly_usd=Decimal(50), workspaces=(re.compile("Beta"),)),
+        BudgetConfig(name="project", monthly_usd=Decimal(50), projects=(re.compile("project 1"),)),
+    )
+    config = configured(budgets=budgets)
+    of = ledger_state(state(1, 5), others=(workspace(2, "Beta", **beta),))
+    costs = charge(of, config, (), NOW)
+
+    for by in By:
+        rows = cost_rows(of, costs, by, NOW)
+        assert {row.workspace_id: row.total for row in rows} == {"wksp_1": 10, "wksp_2": None}
+        assert (total_of(rows)[1].total, total_of(rows)[1].known) == (None, Decimal(10))
+    found = {budget.name: (budget.spent_usd, budget.is_complete) for budget in costs.budgets}
+    assert found == {"all": (10, False), "beta": (None, False), "project": (10, True)}
+    assert not any("matches nothing" in line for line in cost_warnings(of, config, costs))
+
+
+def test_a_budget_expects_at_least_what_is_spent_where_something_has_no_forecast() -> None:
+    # Acme goes on to 4.5 million: 10 + 3.5 x 8. Beta began three days ago: 10 + 4 x 8 are spent, and nobody knows more.
+    new = state(2, 5_000_000, workspace=2)
+    new = replace(new, database=replace(new.database, created_at=NOW - timedelta(days=3)))
+    new = replace(new, months=(replace(new.months[0], days=3, storage_seconds=3 * 86_400),))
+    budgets = (
+        BudgetConfig(name="all", monthly_usd=Decimal(50)),
+        BudgetConfig(name="acme", monthly_usd=Decimal(50), workspaces=(re.compile("Acme"),)),
+        BudgetConfig(name="beta", monthly_usd=Decimal(50), workspaces=(re.compile("Beta"),)),
+    )
+    of = ledger_state(state(1, 3_000_000), new, others=(workspace(2, "Beta"),))
+
+    costs = charge(of, configured(budgets=budgets), days(150_000), NOW)
+
+    found = {budget.name: (budget.expected_usd, budget.is_expected_complete) for budget in costs.budgets}
+    assert found == {"all": (38 + 42, False), "acme": (38, True), "beta": (None, False)}
+
+
+@pytest.mark.parametrize(("by", "is_known"), [(FeeShare.EQUAL, True), (FeeShare.OPERATIONS, False)])
+def test_a_fee_that_goes_by_what_was_not_read_is_shared_as_nobody_knows(by: FeeShare, is_known: bool) -> None:
+    """A database that was never read has neither 0 of the fee nor an expected cost of 0."""
+    of = ledger_state(state(1, 3_000_000), replace(state(2, 0), months=()))
+
+    costs = charge(of, configured(fee_share=by), days(150_000), NOW)
+    whole, rows = costs.workspaces["wksp_1"].bill, cost_rows(of, costs, By.DATABASE, NOW)
+
+    assert whole is not None
+    assert whole.parts[0] == 10
+    shares = {row.database_id: row.bill.parts[0] for row in rows if row.bill is not None}
+    assert shares == ({"db_1": 5, "db_2": 5} if is_known else {"db_1": None, "db_2": None})
+    assert sum(row.known_usd or 0 for row in rows) == whole.known
+    expected = {row.database_id: row.expected_usd is not None for row in rows}
+    assert expected == {"db_1": True, "db_2": False}

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from builders import database_state, month_usage, workspace_state
 from prisma_postgres_exporter.config import WorkspaceConfig, load_config
 from prisma_postgres_exporter.cost import WhatIf, WorkspaceCost, charge, likely_block, suppose
+from prisma_postgres_exporter.cost.limits import reached_at
 from prisma_postgres_exporter.model import LedgerState, WorkspaceDay
 
 NOW = datetime(2026, 11, 21, tzinfo=UTC)
@@ -150,3 +151,63 @@ def test_what_today_passed_it_passed_in_the_part_of_today_that_is_over() -> None
     limits = dict(charge(of("Free", 19_535_954), DEFAULTS, (today,), now).workspaces["wksp_1"].limits)
 
     assert limits["free_operations"] == NOW + timedelta(hours=6)
+
+
+@given(
+    values=st.lists(st.integers(0, 50), min_size=1, max_size=200),
+    limit=st.integers(1, 3_000),
+    begins=st.integers(0, 119),
+)
+def test_a_limit_that_is_told_is_reached_then_and_a_minute_earlier_it_is_not(
+    values: list[int], limit: int, begins: int
+) -> None:
+    """In whole minutes, within the month: at its end the vendor counts from 0 again."""
+    starts_at = datetime(2026, 12, 31, 20, tzinfo=UTC) + timedelta(seconds=begins)
+    ends_at = datetime(2027, 1, 1, tzinfo=UTC)
+
+    def value_at(instant: datetime) -> float:
+        return sum(values[: int((instant - starts_at).total_seconds()) // 77])
+
+    at = reached_at(value_at, limit, starts_at, ends_at)
+
+    passed = [second for second in range(240 * 60 - begins) if value_at(starts_at + timedelta(seconds=second)) >= limit]
+    exact = starts_at + timedelta(seconds=passed[0]) if passed else None
+    if exact is None or exact == starts_at or at is None:
+        assert at == exact or (at is None and exact is not None and exact > ends_at - timedelta(minutes=1))
+    else:
+        assert (at.second, value_at(at) >= limit, at - exact < timedelta(minutes=1)) == (0, True, True)
+        assert starts_at < at < ends_at
+
+
+def test_what_is_included_and_used_up_with_the_end_of_the_month_stops_nobody() -> None:
+    """500 MB all month are the 500 MB that Free includes: reached when the next month begins, which has its own."""
+    month = month_usage(
+        NOW.date().replace(day=1),
+        0,
+        days=20,
+        storage_byte_seconds=500_000_000 * SECONDS,
+        storage_seconds=SECONDS,
+    )
+    held = LedgerState.of(
+        (workspace_state(id_="wksp_1", name="Acme", plan="Free"),),
+        (database_state(months=(month,), storage_bytes=500_000_000, storage_at=NOW),),
+    )
+
+    days = [
+        WorkspaceDay(
+            workspace_key=1,
+            day=NOW.date().replace(day=number),
+            operations=0,
+            storage_byte_seconds=500_000_000 * 86_400,
+            storage_seconds=86_400,
+            storage_bytes=500_000_000,
+        )
+        for number in range(1, 21)
+    ]
+
+    cost = charge(held, DEFAULTS, days, NOW).workspaces["wksp_1"]
+
+    assert cost.expected_bill is not None
+    assert cost.expected_storage_bytes is not None
+    assert cost.expected_storage_bytes.expected == cost.included_storage_bytes == 500_000_000
+    assert cost.limits == ()

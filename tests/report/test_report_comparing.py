@@ -8,10 +8,11 @@ from decimal import Decimal
 
 from report_values import NOW, OCTOBER, created, ledger_state, month_of, state
 
-from builders import settled_day
+import builders
+from builders import settled_day, workspace_state
 from prisma_postgres_exporter.cost import By
-from prisma_postgres_exporter.model import Event, EventKind, PlanChange, Workspace
-from prisma_postgres_exporter.report import LedgerMonth, compare_months
+from prisma_postgres_exporter.model import Event, EventKind, PlanChange, Workspace, WorkspaceDay
+from prisma_postgres_exporter.report import TOTAL, LedgerMonth, beside, compare_months
 
 
 def test_a_change_of_plan_and_a_change_of_use_add_up_to_the_change_in_cost() -> None:
@@ -134,3 +135,101 @@ def test_the_largest_change_in_cost_comes_first() -> None:
     )
 
     assert changes[0].row.database_id == "db_2"
+
+
+def test_of_a_workspace_that_is_not_followed_any_more_no_change_is_told() -> None:
+    """Whole in September, gone since October: what it costs in November is not known, and not nothing."""
+    september = datetime(2026, 9, 30, 23, 59, 59, tzinfo=UTC)
+    held = ledger_state(state(1, 2_000_000, at=september))
+    gone = held.with_workspaces(replace(held.workspaces["wksp_1"], gone_at=datetime(2026, 10, 10, tzinfo=UTC)))
+    before, running = month_of(gone, until=september), month_of(gone)
+
+    for after in (running, replace(running, is_over=True)):
+        for by in By:
+            [change] = compare_months(before, after, by, ())
+
+            assert change.before is not None
+            assert (change.before.total, change.cost_change, change.operations_change) == (Decimal(18), None, None)
+            assert change.reasons == ("its workspace is gone since 2026-10-10: what it costs since is not known",)
+
+
+def test_of_a_month_that_runs_the_price_and_the_usage_add_up_to_what_is_expected_to_change() -> None:
+    # 31 million of October at Starter: 10 + 30 x 8 = 250. Of November 30 are expected: 242 there, 49 + 20 x 2 at Pro.
+    plans = (
+        PlanChange(at=datetime(2026, 9, 1, tzinfo=UTC), plan="Starter"),
+        PlanChange(at=datetime(2026, 11, 1, tzinfo=UTC), plan="Pro"),
+    )
+    before = month_of(ledger_state(state(1, 31_000_000, at=OCTOBER), plan="Pro", plans=plans), until=OCTOBER)
+    days = [
+        WorkspaceDay(
+            workspace_key=1,
+            day=date(2026, 11, number),
+            operations=1_000_000,
+            storage_byte_seconds=0,
+            storage_seconds=86_400,
+        )
+        for number in range(1, 21)
+    ]
+    after = month_of(ledger_state(state(1, 20_000_000), plan="Pro", plans=plans), days=days)
+
+    [change] = compare_months(before, after, By.WORKSPACE, ())
+
+    assert change.cost_change == 89 - 250
+    assert change.reasons[:2] == (
+        "Starter (2026-08) became Pro (2026-08): -153.00 USD",
+        "usage at the old price: -8.00 USD",
+    )
+
+
+def test_who_was_created_counts_whether_or_not_its_operations_are_known() -> None:
+    unread = replace(created(state(2, 0), datetime(2026, 11, 5, tzinfo=UTC)), months=())
+    before = month_of(ledger_state(state(1, 100, at=OCTOBER)), until=OCTOBER)
+    for is_over in (False, True):
+        after = replace(month_of(ledger_state(state(1, 100), unread)), is_over=is_over)
+
+        [change] = compare_months(before, after, By.WORKSPACE, ())
+
+        assert "1 created, 0 deleted" in change.reasons
+
+
+def test_a_deletion_counts_once_in_the_month_that_it_happened_in() -> None:
+    deleted_at = datetime(2026, 10, 9, tzinfo=UTC)
+    september = datetime(2026, 9, 30, 23, 59, 59, tzinfo=UTC)
+    at_september, at_october = (
+        replace(month_of(ledger_state(replace(state(1, 100, at=at), deleted_at=deleted_at)), until=at), is_over=True)
+        for at in (september, OCTOBER)
+    )
+    at_november = replace(month_of(at_october.ledger_state), is_over=True)
+
+    def counted(before: LedgerMonth, after: LedgerMonth) -> list[str]:
+        changes = [change for by in (By.WORKSPACE, By.PROJECT) for change in compare_months(before, after, by, ())]
+        return [reason for change in changes for reason in change.reasons if "deleted" in reason]
+
+    assert counted(at_september, at_october) == ["0 created, 1 deleted"] * 2
+    assert counted(at_october, at_november) == []
+    # Its own line says when: in November it costs nothing any more.
+    [of_database] = [
+        change for change in compare_months(at_october, at_november, By.DATABASE, ()) if change.row.database_id
+    ]
+    assert of_database.reasons == ("deleted on 2026-10-09",)
+
+
+def test_the_total_tells_no_change_where_a_workspace_of_last_month_is_not_followed_any_more() -> None:
+    """Gone with the first instant of November: October is whole, and November is not less for it."""
+    gone = workspace_state(
+        state(1, 2_000_000, at=OCTOBER),
+        id_="wksp_1",
+        name="Acme",
+        plan="Starter",
+        gone_at=datetime(2026, 11, 1, tzinfo=UTC),
+    )
+    seen_at = datetime(2026, 9, 1, tzinfo=UTC)
+    held = builders.ledger_state(
+        gone, workspace_state(key=2, id_="wksp_2", name="Beta", plan="Starter", first_seen_at=seen_at)
+    )
+    october, november = month_of(held, until=OCTOBER), month_of(held)
+
+    for by in By:
+        besides = beside(replace(november, previous=october), by)
+        assert (besides[TOTAL].last_month_usd, besides[TOTAL].change_usd) == (Decimal(28), None)
+        assert besides["wksp_2", "", ""].change_usd == 0

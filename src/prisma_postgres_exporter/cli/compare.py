@@ -23,7 +23,7 @@ from prisma_postgres_exporter.cli.options import (
 from prisma_postgres_exporter.cli.printing import TABLES, Column, Columns, form, print_documents
 from prisma_postgres_exporter.cli.terminal import say, sentence, show
 from prisma_postgres_exporter.cost import By, CostRow, add_up
-from prisma_postgres_exporter.documents import Comparison, change_document
+from prisma_postgres_exporter.documents import Comparison, change_document, of_month
 from prisma_postgres_exporter.errors import ConfigurationError
 from prisma_postgres_exporter.model import month_start, previous_month_start
 from prisma_postgres_exporter.report import (
@@ -34,6 +34,7 @@ from prisma_postgres_exporter.report import (
     at_least,
     compare_months,
     missing_sentence,
+    not_followed_sentence,
     same_days,
 )
 
@@ -89,8 +90,7 @@ def compare(
         expected = "" if later.is_over else ", USD change of what is expected"
         show(f"{later.name}{so_far} against {earlier.name}, by {by}, in USD{over}{expected}")
     answer = Comparison(
-        until=later.until,
-        is_over=later.is_over,
+        **of_month(later),
         data=[change_document(change, is_over=later.is_over) for change in changes[:limit]],
         has_more=len(changes) > limit,
     )
@@ -108,6 +108,8 @@ def compare(
         missing = missing_sentence(usage, read.missing, loaded.poll.requests_per_second)
         if missing is not None:
             say(f"{read.name}: {missing}")
+        if (gone := not_followed_sentence(read.not_followed)) is not None:
+            say(f"{read.name}: {gone}")
     if chosen in TABLES:
         _print_reasons(changes[:limit])
 

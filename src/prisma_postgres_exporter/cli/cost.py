@@ -131,13 +131,13 @@ def _print(
     *,
     is_supposed: bool,
 ) -> None:
-    rows = month.rows(by)
-    usage, bill = total_of(rows)
+    rows, workspaces = month.rows(by), month.rows(By.WORKSPACE)
+    usage, bill = total_of(workspaces)
     whole = "the whole month" if usage.is_complete else "what is known of the month"
     until = whole if month.is_over else f"until {month.until:%Y-%m-%d %H:%M} UTC"
     lines = [_cells(row, besides[row.place], by, is_over=month.is_over) for row in rows]
     if len(rows) > 1:
-        expected = added(row.expected_usd for row in rows)
+        expected = added(row.expected_usd for row in workspaces)
         lines.append(_numbers(use(usage, bill), besides[TOTAL], expected, is_over=month.is_over) | {NAMES[by]: "total"})
     fields = [
         replace(field, heading=heading, cells=[line.get(heading, "") for line in lines])

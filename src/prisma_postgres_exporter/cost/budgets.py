@@ -18,9 +18,11 @@ Place = tuple[str, str | None]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BudgetState:
-    """One budget in USD. `spent` and `expected` are `None` where nothing that matches has a price.
+    """One budget in USD. `spent` and `expected` are `None` where nothing that matches has a price, or a forecast.
 
-    Where not `is_complete`, a price or a part of the usage is not known: at least so much was spent.
+    Where not `is_complete`, a price or a part of the usage is not known: at least so much was spent. Where not
+    `is_expected_complete`, something has no forecast yet and counts with what it cost so far: at least so much is
+    expected.
     `spent_covered_ratio` is the part (0 to 1) of its databases' days, or of their time with a storage level if that is
     less, that is known and has a price; `None` where it has no database.
     """
@@ -32,6 +34,7 @@ class BudgetState:
     spent_usd: Decimal | None
     expected_usd: Decimal | None
     is_complete: bool = True
+    is_expected_complete: bool = True
     spent_covered_ratio: float | None = None
 
 
@@ -62,17 +65,25 @@ def state_of(
     """Add up what a budget is for; what has no price is left out, and it is not complete then."""
     bills = [shares.get(place) for place in places]
     known_spent = [bill.known for bill in bills if bill is not None and bill.known is not None]
-    known_expected = [expected[place] for place in places if place in expected]
+    forecast = [place for place in places if place in expected]
+    known_expected = [amount for place in places if (amount := _expected(place, shares, expected)) is not None]
     return BudgetState(
         name=budget.name,
         limit_usd=budget.monthly_usd,
         thresholds=budget.thresholds,
         databases=len({database_id for _, database_id in places if database_id is not None}),
         spent_usd=sum(known_spent, Decimal(0)) if known_spent else None,
-        expected_usd=sum(known_expected, Decimal(0)) if known_expected else None,
+        expected_usd=sum(known_expected, Decimal(0)) if forecast else None,
         is_complete=all(bill is not None and bill.total is not None for bill in bills),
+        is_expected_complete=len(forecast) == len(places),
         spent_covered_ratio=_covered(places, shares, used),
     )
+
+
+def _expected(place: Place, shares: Mapping[Place, Bill], expected: Mapping[Place, Decimal]) -> Decimal | None:
+    """What is expected of one place, or what is known to be spent already where nothing is."""
+    bill = shares.get(place)
+    return expected.get(place, bill.known if bill is not None else None)
 
 
 def _covered(places: Sequence[Place], shares: Mapping[Place, Bill], used: Mapping[Place, Usage]) -> float | None:

@@ -80,8 +80,10 @@ def charge(
             shares[id_, database_id] = share
         if cost.expected_bill is not None:
             for database_id, share in _shares(cost.expected_bill, by_database, config.cost.fee_share).items():
-                if share.total is not None:
-                    expected[id_, database_id] = share.total
+                # Of a database of which nothing was ever read, nothing is expected: not 0.
+                is_known = database_id is None or by_database[database_id].operations is not None
+                if share.known is not None and cost.expected_bill.total is not None and is_known:
+                    expected[id_, database_id] = share.known
     return Costs(
         workspaces=workspaces,
         used=used,
@@ -140,7 +142,25 @@ def _shares(bill: Bill, used: Mapping[str, Usage], fee_share: FeeShare) -> Mappi
         dict.fromkeys(used) if amount is None else share_out(amount, weights)
         for amount, weights in ((bill.fee, by_fee), (bill.operations, operations), (bill.storage, storage))
     )
-    return {id_: replace(bill, fee=fee[id_], operations=for_operations[id_], storage=for_storage[id_]) for id_ in used}
+    return {
+        id_: replace(
+            bill,
+            fee=fee[id_],
+            operations=for_operations[id_],
+            storage=for_storage[id_],
+            is_fee_known=bill.is_fee_known and (not bill.fee or _is_fee_shared_by_what_is_known(used, fee_share)),
+        )
+        for id_ in used
+    }
+
+
+def _is_fee_shared_by_what_is_known(used: Mapping[str, Usage], fee_share: FeeShare) -> bool:
+    """Whether nothing that is still to be read changes whose part of the fee is how large."""
+    if len(used) == 1 or fee_share is FeeShare.EQUAL:
+        return True
+    if fee_share is FeeShare.OPERATIONS:
+        return all(usage.are_operations_known for usage in used.values())
+    return all(usage.is_storage_known for usage in used.values())
 
 
 def _budget(
@@ -162,7 +182,7 @@ def _budget(
             for database_id in there
             if matches(budget, ledger_state.databases[database_id].database, workspace_id=id_, workspace_name=name)
         ]
-        if (id_, None) in shares and matches_workspace(budget, workspace_id=id_, workspace_name=name):
+        if not in_month and matches_workspace(budget, workspace_id=id_, workspace_name=name):
             places.append((id_, None))
     by_place: dict[Place, Usage] = {(id_, key): usage for id_, held in used.items() for key, usage in held.items()}
     return state_of(budget, places, shares, expected, by_place)

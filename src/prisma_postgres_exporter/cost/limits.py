@@ -2,27 +2,23 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Callable
 from datetime import datetime, timedelta
 
-FINE_ENOUGH = timedelta(minutes=1)
+ONE_MINUTE = timedelta(minutes=1)
 
 
 def reached_at(
     value_at: Callable[[datetime], float], limit: float, starts_at: datetime, ends_at: datetime
 ) -> datetime | None:
-    """Return when a value that never falls reaches `limit`, to the minute; `None` where it does not until `ends_at`.
+    """Return the first whole minute before `ends_at` at which a value that never falls has reached `limit`, if any.
 
     One that has reached it already is given as `starts_at`.
     """
     if value_at(starts_at) >= limit:
         return starts_at
-    if value_at(ends_at) < limit:
-        return None
-    while ends_at - starts_at > FINE_ENOUGH:
-        middle = starts_at + (ends_at - starts_at) / 2
-        if value_at(middle) >= limit:
-            ends_at = middle
-        else:
-            starts_at = middle
-    return ends_at.replace(second=0, microsecond=0)
+    first = starts_at.replace(second=0, microsecond=0) + ONE_MINUTE
+    minutes = range((ends_at - first) // ONE_MINUTE)
+    number = bisect_left(minutes, limit, key=lambda minute: value_at(first + minute * ONE_MINUTE))
+    return first + number * ONE_MINUTE if number < len(minutes) else None

@@ -154,8 +154,9 @@ def _databases(ledger_state: LedgerState, costs: Costs, now: datetime) -> Iterab
                 expected_usd=costs.expected.get((id_, database_id)),
                 cost=cost,
             )
-        if (id_, None) in costs.shares:
-            bill, expected = costs.shares[id_, None], costs.expected.get((id_, None))
+        if not costs.used.get(id_):
+            # Without a price too it is a row: all rows together would look whole.
+            bill, expected = costs.shares.get((id_, None)), costs.expected.get((id_, None))
             yield replace(_undivided(row, cost, now), bill=bill, expected_usd=expected)
 
 

@@ -41,6 +41,9 @@ COSTS_AT = (
 )
 UNTIL = "How far the month goes: now, or the last second of one that is over"
 IS_OVER = "Whether the month is over"
+NOT_FOLLOWED = (
+    "The workspaces that the month is without: they were gone before it, so what the vendor bills for them is not known"
+)
 HAS_MORE = "Whether there are more rows than were asked for"
 INCLUDED_OPERATIONS = "Operations that the price includes in a month, for all databases of the workspace together"
 INCLUDED_STORAGE = "Storage that the price includes, as the month's mean over all databases of the workspace together"
@@ -185,7 +188,9 @@ class ChangeDocument(Changed, Place):
     """A row of `compare`: a workspace, project or database in two months."""
 
     month_before: MonthDocument | None = Field(description="The earlier month; `null`: it was not there")
-    month_after: MonthDocument | None = Field(description="The later month; `null`: it was not there")
+    month_after: MonthDocument | None = Field(
+        description="The later month; `null`: it was not there, or not followed any more"
+    )
     operations_change: int | None = Field(
         description="The later month's operations less the earlier one's, both known whole; of a month that runs, over "
         "the same days that both know"
@@ -261,6 +266,10 @@ class BudgetDocument(Document):
     )
     is_complete: bool = Field(description=Priced.model_fields["is_complete"].description)
     expected_usd: Usd | None = Field(description=MonthDocument.model_fields["expected_usd"].description)
+    is_expected_complete: bool = Field(
+        description="Whether all of it has a forecast; else what has none counts in `expected_usd` with what it cost "
+        "so far, and at least so much is expected"
+    )
 
 
 class EventDocument(Document):
@@ -338,11 +347,20 @@ class OfSnapshot(Answer):
     costs_at: datetime | None = Field(description=COSTS_AT)
 
 
+class NotFollowedDocument(Document):
+    """A workspace that was gone before a month."""
+
+    workspace_id: str = Field(description=Place.model_fields["workspace_id"].description)
+    workspace_name: str = Field(description=Place.model_fields["workspace_name"].description)
+    gone_at: datetime = Field(description="When no credential listed it any more")
+
+
 class OfMonth(Answer):
     """A month of the ledger."""
 
     until: datetime = Field(description=UNTIL)
     is_over: bool = Field(description=IS_OVER)
+    not_followed: list[NotFollowedDocument] = Field(description=NOT_FOLLOWED)
 
 
 class Workspaces(OfSnapshot):

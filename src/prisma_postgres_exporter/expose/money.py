@@ -166,7 +166,8 @@ def budget_families(labels: tuple[str, ...]) -> tuple[Family[BudgetState], ...]:
             "prisma_postgres_budget_forecast_usd",
             "gauge",
             labels,
-            f"What a budget's databases are expected to cost in the current calendar month (UTC). {ESTIMATE}",
+            "What a budget's databases are expected to cost in the current calendar month (UTC); one without a "
+            f"forecast yet counts with what it cost so far. {ESTIMATE}",
             lambda budget: budget.expected_usd,
         ),
         rows(

@@ -279,7 +279,7 @@ def _budgets(budgets: Sequence[BudgetState]) -> Markup:
             at_least(budget.spent_usd, is_complete=budget.is_complete),
             _usd(budget.limit_usd),
             _spent(budget),
-            _usd(budget.expected_usd),
+            at_least(budget.expected_usd, is_complete=budget.is_expected_complete),
         )
         for budget in budgets[:ROWS_SHOWN]
     ]

@@ -55,7 +55,8 @@ def beside(month: LedgerMonth, by: By) -> Mapping[Place, Beside]:
     """Return what stands beside each row, by its place, and beside the sum of all, at `TOTAL`."""
     rows = month.rows(by)
     before = {row.place: row for row in month.previous.rows(by)} if month.previous is not None else {}
-    known = total_of(rows)[1].known if rows else None
+    totals = month.rows(By.WORKSPACE)
+    known = total_of(totals)[1].known if totals else None
     found: dict[Place, Beside] = {}
     for row in rows:
         last = cost_then(before.get(row.place)) if month.previous is not None else None
@@ -67,6 +68,7 @@ def beside(month: LedgerMonth, by: By) -> Mapping[Place, Beside]:
             split=split(month, row.workspace_id, change) if by is By.WORKSPACE and change is not None else None,
         )
     gone = [row for place, row in before.items() if place not in found]
+    not_followed = {row.workspace.id for row in month.not_followed}
     # A workspace of which nothing is known has no databases to say so.
     whole = month.previous.rows(By.WORKSPACE) if month.previous is not None else ()
     last_total = added(row.total for row in whole) if month.previous is not None else None
@@ -74,7 +76,10 @@ def beside(month: LedgerMonth, by: By) -> Mapping[Place, Beside]:
     found[TOTAL] = Beside(
         share_percent=100.0 if known else None,
         last_month_usd=last_total,
-        change_usd=_change(added(_this(row, month) for row in rows), last_total),
+        # What a workspace costs that is not followed any more is not known, and not nothing.
+        change_usd=None
+        if any(row.workspace_id in not_followed for row in whole)
+        else _change(added(_this(row, month) for row in totals), last_total),
         split=_sum_of_splits(splits) if splits and not gone else None,
     )
     return found
@@ -103,9 +108,7 @@ def split(month: LedgerMonth, workspace_id: str, change: Decimal) -> Mapping[str
     came = add_up(usage for id_, usage in used_after.items() if id_ not in used_before)
     went = add_up(usage for id_, usage in used_before.items() if id_ not in used_after)
     first, last = add_up(used_before.values()), add_up(used_after.values())
-    cost = month.costs.workspaces.get(workspace_id)
-    is_told = cost is not None and cost.expected_operations is not None and cost.expected_storage_bytes is not None
-    if not month.is_over and is_told and not (last.known_operations and last.known_byte_seconds):
+    if not month.is_over and _is_any_unplaced(month, workspace_id):
         return None  # nothing yet says whose part of what is expected is
     with_new = (first.known_operations + came.known_operations, _mean(first, before) + _mean(came, month))
     without_gone = (with_new[0] - went.known_operations, with_new[1] - _mean(went, before))
@@ -155,6 +158,18 @@ def _expected(month: LedgerMonth, workspace_id: str) -> Mapping[str, Usage]:
         )
         for id_, usage in used.items()
     }
+
+
+def _is_any_unplaced(month: LedgerMonth, workspace_id: str) -> bool:
+    """Whether something is expected of a month that runs and no database has used any of it."""
+    cost = month.costs.workspaces.get(workspace_id)
+    if cost is None or cost.expected_operations is None or cost.expected_storage_bytes is None:
+        return False
+    used = add_up(month.costs.used.get(workspace_id, {}).values())
+    return bool(
+        (cost.expected_operations.expected and not used.known_operations)
+        or (cost.expected_storage_bytes.expected and not used.known_byte_seconds)
+    )
 
 
 def _price(month: LedgerMonth, workspace_id: str) -> PriceRow | None:

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
 from decimal import Decimal
 
-from prisma_postgres_exporter.cost import By, CostRow, Span, Unpriced, make_bill, price_spans
+from prisma_postgres_exporter.cost import By, CostRow
 from prisma_postgres_exporter.model import DatabaseState, DayUsage, Event, EventKind, month_start, next_month_start
-from prisma_postgres_exporter.report.changing import cost_then
+from prisma_postgres_exporter.report.changing import cost_then, split
 from prisma_postgres_exporter.report.months import LedgerMonth
 from prisma_postgres_exporter.report.ranking import Pair, known_in_both
 
@@ -30,16 +30,18 @@ class Change:
     """A workspace, project or database in two months.
 
     `row` says who it is by its newest names; `before` or `after` is `None` where it was not there in that
-    month. What is not known whole has no change. Of a month that runs, `pair` are the operations of the days that both
-    months know, and what it costs is what is expected of it. `reasons` are words for people.
+    month, or (not `is_followed`) its workspace was gone before the later one. What is not known whole has no change.
+    Of a month that runs, `pair` are the operations of the days that both months know, and what it costs is what is
+    expected of it. `reasons` are words for people.
     """
 
     row: CostRow
     before: CostRow | None
     after: CostRow | None
-    reasons: tuple[str, ...]
+    reasons: tuple[str, ...] = ()
     is_running: bool = False
     pair: Pair | None = None
+    is_followed: bool = True
 
     @property
     def operations_before(self) -> int | None:
@@ -54,6 +56,8 @@ class Change:
     @property
     def operations_change(self) -> int | None:
         """The difference, where both are known whole; of a month that runs, over the days that both know."""
+        if not self.is_followed:
+            return None
         if self.is_running:
             return self.pair.recent - self.pair.earlier if self.pair is not None and self.pair.days else None
         for row in (self.before, self.after):
@@ -77,6 +81,8 @@ class Change:
 
         Where it was not there in one of the months it cost nothing then.
         """
+        if not self.is_followed:
+            return None
         before, after = cost_then(self.before), cost_then(self.after)
         if self.is_running and self.after is not None:
             after = self.after.expected_usd
@@ -110,21 +116,21 @@ def compare_months(
     pairs = known_in_both(after.ledger_state, by, known_days, spans) if spans is not None else {}
     by_database = known_in_both(after.ledger_state, By.DATABASE, known_days, spans) if spans is not None else None
     why = _Reasons(before, after, by, events, pairs, by_database)
+    gone = {row.workspace.id for row in after.not_followed}
     changes = []
     for place in {**rows_before, **rows_after}:
         earlier, later = rows_before.get(place), rows_after.get(place)
         row = later or earlier
         if row is not None:
-            changes.append(
-                Change(
-                    row=row,
-                    before=earlier,
-                    after=later,
-                    reasons=tuple(why.of(row, earlier, later)),
-                    is_running=not after.is_over,
-                    pair=pairs.get(place),
-                )
+            change = Change(
+                row=row,
+                before=earlier,
+                after=later,
+                is_running=not after.is_over,
+                pair=pairs.get(place),
+                is_followed=row.workspace_id not in gone,
             )
+            changes.append(replace(change, reasons=tuple(why.of(change))))
     return tuple(sorted(changes, key=_by_size))
 
 
@@ -142,22 +148,26 @@ class _Reasons:
     ) -> None:
         self._pairs = pairs
         self._before = before
-        self._after = after
+        self._after = replace(after, previous=before)
         self._by = by
         self._events: dict[str, list[Event]] = {}
         for event in events:
             self._events.setdefault(event.subject_id, []).append(event)
+        self._gone = {row.workspace.id: row for row in after.not_followed}
         self._positions: Mapping[str, DatabaseState] = {**before.ledger_state.databases, **after.ledger_state.databases}
         self._names = {id_: row.workspace.name for id_, row in after.ledger_state.workspaces.items()}
-        self._members_of: dict[Place, list[tuple[CostRow, int]]] = defaultdict(list)
+        self._members_of: dict[Place, list[tuple[CostRow, int | None]]] = defaultdict(list)
         for row, change in _database_changes(before, after, by_database):
             self._members_of[row.workspace_id, "", ""].append((row, change))
             self._members_of[row.workspace_id, row.project_id or "", ""].append((row, change))
 
-    def of(self, row: CostRow, earlier: CostRow | None, later: CostRow | None) -> Iterator[str]:
+    def of(self, change: Change) -> Iterator[str]:
         """Yield the reasons, the strongest first."""
+        row, earlier, later = change.row, change.before, change.after
+        if (gone := self._gone.get(row.workspace_id)) is not None:
+            yield f"its workspace is gone since {gone.gone_at:%Y-%m-%d}: what it costs since is not known"
         if self._by is By.WORKSPACE:
-            yield from self._price(row.workspace_id, earlier, later)
+            yield from self._price(row.workspace_id, earlier, later, change.cost_change)
         if self._by is By.DATABASE:
             yield from self._life(row)
         else:
@@ -169,8 +179,8 @@ class _Reasons:
             elif event.kind is EventKind.MOVED:
                 yield self._move(row, event)
 
-    def _price(self, id_: str, earlier: CostRow | None, later: CostRow | None) -> Iterator[str]:
-        """Which part of a workspace's change comes from its usage, and which from another price."""
+    def _price(self, id_: str, earlier: CostRow | None, later: CostRow | None, change: Decimal | None) -> Iterator[str]:
+        """Which part of a workspace's change in cost comes from its usage, and which from another price."""
         if earlier is None or later is None or earlier.total is None or later.total is None:
             cost = later.cost if later else None
             if cost is not None and cost.unpriced is not None:
@@ -181,25 +191,15 @@ class _Reasons:
             return
         name_before = f"{priced_before.plan} ({priced_before.price_version})"
         name_after = f"{priced_after.plan} ({priced_after.price_version})"
-        at_old_price = self._at_old_price(id_, later)
-        if name_before != name_after and at_old_price is not None:
-            yield f"{name_before} became {name_after}: {later.total - at_old_price:+,} USD"
-            yield f"usage at the old price: {at_old_price - earlier.total:+,} USD"
-        elif name_before != name_after:
+        if name_before == name_after:
+            return
+        parts = split(self._after, id_, change) if change is not None else None
+        if change is None or parts is None:
             yield f"{name_before} became {name_after}"
-
-    def _at_old_price(self, id_: str, later: CostRow) -> Decimal | None:
-        """What the later month would have cost at the price of the earlier one's end."""
-        row = self._before.ledger_state.workspaces.get(id_)
-        if row is None:
-            return None
-        try:
-            price = price_spans(self._before.config, row.workspace, row.plans, self._before.until)[-1].price
-        except Unpriced:
-            return None
-        starts_at = month_start(self._after.until)
-        span = Span(price=price, starts_at=starts_at, ends_at=next_month_start(starts_at), usage=later.usage)
-        return make_bill((span,)).total
+            return
+        by_price = parts["plan"] + parts["price"]
+        yield f"{name_before} became {name_after}: {by_price:+,} USD"
+        yield f"usage at the old price: {change - by_price:+,} USD"
 
     def _move(self, row: CostRow, event: Event) -> str:
         if event.before == row.workspace_id:
@@ -226,14 +226,23 @@ class _Reasons:
         at = state.deleted_at if state is not None else None
         return at if at is not None and month_start(self._before.until) < at < self._after.ends_at else None
 
+    def _is_newly_deleted(self, row: CostRow) -> bool:
+        """Whether it was deleted since the earlier month: a deletion counts once, as a creation does."""
+        at = self._deleted_at(row)
+        return at is not None and at >= next_month_start(self._before.until)
+
     def _members(self, group: CostRow) -> Iterator[str]:
         """Which databases of a workspace or project made the difference."""
         members = self._members_of.get(group.place, [])
         created = sum(self._created_at(row) is not None for row, _ in members)
-        deleted = sum(self._deleted_at(row) is not None for row, _ in members)
+        deleted = sum(self._is_newly_deleted(row) for row, _ in members)
         if created or deleted:
             yield f"{created} created, {deleted} deleted"
-        changes = sorted((-abs(change), row.database_name or row.database_id or "", change) for row, change in members)
+        changes = sorted(
+            (-abs(change), row.database_name or row.database_id or "", change)
+            for row, change in members
+            if change is not None
+        )
         told = [f"{name} {change:+,}" for _, name, change in changes[:CONTRIBUTORS] if change]
         if told:
             yield "operations: " + ", ".join(told)
@@ -266,21 +275,23 @@ class _Reasons:
 
 def _database_changes(
     before: LedgerMonth, after: LedgerMonth, pairs: Mapping[Place, Pair] | None
-) -> Iterator[tuple[CostRow, int]]:
-    """Each database with how many operations more it had, where both months are known.
+) -> Iterator[tuple[CostRow, int | None]]:
+    """Each database with how many operations more it had, `None` where not both months are known.
 
     Of a month that runs it is over the days of `pairs`.
     """
-    rows_before = {row.place: row for row in before.rows(By.DATABASE)}
+    gone = {row.workspace.id for row in after.not_followed}
+    rows_before = {row.place: row for row in before.rows(By.DATABASE) if row.workspace_id not in gone}
     rows_after = {row.place: row for row in after.rows(By.DATABASE)}
     for place, row in {**rows_before, **rows_after}.items():
         earlier, later = rows_before.get(place), rows_after.get(place)
-        pair = pairs.get(place) if pairs is not None else None
         if pairs is not None:
-            if pair is not None and pair.days:
-                yield row, pair.recent - pair.earlier
+            pair = pairs.get(place)
+            yield row, pair.recent - pair.earlier if pair is not None and pair.days else None
         elif all(known is None or known.usage.are_operations_known for known in (earlier, later)):
             yield row, _operations(later) - _operations(earlier)
+        else:
+            yield row, None
 
 
 def _where(pair: Pair) -> str:

@@ -212,7 +212,8 @@ def total_sentences(report: MonthReport) -> Iterator[str]:
 def budget_cells(budget: BudgetState) -> tuple[str, str, str]:
     """Limit, spent and expected."""
     spent = at_least(budget.spent_usd, is_complete=budget.is_complete)
-    return money(budget.limit_usd), spent, money(budget.expected_usd)
+    expected = at_least(budget.expected_usd, is_complete=budget.is_expected_complete)
+    return money(budget.limit_usd), spent, expected
 
 
 def day_level(day: WorkspaceDay) -> int | None:
