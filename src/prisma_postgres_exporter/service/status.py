@@ -70,7 +70,8 @@ def _unhealthy_reasons(collector: Collector, display: Display, now: datetime, ti
                 f"the last {turn.failures_in_a_row} rounds of workspace {turn.workspace_id} failed: "
                 "see the log for the traceback"
             )
-        if not turn.is_gone and _has_stopped(turn, collector.config, now, time):
+        is_ours = not turn.is_gone and collector.leases.holds(turn.workspace_id)
+        if is_ours and _has_stopped(turn, collector.config, now, time):
             yield f"the rounds of workspace {turn.workspace_id} have stopped"
     if display.failures_in_a_row >= FAILURES_IN_A_ROW:
         yield f"what is shown could not be made anew {display.failures_in_a_row} times in a row: see the log"
