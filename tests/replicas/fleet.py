@@ -12,6 +12,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import psycopg
 from processes import Exporter, Vendor, exporter, wait_until, write_config, write_tokens
@@ -159,14 +160,14 @@ class Fleet:
 
         def settled() -> Mapping[str, str] | None:
             owners = self.owners()
-            counts = Counter({name: 0 for name in names})
+            counts = Counter(dict.fromkeys(names, 0))
             counts.update(owners.values())
             is_fair = max(counts.values()) - min(counts.values()) <= 1
             return owners if len(owners) == workspaces and set(counts) == names and is_fair else None
 
         return wait_until(settled, f"{sorted(names)} to hold everything, it is {self.owners()}", seconds)
 
-    def query(self, statement: str) -> list[tuple[str, ...]]:
+    def query(self, statement: str) -> list[tuple[Any, ...]]:
         """Ask the store directly."""
         with psycopg.connect(self.store_url) as connection:
             return connection.execute(statement.encode()).fetchall()
@@ -180,7 +181,9 @@ class Fleet:
         """Nobody wrote without the lease, no epoch had two writers, and none wrote after its successor."""
         writers: dict[tuple[str, str], set[str]] = defaultdict(set)
         newest: dict[str, int] = {}
-        rows = self.query("SELECT workspace_id, epoch, session_id, writer FROM witnessed ORDER BY workspace_id, generation")
+        rows = self.query(
+            "SELECT workspace_id, epoch, session_id, writer FROM witnessed ORDER BY workspace_id, generation"
+        )
         for workspace_id, epoch, session_id, writer in rows:
             assert session_id is not None, f"{writer} wrote {workspace_id}, of which nobody held the lease"
             writers[workspace_id, epoch].add(writer)
@@ -195,7 +198,9 @@ class Fleet:
 
 
 @contextmanager
-def fleet(directory: Path, store_url: str, vendor: Vendor, *, names: str = "abc", interval: str = "2s") -> Iterator[Fleet]:
+def fleet(
+    directory: Path, store_url: str, vendor: Vendor, *, names: str = "abc", interval: str = "2s"
+) -> Iterator[Fleet]:
     """Run services that share a store."""
     running = Fleet(directory, store_url, vendor, interval=interval)
     try:

@@ -85,16 +85,19 @@ def test_one_that_is_cut_off_from_the_store_lets_go_and_comes_back(three: Fleet)
 
 @pytest.mark.slow
 def test_all_of_them_outlive_a_restart_of_the_server(tmp_path: Path, six_workspaces: Vendor) -> None:
-    with postgres_server(find_programs()) as server, server.fresh_database() as url:
-        with fleet(tmp_path, url, six_workspaces) as running:
-            running.wait_for_owners({"a", "b", "c"}, 3 * TAKEOVER_SECONDS)
-            running.witness()
-            server.stop()
-            server.start()
-            running.wait_for_owners({"a", "b", "c"}, 3 * TAKEOVER_SECONDS)
-            for name in running.members:
-                goes_on_everywhere(running, name)
-            running.assert_one_writer_an_epoch()
+    with (
+        postgres_server(find_programs()) as server,
+        server.fresh_database() as url,
+        fleet(tmp_path, url, six_workspaces) as running,
+    ):
+        running.wait_for_owners({"a", "b", "c"}, 3 * TAKEOVER_SECONDS)
+        running.witness()
+        server.stop()
+        server.start()
+        running.wait_for_owners({"a", "b", "c"}, 3 * TAKEOVER_SECONDS)
+        for name in running.members:
+            goes_on_everywhere(running, name)
+        running.assert_one_writer_an_epoch()
 
 
 def goes_on_everywhere(running: Fleet, name: str) -> None:

@@ -46,7 +46,7 @@ class LeaseKeeper:
     def __init__(self, store: Store, *, on_change: Callable[[], None]) -> None:
         self._store = store
         self._on_change = on_change
-        self._name = f"{socket.gethostname()}:{os.getpid()}"
+        self.name = f"{socket.gethostname()}:{os.getpid()}"
         self._session: Session | None = None
         self._claims = Claims()
         self._giving_back: frozenset[str] = frozenset()
@@ -158,7 +158,7 @@ class LeaseKeeper:
                 self._session = session
                 return session
             log.warning("session over: it was not renewed in time", seconds=SESSION_SECONDS)
-        session = Session(id=uuid4().hex, name=self._name, claims=claims)
+        session = Session(id=uuid4().hex, name=self.name, claims=claims)
         self._store.begin_session(session)
         self._session = session
         return session

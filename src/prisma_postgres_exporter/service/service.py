@@ -172,6 +172,7 @@ class Service:
             time=asyncio.get_running_loop().time(),
             notes=[note for note in (self.awaits_restart, self._costs.rivalry) if note is not None],
             reload_failure=self.reload_failure,
+            leases=self.running.leases,
         )
 
     # Schedule -----------------------------------------------------------------------------------
@@ -341,6 +342,8 @@ class Service:
                 self.running.collector.turns.of(workspace_id).live()
                 log.info("workspace taken", workspace_id=workspace_id, epoch=shares.held[workspace_id].epoch)
                 self._run_at(f"round {workspace_id}", self._clock(), self._round, workspace_id)
+            known = {*self.running.collector.ledger_state.workspaces, *shares.holders}
+            self.health.leases_held({id_: id_ in self._own for id_ in known})
             if shares.unclaimed:
                 await self.running.collector.let_unclaimed_go()
 

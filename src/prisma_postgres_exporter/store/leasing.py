@@ -110,6 +110,18 @@ def share_leases(connection: Connection, session: Session, *, giving_back: Colle
     )
 
 
+def read_shares(connection: Connection) -> Shares:
+    """Return what the live sessions hold, for somebody who has none."""
+    live = dict(
+        iter(connection.execute(select(sessions.c.id, sessions.c.name).where(sessions.c.expires_at_ms > NOW_MS)))
+    )
+    held = connection.execute(select(leases.c.workspace_id, leases.c.session_id))
+    return Shares(
+        holders={id_: live[session_id] for id_, session_id in held if session_id in live},
+        processes=tuple(sorted(live.values())),
+    )
+
+
 def require_lease(connection: Connection, lease: Lease) -> None:
     """Go on only while a lease is held, and let nobody take it until the transaction ends.
 

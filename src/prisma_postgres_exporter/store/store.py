@@ -37,6 +37,7 @@ from prisma_postgres_exporter.store.leasing import (
     Shares,
     begin_session,
     end_session,
+    read_shares,
     renew_session,
     require_lease,
     share_leases,
@@ -209,6 +210,13 @@ class Store:
             StoreInUse: one is there already.
         """
         return self._backend.keep_others_out(self._engine.url)
+
+    def shares(self) -> Shares:
+        """Return which processes share the store, and what they collect; nothing of a store that is for one."""
+        if not self.is_shared:
+            return Shares()
+        with self._reading() as connection:
+            return read_shares(connection)
 
     def begin_session(self, session: Session) -> None:
         """Join the processes that share this store: until `SESSION_SECONDS` from now, and then as it is renewed."""
