@@ -110,11 +110,12 @@ class Proxy:
 
 @dataclass(slots=True)
 class Member:
-    """One service of a fleet, with its way to the store."""
+    """One service of a fleet, with its way to the store; one that `is_stopped` by a signal answers nobody."""
 
     name: str
     proxy: Proxy
     running: Exporter
+    is_stopped: bool = False
 
 
 class Fleet:
