@@ -18,7 +18,9 @@ ExporterError
     │   ├── StoreMissing       run the service first: there is none yet
     │   └── StoreOutdated      run `serve` or `collect` once: an older version made it
     ├── StoreTooNew            run the version that made it, or a newer one
-    └── StoreChanged           load again: another process wrote in between
+    ├── StoreChanged           load again: another process wrote in between
+    ├── LeaseLost              stop: another process collects the workspace now
+    └── StoreInUse             stop the other service, or give this one a store of its own
 """
 
 from __future__ import annotations
@@ -141,6 +143,14 @@ class StoreTooNew(StoreError):
 
 class StoreChanged(StoreError):
     """Another process wrote to the store since it was loaded; nothing was written."""
+
+
+class LeaseLost(StoreError):
+    """The lease of a workspace is another process's now, or nobody's; nothing was written."""
+
+
+class StoreInUse(StoreError):
+    """Another service uses the store, which is for one at a time."""
 
 
 class TooBusy(ExporterError):
