@@ -41,7 +41,7 @@ ONE_SECOND = timedelta(seconds=1)
 class DatabaseView:
     """What one database shows. `None` means that nobody told us: it is shown as no sample at all.
 
-    `usage` is its month so far in the workspace that holds it.
+    `usage` is its month so far in the workspace that holds it. Its counters were 0 at `counting_since_at`.
     """
 
     workspace_id: str
@@ -71,6 +71,7 @@ class DatabaseView:
     failure_reason: str | None
     usage: Usage = NOTHING
     cost: Bill | None = None
+    counting_since_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -238,6 +239,7 @@ def view_database(
         failure_reason=state.failure_reason,
         usage=usage,
         cost=cost,
+        counting_since_at=max(day_start(state.counted_from), database.created_at),
     )
 
 

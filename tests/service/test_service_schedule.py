@@ -117,7 +117,7 @@ async def test_a_reload_keeps_the_store_and_the_address_and_says_that_they_need_
         before = collector.config
         with capture_logs() as logs:
             assert (await running.reload()).problem is None
-        told = [row["log_level"] for row in logs if row["event"] == "changes to store and web need a restart"]
+        told = [row["log_level"] for row in logs if row["event"] == "changes to store, web and push need a restart"]
         assert told == ["warning"]
         assert (collector.config.store, collector.config.web) == (before.store, before.web)
         assert collector.config.poll.interval == timedelta(seconds=2)

@@ -58,11 +58,11 @@ class Request:
 
 
 class Transport:
-    """Connections to one origin with one credential. Redirects are never followed."""
+    """Connections to one origin with one credential, or with what each request brings. Redirects are never followed."""
 
     def __init__(
         self,
-        token: SecretStr,
+        token: SecretStr | None,
         *,
         base_url: str,
         limits: Limits,
@@ -74,7 +74,7 @@ class Transport:
         self._limits = limits
         self._headers = httpx.Headers(  # masks the authorization in its repr
             {
-                "Authorization": f"Bearer {token.get_secret_value()}",
+                **({} if token is None else {"Authorization": f"Bearer {token.get_secret_value()}"}),
                 "Accept": "application/json",
                 "Accept-Encoding": "identity",  # a small compressed body can be gigabytes
                 "User-Agent": f"prisma-postgres-exporter/{__version__}",

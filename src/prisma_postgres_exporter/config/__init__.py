@@ -6,6 +6,13 @@ from prisma_postgres_exporter.config.costs import costs_document, differing_cost
 from prisma_postgres_exporter.config.durations import format_duration, parse_duration
 from prisma_postgres_exporter.config.loading import load_config
 from prisma_postgres_exporter.config.prices import PriceRow
+from prisma_postgres_exporter.config.push import (
+    OtlpConfig,
+    PushConfig,
+    RemoteWriteConfig,
+    SecretConfig,
+    shown_address,
+)
 from prisma_postgres_exporter.config.token_text import Unusable, token_of_file, token_of_variable
 from prisma_postgres_exporter.config.tokens import (
     Credential,
@@ -43,9 +50,13 @@ __all__ = [
     "DiscoveryConfig",
     "FeeShare",
     "Filter",
+    "OtlpConfig",
     "PollConfig",
     "PriceRow",
+    "PushConfig",
+    "RemoteWriteConfig",
     "RollingWindow",
+    "SecretConfig",
     "Sources",
     "StoreConfig",
     "Tokens",
@@ -63,6 +74,7 @@ __all__ = [
     "read_tokens",
     "require_credentials",
     "require_usable",
+    "shown_address",
     "token_of_file",
     "token_of_variable",
     "token_problem",

@@ -37,6 +37,25 @@ def address_problem(url: str) -> str | None:
     return None
 
 
+def push_address_problem(url: str, *, shows_secret: bool) -> str | None:
+    """Why nothing can be pushed to `url`, without showing it; `None` if it can.
+
+    With `shows_secret` something secret goes along, which plain http would show to others.
+    """
+    try:
+        parts = urlsplit(url)
+        host, scheme, _ = parts.hostname or "", parts.scheme, parts.port
+    except ValueError:
+        return "the address is not a URL; write one like https://metrics.example.com/api/v1/write"
+    if scheme not in ("http", "https") or not host or not _VISIBLE.fullmatch(url):
+        return "the address must begin with https:// or http://, have a host, and no space"
+    if parts.username is not None or parts.password is not None or parts.fragment:
+        return "the address must be without user, password and fragment; put the login into basic_auth"
+    if scheme == "http" and shows_secret and not _is_loopback(host):
+        return "the address must begin with https://: plain http would show the token or password to others"
+    return None
+
+
 def _is_loopback(host: str) -> bool:
     try:
         return ipaddress.ip_address(host).is_loopback

@@ -77,6 +77,15 @@ def token_of_file(path: Path) -> SecretStr:
     Raises:
         Unusable: there is no such file, it cannot be read, or it holds no token.
     """
+    return token_of_text(text_of_file(path))
+
+
+def text_of_file(path: Path) -> str:
+    """Read a file that holds a secret, as it is now: UTF-8, or UTF-16 with a byte order mark.
+
+    Raises:
+        Unusable: there is no such file, or it cannot be read.
+    """
     try:
         mode = path.stat().st_mode
         if stat.S_ISDIR(mode):
@@ -91,7 +100,7 @@ def token_of_file(path: Path) -> SecretStr:
     if len(content) > LONGEST_BYTES:
         raise Unusable("malformed", "the file is too large for a token; leave one token and nothing else")
     try:
-        return token_of_text(content.decode("utf-16" if content.startswith(_UTF16) else "utf-8-sig"))
+        return content.decode("utf-16" if content.startswith(_UTF16) else "utf-8-sig")
     except UnicodeDecodeError:
         raise Unusable("unreadable", "the file is not UTF-8 text; write the token as plain text") from None
 

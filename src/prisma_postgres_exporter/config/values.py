@@ -13,19 +13,13 @@ from pathlib import Path
 from typing import Annotated, Literal
 from urllib.parse import urlsplit, urlunsplit
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, field_validator, model_validator
+from pydantic import BeforeValidator, Field, SecretStr, field_validator, model_validator
 
 from prisma_postgres_exporter.config.address import address_problem
 from prisma_postgres_exporter.config.durations import parse_duration
 from prisma_postgres_exporter.config.prices import Money, PriceRow
-
-
-def _duration(value: object) -> object:
-    if isinstance(value, timedelta):
-        return value
-    if not isinstance(value, str):
-        raise ValueError(f"{value!r} is not a valid duration (30s, 5m, 1h30m, 7d)")
-    return parse_duration(value)
+from prisma_postgres_exporter.config.push import PushConfig
+from prisma_postgres_exporter.config.section import Duration, Section
 
 
 def _pattern(value: object) -> object:
@@ -43,15 +37,10 @@ def _secret(value: object) -> object:
     raise ValueError("a token is text; put it in quotes")
 
 
-Duration = Annotated[timedelta, BeforeValidator(_duration)]
 Pattern = Annotated[re.Pattern[str], BeforeValidator(_pattern)]
 
 
-class _Section(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid", arbitrary_types_allowed=True, hide_input_in_errors=True)
-
-
-class CredentialConfig(_Section):
+class CredentialConfig(Section):
     """One credential: exactly one of a file, the name of an environment variable, or the token itself."""
 
     name: str | None = None
@@ -66,7 +55,7 @@ class CredentialConfig(_Section):
         return self
 
 
-class Filter(_Section):
+class Filter(Section):
     """Regular expressions, searched for in names and ids (regions: in the id)."""
 
     workspaces: tuple[Pattern, ...] = ()
@@ -75,7 +64,7 @@ class Filter(_Section):
     regions: tuple[Pattern, ...] = ()
 
 
-class DiscoveryConfig(_Section):
+class DiscoveryConfig(Section):
     """How often to look what exists, and which databases to follow."""
 
     interval: Duration = timedelta(minutes=10)
@@ -84,7 +73,7 @@ class DiscoveryConfig(_Section):
     exclude: Filter = Filter()
 
 
-class RollingWindow(_Section):
+class RollingWindow(Section):
     """A rolling window, named as it was written."""
 
     name: str
@@ -107,7 +96,7 @@ def rolling_windows(texts: Iterable[str]) -> tuple[RollingWindow, ...]:
     return tuple(windows)
 
 
-class PollConfig(_Section):
+class PollConfig(Section):
     """How often to read usage, at what pace (for each credential), and how long to believe it."""
 
     interval: Duration = timedelta(minutes=5)
@@ -130,7 +119,7 @@ class PollConfig(_Section):
         raise ValueError("windows are a list of durations, like [24h, 7d, 30d]")
 
 
-class StoreConfig(_Section):
+class StoreConfig(Section):
     """Where the ledger is kept, and how long raw readings are; days and months are kept for ever."""
 
     url: str = "sqlite:///prisma-postgres-exporter.db"
@@ -144,14 +133,16 @@ class StoreConfig(_Section):
         return value
 
 
-class WebConfig(_Section):
+class WebConfig(Section):
     """Where to serve: `:9478` (every address), `127.0.0.1:9478` or `[::1]:9478`.
 
-    `shard` is what one of several services on a store shows: everything, or what it collects.
+    `shard` is what one of several services on a store shows: everything, or what it collects. With `created`
+    OpenMetrics says since when each database's counters count.
     """
 
     listen: str = ":9478"
     shard: Literal["all", "owned"] = "all"
+    created: bool = False
 
     @field_validator("listen")
     @classmethod
@@ -172,7 +163,7 @@ class WebConfig(_Section):
         return int(self.listen.rpartition(":")[2])
 
 
-class WorkspaceConfig(_Section):
+class WorkspaceConfig(Section):
     """What the API does not tell of a workspace: `workspace` is its id or name.
 
     `plan` and `price_version` choose the prices instead of what the API says and what is in force;
@@ -189,7 +180,7 @@ class WorkspaceConfig(_Section):
     other_usage_usd: Money | None = None
 
 
-class BudgetConfig(_Section):
+class BudgetConfig(Section):
     """An amount for a calendar month (UTC), for all databases that match: regular expressions on names and ids.
 
     Without any expression it is for everything. `thresholds` are parts of the amount, 1 is all of it.
@@ -211,7 +202,7 @@ class FeeShare(StrEnum):
     EQUAL = "equal"
 
 
-class CostConfig(_Section):
+class CostConfig(Section):
     """What it costs: prices, how the fee is shared out, what the API does not tell of workspaces, and budgets."""
 
     prices_file: Path | None = None
@@ -229,14 +220,14 @@ class CostConfig(_Section):
         return value
 
 
-class Sources(_Section):
+class Sources(Section):
     """Where values come from: a flag, a variable, or a file with the line; `None` where it is the default."""
 
     store_url: str | None = None
     cost: str | None = None
 
 
-class Config(_Section):
+class Config(Section):
     """Everything that can be configured. `prices` are the rows of the price file that `cost` names.
 
     `sources` say where it comes from. `warnings` are lines for people: nothing that stops the service.
@@ -248,6 +239,7 @@ class Config(_Section):
     poll: PollConfig = PollConfig()
     store: StoreConfig = StoreConfig()
     web: WebConfig = WebConfig()
+    push: PushConfig = PushConfig()
     cost: CostConfig = CostConfig()
     prices: tuple[PriceRow, ...] = Field(default=(), exclude=True)
     sources: Sources = Field(default=Sources(), exclude=True)

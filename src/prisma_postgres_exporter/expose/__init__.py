@@ -10,7 +10,8 @@ if TYPE_CHECKING:
     from prisma_postgres_exporter.expose.history import write_history
     from prisma_postgres_exporter.expose.render import Exposition, Format
     from prisma_postgres_exporter.expose.report import report_page
-    from prisma_postgres_exporter.expose.status import CredentialStatus, Reload, RoundStatus, ServiceStatus
+    from prisma_postgres_exporter.expose.scrape import Scrape, take_scrape
+    from prisma_postgres_exporter.expose.status import CredentialStatus, PushStatus, Reload, RoundStatus, ServiceStatus
     from prisma_postgres_exporter.expose.v1 import Ledger
     from prisma_postgres_exporter.expose.web import web_app
 
@@ -21,11 +22,14 @@ __all__ = [
     "Exposition",
     "Format",
     "Ledger",
+    "PushStatus",
     "Reload",
     "RoundStatus",
+    "Scrape",
     "ServiceStatus",
     "describe",
     "report_page",
+    "take_scrape",
     "web_app",
     "write_history",
 ]
@@ -39,11 +43,14 @@ __getattr__ = exported(
         "Exposition": "render",
         "Format": "render",
         "Ledger": "v1",
+        "PushStatus": "status",
         "RoundStatus": "status",
+        "Scrape": "scrape",
         "Reload": "status",
         "ServiceStatus": "status",
         "describe": "catalogue",
         "report_page": "report",
+        "take_scrape": "scrape",
         "web_app": "web",
         "write_history": "history",
     },

@@ -150,6 +150,31 @@ OWN_METRICS = (
         ("window",),
         "Databases for which the Prisma Management API's newest answer covers more time than this window asks for.",
     ),
+    OwnMetric(
+        "push_samples_total",
+        "counter",
+        ("target",),
+        "Samples that a target of push took.",
+    ),
+    OwnMetric(
+        "push_failures_total",
+        "counter",
+        ("target", "reason"),
+        "Requests to a target of push that it did not take; but for refused ones they are sent again.",
+    ),
+    OwnMetric(
+        "push_dropped_samples_total",
+        "counter",
+        ("target", "reason"),
+        "Samples that a target of push never gets: it refused them, or they waited too long, or too many waited.",
+    ),
+    OwnMetric("push_waiting_samples", "gauge", ("target",), "Samples that wait for a target of push."),
+    OwnMetric(
+        "push_last_success_timestamp_seconds",
+        "gauge",
+        ("target",),
+        "When a target of push last took a request.",
+    ),
     OwnMetric("series", "gauge", (), "Samples in this exposition, its own included."),
 )
 _DEFINITIONS = {metric.name: metric for metric in OWN_METRICS}
@@ -185,6 +210,9 @@ class ExporterHealth:
         self._display_failures = self._counter("display_failures_total")
         self._store_errors = self._counter("store_errors_total")
         self._events = self._counter("events_total")
+        self._pushed = self._counter("push_samples_total")
+        self._push_failures = self._counter("push_failures_total")
+        self._push_dropped = self._counter("push_dropped_samples_total")
         self._gauges = {
             metric.name: Gauge(metric.full_name, metric.help, metric.labels, registry=None)
             for metric in OWN_METRICS
@@ -271,6 +299,24 @@ class ExporterHealth:
         """A credential is no longer configured."""
         self._unset("credential_up", name)
         self._unset("credential_expiry_timestamp_seconds", name)
+
+    def pushed(self, target: str, samples: int, at: datetime) -> None:
+        """A target of push took a request with so many samples."""
+        self._pushed.labels(target).inc(samples)
+        self._set("push_last_success_timestamp_seconds", at.timestamp(), target)
+
+    def push_failed(self, target: str, reason: str) -> None:
+        """A target of push did not take a request."""
+        self._push_failures.labels(target, reason).inc()
+
+    def push_dropped(self, target: str, reason: str, samples: int) -> None:
+        """A target of push will not get these samples."""
+        if samples:
+            self._push_dropped.labels(target, reason).inc(samples)
+
+    def push_waiting(self, target: str, samples: int) -> None:
+        """So many samples wait for a target of push."""
+        self._set("push_waiting_samples", samples, target)
 
     def config_reloaded(self, ok: bool, at: datetime) -> None:
         """The configuration was read, at the start or again."""

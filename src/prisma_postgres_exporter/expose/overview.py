@@ -12,7 +12,7 @@ from prisma_postgres_exporter.expose.markup import Markup, duration, element, fa
 from prisma_postgres_exporter.expose.month import month_section
 from prisma_postgres_exporter.expose.page import NONE, bad, count, document, gib, good
 from prisma_postgres_exporter.expose.plots import bars
-from prisma_postgres_exporter.expose.status import ServiceStatus
+from prisma_postgres_exporter.expose.status import PushStatus, ServiceStatus
 from prisma_postgres_exporter.reasons import reason_in_words
 from prisma_postgres_exporter.report import MonthCosts, at_least, bill_sentence
 from prisma_postgres_exporter.snapshot import DatabaseView, WorkspaceView
@@ -79,6 +79,7 @@ def _facts(status: ServiceStatus) -> Markup:
             ("Management API", status.api_url),
             ("Store", status.store_url if status.store_error is None else _store_failure(status)),
             *([] if status.sharing is None else [("Processes", _sharing(status.sharing))]),
+            *[(f"Push to {push.target}", _push(push, status.now_at)) for push in status.pushes],
             ("Databases", _database_numbers(status)),
             ("As of", instant(status.snapshot.taken_at, status.now_at) if status.snapshot else "not yet"),
             ("Last round", _last_round(status)),
@@ -91,6 +92,15 @@ def _facts(status: ServiceStatus) -> Markup:
 def _sharing(workspaces: Mapping[str, int]) -> str:
     own, *others = (f"{name} collects {count:,} workspace(s)" for name, count in workspaces.items())
     return "; ".join([f"{own} (this one)", *others])
+
+
+def _push(push: PushStatus, now: datetime) -> Markup:
+    last = ["last ", instant(push.last_success_at, now)] if push.last_success_at else ["nothing taken yet"]
+    if push.failing_since_at is None:
+        return joined([push.url, ", ", *last])
+    waits = [", what waits is from ", instant(push.waiting_since_at, now)] if push.waiting_since_at else []
+    since = instant(push.failing_since_at, now)
+    return joined([push.url, " ", bad("failing"), " since ", since, f": {push.problem}; ", *last, *waits])
 
 
 def _store_failure(status: ServiceStatus) -> Markup:

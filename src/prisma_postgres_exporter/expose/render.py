@@ -9,6 +9,7 @@ from itertools import chain
 from typing import TypeVar
 
 from prisma_postgres_exporter.cost import BudgetState
+from prisma_postgres_exporter.expose.created import beginnings, with_created
 from prisma_postgres_exporter.expose.families import BUDGETS, DATABASES, WORKSPACES, Subject
 from prisma_postgres_exporter.expose.health import ExporterHealth
 from prisma_postgres_exporter.expose.lines import Family, opened_labels
@@ -30,11 +31,13 @@ class Exposition:
     """Every body that a scrape can ask for.
 
     Reading takes no lock and waits for nothing. `render` is called by one thread at a time;
-    `refresh_health` may be called from any thread.
+    `refresh_health` may be called from any thread. With `has_created` OpenMetrics says since when counters of databases
+    count.
     """
 
-    def __init__(self, health: ExporterHealth) -> None:
+    def __init__(self, health: ExporterHealth, *, has_created: bool = False) -> None:
         self._health = health
+        self._has_created = has_created
         self._publishing = threading.Lock()
         self._lines: dict[str, Part] = {}
         self._parts: dict[Format, tuple[Part, ...]] = dict.fromkeys(Format, ())
@@ -64,6 +67,7 @@ class Exposition:
             _drawn(WORKSPACES, snapshot.workspaces),
             _drawn(BUDGETS, snapshot.budgets),
         )
+        began = beginnings(snapshot) if self._has_created else None
         for family, plain in drawn:
             before = self._lines.get(family.name)
             # Compressing takes as long as formatting, and many families change seldom.
@@ -72,8 +76,11 @@ class Exposition:
             samples += plain.count(b"\n")
             if plain:
                 for exposition_format, shown in parts.items():
-                    header = family.header(is_openmetrics=exposition_format is Format.OPENMETRICS)
+                    is_openmetrics = exposition_format is Format.OPENMETRICS
+                    header = family.header(is_openmetrics=is_openmetrics)
                     shown.extend((make_part(header), part))
+                    if began is not None and is_openmetrics and family.kind == "counter":
+                        shown[-1] = make_part(with_created(family.name, plain, began))
         self._lines = lines
         with self._publishing:
             self._parts = {exposition_format: tuple(shown) for exposition_format, shown in parts.items()}

@@ -35,6 +35,21 @@ class RoundStatus:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class PushStatus:
+    """A target of push: `problem` says why it does not take everything; `waiting_since_at` is of the oldest that waits.
+
+    `url` has no secret in it.
+    """
+
+    target: str
+    url: str
+    last_success_at: datetime | None
+    failing_since_at: datetime | None
+    problem: str | None
+    waiting_since_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Reload:
     """What became of a reload: `problem` says why it was refused, `note` what a person should know of a good one."""
 
@@ -53,7 +68,7 @@ class ServiceStatus:
     the number of databases. `waits` are the instants before which the vendor asked not to be asked again, by database
     id. `reload_error` says why the configuration is not the one that was read last, `reload_failing_since_at` since
     when. `sharing` is how many workspaces each process collects, by its name and this one's first, where several share
-    the store. `notes` are lines a person should read first.
+    the store. `pushes` are what is pushed where. `notes` are lines a person should read first.
     """
 
     version: str
@@ -73,4 +88,5 @@ class ServiceStatus:
     reload_failing_since_at: datetime | None = None
     rounds: tuple[RoundStatus, ...] = ()
     sharing: Mapping[str, int] | None = None
+    pushes: tuple[PushStatus, ...] = ()
     notes: tuple[str, ...] = ()

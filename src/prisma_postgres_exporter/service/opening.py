@@ -71,7 +71,7 @@ async def opened(
         tokens = await asyncio.to_thread(read_tokens, config)
         require_usable(tokens)
     health = health or ExporterHealth()
-    exposition = Exposition(health)
+    exposition = Exposition(health, has_created=config.web.created)
     async with contextlib.AsyncExitStack() as closing:
         threads = closing.enter_context(ThreadPoolExecutor(max_workers=STORE_THREADS, thread_name_prefix="store"))
         in_thread = asyncio.get_running_loop().run_in_executor

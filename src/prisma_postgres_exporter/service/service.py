@@ -8,9 +8,10 @@ import os
 import signal
 import sys
 import time
-from collections.abc import Callable, Coroutine, Iterator
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
+from urllib.parse import urlsplit
 
 import structlog
 from apscheduler.schedulers.asyncio import AsyncIOScheduler
@@ -26,6 +27,7 @@ from prisma_postgres_exporter.service.costs import CostKeeper
 from prisma_postgres_exporter.service.leasing import LeaseKeeper
 from prisma_postgres_exporter.service.ledger_reader import LedgerReader
 from prisma_postgres_exporter.service.opening import opened, utc_now
+from prisma_postgres_exporter.service.pushing import Pusher
 from prisma_postgres_exporter.service.status import ReloadFailure, describe
 from prisma_postgres_exporter.service.web import listening
 from prisma_postgres_exporter.store import Claims
@@ -44,6 +46,9 @@ HEALTH_SHOWN_EVERY = timedelta(seconds=5)
 RETENTION_EVERY = timedelta(hours=6)
 FIRST_RETENTION = timedelta(minutes=5)
 SWITCH_SECONDS = 0.00005
+RESTARTED = ("store", "web", "push")
+"""The sections whose changes need a restart."""
+
 MOST_INSTANCES = 100
 """The jobs see to it themselves that a workspace has one round at a time."""
 
@@ -86,6 +91,7 @@ class Service:
         self._own: set[str] = set()
         self._handing_over: dict[str, asyncio.Task[None]] = {}
         self._reloading = asyncio.Lock()
+        self._pusher: Pusher | None = None
 
     async def run(self, on_listening: Callable[[str], None] = lambda url: None) -> None:
         """Serve until SIGTERM, SIGINT or `stop()`; `on_listening` is told the URL.
@@ -121,7 +127,7 @@ class Service:
                     ledger=ledger,
                 )
                 web = collector.config.web
-                async with listening(app, host=web.host, port=web.port) as url:
+                async with listening(app, host=web.host, port=web.port) as url, self._pushing(url):
                     log.info("listening", url=url)
                     on_listening(url)
                     await self._collect()
@@ -133,7 +139,7 @@ class Service:
     async def reload(self) -> Reload:
         """Read the configuration again; where something is wrong with it the old one stays in force.
 
-        Credentials, discovery, polling and costs change at once; changes to store and web need a restart.
+        Credentials, discovery, polling and costs change at once; changes to store, web and push need a restart.
         """
         async with self._reloading:
             collector = self.running.collector
@@ -151,8 +157,8 @@ class Service:
             old = collector.config
             self.awaits_restart = _awaiting_restart(old, config)
             if self.awaits_restart is not None:
-                log.warning("changes to store and web need a restart", problem=self.awaits_restart)
-            collector.reconfigure(config.model_copy(update={"store": old.store, "web": old.web}))
+                log.warning("changes to store, web and push need a restart", problem=self.awaits_restart)
+            collector.reconfigure(config.model_copy(update={name: getattr(old, name) for name in RESTARTED}))
             await collector.use_tokens(tokens)
             self._claim()
             await self._costs.keep()
@@ -173,7 +179,26 @@ class Service:
             notes=[note for note in (self.awaits_restart, self._costs.rivalry) if note is not None],
             reload_failure=self.reload_failure,
             leases=self.running.leases,
+            pushes=self._pusher.statuses if self._pusher is not None else (),
         )
+
+    @contextlib.asynccontextmanager
+    async def _pushing(self, url: str) -> AsyncIterator[None]:
+        collector, display = self.running.collector, self.running.display
+        if not collector.config.push.targets:
+            yield
+            return
+        self._pusher = Pusher(
+            collector.config.push,
+            exposition=self.running.exposition,
+            snapshot=lambda: display.snapshot,
+            holds=collector.leases.holds,
+            health=self.health,
+            clock=self._clock,
+            port=urlsplit(url).port or 0,
+        )
+        async with self._pusher.running():
+            yield
 
     # Schedule -----------------------------------------------------------------------------------
     async def _collect(self) -> None:
@@ -218,6 +243,11 @@ class Service:
             # A trigger does not take the scheduler's time zone.
             trigger = IntervalTrigger(seconds=every.total_seconds(), timezone=UTC)
             self._scheduler.add_job(job, trigger, id=name, replace_existing=True)
+        if self._pusher is not None:
+            push = IntervalTrigger(seconds=collector.config.push.interval.total_seconds(), timezone=UTC)
+            self._scheduler.add_job(
+                self._push, push, args=[self._pusher], id="push", next_run_time=utc_now(), replace_existing=True
+            )
         # Soon, so that it happens however often one restarts or reloads.
         retention = IntervalTrigger(
             seconds=RETENTION_EVERY.total_seconds(), start_date=utc_now() + FIRST_RETENTION, timezone=UTC
@@ -293,6 +323,10 @@ class Service:
 
     async def _show_health(self) -> None:
         await asyncio.to_thread(self.running.exposition.refresh_health)
+
+    async def _push(self, pusher: Pusher) -> None:
+        await self.running.display.current()
+        await pusher.take()
 
     async def _retain(self) -> None:
         await self.running.collector.prune()
@@ -400,7 +434,7 @@ def _awaiting_restart(old: Config, new: Config) -> str | None:
     """Which settings only a restart puts in force, for people."""
     changed = [
         f"{section}.{name}"
-        for section in ("store", "web")
+        for section in RESTARTED
         for name, value in getattr(new, section)
         if value != getattr(getattr(old, section), name)
     ]

@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 
 from prisma_postgres_exporter import __version__
 from prisma_postgres_exporter.config import Config, display_url
-from prisma_postgres_exporter.expose import CredentialStatus, RoundStatus, ServiceStatus
+from prisma_postgres_exporter.expose import CredentialStatus, PushStatus, RoundStatus, ServiceStatus
 from prisma_postgres_exporter.model import WorkspaceDay
 from prisma_postgres_exporter.rounds import LARGEST_SKEW, Collector, CredentialState, Turn
 from prisma_postgres_exporter.service.display import Display
@@ -41,6 +41,7 @@ def describe(
     notes: Iterable[str] = (),
     reload_failure: ReloadFailure | None = None,
     leases: LeaseKeeper | None = None,
+    pushes: tuple[PushStatus, ...] = (),
 ) -> ServiceStatus:
     """Return what the service is doing at `now`, `time` on the event loop's clock; `notes` are what else to know."""
     config = collector.config
@@ -62,6 +63,7 @@ def describe(
         reload_failing_since_at=reload_failure.since_at if reload_failure else None,
         rounds=tuple(_rounds(collector)),
         sharing=None if leases is None else _sharing(leases),
+        pushes=pushes,
         notes=(*config.warnings, *_clock_notes(collector), *_refused_notes(collector), *notes),
     )
 
