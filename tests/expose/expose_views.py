@@ -124,6 +124,10 @@ def tell_everything(health: ExporterHealth) -> None:
     health.config_reloaded(True, NOW)
     health.costs_worked_out(NOW)
     health.windows_widened({"24h": 3})
+    health.pushed("otlp", 812, NOW)
+    health.push_failed("otlp", "http_503")
+    health.push_dropped("otlp", "refused", 2)
+    health.push_waiting("otlp", 0)
 
 
 def plain(exposition: Exposition, exposition_format: Format = Format.TEXT) -> bytes:

@@ -27,7 +27,7 @@ from prisma_postgres_exporter.cli.options import (
     configuration,
 )
 from prisma_postgres_exporter.cli.terminal import say
-from prisma_postgres_exporter.config import Config, format_duration, parse_duration, read_tokens
+from prisma_postgres_exporter.config import Config, format_duration, parse_duration, read_tokens, shown_address
 from prisma_postgres_exporter.errors import ConfigurationError
 
 if TYPE_CHECKING:
@@ -35,6 +35,7 @@ if TYPE_CHECKING:
 
 ONE_DAY = timedelta(days=1)
 LINE_EVERY_SECONDS = 10
+OLD_SAMPLES = "Prometheus takes samples as old as its storage.tsdb.out_of_order_time_window allows."
 
 
 def backfill(
@@ -54,7 +55,16 @@ def backfill(
             metavar="FILE",
         ),
     ] = None,
-    step: Annotated[str, typer.Option(help="Time between two samples in that file.", metavar="DURATION")] = "1h",
+    remote_write: Annotated[
+        bool,
+        typer.Option(
+            "--remote-write",
+            help="Then send these days of the ledger to push.remote_write of the configuration, as samples of then.",
+        ),
+    ] = False,
+    step: Annotated[
+        str, typer.Option(help="Time between two samples of --openmetrics and --remote-write.", metavar="DURATION")
+    ] = "1h",
     requests_per_second: Annotated[
         float | None,
         typer.Option(
@@ -78,6 +88,8 @@ def backfill(
     from_day, to_day = _days(from_, to)
     sample_step = _duration(step)
     loaded = configuration(config, api_url, store_url)()
+    if remote_write and loaded.push.remote_write is None:
+        raise ConfigurationError(["--remote-write: the configuration has no push.remote_write to send to"])
     configure_logs(
         log_format,
         secrets=[credential.token.get_secret_value() for credential in read_tokens(loaded).credentials],
@@ -92,6 +104,7 @@ def backfill(
             requests_per_second=requests_per_second,
             is_dry=dry_run,
             openmetrics=openmetrics,
+            is_pushed=remote_write,
             step=sample_step,
         )
     )
@@ -108,6 +121,7 @@ async def _backfill(
     requests_per_second: float | None,
     is_dry: bool,
     openmetrics: Path | None,
+    is_pushed: bool,
     step: timedelta,
 ) -> bool:
     from prisma_postgres_exporter.service import open_backfill
@@ -137,7 +151,25 @@ async def _backfill(
             write = partial(write_whole, openmetrics, option="--openmetrics")
             await work.write_openmetrics(write, step=step)
             say(f"{openmetrics}: written; load it with: promtool tsdb create-blocks-from openmetrics {openmetrics} DIR")
-        return not missing and not work.problems
+        is_taken = not is_pushed or await _push(work, config, step)
+        return is_taken and not missing and not work.problems
+
+
+async def _push(work: Backfilling, config: Config, step: timedelta) -> bool:
+    from prisma_postgres_exporter.service.push_sender import Sender
+
+    target = config.push.remote_write
+    if target is None:
+        return False
+    sender = Sender("remote_write", target)
+    try:
+        taken, problem = await work.push_history(sender, step=step)
+    finally:
+        await sender.close()
+    say(f"{taken:,} samples sent to {shown_address(target.url)}.")
+    if problem:
+        say(f"The rest was not taken: {problem}. {OLD_SAMPLES}", style="red")
+    return not problem
 
 
 def _estimate(work: Backfilling) -> str:

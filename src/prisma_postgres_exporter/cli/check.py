@@ -15,7 +15,15 @@ import typer
 from prisma_postgres_exporter.cli.logs import configure_logs
 from prisma_postgres_exporter.cli.options import ApiUrlOption, ConfigOption, ListenOption, StoreUrlOption, configuration
 from prisma_postgres_exporter.cli.terminal import mark
-from prisma_postgres_exporter.config import Config, Credential, claims, display_url, read_tokens
+from prisma_postgres_exporter.config import (
+    Config,
+    Credential,
+    claims,
+    display_url,
+    format_duration,
+    read_tokens,
+    shown_address,
+)
 from prisma_postgres_exporter.cost import HISTORY, charge, cost_warnings
 from prisma_postgres_exporter.errors import (
     ApiError,
@@ -87,6 +95,7 @@ def _findings(
         *store,
         *(Finding(subject="credentials", text=str(problem), exit_code=2) for problem in tokens.problems),
         *asyncio.run(_check_credentials(loaded, tokens.credentials)),
+        *asyncio.run(_check_push(loaded)),
     )
 
 
@@ -155,6 +164,34 @@ def _check_outdated(subject: str, url: str, outdated: StoreOutdated) -> Finding:
     except StoreError as error:
         return Finding(subject=subject, text=str(error), exit_code=1)
     return Finding(subject=subject, text=str(outdated), is_warning=True)
+
+
+async def _check_push(config: Config) -> list[Finding]:
+    """Send each target a request with nothing in it."""
+    from prisma_postgres_exporter.service.push_sender import Sender
+
+    findings: list[Finding] = []
+    for name, target in config.push.targets.items():
+        subject = f"push.{name} {shown_address(target.url)}"
+        try:
+            sender = Sender(name, target)
+        except ConfigurationError as error:
+            findings.extend(_to_fix(subject, error))
+            continue
+        try:
+            outcome = await sender.probe()
+        except ConfigurationError as error:
+            findings.extend(_to_fix(subject, error))
+            continue
+        finally:
+            await sender.close()
+        if outcome.state == "taken":
+            every = format_duration(config.push.interval)
+            findings.append(Finding(subject=subject, text=f"it takes an empty request; pushed every {every}"))
+        else:
+            is_wrong = outcome.reason in {"http_401", "http_403", "http_404", "http_405"}
+            findings.append(Finding(subject=subject, text=outcome.text, exit_code=2 if is_wrong else 1))
+    return findings
 
 
 async def _check_credentials(config: Config, credentials: tuple[Credential, ...]) -> list[Finding]:

@@ -114,7 +114,9 @@ class _Attributes:
         labels = key.partition("{")[2]
         known = self._known.get(labels)
         if known is None:
-            point = pb.NumberDataPoint(attributes=[_attribute(*pair) for pair in labels_of(labels)])
+            point = pb.NumberDataPoint(
+                attributes=[_attribute(name, value) for name, value in labels_of(labels) if value]
+            )
             known = self._known[labels] = point.SerializeToString()
         return known
 

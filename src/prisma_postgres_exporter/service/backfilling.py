@@ -16,6 +16,7 @@ from prisma_postgres_exporter.ledger.plan import Plan
 from prisma_postgres_exporter.model import Database, DatabaseState, DayUsage
 from prisma_postgres_exporter.rounds import Collector
 from prisma_postgres_exporter.service.opening import opened, utc_now
+from prisma_postgres_exporter.service.push_sender import Sender, Sleep, send_surely
 from prisma_postgres_exporter.store import Store
 
 CHUNK_SECONDS = 5
@@ -91,6 +92,34 @@ class Backfilling:
             write(part.encode() for part in write_history(databases, days_of, step=step))
 
         await self.collector.in_store(write_from)
+
+    async def push_history(self, sender: Sender, *, step: timedelta, sleep: Sleep = asyncio.sleep) -> tuple[int, str]:
+        """Send the chosen databases' days by remote write; returns how many samples were taken, and why no more were.
+
+        Raises:
+            ConfigurationError: a secret cannot be read.
+            StoreUnavailable: the store cannot be read.
+        """
+        loop, login = asyncio.get_running_loop(), sender.login()
+        taken, problem = 0, ""
+
+        def send_from(store: Store) -> None:
+            nonlocal taken, problem
+
+            def days_of(database: Database) -> Iterator[DayUsage]:
+                return store.days(database.id, self.from_day, self.to_day)
+
+            databases = [state.database for state in self.states]
+            labels = dict(self.collector.config.push.labels)
+            for body, samples in sender.history_requests(write_history(databases, days_of, step=step), labels):
+                sending = send_surely(sender, body, login, sleep)
+                problem = asyncio.run_coroutine_threadsafe(sending, loop).result()
+                if problem:
+                    return
+                taken += samples
+
+        await self.collector.in_store(send_from)
+        return taken, problem
 
 
 @contextlib.asynccontextmanager

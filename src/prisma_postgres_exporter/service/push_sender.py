@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import re
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
 from importlib import import_module
 from typing import Literal, Protocol
 from urllib.parse import urlsplit
@@ -16,7 +18,10 @@ from prisma_postgres_exporter.config import OtlpConfig, RemoteWriteConfig
 from prisma_postgres_exporter.errors import ConfigurationError
 from prisma_postgres_exporter.expose import Scrape
 
+SHORTEST_PAUSE_SECONDS = 1.0
+LONGEST_PAUSE_SECONDS = 30.0
 LONGEST_RETRY_AFTER_SECONDS = 60.0
+ATTEMPTS = 6
 _ANSWER_LIMIT_BYTES = 64 * 1024
 _SHOWN_CHARACTERS = 200
 _UNPRINTABLE = re.compile(r"[^ -~]+")
@@ -25,6 +30,9 @@ _EXTRAS = {"otlp": "otlp", "remote_write": "remote-write"}
 # The request itself is wrong, and stays so. Whatever else is answered is about the target or the way to it: a wrong
 # password, a wrong path or a receiver that is not there yet can be put right, and nothing is lost until then.
 _REFUSED = frozenset({400, 413, 415, 422})
+
+
+Sleep = Callable[[float], Awaitable[None]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,6 +49,20 @@ class Outcome:
     retry_after_seconds: float = 0.0
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Login:
+    """The headers of a request, and what of them no message may show."""
+
+    headers: Mapping[str, str] = field(repr=False)
+    secrets: tuple[str, ...] = field(repr=False)
+
+    def masked(self, text: str) -> str:
+        """The beginning of what a receiver says, as one line without secrets."""
+        for secret in self.secrets:
+            text = text.replace(secret, "***")
+        return _UNPRINTABLE.sub(" ", text).strip()[:_SHOWN_CHARACTERS]
+
+
 class Requests(Protocol):
     """Makes requests of scrapes."""
 
@@ -52,7 +74,7 @@ class Sender:
     """The way to one target.
 
     Raises:
-        ConfigurationError: its extra is not installed, or a secret cannot be read.
+        ConfigurationError: its extra is not installed, or the proxy for it is none.
     """
 
     def __init__(self, name: str, config: OtlpConfig | RemoteWriteConfig) -> None:
@@ -69,7 +91,6 @@ class Sender:
         self.name = name
         self.url = config.url
         self._config = config
-        self.headers()
         parts, seconds = urlsplit(config.url), config.timeout.total_seconds()
         self._target = parts.path + (f"?{parts.query}" if parts.query else "")
         limits = Limits(
@@ -85,31 +106,37 @@ class Sender:
         made: Requests = self._format.make_requests(labels)
         return made
 
-    def headers(self) -> dict[str, str]:
+    def login(self) -> Login:
         """The headers with what is secret in them, read now: a file may have been replaced.
 
         Raises:
             ConfigurationError: a secret cannot be read.
         """
         config, key = self._config, f"push.{self.name}"
-        headers = {**self._format.HEADERS, "Accept": "*/*"}
-        headers |= {header.name: header.read(f"{key}.headers.{header.name}") for header in config.headers}
+        own = {header.name: header.read(f"{key}.headers.{header.name}") for header in config.headers}
+        headers, secrets = {**self._format.HEADERS, "Accept": "*/*", **own}, list(own.values())
         if config.bearer_token is not None:
-            headers["Authorization"] = f"Bearer {config.bearer_token.read(f'{key}.bearer_token')}"
+            secrets.append(config.bearer_token.read(f"{key}.bearer_token"))
+            headers["Authorization"] = f"Bearer {secrets[-1]}"
         if config.basic_auth is not None:
             password = config.basic_auth.password.read(f"{key}.basic_auth.password")
-            login = f"{config.basic_auth.username}:{password}".encode()
-            headers["Authorization"] = f"Basic {base64.b64encode(login).decode()}"
-        return headers
+            encoded = base64.b64encode(f"{config.basic_auth.username}:{password}".encode()).decode()
+            secrets += [encoded, password]
+            headers["Authorization"] = f"Basic {encoded}"
+        return Login(headers=headers, secrets=tuple(secrets))
 
     async def probe(self) -> Outcome:
-        """Send a request with nothing in it."""
-        return await self.send(self._format.probe_request(), self.headers())
+        """Send a request with nothing in it.
 
-    async def send(self, body: bytes, headers: dict[str, str]) -> Outcome:
+        Raises:
+            ConfigurationError: a secret cannot be read.
+        """
+        return await self.send(self._format.probe_request(), self.login())
+
+    async def send(self, body: bytes, login: Login) -> Outcome:
         """Send one request, once."""
         request = Request(
-            method="POST", target=self._target, answer_limit_bytes=_ANSWER_LIMIT_BYTES, body=body, headers=headers
+            method="POST", target=self._target, answer_limit_bytes=_ANSWER_LIMIT_BYTES, body=body, headers=login.headers
         )
         try:
             answer = await self._transport.send(request)
@@ -119,10 +146,9 @@ class Sender:
             return Outcome(state="failed", reason=answer.reason, text=answer.detail)
         if 200 <= answer.status < 300:
             points, text = self._format.refused_points(answer.body)
-            return Outcome(state="taken", reason="partial" if points else "", text=_shown(text), refused_points=points)
-        said = _shown(answer.body.decode(errors="replace"))
-        for secret in headers.values():
-            said = said.replace(secret, "***")
+            said = login.masked(text)
+            return Outcome(state="taken", reason="partial" if points else "", text=said, refused_points=points)
+        said = login.masked(answer.body.decode(errors="replace"))
         return Outcome(
             state="refused" if answer.status in _REFUSED else "failed",
             reason=f"http_{answer.status}",
@@ -134,9 +160,24 @@ class Sender:
         """Close its connections."""
         await self._transport.aclose()
 
+    def history_requests(self, parts: Iterable[str], labels: Mapping[str, str]) -> Iterator[tuple[bytes, int]]:
+        """What `write_history` writes as requests, with how many samples each has: for remote write alone."""
+        made: Iterator[tuple[bytes, int]] = self._format.history_requests(parts, labels)
+        return made
 
-def _shown(text: str) -> str:
-    return _UNPRINTABLE.sub(" ", text).strip()[:_SHOWN_CHARACTERS]
+
+async def send_surely(sender: Sender, body: bytes, login: Login, sleep: Sleep = asyncio.sleep) -> str:
+    """Send a request until it is taken, some times at most; returns why it was not, empty where it was."""
+    pause_seconds = SHORTEST_PAUSE_SECONDS
+    for attempt in range(1, ATTEMPTS + 1):
+        outcome = await sender.send(body, login)
+        if outcome.state == "taken":
+            return ""
+        if outcome.state == "refused" or attempt == ATTEMPTS:
+            break
+        await sleep(max(pause_seconds, outcome.retry_after_seconds))
+        pause_seconds = min(2 * pause_seconds, LONGEST_PAUSE_SECONDS)
+    return outcome.text
 
 
 def _retry_after(value: str) -> float:

@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import socket
 from collections import deque
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Callable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime, timedelta
 from functools import partial
@@ -16,7 +16,13 @@ import structlog
 from prisma_postgres_exporter.config import PushConfig, shown_address
 from prisma_postgres_exporter.errors import ConfigurationError
 from prisma_postgres_exporter.expose import ExporterHealth, Exposition, Format, PushStatus, Scrape, take_scrape
-from prisma_postgres_exporter.service.push_sender import Outcome, Sender
+from prisma_postgres_exporter.service.push_sender import (
+    LONGEST_PAUSE_SECONDS,
+    SHORTEST_PAUSE_SECONDS,
+    Outcome,
+    Sender,
+    Sleep,
+)
 from prisma_postgres_exporter.snapshot import Snapshot
 
 log = structlog.get_logger(__name__)
@@ -25,11 +31,6 @@ JOB = "prisma-postgres-exporter"
 MOST_WAITING_BYTES = 256 * 1024 * 1024
 LAST_SECONDS = 5.0
 """How long a service that is told to stop goes on sending what waits."""
-
-SHORTEST_PAUSE_SECONDS = 1.0
-LONGEST_PAUSE_SECONDS = 30.0
-
-Sleep = Callable[[float], Awaitable[None]]
 
 
 class Target:
@@ -123,11 +124,11 @@ class Target:
         body = await in_thread(self._threads, self._requests.make, scrape, chunk)
         while self._waiting and self._waiting[0] is scrape:
             try:
-                headers = await in_thread(self._threads, self._sender.headers)
+                login = await in_thread(self._threads, self._sender.login)
             except ConfigurationError as error:
                 outcome = Outcome(state="failed", reason="secret", text=str(error))
             else:
-                outcome = await self._sender.send(body, headers)
+                outcome = await self._sender.send(body, login)
             self._note(outcome, scrape.samples_of(chunk))
             if outcome.state != "failed":
                 if self._waiting and self._waiting[0] is scrape:
@@ -177,7 +178,7 @@ class Pusher:
     """Takes a scrape now and then, and has it sent to each target.
 
     Raises:
-        ConfigurationError: a target's extra is not installed, or a secret cannot be read.
+        ConfigurationError: a target's extra is not installed.
     """
 
     def __init__(
