@@ -124,6 +124,7 @@ def tell_everything(health: ExporterHealth) -> None:
     health.config_reloaded(True, NOW)
     health.costs_worked_out(NOW)
     health.windows_widened({"24h": 3})
+    health.leases_held({"wksp_a": True})
     health.pushed("otlp", 812, NOW)
     health.push_failed("otlp", "http_503")
     health.push_dropped("otlp", "refused", 2)

@@ -289,7 +289,7 @@ def test_history_arrives_as_the_file_has_it(most: int, monkeypatch: pytest.Monke
         counted += samples
         for labels, found in read.items():
             series.setdefault(labels, []).extend(found)
-    sent = {}
+    sent: dict[tuple[str, frozenset[tuple[str, str]], int], float] = {}
     for labels, found in series.items():
         own = dict(labels)
         assert own.pop("cluster") == "eu"
