@@ -71,8 +71,8 @@ def _point(kind: str, value: float | None, point: pb.NumberDataPoint | pb.Histog
     return Point(
         kind=kind,
         value=value,
-        at_seconds=point.time_unix_nano / 1e9,
-        start_seconds=point.start_time_unix_nano / 1e9,
+        at_seconds=point.time_unix_nano // 1_000_000 / 1e3,
+        start_seconds=point.start_time_unix_nano // 1_000_000 / 1e3,
     )
 
 

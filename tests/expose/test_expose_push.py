@@ -204,6 +204,14 @@ def test_the_counter_of_a_new_database_begins_at_0() -> None:
     assert len(samples[COUNTED.database_id]) == 1
 
 
+def test_the_counter_of_the_first_database_of_a_workspace_begins_at_0_too() -> None:
+    new = replace(COUNTED, counting_since_at=NOW, operations_total=7)
+    first = taken(replace(SHOWN, databases=()))
+    second = taken(replace(SHOWN, databases=(new,)), at=NOW + timedelta(minutes=1), before=first)
+    (samples,) = [found for labels, found in written(second).items() if dict(labels)["__name__"] == OPERATIONS]
+    assert [value for _, value in samples] == [0, 7]
+
+
 def test_the_counters_of_a_workspace_that_was_taken_over_go_on_where_they_were() -> None:
     just_now = replace(COUNTED, workspace_id="wksp_b", counting_since_at=NOW, operations_total=9)
     shown = replace(

@@ -139,6 +139,8 @@ def take_scrape(
     held = {id_ for id_ in workspaces if holds(id_)}
     is_first = not workspaces or min(workspaces) in held
     shown = {family.name: (family, keys) for family, keys in before.live()} if before else {}
+    infos = shown["prisma_postgres_workspace_info"][1] if "prisma_postgres_workspace_info" in shown else ()
+    known = {workspace[1] for key in infos if (workspace := _WORKSPACE.search(key))}
     keys: list[str] = []
     values = array("d")
     families: list[Family] = []
@@ -152,12 +154,12 @@ def take_scrape(
             if own or _is_ours(key, held, is_first):
                 keys.append(key)
                 values.append(float(number))
-        earlier, earlier_keys = shown.pop(name, (None, ()))
+        earlier_keys: tuple[str, ...] = shown.pop(name)[1] if name in shown else ()
         if earlier_keys != (taken := tuple(keys[start:])):
             taken_set = set(taken)
             gone = [key for key in earlier_keys if key not in taken_set]
-            if kind == "counter" and earlier is not None and before is not None:
-                new_keys.update(_born(taken_set.difference(earlier_keys), earlier_keys, began, at))
+            if kind == "counter":
+                new_keys.update(_born(taken_set.difference(earlier_keys), known, began, at))
             keys += gone
             values.extend([STALE] * len(gone))
         if len(keys) > start:
@@ -213,9 +215,8 @@ def _is_ours(key: str, held: set[str], is_first: bool) -> bool:
     return is_first if workspace is None else unescaped(workspace[1]) in held
 
 
-def _born(new: set[str], earlier_keys: Sequence[str], began: Mapping[str, str], at: datetime) -> Iterator[str]:
-    """The counters that are new because their databases are: not those of a workspace that was taken over."""
-    known = {workspace[1] for key in earlier_keys if (workspace := _WORKSPACE.search(key))}
+def _born(new: set[str], known: set[str], began: Mapping[str, str], at: datetime) -> Iterator[str]:
+    """The counters that are new because their databases are: not those of a workspace that was not `known` before."""
     for key in new:
         workspace, database = _WORKSPACE.search(key), DATABASE.search(key)
         if workspace is not None and database is not None and workspace[1] in known:
