@@ -7,17 +7,18 @@ import gzip
 import json
 import signal
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlencode
 
 import pytest
 import yaml
-from expose_views import A_DATABASE, A_SNAPSHOT, exposition_of
+from expose_views import A_DATABASE, A_SNAPSHOT, exposition_of, parsed_families
 from otlp_reader import Points, read_export_request
 from processes import (
     DATA_PREFIX,
@@ -35,7 +36,6 @@ from processes import (
     write_config,
     write_tokens,
 )
-from prometheus_client.openmetrics.parser import text_string_to_metric_families
 from test_prometheus import needs_program
 
 from ports import free_port
@@ -91,7 +91,7 @@ class Prometheus:
     def samples(self, selector: str, span: str) -> Stored:
         """Every sample of the last `span`, without the labels that every series has."""
         return {
-            (name, labels): [(at, float(value)) for at, value in found["values"]]
+            (name, labels): [(float(at), float(value)) for at, value in found["values"]]
             for name, labels, found in self._query(f"{selector}[{span}]")
         }
 
@@ -99,7 +99,7 @@ class Prometheus:
         """The newest sample of each series."""
         return {(name, labels): float(found["value"][1]) for name, labels, found in self._query(selector)}
 
-    def _query(self, expression: str) -> Iterator[tuple[str, Labels, dict[str, list[str]]]]:
+    def _query(self, expression: str) -> Iterator[tuple[str, Labels, Any]]:
         answer = json.loads(fetch(f"{self.url}/api/v1/query?{urlencode({'query': expression})}").text)
         assert answer["status"] == "success", answer
         for found in answer["data"]["result"]:
@@ -129,7 +129,7 @@ def api() -> Iterator[Vendor]:
         yield running
 
 
-def options(directory: Path, api: Vendor, push: dict[str, object], **sections: object) -> list[str]:
+def options(directory: Path, api: Vendor, push: Mapping[str, object], **sections: object) -> list[str]:
     write_tokens(directory / "tokens", one="simulator-token-1", two="simulator-token-2")
     credentials = [{"token_file": str(directory / "tokens")}]
     config = write_config(directory / "config.yaml", credentials=credentials, push=push, **sections)
@@ -296,7 +296,7 @@ def test_history_of_the_ledger_comes_into_prometheus_as_the_file_has_it(
         assert done.returncode == 0, done.stderr
         stored = prometheus.samples('{__name__=~"prisma_.+"}', "60d")
     written: Stored = defaultdict(list)
-    for family in text_string_to_metric_families((tmp_path / "history.txt").read_text()):
+    for family in parsed_families((tmp_path / "history.txt").read_bytes(), Format.OPENMETRICS):
         for sample in family.samples:
             at = float(str(sample.timestamp))
             written[sample.name, frozenset(sample.labels.items())].append((at, sample.value))
