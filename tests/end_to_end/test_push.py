@@ -267,8 +267,8 @@ async def test_an_outage_of_an_hour_loses_nothing(prometheus: Prometheus) -> Non
         for minute in range(61):
             now = began_at + timedelta(minutes=minute)
             shown = replace(A_SNAPSHOT, databases=(replace(A_DATABASE, operations_total=100 + minute),))
-            text = exposition_of(shown).body(Format.TEXT, is_gzip=False).joined()
-            scrape = take_scrape(text, shown, at=now, own_started_at=began_at, holds=lambda _: True, before=scrape)
+            messages = exposition_of(shown).body(Format.TEXT, is_gzip=False).messages
+            scrape = take_scrape(messages, shown, at=now, own_started_at=began_at, holds=lambda _: True, before=scrape)
             target.put(scrape)
             await asyncio.wait_for(away.wait(), 30)
         with prometheus.running():

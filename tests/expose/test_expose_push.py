@@ -80,7 +80,7 @@ def taken(
     exposition: Exposition | None = None,
 ) -> Scrape:
     text = plain(exposition or exposition_of(snapshot))
-    return take_scrape(text, snapshot, at=at, own_started_at=OWN_BEGAN_AT, holds=holds, before=before)
+    return take_scrape((text,), snapshot, at=at, own_started_at=OWN_BEGAN_AT, holds=holds, before=before)
 
 
 def written(found: Scrape) -> Series:

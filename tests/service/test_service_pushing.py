@@ -74,9 +74,9 @@ class Pushing:
         for _ in range(minutes):
             self.operations += 1
             shown = replace(A_SNAPSHOT, databases=(replace(A_DATABASE, operations_total=self.operations),))
-            text = exposition_of(shown).body(Format.TEXT, is_gzip=False).joined()
+            messages = exposition_of(shown).body(Format.TEXT, is_gzip=False).messages
             self.before = take_scrape(
-                text, shown, at=self.clock(), own_started_at=BEGAN_AT, holds=lambda _: True, before=self.before
+                messages, shown, at=self.clock(), own_started_at=BEGAN_AT, holds=lambda _: True, before=self.before
             )
             self.target.put(self.before)
             self.clock.advance(MINUTE)

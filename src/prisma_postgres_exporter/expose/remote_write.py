@@ -18,7 +18,7 @@ HEADERS = {
     "Content-Encoding": "snappy",
     "X-Prometheus-Remote-Write-Version": "0.1.0",
 }
-MOST_HISTORY_SAMPLES = 5_000
+MOST_HISTORY_SAMPLES = 2_000
 
 _Field = descriptor_pb2.FieldDescriptorProto
 

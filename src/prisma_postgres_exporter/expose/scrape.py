@@ -7,13 +7,14 @@ import re
 import struct
 import zlib
 from array import array
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from itertools import pairwise
 from typing import NamedTuple
 
 from prisma_postgres_exporter.expose.created import DATABASE, beginnings
+from prisma_postgres_exporter.expose.parts import Message
 from prisma_postgres_exporter.snapshot import Snapshot
 
 (STALE,) = struct.unpack("<d", struct.pack("<Q", 0x7FF0000000000002))
@@ -22,7 +23,7 @@ from prisma_postgres_exporter.snapshot import Snapshot
 https://prometheus.io/docs/specs/prw/remote_write_spec/#stale-markers
 """
 
-MOST_SAMPLES = 5_000
+MOST_SAMPLES = 2_000
 """So many samples, and the rest of a histogram, are sent at once."""
 
 _NEWS_SECONDS = 1_800
@@ -121,7 +122,7 @@ class Scrape:
 
 
 def take_scrape(
-    text: bytes,
+    messages: Iterable[Message],
     snapshot: Snapshot,
     *,
     at: datetime,
@@ -129,7 +130,7 @@ def take_scrape(
     holds: Callable[[str], bool],
     before: Scrape | None = None,
 ) -> Scrape:
-    """Read the exposition's text 0.0.4 as it is shown at `at`. Slow: for a worker thread.
+    """Read the exposition's text 0.0.4, `messages` of its body, as it is shown at `at`. Slow: for a worker thread.
 
     Of data only what belongs to workspaces that this process `holds` is taken; what belongs to none (budgets) by the
     one that holds the first workspace. So of several processes that share a store, none pushes what another does.
@@ -138,48 +139,47 @@ def take_scrape(
     workspaces = [view.workspace_id for view in snapshot.workspaces]
     held = {id_ for id_ in workspaces if holds(id_)}
     is_first = not workspaces or min(workspaces) in held
-    shown = {family.name: (family, keys) for family, keys in before.live()} if before else {}
-    infos = shown["prisma_postgres_workspace_info"][1] if "prisma_postgres_workspace_info" in shown else ()
+    shown = {family.name: (family, keys) for family, keys in before.live()} if before is not None else {}
+    _, infos = shown.get("prisma_postgres_workspace_info", (None, ()))
     known = {workspace[1] for key in infos if (workspace := _WORKSPACE.search(key))}
     keys: list[str] = []
     values = array("d")
     families: list[Family] = []
     new_keys: set[str] = set()
     began = beginnings(snapshot)
-    for name, kind, help_text, lines in _families(text.decode()):
+    for name, kind, help_text, lines in _families(messages):
         start = len(keys)
-        own = name.startswith(_OWN)
+        taken: list[str] = []
         for line in lines:
             key, _, number = line.rpartition(" ")
-            if own or _is_ours(key, held, is_first):
-                keys.append(key)
+            if name.startswith(_OWN) or _is_ours(key, held, is_first):
+                taken.append(key)
                 values.append(float(number))
-        earlier_keys: tuple[str, ...] = shown.pop(name)[1] if name in shown else ()
-        if earlier_keys != (taken := tuple(keys[start:])):
-            taken_set = set(taken)
-            gone = [key for key in earlier_keys if key not in taken_set]
-            if kind == "counter":
-                new_keys.update(_born(taken_set.difference(earlier_keys), known, began, at))
-            keys += gone
-            values.extend([STALE] * len(gone))
+        _, earlier = shown.pop(name, (None, ()))
+        matched = _matched(taken, earlier)
+        if kind == "counter":
+            new_keys.update(_born(matched.new, known, began, at))
+        keys += matched.keys
+        keys += matched.gone
+        values.extend([STALE] * len(matched.gone))
         if len(keys) > start:
             families.append(Family(name, kind, help_text, start, len(keys)))
-    for family, gone_keys in shown.values():
-        start = len(keys)
-        keys += gone_keys
-        values.extend([STALE] * len(gone_keys))
-        families.append(Family(family.name, family.kind, family.help, start, len(keys)))
-    shared, cuts = _shared(keys, before), _cuts(families, len(keys))
+    for family, gone in shown.values():
+        families.append(Family(family.name, family.kind, family.help, len(keys), len(keys) + len(gone)))
+        keys += gone
+        values.extend([STALE] * len(gone))
+    all_keys, cuts = tuple(keys), _cuts(families, len(keys))
+    shares_keys = before is not None and before.keys == all_keys
     return Scrape(
         at=at,
-        keys=shared,
+        keys=before.keys if before is not None and shares_keys else all_keys,
         packed=tuple([zlib.compress(values[start:end].tobytes(), 1) for start, end in pairwise(cuts)]),
         families=tuple(families),
         began=before.began if before is not None and before.began == began else began,
         own_started_at=own_started_at.timestamp(),
         new_keys=frozenset(new_keys),
         cuts=cuts,
-        shares_keys=before is not None and shared is before.keys,
+        shares_keys=shares_keys,
     )
 
 
@@ -201,13 +201,53 @@ def _unpacked(packed: bytes) -> array[float]:
     return values
 
 
-def _families(text: str) -> Iterator[tuple[str, str, str, list[str]]]:
+def _families(messages: Iterable[Message]) -> Iterator[tuple[str, str, str, list[str]]]:
     """Name, kind, help and lines of each family. The exposition writes HELP, TYPE and samples, in this order."""
-    for block in text.removeprefix("# HELP ").split("\n# HELP "):
-        head, _, rest = block.partition("\n")
-        name, _, help_text = head.partition(" ")
-        type_line, *lines = rest.removesuffix("\n").split("\n")
-        yield name, type_line.rpartition(" ")[2], help_text, lines
+    name = kind = help_text = ""
+    samples: list[str] = []
+    for line in _lines(messages):
+        if line.startswith("# HELP "):
+            if samples:
+                yield name, kind, help_text, samples
+            name, _, help_text = line.removeprefix("# HELP ").partition(" ")
+            samples = []
+        elif line.startswith("# TYPE "):
+            kind = line.rpartition(" ")[2]
+        else:
+            samples.append(line)
+    if samples:
+        yield name, kind, help_text, samples
+
+
+def _lines(messages: Iterable[Message]) -> Iterator[str]:
+    """Message by message: no other thread has its turn while a text is split."""
+    rest = b""
+    for message in messages:
+        text = rest + bytes(message)
+        end = text.rfind(b"\n") + 1
+        rest = text[end:]
+        yield from text[:end].decode().split("\n")[:-1]
+
+
+class _Matched(NamedTuple):
+    """The keys of a family, with the texts of the scrape before as far as it had them, those of it that are gone, and
+    those that it had not.
+    """
+
+    keys: Sequence[str]
+    gone: Sequence[str] = ()
+    new: Sequence[str] = ()
+
+
+def _matched(taken: list[str], earlier: tuple[str, ...]) -> _Matched:
+    if taken == list(earlier):
+        return _Matched(earlier)
+    texts, now = {key: key for key in earlier}, set(taken)
+    return _Matched(
+        keys=[texts.get(key, key) for key in taken],
+        gone=[key for key in earlier if key not in now],
+        new=[key for key in taken if key not in texts],
+    )
 
 
 def _is_ours(key: str, held: set[str], is_first: bool) -> bool:
@@ -215,7 +255,7 @@ def _is_ours(key: str, held: set[str], is_first: bool) -> bool:
     return is_first if workspace is None else unescaped(workspace[1]) in held
 
 
-def _born(new: set[str], known: set[str], began: Mapping[str, str], at: datetime) -> Iterator[str]:
+def _born(new: Iterable[str], known: set[str], began: Mapping[str, str], at: datetime) -> Iterator[str]:
     """The counters that are new because their databases are: not those of a workspace that was not `known` before."""
     for key in new:
         workspace, database = _WORKSPACE.search(key), DATABASE.search(key)
@@ -224,16 +264,6 @@ def _born(new: set[str], known: set[str], began: Mapping[str, str], at: datetime
             # What is older may be refused, and the rest of the request with it.
             if began_at is not None and 0 < at.timestamp() - float(began_at) < _NEWS_SECONDS:
                 yield key
-
-
-def _shared(keys: Sequence[str], before: Scrape | None) -> tuple[str, ...]:
-    """The keys, as far as they are known with the texts of the scrape before."""
-    if before is None:
-        return tuple(keys)
-    if len(keys) == len(before.keys) and all(map(str.__eq__, keys, before.keys)):
-        return before.keys
-    known = dict(zip(before.keys, before.keys, strict=True))
-    return tuple([known.get(key, key) for key in keys])
 
 
 def _cuts(families: Sequence[Family], samples: int) -> tuple[int, ...]:

@@ -222,14 +222,14 @@ class Pusher:
         """Take a scrape of what is shown now, for every target. Waits for none of them."""
         take = partial(
             take_scrape,
-            snapshot=self._snapshot(),
+            self._exposition.body(Format.TEXT, is_gzip=False).messages,
+            self._snapshot(),
             at=self._clock(),
             own_started_at=self._own_started_at,
             holds=self._holds,
             before=self._before,
         )
-        body = self._exposition.body(Format.TEXT, is_gzip=False)
-        scrape = await asyncio.get_running_loop().run_in_executor(self._threads, lambda: take(body.joined()))
+        scrape = await asyncio.get_running_loop().run_in_executor(self._threads, take)
         self._before = scrape
         for target in self.targets:
             target.put(scrape)
