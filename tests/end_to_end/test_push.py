@@ -7,9 +7,9 @@ import gzip
 import json
 import signal
 from collections import defaultdict
-from collections.abc import Iterator, Mapping
+from collections.abc import AsyncIterator, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -43,6 +43,7 @@ from prisma_postgres_exporter.config import RemoteWriteConfig
 from prisma_postgres_exporter.expose import ExporterHealth, Format, Scrape, take_scrape
 from prisma_postgres_exporter.service.push_sender import Sender
 from prisma_postgres_exporter.service.pushing import Target
+from prisma_postgres_exporter.snapshot import DatabaseView
 from push_receiver import Answered, Receiver, receiver
 
 TOTAL = f"{DATA_PREFIX}operations_total"
@@ -98,6 +99,11 @@ class Prometheus:
     def newest(self, selector: str) -> dict[tuple[str, Labels], float]:
         """The newest sample of each series."""
         return {(name, labels): float(found["value"][1]) for name, labels, found in self._query(selector)}
+
+    def values(self, expression: str) -> list[float]:
+        """What an expression gives."""
+        answer = json.loads(fetch(f"{self.url}/api/v1/query?{urlencode({'query': expression})}").text)
+        return [float(found["value"][1]) for found in answer["data"]["result"]]
 
     def _query(self, expression: str) -> Iterator[tuple[str, Labels, Any]]:
         answer = json.loads(fetch(f"{self.url}/api/v1/query?{urlencode({'query': expression})}").text)
@@ -240,48 +246,91 @@ def test_what_prometheus_missed_while_it_was_down_it_gets_afterwards(
                 assert [sample for sample in sent[key] if sample not in samples] == []
 
 
+class Life:
+    """A target whose Prometheus is fed with scrapes of any instant."""
+
+    def __init__(self, prometheus: Prometheus, threads: ThreadPoolExecutor, began_at: datetime) -> None:
+        self.health = ExporterHealth()
+        self.is_away = asyncio.Event()
+        self.now = began_at
+        self._began_at = began_at
+        self._scrape: Scrape | None = None
+        self.target = Target(
+            Sender("remote_write", RemoteWriteConfig(url=f"{prometheus.url}/api/v1/write")),
+            {"job": "prisma", "instance": "here"},
+            keep=timedelta(hours=2),
+            health=self.health,
+            clock=lambda: self.now,
+            threads=threads,
+            sleep=self._pause,
+        )
+
+    async def _pause(self, _seconds: float) -> None:
+        self.is_away.set()
+        await asyncio.sleep(0.01)
+
+    def put(self, *databases: DatabaseView) -> None:
+        """Show these databases now."""
+        shown = replace(A_SNAPSHOT, databases=databases)
+        self._scrape = take_scrape(
+            exposition_of(shown).body(Format.TEXT, is_gzip=False).messages,
+            shown,
+            at=self.now,
+            own_started_at=self._began_at,
+            holds=lambda _: True,
+            before=self._scrape,
+        )
+        self.target.put(self._scrape)
+
+    @asynccontextmanager
+    async def running(self) -> AsyncIterator[None]:
+        """Send what is put."""
+        sending = asyncio.create_task(self.target.run())
+        try:
+            yield
+        finally:
+            sending.cancel()
+            await asyncio.gather(sending, return_exceptions=True)
+            await self.target.close()
+
+
 @needs_program("prometheus")
 async def test_an_outage_of_an_hour_loses_nothing(prometheus: Prometheus) -> None:
     began_at = datetime.now(UTC).replace(microsecond=0) - timedelta(minutes=60)
-    now = began_at
-    health = ExporterHealth()
-    sender = Sender("remote_write", RemoteWriteConfig(url=f"{prometheus.url}/api/v1/write"))
-    away = asyncio.Event()
-
-    async def pause(_seconds: float) -> None:
-        away.set()
-        await asyncio.sleep(0.01)
-
     with ThreadPoolExecutor(1) as threads:
-        target = Target(
-            sender,
-            {"job": "prisma", "instance": "here"},
-            keep=timedelta(hours=2),
-            health=health,
-            clock=lambda: now,
-            threads=threads,
-            sleep=pause,
-        )
-        sending = asyncio.create_task(target.run())
-        scrape: Scrape | None = None
-        for minute in range(61):
-            now = began_at + timedelta(minutes=minute)
-            shown = replace(A_SNAPSHOT, databases=(replace(A_DATABASE, operations_total=100 + minute),))
-            messages = exposition_of(shown).body(Format.TEXT, is_gzip=False).messages
-            scrape = take_scrape(messages, shown, at=now, own_started_at=began_at, holds=lambda _: True, before=scrape)
-            target.put(scrape)
-            await asyncio.wait_for(away.wait(), 30)
-        with prometheus.running():
-            await asyncio.wait_for(target.flush(), 60)
-            (samples,) = prometheus.samples(TOTAL, "2h").values()
-            everything = prometheus.samples('{__name__=~".+"}', "2h")
-        sending.cancel()
-        await asyncio.gather(sending, return_exceptions=True)
-        await target.close()
+        life = Life(prometheus, threads, began_at)
+        async with life.running():
+            for minute in range(61):
+                life.now = began_at + timedelta(minutes=minute)
+                life.put(replace(A_DATABASE, operations_total=100 + minute))
+                await asyncio.wait_for(life.is_away.wait(), 30)
+            with prometheus.running():
+                await asyncio.wait_for(life.target.flush(), 60)
+                (samples,) = prometheus.samples(TOTAL, "2h").values()
+                everything = prometheus.samples('{__name__=~".+"}', "2h")
     assert samples == [((began_at + timedelta(minutes=minute)).timestamp(), 100 + minute) for minute in range(61)]
     assert {len(found) for found in everything.values()} == {61}
-    pushed = parse_metrics(health.text(0).text.decode())
-    assert pushed.value(f"{OWN_PREFIX}push_dropped_samples_total") is None
+    pushed = parse_metrics(life.health.text(0).text.decode())
+    assert pushed.labels(f"{OWN_PREFIX}push_dropped_samples_total", "target") == set()
+
+
+@needs_program("prometheus")
+async def test_increase_sees_the_first_operations_of_a_new_database(prometheus: Prometheus) -> None:
+    now = datetime.now(UTC).replace(microsecond=0)
+    new = replace(A_DATABASE, database_id="db_new", operations_total=70, counting_since_at=now - timedelta(seconds=90))
+    with ThreadPoolExecutor(1) as threads:
+        life = Life(prometheus, threads, now - timedelta(minutes=2))
+        async with life.running():
+            with prometheus.running():
+                life.put(A_DATABASE)
+                life.now = now
+                life.put(A_DATABASE, new)
+                await asyncio.wait_for(life.target.flush(), 60)
+                selector = f'{TOTAL}{{database_id="db_new"}}'
+                ((_, samples),) = prometheus.samples(selector, "5m").items()
+                (grown,) = prometheus.values(f"increase({selector}[5m])")
+    assert samples == [((now - timedelta(seconds=90)).timestamp(), 0), (now.timestamp(), 70)]
+    assert grown >= 70
 
 
 @needs_program("prometheus")

@@ -166,6 +166,14 @@ def test_however_small_requests_are_nothing_is_missing_and_no_histogram_is_cut(
     assert written(cut) == written(whole)
 
 
+@pytest.mark.parametrize("size", [1, 7, 100, 4096])
+def test_wherever_the_text_is_cut_it_is_read_the_same(told: Exposition, size: int) -> None:
+    text = plain(told)
+    whole = taken(SHOWN, exposition=told)
+    messages = [memoryview(text)[start : start + size] for start in range(0, len(text), size)]
+    assert take_scrape(messages, SHOWN, at=NOW, own_started_at=OWN_BEGAN_AT, holds=every) == whole
+
+
 def test_a_series_that_is_shown_no_more_ends_at_once(told: Exposition) -> None:
     first = taken(SHOWN)
     second = taken(replace(SHOWN, databases=SHOWN.databases[1:]), at=NOW + timedelta(minutes=1), before=first)
