@@ -126,14 +126,15 @@ def print_list(
     columns: Columns[T],
     chosen: Form,
     *,
-    has_more: bool = False,
+    has_more: bool,
+    is_complete: bool,
     how_to_see_more: str = "--all prints everything",
     **beside: Value,
 ) -> None:
-    """Print a list: in JSON `{"version": 1, "data": […], "has_more": …}`, with whatever stands `beside` it."""
+    """Print a list: in JSON `{"version": 1, "data": […], "has_more": …, "is_complete": …}`, and what is `beside`."""
     if chosen is Form.JSON:
         rows = [{column.key: column.plain(thing) for column in _for_programs(columns)} for thing in things]
-        answer = {"version": FORM_VERSION, "data": rows, "has_more": has_more, **beside}
+        answer = {"version": FORM_VERSION, "data": rows, "has_more": has_more, "is_complete": is_complete, **beside}
         print_document(json.dumps(answer, indent=2, ensure_ascii=False))
     elif chosen in CSV:
         _print_csv(things, columns, chosen)
