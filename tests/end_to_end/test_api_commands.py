@@ -196,6 +196,19 @@ def test_a_list_that_is_cut_is_shown_and_said_to_be_incomplete(
     assert ": the list is not complete: there is more, and no cursor to it\n" in ended.err
 
 
+def test_a_list_whose_later_page_fails_shows_what_came(terminal: Terminal, monkeypatch: pytest.MonkeyPatch) -> None:
+    every, operation = terminal.json("databases", "list"), operations.DATABASES
+
+    def leading_nowhere(document: Any, at: Any) -> Any:
+        return replace(operation.shape(document, at), next_cursor="nowhere")
+
+    monkeypatch.setattr(operations, "DATABASES", replace(operation, shape=leading_nowhere))
+    ended = terminal.type("databases", "list", "--all", "--json")
+
+    assert (ended.code, ended.document["data"], ended.document["is_complete"]) == (1, every, False)
+    assert "error: GET /v1/databases answered 422" in ended.err
+
+
 @pytest.mark.parametrize("method", [*LISTS, "backups", "regions"])
 def test_a_record_that_cannot_be_read_makes_a_list_incomplete(
     terminal: Terminal, monkeypatch: pytest.MonkeyPatch, method: str
