@@ -92,8 +92,8 @@ def _replicas(board: build.Dashboard) -> None:
     board.with_panel(
         rows(
             "Replicas",
-            "Each replica with its version, when it started, and how many workspaces it collects of those that replicas "
-            "share.",
+            "Each replica with its version, when it started, and how many workspaces it collects of those that replicas"
+            " share.",
             {
                 "A": f"max by (job, instance, version, python_version) ({_PREFIX}build_info{{{OWN}}})",
                 "B": f"1000 * {_process('process_start_time_seconds')}",
