@@ -36,8 +36,8 @@ def victim_of(vendor: Simulator) -> Victim:
 PLACES = places(new_vendor(), victim_of(new_vendor()))
 
 
-PARTS = 4
-"""A place is tried with every fourth value here, each with others, and with all of them in the longer run."""
+PARTS = 10
+"""A place is tried with every tenth value here, each with others, and with all of them in the longer run."""
 
 
 @pytest.mark.parametrize(("number", "place"), list(enumerate(PLACES)), ids=str)
