@@ -19,7 +19,7 @@ def examples(few: int, many: int) -> pytest.MarkDecorator:
 
 
 def spread(cases: Iterable[tuple[T, Sequence[Kind]]]) -> Iterator[tuple[T, Kind, Sequence[pytest.MarkDecorator]]]:
-    """Pair each case with each of its kinds, all but one of them for the longer run: one after the other has its turn."""
+    """Pair each case with each of its kinds, all but one of them, each in its turn, for the longer run."""
     for number, (case, kinds) in enumerate(cases):
         for place, kind in enumerate(kinds):
             yield case, kind, () if place == number % len(kinds) else (pytest.mark.slow,)

@@ -14,6 +14,7 @@ from store_values import ENGINES, FreshUrl
 from postgres import PostgresServer
 from prisma_postgres_exporter.store import Store
 
+
 @pytest.fixture(params=ENGINES)
 def store_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     """The URL of a store that does not exist yet."""

@@ -71,9 +71,9 @@ CORRUPTIONS = [
     Corruption("database-has-a-state", f"DELETE FROM positions {OF_2}", "db_2"),
     Corruption(
         "counted-from-a-day-that-was",
-        "UPDATE databases SET counted_from = 100 WHERE key = 2",
+        "UPDATE databases SET counted_from = 20600 WHERE key = 2",
         "db_2",
-        found="1970-04-11",
+        found="2026-05-27",
     ),
     Corruption(
         "state-of-a-database",

@@ -137,9 +137,7 @@ def copy_rows(source: sqlalchemy.Connection, target: sqlalchemy.Connection) -> N
 
 def test_eight_processes_open_a_new_store_at_once(store_url: str) -> None:
     # They fork from one, which has imported what a store needs: a second for each of eight is saved.
-    done = subprocess.run(
-        [sys.executable, "-c", OPEN_TOGETHER, store_url], capture_output=True, text=True, check=False
-    )
+    done = subprocess.run([sys.executable, "-c", OPEN_TOGETHER, store_url], capture_output=True, text=True, check=False)
     assert (done.stdout, done.stderr, done.returncode) == ("0 workspaces\n" * 8, "", 0)
     assert rows_of(store_url, VERSION_TABLE) == [(HEAD,)]
     assert rows_of(store_url, "store_state") == [(1, __version__)]
