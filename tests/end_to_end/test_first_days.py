@@ -107,6 +107,14 @@ def test_after_a_backfill_the_whole_bill_is_told(tmp_path: Path) -> None:
         rows = say(SOON, "cost", "--month", "2026-10", "--by", by, "--json", *options).json["data"]
         assert sum(Decimal(told["total_usd"]) for told in rows) == Decimal("1008.35")
     assert say(SOON, "export", "focus", "--from", "2026-10", "--to", "2026-10", *options).code == 0
+    # Nothing is expected of a month that is over: by plan it is what the bill would have been.
+    for format_ in ("markdown", "html"):
+        report = say(SOON, "report", "--month", "2026-10", "--format", format_, *options).output
+        assert "1,008.35" in report
+        assert "Expected of the whole month" not in report
+        assert "forecast" not in report
+    supposed = say(SOON, "cost", "--month", "2026-10", "--what-if", "operations=x1", "--json", *options).json["data"]
+    assert supposed[0]["by_plan_usd"]["pro"] == supposed[0]["total_usd"] == "1008.35"
 
 
 def test_a_month_that_was_read_from_the_22nd_on_is_not_divided_by_all_its_days(tmp_path: Path) -> None:

@@ -9,8 +9,8 @@ from decimal import Decimal
 from report_values import NOW, OCTOBER, created, ledger_state, month_of, state
 
 import builders
-from builders import settled_day, workspace_state
-from prisma_postgres_exporter.cost import By
+from builders import GIB, settled_day, workspace_state
+from prisma_postgres_exporter.cost import By, compare_plans
 from prisma_postgres_exporter.model import Event, EventKind, PlanChange, Workspace, WorkspaceDay
 from prisma_postgres_exporter.report import TOTAL, LedgerMonth, beside, compare_months
 
@@ -212,6 +212,31 @@ def test_a_deletion_counts_once_in_the_month_that_it_happened_in() -> None:
         change for change in compare_months(at_october, at_november, By.DATABASE, ()) if change.row.database_id
     ]
     assert of_database.reasons == ("deleted on 2026-10-09",)
+
+
+def test_nothing_is_expected_of_a_month_that_is_over() -> None:
+    """Eleven days were never read: a forecast would fill them, of a bill they are not known."""
+    days = [
+        WorkspaceDay(
+            workspace_key=1,
+            day=date(2026, 10, number),
+            operations=150_000,
+            storage_byte_seconds=12 * GIB * 86_400,
+            storage_seconds=86_400,
+            storage_bytes=12 * GIB,
+        )
+        for number in range(1, 21)
+    ]
+    row = state(1, 3_000_000, gib=12, at=OCTOBER)
+    row = replace(row, known_until=date(2026, 10, 20), months=(replace(row.months[0], operations=None),))
+    over = month_of(ledger_state(row), until=OCTOBER, days=days)
+    (told,) = over.rows(By.WORKSPACE)
+
+    assert told.cost is not None
+    assert (told.known_usd, told.total) == (Decimal("30.00"), None)
+    assert (told.expected_usd, told.cost.expected_bill, told.cost.low_bill, told.cost.forecast_missing) == (None,) * 4
+    plans = compare_plans(over.ledger_state, over.config, over.days, over.until, is_over=over.is_over)
+    assert plans == {"wksp_1": {}}
 
 
 def test_the_total_tells_no_change_where_a_workspace_of_last_month_is_not_followed_any_more() -> None:

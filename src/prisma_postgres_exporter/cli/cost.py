@@ -105,7 +105,7 @@ def cost(
         read = read_month(store, in_force, now, real_now, with_previous=True)
     if what_if:
         read = ledger_month(*suppose(read.ledger_state, in_force, read.days, supposed), now, real_now, read.previous)
-    plans = compare_plans(read.ledger_state, read.config, read.days, now) if what_if else {}
+    plans = compare_plans(read.ledger_state, read.config, read.days, now, is_over=read.is_over) if what_if else {}
     besides = beside(read, by)
     if chosen is Form.JSON and what_if:
         print_document(supposed_answer(read, read.rows(by), besides, plans).model_dump_json(indent=2))

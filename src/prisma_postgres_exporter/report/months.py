@@ -111,12 +111,13 @@ def ledger_month(
     previous: LedgerMonth | None = None,
 ) -> LedgerMonth:
     """Work out the month of `until`; `ledger_state` is what `Store.load(until)` gave."""
+    is_over = month_start(until) < month_start(now)
     return LedgerMonth(
         until=until,
-        is_over=month_start(until) < month_start(now),
+        is_over=is_over,
         ledger_state=ledger_state,
         days=days,
         config=config,
-        costs=charge(ledger_state, config, days, until),
+        costs=charge(ledger_state, config, days, until, is_over=is_over),
         previous=previous,
     )
