@@ -495,7 +495,7 @@ def test_a_workspace_without_databases_and_without_a_price_is_missing_in_every_v
     for by in By:
         rows = cost_rows(of, costs, by, NOW)
         assert {row.workspace_id: row.total for row in rows} == {"wksp_1": 10, "wksp_2": None}
-        assert (total_of(rows)[1].total, total_of(rows)[1].known) == (None, 10)
+        assert (total_of(rows)[1].total, total_of(rows)[1].known) == (None, Decimal(10))
     found = {budget.name: (budget.spent_usd, budget.is_complete) for budget in costs.budgets}
     assert found == {"all": (10, False), "beta": (None, False), "project": (10, True)}
     assert not any("matches nothing" in line for line in cost_warnings(of, config, costs))

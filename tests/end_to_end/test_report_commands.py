@@ -9,15 +9,17 @@ import sqlite3
 import subprocess
 from collections.abc import Sequence
 from contextlib import closing
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
 
 import pyarrow.parquet as pq
 import pytest
-from lived_store import live
+from lived_store import live, live_discovery, live_round
 from processes import EXPORTER, run, write_config
+from store_values import database
 
+from prisma_postgres_exporter.model import Discovered, Workspace
 from prisma_postgres_exporter.store import Store
 
 MONTH = ("--month", "2026-11")
@@ -187,3 +189,29 @@ def test_a_reader_that_leaves_early_is_no_failure_to_talk_about(options: Sequenc
         said = process.stderr.read()
 
     assert said == ""
+
+
+def test_an_export_of_everything_begins_where_something_is_known(tmp_path: Path) -> None:
+    """A workspace without databases has a fee and no days; of the month before the first day there is a sum."""
+    url = f"sqlite:///{tmp_path / 'store.db'}"
+    at = datetime(2026, 1, 15, 12, tzinfo=UTC)
+    empty, used = Workspace(id="wksp_1", name="empty"), Workspace(id="wksp_2", name="used")
+    with closing(Store.open(url)) as store:
+        live_discovery(store, store.load(at), Discovered(at=at, workspaces=(empty,)))
+        later = at + timedelta(days=31)
+        row = database(1, workspace=2, created_at=at)
+        live_discovery(store, store.load(later), Discovered(at=later, workspaces=(empty, used), databases=(row,)))
+        live_round(store, store.load(later), later)
+    plan = {"plan": "Starter", "price_version": "2026-08"}
+    plans = [{"workspace": name, **plan} for name in ("wksp_1", "wksp_2")]
+    config = write_config(tmp_path / "config.yaml", cost={"workspaces": plans})
+    options = ("--config", str(config), "--store-url", url, "--to", "2026-02")
+
+    focus = documents("export", "focus", *options, cwd=tmp_path, returncode=1)
+    months = documents("export", "months", *options, cwd=tmp_path)
+
+    assert [(row["BillingAccountId"], row["BillingPeriodStart"][:7]) for row in focus] == [
+        ("wksp_1", "2026-01"),
+        ("wksp_1", "2026-02"),
+    ]
+    assert [(row["month"], row["days_held"]) for row in months] == [("2026-01", "0"), ("2026-02", "5")]

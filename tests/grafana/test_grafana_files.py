@@ -137,3 +137,16 @@ def _urls(board: Json) -> list[str]:
         if entry["id"] == "links"
         for link in entry["value"]
     ]
+
+
+def test_every_amount_of_a_budget_has_beside_it_how_much_of_the_usage_is_known() -> None:
+    tables = [
+        panel
+        for board in boards()
+        for panel in panels(board)
+        if panel["type"] == "table" and "prisma_postgres_budget_spent_usd" in json.dumps(panel)
+    ]
+
+    assert tables
+    for panel in tables:
+        assert "prisma_postgres_budget_spent_covered_ratio" in json.dumps(panel["targets"])

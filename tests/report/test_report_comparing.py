@@ -149,7 +149,7 @@ def test_of_a_workspace_that_is_not_followed_any_more_no_change_is_told() -> Non
             [change] = compare_months(before, after, by, ())
 
             assert change.before is not None
-            assert (change.before.total, change.cost_change, change.operations_change) == (18, None, None)
+            assert (change.before.total, change.cost_change, change.operations_change) == (Decimal(18), None, None)
             assert change.reasons == ("its workspace is gone since 2026-10-10: what it costs since is not known",)
 
 
@@ -256,5 +256,5 @@ def test_the_total_tells_no_change_where_a_workspace_of_last_month_is_not_follow
 
     for by in By:
         besides = beside(replace(november, previous=october), by)
-        assert (besides[TOTAL].last_month_usd, besides[TOTAL].change_usd) == (28, None)
+        assert (besides[TOTAL].last_month_usd, besides[TOTAL].change_usd) == (Decimal(28), None)
         assert besides["wksp_2", "", ""].change_usd == 0

@@ -15,10 +15,20 @@ from report_values import NOW, OCTOBER, ledger_state, month_of, state
 
 import builders
 from builders import GIB, workspace_state
+from prisma_postgres_exporter.cost import By
+from prisma_postgres_exporter.documents import (
+    Comparison,
+    Ranking,
+    cost_rows_answer,
+    of_month,
+    report_answer,
+    supposed_answer,
+)
 from prisma_postgres_exporter.model import LedgerState, PlanChange
 from prisma_postgres_exporter.report import (
     FOCUS_COLUMNS,
     LedgerMonth,
+    beside,
     focus_rows,
     left_out,
     month_costs,
@@ -147,4 +157,16 @@ def test_a_month_names_the_workspaces_that_were_gone_before_it() -> None:
     assert sentence is not None
     assert sentence.startswith("Not in it: Acme, gone since 2026-10-31. No credential lists")
     assert sentence in month_costs(month).notes
-    assert sentence in list(total_sentences(report_month(month, (), (), NOW)))
+    report = report_month(month, (), (), NOW)
+    assert sentence in list(total_sentences(report))
+    gone = [{"workspace_id": "wksp_1", "workspace_name": "Acme", "gone_at": "2026-10-31T23:59:59Z"}]
+    besides = beside(month, By.WORKSPACE)
+    for answer in (
+        cost_rows_answer(month, month.rows(By.WORKSPACE), besides),
+        supposed_answer(month, month.rows(By.WORKSPACE), besides, {}),
+        report_answer(report, ()),
+        Ranking(**of_month(month), data=[], has_more=False),
+        Comparison(**of_month(month), data=[], has_more=False),
+    ):
+        assert answer.model_dump(mode="json")["not_followed"] == gone
+    assert cost_rows_answer(month_of(held), (), {}).not_followed == []

@@ -35,6 +35,7 @@ _ESTIMATE = "An estimate in USD of the Postgres part of the invoice, before tax,
 _SPENT = one("prisma_postgres_budget_spent_usd", "budget", OWN)
 _LIMIT = one("prisma_postgres_budget_limit_usd", "budget", OWN)
 _EXPECTED = one("prisma_postgres_budget_forecast_usd", "budget", OWN)
+_COVERED = one("prisma_postgres_budget_spent_covered_ratio", "budget", OWN)
 _THRESHOLD = "prisma_postgres_budget_threshold_ratio"
 
 
@@ -130,7 +131,8 @@ def _budgets(board: build.Dashboard) -> None:
     board.with_panel(
         rows(
             "Budgets",
-            "Each budget of the configuration. The threshold is the highest of its own that is reached. "
+            "Each budget of the configuration. Where less than 100 % of its usage is known, at least so much is spent. "
+            "The threshold is the highest of its own that is reached. "
             f"Budgets do not follow the choice of workspaces. {_ESTIMATE}",
             {
                 "A": _SPENT,
@@ -140,10 +142,13 @@ def _budgets(board: build.Dashboard) -> None:
                 "E": _EXPECTED,
                 "F": f"{_EXPECTED} / {_LIMIT}",
                 "G": f"2 * ({_SPENT} >= bool {_LIMIT}) + (({_EXPECTED} > bool {_LIMIT}) or 0 * {_LIMIT})",
+                # What is not all must not look like it.
+                "H": f"floor(100 * {_COVERED}) / 100",
             },
             [
                 Column(field="budget", title="Budget"),
                 Column(field="Value #A", title="Spent", unit="currencyUSD", decimals=2),
+                Column(field="Value #H", title="Usage known", unit="percentunit", decimals=0),
                 Column(field="Value #B", title="Budget for the month", unit="currencyUSD", decimals=2),
                 Column(field="Value #C", title="Used", unit="percentunit", decimals=0, is_bar=True),
                 Column(field="Value #D", title="Threshold reached", unit="percentunit", decimals=0),

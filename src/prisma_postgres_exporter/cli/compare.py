@@ -22,7 +22,7 @@ from prisma_postgres_exporter.cli.options import (
 from prisma_postgres_exporter.cli.printing import TABLES, Column, Columns, form, print_documents
 from prisma_postgres_exporter.cli.terminal import say, sentence, show
 from prisma_postgres_exporter.cost import By, CostRow, add_up
-from prisma_postgres_exporter.documents import Comparison, change_document
+from prisma_postgres_exporter.documents import Comparison, change_document, of_month
 from prisma_postgres_exporter.errors import ConfigurationError
 from prisma_postgres_exporter.model import month_start, previous_month_start
 from prisma_postgres_exporter.report import (
@@ -88,8 +88,7 @@ def compare(
         so_far = "" if later.is_over else f" until {later.until:%Y-%m-%d %H:%M} UTC"
         show(f"{later.name}{so_far} against {earlier.name}, by {by}, in USD")
     answer = Comparison(
-        until=later.until,
-        is_over=later.is_over,
+        **of_month(later),
         data=[change_document(change, is_over=later.is_over) for change in changes[:limit]],
         has_more=len(changes) > limit,
     )

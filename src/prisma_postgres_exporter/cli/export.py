@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import UTC, date, datetime, timedelta
 from enum import StrEnum
 from functools import partial
+from itertools import islice
 from pathlib import Path
 from typing import Annotated
 
@@ -19,7 +20,7 @@ from prisma_postgres_exporter.cli.parquet import parquet_parts
 from prisma_postgres_exporter.cli.terminal import pour, say
 from prisma_postgres_exporter.config import Config
 from prisma_postgres_exporter.errors import ConfigurationError
-from prisma_postgres_exporter.model import day_start, next_month_start
+from prisma_postgres_exporter.model import LedgerState, day_start, next_month_start
 from prisma_postgres_exporter.report import (
     DAY_COLUMNS,
     EVENT_COLUMNS,
@@ -175,7 +176,7 @@ def _rows(
         return
     if what is What.FOCUS:
         config = with_costs_in_force(store, config)
-        for month in _months(store, from_day, to_day, now):
+        for month in _months(from_day or _first_day(store, store.load(now)), to_day, now):
             read = read_month(store, config, last_instant(month, now), now)
             for line in left_out(read):
                 problems.append(line)
@@ -185,23 +186,27 @@ def _rows(
             yield from focus_rows(read)
         return
     databases = tuple(store.databases())
-    owners = Owners.of(databases, store.load(now))
+    held = store.load(now)
+    owners = Owners.of(databases, held)
     if what is What.DAYS:
         yield from day_rows(store.days(from_day=from_day, to_day=to_day), owners)
     elif what is What.REVISIONS:
         yield from revision_rows(store.revisions(from_day=from_day, to_day=to_day), owners)
     else:
-        for month in _months(store, from_day, to_day, now):
+        # The month before the first one is read too, without its days.
+        first = from_day or (_first_day(store, held).replace(day=1) - ONE_DAY)
+        for month in _months(first, to_day, now):
             yield from month_rows(store.months(month.date()), owners)
 
 
-def _months(store: Store, from_day: date | None, to_day: date | None, now: datetime) -> Iterator[datetime]:
-    """The months of these days, each by its first instant; from the ledger's first one, where no day is given."""
-    if from_day is None:
-        first = next(store.days(), None)
-        if first is None:
-            return
-        from_day = first.day
+def _first_day(store: Store, ledger_state: LedgerState) -> date:
+    """The first day of the ledger, or that a workspace was followed on: one without databases has no day."""
+    seen = [row.first_seen_at.date() for row in ledger_state.workspaces.values()]
+    return min([*seen, *(usage.day for usage in islice(store.days(), 1))], default=date.max)
+
+
+def _months(from_day: date, to_day: date | None, now: datetime) -> Iterator[datetime]:
+    """The months of these days, each by its first instant."""
     month = day_start(from_day.replace(day=1))
     last = min(day_start(to_day), now) if to_day is not None else now
     while month <= last:

@@ -29,8 +29,17 @@ from prisma_postgres_exporter.cli.options import (
 from prisma_postgres_exporter.cli.printing import TABLES, Column, Columns, form, print_documents
 from prisma_postgres_exporter.cli.terminal import say, show
 from prisma_postgres_exporter.cost import By, CostRow, add_up
-from prisma_postgres_exporter.documents import Ranking, percent, ranked_document
-from prisma_postgres_exporter.report import Key, LedgerMonth, Ranked, at_least, growth_days, missing_sentence, rank
+from prisma_postgres_exporter.documents import Ranking, of_month, percent, ranked_document
+from prisma_postgres_exporter.report import (
+    Key,
+    LedgerMonth,
+    Ranked,
+    at_least,
+    growth_days,
+    missing_sentence,
+    not_followed_sentence,
+    rank,
+)
 from prisma_postgres_exporter.service import read_month
 
 GIB = 2**30
@@ -82,16 +91,16 @@ def top(
     if chosen in TABLES:
         _title(read, sort, by, days, last, is_whole=usage.is_complete)
     answer = Ranking(
-        until=read.until,
-        is_over=read.is_over,
+        **of_month(read),
         data=[ranked_document(line, is_over=read.is_over) for line in lines[:limit]],
         has_more=len(lines) > limit,
     )
     every = f"--limit {len(lines)} prints everything"
     print_documents(answer, lines[:limit], _columns(by, sort, days), chosen, how_to_see_more=every)
     missing = missing_sentence(usage, read.missing, loaded.poll.requests_per_second)
-    if missing is not None:
-        say(missing)
+    for sentence in (missing, not_followed_sentence(read.not_followed)):
+        if sentence is not None:
+            say(sentence)
 
 
 def _title(month: LedgerMonth, sort: Key, by: By, days: int, last: date, *, is_whole: bool) -> None:

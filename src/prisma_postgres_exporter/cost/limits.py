@@ -12,7 +12,7 @@ ONE_MINUTE = timedelta(minutes=1)
 def reached_at(
     value_at: Callable[[datetime], float], limit: float, starts_at: datetime, ends_at: datetime
 ) -> datetime | None:
-    """Return the first whole minute at which a value that never falls has reached `limit`; `None`: none before `ends_at`.
+    """Return the first whole minute before `ends_at` at which a value that never falls has reached `limit`, if any.
 
     One that has reached it already is given as `starts_at`.
     """

@@ -21,6 +21,7 @@ from prisma_postgres_exporter.documents.models import (
     LevelDocument,
     MissingDocument,
     MonthDocument,
+    NotFollowedDocument,
     RankedDocument,
     ReportAnswer,
     ReportDocument,
@@ -64,10 +65,20 @@ def cost_document(row: CostRow, beside: Beside, *, is_over: bool) -> CostDocumen
     return CostDocument(**_month(row, is_over=is_over), **_beside(beside))
 
 
+def of_month(month: LedgerMonth | MonthReport) -> Keys:
+    """Return what every answer about a month says of it."""
+    gone = [
+        NotFollowedDocument(workspace_id=row.workspace.id, workspace_name=row.workspace.name, gone_at=row.gone_at)
+        for row in month.not_followed
+        if row.gone_at is not None
+    ]
+    return {"until": month.until, "is_over": month.is_over, "not_followed": gone}
+
+
 def cost_rows_answer(month: LedgerMonth, rows: Iterable[CostRow], besides: Mapping[Place, Beside]) -> CostRows:
     """Return rows of a month's costs."""
     data = [cost_document(row, besides[row.place], is_over=month.is_over) for row in rows]
-    return CostRows(until=month.until, is_over=month.is_over, data=data)
+    return CostRows(**of_month(month), data=data)
 
 
 def supposed_answer(
@@ -85,7 +96,7 @@ def supposed_answer(
         )
         for row in rows
     ]
-    return SupposedCostRows(until=month.until, is_over=month.is_over, data=data)
+    return SupposedCostRows(**of_month(month), data=data)
 
 
 def ranked_document(line: Ranked, *, is_over: bool) -> RankedDocument:
@@ -212,7 +223,7 @@ def report_answer(report: MonthReport, days: Iterable[UsageRow]) -> ReportAnswer
         workspaces=[_reported(report, row, by_workspace.get(row.total.workspace_id, ())) for row in report.workspaces],
         budgets=[budget_document(budget, is_over=report.is_over) for budget in report.budgets],
     )
-    return ReportAnswer(until=report.until, is_over=report.is_over, data=document)
+    return ReportAnswer(**of_month(report), data=document)
 
 
 def level_documents(report: MonthReport) -> Iterable[LevelDocument]:

@@ -41,6 +41,9 @@ COSTS_AT = (
 )
 UNTIL = "How far the month goes: now, or the last second of one that is over"
 IS_OVER = "Whether the month is over"
+NOT_FOLLOWED = (
+    "The workspaces that the month is without: they were gone before it, so what the vendor bills for them is not known"
+)
 HAS_MORE = "Whether there are more rows than were asked for"
 INCLUDED_OPERATIONS = "Operations that the price includes in a month, for all databases of the workspace together"
 INCLUDED_STORAGE = "Storage that the price includes, as the month's mean over all databases of the workspace together"
@@ -264,8 +267,8 @@ class BudgetDocument(Document):
     is_complete: bool = Field(description=Priced.model_fields["is_complete"].description)
     expected_usd: Usd | None = Field(description=MonthDocument.model_fields["expected_usd"].description)
     is_expected_complete: bool = Field(
-        description="Whether all of it has a forecast; else what has none counts in `expected_usd` with what is known to "
-        "be spent, and at least so much is expected"
+        description="Whether all of it has a forecast; else what has none counts in `expected_usd` with what it cost "
+        "so far, and at least so much is expected"
     )
 
 
@@ -344,11 +347,20 @@ class OfSnapshot(Answer):
     costs_at: datetime | None = Field(description=COSTS_AT)
 
 
+class NotFollowedDocument(Document):
+    """A workspace that was gone before a month."""
+
+    workspace_id: str = Field(description=Place.model_fields["workspace_id"].description)
+    workspace_name: str = Field(description=Place.model_fields["workspace_name"].description)
+    gone_at: datetime = Field(description="When no credential listed it any more")
+
+
 class OfMonth(Answer):
     """A month of the ledger."""
 
     until: datetime = Field(description=UNTIL)
     is_over: bool = Field(description=IS_OVER)
+    not_followed: list[NotFollowedDocument] = Field(description=NOT_FOLLOWED)
 
 
 class Workspaces(OfSnapshot):

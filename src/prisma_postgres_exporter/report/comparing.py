@@ -30,8 +30,9 @@ class Change:
     """A workspace, project or database in two months.
 
     `row` says who it is by its newest names; `before` or `after` is `None` where it was not there in that
-    month, or (not `is_followed`) its workspace was gone before the later one. What is not known whole has no change. Of a month that runs, `pair` are the operations of the days that both
-    months know, and what it costs is what is expected of it. `reasons` are words for people.
+    month, or (not `is_followed`) its workspace was gone before the later one. What is not known whole has no change.
+    Of a month that runs, `pair` are the operations of the days that both months know, and what it costs is what is
+    expected of it. `reasons` are words for people.
     """
 
     row: CostRow
