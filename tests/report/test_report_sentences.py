@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from prisma_postgres_exporter.cost import Usage
+from prisma_postgres_exporter.cost import UNREAD, Usage
 from prisma_postgres_exporter.report.sentences import knowledge
 
 
@@ -15,7 +15,8 @@ from prisma_postgres_exporter.report.sentences import knowledge
         (31, 0, 0, "0 % of the storage's time"),
         (30, 1_000, 0, "30 of 31 days of databases"),
         (30, 999, 0, "30 of 31 days of databases, 99 % of the storage's time"),
-        (31, 1_000, 1, "31 of 31 days of databases, 100 % of the storage's time"),
+        (31, 1_000, 1, "1 moved database, of which a missing part may belong here"),
+        (30, 1_000, 1, "30 of 31 days of databases"),
     ],
 )
 def test_only_the_part_that_is_missing_is_named(days_known: int, seconds_known: int, unplaced: int, said: str) -> None:
@@ -25,7 +26,7 @@ def test_only_the_part_that_is_missing_is_named(days_known: int, seconds_known: 
         days_known=days_known,
         storage_seconds=1_000,
         storage_seconds_known=seconds_known,
-        unplaced=unplaced,
+        unplaced_operations=unplaced,
     )
 
     assert knowledge(usage) == said
@@ -33,3 +34,12 @@ def test_only_the_part_that_is_missing_is_named(days_known: int, seconds_known: 
 
 def test_what_nobody_read_is_not_read() -> None:
     assert knowledge(Usage(days=31, storage_seconds=1_000)) == "not read"
+
+
+def test_a_workspace_that_nobody_followed_is_not_read_and_takes_nothing_from_others() -> None:
+    whole = Usage(known_operations=5, days=31, days_known=31, storage_seconds=1_000, storage_seconds_known=1_000)
+
+    assert knowledge(UNREAD) == "not read"
+    assert knowledge(whole + UNREAD) == "1 workspace not read"
+    assert not (whole + UNREAD).is_complete
+    assert (UNREAD.operations, UNREAD.mean_storage_bytes(1_000), UNREAD.gib_months(1_000)) == (None, None, None)

@@ -30,8 +30,10 @@ from prisma_postgres_exporter.report import (
     NONE,
     Change,
     LedgerMonth,
+    assumed_sentence,
     at_least,
     compare_months,
+    gap_sentences,
     missing_sentence,
     not_followed_sentence,
     same_days,
@@ -95,12 +97,12 @@ def compare(
     every = f"--limit {len(changes)} prints everything"
     print_documents(answer, changes[:limit], _columns(by, earlier, later), chosen, how_to_see_more=every)
     for read in (earlier, later):
-        usage = add_up(row.usage for row in read.rows(By.WORKSPACE))
-        missing = missing_sentence(usage, read.missing, loaded.poll.requests_per_second)
-        if missing is not None:
-            say(f"{read.name}: {missing}")
-        if (gone := not_followed_sentence(read.not_followed)) is not None:
-            say(f"{read.name}: {gone}")
+        rows = read.rows(By.WORKSPACE)
+        usage = add_up(row.usage for row in rows)
+        missing = missing_sentence(usage, read.missing, tuple(gap_sentences(read)))
+        for line in (missing, assumed_sentence(rows), not_followed_sentence(read.not_followed)):
+            if line is not None:
+                say(f"{read.name}: {line}")
     if chosen in TABLES:
         _print_reasons(changes[:limit])
 

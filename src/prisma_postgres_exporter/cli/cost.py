@@ -52,20 +52,20 @@ from prisma_postgres_exporter.report import (
     change_sentence,
     database_name,
     expected_bounds,
+    gap_sentences,
+    incomplete_sentence,
     knowledge,
     ledger_month,
     missing_sentence,
     money,
     not_followed_sentence,
+    previous_sentences,
     use,
 )
 from prisma_postgres_exporter.service import read_month
 
 NAMES = {By.WORKSPACE: "workspace", By.PROJECT: "project", By.DATABASE: "database"}
 """The column that is always there: the total is named in it."""
-NAMED = 5
-"""The most incomplete databases that are named."""
-
 EXAMPLES = examples(
     "cost --by database",
     "cost --month 2026-10 --csv",
@@ -162,13 +162,14 @@ def _say_what_is_missing(month: LedgerMonth, usage: Usage) -> None:
         if cost_of.forecast_missing is not None and not month.is_over:
             name = month.ledger_state.workspaces[id_].workspace.name
             say(f"{name}, forecast: {cost_of.forecast_missing}", style="yellow")
-    missing = missing_sentence(usage, month.missing, month.config.poll.requests_per_second)
-    if missing is not None:
-        say(missing, style="yellow")
-    partly = [row for row in month.rows(By.DATABASE) if not row.usage.is_complete]
-    if 0 < len(partly) <= NAMED:
-        named = (f"{row.workspace_name} / {database_name(row)} ({knowledge(row.usage)})" for row in partly)
-        say(f"Incomplete: {'; '.join(named)}", style="yellow")
+    sentences = (
+        missing_sentence(usage, month.missing, tuple(gap_sentences(month))),
+        incomplete_sentence(month.rows(By.DATABASE)),
+        *previous_sentences(month.previous),
+    )
+    for line in sentences:
+        if line is not None:
+            say(line, style="yellow")
 
 
 def _sentences(

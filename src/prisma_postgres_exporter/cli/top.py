@@ -35,6 +35,7 @@ from prisma_postgres_exporter.report import (
     LedgerMonth,
     Ranked,
     at_least,
+    gap_sentences,
     growth_days,
     missing_sentence,
     not_followed_sentence,
@@ -97,7 +98,7 @@ def top(
     )
     every = f"--limit {len(lines)} prints everything"
     print_documents(answer, lines[:limit], _columns(by, sort, days), chosen, how_to_see_more=every)
-    missing = missing_sentence(usage, read.missing, loaded.poll.requests_per_second)
+    missing = missing_sentence(usage, read.missing, tuple(gap_sentences(read)))
     for sentence in (missing, not_followed_sentence(read.not_followed)):
         if sentence is not None:
             say(sentence)

@@ -52,7 +52,8 @@ def charge(
 ) -> Costs:
     """Work out the month of `now`. `days` are the workspaces' days of the ledger, three months of them if there are.
 
-    Of a month that `is_over`, `now` is its last second, and nothing is expected of it any more. `used_by_key` is what `used_in_month` gives for this state and instant, where that is known already.
+    Of a month that `is_over`, `now` is its last second, and nothing is expected of it any more. `used_by_key` is what
+    `used_in_month` gives for this state and instant, where that is known already.
     """
     by_key = used_in_month(ledger_state, now) if used_by_key is None else used_by_key
     history, states = _by_workspace(days), _by_holder(ledger_state)
@@ -67,7 +68,8 @@ def charge(
         total = add_up(by_database.values())
         if now < month_start(row.first_seen_at) and not total.days_known:
             workspaces[id_] = WorkspaceCost(
-                unpriced=f"nothing of this month was read: it is followed since {row.first_seen_at:%Y-%m-%d}"
+                is_unread=True,
+                unpriced=f"nothing of this month was read: it is followed since {row.first_seen_at:%Y-%m-%d}",
             )
             continue
         days_here = history.get(row.key, ())

@@ -38,13 +38,14 @@ class WorkspaceUsage:
 class WorkspaceCost:
     """One workspace's month in USD. `unpriced` says why there is no cost, or no whole one.
 
-    `plan` and what is included are those in force now; `plan_assumed_at` is when the plan was first read, where
-    that was after the month. `expected_bill`, `low_bill` and `high_bill` are of
-    the whole month; `forecast_missing` says what they had to do without. `limits` are the limits of this
-    month that will be reached, or were, by name.
+    `is_unread`: nobody followed the workspace then. `plan` and what is included are those in force now;
+    `plan_assumed_at` is when the plan was first read, where that was after the month. `expected_bill`, `low_bill` and
+    `high_bill` are of the whole month, and of one that is over there are none; `forecast_missing` says what they had to
+    do without. `limits` are the limits of this month that will be reached, or were, by name.
     """
 
     unpriced: str | None = None
+    is_unread: bool = False
     plan: str | None = None
     plan_assumed_at: datetime | None = None
     price_version: str | None = None

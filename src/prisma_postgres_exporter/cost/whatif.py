@@ -88,7 +88,8 @@ def compare_plans(
 ) -> dict[str, dict[str, Decimal]]:
     """Return by workspace id what the whole month would cost on each plan, the cheapest first.
 
-    Of one that `is_over` it is what the bill would have been. A plan that stops at what it includes is left out where more is expected to be used.
+    Of one that `is_over` it is what the bill would have been. A plan that stops at what it includes is left out where
+    more is expected to be used.
     """
     found: dict[str, dict[str, Decimal]] = {id_: {} for id_ in ledger_state.workspaces}
     for plan in dict.fromkeys(row.plan.lower() for row in config.prices):

@@ -307,6 +307,7 @@ def _known(usage: Usage) -> Keys:
         "days_known": usage.days_known,
         "days": usage.days,
         "storage_covered_ratio": usage.storage_covered_ratio,
+        "unplaced_databases": usage.unplaced_databases,
         "is_usage_complete": usage.is_complete,
     }
 

@@ -87,6 +87,10 @@ class Known(Document):
     storage_covered_ratio: float | None = Field(
         description="The part (0 to 1) of the databases' time of which a storage level is known; `null`: no database"
     )
+    unplaced_databases: int = Field(
+        description="Of how many databases that moved in the month a missing part may belong here, or to another "
+        "workspace that held it; the missing days count where it is now"
+    )
     is_usage_complete: bool = Field(description="Whether nothing of the usage is missing")
 
 

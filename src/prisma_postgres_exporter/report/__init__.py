@@ -16,6 +16,7 @@ from prisma_postgres_exporter.report.exporting import (
     revision_rows,
 )
 from prisma_postgres_exporter.report.focus import FOCUS_COLUMNS, focus_rows, left_out
+from prisma_postgres_exporter.report.gaps import gap_sentences
 from prisma_postgres_exporter.report.markdown import report_markdown
 from prisma_postgres_exporter.report.months import LedgerMonth, Missing, last_instant, ledger_month
 from prisma_postgres_exporter.report.ranking import Key, Ranked, growth_days, rank
@@ -34,10 +35,12 @@ from prisma_postgres_exporter.report.sentences import (
     day_level,
     event_sentence,
     gib,
+    incomplete_sentence,
     knowledge,
     missing_sentence,
     money,
     not_followed_sentence,
+    previous_sentences,
     quality_sentences,
     total_rows,
     total_sentences,
@@ -90,8 +93,10 @@ __all__ = [
     "event_sentence",
     "expected_bounds",
     "focus_rows",
+    "gap_sentences",
     "gib",
     "growth_days",
+    "incomplete_sentence",
     "jsonl_parts",
     "knowledge",
     "last_instant",
@@ -102,6 +107,7 @@ __all__ = [
     "month_costs",
     "month_rows",
     "not_followed_sentence",
+    "previous_sentences",
     "quality_sentences",
     "rank",
     "report_markdown",

@@ -8,8 +8,16 @@ from decimal import Decimal
 
 from prisma_postgres_exporter.cost import Bill, By, added, total_of
 from prisma_postgres_exporter.report.changing import TOTAL, Beside, beside
+from prisma_postgres_exporter.report.gaps import gap_sentences
 from prisma_postgres_exporter.report.months import LedgerMonth
-from prisma_postgres_exporter.report.sentences import LEFT_OUT, change_sentence, missing_sentence, not_followed_sentence
+from prisma_postgres_exporter.report.sentences import (
+    LEFT_OUT,
+    change_sentence,
+    incomplete_sentence,
+    missing_sentence,
+    not_followed_sentence,
+    previous_sentences,
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,8 +56,10 @@ def month_costs(month: LedgerMonth) -> MonthCosts:
         lines.append(CostLine(name="total", bill=bill, expected_usd=expected, beside=besides[TOTAL]))
     notes = (
         change_sentence(besides[TOTAL], is_over=month.is_over),
-        missing_sentence(usage, month.missing, month.config.poll.requests_per_second),
+        missing_sentence(usage, month.missing, tuple(gap_sentences(month))),
+        incomplete_sentence(month.rows(By.DATABASE)),
         not_followed_sentence(month.not_followed),
+        *previous_sentences(month.previous),
         LEFT_OUT,
     )
     return MonthCosts(

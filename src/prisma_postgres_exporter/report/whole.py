@@ -10,6 +10,7 @@ from datetime import date, datetime
 from prisma_postgres_exporter.cost import Bill, BudgetState, By, CostRow, Usage, month_differences, total_of
 from prisma_postgres_exporter.model import Event, Revision, WorkspaceDay, WorkspaceState
 from prisma_postgres_exporter.report.changing import TOTAL, Beside, Place, beside
+from prisma_postgres_exporter.report.gaps import gap_sentences
 from prisma_postgres_exporter.report.months import LedgerMonth, Missing
 
 
@@ -38,8 +39,9 @@ class MonthReport:
     """A month (UTC) until `until`, its last second where `is_over`; made at `made_at`. Money is USD.
 
     `total` is the sum of all workspaces and `beside` what it is compared with, `besides` what each row is compared
-    with, by its place. `missing` are the days that nobody read and that may be read still, `not_followed` the
-    workspaces that were gone before. `names` are those of workspaces, projects and databases by id.
+    with, by its place. `missing` are the days that nobody read and that may be read still, `gaps` why what no command
+    gets is missing, `not_followed` the workspaces that were gone before, `previous` the month before. `names` are those
+    of workspaces, projects and databases by id.
     """
 
     name: str
@@ -52,8 +54,9 @@ class MonthReport:
     beside: Beside
     besides: Mapping[Place, Beside]
     missing: Missing | None
+    gaps: tuple[str, ...]
     not_followed: tuple[WorkspaceState, ...]
-    requests_per_second: float
+    previous: LedgerMonth | None
     budgets: tuple[BudgetState, ...]
     names: Mapping[str, str]
 
@@ -99,8 +102,9 @@ def report_month(
         beside=besides[TOTAL],
         besides=besides,
         missing=month.missing,
+        gaps=tuple(gap_sentences(month)),
         not_followed=month.not_followed,
-        requests_per_second=month.config.poll.requests_per_second,
+        previous=month.previous,
         budgets=month.costs.budgets,
         names=_names(month),
     )
