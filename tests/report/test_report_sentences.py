@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from datetime import UTC, datetime
+
 import pytest
 
 from prisma_postgres_exporter.cost import UNREAD, Usage
-from prisma_postgres_exporter.report.sentences import knowledge
+from prisma_postgres_exporter.model import Event, EventKind
+from prisma_postgres_exporter.report import event_sentence, knowledge
 
 
 @pytest.mark.parametrize(
@@ -43,3 +47,17 @@ def test_a_workspace_that_nobody_followed_is_not_read_and_takes_nothing_from_oth
     assert knowledge(whole + UNREAD) == "1 workspace not read"
     assert not (whole + UNREAD).is_complete
     assert (UNREAD.operations, UNREAD.mean_storage_bytes(1_000), UNREAD.gib_months(1_000)) == (None, None, None)
+
+
+def test_a_workspace_without_a_credential_is_not_told_to_be_deleted() -> None:
+    at = datetime(2026, 11, 27, tzinfo=UTC)
+    gone = Event(
+        at=at, kind=EventKind.DELETED, subject="workspace", subject_id="wksp_1", workspace_id="wksp_1", before="Initech"
+    )
+    names = {"wksp_1": "Initech"}
+
+    assert event_sentence(gone, names) == (
+        "2026-11-27: workspace Initech not followed any more, as no credential lists it."
+    )
+    assert event_sentence(replace(gone, kind=EventKind.RETURNED), names).endswith("Initech followed again.")
+    assert event_sentence(replace(gone, subject="project"), names).endswith("project Initech deleted.")

@@ -61,6 +61,7 @@ from prisma_postgres_exporter.report import (
     not_followed_sentence,
     previous_sentences,
     use,
+    workspace_name,
 )
 from prisma_postgres_exporter.service import read_month
 
@@ -203,7 +204,7 @@ def _sentences(
 
 def _cells(row: CostRow, entry: Beside, by: By, *, is_over: bool) -> dict[str, str]:
     """The cells of one line by their column's heading."""
-    cells = {"workspace": row.workspace_name, "workspace id": row.workspace_id}
+    cells = {"workspace": workspace_name(row), "workspace id": row.workspace_id}
     if by is By.WORKSPACE:
         low, high = expected_bounds(row, is_over=is_over)
         cells["plan"] = (row.cost.plan if row.cost else None) or NONE

@@ -24,6 +24,7 @@ from prisma_postgres_exporter.report import (
     total_sentences,
     until_sentence,
     use,
+    workspace_name,
 )
 
 USE_HEADS = ("Operations", "GiB", "Fee USD", "Operations USD", "Storage USD", "USD")
@@ -72,7 +73,7 @@ def report_page(report: MonthReport, *, most_databases: int) -> Iterator[str]:
 
 
 def _workspace(report: MonthReport, workspace: WorkspaceReport, most_databases: int) -> Iterator[Markup]:
-    name = workspace.total.workspace_name
+    name = workspace_name(workspace.total)
     yield element("h2", name)
     events = (event_sentence(event, report.names) for event in workspace.events)
     sentences = (*cost_sentences(workspace), *quality_sentences(workspace), *events)

@@ -46,6 +46,7 @@ from prisma_postgres_exporter.report.sentences import (
     total_sentences,
     until_sentence,
     use,
+    workspace_name,
 )
 from prisma_postgres_exporter.report.usage import Chosen, UsageRow, usage_by_day, usage_of_month
 from prisma_postgres_exporter.report.whole import MonthReport, WorkspaceReport, report_month
@@ -120,4 +121,5 @@ __all__ = [
     "usage_by_day",
     "usage_of_month",
     "use",
+    "workspace_name",
 ]

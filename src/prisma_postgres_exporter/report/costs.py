@@ -17,6 +17,7 @@ from prisma_postgres_exporter.report.sentences import (
     missing_sentence,
     not_followed_sentence,
     previous_sentences,
+    workspace_name,
 )
 
 
@@ -47,7 +48,7 @@ def month_costs(month: LedgerMonth) -> MonthCosts:
     """Return what a month costs, without the ledger that it was made from."""
     rows, besides = month.rows(By.WORKSPACE), beside(month, By.WORKSPACE)
     lines = [
-        CostLine(name=row.workspace_name, bill=row.bill, expected_usd=row.expected_usd, beside=besides[row.place])
+        CostLine(name=workspace_name(row), bill=row.bill, expected_usd=row.expected_usd, beside=besides[row.place])
         for row in rows
     ]
     usage, bill = total_of(rows)

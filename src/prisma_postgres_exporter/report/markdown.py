@@ -21,6 +21,7 @@ from prisma_postgres_exporter.report.sentences import (
     total_sentences,
     until_sentence,
     use,
+    workspace_name,
 )
 from prisma_postgres_exporter.report.whole import MonthReport, WorkspaceReport
 
@@ -43,7 +44,7 @@ def report_markdown(report: MonthReport, *, most_databases: int) -> Iterator[str
 
 
 def _workspace(report: MonthReport, workspace: WorkspaceReport, most_databases: int) -> Iterator[str]:
-    yield f"\n## {_text(workspace.total.workspace_name)}\n\n"
+    yield f"\n## {_text(workspace_name(workspace.total))}\n\n"
     events = (event_sentence(event, report.names) for event in workspace.events)
     sentences = (*cost_sentences(workspace), *quality_sentences(workspace), *events)
     yield from (f"- {_text(sentence)}\n" for sentence in sentences)

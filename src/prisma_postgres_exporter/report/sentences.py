@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from decimal import Decimal
 
 from prisma_postgres_exporter.cost import Bill, BudgetState, By, CostRow, Usage, add_up
-from prisma_postgres_exporter.model import Event, WorkspaceDay, WorkspaceState
+from prisma_postgres_exporter.model import Event, EventKind, WorkspaceDay, WorkspaceState
 from prisma_postgres_exporter.report.changing import Beside
 from prisma_postgres_exporter.report.gaps import gap_sentences
 from prisma_postgres_exporter.report.months import LedgerMonth, Missing
@@ -18,6 +18,10 @@ NONE = "–"
 NO_PROJECT = "fee (no project)"
 NAMED = 5
 """The most workspaces that are named in one sentence."""
+FOLLOWED = {
+    EventKind.DELETED: "not followed any more, as no credential lists it",
+    EventKind.RETURNED: "followed again",
+}
 LEFT_OUT = "An estimate of the Postgres part of the invoice: Compute, Accelerate, tax and credit are not in it."
 
 
@@ -135,6 +139,12 @@ def change_sentence(beside: Beside, *, is_over: bool) -> str | None:
     return f"{said}: {', '.join(parts)}." if parts else f"{said}."
 
 
+def workspace_name(row: CostRow) -> str:
+    """A workspace's name, and whether it is gone."""
+    is_gone = row.is_deleted and row.project_id is None and row.database_id is None
+    return f"{row.workspace_name} (gone)" if is_gone else row.workspace_name
+
+
 def database_name(row: CostRow) -> str:
     """A database's name, and whether it is gone."""
     if row.database_id is None:
@@ -189,7 +199,9 @@ def quality_sentences(workspace: WorkspaceReport) -> Iterator[str]:
 
 
 def event_sentence(event: Event, names: Mapping[str, str]) -> str:
-    """What a discovery noticed."""
+    """What was noticed. A workspace is never seen deleted: no credential lists it any more, or one does again."""
+    if event.subject == "workspace" and event.kind in FOLLOWED:
+        return f"{event.at:%Y-%m-%d}: workspace {names.get(event.subject_id, event.subject_id)} {FOLLOWED[event.kind]}."
     before, after = (names.get(text, text) if text is not None else None for text in (event.before, event.after))
     change = f" from {before} to {after}" if before is not None and after is not None else ""
     return f"{event.at:%Y-%m-%d}: {event.subject} {names.get(event.subject_id, event.subject_id)} {event.kind}{change}."
@@ -219,7 +231,7 @@ def total_rows(report: MonthReport) -> Iterator[tuple[str, ...]]:
     """The lines of all workspaces, and their total where there are several."""
     for workspace in report.workspaces:
         row = workspace.total
-        yield row.workspace_name, *use(row.usage, row.bill, row), *_beside(workspace.beside)
+        yield workspace_name(row), *use(row.usage, row.bill, row), *_beside(workspace.beside)
     if len(report.workspaces) > 1:
         usage, bill = report.total
         yield "Total", *use(usage, bill), *_beside(report.beside)
