@@ -111,7 +111,9 @@ def _print_reasons(changes: Sequence[Change]) -> None:
     for change in changes:
         if change.reasons:
             row = change.row
-            name = row.database_name or row.project_name or row.workspace_name
+            names = (row.workspace_name, row.project_name, row.database_name)
+            # What a table tells apart by its columns is told apart here.
+            name = " / ".join(filter(None, names)) if row.project_name else row.workspace_name
             show(sentence(f"{name}: {'; '.join(change.reasons)}"))
     show(LEFT_OUT)
 
