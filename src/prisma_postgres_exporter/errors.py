@@ -18,7 +18,9 @@ ExporterError
     │   ├── StoreMissing       run the service first: there is none yet
     │   └── StoreOutdated      run `serve` or `collect` once: an older version made it
     ├── StoreTooNew            run the version that made it, or a newer one
-    └── StoreChanged           load again: another process wrote in between
+    ├── StoreChanged           load again: another process wrote in between
+    ├── LeaseLost              stop: another process collects the workspace now
+    └── StoreInUse             stop the other service, or give this one a store of its own
 """
 
 from __future__ import annotations
@@ -46,10 +48,10 @@ class ApiError(ExporterError):
     """A call to the Management API failed.
 
     `reason` is a short constant for labels and logs (`timeout`, `http_503`, `not_json` …).
-    `operation` is the client's method, `endpoint` the method and the path with its parameters' names, `credential` the
-    client's own name. `status`, `code`, `hint` and `request_id` are the answer's own, `None` where there was none; so
-    is `retry_after_seconds`, up to a day, however long was waited. `is_outcome_unknown` says
-    that a change may have been carried out all the same: look before it is made again.
+    `operation` is the client's method, `endpoint` the method and the path with its parameters' names, where the message
+    has their ids, `credential` the client's own name. `status`, `code`, `hint` and `request_id` are the answer's own,
+    `None` where there was none; so is `retry_after_seconds`, up to a day, however long was waited. `is_outcome_unknown`
+    says that a change may have been carried out all the same: look before it is made again.
     `shown_once` are the connection strings, or the token, in a success that could not be read: they come this once.
     No message holds a token, a header or a query string.
     """
@@ -141,6 +143,14 @@ class StoreTooNew(StoreError):
 
 class StoreChanged(StoreError):
     """Another process wrote to the store since it was loaded; nothing was written."""
+
+
+class LeaseLost(StoreError):
+    """The lease of a workspace is another process's now, or nobody's; nothing was written."""
+
+
+class StoreInUse(StoreError):
+    """Another service uses the store, which is for one at a time."""
 
 
 class TooBusy(ExporterError):

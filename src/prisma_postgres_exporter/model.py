@@ -298,6 +298,18 @@ class PlanChange:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Lease:
+    """The right to collect one workspace, of one session of one process.
+
+    `epoch` grows each time that somebody takes it: a write of an earlier epoch is refused.
+    """
+
+    workspace_id: str
+    session: str
+    epoch: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class WorkspaceState:
     """What we hold of one workspace. Equal to what the store holds at `generation`, value by value.
 

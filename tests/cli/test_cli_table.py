@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from rich.cells import cell_len
 
-from prisma_postgres_exporter.cli.table import Drawn, Field, Role, cut_name, draw
+from prisma_postgres_exporter.cli.table import NONE, Drawn, Field, Role, cut_name, draw
 
 NARROWEST = 40
 NAMES = st.text(alphabet="abcß日本é👩️-_ ", max_size=80).map(str.strip)
@@ -134,3 +134,13 @@ def test_a_terminal_of_ascii_gets_lines_that_fit() -> None:
     drawn = draw(fields, 20, cut="...")
     assert all(line.isascii() and len(line) <= 20 for line in drawn.rows)
     assert len(set(drawn.rows)) == 3
+
+
+def test_a_column_that_carries_nothing_is_blank_unless_its_numbers_are_only_not_known() -> None:
+    def field(*cells: str, role: Role = Role.VALUE, weight: int = 0) -> Field:
+        return Field(heading="product", cells=cells, role=role, weight=weight)
+
+    assert field(NONE, "").is_blank
+    assert field(NONE, NONE, role=Role.NAME, weight=10).is_blank
+    assert not field(NONE, "accelerate").is_blank
+    assert not field(NONE, NONE, weight=1).is_blank

@@ -41,6 +41,7 @@ def read(operation: Operation[Any], status: int, body: bytes) -> Any:
     reading = Reading(
         operation=operation.name,
         endpoint=operation.endpoint,
+        shown=operation.endpoint,
         success=operation.success,
         shape=operation.shape,
         now=NOW,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import io
 import json
 import os
@@ -9,10 +10,12 @@ import subprocess
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import NoReturn
 
 import pytest
 from lived_store import live
 
+from prisma_postgres_exporter.cli import main, simulator
 from prisma_postgres_exporter.cli.printing import print_document
 from prisma_postgres_exporter.cli.terminal import harmless, sentence
 from prisma_postgres_exporter.store import Store
@@ -74,6 +77,60 @@ def test_a_reader_that_has_enough_ends_it_in_silence(
     assert answer.returncode == 1
     assert b"Traceback" not in answer.stderr
     assert b"Exception ignored" not in answer.stderr
+
+
+def test_output_that_is_not_buffered_comes_before_what_is_said_after_it(options: Sequence[str], tmp_path: Path) -> None:
+    reading, writing = os.pipe()
+    with open(reading, encoding="utf-8") as both:
+        command = [sys.executable, "-m", "prisma_postgres_exporter", "top", *MONTH, *options, "--limit", "1"]
+        environ = {**os.environ, "PYTHONUNBUFFERED": "1", "PYTHONUTF8": "1"}
+        subprocess.run(command, cwd=tmp_path, env=environ, stdout=writing, stderr=writing, timeout=60, check=True)
+        os.close(writing)
+        shown = both.read()
+    assert shown.startswith("Top databases of 2026-11")
+    assert "There is more" in shown
+
+
+@pytest.mark.parametrize("error", [errno.EPIPE, errno.ENOSPC])
+@pytest.mark.parametrize("filename", [None, "/var/lib/store.db"])
+def test_an_error_of_something_else_is_not_told_as_standard_outputs(
+    error: int, filename: str | None, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    def fail() -> NoReturn:
+        print("some output")
+        raise OSError(error, os.strerror(error), filename)
+
+    monkeypatch.setattr(simulator, "simulator", fail)
+    monkeypatch.setattr(sys, "argv", ["prisma-postgres-exporter", "simulator"])
+    with pytest.raises(SystemExit) as ended:
+        main()
+
+    assert ended.value.code == 1
+    shown = capfd.readouterr()
+    assert shown.out == "some output\n"
+    assert shown.err == f"error: {f'{filename}: ' if filename else ''}{os.strerror(error)}\n"
+
+
+def test_what_a_closed_standard_output_would_get_goes_into_no_file(options: Sequence[str], tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "prisma_postgres_exporter", "top", *MONTH, *options]
+    before = (path := Path(options[1].removeprefix("sqlite:///"))).read_bytes()
+    closed = subprocess.run(
+        ["sh", "-c", '"$@" >&-', "sh", *command], cwd=tmp_path, stderr=subprocess.PIPE, timeout=60, check=False
+    )
+
+    assert closed.returncode == 0
+    assert b"Traceback" not in closed.stderr
+    assert path.read_bytes() == before
+
+
+@pytest.mark.parametrize("command", [("report", *MONTH), ("export", "days")])
+def test_a_file_that_cannot_be_written_is_named(command: Sequence[str], options: Sequence[str], tmp_path: Path) -> None:
+    answer = run(*command, "--output", "/dev/full", *options, cwd=tmp_path)
+
+    assert answer.returncode == 2
+    assert answer.stderr.decode().splitlines()[-1] == (
+        "error: --output /dev/full: cannot be written: No space left on device"
+    )
 
 
 @pytest.mark.parametrize("command", [("top", *MONTH), ("cost", *MONTH)])

@@ -14,7 +14,7 @@ from enum import Enum
 from prisma_postgres_exporter import api
 from prisma_postgres_exporter.config import Config
 from prisma_postgres_exporter.errors import CredentialRefused, MalformedAnswer, StoreChanged, Throttled, Unavailable
-from prisma_postgres_exporter.model import LedgerUpdate, day_start, month_start
+from prisma_postgres_exporter.model import Lease, LedgerUpdate, day_start, month_start
 from prisma_postgres_exporter.simulator import DirectApi, ManualClock, Vendor
 from prisma_postgres_exporter.store import Store
 from rounds_bench import Bench, bench, configuration, tokens_of
@@ -244,11 +244,13 @@ class Life:
         store = self.running.collector.ledger._store
         record = store.record
 
-        def end_as_told(update: LedgerUpdate, *, workspace_id: str, generation: int, at: datetime) -> int:
+        def end_as_told(
+            update: LedgerUpdate, *, workspace_id: str, generation: int, at: datetime, lease: Lease | None = None
+        ) -> int:
             ending, self.ending = self.ending, Ending.STORED
             if ending is Ending.KILLED_BEFORE_STORING:
                 raise Killed
-            written = record(update, workspace_id=workspace_id, generation=generation, at=at)
+            written = record(update, workspace_id=workspace_id, generation=generation, at=at, lease=lease)
             if ending is Ending.KILLED_AFTER_STORING:
                 raise Killed
             if ending is Ending.STORED_TWICE:

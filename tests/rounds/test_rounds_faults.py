@@ -167,7 +167,7 @@ async def test_what_cannot_be_stored_is_kept_asked_for_no_more_and_stored_later(
         before = {id_: state.operations_total for id_, state in running.databases.items()}
         clock.advance(timedelta(hours=1))
 
-        def down(update: LedgerUpdate, *, workspace_id: str, generation: int, at: datetime) -> int:
+        def down(update: LedgerUpdate, **_: object) -> int:
             raise StoreUnavailable("the disk is full")
 
         with monkeypatch.context() as patched:

@@ -19,7 +19,7 @@ from prisma_postgres_exporter.store.invariants import FILE_IS_WHOLE, INVARIANTS,
 AT_1, AT_5, AT_10, TODAY = "20758", "20762", "20767", "20780"  # days of November 2026, the 23rd is today
 NOVEMBER = str(2026 * 12 + 10)
 OF_2 = "WHERE database_key = 2"
-A_POSITION = "known_until, 0, 0, 0, NULL, NULL, NULL, NULL, NULL, NULL, checked_until, NULL"
+A_POSITION = "known_until, 0, 0, 0, NULL, NULL, NULL, NULL, NULL, NULL, checked_until, NULL, 0"
 ONE_WINDOW = "window_key = (SELECT max(window_key) FROM rolling)"
 ONE_REVISION = f"revised_at = (SELECT min(revised_at) FROM revisions {OF_2})"
 ONLY_SQLITE = {FILE_IS_WHOLE.name, VALUES_OF_THEIR_KIND.name}

@@ -2,23 +2,37 @@
 
 from __future__ import annotations
 
+import errno
 import sys
 from collections.abc import Iterator, Mapping
 from importlib import import_module
 from typing import Annotated, Any
 
 import typer
-from typer.core import TyperGroup
+from typer.core import TyperCommand, TyperGroup
 
 from prisma_postgres_exporter import __version__
 from prisma_postgres_exporter.cli.terminal import prepare_streams, say, told_if_not_written
 from prisma_postgres_exporter.errors import ConfigurationError, ExporterError
 
-COMMANDS = (
-    *("serve", "demo", "collect", "top", "cost", "report", "compare", "export", "backfill", "check", "doctor"),
-    *("simulator", "store", "api"),
-)
-"""In the order of the help; each is a function or a Typer application of the module that has its name."""
+COMMANDS = {
+    "serve": "Collect usage and serve it on /metrics until told to stop.",
+    "demo": "Run against a simulated vendor: no account, no network.",
+    "collect": "Read everything that is due, once, and print what is known.",
+    "top": "Print who uses, stores, costs or grows most in a month.",
+    "cost": "Print what a month costs so far and is expected to cost.",
+    "report": "Write a month's report as Markdown, HTML, CSV or JSON.",
+    "compare": "Print what changed between two months, and why.",
+    "export": "Write rows of the ledger as CSV, JSON lines or Parquet.",
+    "backfill": "Read days of the past into the ledger.",
+    "check": "Check configuration, credentials, store and clock.",
+    "doctor": "Say why a number is missing, step by step.",
+    "simulator": "Answer as the Management API does, for a made-up world.",
+    "store": "Check, repair and back up the store, or see what is in it.",
+    "api": "Projects, databases, connections, backups: the whole API.",
+}
+"""In the order of the help, each with its line there: a function or a Typer application of the module of its name."""
+CANNOT_BE_WRITTEN = frozenset({errno.EPIPE, errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EFBIG, errno.EROFS})
 EXIT_FAILED = 1
 EXIT_WRONG_USAGE = 2
 EXIT_INTERRUPTED = 130
@@ -48,11 +62,38 @@ class Commands(Mapping[str, Any]):
 
 
 class CommandLine(TyperGroup):
-    """The group of all commands."""
+    """The group of all commands: its help and the shell's completion need none of their modules."""
 
     def __init__(self, **attributes: Any) -> None:
         super().__init__(**attributes)
         self.commands = Commands()  # type: ignore[assignment]  # read only: nothing is added later
+
+    def list_commands(self, ctx: Any) -> list[str]:
+        """Return the names, in the order of the help."""
+        return list(COMMANDS)
+
+    def get_command(self, ctx: Any, cmd_name: str) -> TyperCommand | None:
+        """Stand in for a command in lists; `resolve_command` loads the one that runs."""
+        return TyperCommand(cmd_name, short_help=COMMANDS[cmd_name]) if cmd_name in COMMANDS else None
+
+    def resolve_command(self, ctx: Any, args: list[str]) -> tuple[str | None, Any, list[str]]:
+        """Load the command that the arguments begin with."""
+        name, _, rest = super().resolve_command(ctx, args)
+        return name, name and self.commands[name], rest
+
+    def invoke(self, ctx: Any) -> Any:
+        """Run the command; Click would take a broken pipe of whatever kind for standard output's, and end in silence.
+
+        Raises:
+            ExporterError: something else than standard output cannot be written.
+        """
+        try:
+            return super().invoke(ctx)
+        except OSError as error:
+            if error.errno not in CANNOT_BE_WRITTEN:
+                raise
+            what = f"{error.filename}: " if error.filename is not None else ""
+            raise ExporterError(f"{what}{error.strerror}") from error
 
 
 app = typer.Typer(

@@ -25,7 +25,6 @@ from prisma_postgres_exporter.errors import (
     StoreMissing,
     StoreOutdated,
 )
-from prisma_postgres_exporter.store import Store
 
 if TYPE_CHECKING:
     from prisma_postgres_exporter.rounds import VendorApi
@@ -108,6 +107,7 @@ def _to_fix(subject: str, error: ConfigurationError) -> tuple[Finding, ...]:
 def _check_store(config: Config) -> Iterator[Finding]:
     """Make sure that `serve` can open and write it; nothing is made where there is none yet, and nothing migrated."""
     from prisma_postgres_exporter.rounds import LARGEST_SKEW
+    from prisma_postgres_exporter.store import Store
 
     subject, url = f"store {display_url(config.store.url)}", config.store.url
     try:
@@ -138,6 +138,8 @@ def _check_store(config: Config) -> Iterator[Finding]:
 
 
 def _check_place(subject: str, url: str) -> Finding:
+    from prisma_postgres_exporter.store import Store
+
     try:
         Store.require_makeable(url)
     except StoreError as error:
@@ -146,6 +148,8 @@ def _check_place(subject: str, url: str) -> Finding:
 
 
 def _check_outdated(subject: str, url: str, outdated: StoreOutdated) -> Finding:
+    from prisma_postgres_exporter.store import Store
+
     try:
         Store.require_writable(url)
     except StoreError as error:

@@ -21,7 +21,7 @@ from prisma_postgres_exporter.cli.options import (
     configuration,
 )
 from prisma_postgres_exporter.cli.printing import Form, form, print_document, print_table
-from prisma_postgres_exporter.cli.table import Field, Role
+from prisma_postgres_exporter.cli.table import NONE, Field, Role
 from prisma_postgres_exporter.cli.terminal import harmless, say
 from prisma_postgres_exporter.config import read_tokens
 from prisma_postgres_exporter.documents import collect_answer
@@ -85,10 +85,11 @@ def _print_table(snapshot: Snapshot, chosen: Form) -> None:
             is_right=True,
             weight=6,
         ),
-        Field(heading="storage", cells=[_storage(view.storage_bytes) for view in views], is_right=True, weight=4),
+        Field(heading="GiB", cells=[_gib(view.storage_bytes) for view in views], is_right=True, weight=4),
         Field(heading="state", cells=[_state(view) for view in views], weight=7),
     )
-    print_table(fields, chosen, title=f"Prisma Postgres usage, {snapshot.taken_at.astimezone(UTC):%Y-%m-%d %H:%M} UTC")
+    title = f"Prisma Postgres usage, {snapshot.taken_at.astimezone(UTC):%Y-%m-%d %H:%M} UTC"
+    print_table(fields, chosen, what="databases", title=title)
 
 
 def _state(view: DatabaseView) -> str:
@@ -98,10 +99,8 @@ def _state(view: DatabaseView) -> str:
 
 
 def _number(value: int | None) -> str:
-    return "–" if value is None else f"{value:,}"
+    return NONE if value is None else f"{value:,}"
 
 
-def _storage(value: int | None) -> str:
-    if value is None:
-        return "–"
-    return f"{value / GIB:,.2f} GiB" if value >= GIB / 10 else f"{value / 2**20:,.1f} MiB"
+def _gib(value: int | None) -> str:
+    return NONE if value is None else f"{value / GIB:,.3f}"

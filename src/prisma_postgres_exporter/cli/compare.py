@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from prisma_postgres_exporter import service
 from prisma_postgres_exporter.cli.months import parse_month, reading_store, row_columns, utc_now, with_costs_in_force
 from prisma_postgres_exporter.cli.options import (
     ConfigOption,
@@ -38,7 +39,6 @@ from prisma_postgres_exporter.report import (
     not_followed_sentence,
     same_days,
 )
-from prisma_postgres_exporter.service import read_month
 
 GIB = 2**30
 
@@ -80,22 +80,31 @@ def compare(
         raise ConfigurationError([f"{before_text} is not before {after_until:%Y-%m}: give the earlier month first"])
     with reading_store(loaded) as store:
         in_force = with_costs_in_force(store, loaded)
-        earlier = read_month(store, in_force, before_until, now)
-        later = read_month(store, in_force, after_until, now)
+        earlier = service.read_month(store, in_force, before_until, now)
+        later = service.read_month(store, in_force, after_until, now)
         events = store.events(month_start(before_until), later.ends_at)
         spans = same_days(earlier, later)
         days = store.days(from_day=spans[0], to_day=spans[2]) if spans is not None else ()
         changes = compare_months(earlier, later, by, events, days)
     if chosen in TABLES:
         so_far = "" if later.is_over else f" until {later.until:%Y-%m-%d %H:%M} UTC"
-        show(f"{later.name}{so_far} against {earlier.name}, by {by}, in USD")
+        over = "" if spans is None else f", operations change over the same {(spans[2] - spans[1]).days + 1} days"
+        expected = "" if later.is_over else ", USD change of what is expected"
+        show(f"{later.name}{so_far} against {earlier.name}, by {by}, in USD{over}{expected}")
     answer = Comparison(
         **of_month(later),
         data=[change_document(change, is_over=later.is_over) for change in changes[:limit]],
         has_more=len(changes) > limit,
     )
     every = f"--limit {len(changes)} prints everything"
-    print_documents(answer, changes[:limit], _columns(by, earlier, later), chosen, how_to_see_more=every)
+    print_documents(
+        answer,
+        changes[:limit],
+        _columns(by, earlier, later),
+        chosen,
+        what=f"{by}s in these months",
+        how_to_see_more=every,
+    )
     for read in (earlier, later):
         rows = read.rows(By.WORKSPACE)
         usage = add_up(row.usage for row in rows)
@@ -119,31 +128,22 @@ def _print_reasons(changes: Sequence[Change]) -> None:
 
 
 def _columns(by: By, before: LedgerMonth, after: LedgerMonth) -> Columns[Change]:
-    change_head, expected = ("USD change", ()) if after.is_over else ("USD change (expected)", (_EXPECTED,))
     return (
         *row_columns(by, _row),
         Column("operations_before", lambda change: change.operations_before, f"operations {before.name}", weight=3),
         Column("operations_after", lambda change: change.operations_after, f"operations {after.name}", weight=4),
-        Column("operations_change", lambda change: change.operations_change, _same_days(before, after), weight=5),
+        Column("operations_change", lambda change: change.operations_change, "operations change", weight=5),
         Column("gib_before", lambda change: _gib(change.storage_before), f"GiB {before.name}", weight=1),
         Column("gib_after", lambda change: _gib(change.storage_after), f"GiB {after.name}", weight=2),
         Column("cost_before", lambda change: _cost(change.before), f"USD {before.name}", is_for_people=True, weight=7),
         Column("cost_after", lambda change: _cost(change.after), f"USD {after.name}", is_for_people=True, weight=8),
-        Column("change_usd", lambda change: change.cost_change, change_head, weight=9),
-        *(Column(key, value, f"USD {after.name} expected", weight=6) for key, value in expected),
+        Column("change_usd", lambda change: change.cost_change, "USD change", weight=9),
+        *(() if after.is_over else (Column("expected_usd", _expected, "USD expected", weight=6),)),
     )
 
 
 def _expected(change: Change) -> Decimal | None:
     return change.after.expected_usd if change.after else None
-
-
-_EXPECTED = ("expected_usd", _expected)
-
-
-def _same_days(before: LedgerMonth, after: LedgerMonth) -> str:
-    spans = same_days(before, after)
-    return "operations change" if spans is None else f"operations change (same {(spans[2] - spans[1]).days + 1} days)"
 
 
 def _gib(size_bytes: int | None) -> float | None:

@@ -9,6 +9,7 @@ from typing import Annotated
 
 import typer
 
+from prisma_postgres_exporter import service
 from prisma_postgres_exporter.cli.months import (
     MonthOption,
     parse_month,
@@ -63,7 +64,6 @@ from prisma_postgres_exporter.report import (
     use,
     workspace_name,
 )
-from prisma_postgres_exporter.service import read_month
 
 NAMES = {By.WORKSPACE: "workspace", By.PROJECT: "project", By.DATABASE: "database"}
 """The column that is always there: the total is named in it."""
@@ -103,7 +103,7 @@ def cost(
     with reading_store(loaded) as store:
         in_force = with_costs_in_force(store, loaded)
         supposed = parse_what_if(what_if or (), in_force)
-        read = read_month(store, in_force, now, real_now, with_previous=True)
+        read = service.read_month(store, in_force, now, real_now, with_previous=True)
     if what_if:
         read = ledger_month(*suppose(read.ledger_state, in_force, read.days, supposed), now, real_now, read.previous)
     plans = compare_plans(read.ledger_state, read.config, read.days, now, is_over=read.is_over) if what_if else {}
@@ -145,7 +145,9 @@ def _print(
         for heading, field in _FIELDS.items()
         if any(heading in line for line in lines)
     ]
-    print_table(fields, chosen, title=f"Cost of {month.name} in USD, {until}", told_apart=len(rows))
+    print_table(
+        fields, chosen, what=f"{by}s in this month", title=f"Cost of {month.name} in USD, {until}", told_apart=len(rows)
+    )
     _say_what_is_missing(month, usage)
     assumed = assumed_sentence(month.rows(By.WORKSPACE))
     if assumed is not None:

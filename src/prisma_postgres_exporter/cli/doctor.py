@@ -5,27 +5,27 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
+import shutil
+import sys
+import textwrap
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.console import Console
-from rich.text import Text
-from rich.tree import Tree
 
 from prisma_postgres_exporter.cli.logs import configure_logs
 from prisma_postgres_exporter.cli.options import ApiUrlOption, ConfigOption, StoreUrlOption, configuration, examples
 from prisma_postgres_exporter.cli.printing import print_document
-from prisma_postgres_exporter.cli.terminal import harmless
+from prisma_postgres_exporter.cli.terminal import Style, mark, sentence, show
 from prisma_postgres_exporter.config import read_tokens
 from prisma_postgres_exporter.diagnosis import Finding, Level, walk, worst_of
 
 if TYPE_CHECKING:
     from prisma_postgres_exporter.service import Examination
 
-PIPE_WIDTH = 10_000
-MARKS: Mapping[Level, tuple[str, str]] = {
+INDENT = "  "
+MARKS: Mapping[Level, tuple[str, Style]] = {
     Level.OK: ("ok", "green"),
     Level.NOTE: ("note", "yellow"),
     Level.MISSING: ("missing", "red"),
@@ -94,23 +94,18 @@ def _finding_document(finding: Finding) -> dict[str, object]:
 
 
 def _print(examination: Examination, worst: Level) -> None:
-    console = Console(highlight=False)
-    if not console.is_terminal:
-        # Whatever reads it from a pipe finds each finding on one line.
-        console.width = PIPE_WIDTH
     is_whole = examination.subject is None or examination.subject.kind != "database"
     title = str(examination.subject) if examination.subject else "everything"
-    tree = Tree(Text(f"{harmless(title)}, {examination.examined_at:%Y-%m-%d %H:%M:%S} UTC", style="bold"))
-    _grow(tree, examination.findings, is_short=is_whole)
-    console.print(tree)
+    show(f"{sentence(title)}, {examination.examined_at:%Y-%m-%d %H:%M:%S} UTC", style="bold")
+    _print_findings(examination.findings, INDENT, is_short=is_whole)
     counts = [finding.level for finding in walk(examination.findings)]
     missing, notes = counts.count(Level.MISSING), counts.count(Level.NOTE)
     summary = f"{missing} finding(s) of something missing" if missing else "nothing is missing"
-    console.print(f"{summary}, {notes} note(s)", style=MARKS[worst][1])
+    show(f"{summary}, {notes} note(s)", style=MARKS[worst][1])
 
 
-def _grow(tree: Tree, findings: Iterable[Finding], *, is_short: bool) -> None:
-    """Add a branch for each finding; where it is to be short, databases that are well are only counted."""
+def _print_findings(findings: Iterable[Finding], indent: str, *, is_short: bool) -> None:
+    """Print each finding; where it is to be short, databases that are well are only counted."""
     well = 0
     for finding in findings:
         if is_short and finding.step == "database" and finding.worst is Level.OK:
@@ -118,21 +113,27 @@ def _grow(tree: Tree, findings: Iterable[Finding], *, is_short: bool) -> None:
             continue
         if is_short and finding.step in ("usage", "ledger", "series") and finding.worst is Level.OK:
             continue
-        mark, style = MARKS[finding.level]
-        label = Text.assemble(
-            (mark, style),
-            "  ",
-            (finding.step, "bold"),
-            f" {harmless(finding.subject)}",
-            (": ", "dim"),
-            harmless(finding.text),
+        is_ok = finding.level is Level.OK
+        reason = f" [{finding.reason.value}]" if finding.reason is not None and not is_ok else ""
+        word, style = MARKS[finding.level]
+        first, *further = _lines(
+            f"{finding.step} {finding.subject}: {finding.text}{reason}", len(indent) + len(word) + 2
         )
-        if finding.reason is not None and finding.level is not Level.OK:
-            label.append(f" [{finding.reason.value}]", style="dim")
-        branch = tree.add(label)
-        if not is_short or finding.level is not Level.OK:
+        mark(word, style, first, indent=indent)
+        for line in further:
+            show(f"{indent}{INDENT}{INDENT}{line}")
+        if not (is_short and is_ok):
             for line in finding.lines:
-                branch.add(Text(harmless(line), style="dim"))
-        _grow(branch, finding.children, is_short=is_short)
+                for part in _lines(line, len(indent) + 2 * len(INDENT)):
+                    show(f"{indent}{INDENT}{INDENT}{part}")
+        _print_findings(finding.children, indent + INDENT, is_short=is_short)
     if well:
-        tree.add(Text.assemble(("ok", "green"), f"  {well} database(s) are well"))
+        mark("ok", "green", f"{well} database(s) are well", indent=indent)
+
+
+def _lines(text: str, indented: int) -> list[str]:
+    """A text in lines that fit the terminal, broken between words alone: ids and names of series are copied whole."""
+    if not sys.stdout.isatty():
+        return [sentence(text)]
+    width = max(shutil.get_terminal_size().columns - indented, 1)
+    return textwrap.wrap(sentence(text), width, break_long_words=False, break_on_hyphens=False) or [""]

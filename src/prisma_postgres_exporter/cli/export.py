@@ -9,10 +9,11 @@ from enum import StrEnum
 from functools import partial
 from itertools import islice
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from prisma_postgres_exporter import service
 from prisma_postgres_exporter.cli.files import write_whole
 from prisma_postgres_exporter.cli.months import reading_store, utc_now, with_costs_in_force
 from prisma_postgres_exporter.cli.options import ConfigOption, RawOption, StoreUrlOption, examples, open_configuration
@@ -42,8 +43,9 @@ from prisma_postgres_exporter.report import (
     not_followed_sentence,
     revision_rows,
 )
-from prisma_postgres_exporter.service import read_month
-from prisma_postgres_exporter.store import Store
+
+if TYPE_CHECKING:
+    from prisma_postgres_exporter.store import Store
 
 ONE_DAY = timedelta(days=1)
 
@@ -179,7 +181,7 @@ def _rows(
     if what is What.FOCUS:
         config = with_costs_in_force(store, config)
         for month in _months(from_day or _first_day(store, store.load(now)), to_day, now):
-            read = read_month(store, config, last_instant(month, now), now)
+            read = service.read_month(store, config, last_instant(month, now), now)
             for line in left_out(read):
                 problems.append(line)
                 say(line)

@@ -5,10 +5,12 @@ from __future__ import annotations
 import logging
 import sys
 from collections.abc import Iterable
+from typing import TYPE_CHECKING
 
-import structlog
 import typer
-from structlog.typing import EventDict, Processor, WrappedLogger
+
+if TYPE_CHECKING:
+    from structlog.typing import EventDict, Processor, WrappedLogger
 
 FORMATS = ("console", "json")
 MASK = "***"
@@ -16,6 +18,8 @@ MASK = "***"
 
 def configure_logs(log_format: str, *, secrets: Iterable[str] = (), level: int = logging.INFO) -> None:
     """Send every log line to standard error as `log_format`; `secrets` are masked wherever they turn up."""
+    import structlog
+
     if log_format not in FORMATS:
         raise typer.BadParameter(f"{log_format!r} is no log format; use one of: {', '.join(FORMATS)}")
     renderer: Processor = (

@@ -5,18 +5,20 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from datetime import UTC, datetime
-from typing import Annotated, TypeVar
+from typing import TYPE_CHECKING, Annotated, TypeVar
 
 import typer
 
+from prisma_postgres_exporter import service
 from prisma_postgres_exporter.cli.printing import Column
 from prisma_postgres_exporter.cli.terminal import say
 from prisma_postgres_exporter.config import Config
 from prisma_postgres_exporter.cost import By, CostRow
 from prisma_postgres_exporter.errors import ConfigurationError, StoreMissing
 from prisma_postgres_exporter.report import last_instant
-from prisma_postgres_exporter.service import costs_in_force, open_to_read
-from prisma_postgres_exporter.store import Store
+
+if TYPE_CHECKING:
+    from prisma_postgres_exporter.store import Store
 
 T = TypeVar("T")
 
@@ -53,7 +55,7 @@ def reading_store(config: Config) -> Iterator[Store]:
     Raises:
         StoreMissing: there is none, or nothing was ever read into it: an empty report would look like no usage.
     """
-    with closing(open_to_read(config)) as store:
+    with closing(service.open_to_read(config)) as store:
         if store.state().written_at is None:
             raise StoreMissing(
                 f"the ledger at {store.url} is empty: nothing was read yet; "
@@ -67,7 +69,7 @@ def with_costs_in_force(store: Store, config: Config) -> Config:
 
     Where its own differ from the store's, one line on standard error says so.
     """
-    in_force, note = costs_in_force(store, config)
+    in_force, note = service.costs_in_force(store, config)
     if note is not None:
         say(f"note: {note}")
     return in_force

@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
 
+from prisma_postgres_exporter.cli.terminal import say
 from prisma_postgres_exporter.config import Config, load_config, require_credentials
 
 ConfigOption = Annotated[
@@ -100,7 +100,6 @@ def open_configuration(config: Path | None, store_url: str | None) -> Config:
     """
     path = str(config) if config else None
     loaded = load_config(config_path=path, store_url=store_url, environ=os.environ, needed=("store", "cost"))
-    say = Console(stderr=True, highlight=False)
     for warning in loaded.warnings:
-        say.print(f"warning: {warning}", style="yellow", markup=False, soft_wrap=True)
+        say(f"warning: {warning}", style="yellow")
     return loaded

@@ -5,32 +5,25 @@ from __future__ import annotations
 import json
 import shutil
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from decimal import Decimal
 from enum import Enum
-from typing import Generic, TypeVar
+from typing import TYPE_CHECKING, Generic, TypeVar
 
-from prisma_postgres_exporter.cli.table import Field, Role, draw
-from prisma_postgres_exporter.cli.terminal import harmless, is_unicode, pour, say, show
-from prisma_postgres_exporter.documents import (
-    FORM_VERSION,
-    ChangeDocument,
-    Comparison,
-    RankedDocument,
-    Ranking,
-    documents_csv,
-)
+from prisma_postgres_exporter.cli.table import NONE, Field, Role, draw
+from prisma_postgres_exporter.cli.terminal import harmless, is_unicode, pour, say, sentence, show
 from prisma_postgres_exporter.errors import ConfigurationError
-from prisma_postgres_exporter.report import csv_parts
+
+if TYPE_CHECKING:
+    from prisma_postgres_exporter.documents import Comparison, Ranking
 
 T = TypeVar("T")
 T_contra = TypeVar("T_contra", contravariant=True)
 Value = str | int | float | bool | None
 Shown = Value | datetime | Decimal
 
-NONE = "–"
 UNBOUNDED = 10_000
 """The width of a table that no terminal shows: whatever reads it from a pipe finds each thing on one line."""
 
@@ -63,11 +56,14 @@ class Column(Generic[T_contra]):
     def field(self, things: Sequence[T_contra]) -> Field:
         """Its column of a table."""
         values = [self.value(thing) for thing in things]
+        decimals = max(map(_decimals, values), default=0)
+        # Where nothing is known in any row it is a number: texts that no row has are left out.
+        is_number = all(value is None or _is_number(value) for value in values)
         return Field(
             heading=self.key.replace("_", " ") if self.heading is None else self.heading,
-            cells=[_shown(value) for value in values],
+            cells=[_shown(value, decimals) for value in values],
             role=self._role,
-            is_right=self.is_for_people or any(map(_is_number, values)),
+            is_right=self.is_for_people or is_number,
             weight=self.weight or (NAMES_WEIGHT if self._role is not Role.VALUE else 0),
             is_reserve=self.heading is None,
         )
@@ -126,19 +122,20 @@ def print_list(
     columns: Columns[T],
     chosen: Form,
     *,
-    has_more: bool = False,
+    what: str,
+    has_more: bool,
+    is_complete: bool,
     how_to_see_more: str = "--all prints everything",
     **beside: Value,
 ) -> None:
-    """Print a list: in JSON `{"version": 1, "data": […], "has_more": …}`, with whatever stands `beside` it."""
+    """Print a list of `what`: in JSON `{"version": 1, "data": […], "has_more": …, "is_complete": …}`, and `beside`."""
     if chosen is Form.JSON:
         rows = [{column.key: column.plain(thing) for column in _for_programs(columns)} for thing in things]
-        answer = {"version": FORM_VERSION, "data": rows, "has_more": has_more, **beside}
-        print_document(json.dumps(answer, indent=2, ensure_ascii=False))
+        print_answer({"data": rows, "has_more": has_more, "is_complete": is_complete, **beside})
     elif chosen in CSV:
         _print_csv(things, columns, chosen)
     else:
-        _print_table(things, columns, chosen)
+        _print_table(things, columns, chosen, what)
     if has_more:
         say(f"There is more: {how_to_see_more}.")
 
@@ -149,16 +146,19 @@ def print_documents(
     columns: Columns[T],
     chosen: Form,
     *,
+    what: str,
     how_to_see_more: str,
 ) -> None:
     """Print an answer's documents; a table has the `columns` of the `lines` that they were made from."""
     if chosen is Form.JSON:
         print_document(answer.model_dump_json(indent=2))
     elif chosen in CSV:
+        from prisma_postgres_exporter.documents import ChangeDocument, RankedDocument, Ranking, documents_csv
+
         kind = RankedDocument if isinstance(answer, Ranking) else ChangeDocument
         pour(documents_csv(kind, answer.data, is_raw=chosen is Form.RAW))
     else:
-        _print_table(lines, columns, chosen)
+        _print_table(lines, columns, chosen, what)
     if answer.has_more:
         say(f"There is more: {how_to_see_more}.")
 
@@ -167,7 +167,7 @@ def print_one(thing: T, columns: Columns[T], chosen: Form) -> None:
     """Print one thing: in JSON `{"version": 1, "data": {…}}`."""
     if chosen is Form.JSON:
         row = {column.key: column.plain(thing) for column in _for_programs(columns)}
-        print_document(json.dumps({"version": FORM_VERSION, "data": row}, indent=2, ensure_ascii=False))
+        print_answer({"data": row})
     elif chosen in CSV:
         _print_csv([thing], columns, chosen)
     else:
@@ -176,7 +176,14 @@ def print_one(thing: T, columns: Columns[T], chosen: Form) -> None:
             value = column.value(thing)
             if column.heading is not None or value is not None:
                 heading = column.heading or column.key.replace("_", " ")
-                show(f"{heading:<{width}}  {_shown(value)}")
+                show(f"{heading:<{width}}  {_shown(value, _decimals(value))}")
+
+
+def print_answer(answer: Mapping[str, object]) -> None:
+    """Print an answer as JSON, with the version of its form."""
+    from prisma_postgres_exporter.documents import FORM_VERSION
+
+    print_document(json.dumps({"version": FORM_VERSION, **answer}, indent=2, ensure_ascii=False))
 
 
 def print_document(text: str) -> None:
@@ -185,20 +192,25 @@ def print_document(text: str) -> None:
 
 
 def print_table(
-    fields: Sequence[Field], chosen: Form, *, title: str | None = None, told_apart: int | None = None
+    fields: Sequence[Field], chosen: Form, *, what: str, title: str | None = None, told_apart: int | None = None
 ) -> None:
-    """Print a table as wide as the terminal, or as it gets in a pipe and for `Form.WIDE`.
+    """Print a table of `what` as wide as the terminal, or as it gets in a pipe and for `Form.WIDE`.
 
     What is left out for want of room is named below it. Rows after the first `told_apart` are totals.
     """
+    if title is not None:
+        show(title)
+    if not fields[0].cells:
+        show(sentence(f"No {what}."))
+        return
     width = shutil.get_terminal_size().columns if chosen is Form.TABLE and sys.stdout.isatty() else UNBOUNDED
     if width == UNBOUNDED:
         fields = [replace(field, longest=LONGEST_NAME_WIDE) for field in fields]
     if chosen is Form.WIDE:
         fields = [replace(field, is_reserve=False) for field in fields]
+    else:
+        fields = [field for field in fields if not field.is_blank]
     drawn = draw(fields, width, told_apart=told_apart, cut="…" if is_unicode() else "...")
-    if title is not None:
-        show(title)
     show(drawn.heading, style="bold")
     for number, line in enumerate(drawn.rows):
         show(line, style="bold" if told_apart is not None and number >= told_apart else None)
@@ -207,13 +219,15 @@ def print_table(
 
 
 def _print_csv(things: Sequence[T], columns: Columns[T], chosen: Form) -> None:
+    from prisma_postgres_exporter.report import csv_parts
+
     told = _for_programs(columns)
     rows = (tuple(column.plain(thing) for column in told) for thing in things)
     pour(csv_parts([column.key for column in told], rows, is_raw=chosen is Form.RAW))
 
 
-def _print_table(things: Sequence[T], columns: Columns[T], chosen: Form) -> None:
-    print_table([column.field(things) for column in columns if column.is_in_tables], chosen)
+def _print_table(things: Sequence[T], columns: Columns[T], chosen: Form, what: str) -> None:
+    print_table([column.field(things) for column in columns if column.is_in_tables], chosen, what=what)
 
 
 def _for_programs(columns: Columns[T]) -> Columns[T]:
@@ -224,11 +238,22 @@ def _is_number(value: Shown) -> bool:
     return isinstance(value, int | float | Decimal) and not isinstance(value, bool)
 
 
-def _shown(value: Shown) -> str:
+def _shown(value: Shown, decimals: int) -> str:
     if value is None:
         return NONE
     if isinstance(value, bool):
         return "yes" if value else "no"
     if isinstance(value, datetime):
         return f"{value.astimezone(UTC):%Y-%m-%d %H:%M}"
-    return f"{value:,}" if isinstance(value, int | float | Decimal) else harmless(value)
+    if isinstance(value, str):
+        return harmless(value)
+    # Not for whole numbers: a format with decimals makes a float of them.
+    return f"{value:,.{decimals}f}" if decimals else f"{value:,}"
+
+
+def _decimals(value: Shown) -> int:
+    """How many decimals a number has; 0 for what is none."""
+    if isinstance(value, float | Decimal):
+        exponent = Decimal(str(value)).as_tuple().exponent
+        return max(0, -exponent) if isinstance(exponent, int) else 0
+    return 0

@@ -7,10 +7,11 @@ from collections.abc import Iterable, Sequence
 from datetime import datetime
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from prisma_postgres_exporter import service
 from prisma_postgres_exporter.cli.files import write_whole
 from prisma_postgres_exporter.cli.months import (
     MonthOption,
@@ -35,8 +36,9 @@ from prisma_postgres_exporter.report import (
     report_month,
     usage_by_day,
 )
-from prisma_postgres_exporter.service import read_month
-from prisma_postgres_exporter.store import Store
+
+if TYPE_CHECKING:
+    from prisma_postgres_exporter.store import Store
 
 
 class Format(StrEnum):
@@ -82,7 +84,7 @@ def report(
     now = utc_now()
     until = parse_month(month, "--month", now) if month is not None else now
     with reading_store(loaded) as store:
-        read = read_month(store, with_costs_in_force(store, loaded), until, now, with_previous=True)
+        read = service.read_month(store, with_costs_in_force(store, loaded), until, now, with_previous=True)
         whole = report_month(
             read,
             store.revisions(from_day=read.month, to_day=until.date()),

@@ -11,17 +11,17 @@ from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
 from types import FrameType
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.console import Console
-from rich.progress import Progress
 
+from prisma_postgres_exporter import service
 from prisma_postgres_exporter.cli.options import ConfigOption, StoreUrlOption, configuration, examples
 from prisma_postgres_exporter.cli.printing import print_document
 from prisma_postgres_exporter.cli.terminal import mark, say, sentence, show
-from prisma_postgres_exporter.service import open_to_read
-from prisma_postgres_exporter.store import Change, Repair, Store, StoreSummary, Violation
+
+if TYPE_CHECKING:
+    from prisma_postgres_exporter.store import Change, Repair, Store, StoreSummary, Violation
 
 EXIT_FAILED = 1
 MIB = 2**20
@@ -107,6 +107,9 @@ def backup(
     FILE appears when the copy is whole and sound, readable by its owner only; a backup that fails or is
     killed leaves what was there. A store on a Postgres server is backed up with pg_dump.
     """
+    from rich.console import Console
+    from rich.progress import Progress
+
     signal.signal(signal.SIGTERM, _leave)
     with closing(_open(config, store_url)) as store:
         console = Console(stderr=True, highlight=False)
@@ -136,22 +139,26 @@ def info(config: ConfigOption = None, store_url: StoreUrlOption = None, as_json:
             return
         written_at = f"{summary.written_at:%Y-%m-%d %H:%M:%S} UTC" if summary.written_at else "never"
         days = f"{summary.oldest_day} to {summary.newest_day}" if summary.oldest_day else "none"
-        for name, value in (
+        told = (
             ("store", store.url),
             ("made by version", summary.made_by),
             ("size", f"{summary.size_bytes / MIB:,.1f} MiB"),
             ("last written", f"{written_at} (generation {summary.generation:,})"),
             ("days", days),
             *((f"rows of {name}", f"{count:,}") for name, count in summary.rows.items()),
-        ):
-            show(f"{name:<22} {value}")
+        )
+        width = max(len(name) for name, _ in told)
+        for name, value in told:
+            show(f"{name:<{width}}  {value}")
 
 
 def _open(config: Path | None, store_url: str | None) -> Store:
-    return open_to_read(configuration(config, None, store_url, needs_credentials=False)())
+    return service.open_to_read(configuration(config, None, store_url, needs_credentials=False)())
 
 
 def _open_to_write(config: Path | None, store_url: str | None) -> Store:
+    from prisma_postgres_exporter.store import Store
+
     return Store.open(configuration(config, None, store_url, needs_credentials=False)().store.url)
 
 

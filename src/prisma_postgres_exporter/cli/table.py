@@ -8,9 +8,11 @@ from enum import Enum
 
 from rich.cells import cell_len
 
+NONE = "–"
+"""A cell in which nothing is known."""
 GAP = "  "
 CUT = "…"
-SHORTEST_NAME = 8
+SHORTEST_NAME = 10
 LONGEST_NAME = 40
 """A name is cut to this width however much room there is: one of 50,000 letters makes no table."""
 
@@ -42,6 +44,15 @@ class Field:
     is_reserve: bool = False
 
     longest: int = LONGEST_NAME
+
+    @property
+    def is_blank(self) -> bool:
+        """Whether it carries nothing: no row has anything in it, which is worth a column for weighty values alone.
+
+        Those are numbers mostly, and that one is not known is an answer.
+        """
+        is_needed = self.role is Role.VALUE and self.weight > 0
+        return not is_needed and all(cell in ("", NONE) for cell in self.cells)
 
     @property
     def natural(self) -> int:

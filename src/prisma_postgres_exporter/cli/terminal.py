@@ -11,7 +11,11 @@ import sys
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from functools import lru_cache
-from typing import Literal, TextIO
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal, TextIO
+
+if TYPE_CHECKING:
+    from _typeshed import ReadableBuffer as Buffer
 
 Style = Literal["red", "yellow", "green", "bold"]
 _STYLES: dict[Style, int] = {"bold": 1, "red": 31, "green": 32, "yellow": 33}
@@ -26,7 +30,6 @@ _UNPRINTABLE = re.compile(r"[^\x20-\x7e\r\n\t]")
 _LONG_WORD = re.compile(rf"\S{{{LONGEST_WORD + 1},}}")
 
 EXIT_NOT_WRITTEN = 1
-_CANNOT_BE_WRITTEN = {errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EFBIG, errno.EBADF}
 
 
 def harmless(text: str) -> str:
@@ -96,11 +99,11 @@ def say(text: str, *, style: Style | None = None) -> None:
     _write(sys.stderr, "\n".join(map(sentence, text.split("\n"))), style)
 
 
-def mark(word: str, style: Style, text: str) -> None:
+def mark(word: str, style: Style, text: str, *, indent: str = "") -> None:
     """Print a line that begins with a word in colour on standard output; its text is made a `sentence`."""
     is_coloured = sys.stdout.isatty() and "NO_COLOR" not in os.environ
     coloured = f"\x1b[{_STYLES[style]}m{word}\x1b[0m" if is_coloured else word
-    sys.stdout.write(f"{coloured}  {sentence(text)}\n")
+    sys.stdout.write(f"{indent}{coloured}  {sentence(text)}\n")
 
 
 def _write(stream: TextIO, text: str, style: Style | None) -> None:
@@ -109,9 +112,34 @@ def _write(stream: TextIO, text: str, style: Style | None) -> None:
     stream.write(f"\x1b[{_STYLES[style]}m{text}\x1b[0m\n" if is_styled and style else f"{text}\n")
 
 
+class NotWritten(Exception):
+    """Standard output takes no more. It is not an `OSError`: those are other files' and ways'."""
+
+    def __init__(self, error: OSError) -> None:
+        super().__init__(error.strerror)
+        self.is_reader_gone = error.errno == errno.EPIPE
+
+
+class _StandardOutput(io.FileIO):
+    def write(self, written: Buffer, /) -> int:
+        try:
+            return super().write(written)
+        except OSError as error:
+            raise NotWritten(error) from error
+
+
 def prepare_streams() -> None:
-    """Let what an encoding does not have be written as ASCII, not end the command."""
+    """Make standard output and error fit to be written to.
+
+    Standard output's errors are `NotWritten`. What an encoding does not have is written as ASCII. What goes to a closed
+    one goes nowhere: its number would be the next file's.
+    """
     codecs.register_error("plain", _plain)
+    if sys.stdout is None:
+        sys.stdout = _nowhere()
+    else:
+        _mark_errors_of_output()
+    sys.stderr = sys.stderr or _nowhere()
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper) and codecs.lookup(stream.encoding).name != "utf-8":
             stream.reconfigure(errors="plain")
@@ -129,13 +157,34 @@ def told_if_not_written() -> Iterator[None]:
             yield
         finally:
             sys.stdout.flush()
-    except OSError as error:
-        if error.filename is not None or error.errno not in {errno.EPIPE, *_CANNOT_BE_WRITTEN}:
-            raise
+    except NotWritten as error:
         _let_go()
-        if error.errno != errno.EPIPE:
-            print(f"error: standard output cannot be written: {error.strerror}", file=sys.stderr)
+        if not error.is_reader_gone:
+            print(f"error: standard output cannot be written: {error}", file=sys.stderr)
         raise SystemExit(EXIT_NOT_WRITTEN) from None
+
+
+def _nowhere() -> TextIO:
+    return Path(os.devnull).open("w", encoding="utf-8")
+
+
+def _mark_errors_of_output() -> None:
+    stream = sys.stdout
+    try:
+        descriptor = stream.fileno()
+    except io.UnsupportedOperation:
+        return  # in memory
+    if not isinstance(stream, io.TextIOWrapper):
+        return
+    stream.flush()
+    raw = _StandardOutput(descriptor, "w", closefd=False)
+    sys.stdout = io.TextIOWrapper(
+        raw if stream.write_through else io.BufferedWriter(raw),
+        encoding=stream.encoding,
+        errors=stream.errors,
+        line_buffering=stream.line_buffering,
+        write_through=stream.write_through,
+    )
 
 
 def _plain(error: UnicodeError) -> tuple[str, int]:

@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from prisma_postgres_exporter import service
 from prisma_postgres_exporter.cli.months import (
     MonthOption,
     parse_month,
@@ -41,7 +42,6 @@ from prisma_postgres_exporter.report import (
     not_followed_sentence,
     rank,
 )
-from prisma_postgres_exporter.service import read_month
 
 GIB = 2**30
 SORTED_BY = {
@@ -85,7 +85,7 @@ def top(
     now = utc_now()
     until = parse_month(month, "--month", now) if month is not None else now
     with reading_store(loaded) as store:
-        read = read_month(store, with_costs_in_force(store, loaded), until, now)
+        read = service.read_month(store, with_costs_in_force(store, loaded), until, now)
         spans = earlier_from, _, last = growth_days(read, days)
         lines = rank(read, by, sort, store.days(from_day=earlier_from, to_day=last), spans)
     usage = add_up(line.row.usage for line in lines)
@@ -97,7 +97,9 @@ def top(
         has_more=len(lines) > limit,
     )
     every = f"--limit {len(lines)} prints everything"
-    print_documents(answer, lines[:limit], _columns(by, sort, days), chosen, how_to_see_more=every)
+    print_documents(
+        answer, lines[:limit], _columns(by, sort, days), chosen, what=f"{by}s in this month", how_to_see_more=every
+    )
     missing = missing_sentence(usage, read.missing, tuple(gap_sentences(read)))
     for sentence in (missing, not_followed_sentence(read.not_followed)):
         if sentence is not None:

@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from datetime import timedelta
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 from urllib.parse import urlsplit, urlunsplit
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, field_validator, model_validator
@@ -145,9 +145,13 @@ class StoreConfig(_Section):
 
 
 class WebConfig(_Section):
-    """Where to serve: `:9478` (every address), `127.0.0.1:9478` or `[::1]:9478`."""
+    """Where to serve: `:9478` (every address), `127.0.0.1:9478` or `[::1]:9478`.
+
+    `shard` is what one of several services on a store shows: everything, or what it collects.
+    """
 
     listen: str = ":9478"
+    shard: Literal["all", "owned"] = "all"
 
     @field_validator("listen")
     @classmethod

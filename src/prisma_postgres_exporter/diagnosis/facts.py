@@ -48,10 +48,16 @@ class Failure:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StoreFacts:
-    """The store. `failure` is why it could not be read; `written_at` when it was last written to, if ever."""
+    """The store. `failure` is why it could not be read; `written_at` when it was last written to, if ever.
+
+    `collectors` are the names of the processes that share it, `collected_by` the one of each workspace, by its id;
+    `None` where it is for one process.
+    """
 
     url: str
     failure: Failure | None = None
+    collectors: tuple[str, ...] | None = None
+    collected_by: Mapping[str, str] = field(default_factory=dict)
     generation: int = 0
     written_at: datetime | None = None
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator
 from datetime import datetime, timedelta
 
@@ -35,8 +35,21 @@ def diagnose(facts: Facts) -> tuple[Finding, ...]:
 def _store(store: StoreFacts, settings: Settings, now: datetime) -> Finding:
     def found(text: str, level: Level = Level.OK, reason: Reason | None = None) -> Finding:
         written_at = store.written_at.isoformat() if store.written_at else None
-        facts = {"url": store.url, "generation": store.generation, "written_at": written_at}
-        return Finding(step="store", subject=store.url, text=text, level=level, reason=reason, facts=facts)
+        facts = {
+            "url": store.url,
+            "generation": store.generation,
+            "written_at": written_at,
+            "collectors": None if store.collectors is None else list(store.collectors),
+        }
+        return Finding(
+            step="store",
+            subject=store.url,
+            text=text,
+            level=level,
+            reason=reason,
+            lines=tuple(_collectors(store)),
+            facts=facts,
+        )
 
     if store.failure is not None:
         return found(store.failure.message, Level.MISSING, store.failure.reason)
@@ -53,6 +66,12 @@ def _store(store: StoreFacts, settings: Settings, now: datetime) -> Finding:
             f"{last}, though there is a round every {every}: does the service run?", Level.MISSING, Reason.NOT_WRITTEN
         )
     return found(last)
+
+
+def _collectors(store: StoreFacts) -> Iterator[str]:
+    counts = Counter(store.collected_by.values())
+    for name in store.collectors or ():
+        yield f"process {name} collects {counts[name]} workspace(s)"
 
 
 def _credential(credential: CredentialFacts, now: datetime) -> Finding:
@@ -95,7 +114,12 @@ def _workspace(known: WorkspaceFacts, databases: Iterable[DatabaseFacts], facts:
         lines=tuple(
             f"{count} record(s) cannot be used and are left out: {why}" for why, count in known.refused.items()
         ),
-        facts={"workspace_id": workspace.id, "plan": workspace.plan, "usage_blocked": workspace.usage_blocked},
+        facts={
+            "workspace_id": workspace.id,
+            "plan": workspace.plan,
+            "usage_blocked": workspace.usage_blocked,
+            "collected_by": facts.store.collected_by.get(workspace.id),
+        },
         children=tuple(
             Finding(
                 step="project",

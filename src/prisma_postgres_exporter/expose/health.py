@@ -71,6 +71,13 @@ OWN_METRICS = (
         ("reason",),
         "Readings of usage that did not come or could not be used, after the retries; nothing was stored for them.",
     ),
+    OwnMetric(
+        "lease",
+        "gauge",
+        ("workspace_id",),
+        "Whether this process collects the workspace (1) or another one does that shares the store (0); absent for a "
+        "store that is for one process.",
+    ),
     OwnMetric("rounds_total", "counter", (), "Rounds of workspaces that ended."),
     OwnMetric(
         "round_failures_total",
@@ -227,6 +234,11 @@ class ExporterHealth:
         """A workspace is not collected any more."""
         for name in ("round_duration_seconds", "last_round_timestamp_seconds", "scheduler_lag_seconds"):
             self._unset(name, workspace_id)
+
+    def leases_held(self, held: Mapping[str, bool]) -> None:
+        """Whether this process is to collect a workspace, by the id of each that it knows."""
+        for workspace_id, is_held in held.items():
+            self._set("lease", is_held, workspace_id)
 
     def clock_compared(self, skew_seconds: float) -> None:
         """This machine's clock less the vendor's."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 from decimal import Decimal
 from urllib.parse import quote, urlencode
@@ -80,6 +80,7 @@ def _facts(status: ServiceStatus) -> Markup:
             ("Running since", instant(status.started_at, status.now_at)),
             ("Management API", status.api_url),
             ("Store", status.store_url if status.store_error is None else _store_failure(status)),
+            *([] if status.sharing is None else [("Processes", _sharing(status.sharing))]),
             ("Databases", _database_numbers(status)),
             ("As of", instant(status.snapshot.taken_at, status.now_at) if status.snapshot else "not yet"),
             ("Last round", _last_round(status)),
@@ -87,6 +88,11 @@ def _facts(status: ServiceStatus) -> Markup:
             ("Widened windows", _widened_windows(status)),
         ]
     )
+
+
+def _sharing(workspaces: Mapping[str, int]) -> str:
+    own, *others = (f"{name} collects {count:,} workspace(s)" for name, count in workspaces.items())
+    return "; ".join([f"{own} (this one)", *others])
 
 
 def _store_failure(status: ServiceStatus) -> Markup:

@@ -52,7 +52,8 @@ class ServiceStatus:
     workspace id. `widened_windows` are the windows for which the vendor answers for more time than was asked for, with
     the number of databases. `waits` are the instants before which the vendor asked not to be asked again, by database
     id. `reload_error` says why the configuration is not the one that was read last, `reload_failing_since_at` since
-    when. `notes` are lines a person should read first.
+    when. `sharing` is how many workspaces each process collects, by its name and this one's first, where several share
+    the store. `notes` are lines a person should read first.
     """
 
     version: str
@@ -71,4 +72,5 @@ class ServiceStatus:
     reload_error: str | None = None
     reload_failing_since_at: datetime | None = None
     rounds: tuple[RoundStatus, ...] = ()
+    sharing: Mapping[str, int] | None = None
     notes: tuple[str, ...] = ()

@@ -12,7 +12,7 @@ from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Executor
 from dataclasses import replace
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from typing import TypeVar
 
 import structlog
@@ -24,6 +24,7 @@ from prisma_postgres_exporter.model import LedgerState, LedgerUpdate, ReadingFai
 from prisma_postgres_exporter.rounds.discovery import RETRY_AFTER, Discovery
 from prisma_postgres_exporter.rounds.health import Health
 from prisma_postgres_exporter.rounds.interpret import CLOCK_SKEW
+from prisma_postgres_exporter.rounds.leases import Leases, Unshared
 from prisma_postgres_exporter.rounds.polling import Outcome, poll
 from prisma_postgres_exporter.rounds.readers import Readers
 from prisma_postgres_exporter.rounds.stored import StoredLedger
@@ -57,27 +58,75 @@ class Collector:
         clock: Callable[[], datetime],
         store_threads: Executor,
         make_api: MakeApi,
+        leases: Leases | None = None,
         on_change: Callable[[], None] = lambda: None,
     ) -> None:
         self.on_change = on_change
-        self.ledger = StoredLedger(store, store_threads, health, self.now)
+        self.leases = leases or Unshared()
+        self.ledger = StoredLedger(store, store_threads, health, self.now, self.leases)
         self.readers = Readers(make_api, health, self.now)
         self.turns = Turns(config, self.ledger, self.readers, health, clock)
         self._discovery = Discovery(
-            self.turns, self.ledger, self.readers, health, now=self.now, on_change=self._changed
+            self.turns, self.ledger, self.readers, health, self.leases, now=self.now, on_change=self._changed
         )
         self._health = health
         self._clock = clock
         self._planning = asyncio.Lock()
         self._is_stopping = False
+        self._caught_up_on: date | None = None
 
     async def open(self) -> None:
         """Read the store back: what was known before the start is there before the first round."""
         await self.ledger.load()
-        for id_, workspace in self.ledger_state.workspaces.items():
-            turn = self.turns.of(id_)
-            turn.carried_on, turn.is_gone = self.now().date(), workspace.is_gone
+        for id_ in self.ledger_state.workspaces:
+            self._begin_turn(id_, carried_on=self.now().date())
+
+    async def catch_up(self) -> None:
+        """Show what other processes wrote since: their rounds, backfills and repairs.
+
+        Raises:
+            StoreUnavailable: the store cannot be read now.
+        """
+        before = self.ledger_state
+        today = self.now().date()
+        if self._caught_up_on != today:
+            # Rounds of our own begin the day of theirs.
+            await self.ledger.begin_day_elsewhere([id_ for id_ in before.workspaces if not self.leases.holds(id_)])
+            self._caught_up_on = today
+        for id_ in await self.ledger.catch_up():
+            if id_ not in self.turns:
+                self._begin_turn(id_, carried_on=today)
+            elif not self.leases.holds(id_):
+                self.turns.of(id_).is_gone = self.ledger_state.workspaces[id_].is_gone
             self.turns.follow(id_)
+        if self.ledger_state is not before:
+            self.on_change()
+
+    async def let_unclaimed_go(self) -> None:
+        """Workspaces of which no process has a credential any more leave what is shown; their ledger stays."""
+        await self._discovery.let_unclaimed_go()
+
+    async def hand_over(self, workspace_id: str) -> None:
+        """End the round of a workspace that another process is to collect, and forget what was between its rounds.
+
+        What was read is stored where the lease is still held; else the other reads it again.
+        """
+        turn = self.turns.of(workspace_id)
+        turn.interrupted.set()
+        async with turn.running:
+            await turn.polling.give_up()
+            if self.leases.holds(workspace_id):
+                await self._post(turn, turn.polling.take())
+            self._health.workspace_gone(workspace_id)
+            self.turns.drop(workspace_id)
+            self._begin_turn(workspace_id, carried_on=None)
+        self.on_change()
+
+    def _begin_turn(self, workspace_id: str, *, carried_on: date | None) -> None:
+        """Make a workspace's turn; where it is not known of which day its state is, its first round reads it anew."""
+        turn, workspace = self.turns.of(workspace_id), self.ledger_state.workspaces.get(workspace_id)
+        turn.carried_on, turn.is_gone = carried_on, workspace is not None and workspace.is_gone
+        self.turns.follow(workspace_id)
 
     async def use_tokens(self, tokens: Tokens) -> tuple[str, ...]:
         """Read with these tokens from now on; returns the names of the new and changed credentials.
@@ -311,7 +360,7 @@ class Collector:
                 reasons.update(row.reason for row in outcomes if isinstance(row, ReadingFailure))
                 turn.attempts.note(outcomes)
                 is_stored = await self._post(turn, outcomes)
-                if not is_stored:
+                if not is_stored or not self.leases.holds(turn.workspace_id):
                     break
         self._note_polling(turn, is_read=reads > reasons.total())
         # With reads left over there is no need to look: the next round is due at once.

@@ -14,6 +14,7 @@ from prisma_postgres_exporter.rounds.changes import find_changes, workspace_gone
 from prisma_postgres_exporter.rounds.health import Health
 from prisma_postgres_exporter.rounds.interpret import CLOCK_SKEW
 from prisma_postgres_exporter.rounds.inventory import Inventory, read_inventory
+from prisma_postgres_exporter.rounds.leases import Leases
 from prisma_postgres_exporter.rounds.readers import Reader, Readers
 from prisma_postgres_exporter.rounds.stored import StoredLedger
 from prisma_postgres_exporter.rounds.turn import Turn, Turns
@@ -36,6 +37,7 @@ class Discovery:
         ledger: StoredLedger,
         readers: Readers,
         health: Health,
+        leases: Leases,
         *,
         now: Callable[[], datetime],
         on_change: Callable[[], None],
@@ -44,6 +46,7 @@ class Discovery:
         self._ledger = ledger
         self._readers = readers
         self._health = health
+        self._leases = leases
         self._now = now
         self._on_change = on_change
 
@@ -83,6 +86,8 @@ class Discovery:
             return  # a credential that cannot say whose it is may be any workspace's
         states = self._ledger.state.workspaces
         for id_ in {*self._turns, *states} - self._readers.workspace_ids:
+            if not self._leases.is_unclaimed(id_):
+                continue  # another process reads it, or notes that nobody does
             if not self._turns.of(id_).is_gone or (id_ in states and not states[id_].is_gone):
                 await self._let_go(self._turns.of(id_))
 

@@ -14,9 +14,10 @@ from typing import TypeVar
 import structlog
 
 from prisma_postgres_exporter import ledger
-from prisma_postgres_exporter.errors import StoreChanged, StoreUnavailable
-from prisma_postgres_exporter.model import Discovered, LedgerRows, LedgerState, LedgerUpdate, WorkspaceState
+from prisma_postgres_exporter.errors import LeaseLost, StoreChanged, StoreUnavailable
+from prisma_postgres_exporter.model import Discovered, Lease, LedgerRows, LedgerState, LedgerUpdate, WorkspaceState
 from prisma_postgres_exporter.rounds.health import Health
+from prisma_postgres_exporter.rounds.leases import Leases
 from prisma_postgres_exporter.rounds.polling import Outcome
 from prisma_postgres_exporter.store import Store
 
@@ -35,13 +36,16 @@ class StoredLedger:
     written the last time, `None` where it could. `now` gives UTC instants in whole seconds.
     """
 
-    def __init__(self, store: Store, threads: Executor, health: Health, now: Callable[[], datetime]) -> None:
+    def __init__(
+        self, store: Store, threads: Executor, health: Health, now: Callable[[], datetime], leases: Leases
+    ) -> None:
         self.state = LedgerState()
         self.error: str | None = None
         self._store = store
         self._threads = threads
         self._health = health
         self._now = now
+        self._leases = leases
         self._locks: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
 
     async def in_store(self, call: Callable[[Store], T]) -> T:
@@ -60,6 +64,33 @@ class StoredLedger:
         """
         now = self._now()
         self.state = await self.in_store(lambda store: store.load(now))
+
+    async def catch_up(self) -> frozenset[str]:
+        """Take over what other processes wrote; returns the ids of the workspaces of which it was more than readings.
+
+        Raises:
+            StoreUnavailable: the store cannot be read now.
+        """
+        found: set[str] = set()
+        # Read without locks, as most of the time there is nothing: what a round of ours writes meanwhile is newer.
+        now, held = self._now(), {id_: row.generation for id_, row in self.state.workspaces.items()}
+        for id_, newer in (await self.in_store(lambda store: store.load_newer(held, now))).items():
+            async with self._locked([id_]):
+                own = self.state.workspaces.get(id_)
+                if own is not None and own.generation != held.get(id_):
+                    continue
+                self._replace(newer.put_into(own))
+            if newer.is_whole:
+                found.add(id_)
+        return frozenset(found)
+
+    async def begin_day_elsewhere(self, workspace_ids: Collection[str]) -> None:
+        """Let go of what is not held any more today, of workspaces that others collect."""
+        now = self._now()
+        for id_ in workspace_ids:
+            async with self._locked([id_]):
+                if (workspace := self.state.workspaces.get(id_)) is not None:
+                    self._replace(ledger.carry_workspace(workspace, now))
 
     async def begin_day(self, workspace_id: str, *, after: date | None) -> None:
         """Let go of what is not held any more today; where the day before is not known, or later, read it anew.
@@ -85,9 +116,10 @@ class StoredLedger:
         async def write() -> LedgerUpdate:
             async with self._locked([workspace_id]):
                 workspace = self.state.workspaces[workspace_id]
+                lease = self._leases.lease(workspace_id)
                 try:
                     update, after = await self.in_store(
-                        partial(_record, workspace, outcomes, settle_after, self._now())
+                        partial(_record, workspace, outcomes, settle_after, self._now(), lease)
                     )
                 except StoreChanged:
                     await self._reload([workspace_id])
@@ -116,8 +148,11 @@ class StoredLedger:
                 losing = [id_ for id_ in others if any(row in states[id_].databases for row in ids)]
                 concerned = {workspace_id, *losing}
                 generations = {id_: states[id_].generation for id_ in concerned if id_ in states}
+                lease = self._leases.lease(workspace_id)
                 try:
-                    await self.in_store(lambda store: store.record_discovery(discovered, generations=generations))
+                    await self.in_store(
+                        lambda store: store.record_discovery(discovered, generations=generations, lease=lease)
+                    )
                 except StoreChanged:
                     await self._reload(concerned)
                     raise
@@ -152,6 +187,8 @@ class StoredLedger:
                     return await write()
         except StoreUnavailable as error:
             self._note_failure(error)
+        except LeaseLost as error:
+            log.info("not written", reason=str(error))
         return None
 
     async def _reload(self, workspace_ids: Collection[str]) -> None:
@@ -175,7 +212,12 @@ class StoredLedger:
 
 
 def _record(
-    workspace: WorkspaceState, outcomes: Sequence[Outcome], settle_after: timedelta, now: datetime, store: Store
+    workspace: WorkspaceState,
+    outcomes: Sequence[Outcome],
+    settle_after: timedelta,
+    now: datetime,
+    lease: Lease | None,
+    store: Store,
 ) -> tuple[LedgerUpdate, WorkspaceState]:
     """Turn outcomes into rows and write them: work of a store's thread."""
     pairs = ledger.older_days(workspace, outcomes)
@@ -187,7 +229,9 @@ def _record(
         update = post(_without_broken(outcomes, post))
     if update.is_empty:
         return update, workspace
-    generation = store.record(update, workspace_id=workspace.workspace.id, generation=workspace.generation, at=now)
+    generation = store.record(
+        update, workspace_id=workspace.workspace.id, generation=workspace.generation, at=now, lease=lease
+    )
     return update, ledger.apply(workspace, update, generation=generation)
 
 

@@ -111,6 +111,10 @@ class Turns(Mapping[str, Turn]):
             turn.live()
         return self._turns[workspace_id]
 
+    def drop(self, workspace_id: str) -> None:
+        """Forget a workspace's turn; a new one begins when it is asked for."""
+        self._turns.pop(workspace_id, None)
+
     def reconfigure(self, config: Config) -> None:
         """Go by another configuration; rounds under way end, with what they have read."""
         self.config = config

@@ -111,7 +111,7 @@ class Display:
 
     async def _draw(self) -> None:
         collector, now = self._collector, self._clock().replace(microsecond=0)
-        ledger_state, config, failures = collector.ledger_state, collector.config, collector.workspace_failures
+        ledger_state, config, failures = self._shown(), collector.config, collector.workspace_failures
         followed, widened = [turn.followed for turn in collector.turns.values()], collector.widened_windows
         # Everything in one thread: the event loop has its turn all the sooner.
         make = partial(self._make, ledger_state, config, followed, failures, widened, now)
@@ -119,6 +119,14 @@ class Display:
         if costs is not self.costs:
             self.costs = costs
             self._warn(ledger_state, config)
+
+    def _shown(self) -> LedgerState:
+        """Everything, or what this process collects of what several do."""
+        collector = self._collector
+        if collector.config.web.shard == "all":
+            return collector.ledger_state
+        own = {id_: row for id_, row in collector.ledger_state.workspaces.items() if collector.leases.holds(id_)}
+        return LedgerState(workspaces=own)
 
     def _timed(self, work: Callable[[], T]) -> T:
         """Count the CPU seconds that work takes in its thread."""

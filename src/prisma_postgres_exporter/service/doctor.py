@@ -151,10 +151,16 @@ def _read_store(config: Config, now: datetime) -> _Stored:
     url = config.store.url
     try:
         with closing(open_to_read(config)) as store:
-            state, ledger_state = store.state(), store.load(now)
+            state, ledger_state, shares = store.state(), store.load(now), store.shares()
             in_force, _ = costs_in_force(store, config)
             return _Stored(
-                facts=StoreFacts(url=store.url, generation=state.generation, written_at=state.written_at),
+                facts=StoreFacts(
+                    url=store.url,
+                    generation=state.generation,
+                    written_at=state.written_at,
+                    collectors=shares.processes if store.is_shared else None,
+                    collected_by=shares.holders,
+                ),
                 ledger_state=ledger_state,
                 costs=charge(ledger_state, in_force, (), now),
                 known={known.database.id: known for known in store.databases()},

@@ -14,6 +14,7 @@ from prisma_postgres_exporter.config import Config, Credential, Tokens, read_tok
 from prisma_postgres_exporter.expose import ExporterHealth, Exposition
 from prisma_postgres_exporter.rounds import Collector, MakeApi
 from prisma_postgres_exporter.service.display import Display
+from prisma_postgres_exporter.service.leasing import LeaseKeeper
 from prisma_postgres_exporter.service.limits import limits_of
 from prisma_postgres_exporter.store import Store
 
@@ -23,11 +24,12 @@ STORE_THREADS = 4
 
 @dataclass(frozen=True, slots=True)
 class Opened:
-    """A collector and what shows its state."""
+    """A collector and what shows its state; `leases` where it is one of several services that share a store."""
 
     collector: Collector
     display: Display
     exposition: Exposition
+    leases: LeaseKeeper | None = None
 
 
 def utc_now() -> datetime:
@@ -52,13 +54,17 @@ async def opened(
     make_api: MakeApi | None = None,
     health: ExporterHealth | None = None,
     tokens: Tokens | None = None,
+    on_leases: Callable[[], None] | None = None,
 ) -> AsyncIterator[Opened]:
     """Open the store in threads of its own, read it back, and show it; at the end close the clients and then the store.
 
     `make_api` makes the clients, those of the Management API if it is `None`; `tokens` are read where not given.
+    With `on_leases` it is for a service: one of several that share the store, which is told when it is to collect other
+    workspaces, or the only one.
 
     Raises:
         ConfigurationError: no token can be used.
+        StoreInUse: it is for a service, and the store has one already and cannot be shared.
         StoreError: the store cannot be opened.
     """
     if tokens is None:
@@ -66,25 +72,30 @@ async def opened(
         require_usable(tokens)
     health = health or ExporterHealth()
     exposition = Exposition(health)
-    with ThreadPoolExecutor(max_workers=STORE_THREADS, thread_name_prefix="store") as threads:
+    async with contextlib.AsyncExitStack() as closing:
+        threads = closing.enter_context(ThreadPoolExecutor(max_workers=STORE_THREADS, thread_name_prefix="store"))
         in_thread = asyncio.get_running_loop().run_in_executor
         store = await in_thread(threads, Store.open, config.store.url)
-        try:
-            collector = Collector(
-                config=config,
-                store=store,
-                health=health,
-                clock=clock,
-                store_threads=threads,
-                make_api=make_api or api_maker(health),
-            )
-            display = Display(collector, exposition, health, clock)
-            await collector.open()
-            await collector.use_tokens(tokens)
-            await display.refresh()
-            try:
-                yield Opened(collector, display, exposition)
-            finally:
-                await collector.close()
-        finally:
-            await in_thread(threads, store.close)
+        closing.push_async_callback(in_thread, threads, store.close)
+        leases: LeaseKeeper | None = None
+        if on_leases is not None and store.is_shared:
+            leases = LeaseKeeper(store, on_change=on_leases)
+            closing.push_async_callback(leases.stop)
+        elif on_leases is not None:
+            closing.enter_context(store.keep_others_out())
+        collector = Collector(
+            config=config,
+            store=store,
+            health=health,
+            clock=clock,
+            store_threads=threads,
+            make_api=make_api or api_maker(health),
+            leases=leases,
+        )
+        display = Display(collector, exposition, health, clock)
+        await collector.open()
+        # Before the leases are given back: it stores what could not be stored before.
+        closing.push_async_callback(collector.close)
+        await collector.use_tokens(tokens)
+        await display.refresh()
+        yield Opened(collector, display, exposition, leases)

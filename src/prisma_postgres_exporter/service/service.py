@@ -18,15 +18,17 @@ from apscheduler.triggers.date import DateTrigger
 from apscheduler.triggers.interval import IntervalTrigger
 
 from prisma_postgres_exporter.config import Config, read_tokens, require_usable
-from prisma_postgres_exporter.errors import ConfigurationError
+from prisma_postgres_exporter.errors import ConfigurationError, StoreUnavailable
 from prisma_postgres_exporter.expose import ExporterHealth, Reload, ServiceStatus, web_app
-from prisma_postgres_exporter.rounds import MakeApi
+from prisma_postgres_exporter.rounds import MakeApi, Turn
 from prisma_postgres_exporter.service import memory
 from prisma_postgres_exporter.service.costs import CostKeeper
+from prisma_postgres_exporter.service.leasing import LeaseKeeper
 from prisma_postgres_exporter.service.ledger_reader import LedgerReader
 from prisma_postgres_exporter.service.opening import opened, utc_now
 from prisma_postgres_exporter.service.status import ReloadFailure, describe
 from prisma_postgres_exporter.service.web import listening
+from prisma_postgres_exporter.store import Claims
 
 log = structlog.get_logger(__name__)
 
@@ -45,6 +47,7 @@ SWITCH_SECONDS = 0.00005
 MOST_INSTANCES = 100
 """The jobs see to it themselves that a workspace has one round at a time."""
 
+OTHERS_LOOKED_AT_EVERY_SECONDS = 2.0
 CLOCK_WATCHED_EVERY_SECONDS = 2.0
 CLOCK_STEP_SECONDS = 30.0
 """A clock that moves this much more or less than time did was set: the schedule is made anew."""
@@ -79,6 +82,9 @@ class Service:
             job_defaults={"misfire_grace_time": None, "coalesce": True, "max_instances": 1},
         )
         self._stop = asyncio.Event()
+        self._leases_changed = asyncio.Event()
+        self._own: set[str] = set()
+        self._handing_over: dict[str, asyncio.Task[None]] = {}
         self._reloading = asyncio.Lock()
 
     async def run(self, on_listening: Callable[[str], None] = lambda url: None) -> None:
@@ -93,7 +99,13 @@ class Service:
         sys.setswitchinterval(SWITCH_SECONDS)
         memory.settle_allocator()
         memory.spare_the_old()
-        async with opened(self._config, clock=self._clock, make_api=self._make_api, health=self.health) as self.running:
+        async with opened(
+            self._config,
+            clock=self._clock,
+            make_api=self._make_api,
+            health=self.health,
+            on_leases=self._leases_changed.set,
+        ) as self.running:
             collector, display = self.running.collector, self.running.display
             self._costs = CostKeeper(collector)
             await self._costs.keep()
@@ -142,6 +154,7 @@ class Service:
                 log.warning("changes to store and web need a restart", problem=self.awaits_restart)
             collector.reconfigure(config.model_copy(update={"store": old.store, "web": old.web}))
             await collector.use_tokens(tokens)
+            self._claim()
             await self._costs.keep()
             self._schedule()
             self.health.config_reloaded(True, self._clock())
@@ -159,6 +172,7 @@ class Service:
             time=asyncio.get_running_loop().time(),
             notes=[note for note in (self.awaits_restart, self._costs.rivalry) if note is not None],
             reload_failure=self.reload_failure,
+            leases=self.running.leases,
         )
 
     # Schedule -----------------------------------------------------------------------------------
@@ -166,7 +180,12 @@ class Service:
         """Run the schedule until it is to stop, and let the rounds under way store what they have."""
         self._scheduler.start()
         self._schedule()
-        tasks = [asyncio.create_task(self.running.display.run()), asyncio.create_task(self._watch_clock())]
+        tasks = [
+            asyncio.create_task(self.running.display.run()),
+            asyncio.create_task(self._watch_clock()),
+            asyncio.create_task(self._watch_store()),
+            *([] if self.running.leases is None else [asyncio.create_task(self._follow_leases(self.running.leases))]),
+        ]
         try:
             await self._until_stopped(tasks)
         finally:
@@ -174,6 +193,7 @@ class Service:
             self.running.collector.stop()
             await self._let_rounds_end()
             self._scheduler.shutdown(wait=False)
+            tasks += self._handing_over.values()
             for task in tasks:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
@@ -206,7 +226,7 @@ class Service:
         for name in collector.readers.unidentified:
             self._run_at(f"credential {name}", now, self._identify, name)
         for workspace_id, turn in collector.turns.items():
-            if not turn.is_gone:
+            if not turn.is_gone and self._collects(workspace_id):
                 self._run_at(f"round {workspace_id}", now, self._round, workspace_id)
 
     def _run_at(
@@ -229,9 +249,10 @@ class Service:
             log.exception("credential not tried", credential=name)
         finally:
             self.is_ready = True
-            if workspace_id is not None:
+            self._claim()
+            if workspace_id is not None and self._collects(workspace_id):
                 self._run_at(f"round {workspace_id}", self._clock(), self._round, workspace_id)
-            elif name in collector.readers.unidentified:
+            if workspace_id is None and name in collector.readers.unidentified:
                 self._identify_later(name)
 
     def _identify_later(self, name: str) -> None:
@@ -241,25 +262,30 @@ class Service:
     async def _round(self, workspace_id: str) -> None:
         collector = self.running.collector
         turn = collector.turns.get(workspace_id)
-        if turn is None or turn.is_gone or turn.running.locked():
-            return  # the round under way plans the next one
+        if turn is None or turn.is_gone or turn.running.locked() or not self._collects(workspace_id):
+            return  # the round under way plans the next one, or another process does
         try:
             await collector.round(workspace_id)
         finally:
             # Whatever ended it: another one follows.
             self.is_ready = True
-            if not turn.is_gone:
-                self._run_at(f"round {workspace_id}", turn.next_at or self._clock(), self._round, workspace_id)
+            self._plan_round(turn)
             for name in collector.readers.unidentified:
                 # Refused in the round: it may be accepted again, and another of the workspace's may be.
                 if self._scheduler.get_job(f"credential {name}") is None:
                     self._identify_later(name)
+
+    def _plan_round(self, turn: Turn) -> None:
+        if not turn.is_gone and self._collects(turn.workspace_id):
+            at = turn.next_at or self._clock()
+            self._run_at(f"round {turn.workspace_id}", at, self._round, turn.workspace_id)
 
     async def _read_tokens(self) -> None:
         collector = self.running.collector
         async with self._reloading:
             tokens = await asyncio.to_thread(read_tokens, collector.config)
             changed = await collector.use_tokens(tokens)
+        self._claim()
         if changed:
             log.info("credentials changed", credentials=list(changed))
         for name in changed:
@@ -283,6 +309,60 @@ class Service:
             if abs(step) > CLOCK_STEP_SECONDS:
                 log.warning("the clock was set", seconds=round(step))
                 self._schedule()
+
+    # Other processes on the same store -----------------------------------------------------------
+    def _collects(self, workspace_id: str) -> bool:
+        """Whether rounds of a workspace are this process's."""
+        return self.running.leases is None or workspace_id in self._own
+
+    def _claim(self) -> None:
+        readers = self.running.collector.readers
+        if self.running.leases is not None:
+            self.running.leases.claim(Claims(workspaces=readers.workspace_ids, is_complete=readers.are_all_known))
+
+    async def _follow_leases(self, leases: LeaseKeeper) -> None:
+        """Begin the rounds of workspaces that are this process's to collect, and hand over those that are not."""
+        self._claim()
+        while True:
+            with contextlib.suppress(TimeoutError):
+                # What is not renewed is over without a word.
+                async with asyncio.timeout(max(0.0, leases.seconds_left) if self._own else None):
+                    await self._leases_changed.wait()
+            self._leases_changed.clear()
+            shares = leases.shares
+            for workspace_id in self._own - (shares.held.keys() - shares.surplus):
+                self._own.discard(workspace_id)
+                log.info("workspace handed over", workspace_id=workspace_id)
+                self._handing_over[workspace_id] = asyncio.create_task(self._hand_over(leases, workspace_id))
+            for workspace_id in shares.surplus - self._handing_over.keys():
+                leases.give_back(workspace_id)
+            mine = shares.held.keys() - shares.surplus - shares.unclaimed
+            for workspace_id in mine - self._own - self._handing_over.keys():
+                self._own.add(workspace_id)
+                self.running.collector.turns.of(workspace_id).live()
+                log.info("workspace taken", workspace_id=workspace_id, epoch=shares.held[workspace_id].epoch)
+                self._run_at(f"round {workspace_id}", self._clock(), self._round, workspace_id)
+            known = {*self.running.collector.ledger_state.workspaces, *shares.holders}
+            self.health.leases_held({id_: id_ in self._own for id_ in known})
+            if shares.unclaimed:
+                await self.running.collector.let_unclaimed_go()
+
+    async def _hand_over(self, leases: LeaseKeeper, workspace_id: str) -> None:
+        try:
+            await self.running.collector.hand_over(workspace_id)
+        finally:
+            del self._handing_over[workspace_id]
+            # It may be this one's again by now.
+            self._leases_changed.set()
+
+    async def _watch_store(self) -> None:
+        """Show what other processes write: services that share the store, and commands beside this one."""
+        while True:
+            await asyncio.sleep(OTHERS_LOOKED_AT_EVERY_SECONDS)
+            try:
+                await self.running.collector.catch_up()
+            except StoreUnavailable as error:
+                log.debug("store not looked at", error=str(error))
 
     # End ----------------------------------------------------------------------------------------
     @contextlib.contextmanager

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -13,6 +13,7 @@ from prisma_postgres_exporter.expose import CredentialStatus, RoundStatus, Servi
 from prisma_postgres_exporter.model import WorkspaceDay
 from prisma_postgres_exporter.rounds import LARGEST_SKEW, Collector, CredentialState, Turn
 from prisma_postgres_exporter.service.display import Display
+from prisma_postgres_exporter.service.leasing import LeaseKeeper
 from prisma_postgres_exporter.service.limits import ATTEMPTS
 
 DAYS_DRAWN = timedelta(days=30)
@@ -39,6 +40,7 @@ def describe(
     time: float,
     notes: Iterable[str] = (),
     reload_failure: ReloadFailure | None = None,
+    leases: LeaseKeeper | None = None,
 ) -> ServiceStatus:
     """Return what the service is doing at `now`, `time` on the event loop's clock; `notes` are what else to know."""
     config = collector.config
@@ -59,6 +61,7 @@ def describe(
         reload_error=reload_failure.text if reload_failure else None,
         reload_failing_since_at=reload_failure.since_at if reload_failure else None,
         rounds=tuple(_rounds(collector)),
+        sharing=None if leases is None else _sharing(leases),
         notes=(*config.warnings, *_clock_notes(collector), *_refused_notes(collector), *notes),
     )
 
@@ -70,7 +73,8 @@ def _unhealthy_reasons(collector: Collector, display: Display, now: datetime, ti
                 f"the last {turn.failures_in_a_row} rounds of workspace {turn.workspace_id} failed: "
                 "see the log for the traceback"
             )
-        if not turn.is_gone and _has_stopped(turn, collector.config, now, time):
+        is_ours = not turn.is_gone and collector.leases.holds(turn.workspace_id)
+        if is_ours and _has_stopped(turn, collector.config, now, time):
             yield f"the rounds of workspace {turn.workspace_id} have stopped"
     if display.failures_in_a_row >= FAILURES_IN_A_ROW:
         yield f"what is shown could not be made anew {display.failures_in_a_row} times in a row: see the log"
@@ -98,6 +102,12 @@ def _refused_notes(collector: Collector) -> Iterator[str]:
     for turn in collector.turns.values():
         for reason, count in turn.refused.items():
             yield f"{count} record(s) of workspace {turn.workspace_id} cannot be used and are left out: {reason}"
+
+
+def _sharing(leases: LeaseKeeper) -> Mapping[str, int]:
+    shares = leases.shares
+    counts = Counter(shares.holders.values())
+    return {name: counts[name] for name in dict.fromkeys((leases.name, *shares.processes))}
 
 
 def _workspace_days(collector: Collector, display: Display, now: datetime) -> Mapping[str, Sequence[WorkspaceDay]]:

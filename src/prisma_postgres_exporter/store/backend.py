@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
 from datetime import datetime
 from pathlib import Path
 from typing import Any, Protocol
@@ -38,11 +39,21 @@ class Backend(Protocol):
             StoreUnavailable, OSError: it could not.
         """
 
+    def limit_stalling(self, connection: Connection) -> None:
+        """Have a transaction that writes end if this process says nothing for a few seconds."""
+
     def confirm(self, connection: Connection) -> None:
         """Make sure, at the end of a transaction that read, that all of it saw one moment.
 
         Raises:
             StoreUnavailable: somebody wrote meanwhile.
+        """
+
+    def keep_others_out(self, url: URL) -> AbstractContextManager[None]:
+        """Keep other services out, as long as the block lasts.
+
+        Raises:
+            StoreInUse: one is there already.
         """
 
     def lock_schema(self, connection: Connection) -> None:

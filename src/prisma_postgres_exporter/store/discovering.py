@@ -83,6 +83,7 @@ def _write_workspaces(connection: Connection, backend: Backend, found: Sequence[
                 None,
                 generation,
                 at,
+                generation,  # the write is counted after this
             )
         )
     write_rows(connection, backend, workspaces, found_rows)

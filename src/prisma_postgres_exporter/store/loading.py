@@ -10,12 +10,12 @@ import gc
 from collections import defaultdict
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
 from sys import intern
 from typing import Any
 
-from sqlalchemy import Column, Connection, Select, or_, select, union
+from sqlalchemy import Column, Connection, Select, and_, or_, select, union
 
 from prisma_postgres_exporter.ledger import carry
 from prisma_postgres_exporter.model import (
@@ -65,19 +65,51 @@ def load_states(
         return _load_states(connection, now, workspace_ids)
 
 
+@dataclass(frozen=True, slots=True)
+class Newer:
+    """What somebody else wrote of a workspace since it was loaded: all of it, or the databases that were read."""
+
+    state: WorkspaceState
+    is_whole: bool
+
+    def put_into(self, held: WorkspaceState | None) -> WorkspaceState:
+        """Return the newer state of what was held."""
+        if self.is_whole or held is None:
+            return self.state
+        return replace(self.state, databases={**held.databases, **self.state.databases})
+
+
+def load_newer(connection: Connection, now: datetime, held: Mapping[str, int]) -> dict[str, Newer]:
+    """Build what is newer than the generations that are `held`, by workspace id; one that is not held is all new."""
+    columns = workspaces.c
+    query = select(columns.key, columns.id, columns.generation, columns.whole_generation)
+    behind = [row for row in connection.execute(query) if row.generation != held.get(row.id)]
+    if not behind:
+        return {}
+    whole = {row.id: row.key for row in behind if not row.whole_generation <= held.get(row.id, -1) < row.generation}
+    parts = [
+        and_(databases.c.workspace_key == row.key, positions.c.generation > held[row.id])
+        for row in behind
+        if row.id not in whole
+    ]
+    wanted = (
+        select(databases.c.key)
+        .join(positions, positions.c.database_key == databases.c.key)
+        .where(or_(databases.c.workspace_key.in_(list(whole.values())), *parts))
+    )
+    states = _load_states(connection, now, [row.id for row in behind], wanted)
+    return {id_: Newer(state, is_whole=id_ in whole) for id_, state in states.items()}
+
+
 def _load_states(
-    connection: Connection, now: datetime, workspace_ids: Collection[str] | None
+    connection: Connection, now: datetime, workspace_ids: Collection[str] | None, wanted: Wanted = None
 ) -> dict[str, WorkspaceState]:
     known = {row.key: row for row in _load_workspaces(connection, workspace_ids)}
-    wanted = select(databases.c.key)
-    if workspace_ids is not None:
-        wanted = wanted.where(databases.c.workspace_key.in_(list(known)))
+    if workspace_ids is not None and wanted is None:
+        wanted = select(databases.c.key).where(databases.c.workspace_key.in_(list(known)))
     by_workspace: dict[int, dict[str, DatabaseState]] = {key: {} for key in known}
     for state in _load_databases(
-        connection,
-        now,
-        None if workspace_ids is None else wanted,
-        workspace_ids={key: row.workspace.id for key, row in known.items()},
+        connection, now, wanted, workspace_ids={key: row.workspace.id for key, row in known.items()}
     ):
         by_workspace[state.workspace_key][state.database.id] = state
     return {row.workspace.id: replace(row, databases=by_workspace[key]) for key, row in known.items()}
@@ -99,7 +131,7 @@ def _load_workspaces(connection: Connection, ids: Collection[str] | None) -> lis
             gone_at=at[gone_at] if gone_at is not None else None,
             plans=tuple(changes[key]),
         )
-        for key, id_, name, plan, usage_blocked, first_seen_at, gone_at, generation, _ in rows
+        for key, id_, name, plan, usage_blocked, first_seen_at, gone_at, generation, _, _ in rows
     ]
 
 
@@ -166,7 +198,7 @@ def _load_databases(
     rolling_by_key = _load_rolling(connection, wanted)
     billed = select(months.c.database_key).where(months.c.month >= month_number(previous_month))
     query = (
-        select(databases, *list(positions.c)[1:])
+        select(databases, *list(positions.c)[1:-1])
         .join(positions, positions.c.database_key == databases.c.key)
         .where(
             or_(

@@ -144,6 +144,7 @@ def _begin_state(held: Held, database: Row, own_days: Mapping[int, Row], known_u
         "last_success_at": max((row["read_at"] for row in own_days.values()), default=None),
         # The previous month may not have been read once more yet.
         "checked_until": min(known_until, rows.day_number(previous_month) - 1),
+        "generation": 0,
     }
     held.put(positions, state)
     return state

@@ -11,7 +11,7 @@ from prisma_postgres_exporter.errors import StoreMissing, StoreOutdated, StoreTo
 from prisma_postgres_exporter.store.backend import Backend
 from prisma_postgres_exporter.store.tables import store_state
 
-HEAD = "0005"
+HEAD = "0006"
 """The newest migration. Written down, so that a store that has it opens without loading Alembic."""
 
 VERSION_TABLE = "store_version"

@@ -12,15 +12,15 @@ from prisma_postgres_exporter.store.backend import Backend
 from prisma_postgres_exporter.store.rows import Values
 
 
-def write_update(connection: Connection, backend: Backend, update: LedgerUpdate) -> None:
-    """Write every row of `update`; a row that is there already is replaced by the same values."""
+def write_update(connection: Connection, backend: Backend, update: LedgerUpdate, *, generation: int) -> None:
+    """Write every row of `update` as a generation of its workspace; what is there already is replaced by the same."""
     window_keys = _keep_windows(connection, backend, update)
     readings = [rows.reading_row(reading, window_keys) for reading in update.readings]
     backend.make_room(connection, {reading.read_at for reading in update.readings})
 
     changes = list(zip(update.before, update.after, strict=True))
     for table, table_rows in (
-        (tables.positions, map(rows.position_row, update.after)),
+        (tables.positions, (rows.position_row(state, generation) for state in update.after)),
         (tables.days, map(rows.day_row, _changed_days(changes, update.other_days))),
         (tables.months, map(rows.month_row, _changed_months(changes, update.other_months))),
         (tables.rolling, _changed_rolling(changes, window_keys)),

@@ -109,7 +109,11 @@ def write_repair(connection: Connection, backend: Backend, now: datetime) -> Rep
     if changes:
         columns = tables.workspaces.c
         connection.execute(
-            tables.workspaces.update().values(generation=columns.generation + 1, written_at=rows.unix_seconds(now))
+            tables.workspaces.update().values(
+                generation=columns.generation + 1,
+                whole_generation=columns.generation + 1,
+                written_at=rows.unix_seconds(now),
+            )
         )
     return Repair(changes=tuple(changes), remaining=found)
 

@@ -99,11 +99,11 @@ def database_row(key: int, workspace_key: int, database: Database, first_seen_at
 def new_position_row(key: int, known_until: date) -> Values:
     """One row of `positions`, of a database that was never read."""
     begins_after = day_number(known_until)
-    return key, begins_after, 0, 0, 0, None, None, None, None, None, None, begins_after, None
+    return key, begins_after, 0, 0, 0, None, None, None, None, None, None, begins_after, None, 0
 
 
-def position_row(state: DatabaseState) -> Values:
-    """One row of `positions`."""
+def position_row(state: DatabaseState, generation: int) -> Values:
+    """One row of `positions`, written as a generation of its workspace."""
     return (
         state.key,
         day_number(state.known_until),
@@ -118,6 +118,7 @@ def position_row(state: DatabaseState) -> Values:
         state.failure_reason,
         day_number(state.checked_until),
         _unix(state.recheck_at),
+        generation,
     )
 
 

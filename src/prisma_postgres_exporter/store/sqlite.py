@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import errno
+import fcntl
 import os
+import socket
 import sqlite3
 import time
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from contextlib import closing
+from contextlib import closing, contextmanager
 from datetime import datetime
 from functools import cache
 from pathlib import Path
@@ -20,7 +22,7 @@ from sqlalchemy.engine import URL
 from sqlalchemy.engine.interfaces import DBAPIConnection, DBAPICursor
 from sqlalchemy.pool import ConnectionPoolEntry
 
-from prisma_postgres_exporter.errors import StoreUnavailable
+from prisma_postgres_exporter.errors import StoreInUse, StoreUnavailable
 from prisma_postgres_exporter.store import sqlite_reader
 from prisma_postgres_exporter.store.rows import Values
 from prisma_postgres_exporter.store.tables import readings
@@ -62,6 +64,10 @@ def require_makeable(url: URL) -> None:
         raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(directory))
 
 
+def limit_stalling(connection: Connection) -> None:
+    """Nothing to do: nobody else could write in the place of a process that was stopped."""
+
+
 def confirm(connection: Connection) -> None:
     """Notice that somebody changed a file that was read without locks; the next transaction looks for them anew."""
     driver = connection.connection.driver_connection
@@ -69,6 +75,27 @@ def confirm(connection: Connection) -> None:
         path = driver.path
         connection.invalidate()
         raise StoreUnavailable(f"the store at {path} was written while it was read: run the command again")
+
+
+@contextmanager
+def keep_others_out(url: URL) -> Iterator[None]:
+    """Hold a lock on a file beside the store: it ends with this process, however that ends."""
+    path = Path(f"{url.database}.lock")
+    descriptor = os.open(path, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, FILE_MODE)
+    try:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            holder = os.pread(descriptor, 200, 0).decode(errors="replace").strip() or "another process"
+            raise StoreInUse(
+                f"the store at {url.database} is in use by {holder}: stop it, or give this service a store of its own;"
+                " services that share one need Postgres"
+            ) from None
+        os.ftruncate(descriptor, 0)
+        os.pwrite(descriptor, f"process {os.getpid()} on {socket.gethostname()}\n".encode(), 0)
+        yield
+    finally:
+        os.close(descriptor)
 
 
 def lock_schema(connection: Connection) -> None:

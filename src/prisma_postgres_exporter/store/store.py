@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
-from contextlib import closing, contextmanager, suppress
+from contextlib import AbstractContextManager, closing, contextmanager, suppress
 from datetime import date, datetime
 from pathlib import Path
 
@@ -17,6 +17,7 @@ from prisma_postgres_exporter.model import (
     Discovered,
     Event,
     KnownDatabase,
+    Lease,
     LedgerRows,
     LedgerState,
     LedgerUpdate,
@@ -24,14 +25,24 @@ from prisma_postgres_exporter.model import (
     WorkspaceDay,
     WorkspaceState,
 )
-from prisma_postgres_exporter.store import history, identities
+from prisma_postgres_exporter.store import history, identities, postgres
 from prisma_postgres_exporter.store.auditing import audit
 from prisma_postgres_exporter.store.backend import backend_of
 from prisma_postgres_exporter.store.backup import replacing
 from prisma_postgres_exporter.store.costs import StoredCosts, read_costs, write_costs
 from prisma_postgres_exporter.store.discovering import holders, write_discovered
 from prisma_postgres_exporter.store.failures import translated
-from prisma_postgres_exporter.store.loading import load_states
+from prisma_postgres_exporter.store.leasing import (
+    Session,
+    Shares,
+    begin_session,
+    end_session,
+    read_shares,
+    renew_session,
+    require_lease,
+    share_leases,
+)
+from prisma_postgres_exporter.store.loading import Newer, load_newer, load_states
 from prisma_postgres_exporter.store.migrate import migrate, require_current
 from prisma_postgres_exporter.store.recording import has_new_windows, write_update
 from prisma_postgres_exporter.store.repairing import Repair, plan_repair, write_repair
@@ -135,39 +146,97 @@ class Store:
         with self._reading() as connection:
             return load_states(connection, now, ids)
 
-    def record(self, update: LedgerUpdate, *, workspace_id: str, generation: int, at: datetime) -> int:
+    def load_newer(self, held: Mapping[str, int], now: datetime) -> Mapping[str, Newer]:
+        """Return what is newer than what is held, by workspace id: `held` are its generations, `{}` holds nothing."""
+        with self._reading() as connection:
+            return load_newer(connection, now, held)
+
+    def record(
+        self, update: LedgerUpdate, *, workspace_id: str, generation: int, at: datetime, lease: Lease | None = None
+    ) -> int:
         """Write what readings of one workspace changed, and return its new generation.
+
+        A `lease` is held until it is written: `None` is for commands that somebody runs beside the services.
 
         Raises:
             StoreChanged: the workspace is not at `generation` any more; nothing was written.
+            LeaseLost: somebody else took the lease; nothing was written.
         """
         with self._writing() as connection:
             if has_new_windows(connection, update):
                 self._backend.lock_keys(connection)
+            if lease is not None:
+                require_lease(connection, lease)
             self._claim(connection, {workspace_id: generation})
-            write_update(connection, self._backend, update)
+            write_update(connection, self._backend, update, generation=generation + 1)
             _count_write(connection, [workspace_id], at)
         return generation + 1
 
-    def record_discovery(self, discovered: Discovered, *, generations: Mapping[str, int]) -> None:
+    def record_discovery(
+        self, discovered: Discovered, *, generations: Mapping[str, int], lease: Lease | None = None
+    ) -> None:
         """Write what a discovery found; `load_workspaces` gives the states that it makes.
 
         `generations` are those of every workspace that loses, gets or changes something, by id, as they were loaded;
         one that is not in it must be new. A database that moved keeps its key and history, one that came back is
         not deleted any more. Where it moved from counts a write too, if only the store knows that it was there.
+        A `lease` is that of the workspace that was looked at: who holds the others sees that their generation grew.
 
         Raises:
             StoreChanged: a workspace is not at its generation any more; nothing was written.
+            LeaseLost: somebody else took the lease; nothing was written.
             KeyError: a database's workspace was never discovered.
         """
         new = {row.id for row in discovered.workspaces} - generations.keys()
         with self._writing() as connection:
             if new or discovered.databases:
                 self._backend.lock_keys(connection)
+            if lease is not None:
+                require_lease(connection, lease)
             left = holders(connection, discovered.databases) - generations.keys()
             self._claim(connection, {**generations, **dict.fromkeys(new)}, others=left)
             write_discovered(connection, self._backend, discovered)
-            _count_write(connection, [*generations, *new, *left], discovered.at)
+            _count_write(connection, [*generations, *new, *left], discovered.at, is_whole=True)
+
+    @property
+    def is_shared(self) -> bool:
+        """Whether several services can share it, each with the leases of its workspaces; else it is for one."""
+        return self._backend is postgres
+
+    def keep_others_out(self) -> AbstractContextManager[None]:
+        """Keep other services from a store that cannot be shared, as long as the block lasts.
+
+        Raises:
+            StoreInUse: one is there already.
+        """
+        return self._backend.keep_others_out(self._engine.url)
+
+    def shares(self) -> Shares:
+        """Return which processes share the store, and what they collect; nothing of a store that is for one."""
+        if not self.is_shared:
+            return Shares()
+        with self._reading() as connection:
+            return read_shares(connection)
+
+    def begin_session(self, session: Session) -> None:
+        """Join the processes that share this store: until `SESSION_SECONDS` from now, and then as it is renewed."""
+        with self._writing() as connection:
+            begin_session(connection, session)
+
+    def renew_session(self, session: Session) -> bool:
+        """Let a session, and the leases that it holds, last for `SESSION_SECONDS` from now; `False`: it was over."""
+        with self._writing() as connection:
+            return renew_session(connection, session)
+
+    def share_leases(self, session: Session, *, giving_back: Collection[str] = ()) -> Shares:
+        """Give back leases, take what is this session's by right and free, and return what it holds then."""
+        with self._writing() as connection:
+            return share_leases(connection, session, giving_back=giving_back)
+
+    def end_session(self, session: Session) -> None:
+        """Give back every lease of a session, and end it."""
+        with self._writing() as connection:
+            end_session(connection, session)
 
     def days(
         self, database_id: str | None = None, from_day: date | None = None, to_day: date | None = None
@@ -336,6 +405,7 @@ class Store:
     @contextmanager
     def _writing(self) -> Iterator[Connection]:
         with translated("write", self.url), self._writer.begin() as connection:
+            self._backend.limit_stalling(connection)
             yield connection
 
     def _claim(
@@ -356,9 +426,11 @@ class Store:
                 )
 
 
-def _count_write(connection: Connection, workspace_ids: Iterable[str], at: datetime) -> None:
+def _count_write(connection: Connection, workspace_ids: Iterable[str], at: datetime, *, is_whole: bool = False) -> None:
+    generation = workspaces.c.generation + 1
+    counted = {"generation": generation, "written_at": unix_seconds(at)}
     connection.execute(
         workspaces.update()
         .where(workspaces.c.id.in_(list(workspace_ids)))
-        .values(generation=workspaces.c.generation + 1, written_at=unix_seconds(at))
+        .values(counted | ({"whole_generation": generation} if is_whole else {}))
     )

@@ -53,6 +53,7 @@ workspaces = Table(
     Column("gone_at", BigInteger),
     Column("generation", BigInteger, nullable=False),  # how often something of it was written
     Column("written_at", BigInteger, nullable=False),
+    Column("whole_generation", BigInteger, nullable=False),  # its newest write that was not of readings alone
 )
 
 # A workspace's plans as they were seen: what a month costs needs to know since when.
@@ -101,6 +102,7 @@ positions = Table(
     Column("failure_reason", Text),
     Column("checked_until", Integer, nullable=False),
     Column("recheck_at", BigInteger),
+    Column("generation", BigInteger, nullable=False),  # its workspace's, when readings of it were written last
 )
 
 # Kept for ever, so narrow: SQLite spends no byte on a value that is 0, which is what `operations_fallen`
@@ -200,4 +202,24 @@ events = Table(
     Column("before", Text),
     Column("after", Text),
     sqlite_with_rowid=False,
+)
+
+# The processes that share the store on a server; instants are milliseconds of the server's clock.
+sessions = Table(
+    "sessions",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("name", Text, nullable=False),
+    Column("claims", Text, nullable=False),
+    Column("began_at_ms", BigInteger, nullable=False),
+    Column("expires_at_ms", BigInteger, nullable=False),
+)
+
+# Who collects a workspace: a lease ends with its session. No foreign key: a row outlives its session.
+leases = Table(
+    "leases",
+    metadata,
+    Column("workspace_id", Text, primary_key=True),
+    Column("epoch", BigInteger, nullable=False),
+    Column("session_id", Text),
 )

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from difflib import get_close_matches
+from typing import TYPE_CHECKING
 
-from prisma_postgres_exporter.api import ManagementApi
 from prisma_postgres_exporter.cli.api.options import INHERIT
 from prisma_postgres_exporter.errors import ConfigurationError
+
+if TYPE_CHECKING:
+    from prisma_postgres_exporter.api import ManagementApi
 
 
 async def require_region(api: ManagementApi, region: str | None, *, may_inherit: bool = False) -> None:

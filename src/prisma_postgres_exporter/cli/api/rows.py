@@ -4,34 +4,36 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Generic, TypeVar
+from typing import TYPE_CHECKING, Generic, TypeVar
 
-from prisma_postgres_exporter.api import (
-    AnyBranch,
-    AnyConnection,
-    AnyDatabase,
-    AnyProject,
-    AnyServiceToken,
-    Backup,
-    CreatedConnection,
-    CreatedDatabase,
-    CreatedProject,
-    CreatedServiceToken,
-    CreatedWorkspace,
-    Database,
-    Endpoint,
-    Integration,
-    Me,
-    Region,
-    Subscription,
-    Usage,
-    Workspace,
-)
 from prisma_postgres_exporter.cli.printing import Column, Columns
+
+if TYPE_CHECKING:
+    from prisma_postgres_exporter.api import (
+        AnyBranch,
+        AnyConnection,
+        AnyDatabase,
+        AnyProject,
+        AnyServiceToken,
+        Backup,
+        CreatedConnection,
+        CreatedDatabase,
+        CreatedProject,
+        CreatedServiceToken,
+        CreatedWorkspace,
+        Database,
+        Endpoint,
+        Integration,
+        Me,
+        Region,
+        Subscription,
+        Usage,
+        Workspace,
+    )
 
 T = TypeVar("T")
 T_co = TypeVar("T_co", covariant=True)
-D_co = TypeVar("D_co", covariant=True, bound=AnyDatabase)
+D_co = TypeVar("D_co", covariant=True, bound="AnyDatabase")
 
 
 @dataclass(frozen=True, slots=True)

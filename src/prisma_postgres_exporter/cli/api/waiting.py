@@ -5,17 +5,19 @@ from __future__ import annotations
 import signal
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
 from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
-from prisma_postgres_exporter.api import Database, ManagementApi
 from prisma_postgres_exporter.cli.api.running import GoesOn
 from prisma_postgres_exporter.cli.terminal import say
 from prisma_postgres_exporter.config import parse_duration
 from prisma_postgres_exporter.errors import ApiError, ConfigurationError, DatabaseFailed
+
+if TYPE_CHECKING:
+    from prisma_postgres_exporter.api import Database, ManagementApi
 
 LOOK_EVERY_SECONDS = 1.0
 

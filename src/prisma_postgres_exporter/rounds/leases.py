@@ -1,0 +1,40 @@
+"""Which workspaces this process collects, where several share a store."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+from prisma_postgres_exporter.model import Lease
+
+
+class Leases(Protocol):
+    """Says, at any moment, what is surely this process's to collect."""
+
+    def holds(self, workspace_id: str) -> bool:
+        """Whether nobody else can be collecting this workspace now."""
+
+    def lease(self, workspace_id: str) -> Lease | None:
+        """What a write of this workspace has to show; `None` where none is needed.
+
+        Raises:
+            LeaseLost: it is not held.
+        """
+
+    def is_unclaimed(self, workspace_id: str) -> bool:
+        """Whether a workspace of which this process has no credential is nobody else's either, as far as is known."""
+
+
+class Unshared:
+    """Everything is this process's: a store of its own, or a command that somebody runs beside the services."""
+
+    def holds(self, workspace_id: str) -> bool:
+        """Yes."""
+        return True
+
+    def lease(self, workspace_id: str) -> Lease | None:
+        """None."""
+        return None
+
+    def is_unclaimed(self, workspace_id: str) -> bool:
+        """Yes."""
+        return True

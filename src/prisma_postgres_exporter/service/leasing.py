@@ -1,0 +1,174 @@
+"""Keep this process's leases where several share a store, and say what it is to collect."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import socket
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from uuid import uuid4
+
+import structlog
+
+from prisma_postgres_exporter.errors import LeaseLost, StoreError
+from prisma_postgres_exporter.model import Lease
+from prisma_postgres_exporter.store import SESSION_SECONDS, Claims, Session, Shares, Store
+
+log = structlog.get_logger(__name__)
+
+RENEWED_EVERY_SECONDS = 2.5
+MARGIN_SECONDS = 1.0
+"""So much before the store does, this process takes its leases for over."""
+
+HUNG_SECONDS = 2.5
+"""A session is not renewed while the event loop has not had its turn for so long: then another process takes over."""
+
+BEAT_SECONDS = 0.5
+
+
+@dataclass(frozen=True, slots=True)
+class _Known:
+    """What the store said last, and until when, on this machine's own clock, it is surely so."""
+
+    shares: Shares = field(default_factory=Shares)
+    until: float = 0.0
+
+
+class LeaseKeeper:
+    """Renews a session from a thread of its own, so that neither rounds nor the store's other threads delay it.
+
+    `on_change` is called in the event loop when other workspaces are held than before, or some are to be given back.
+    """
+
+    def __init__(self, store: Store, *, on_change: Callable[[], None]) -> None:
+        self._store = store
+        self._on_change = on_change
+        self.name = f"{socket.gethostname()}:{os.getpid()}"
+        self._session: Session | None = None
+        self._claims = Claims()
+        self._giving_back: frozenset[str] = frozenset()
+        self._known = _Known()
+        self._lock = threading.Lock()
+        self._wake = threading.Event()
+        self._is_stopping = False
+        self._beat = _clock()
+        self._is_failing = False
+        self._loop = asyncio.get_running_loop()
+        self._beating = self._loop.create_task(self._keep_beating())
+        self._thread = threading.Thread(target=self._run, name="leases", daemon=True)
+        self._thread.start()
+
+    # What rounds ask ------------------------------------------------------------------------------
+    def holds(self, workspace_id: str) -> bool:
+        """Whether nobody else can be collecting this workspace now."""
+        known = self._known
+        return workspace_id in known.shares.held and _clock() < known.until
+
+    def lease(self, workspace_id: str) -> Lease:
+        """What a write of this workspace has to show.
+
+        Raises:
+            LeaseLost: it is not held, or not surely.
+        """
+        if not self.holds(workspace_id):
+            raise LeaseLost(f"the lease of workspace {workspace_id} is over")
+        return self._known.shares.held[workspace_id]
+
+    def is_unclaimed(self, workspace_id: str) -> bool:
+        """Whether no process has a credential of this workspace, and to note that falls to this one."""
+        return self.holds(workspace_id) and workspace_id in self._known.shares.unclaimed
+
+    # What the service asks ------------------------------------------------------------------------
+    @property
+    def shares(self) -> Shares:
+        """What is held, as far as that is sure; empty, where nothing is."""
+        known = self._known
+        return known.shares if _clock() < known.until else replace(known.shares, held={}, surplus=frozenset())
+
+    @property
+    def seconds_left(self) -> float:
+        """For how long what is held is surely held, if it is not renewed."""
+        return self._known.until - _clock()
+
+    def claim(self, claims: Claims) -> None:
+        """Say what this process could collect."""
+        if claims != self._claims:
+            self._claims = claims
+            self._wake.set()
+
+    def give_back(self, workspace_id: str) -> None:
+        """Let another process have a workspace; nothing is written of it any more."""
+        with self._lock:
+            self._giving_back |= {workspace_id}
+        self._wake.set()
+
+    async def stop(self) -> None:
+        """Give everything back; call it when nothing is written any more."""
+        self._beating.cancel()
+        self._is_stopping = True
+        self._wake.set()
+        await asyncio.to_thread(self._thread.join)
+        self._known = _Known()
+
+    # The thread -----------------------------------------------------------------------------------
+    def _run(self) -> None:
+        while not self._is_stopping:
+            if _clock() - self._beat < HUNG_SECONDS:
+                self._renew()
+            self._wake.wait(RENEWED_EVERY_SECONDS)
+            self._wake.clear()
+        if self._session is not None:
+            try:
+                self._store.end_session(self._session)
+            except StoreError as error:
+                log.warning("leases not given back: they end by themselves", seconds=SESSION_SECONDS, error=str(error))
+
+    def _renew(self) -> None:
+        began = _clock()
+        with self._lock:
+            giving_back = self._giving_back
+        try:
+            session = self._live_session()
+            shares = self._store.share_leases(session, giving_back=giving_back)
+        except StoreError as error:
+            if not self._is_failing:
+                log.warning("leases not renewed", error=str(error))
+            self._is_failing = True
+            return
+        except Exception:
+            # Nobody foresaw it; the thread has to go on.
+            log.exception("leases not renewed")
+            return
+        if self._is_failing:
+            log.info("leases renewed again")
+        self._is_failing = False
+        with self._lock:
+            self._giving_back -= giving_back
+        self._known = _Known(shares, until=began + SESSION_SECONDS - MARGIN_SECONDS)
+        self._loop.call_soon_threadsafe(self._on_change)
+
+    def _live_session(self) -> Session:
+        claims = self._claims
+        if self._session is not None:
+            session = replace(self._session, claims=claims)
+            if self._store.renew_session(session):
+                self._session = session
+                return session
+            log.warning("session over: it was not renewed in time", seconds=SESSION_SECONDS)
+        session = Session(id=uuid4().hex, name=self.name, claims=claims)
+        self._store.begin_session(session)
+        self._session = session
+        return session
+
+    async def _keep_beating(self) -> None:
+        while True:
+            self._beat = _clock()
+            await asyncio.sleep(BEAT_SECONDS)
+
+
+def _clock() -> float:
+    """Seconds that go on also while the machine sleeps, where it can tell."""
+    return time.clock_gettime(getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC))

@@ -1,0 +1,169 @@
+"""Sessions of processes that share a store on a server, and the leases of workspaces that each of them holds.
+
+A process renews one row, its session; its leases end with it. Taking a lease makes its epoch grow, and waits for no
+writer: a writer holds the row of its lease until its transaction ends (`require_lease`), and a row that is held is left
+for the next time. Expiry is by the server's clock alone. Nothing outlives a transaction, as behind a pooler each can
+have another connection.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field
+
+from sqlalchemy import BigInteger, ColumnElement, Connection, func, literal_column, or_, select
+from sqlalchemy.dialects import postgresql
+
+from prisma_postgres_exporter.errors import LeaseLost
+from prisma_postgres_exporter.model import Lease
+from prisma_postgres_exporter.store.sharing import Claims, share_out
+from prisma_postgres_exporter.store.tables import leases, sessions, workspaces
+
+SESSION_SECONDS = 10.0
+"""A session that was not renewed for so long is over, and its workspaces are free."""
+
+SHARING_LOCK = 0x7070657A  # any number that no other program takes
+NOW_MS = literal_column("(extract(epoch FROM clock_timestamp()) * 1000)::bigint", BigInteger)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Session:
+    """One life of one process in a store. `name` is for people, `claims` what it could collect."""
+
+    id: str
+    name: str
+    claims: Claims
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Shares:
+    """What a session holds: `surplus` are those of its leases that another session should have.
+
+    `unclaimed` are those that no process can collect: all there is to do is to note that they are not followed.
+    `holders` are the names of the processes that collect each workspace, `processes` those of all live sessions.
+    """
+
+    held: Mapping[str, Lease] = field(default_factory=dict)
+    surplus: frozenset[str] = frozenset()
+    unclaimed: frozenset[str] = frozenset()
+    holders: Mapping[str, str] = field(default_factory=dict)
+    processes: tuple[str, ...] = ()
+
+
+def begin_session(connection: Connection, session: Session) -> None:
+    """Add a session that is live from now on."""
+    connection.execute(
+        sessions.insert().values(
+            id=session.id, name=session.name, claims=_dumped(session.claims), began_at_ms=NOW_MS, expires_at_ms=_end()
+        )
+    )
+
+
+def renew_session(connection: Connection, session: Session) -> bool:
+    """Make a session live on, if it still lives; whether it does."""
+    own = (sessions.c.id == session.id, sessions.c.expires_at_ms > NOW_MS)
+    values = {"expires_at_ms": _end(), "claims": _dumped(session.claims)}
+    return connection.execute(sessions.update().where(*own).values(values)).rowcount == 1
+
+
+def end_session(connection: Connection, session: Session) -> None:
+    """Give back every lease of a session, and forget it."""
+    connection.execute(leases.update().where(leases.c.session_id == session.id).values(session_id=None))
+    connection.execute(sessions.delete().where(sessions.c.id == session.id))
+
+
+def share_leases(connection: Connection, session: Session, *, giving_back: Collection[str]) -> Shares:
+    """Give back leases, take those that are free and this session's by right, and return what it holds then.
+
+    While another session does the same it takes nothing: the next time it will.
+    """
+    if giving_back:
+        own = (leases.c.session_id == session.id, leases.c.workspace_id.in_(list(giving_back)))
+        connection.execute(leases.update().where(*own).values(session_id=None))
+    is_alone = connection.execute(select(func.pg_try_advisory_xact_lock(SHARING_LOCK))).scalar_one()
+    if is_alone:
+        _bury_sessions(connection)
+    live = {row.id: row for row in connection.execute(select(sessions).where(sessions.c.expires_at_ms > NOW_MS))}
+    if session.id not in live:
+        return Shares()
+    held = {row.workspace_id: row for row in connection.execute(select(leases))}
+    holders = {id_: row.session_id if row.session_id in live else None for id_, row in held.items()}
+    followed = connection.execute(select(workspaces.c.id).where(workspaces.c.gone_at.is_(None))).scalars().all()
+    claims = {id_: _loaded(row.claims) for id_, row in live.items()}
+    right = share_out(claims, holders=holders, followed=followed)
+    if is_alone:
+        free = [id_ for id_, owner in right.items() if owner == session.id and holders.get(id_) is None]
+        _take(connection, session, [id_ for id_ in free if id_ not in giving_back])
+        held = {row.workspace_id: row for row in connection.execute(select(leases))}
+    own_leases = {
+        id_: Lease(workspace_id=id_, session=session.id, epoch=row.epoch)
+        for id_, row in held.items()
+        if row.session_id == session.id
+    }
+    return Shares(
+        held=own_leases,
+        surplus=frozenset(id_ for id_ in own_leases if right.get(id_) != session.id),
+        unclaimed=frozenset(own_leases).difference(*(row.workspaces for row in claims.values())),
+        holders={id_: live[row.session_id].name for id_, row in held.items() if row.session_id in live},
+        processes=tuple(sorted(row.name for row in live.values())),
+    )
+
+
+def read_shares(connection: Connection) -> Shares:
+    """Return what the live sessions hold, for somebody who has none."""
+    live = dict(
+        iter(connection.execute(select(sessions.c.id, sessions.c.name).where(sessions.c.expires_at_ms > NOW_MS)))
+    )
+    held = connection.execute(select(leases.c.workspace_id, leases.c.session_id))
+    return Shares(
+        holders={id_: live[session_id] for id_, session_id in held if session_id in live},
+        processes=tuple(sorted(live.values())),
+    )
+
+
+def require_lease(connection: Connection, lease: Lease) -> None:
+    """Go on only while a lease is held, and let nobody take it until the transaction ends.
+
+    Raises:
+        LeaseLost: somebody else took it, or it was given back.
+    """
+    query = select(leases.c.epoch, leases.c.session_id).where(leases.c.workspace_id == lease.workspace_id)
+    # The weakest lock that taking it conflicts with; renewals and other writers pass.
+    row = connection.execute(query.with_for_update(read=True, key_share=True)).one_or_none()
+    if row is None or (row.epoch, row.session_id) != (lease.epoch, lease.session):
+        raise LeaseLost(f"workspace {lease.workspace_id} is collected by another process now")
+
+
+def _bury_sessions(connection: Connection) -> None:
+    """Remove sessions that are over; one that is being renewed at this moment is left, and lives."""
+    over = select(sessions.c.id).where(sessions.c.expires_at_ms <= NOW_MS).with_for_update(skip_locked=True)
+    connection.execute(sessions.delete().where(sessions.c.id.in_(over)))
+
+
+def _take(connection: Connection, session: Session, workspace_ids: Collection[str]) -> None:
+    if not workspace_ids:
+        return
+    new = [{"workspace_id": id_, "epoch": 0, "session_id": None} for id_ in workspace_ids]
+    connection.execute(postgresql.insert(leases).on_conflict_do_nothing(), new)
+    columns = leases.c
+    free = select(columns.workspace_id).where(
+        columns.workspace_id.in_(list(workspace_ids)),
+        or_(columns.session_id.is_(None), columns.session_id.not_in(select(sessions.c.id))),
+    )
+    ids = connection.execute(free.with_for_update(skip_locked=True, of=leases)).scalars().all()
+    taken = leases.update().where(columns.workspace_id.in_(ids))
+    connection.execute(taken.values(session_id=session.id, epoch=columns.epoch + 1))
+
+
+def _end() -> ColumnElement[int]:
+    return NOW_MS + int(SESSION_SECONDS * 1000)
+
+
+def _dumped(claims: Claims) -> str:
+    return json.dumps({"workspaces": sorted(claims.workspaces), "is_complete": claims.is_complete})
+
+
+def _loaded(claims: str) -> Claims:
+    row = json.loads(claims)
+    return Claims(workspaces=frozenset(row["workspaces"]), is_complete=row["is_complete"])
