@@ -238,6 +238,18 @@ def test_where_no_plan_has_a_cost_of_the_whole_month_the_reason_is_said(first_da
         assert not re.search(r"cheapest first:\s*$", said, re.MULTILINE)
 
 
+def test_a_ranking_by_growth_says_that_none_is_known(first_day: Sequence[str]) -> None:
+    assert "No growth is known" in say(SOON, "top", "--sort", "growth", *first_day).errors
+    assert "No growth is known" not in say(SOON, "top", *first_day).errors
+
+
+def test_a_reports_total_is_the_sum_of_what_its_workspaces_are_expected_to_cost(since_the_22nd: Sequence[str]) -> None:
+    at = datetime(2026, 11, 21, 12, tzinfo=UTC)
+    told = say(at, "report", "--format", "json", *since_the_22nd).json["data"]
+
+    assert told["total"]["expected_usd"] == told["workspaces"][0]["expected_usd"] is not None
+
+
 def test_only_what_is_missing_is_named(first_day: Sequence[str]) -> None:
     """Every day of October is in the vendor's month, and no level of it was read."""
     said = " ".join(say(SOON, "cost", "--month", "2026-10", *first_day).errors.split())

@@ -311,3 +311,11 @@ def test_the_total_tells_no_change_where_a_workspace_of_last_month_is_not_follow
         besides = beside(replace(november, previous=october), by)
         assert (besides[TOTAL].last_month_usd, besides[TOTAL].change_usd) == (Decimal(28), None)
         assert besides["wksp_2", "", ""].change_usd == 0
+
+
+def test_shares_add_up_to_a_hundred() -> None:
+    """Three databases of a third each are 33.3 % twice and 33.4 % once."""
+    month = month_of(ledger_state(*(state(number, 1_000_000) for number in (1, 2, 3))))
+    shares = [beside(month, By.DATABASE)[row.place].share_percent for row in month.rows(By.DATABASE)]
+
+    assert sorted(share for share in shares if share) == [33.3, 33.3, 33.4]

@@ -137,7 +137,7 @@ def _columns(by: By, before: LedgerMonth, after: LedgerMonth) -> Columns[Change]
         Column("gib_after", lambda change: _gib(change.storage_after), f"GiB {after.name}", weight=2),
         Column("cost_before", lambda change: _cost(change.before), f"USD {before.name}", is_for_people=True, weight=7),
         Column("cost_after", lambda change: _cost(change.after), f"USD {after.name}", is_for_people=True, weight=8),
-        Column("change_usd", lambda change: change.cost_change, "USD change", weight=9),
+        Column("change_usd", _change, "USD change", is_for_people=True, weight=9),
         *(() if after.is_over else (Column("expected_usd", _expected, "USD expected", weight=6),)),
     )
 
@@ -155,6 +155,10 @@ def _cost(row: CostRow | None) -> str:
     if row is None:
         return NONE
     return at_least(row.known_usd, is_complete=row.total is not None)
+
+
+def _change(change: Change) -> str:
+    return NONE if change.cost_change is None else f"{change.cost_change:+,.2f}"
 
 
 def _row(change: Change) -> CostRow:

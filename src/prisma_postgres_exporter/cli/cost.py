@@ -43,6 +43,7 @@ from prisma_postgres_exporter.cost import (
 from prisma_postgres_exporter.documents import CostDocument, cost_rows_answer, documents_csv, supposed_answer
 from prisma_postgres_exporter.report import (
     LEFT_OUT,
+    NO_PROJECT,
     NONE,
     TOTAL,
     Beside,
@@ -197,6 +198,7 @@ def _sentences(
             if name == "free_operations":
                 yield f"{names[id_]} on {cost_of.plan}: the vendor stops its databases on {at:%Y-%m-%d}, until the 1st"
     if is_supposed:
+        yield "Last month is as it was: the change is from it to what is supposed"
         return
     for place, entry in besides.items():
         sentence = change_sentence(entry, is_over=month.is_over) if by is By.WORKSPACE else None
@@ -212,7 +214,7 @@ def _cells(row: CostRow, entry: Beside, by: By, *, is_over: bool) -> dict[str, s
         cells["plan"] = (row.cost.plan if row.cost else None) or NONE
         cells |= {} if is_over else {"low - high": NONE if low is None else f"{money(low)} - {money(high)}"}
     else:
-        cells["project"] = row.project_name or ("" if row.database_id else "fee (no database)")
+        cells["project"] = row.project_name or ("" if row.database_id else NO_PROJECT)
         cells["project id"] = row.project_id or ""
     if by is By.DATABASE:
         cells["database"] = database_name(row) if row.database_id is not None else ""

@@ -100,6 +100,8 @@ def top(
     print_documents(
         answer, lines[:limit], _columns(by, sort, days), chosen, what=f"{by}s in this month", how_to_see_more=every
     )
+    if sort is Key.GROWTH and all(line.growth_operations is None for line in lines):
+        say(f"No growth is known: no day of {earlier_from} to {last} was read in both spans; sorted by operations.")
     missing = missing_sentence(usage, read.missing, tuple(gap_sentences(read)))
     for sentence in (missing, not_followed_sentence(read.not_followed)):
         if sentence is not None:

@@ -17,7 +17,7 @@ FORM_VERSION: Literal[1] = 1
 
 Usd = Annotated[
     Decimal,
-    PlainSerializer(lambda amount: f"{amount:f}", return_type=str),
+    PlainSerializer(lambda amount: f"{amount:.2f}" if amount == round(amount, 2) else f"{amount:f}", return_type=str),
     WithJsonSchema({"type": "string", "pattern": r"^-?[0-9]+(\.[0-9]+)?$"}),
 ]
 Month = Annotated[
@@ -299,6 +299,7 @@ class MissingDocument(Document):
 class TotalDocument(Compared, Changed, Priced, Known):
     """All workspaces together."""
 
+    expected_usd: Usd | None = Field(description=MonthDocument.model_fields["expected_usd"].description)
     change_split_usd: dict[str, Usd] | None = Field(description=SPLIT)
 
 

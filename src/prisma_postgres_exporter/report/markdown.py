@@ -12,6 +12,7 @@ from prisma_postgres_exporter.report.sentences import (
     at_least,
     budget_cells,
     cost_sentences,
+    count,
     database_path,
     day_level,
     event_sentence,
@@ -63,7 +64,9 @@ def _workspace(report: MonthReport, workspace: WorkspaceReport, most_databases: 
             yield f"\nAnd {len(rest):,} more: {usage.known_operations:,} operations, {together} USD together.\n"
     if workspace.days:
         yield "\n### Days\n\n"
-        days = ((f"{day.day}", f"{day.operations:,}", gib(day_level(day))) for day in workspace.days)
+        days = (
+            (f"{day}", count(read.operations if read else None), gib(day_level(read))) for day, read in workspace.days
+        )
         yield from _table(("Day (UTC)", "Operations", "GiB"), days)
 
 

@@ -15,7 +15,7 @@ from prisma_postgres_exporter.report.whole import MonthReport, WorkspaceReport
 
 GIB = 2**30
 NONE = "–"
-NO_PROJECT = "fee (no project)"
+NO_PROJECT = "fee (no database)"
 NAMED = 5
 """The most workspaces that are named in one sentence."""
 FOLLOWED = {
@@ -148,7 +148,7 @@ def workspace_name(row: CostRow) -> str:
 def database_name(row: CostRow) -> str:
     """A database's name, and whether it is gone."""
     if row.database_id is None:
-        return "fee (no database)"
+        return NO_PROJECT
     return f"{row.database_name} (deleted)" if row.is_deleted else row.database_name or ""
 
 
@@ -186,6 +186,8 @@ def quality_sentences(workspace: WorkspaceReport) -> Iterator[str]:
     """How far the numbers can be relied on."""
     if not workspace.total.usage.is_complete:
         yield f"Not all of it is known: {knowledge(workspace.total.usage)}."
+    if not workspace.databases or all(row.database_id is None for row in workspace.databases):
+        return  # nothing to be compared
     if workspace.difference_operations is None:
         yield "The vendor's month cannot be compared with our days yet."
     elif workspace.difference_operations == 0:
@@ -254,9 +256,9 @@ def budget_cells(budget: BudgetState) -> tuple[str, str, str]:
     return money(budget.limit_usd), spent, expected
 
 
-def day_level(day: WorkspaceDay) -> int | None:
+def day_level(day: WorkspaceDay | None) -> int | None:
     """The mean level of a workspace's day, of the time that is known; `None` where none is."""
-    return day.storage_bytes if day.storage_seconds else None
+    return day.storage_bytes if day is not None and day.storage_seconds else None
 
 
 def _beside(beside: Beside) -> tuple[str, str, str]:
