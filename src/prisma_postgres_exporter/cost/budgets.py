@@ -18,8 +18,9 @@ Place = tuple[str, str | None]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BudgetState:
-    """One budget in USD, `is_empty` where it matches nothing: that is not known to be right. `spent` and `expected` are `None` where nothing that matches has a price, or a forecast.
+    """One budget in USD; `is_empty` where it matches nothing.
 
+    `spent` and `expected` are `None` where nothing that matches has a price, or a forecast.
     Where not `is_complete`, a price or a part of the usage is not known: at least so much was spent. Where not
     `is_expected_complete`, something has no forecast yet and counts with what it cost so far: at least so much is
     expected.
