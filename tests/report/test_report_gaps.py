@@ -36,7 +36,7 @@ def read_from(at: datetime) -> DatabaseState:
         ),
         (
             replace(read_from(NOW + timedelta(hours=11)), failing_since_at=NOON),
-            ["What is missing of 1 database that fail comes when they answer again."],
+            ["What is missing of 1 database that fails comes when it answers again."],
         ),
     ],
 )

@@ -136,9 +136,11 @@ def estimate(config: Config, row: WorkspaceState, usage: WorkspaceUsage, now: da
 
 
 def _as_written(plan: str, row: WorkspaceState) -> str:
-    """A plan's name as the vendor writes it, where the vendor has named it."""
+    """A plan's name as the vendor writes it: as it named it, or with a capital."""
     said = (row.workspace.plan, *(change.plan for change in reversed(row.plans)))
-    return next((name for name in said if name is not None and name.lower() == plan.lower()), plan)
+    return next(
+        (name for name in said if name is not None and name.lower() == plan.lower()), plan[:1].upper() + plan[1:]
+    )
 
 
 def _bounds(usage: WorkspaceUsage) -> Sequence[tuple[int, int]]:

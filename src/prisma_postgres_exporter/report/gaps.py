@@ -46,7 +46,8 @@ def gap_sentences(month: LedgerMonth) -> Iterator[str]:
     if lasting:
         yield f"No command gets what is missing of {', '.join(lasting)}."
     if causes[FAILING]:
-        yield f"What is missing of {_databases(causes[FAILING])} that fail comes when they answer again."
+        fails = "fails comes when it answers" if causes[FAILING] == 1 else "fail comes when they answer"
+        yield f"What is missing of {_databases(causes[FAILING])} that {fails} again."
     if causes[TODAY]:
         known_at = day_start(month.until.date()) + ONE_DAY + SHORT_GAP
         yield f"What is missing of today will be known from {known_at:%Y-%m-%d %H:%M} UTC on."
