@@ -124,6 +124,7 @@ def tell_everything(health: ExporterHealth) -> None:
     health.config_reloaded(True, NOW)
     health.costs_worked_out(NOW)
     health.windows_widened({"24h": 3})
+    health.leases_held({"wksp_a": True})
 
 
 def plain(exposition: Exposition, exposition_format: Format = Format.TEXT) -> bytes:
