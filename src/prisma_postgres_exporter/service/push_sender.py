@@ -136,7 +136,12 @@ class Sender:
     async def send(self, body: bytes, login: Login) -> Outcome:
         """Send one request, once."""
         request = Request(
-            method="POST", target=self._target, answer_limit_bytes=_ANSWER_LIMIT_BYTES, body=body, headers=login.headers
+            method="POST",
+            shown=f"POST push.{self.name}",
+            target=self._target,
+            answer_limit_bytes=_ANSWER_LIMIT_BYTES,
+            body=body,
+            headers=login.headers,
         )
         try:
             answer = await self._transport.send(request)
