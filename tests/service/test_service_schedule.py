@@ -11,7 +11,7 @@ import pytest
 from structlog.testing import capture_logs
 
 from ports import free_port
-from prisma_postgres_exporter.config import Config
+from prisma_postgres_exporter.config import Config, PushConfig
 from prisma_postgres_exporter.errors import ConfigurationError
 from prisma_postgres_exporter.service import Service, service
 from prisma_postgres_exporter.service.display import Display
@@ -108,6 +108,7 @@ async def test_a_reload_keeps_the_store_and_the_address_and_says_that_they_need_
             update={
                 "store": config.store.model_copy(update={"url": f"sqlite:///{elsewhere}"}),
                 "web": config.web.model_copy(update={"listen": f"127.0.0.1:{free_port()}"}),
+                "push": PushConfig(labels={"cluster": "other"}),
                 "poll": config.poll.model_copy(update={"interval": timedelta(seconds=2)}),
             }
         )
@@ -119,7 +120,10 @@ async def test_a_reload_keeps_the_store_and_the_address_and_says_that_they_need_
             assert (await running.reload()).problem is None
         told = [row["log_level"] for row in logs if row["event"] == "changes to store, web and push need a restart"]
         assert told == ["warning"]
-        assert (collector.config.store, collector.config.web) == (before.store, before.web)
+        for section in ("store", "web", "push"):
+            assert getattr(collector.config, section) == getattr(before, section)
+        (note,) = [note for note in running._describe().notes if "only a restart" in note]
+        assert "store.url and web.listen and push.labels" in note
         assert collector.config.poll.interval == timedelta(seconds=2)
         await until(lambda: bool(collector.ledger_state.databases))
 

@@ -176,12 +176,12 @@ async def _check_push(config: Config) -> list[Finding]:
         try:
             sender = Sender(name, target)
         except ConfigurationError as error:
-            findings.extend(_to_fix(subject, error))
+            findings.extend(_to_fix(shown_address(target.url), error))
             continue
         try:
             outcome = await sender.probe()
         except ConfigurationError as error:
-            findings.extend(_to_fix(subject, error))
+            findings.extend(_to_fix(shown_address(target.url), error))
             continue
         finally:
             await sender.close()

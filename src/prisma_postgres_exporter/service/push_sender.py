@@ -143,10 +143,7 @@ class Sender:
             body=body,
             headers=login.headers,
         )
-        try:
-            answer = await self._transport.send(request)
-        except TimeoutError:
-            return Outcome(state="failed", reason="timeout", text="no whole answer in time")
+        answer = await self._transport.send(request)
         if isinstance(answer, NoAnswer):
             return Outcome(state="failed", reason=answer.reason, text=answer.detail)
         if 200 <= answer.status < 300:

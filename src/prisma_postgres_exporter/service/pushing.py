@@ -198,6 +198,7 @@ class Pusher:
         self._clock = clock
         self._own_started_at = clock()
         self._before: Scrape | None = None
+        self._taking = asyncio.Lock()
         # Threads of its own: nothing waits for a secret's disk, and each target has one.
         self._threads = ThreadPoolExecutor(max_workers=3, thread_name_prefix="push")
         labels = {"job": JOB, "instance": f"{socket.gethostname()}:{port}", **config.labels}
@@ -220,19 +221,19 @@ class Pusher:
 
     async def take(self) -> None:
         """Take a scrape of what is shown now, for every target. Waits for none of them."""
-        take = partial(
-            take_scrape,
-            self._exposition.body(Format.TEXT, is_gzip=False).messages,
-            self._snapshot(),
-            at=self._clock(),
-            own_started_at=self._own_started_at,
-            holds=self._holds,
-            before=self._before,
-        )
-        scrape = await asyncio.get_running_loop().run_in_executor(self._threads, take)
-        self._before = scrape
-        for target in self.targets:
-            target.put(scrape)
+        async with self._taking:
+            take = partial(
+                take_scrape,
+                self._exposition.body(Format.TEXT, is_gzip=False).messages,
+                self._snapshot(),
+                at=self._clock(),
+                own_started_at=self._own_started_at,
+                holds=self._holds,
+                before=self._before,
+            )
+            self._before = await asyncio.get_running_loop().run_in_executor(self._threads, take)
+            for target in self.targets:
+                target.put(self._before)
 
     @contextlib.asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
