@@ -7,6 +7,7 @@ import contextlib
 import os
 import signal
 import sys
+import threading
 import time
 from collections.abc import Callable, Coroutine, Iterator
 from datetime import UTC, datetime, timedelta
@@ -34,6 +35,9 @@ log = structlog.get_logger(__name__)
 
 GRACE_SECONDS = 10.0
 """How long rounds may take to store what they have read when the service is told to stop."""
+
+END_SECONDS = 20.0
+"""After so long it ends whatever is still under way: a server that says nothing would hold up its threads for ever."""
 
 IDENTIFY_RETRY = timedelta(minutes=1)
 TOKENS_READ_EVERY = timedelta(seconds=30)
@@ -342,8 +346,9 @@ class Service:
                 self.running.collector.turns.of(workspace_id).live()
                 log.info("workspace taken", workspace_id=workspace_id, epoch=shares.held[workspace_id].epoch)
                 self._run_at(f"round {workspace_id}", self._clock(), self._round, workspace_id)
-            known = {*self.running.collector.ledger_state.workspaces, *shares.holders}
-            self.health.leases_held({id_: id_ in self._own for id_ in known})
+            states = self.running.collector.ledger_state.workspaces
+            followed = {id_ for id_, row in states.items() if not row.is_gone} | (shares.holders.keys() - states.keys())
+            self.health.leases_held({id_: id_ in self._own for id_ in followed})
             if shares.unclaimed:
                 await self.running.collector.let_unclaimed_go()
 
@@ -385,6 +390,9 @@ class Service:
         if self._stop.is_set():
             os._exit(128 + number)
         log.info("stopping", signal=signal.Signals(number).name)
+        last = threading.Timer(END_SECONDS, _end_at_once)
+        last.daemon = True
+        last.start()
         self._stop.set()
 
     async def _let_rounds_end(self) -> None:
@@ -394,6 +402,11 @@ class Service:
                 await asyncio.gather(*ending)
         except TimeoutError:
             log.warning("rounds under way were abandoned", grace_seconds=GRACE_SECONDS)
+
+
+def _end_at_once() -> None:
+    log.error("not ended in time: what is still under way is abandoned", seconds=END_SECONDS)
+    os._exit(1)
 
 
 def _awaiting_restart(old: Config, new: Config) -> str | None:
