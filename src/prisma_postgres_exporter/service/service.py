@@ -273,6 +273,7 @@ class Service:
         finally:
             # Whatever ended it: another one follows.
             self.is_ready = True
+            self._claim()
             self._plan_round(turn)
             for name in collector.readers.unidentified:
                 # Refused in the round: it may be accepted again, and another of the workspace's may be.
@@ -322,7 +323,13 @@ class Service:
     def _claim(self) -> None:
         readers = self.running.collector.readers
         if self.running.leases is not None:
-            self.running.leases.claim(Claims(workspaces=readers.workspace_ids, is_complete=readers.are_all_known))
+            self.running.leases.claim(
+                Claims(
+                    workspaces=readers.workspace_ids,
+                    refused=readers.refused_workspace_ids,
+                    is_complete=readers.are_all_known,
+                )
+            )
 
     async def _follow_leases(self, leases: LeaseKeeper) -> None:
         """Begin the rounds of workspaces that are this process's to collect, and hand over those that are not."""

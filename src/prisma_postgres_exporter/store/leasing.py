@@ -161,9 +161,17 @@ def _end() -> ColumnElement[int]:
 
 
 def _dumped(claims: Claims) -> str:
-    return json.dumps({"workspaces": sorted(claims.workspaces), "is_complete": claims.is_complete})
+    return json.dumps(
+        {
+            "workspaces": sorted(claims.workspaces),
+            "refused": sorted(claims.refused),
+            "is_complete": claims.is_complete,
+        }
+    )
 
 
 def _loaded(claims: str) -> Claims:
     row = json.loads(claims)
-    return Claims(workspaces=frozenset(row["workspaces"]), is_complete=row["is_complete"])
+    return Claims(
+        workspaces=frozenset(row["workspaces"]), refused=frozenset(row["refused"]), is_complete=row["is_complete"]
+    )
