@@ -89,6 +89,7 @@ class Service:
         self._leases_changed = asyncio.Event()
         self._own: set[str] = set()
         self._handing_over: dict[str, asyncio.Task[None]] = {}
+        self._letting_go: asyncio.Task[None] | None = None
         self._reloading = asyncio.Lock()
 
     async def run(self, on_listening: Callable[[str], None] = lambda url: None) -> None:
@@ -198,6 +199,7 @@ class Service:
             await self._let_rounds_end()
             self._scheduler.shutdown(wait=False)
             tasks += self._handing_over.values()
+            tasks += [] if self._letting_go is None else [self._letting_go]
             for task in tasks:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
@@ -300,7 +302,10 @@ class Service:
         await asyncio.to_thread(self.running.exposition.refresh_health)
 
     async def _retain(self) -> None:
-        await self.running.collector.prune()
+        leases = self.running.leases
+        # One of several is enough: two that drop the same rows wait for each other.
+        if leases is None or leases.name in leases.shares.processes[:1]:
+            await self.running.collector.prune()
         await asyncio.to_thread(memory.look_at_everything)
 
     async def _watch_clock(self) -> None:
@@ -356,8 +361,9 @@ class Service:
             states = self.running.collector.ledger_state.workspaces
             followed = {id_ for id_, row in states.items() if not row.is_gone} | (shares.holders.keys() - states.keys())
             self.health.leases_held({id_: id_ in self._own for id_ in followed})
-            if shares.unclaimed:
-                await self.running.collector.let_unclaimed_go()
+            if shares.unclaimed and (self._letting_go is None or self._letting_go.done()):
+                # Beside: a store that hangs must not keep from noticing that leases are over.
+                self._letting_go = asyncio.create_task(self.running.collector.let_unclaimed_go())
 
     async def _hand_over(self, leases: LeaseKeeper, workspace_id: str) -> None:
         try:
