@@ -192,6 +192,23 @@ async def test_one_that_was_turned_away_asks_again_soon(postgres_url: str, monke
         await keeper.stop()
 
 
+@pytest.mark.slow
+async def test_a_lease_that_took_long_to_be_renewed_is_renewed_again_before_it_is_over(
+    postgres_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(leasing, "RENEWED_EVERY_SECONDS", 5.0)
+    with closing(Store.open(postgres_url)) as store:
+        with psycopg.connect(postgres_url) as another:
+            another.execute("LOCK TABLE sessions")
+            keeper = leasing.LeaseKeeper(store, on_change=lambda: None)
+            await asyncio.sleep(5.0)
+        await until(lambda: keeper.seconds_left > 0)
+        while keeper.seconds_left < 8.0:
+            assert keeper.seconds_left > 0
+            await asyncio.sleep(0.02)
+        await keeper.stop()
+
+
 async def test_one_of_them_removes_old_readings(
     postgres_url: str, vendor: tuple[Mapping[str, str], str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -119,10 +119,13 @@ class LeaseKeeper:
     # The thread -----------------------------------------------------------------------------------
     def _run(self) -> None:
         while not self._is_stopping:
-            if _clock() - self._beat < HUNG_SECONDS:
+            began = _clock()
+            if began - self._beat < HUNG_SECONDS:
                 self._renew()
             is_soon = self._known.shares.is_turned_away and not self._is_failing
-            self._wake.wait(TURNED_AWAY_SECONDS if is_soon else RENEWED_EVERY_SECONDS)
+            every = TURNED_AWAY_SECONDS if is_soon else RENEWED_EVERY_SECONDS
+            # What took long to be renewed is not sure for long.
+            self._wake.wait(max(0.0, began + every - _clock()))
             self._wake.clear()
         if self._session is not None:
             try:
