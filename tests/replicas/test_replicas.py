@@ -15,6 +15,8 @@ from postgres import find_programs, postgres_server
 
 TOTAL = f"{DATA_PREFIX}operations_total"
 TAKEOVER_SECONDS = TTL_SECONDS + 5
+GRACE_SECONDS = 30.0
+"""What Kubernetes and the systemd unit give it."""
 
 
 @pytest.fixture
@@ -99,6 +101,18 @@ def test_all_of_them_outlive_a_restart_of_the_server(tmp_path: Path, six_workspa
         for name in running.members:
             goes_on_everywhere(running, name)
         running.assert_one_writer_an_epoch()
+
+
+@pytest.mark.slow
+def test_a_signal_ends_one_whose_store_says_nothing(tmp_path: Path, postgres_url: str, six_workspaces: Vendor) -> None:
+    with fleet(tmp_path, postgres_url, six_workspaces, names="a") as running:
+        running.wait_for_owners({"a"}, TAKEOVER_SECONDS)
+        ending = running.members["a"].running
+        ending.scrape_when(lambda samples: len(samples.labels(TOTAL, "database_id")) == 12, "every database")
+        running.members["a"].proxy.cut()
+        ending.send(signal.SIGTERM)
+        assert ending.wait(GRACE_SECONDS) == 1
+        assert "not ended in time" in ending.output
 
 
 @NEEDS_PGBOUNCER

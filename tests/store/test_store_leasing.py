@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import errno
+import fcntl
+import os
 import time
 from collections.abc import Iterator
 from contextlib import closing
@@ -74,6 +77,24 @@ def test_a_session_that_is_over_cannot_be_renewed_and_its_leases_are_taken(share
     assert all(taken[id_].epoch == held[id_].epoch + 1 for id_ in held)
 
 
+def test_a_session_of_before_the_servers_clock_was_set_back_is_over(shared: Store, postgres_url: str) -> None:
+    held = begin(shared, ONE)
+    execute(postgres_url, f"UPDATE sessions SET expires_at_ms = expires_at_ms + {FAR}")
+    assert begin(shared, TWO).keys() == held.keys()
+    assert shared.shares().processes == ("host:two",)
+    # One that lives makes itself known in time.
+    execute(postgres_url, f"UPDATE sessions SET expires_at_ms = expires_at_ms + {FAR}")
+    assert shared.renew_session(TWO)
+    assert shared.shares().processes == ("host:two",)
+
+
+def test_whoever_writes_sees_what_was_committed_meanwhile_whatever_the_server_is_set_to(postgres_url: str) -> None:
+    name = postgres_url.rpartition("/")[2]
+    execute(postgres_url, f"ALTER DATABASE {name} SET default_transaction_isolation = 'serializable'")
+    with closing(Store.open(postgres_url)) as store, store._writing() as connection:
+        assert connection.exec_driver_sql("SHOW transaction_isolation").scalar_one() == "read committed"
+
+
 def test_only_the_newest_epoch_writes(shared: Store, postgres_url: str) -> None:
     held = begin(shared, ONE)
     write(shared, "wksp_1", held["wksp_1"])
@@ -106,7 +127,7 @@ def test_a_lease_is_not_taken_in_the_middle_of_its_holders_write_and_is_renewed_
 
 def test_the_server_ends_a_write_whose_process_was_stopped(shared: Store, postgres_url: str) -> None:
     begin(shared, ONE)
-    with pytest.raises(StoreUnavailable, match="connection"):
+    with pytest.raises(StoreUnavailable, match="idle-in-transaction timeout; this process was stopped"):
         stall(shared, postgres_url)
 
 
@@ -141,6 +162,44 @@ def test_a_file_is_for_one_service_and_says_whose_it_is(tmp_path: Path) -> None:
             known(second)
         with second.keep_others_out():
             pass
+
+
+def test_a_file_is_one_by_whatever_link_it_is_reached(tmp_path: Path) -> None:
+    (tmp_path / "link.db").symlink_to(tmp_path / "ledger.db")
+    with (
+        closing(Store.open(f"sqlite:///{tmp_path / 'ledger.db'}")) as first,
+        closing(Store.open(f"sqlite:///{tmp_path / 'link.db'}")) as second,
+        first.keep_others_out(),
+        pytest.raises(StoreInUse),
+        second.keep_others_out(),
+    ):
+        pass
+
+
+def test_a_lock_that_cannot_be_had_is_told_with_its_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def over_a_network(*_: object) -> None:
+        raise OSError(errno.ENOLCK, os.strerror(errno.ENOLCK))
+
+    with closing(Store.open(f"sqlite:///{tmp_path / 'ledger.db'}")) as store:
+        monkeypatch.setattr(fcntl, "flock", over_a_network)
+        with (
+            pytest.raises(StoreUnavailable, match=r"cannot lock .*ledger\.db\.lock: no locks available; put it on"),
+            store.keep_others_out(),
+        ):
+            pass
+        (tmp_path / "ledger.db.lock").unlink()
+        (tmp_path / "ledger.db.lock").mkdir()
+        with pytest.raises(StoreUnavailable, match=r"ledger\.db\.lock: is a directory"), store.keep_others_out():
+            pass
+
+
+def test_what_the_service_itself_fails_at_is_no_fault_of_the_lock(tmp_path: Path) -> None:
+    with (
+        closing(Store.open(f"sqlite:///{tmp_path / 'ledger.db'}")) as store,
+        pytest.raises(PermissionError),
+        store.keep_others_out(),
+    ):
+        raise PermissionError(errno.EACCES, "its own")
 
 
 def test_a_server_that_is_away_is_told_as_such(shared: Store, postgres_url: str) -> None:

@@ -61,3 +61,12 @@ def test_one_that_loses_its_credential_everywhere_goes_to_somebody_who_notes_it(
     # While one of them cannot say whose its token is, it may be that one's.
     claims["s2"] = Claims()
     assert share_out(claims, holders={"w2": "s1"}, followed=["w1", "w2"]) == {"w1": "s1"}
+
+
+def test_one_whose_credential_is_refused_leaves_the_workspace_to_one_that_can() -> None:
+    w1 = frozenset({"w1"})
+    claims = {"s1": Claims(workspaces=w1, refused=w1), "s2": Claims(workspaces=w1)}
+    assert share_out(claims, holders={"w1": "s1"}, followed=["w1"]) == {"w1": "s2"}
+    # Refused everywhere, it stays where it is: nobody could do better, and it is no workspace without a credential.
+    claims = dict.fromkeys(claims, Claims(workspaces=w1, refused=w1, is_complete=True))
+    assert share_out(claims, holders={"w1": "s1"}, followed=["w1"]) == {"w1": "s1"}

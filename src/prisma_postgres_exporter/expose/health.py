@@ -196,6 +196,7 @@ class ExporterHealth:
         self._registry = CollectorRegistry()
         self._shown: set[str] = set()
         self._windows: set[str] = set()
+        self._leases: frozenset[str] = frozenset()
         self._showing = threading.Lock()
         self._requests = self._counter("api_requests_total")
         self._failures = self._counter("api_request_failures_total")
@@ -264,9 +265,12 @@ class ExporterHealth:
             self._unset(name, workspace_id)
 
     def leases_held(self, held: Mapping[str, bool]) -> None:
-        """Whether this process is to collect a workspace, by the id of each that it knows."""
+        """Whether this process is to collect a workspace, by the id of each that is followed; others have no lease."""
+        for workspace_id in self._leases - held.keys():
+            self._unset("lease", workspace_id)
         for workspace_id, is_held in held.items():
             self._set("lease", is_held, workspace_id)
+        self._leases = frozenset(held)
 
     def clock_compared(self, skew_seconds: float) -> None:
         """This machine's clock less the vendor's."""

@@ -120,6 +120,8 @@ class Collector:
             self._health.workspace_gone(workspace_id)
             self.turns.drop(workspace_id)
             self._begin_turn(workspace_id, carried_on=None)
+        # Its round would have begun the day.
+        await self.ledger.begin_day_elsewhere([workspace_id])
         self.on_change()
 
     def _begin_turn(self, workspace_id: str, *, carried_on: date | None) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Protocol
 
 from prisma_postgres_exporter.model import Lease
@@ -24,8 +25,14 @@ class Leases(Protocol):
         """Whether a workspace of which this process has no credential is nobody else's either, as far as is known."""
 
 
+@dataclass(frozen=True, slots=True)
 class Unshared:
-    """Everything is this process's: a store of its own, or a command that somebody runs beside the services."""
+    """Everything is this process's: a store of its own, or a command that somebody runs beside the services.
+
+    Such a command is not alone: it may have fewer credentials than they, and leaves it to them what nobody has one of.
+    """
+
+    is_alone: bool = True
 
     def holds(self, workspace_id: str) -> bool:
         """Yes."""
@@ -36,5 +43,5 @@ class Unshared:
         return None
 
     def is_unclaimed(self, workspace_id: str) -> bool:
-        """Yes."""
-        return True
+        """Whether there is nobody else."""
+        return self.is_alone

@@ -161,6 +161,11 @@ class Readers:
         return frozenset(state.workspace_id for state in self.states.values() if state.workspace_id is not None)
 
     @property
+    def refused_workspace_ids(self) -> frozenset[str]:
+        """Those of them of which every credential is refused."""
+        return self.workspace_ids - {state.workspace_id for state in self.states.values() if not state.is_refused}
+
+    @property
     def are_all_known(self) -> bool:
         """Whether it is known of each credential whose it is: then the other workspaces have none."""
         return all(state.workspace_id is not None for state in self.states.values())

@@ -46,6 +46,7 @@ class StoredLedger:
         self._health = health
         self._now = now
         self._leases = leases
+        self._found_anew: set[str] = set()
         self._locks: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
 
     async def in_store(self, call: Callable[[Store], T]) -> T:
@@ -82,6 +83,8 @@ class StoredLedger:
                 self._replace(newer.put_into(own))
             if newer.is_whole:
                 found.add(id_)
+        # And what writes of our own met there.
+        found, self._found_anew = found | self._found_anew, set()
         return frozenset(found)
 
     async def begin_day_elsewhere(self, workspace_ids: Collection[str]) -> None:
@@ -122,7 +125,7 @@ class StoredLedger:
                         partial(_record, workspace, outcomes, settle_after, self._now(), lease)
                     )
                 except StoreChanged:
-                    await self._reload([workspace_id])
+                    await self._find_anew([workspace_id])
                     raise
                 self._replace(after)
                 if not update.is_empty:
@@ -154,7 +157,7 @@ class StoredLedger:
                         lambda store: store.record_discovery(discovered, generations=generations, lease=lease)
                     )
                 except StoreChanged:
-                    await self._reload(concerned)
+                    await self._find_anew(concerned)
                     raise
                 await self._reload(concerned)
                 self._note_success()
@@ -190,6 +193,11 @@ class StoredLedger:
         except LeaseLost as error:
             log.info("not written", reason=str(error))
         return None
+
+    async def _find_anew(self, workspace_ids: Collection[str]) -> None:
+        """Read what somebody else wrote; what follows from that is the next `catch_up`'s."""
+        await self._reload(workspace_ids)
+        self._found_anew.update(workspace_ids)
 
     async def _reload(self, workspace_ids: Collection[str]) -> None:
         ids, now = tuple(workspace_ids), self._now()

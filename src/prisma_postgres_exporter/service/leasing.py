@@ -20,6 +20,9 @@ from prisma_postgres_exporter.store import SESSION_SECONDS, Claims, Session, Sha
 log = structlog.get_logger(__name__)
 
 RENEWED_EVERY_SECONDS = 2.5
+TURNED_AWAY_SECONDS = 0.2
+"""So soon it asks again where another process was just taking its part."""
+
 MARGIN_SECONDS = 1.0
 """So much before the store does, this process takes its leases for over."""
 
@@ -116,9 +119,13 @@ class LeaseKeeper:
     # The thread -----------------------------------------------------------------------------------
     def _run(self) -> None:
         while not self._is_stopping:
-            if _clock() - self._beat < HUNG_SECONDS:
+            began = _clock()
+            if began - self._beat < HUNG_SECONDS:
                 self._renew()
-            self._wake.wait(RENEWED_EVERY_SECONDS)
+            is_soon = self._known.shares.is_turned_away and not self._is_failing
+            every = TURNED_AWAY_SECONDS if is_soon else RENEWED_EVERY_SECONDS
+            # What took long to be renewed is not sure for long.
+            self._wake.wait(max(0.0, began + every - _clock()))
             self._wake.clear()
         if self._session is not None:
             try:

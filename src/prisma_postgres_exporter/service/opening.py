@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 from prisma_postgres_exporter.api import ManagementApi
 from prisma_postgres_exporter.config import Config, Credential, Tokens, read_tokens, require_usable
 from prisma_postgres_exporter.expose import ExporterHealth, Exposition
-from prisma_postgres_exporter.rounds import Collector, MakeApi
+from prisma_postgres_exporter.rounds import Collector, MakeApi, Unshared
 from prisma_postgres_exporter.service.display import Display
 from prisma_postgres_exporter.service.leasing import LeaseKeeper
 from prisma_postgres_exporter.service.limits import limits_of
@@ -78,10 +78,13 @@ async def opened(
         store = await in_thread(threads, Store.open, config.store.url)
         closing.push_async_callback(in_thread, threads, store.close)
         leases: LeaseKeeper | None = None
-        if on_leases is not None and store.is_shared:
+        is_alone = True
+        if on_leases is None:
+            is_alone = not (await in_thread(threads, store.shares)).processes
+        elif store.is_shared:
             leases = LeaseKeeper(store, on_change=on_leases)
             closing.push_async_callback(leases.stop)
-        elif on_leases is not None:
+        else:
             closing.enter_context(store.keep_others_out())
         collector = Collector(
             config=config,
@@ -90,7 +93,7 @@ async def opened(
             clock=clock,
             store_threads=threads,
             make_api=make_api or api_maker(health),
-            leases=leases,
+            leases=leases or Unshared(is_alone=is_alone),
         )
         display = Display(collector, exposition, health, clock)
         await collector.open()

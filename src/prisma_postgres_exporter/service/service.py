@@ -7,6 +7,7 @@ import contextlib
 import os
 import signal
 import sys
+import threading
 import time
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
 from datetime import UTC, datetime, timedelta
@@ -36,6 +37,9 @@ log = structlog.get_logger(__name__)
 
 GRACE_SECONDS = 10.0
 """How long rounds may take to store what they have read when the service is told to stop."""
+
+END_SECONDS = 20.0
+"""After so long it ends whatever is still under way: a server that says nothing would hold up its threads for ever."""
 
 IDENTIFY_RETRY = timedelta(minutes=1)
 TOKENS_READ_EVERY = timedelta(seconds=30)
@@ -90,6 +94,7 @@ class Service:
         self._leases_changed = asyncio.Event()
         self._own: set[str] = set()
         self._handing_over: dict[str, asyncio.Task[None]] = {}
+        self._letting_go: asyncio.Task[None] | None = None
         self._reloading = asyncio.Lock()
         self._pusher: Pusher | None = None
 
@@ -219,6 +224,7 @@ class Service:
             await self._let_rounds_end()
             self._scheduler.shutdown(wait=False)
             tasks += self._handing_over.values()
+            tasks += [] if self._letting_go is None else [self._letting_go]
             for task in tasks:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
@@ -299,6 +305,7 @@ class Service:
         finally:
             # Whatever ended it: another one follows.
             self.is_ready = True
+            self._claim()
             self._plan_round(turn)
             for name in collector.readers.unidentified:
                 # Refused in the round: it may be accepted again, and another of the workspace's may be.
@@ -329,7 +336,10 @@ class Service:
         await pusher.take()
 
     async def _retain(self) -> None:
-        await self.running.collector.prune()
+        leases = self.running.leases
+        # One of several is enough: two that drop the same rows wait for each other.
+        if leases is None or leases.name in leases.shares.processes[:1]:
+            await self.running.collector.prune()
         await asyncio.to_thread(memory.look_at_everything)
 
     async def _watch_clock(self) -> None:
@@ -352,7 +362,13 @@ class Service:
     def _claim(self) -> None:
         readers = self.running.collector.readers
         if self.running.leases is not None:
-            self.running.leases.claim(Claims(workspaces=readers.workspace_ids, is_complete=readers.are_all_known))
+            self.running.leases.claim(
+                Claims(
+                    workspaces=readers.workspace_ids,
+                    refused=readers.refused_workspace_ids,
+                    is_complete=readers.are_all_known,
+                )
+            )
 
     async def _follow_leases(self, leases: LeaseKeeper) -> None:
         """Begin the rounds of workspaces that are this process's to collect, and hand over those that are not."""
@@ -376,10 +392,12 @@ class Service:
                 self.running.collector.turns.of(workspace_id).live()
                 log.info("workspace taken", workspace_id=workspace_id, epoch=shares.held[workspace_id].epoch)
                 self._run_at(f"round {workspace_id}", self._clock(), self._round, workspace_id)
-            known = {*self.running.collector.ledger_state.workspaces, *shares.holders}
-            self.health.leases_held({id_: id_ in self._own for id_ in known})
-            if shares.unclaimed:
-                await self.running.collector.let_unclaimed_go()
+            states = self.running.collector.ledger_state.workspaces
+            followed = {id_ for id_, row in states.items() if not row.is_gone} | (shares.holders.keys() - states.keys())
+            self.health.leases_held({id_: id_ in self._own for id_ in followed})
+            if shares.unclaimed and (self._letting_go is None or self._letting_go.done()):
+                # Beside: a store that hangs must not keep from noticing that leases are over.
+                self._letting_go = asyncio.create_task(self.running.collector.let_unclaimed_go())
 
     async def _hand_over(self, leases: LeaseKeeper, workspace_id: str) -> None:
         try:
@@ -397,6 +415,9 @@ class Service:
                 await self.running.collector.catch_up()
             except StoreUnavailable as error:
                 log.debug("store not looked at", error=str(error))
+            except Exception:
+                # Nobody foresaw it: what others write is shown later, and the service goes on.
+                log.exception("store not looked at")
 
     # End ----------------------------------------------------------------------------------------
     @contextlib.contextmanager
@@ -419,6 +440,9 @@ class Service:
         if self._stop.is_set():
             os._exit(128 + number)
         log.info("stopping", signal=signal.Signals(number).name)
+        last = threading.Timer(END_SECONDS, _end_at_once)
+        last.daemon = True
+        last.start()
         self._stop.set()
 
     async def _let_rounds_end(self) -> None:
@@ -428,6 +452,11 @@ class Service:
                 await asyncio.gather(*ending)
         except TimeoutError:
             log.warning("rounds under way were abandoned", grace_seconds=GRACE_SECONDS)
+
+
+def _end_at_once() -> None:
+    log.error("not ended in time: what is still under way is abandoned", seconds=END_SECONDS)
+    os._exit(1)
 
 
 def _awaiting_restart(old: Config, new: Config) -> str | None:

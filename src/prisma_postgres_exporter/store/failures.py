@@ -27,6 +27,7 @@ ADVICE = (
     ("read-only transaction", "give the address of the primary server, not of a replica"),
     ("disk is full", "make room on the disk"),
     ("no space left", "make room on the server's disk"),
+    ("no locks available", "put it on a disk of this machine: over a network nobody could be kept out"),
     ("is locked", "another process is writing for too long: stop it, or wait"),
     ("lock timeout", "another process is writing for too long: stop it, or wait"),
     ("not a database", "it is some other file: move it away, or give another path"),
@@ -38,6 +39,8 @@ ADVICE = (
     ("permission denied", "let this user write in its directory"),
     ("already exists", "the database belongs to another program: give the store one of its own"),
     ("too many clients", "raise max_connections, or wait"),
+    ("statement timeout", "let this role take longer: ALTER ROLE … SET statement_timeout = 0"),
+    ("idle-in-transaction", "this process was stopped, or had too little of a processor: nothing was written"),
     ("connection", "start the server, or correct host and port in the store's URL"),
 )
 

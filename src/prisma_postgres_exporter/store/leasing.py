@@ -12,7 +12,7 @@ import json
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 
-from sqlalchemy import BigInteger, ColumnElement, Connection, func, literal_column, or_, select
+from sqlalchemy import BigInteger, ColumnElement, Connection, func, literal_column, not_, or_, select
 from sqlalchemy.dialects import postgresql
 
 from prisma_postgres_exporter.errors import LeaseLost
@@ -22,6 +22,9 @@ from prisma_postgres_exporter.store.tables import leases, sessions, workspaces
 
 SESSION_SECONDS = 10.0
 """A session that was not renewed for so long is over, and its workspaces are free."""
+
+FURTHEST_AHEAD = 2 * SESSION_SECONDS
+"""One that would last for longer was renewed before the server's clock was set back: it is over, too."""
 
 SHARING_LOCK = 0x7070657A  # any number that no other program takes
 NOW_MS = literal_column("(extract(epoch FROM clock_timestamp()) * 1000)::bigint", BigInteger)
@@ -42,6 +45,7 @@ class Shares:
 
     `unclaimed` are those that no process can collect: all there is to do is to note that they are not followed.
     `holders` are the names of the processes that collect each workspace, `processes` those of all live sessions.
+    It `is_turned_away` where some are free and its own by right, and another session was just taking some.
     """
 
     held: Mapping[str, Lease] = field(default_factory=dict)
@@ -49,6 +53,7 @@ class Shares:
     unclaimed: frozenset[str] = frozenset()
     holders: Mapping[str, str] = field(default_factory=dict)
     processes: tuple[str, ...] = ()
+    is_turned_away: bool = False
 
 
 def begin_session(connection: Connection, session: Session) -> None:
@@ -84,7 +89,7 @@ def share_leases(connection: Connection, session: Session, *, giving_back: Colle
     is_alone = connection.execute(select(func.pg_try_advisory_xact_lock(SHARING_LOCK))).scalar_one()
     if is_alone:
         _bury_sessions(connection)
-    live = {row.id: row for row in connection.execute(select(sessions).where(sessions.c.expires_at_ms > NOW_MS))}
+    live = {row.id: row for row in connection.execute(select(sessions).where(_is_live()))}
     if session.id not in live:
         return Shares()
     held = {row.workspace_id: row for row in connection.execute(select(leases))}
@@ -92,9 +97,10 @@ def share_leases(connection: Connection, session: Session, *, giving_back: Colle
     followed = connection.execute(select(workspaces.c.id).where(workspaces.c.gone_at.is_(None))).scalars().all()
     claims = {id_: _loaded(row.claims) for id_, row in live.items()}
     right = share_out(claims, holders=holders, followed=followed)
+    wanted = {id_ for id_, owner in right.items() if owner == session.id and holders.get(id_) is None}
+    free = sorted(wanted.difference(giving_back))
     if is_alone:
-        free = [id_ for id_, owner in right.items() if owner == session.id and holders.get(id_) is None]
-        _take(connection, session, [id_ for id_ in free if id_ not in giving_back])
+        _take(connection, session, free)
         held = {row.workspace_id: row for row in connection.execute(select(leases))}
     own_leases = {
         id_: Lease(workspace_id=id_, session=session.id, epoch=row.epoch)
@@ -107,14 +113,13 @@ def share_leases(connection: Connection, session: Session, *, giving_back: Colle
         unclaimed=frozenset(own_leases).difference(*(row.workspaces for row in claims.values())),
         holders={id_: live[row.session_id].name for id_, row in held.items() if row.session_id in live},
         processes=tuple(sorted(row.name for row in live.values())),
+        is_turned_away=bool(free) and not is_alone,
     )
 
 
 def read_shares(connection: Connection) -> Shares:
     """Return what the live sessions hold, for somebody who has none."""
-    live = dict(
-        iter(connection.execute(select(sessions.c.id, sessions.c.name).where(sessions.c.expires_at_ms > NOW_MS)))
-    )
+    live = dict(iter(connection.execute(select(sessions.c.id, sessions.c.name).where(_is_live()))))
     held = connection.execute(select(leases.c.workspace_id, leases.c.session_id))
     return Shares(
         holders={id_: live[session_id] for id_, session_id in held if session_id in live},
@@ -137,7 +142,7 @@ def require_lease(connection: Connection, lease: Lease) -> None:
 
 def _bury_sessions(connection: Connection) -> None:
     """Remove sessions that are over; one that is being renewed at this moment is left, and lives."""
-    over = select(sessions.c.id).where(sessions.c.expires_at_ms <= NOW_MS).with_for_update(skip_locked=True)
+    over = select(sessions.c.id).where(not_(_is_live())).with_for_update(skip_locked=True)
     connection.execute(sessions.delete().where(sessions.c.id.in_(over)))
 
 
@@ -156,14 +161,26 @@ def _take(connection: Connection, session: Session, workspace_ids: Collection[st
     connection.execute(taken.values(session_id=session.id, epoch=columns.epoch + 1))
 
 
+def _is_live() -> ColumnElement[bool]:
+    return sessions.c.expires_at_ms.between(NOW_MS + 1, NOW_MS + int(FURTHEST_AHEAD * 1000))
+
+
 def _end() -> ColumnElement[int]:
     return NOW_MS + int(SESSION_SECONDS * 1000)
 
 
 def _dumped(claims: Claims) -> str:
-    return json.dumps({"workspaces": sorted(claims.workspaces), "is_complete": claims.is_complete})
+    return json.dumps(
+        {
+            "workspaces": sorted(claims.workspaces),
+            "refused": sorted(claims.refused),
+            "is_complete": claims.is_complete,
+        }
+    )
 
 
 def _loaded(claims: str) -> Claims:
     row = json.loads(claims)
-    return Claims(workspaces=frozenset(row["workspaces"]), is_complete=row["is_complete"])
+    return Claims(
+        workspaces=frozenset(row["workspaces"]), refused=frozenset(row["refused"]), is_complete=row["is_complete"]
+    )

@@ -19,7 +19,7 @@ from prisma_postgres_exporter.store.tables import store_state, workspaces
 from prisma_postgres_exporter.store.urls import public_url
 
 READING: Mapping[str, Any] = {"isolation_level": "REPEATABLE READ", "postgresql_readonly": True}
-WRITING: Mapping[str, Any] = {}
+WRITING: Mapping[str, Any] = {"isolation_level": "READ COMMITTED"}
 
 CONNECT_OPTIONS = {
     "application_name": "prisma-postgres-exporter",

@@ -10,10 +10,12 @@ from dataclasses import dataclass
 class Claims:
     """What a process can collect: `workspaces` are those of which it has a credential.
 
+    `refused` are those of them whose credentials the vendor refused it: another process collects them that can.
     `is_complete` says that it knows of each of its credentials whose it is: the other workspaces are none of its.
     """
 
     workspaces: frozenset[str] = frozenset()
+    refused: frozenset[str] = frozenset()
     is_complete: bool = False
 
 
@@ -26,7 +28,7 @@ def share_out(
     credential was removed everywhere, goes to any of them, who notes that it is not followed any more. Every session
     that asks with the same values gets the same answer. Linear in workspaces times sessions.
     """
-    able = {id_: sorted(session for session, row in claims.items() if id_ in row.workspaces) for id_ in _all(claims)}
+    able = {id_: _able(claims, id_) for id_ in _all(claims)}
     if claims and all(row.is_complete for row in claims.values()):
         able |= {id_: sorted(claims) for id_ in sorted(followed) if id_ not in able}
     shares: dict[str, str] = {
@@ -46,6 +48,12 @@ def share_out(
             counts[least] += 1
             shares[id_] = least
     return shares
+
+
+def _able(claims: Mapping[str, Claims], workspace_id: str) -> list[str]:
+    """The sessions with a credential of a workspace that is not refused, or, where there is none, with any."""
+    claiming = sorted(session for session, row in claims.items() if workspace_id in row.workspaces)
+    return [session for session in claiming if workspace_id not in claims[session].refused] or claiming
 
 
 def _all(claims: Mapping[str, Claims]) -> Collection[str]:

@@ -80,7 +80,8 @@ def confirm(connection: Connection) -> None:
 @contextmanager
 def keep_others_out(url: URL) -> Iterator[None]:
     """Hold a lock on a file beside the store: it ends with this process, however that ends."""
-    path = Path(f"{url.database}.lock")
+    # By one name, as many links as lead there.
+    path = Path(f"{os.path.realpath(url.database or '')}.lock")
     descriptor = os.open(path, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, FILE_MODE)
     try:
         try:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
-from contextlib import AbstractContextManager, closing, contextmanager, suppress
+from contextlib import ExitStack, closing, contextmanager, suppress
 from datetime import date, datetime
 from pathlib import Path
 
@@ -203,13 +203,18 @@ class Store:
         """Whether several services can share it, each with the leases of its workspaces; else it is for one."""
         return self._backend is postgres
 
-    def keep_others_out(self) -> AbstractContextManager[None]:
+    @contextmanager
+    def keep_others_out(self) -> Iterator[None]:
         """Keep other services from a store that cannot be shared, as long as the block lasts.
 
         Raises:
             StoreInUse: one is there already.
+            StoreUnavailable: the file that says so cannot be locked.
         """
-        return self._backend.keep_others_out(self._engine.url)
+        with ExitStack() as kept:
+            with translated("lock", f"{self.url}.lock"):
+                kept.enter_context(self._backend.keep_others_out(self._engine.url))
+            yield
 
     def shares(self) -> Shares:
         """Return which processes share the store, and what they collect; nothing of a store that is for one."""
