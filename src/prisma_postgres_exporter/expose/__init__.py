@@ -8,8 +8,9 @@ if TYPE_CHECKING:
     from prisma_postgres_exporter.expose.catalogue import Description, describe
     from prisma_postgres_exporter.expose.health import ExporterHealth
     from prisma_postgres_exporter.expose.history import write_history
-    from prisma_postgres_exporter.expose.render import Exposition, Format
+    from prisma_postgres_exporter.expose.render import Exposition
     from prisma_postgres_exporter.expose.report import report_page
+    from prisma_postgres_exporter.expose.selection import Format
     from prisma_postgres_exporter.expose.status import CredentialStatus, Reload, RoundStatus, ServiceStatus
     from prisma_postgres_exporter.expose.v1 import Ledger
     from prisma_postgres_exporter.expose.web import web_app
@@ -37,7 +38,7 @@ __getattr__ = exported(
         "Description": "catalogue",
         "ExporterHealth": "health",
         "Exposition": "render",
-        "Format": "render",
+        "Format": "selection",
         "Ledger": "v1",
         "RoundStatus": "status",
         "Reload": "status",
