@@ -124,6 +124,8 @@ def tell_everything(health: ExporterHealth) -> None:
     health.config_reloaded(True, NOW)
     health.costs_worked_out(NOW)
     health.windows_widened({"24h": 3})
+    health.leases_held({"wksp_a": True})
+    health.series_capped(3)
 
 
 def plain(exposition: Exposition, exposition_format: Format = Format.TEXT) -> bytes:

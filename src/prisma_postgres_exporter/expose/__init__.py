@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 from prisma_postgres_exporter.lazily import exported
 
 if TYPE_CHECKING:
+    from prisma_postgres_exporter.expose.cap import Room, SeriesCap, room
     from prisma_postgres_exporter.expose.catalogue import Description, describe
     from prisma_postgres_exporter.expose.health import ExporterHealth
     from prisma_postgres_exporter.expose.history import write_history
@@ -23,10 +24,13 @@ __all__ = [
     "Format",
     "Ledger",
     "Reload",
+    "Room",
     "RoundStatus",
+    "SeriesCap",
     "ServiceStatus",
     "describe",
     "report_page",
+    "room",
     "web_app",
     "write_history",
 ]
@@ -40,11 +44,14 @@ __getattr__ = exported(
         "Exposition": "render",
         "Format": "selection",
         "Ledger": "v1",
+        "Room": "cap",
         "RoundStatus": "status",
+        "SeriesCap": "cap",
         "Reload": "status",
         "ServiceStatus": "status",
         "describe": "catalogue",
         "report_page": "report",
+        "room": "cap",
         "web_app": "web",
         "write_history": "history",
     },

@@ -155,6 +155,10 @@ def _drawn(
 ) -> Iterator[tuple[Family[V], bytes, Runs, tuple[int, ...]]]:
     """Every family of a subject with its lines, and where those of each run end."""
     opened = [opened_labels(subject.labels, subject.identify(view)) for view in views]
+    sums = [number for number, view in enumerate(views) if isinstance(view, DatabaseView) and view.is_sum]
     for family in subject.families:
-        plain, ends = drawn_lines(family.draw(views, opened), runs)
+        lines = family.draw(views, opened)
+        for number in sums if not family.is_summed else ():
+            lines[number] = ""
+        plain, ends = drawn_lines(lines, runs)
         yield family, plain, runs, ends
