@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import sqlite3
 from collections import defaultdict
+from contextlib import closing
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
@@ -18,7 +20,7 @@ from prisma_postgres_exporter.ledger.rehearsal import Vendor
 from prisma_postgres_exporter.model import day_start
 from prisma_postgres_exporter.rounds import Collector
 from prisma_postgres_exporter.service.display import Display
-from prisma_postgres_exporter.service.estimating import estimate
+from prisma_postgres_exporter.service.estimating import estimate, size_of_store
 from prisma_postgres_exporter.simulator import DirectApi, ManualClock, VendorBehaviour
 from prisma_postgres_exporter.store import Store
 from rounds_bench import configuration, small_vendor, tokens_of
@@ -149,3 +151,10 @@ def test_the_start_takes_as_long_as_was_planned(tmp_path: Path, databases: int, 
     assert planned.filled_seconds == pytest.approx(happened.filled, rel=0.1)
     assert planned.first_numbers_seconds == pytest.approx(happened.first_numbers, rel=0.25, abs=35.0)
     assert planned.series == pytest.approx(happened.series, rel=0.1)
+    path = tmp_path / "ledger.db"
+    with closing(sqlite3.connect(path)) as connection:
+        counts = {
+            table: connection.execute(f"SELECT count(*) FROM {table}").fetchone()[0]
+            for table in ("databases", "days", "readings")
+        }
+    assert size_of_store(**counts) == pytest.approx(path.stat().st_size, rel=0.1)
