@@ -258,6 +258,14 @@ def test_the_months_mean_storage_takes_a_database_for_as_long_as_it_existed() ->
     assert shown.month_average_storage_bytes == 100
 
 
+def test_a_workspace_without_databases_used_nothing_and_one_that_was_not_read_yet_is_not_known() -> None:
+    (empty,) = snapshot().workspaces
+    (unread,) = snapshot(state(months=(), recent_days=(), last_success_at=None)).workspaces
+
+    assert (empty.month_to_date_operations, empty.month_average_storage_bytes) == (0, 0)
+    assert (unread.month_to_date_operations, unread.month_average_storage_bytes) == (None, None)
+
+
 def test_a_workspace_is_up_down_or_not_tried_yet() -> None:
     def is_up(failures: Mapping[str, str | None]) -> bool | None:
         return snapshot(state(), failures=failures).workspaces[0].is_up

@@ -48,10 +48,10 @@ class ApiError(ExporterError):
     """A call to the Management API failed.
 
     `reason` is a short constant for labels and logs (`timeout`, `http_503`, `not_json` …).
-    `operation` is the client's method, `endpoint` the method and the path with its parameters' names, `credential` the
-    client's own name. `status`, `code`, `hint` and `request_id` are the answer's own, `None` where there was none; so
-    is `retry_after_seconds`, up to a day, however long was waited. `is_outcome_unknown` says
-    that a change may have been carried out all the same: look before it is made again.
+    `operation` is the client's method, `endpoint` the method and the path with its parameters' names, where the message
+    has their ids, `credential` the client's own name. `status`, `code`, `hint` and `request_id` are the answer's own,
+    `None` where there was none; so is `retry_after_seconds`, up to a day, however long was waited. `is_outcome_unknown`
+    says that a change may have been carried out all the same: look before it is made again.
     `shown_once` are the connection strings, or the token, in a success that could not be read: they come this once.
     No message holds a token, a header or a query string.
     """

@@ -44,6 +44,7 @@ _MEANINGS: Final[Mapping[str, str]] = {
     "wrong_period": f"numbers of another period than the one asked for; {_REPORT}",
     "cursor_repeats": f"a list that repeats itself; {_REPORT}",
     "endless_list": f"a list that does not end; {_REPORT}",
+    "list_cut": f"a list that ends before its last entry; {_REPORT}",
     # On our side
     "clock_skew": "this machine's clock is wrong: set it (NTP); nothing is written until then",
     "store_unavailable": "the store cannot be written: see the store's error on the status page",

@@ -290,11 +290,9 @@ def _view_workspace(
         is_up=failures[workspace.id] is None if workspace.id in failures else None,
         is_usage_blocked=workspace.usage_blocked,
         databases=len(views),
-        month_to_date_operations=usage.operations if usage.days_known else None,
+        month_to_date_operations=usage.operations if usage.days_known or not row.databases else None,
         storage_bytes=_sum(view.storage_bytes for view in views),
-        month_average_storage_bytes=usage.mean_storage_bytes(int((now - starts_at).total_seconds()))
-        if usage.storage_seconds_known
-        else None,
+        month_average_storage_bytes=usage.mean_storage_bytes(int((now - starts_at).total_seconds())),
         storage_covered_ratio=usage.storage_covered_ratio,
         operations_covered_ratio=usage.operations_covered_ratio,
         reconciliation_difference_operations=difference,

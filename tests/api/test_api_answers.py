@@ -43,6 +43,7 @@ def reading(operation: Operation[Any]) -> Reading[Any]:
     return Reading(
         operation=operation.name,
         endpoint=operation.endpoint,
+        shown=operation.endpoint,
         success=operation.success,
         shape=operation.shape,
         now=NOW,
@@ -450,7 +451,10 @@ def test_a_region_without_a_name_a_token_without_a_type_and_a_connection_without
     assert read(operations.ME, json.dumps({"data": me})).workspace.id == "wksp_1"
     assert read(operations.CONNECTION, json.dumps({"data": connection})).kind is None
     assert read(operations.DATABASE, json.dumps({"data": {**DATABASE, "region": {"id": "r"}}})).region.id == "r"
-    assert read(operations.REGIONS, json.dumps({"data": [{"id": "us-east-1"}]}))[0].name is None
+    assert read(operations.REGIONS, json.dumps({"data": [{"id": "us-east-1"}]})).entries[0].name is None
+    regions = read(operations.REGIONS, json.dumps({"data": [{"id": "us-east-1"}, {"name": "nowhere"}]}))
+    assert ([region.id for region in regions], len(regions)) == (["us-east-1"], 1)
+    assert [refused.reason for refused in regions.refused] == ["id: missing"]
 
 
 def test_what_a_new_project_holds_knows_whom_it_belongs_to() -> None:

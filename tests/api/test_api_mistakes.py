@@ -40,6 +40,19 @@ async def test_an_argument_that_is_refused_is_told_with_the_method_it_was_for(ap
     assert (caught.value.operation, caught.value.endpoint) == ("projects", "GET /v1/projects")
 
 
+@pytest.mark.parametrize(
+    ("value", "shown"), [("bkt_1", "bkt_1"), ("postgres://u:pass-word@h/db", "{bucketId}"), (TOKEN, "[token]")]
+)
+async def test_an_error_names_the_id_that_was_asked_for_and_no_other_value(
+    api_for: ApiFor, value: str, shown: str
+) -> None:
+    with pytest.raises(Unavailable) as caught:
+        await api_for(NOWHERE).request("GET", "/v1/buckets/{bucketId}", values={"bucketId": value})
+
+    assert str(caught.value).startswith(f"GET /v1/buckets/{shown}: cannot connect")
+    assert caught.value.endpoint == "GET /v1/buckets/{bucketId}"
+
+
 def test_a_client_that_is_closed_says_what_to_do() -> None:
     api = ManagementApiSync(TOKEN, base_url=NOWHERE)
     api.close()

@@ -122,7 +122,7 @@ async def test_nothing_is_sent_after_the_end(api_for: ApiFor, end: object) -> No
         await api.retire()
 
         assert (await refused(api)).reason == "client_closed"
-        with pytest.raises(Unavailable, match=r"GET /v1/databases/\{id\}: the client is closed"):
+        with pytest.raises(Unavailable, match=r"GET /v1/databases/db_1: the client is closed"):
             await api.wait_until_ready("db_1")
         with pytest.raises(Unavailable):
             await anext(api.databases())

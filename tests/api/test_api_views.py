@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import inspect
 import json
 import logging
 import os
 import threading
+import warnings
 from collections.abc import Awaitable, Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -96,7 +98,7 @@ def good_answer(kind: Any) -> Behaviour:
         return answer(b"", status=204)
     if kind is Usage:
         return answer({"period": PERIOD})
-    is_many = kind is Backups or get_origin(kind) in {Listing, tuple}
+    is_many = kind is Backups or get_origin(kind) in {Listing, Page}
     return answer({"data": [THING] if is_many else THING, "pagination": {"hasMore": False}})
 
 
@@ -144,6 +146,39 @@ async def test_every_view_returns_what_it_says_it_does(method: str) -> None:
         assert all(type(entry) is get_args(page)[0] for entry in getattr(raw.parse(), "entries", ()) if get_args(page))
 
 
+# Lists that are not complete ------------------------------------------------------------------------
+def cut(request: SeenRequest) -> Behaviour:
+    is_first = "cursor" not in request.query
+    entries = [{"id": "wksp_0", "name": "x"}, {"id": "wksp_1"}] if is_first else [{"id": "wksp_2", "name": "x"}]
+    return answer({"data": entries, "pagination": {"nextCursor": "c" if is_first else None, "hasMore": True}})
+
+
+async def test_a_list_that_is_cut_gives_its_entries_and_then_says_so(api_for: ApiFor) -> None:
+    async with hostile_server(routed(cut)) as server:
+        api = api_for(server)
+        listing = api.workspaces()
+        found = [(await anext(listing)).id, (await anext(listing)).id]
+        with pytest.raises(MalformedAnswer, match="GET /v1/workspaces: the list is not complete") as caught:
+            await anext(listing)
+        pages = [(len(page), page.is_cut) async for page in api.workspaces().pages()]
+
+    assert (found, caught.value.reason, caught.value.operation) == (["wksp_0", "wksp_2"], "list_cut", "workspaces")
+    assert [(refused.id, refused.reason) for refused in listing.refused] == [("wksp_1", "name: missing")]
+    assert pages == [(1, False), (1, True)]
+
+
+async def test_a_list_that_is_cut_says_so_without_await_too() -> None:
+    def work(server: HostileServer) -> None:
+        with ManagementApiSync(TOKEN, base_url=server.url) as api:
+            listing = api.workspaces()
+            assert [next(listing).id, next(listing).id] == ["wksp_0", "wksp_2"]
+            with pytest.raises(MalformedAnswer, match="the list is not complete"):
+                next(listing)
+            assert [refused.id for refused in listing.refused] == ["wksp_1"]
+
+    await blocking(routed(cut), work)
+
+
 # Without await --------------------------------------------------------------------------------------
 async def test_the_synchronous_client_reads_things_lists_pages_and_raises_the_same_errors() -> None:
     def choose(request: SeenRequest) -> Behaviour:
@@ -184,23 +219,81 @@ async def test_the_synchronous_client_is_shared_by_threads_and_works_where_a_loo
     assert len(server.requests) == 41
 
 
-async def test_the_synchronous_client_refuses_a_call_of_what_it_calls_instead_of_waiting_for_ever() -> None:
-    database = answer({"data": {**THING, "status": "ready"}})
-
-    def look(_: Database) -> None:
-        api_of_the_caller[0].me()
-
-    api_of_the_caller: list[ManagementApiSync] = []
+async def test_the_synchronous_client_is_looked_with_in_the_thread_that_waits_and_may_be_called_there() -> None:
+    looks: list[tuple[str, str, int]] = []
+    answers = iter(["provisioning", "ready", "ready", "ready"])
 
     def work(server: HostileServer) -> None:
         with ManagementApiSync(TOKEN, base_url=server.url) as api:
-            api_of_the_caller.append(api)
-            with pytest.raises(ConfigurationError, match="called by what it calls"):
-                api.wait_until_ready("1", on_look=look)
-            assert api.database("1").id == "db_1"
+
+            def look(database: Database) -> None:
+                looks.append((database.status, api.database("1").id, threading.get_ident()))
+
+            assert api.wait_until_ready("1", every_seconds=0.01, on_look=look).status == "ready"
+            assert {thread for _, _, thread in looks} == {threading.get_ident()}
 
     async with asyncio.timeout(30):
-        await blocking(database, work)
+        await blocking(routed(lambda _: answer({"data": {**THING, "status": next(answers)}})), work)
+    assert [(status, id_) for status, id_, _ in looks] == [("provisioning", "db_1"), ("ready", "db_1")]
+
+
+def test_the_synchronous_wait_takes_what_the_other_one_does() -> None:
+    wait, other = (inspect.signature(view.wait_until_ready) for view in (ManagementApiSync, ManagementApi))
+    assert wait == other
+
+
+async def test_the_synchronous_client_refuses_a_call_of_its_observer_instead_of_waiting_for_ever() -> None:
+    class Observer:
+        def attempt_finished(self, endpoint: str, seconds: float, failure: str | None) -> None:
+            clients[0].me()
+
+        def throttled(self, endpoint: str, wait_seconds: float) -> None: ...
+
+    clients: list[ManagementApiSync] = []
+
+    def work(server: HostileServer) -> None:
+        with ManagementApiSync(TOKEN, base_url=server.url, observer=Observer()) as api:
+            clients.append(api)
+            with pytest.raises(ConfigurationError, match="called by what it calls"):
+                api.me()
+
+    async with asyncio.timeout(30):
+        await blocking(answer(ME), work)
+
+
+async def test_a_synchronous_client_that_is_forgotten_is_closed_with_a_warning_as_a_file_is() -> None:
+    def work(server: HostileServer) -> None:
+        before = set(threading.enumerate())
+        api = ManagementApiSync(TOKEN, base_url=server.url)
+        assert api.with_options(retries=0).me().workspace is not None
+        (own,) = set(threading.enumerate()) - before
+        forgotten = "unclosed ManagementApiSync: use it with `with`, or call close"
+        with pytest.warns(ResourceWarning, match=forgotten):  # noqa: PT031 - what is forgotten is found by the second
+            del api
+            gc.collect()
+        own.join(30)
+        assert not own.is_alive()
+
+    server = await blocking(answer(ME), work)
+    assert server.requests
+
+
+async def test_a_client_that_is_forgotten_warns_and_one_that_was_closed_or_never_used_does_not() -> None:
+    async with hostile_server(answer(ME)) as server:
+        with warnings.catch_warnings():
+            warnings.simplefilter("error", ResourceWarning)
+            unused = ManagementApi(TOKEN, base_url=server.url)
+            del unused
+            async with ManagementApi(TOKEN, base_url=server.url) as closed:
+                await closed.me()
+            del closed
+            gc.collect()
+        api = ManagementApi(TOKEN, base_url=server.url)
+        await api.me()
+        forgotten = "unclosed ManagementApi: use it with `async with`, or call aclose"
+        with pytest.warns(ResourceWarning, match=forgotten):  # noqa: PT031 - what is forgotten is found by the second
+            del api
+            gc.collect()
 
 
 async def test_closing_ends_the_calls_under_way_and_the_thread_and_refuses_new_ones() -> None:
@@ -353,6 +446,7 @@ async def test_a_refusal_is_an_error_with_the_request_id(api_for: ApiFor) -> Non
                 await view.database("1")
             error = caught.value
             assert (error.operation, error.endpoint) == ("database", "GET /v1/databases/{id}")
+            assert str(error) == "GET /v1/databases/db_1 answered 404 (gone)"
             assert (error.request_id, error.credential, error.code) == ("req-9", "acme", "gone")
         await api.aclose()
 
@@ -594,10 +688,15 @@ async def test_the_log_shows_every_call_and_no_secret(
             api.transfer_project("1", "recipients-token"),
             api.request("POST", "/v1/environment-variables", body={"key": "K", "value": "plain-secret", "url": STRING}),
             api.request("GET", "/v1/buckets", query={"note": STRING}),
+            api.request("GET", "/v1/{what}", values={"what": "sesame.plain-secret"}, query={"key": "plain-secret"}),
+            api.create_database("1", name="shop"),
         ):
-            with pytest.raises(RequestRefused):
+            with pytest.raises(RequestRefused) as caught:
                 await call
+            assert caught.value.request_id == "req-[token]"
 
+    assert "GET /v1/{what}?key=<12 characters>\n" in caplog.text
+    assert '{"projectId": "proj_1", "name": "shop"}' in caplog.text
     assert '{"key": "<1 characters>", "value": "<12 characters>", "url": "<29 characters>"}' in caplog.text
     assert "POST /v1/projects/{id}/transfer: attempt 1 http_400 in" in caplog.text
     assert "answered 400" in caplog.text

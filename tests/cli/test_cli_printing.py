@@ -24,7 +24,7 @@ class Printer:
     capture: pytest.CaptureFixture[str]
 
     def lines(self, *things: Thing, form: Form = Form.TABLE) -> list[str]:
-        print_list(things, COLUMNS, form, what="databases of shop")
+        print_list(things, COLUMNS, form, what="databases of shop", has_more=False, is_complete=True)
         return self.capture.readouterr().out.splitlines()
 
 

@@ -14,6 +14,7 @@ from pydantic import BaseModel, SecretStr
 from vendor_bodies import bodies, broken
 from vendor_types import Contract, Schema, problems
 
+import longer
 from prisma_postgres_exporter.api import OPERATIONS, ManagementApi, Operation, Page
 from prisma_postgres_exporter.api.decode import Answer, Reading
 from prisma_postgres_exporter.errors import ApiError
@@ -41,6 +42,7 @@ def read(operation: Operation[Any], status: int, body: bytes) -> Any:
     reading = Reading(
         operation=operation.name,
         endpoint=operation.endpoint,
+        shown=operation.endpoint,
         success=operation.success,
         shape=operation.shape,
         now=NOW,
@@ -94,13 +96,16 @@ def test_the_vendors_statuses_are_in_the_docstring(contract: Contract, operation
 
 
 @every_operation
-def test_every_body_that_the_types_allow_is_accepted(contract: Contract, operation: Operation[Any]) -> None:
+@longer.examples(few=5, many=20)
+def test_every_body_that_the_types_allow_is_accepted(
+    contract: Contract, operation: Operation[Any], examples: int
+) -> None:
     status, schema = success_of(contract, operation)
     if schema is None:
         assert read(operation, status, b"") is None
         return
 
-    @settings(deadline=None, max_examples=20, suppress_health_check=list(HealthCheck))
+    @settings(deadline=None, max_examples=examples, suppress_health_check=list(HealthCheck))
     @given(bodies(schema).map(settled))
     def accepts(document: Any) -> None:
         result = read(operation, status, json.dumps(document).encode())
@@ -115,14 +120,17 @@ def test_every_body_that_the_types_allow_is_accepted(contract: Contract, operati
 
 
 @every_operation
+@longer.examples(few=8, many=25)
 def test_every_other_body_is_an_api_error_and_no_connection_string_is_lost(
-    contract: Contract, operation: Operation[Any]
+    contract: Contract, operation: Operation[Any], examples: int
 ) -> None:
     status, schema = success_of(contract, operation)
     told: set[tuple[str, int | None, str]] = set()
 
     @settings(
-        deadline=None, max_examples=150 if operation.is_shown_once else 25, suppress_health_check=list(HealthCheck)
+        deadline=None,
+        max_examples=examples * 6 if operation.is_shown_once else examples,
+        suppress_health_check=list(HealthCheck),
     )
     @given(broken(bodies(schema or {"type": "object"}).map(settled)))
     def survives(body: bytes) -> None:
@@ -138,13 +146,14 @@ def test_every_other_body_is_an_api_error_and_no_connection_string_is_lost(
 
 
 @every_operation
+@longer.examples(few=5, many=20)
 def test_every_declared_error_is_an_api_error_with_what_the_vendor_says(
-    contract: Contract, operation: Operation[Any]
+    contract: Contract, operation: Operation[Any], examples: int
 ) -> None:
     declared = contract.find(operation.method, operation.path).answers
     refusals = {status: schema for status, schema in declared.items() if status >= 400 and schema is not None}
 
-    @settings(deadline=None, max_examples=20, suppress_health_check=list(HealthCheck))
+    @settings(deadline=None, max_examples=examples, suppress_health_check=list(HealthCheck))
     @given(
         st.sampled_from(sorted(refusals)).flatmap(lambda status: st.tuples(st.just(status), bodies(refusals[status])))
     )

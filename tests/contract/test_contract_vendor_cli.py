@@ -126,6 +126,7 @@ async def test_it_reads_the_numbers_that_we_read(terminal: Terminal) -> None:
     ]
 
 
+@pytest.mark.slow
 async def test_it_creates_connects_restores_and_deletes(terminal: Terminal) -> None:
     world = terminal.simulator.world
     default = next(held for held in world.databases(NOW, workspace_id=terminal.workspace_id) if held.is_default)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
@@ -24,6 +25,7 @@ from prisma_postgres_exporter.cost import (
     suppose,
     total_of,
 )
+from prisma_postgres_exporter.documents import budget_document
 from prisma_postgres_exporter.errors import ConfigurationError
 from prisma_postgres_exporter.model import DatabaseState, LedgerState, PlanChange, WorkspaceDay, WorkspaceState
 
@@ -534,3 +536,12 @@ def test_a_fee_that_goes_by_what_was_not_read_is_shared_as_nobody_knows(by: FeeS
     assert sum(row.known_usd or 0 for row in rows) == whole.known
     expected = {row.database_id: row.expected_usd is not None for row in rows}
     assert expected == {"db_1": True, "db_2": False}
+
+
+def test_a_budget_that_matches_nothing_is_not_complete_and_its_limit_has_cents() -> None:
+    budgets = (BudgetConfig(name="none", monthly_usd=Decimal(8), databases=(re.compile("^$"),)),)
+
+    (budget,) = charge(ledger_state(state(1, 5)), configured(budgets=budgets), (), NOW).budgets
+
+    assert (budget.spent_usd, budget.is_complete, budget.is_expected_complete) == (None, False, False)
+    assert json.loads(budget_document(budget).model_dump_json())["limit_usd"] == "8.00"

@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
+from typing import Any
 
 import pytest
 from gap_worlds import (
@@ -26,6 +27,7 @@ from gap_worlds import (
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from builders import database_state, month_usage
 from prisma_postgres_exporter.config import BudgetConfig, load_config
 from prisma_postgres_exporter.cost import (
     By,
@@ -167,7 +169,7 @@ def test_knowledge_adds_up_from_databases_to_everything(world: World) -> None:
         if known.storage_seconds and not known.storage_seconds_known:
             assert (document.mean_storage_bytes, document.storage_gib_months) == (None, None)
             assert document.storage_usd is None
-        assert document.is_complete == (_is_complete(known) and not line.usage.unplaced)
+        assert document.is_complete == (_is_complete(known) and not line.usage.unplaced_databases)
 
 
 @settings(max_examples=60)
@@ -189,7 +191,7 @@ def test_a_bill_is_whole_only_where_all_is_known_and_never_above_the_truth(world
                 assert (bill.fee, bill.operations, bill.storage) == truth
         if len(workspace.plans) == 1:
             # What is missing of a database that moved may be any holder's: none of them is whole then.
-            is_placed = all(usage.unplaced == 0 for usage in month.costs.used[workspace.id].values())
+            is_placed = all(usage.unplaced_databases == 0 for usage in month.costs.used[workspace.id].values())
             assert (bill.total is not None) == (_is_complete(own) and is_placed)
         elif not _is_complete(own) and workspace.plan_on(world.until.date()) != "free":
             assert bill.total is None
@@ -314,6 +316,39 @@ def test_a_plan_that_changed_is_charged_through_the_whole_way(
     assert bill.parts == tuple(map(Decimal, parts))
     (row,) = month_of(world, with_previous=False).rows(By.WORKSPACE)
     assert row.total == sum(map(Decimal, parts))
+
+
+def test_a_month_before_a_database_came_is_not_its_new_workspaces() -> None:
+    """After a move the vendor's October is read in the new workspace too, which did not have a day of it."""
+    until, seconds = datetime(2026, 10, 31, 23, 59, 59, tzinfo=UTC), 31 * 86_400
+    read_at = datetime(2026, 11, 27, tzinfo=UTC)
+    told: dict[str, Any] = {"operations": 400, "read_at": read_at, "period_end_at": datetime(2026, 11, 1, tzinfo=UTC)}
+    there = month_usage(
+        date(2026, 10, 1), workspace_key=1, days=31, days_operations=400, storage_seconds=seconds, **told
+    )
+    here = month_usage(date(2026, 10, 1), workspace_key=2, **told)
+    state = database_state(workspace_key=2, months=(there, here), known_until=date(2026, 11, 26))
+
+    assert database_usage(state, until).keys() == {1}
+    # With days that nobody read, each may have been any workspace's.
+    found = database_usage(replace(state, months=(replace(there, days=20), here)), until)
+    assert {key: usage.unplaced_operations for key, usage in found.items()} == {1: 1, 2: 1}
+
+
+def test_a_gap_in_the_storage_of_a_database_that_moved_leaves_its_operations_known() -> None:
+    until = datetime(2026, 11, 11, tzinfo=UTC)
+    rows = [
+        month_usage(
+            date(2026, 11, 1), workspace_key=key, days=5, days_operations=50, storage_seconds=4 * 86_400, read_at=until
+        )
+        for key in (1, 2)
+    ]
+    state = database_state(workspace_key=2, months=tuple(rows), known_until=date(2026, 11, 10))
+
+    found = database_usage(state, until)
+
+    assert {key: usage.are_operations_known for key, usage in found.items()} == {1: True, 2: True}
+    assert {key: usage.is_storage_known for key, usage in found.items()} == {1: False, 2: False}
 
 
 def a_database(*, reads: dict[date, str], deleted_at: datetime | None = None) -> GivenDatabase:

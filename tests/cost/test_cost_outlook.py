@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from played_ledger import HOUR, NEVER, Life, Played, play, true_operations, true_storage
 
 from builders import GIB, ONE_DAY
+from longer import examples
 from prisma_postgres_exporter.cost.outlook import Outlook, outlook
 from prisma_postgres_exporter.forecast import Forecast
 
@@ -128,38 +129,41 @@ class TestStorage:
         nothing = play((replace(TWO[0], fails=[(OLD, NEVER)]),), installed_at=november(3), now=november(22))
         assert seen(nothing, november(22)).storage_bytes is None
 
-    @settings(max_examples=40, deadline=None)
-    @given(
-        sizes=st.lists(st.integers(min_value=0, max_value=200), min_size=1, max_size=3),
-        installed=st.integers(min_value=1, max_value=45 * 24),
-        passed=st.integers(min_value=0, max_value=30 * 24),
-        down=st.lists(st.tuples(st.integers(0, 60 * 24), st.integers(1, 200)), max_size=3),
-        gone_after=st.none() | st.integers(min_value=1, max_value=45 * 24),
-    )
-    def test_constant_levels_are_exact_whatever_could_be_read(
-        self,
-        sizes: list[int],
-        installed: int,
-        passed: int,
-        down: list[tuple[int, int]],
-        gone_after: int | None,
-    ) -> None:
-        begin = datetime(2026, 10, 1, tzinfo=UTC)
-        installed_at = begin + installed * HOUR
-        now = installed_at + passed * HOUR
-        lives = [life(key, size) for key, size in enumerate(sizes, 1)]
-        if gone_after is not None and gone_after <= passed:
-            lives[0] = replace(lives[0], deleted_at=installed_at + gone_after * HOUR)
-        spans = [(installed_at + (1 + at) * HOUR, installed_at + (1 + at + length) * HOUR) for at, length in down]
-        # A deletion is noticed with its instant: the simulated discovery of a stopped exporter comes later.
-        played = play(lives, installed_at=installed_at, now=now, down=[span for span in spans if span[1] < now])
+    @examples(few=10, many=40)
+    def test_constant_levels_are_exact_whatever_could_be_read(self, examples: int) -> None:
+        @settings(max_examples=examples, deadline=None)
+        @given(
+            sizes=st.lists(st.integers(min_value=0, max_value=200), min_size=1, max_size=3),
+            installed=st.integers(min_value=1, max_value=45 * 24),
+            passed=st.integers(min_value=0, max_value=30 * 24),
+            down=st.lists(st.tuples(st.integers(0, 60 * 24), st.integers(1, 200)), max_size=3),
+            gone_after=st.none() | st.integers(min_value=1, max_value=45 * 24),
+        )
+        def holds(
+            sizes: list[int],
+            installed: int,
+            passed: int,
+            down: list[tuple[int, int]],
+            gone_after: int | None,
+        ) -> None:
+            begin = datetime(2026, 10, 1, tzinfo=UTC)
+            installed_at = begin + installed * HOUR
+            now = installed_at + passed * HOUR
+            lives = [life(key, size) for key, size in enumerate(sizes, 1)]
+            if gone_after is not None and gone_after <= passed:
+                lives[0] = replace(lives[0], deleted_at=installed_at + gone_after * HOUR)
+            spans = [(installed_at + (1 + at) * HOUR, installed_at + (1 + at + length) * HOUR) for at, length in down]
+            # A deletion is noticed with its instant: the simulated discovery of a stopped exporter comes later.
+            played = play(lives, installed_at=installed_at, now=now, down=[span for span in spans if span[1] < now])
 
-        found = seen(played, now).storage_bytes
+            found = seen(played, now).storage_bytes
 
-        truth = true_storage(lives, 1, now)
-        assert found is not None
-        assert found.expected == pytest.approx(truth, rel=1e-6, abs=2)
-        assert found.low <= found.expected <= found.high
+            truth = true_storage(lives, 1, now)
+            assert found is not None
+            assert found.expected == pytest.approx(truth, rel=1e-6, abs=2)
+            assert found.low <= found.expected <= found.high
+
+        holds()
 
 
 class TestOperations:
@@ -255,20 +259,22 @@ class TestOperations:
             "operations not reported, estimated from other days: db_2 (8 days), db_3 (7 days), db_4 (6 days) and 2 more"
         )
 
-    @settings(max_examples=40, deadline=None)
-    @given(
-        rates=st.lists(st.integers(min_value=100, max_value=100_000), min_size=2, max_size=4),
-        failing_hours=st.integers(min_value=0, max_value=20 * 24),
-        passed=st.integers(min_value=8 * 24, max_value=45 * 24),
-    )
-    def test_steady_usage_lies_in_the_interval_whoever_fails(
-        self, rates: list[int], failing_hours: int, passed: int
-    ) -> None:
-        now = datetime(2026, 10, 10, tzinfo=UTC) + passed * HOUR
-        lives = [life(key, 1, operations_a_day=rate) for key, rate in enumerate(rates, 1)]
-        lives[0] = replace(lives[0], fails=[(now - failing_hours * HOUR, NEVER)])
-        played = play(lives, installed_at=INSTALLED, now=now, every=6 * HOUR)
+    @examples(few=10, many=40)
+    def test_steady_usage_lies_in_the_interval_whoever_fails(self, examples: int) -> None:
+        @settings(max_examples=examples, deadline=None)
+        @given(
+            rates=st.lists(st.integers(min_value=100, max_value=100_000), min_size=2, max_size=4),
+            failing_hours=st.integers(min_value=0, max_value=20 * 24),
+            passed=st.integers(min_value=8 * 24, max_value=45 * 24),
+        )
+        def holds(rates: list[int], failing_hours: int, passed: int) -> None:
+            now = datetime(2026, 10, 10, tzinfo=UTC) + passed * HOUR
+            lives = [life(key, 1, operations_a_day=rate) for key, rate in enumerate(rates, 1)]
+            lives[0] = replace(lives[0], fails=[(now - failing_hours * HOUR, NEVER)])
+            played = play(lives, installed_at=INSTALLED, now=now, every=6 * HOUR)
 
-        found = seen(played, now).operations
+            found = seen(played, now).operations
 
-        assert_true(found, true_operations(lives, 1, now), rel=0.03)
+            assert_true(found, true_operations(lives, 1, now), rel=0.03)
+
+        holds()

@@ -150,7 +150,18 @@ FAILING = {"failing_since_at": NOW - timedelta(hours=2)}
         ),
         pytest.param(facts(workspaces=(BLOCKED,)), Reason.BLOCKED, Level.MISSING, "stop answering", id="blocked"),
         pytest.param(
-            facts(workspaces=(replace(WORKSPACE, is_gone=True),)), Reason.GONE, Level.NOTE, "gone", id="gone workspace"
+            facts(workspaces=(replace(BLOCKED, gone_at=NOW - ONE_DAY),)),
+            Reason.GONE,
+            Level.NOTE,
+            "not followed since 2026-11-22 14:00:00 UTC",
+            id="gone workspace",
+        ),
+        pytest.param(
+            unnamed(is_listed=False, gone_at=NOW - ONE_DAY, state=state(last_success_at=NOW - ONE_DAY)),
+            Reason.GONE,
+            Level.NOTE,
+            "not followed since 2026-11-22 14:00:00 UTC",
+            id="of a gone workspace",
         ),
         pytest.param(
             facts(database_facts(filtered_by="discovery.exclude.databases: it matches 'ord'")),

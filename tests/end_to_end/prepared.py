@@ -25,9 +25,13 @@ from pathlib import Path
 from typing import IO
 
 PACKAGE = "prisma_postgres_exporter"
-# The command line, and what opening a store imports only then.
+# The command line, and what a command imports only when it opens a store, asks the vendor, serves or reports.
 IMPORTED = (
     f"{PACKAGE}.cli",
+    f"{PACKAGE}.documents",
+    f"{PACKAGE}.service.doctor",
+    f"{PACKAGE}.service.service",
+    f"{PACKAGE}.simulator",
     "alembic.command",
     "psycopg",
     "sqlalchemy.dialects.sqlite",

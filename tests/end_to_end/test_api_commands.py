@@ -129,14 +129,119 @@ def test_a_list_is_the_same_as_table_json_and_csv(terminal: Terminal) -> None:
     assert f"Keys of JSON and CSV: {', '.join(rows[0])}." in help_text
 
 
-def test_a_list_says_that_there_is_more_unless_all_is_wanted(terminal: Terminal) -> None:
-    some = terminal.type("databases", "list", "--limit", "2", "--json")
-    every = terminal.type("databases", "list", "--limit", "2", "--all", "--json")
+LISTS = {
+    "workspaces": ("workspaces", "list"),
+    "service_tokens": ("service-tokens", "list"),
+    "integrations": ("integrations", "list"),
+    "projects": ("projects", "list"),
+    "branches": ("branches", "list", "--project", "PROJECT"),
+    "databases": ("databases", "list"),
+    "project_databases": ("databases", "list", "--project", "PROJECT"),
+    "connections": ("connections", "list"),
+    "database_connections": ("connections", "list", "--database", "DATABASE"),
+}
+"""The commands that print pages of a list, by the method that reads it."""
 
-    assert (len(some.document["data"]), some.document["has_more"]) == (2, True)
-    assert "--all" in some.err
-    assert (len(every.document["data"]), every.document["has_more"], every.err) == (6, False, "")
-    assert (some.document["is_complete"], every.document["is_complete"]) == (False, True)
+
+def list_of_two(terminal: Terminal, method: str) -> list[str]:
+    """Type what makes a list have two entries at least, and return what prints it."""
+    project, database = terminal.world.projects(system_clock())[0].id, terminal.other_id()
+    if method == "workspaces":
+        terminal.use(FIRST, SECOND)
+    for name in ("one", "two"):
+        if method == "service_tokens":
+            terminal.json("service-tokens", "create", name, "--reveal")
+        if method == "branches":
+            terminal.json("branches", "create", name, "--project", project)
+        if method == "database_connections":
+            terminal.json("connections", "create", f"{name}-of-two", "--database", database, "--reveal")
+    return [{"PROJECT": project, "DATABASE": database}.get(word, word) for word in LISTS[method]]
+
+
+def test_every_list_of_the_table_is_one_that_says_whether_it_is_complete() -> None:
+    listing = {method for method, command in COMMANDS.items() if " list" in command}
+
+    assert listing == {*LISTS, "backups"}
+
+
+@pytest.mark.parametrize("method", LISTS)
+def test_a_list_says_that_there_is_more_unless_all_is_wanted(terminal: Terminal, method: str) -> None:
+    words = list_of_two(terminal, method)
+    some = terminal.type(*words, "--limit", "1", "--json")
+    every = terminal.type(*words, "--limit", "1", "--all", "--json")
+
+    assert (some.code, some.err) == (0, "There is more: --all prints everything.\n")
+    assert (every.code, every.err) == (0, "")
+    assert (len(some.document["data"]), some.document["has_more"], some.document["is_complete"]) == (1, True, False)
+    assert len(every.document["data"]) > 1
+    assert (every.document["has_more"], every.document["is_complete"]) == (False, True)
+
+
+@pytest.mark.parametrize("method", LISTS)
+def test_a_list_that_is_cut_is_shown_and_said_to_be_incomplete(
+    terminal: Terminal, monkeypatch: pytest.MonkeyPatch, method: str
+) -> None:
+    words = list_of_two(terminal, method)
+    every = terminal.json(*words, "--all")
+    operation = getattr(operations, method.upper())
+
+    def cut(document: Any, at: Any) -> Any:
+        return replace(operation.shape(document, at), next_cursor=None, is_cut=True)
+
+    monkeypatch.setattr(operations, method.upper(), replace(operation, shape=cut))
+    ended = terminal.type(*words, "--all", "--json")
+
+    assert (ended.code, ended.document["data"]) == (1, every)
+    assert (ended.document["has_more"], ended.document["is_complete"]) == (False, False)
+    assert ": the list is not complete: there is more, and no cursor to it\n" in ended.err
+
+
+def test_a_list_whose_later_page_fails_shows_what_came(terminal: Terminal, monkeypatch: pytest.MonkeyPatch) -> None:
+    every, operation = terminal.json("databases", "list"), operations.DATABASES
+
+    def leading_nowhere(document: Any, at: Any) -> Any:
+        return replace(operation.shape(document, at), next_cursor="nowhere")
+
+    monkeypatch.setattr(operations, "DATABASES", replace(operation, shape=leading_nowhere))
+    ended = terminal.type("databases", "list", "--all", "--json")
+
+    assert (ended.code, ended.document["data"], ended.document["is_complete"]) == (1, every, False)
+    assert "error: GET /v1/databases answered 422" in ended.err
+
+
+@pytest.mark.parametrize("method", [*LISTS, "backups", "regions"])
+def test_a_record_that_cannot_be_read_makes_a_list_incomplete(
+    terminal: Terminal, monkeypatch: pytest.MonkeyPatch, method: str
+) -> None:
+    others = {"backups": ["backups", "list", terminal.other_id()], "regions": ["regions"]}
+    words = others.get(method) or list_of_two(terminal, method)
+    operation = getattr(operations, method.upper())
+
+    def odd(document: Any, at: Any) -> Any:
+        document["data"][0] = {"id": 7, "password": PASSWORD}
+        return operation.shape(document, at)
+
+    monkeypatch.setattr(operations, method.upper(), replace(operation, shape=odd))
+    ended = terminal.type(*words, "--json")
+
+    assert (ended.code, ended.document["is_complete"]) == (1, False)
+    assert "the list is not complete: 1 record could not be read: without an id (" in ended.err
+    assert PASSWORD not in ended.err
+
+
+@pytest.mark.parametrize("words", [["me"], ["regions", "accelerate"], ["usage"]])
+def test_a_list_without_pages_says_that_it_is_complete(terminal: Terminal, words: list[str]) -> None:
+    ended = terminal.type(*words, "--json")
+
+    assert (ended.code, ended.document["is_complete"], ended.document["has_more"]) == (0, True, False)
+
+
+def test_usage_that_is_missing_of_some_databases_is_not_complete(terminal: Terminal) -> None:
+    terminal.vendor.simulator.faults.add(Fault(kind=FaultKind.NOT_FOUND, call="usage", database_id=terminal.other_id()))
+    ended = terminal.type("usage", "--json")
+
+    assert (ended.code, len(ended.document["data"]), ended.document["is_complete"]) == (1, 5, False)
+    assert f"GET /v1/databases/{terminal.other_id()}/usage answered 404" in ended.err
 
 
 def test_json_and_csv_together_are_refused(terminal: Terminal) -> None:
@@ -483,7 +588,7 @@ def test_a_creation_whose_answer_cannot_be_read_shows_its_connection_strings_all
     )
 
     assert ended.code == 3
-    assert all(PASSWORD in string for string in ended.document["data"]["shown_once"])
+    assert all(PASSWORD in row["shown_once"] for row in ended.document["data"])
     assert PASSWORD not in ended.err
     assert "application" in terminal.names("connections", "list", "--all")
 
@@ -495,8 +600,9 @@ def test_a_creation_whose_answer_is_cut_short_shows_the_strings_that_came_whole(
     ended = terminal.type(*words)
 
     assert (ended.code, "the body was cut short" in ended.err) == (3, True)
-    assert ended.document["data"]["shown_once"]
-    assert all(re.fullmatch(r"\S+://\S+\?sslmode=require", one) for one in ended.document["data"]["shown_once"])
+    strings = [row["shown_once"] for row in ended.document["data"]]
+    assert strings
+    assert all(re.fullmatch(r"\S+://\S+\?sslmode=require", one) for one in strings)
 
 
 def test_secrets_of_an_answer_that_is_cut_short_are_printed_in_the_form_that_was_asked_for(terminal: Terminal) -> None:
@@ -508,22 +614,64 @@ def test_secrets_of_an_answer_that_is_cut_short_are_printed_in_the_form_that_was
     assert re.match(r"kind +shown once\s+direct +postgres://", terminal.type(*words).out)
 
 
-def test_a_creation_prints_the_secrets_that_no_column_has(terminal: Terminal, monkeypatch: pytest.MonkeyPatch) -> None:
-    shape = operations.CREATE_DATABASE.shape
+CREATIONS = {
+    "create_project": ("projects", "create", "made"),
+    "create_database": ("databases", "create", "made", "--project", "PROJECT"),
+    "create_connection": ("connections", "create", "made", "--database", "DATABASE"),
+    "rotate_connection": ("connections", "rotate", "CONNECTION", "--yes"),
+    "create_service_token": ("service-tokens", "create", "made"),
+}
+"""The commands whose answers hold secrets, by their method."""
 
-    def unheld(document: Any, _: object) -> Any:
-        known = {name: document["data"][name] for name in ("id", "name", "createdAt")}
-        return shape({"data": known}, None)
 
-    monkeypatch.setattr(operations, "CREATE_DATABASE", replace(operations.CREATE_DATABASE, shape=unheld))
-    project = terminal.world.projects(system_clock())[0].id
-    revealed = terminal.type("databases", "create", "one", "--project", project, "--reveal", "--json")
-    hidden = terminal.type("databases", "create", "two", "--project", project, "--json")
+def creation(terminal: Terminal, method: str) -> list[str]:
+    project, database = terminal.world.projects(system_clock())[0].id, terminal.other_id()
+    known = {"PROJECT": project, "DATABASE": database, "CONNECTION": database.replace("db_", "con_")}
+    return [known.get(word, word) for word in CREATIONS[method]]
 
-    assert (revealed.code, hidden.code) == (0, 0)
-    assert PASSWORD in revealed.err
-    assert "--reveal would have shown" in hidden.err
+
+@pytest.mark.parametrize("method", CREATIONS)
+def test_a_creation_prints_the_secrets_that_no_column_has(
+    terminal: Terminal, monkeypatch: pytest.MonkeyPatch, method: str
+) -> None:
+    operation = getattr(operations, method.upper())
+
+    def unheld(document: Any, at: Any) -> Any:
+        known = {name: value for name, value in document["data"].items() if name in {"id", "name", "createdAt"}}
+        return operation.shape({"data": known}, at)
+
+    monkeypatch.setattr(operations, method.upper(), replace(operation, shape=unheld))
+    words = creation(terminal, method)
+    revealed = terminal.type(*words, "--reveal", "--json")
+    hidden = terminal.type(*words, "--json")
+
+    assert (revealed.code, "also shown this once: " in revealed.err) == (0, True)
+    if method in {"create_project", "create_database"}:
+        assert (hidden.code, PASSWORD in revealed.err) == (0, True)
+        assert "--reveal would have shown" in hidden.err
+    else:
+        assert (hidden.code, "--reveal: required" in hidden.err) == (2, True)
     assert PASSWORD not in hidden.out + hidden.err
+
+
+@pytest.mark.parametrize("flags", [(), ("--json",), ("--csv",)])
+def test_a_token_that_was_created_without_its_value_is_said_to_be_useless(
+    terminal: Terminal, monkeypatch: pytest.MonkeyPatch, flags: tuple[str, ...]
+) -> None:
+    shape = operations.CREATE_SERVICE_TOKEN.shape
+
+    def without_value(document: Any, at: Any) -> Any:
+        del document["data"]["value"]
+        return shape(document, at).model_copy(update={"shown_once": ()})
+
+    patched = replace(operations.CREATE_SERVICE_TOKEN, shape=without_value)
+    monkeypatch.setattr(operations, "CREATE_SERVICE_TOKEN", patched)
+    monkeypatch.setattr("prisma_postgres_exporter.api.decode._with_the_rest", lambda made, body: made)
+    ended = terminal.type("service-tokens", "create", "grafana", "--reveal", *flags)
+    made = next(row["id"] for row in terminal.json("service-tokens", "list") if row["name"] == "grafana")
+
+    assert (ended.code, "the answer does not have its value" in ended.err) == (3, True)
+    assert f"Delete it (`api service-tokens delete {made}`), and create another." in ended.err
 
 
 def test_a_new_database_is_in_the_region_of_its_project_unless_another_is_said(terminal: Terminal) -> None:

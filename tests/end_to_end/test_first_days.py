@@ -54,7 +54,16 @@ def test_on_the_first_day_last_month_costs_at_least_what_is_known(first_day: Seq
     assert "at least 904.49" in table.output
     assert "the whole month" not in table.output
     assert "0.00 GiB" not in table.output
-    assert "backfill --from 2026-10-01 --to 2026-10-31 (62 requests" in " ".join(table.errors.split())
+    # To be pasted: with the flags that were given.
+    command = "prisma-postgres-exporter backfill --from 2026-10-01 --to 2026-10-31"
+    told = (
+        f"Not all of it is known (0 % of the storage's time). To read it: {command} {' '.join(first_day)} (62 requests"
+    )
+    assert told in table.errors
+    november = say(SOON, "cost", *first_day)
+    assert "Last month, 2026-10: " + told in november.errors
+    html = say(SOON, "report", "--format", "html", *first_day).output
+    assert f"{command} --config" in html
     for told in (row, report["workspaces"][0]):
         assert (told["operations"], told["days_known"], told["days"]) == (437_745_000, 62, 62)
         assert (told["mean_storage_bytes"], told["storage_gib_months"], told["storage_usd"]) == (None, None, None)
@@ -100,13 +109,21 @@ def test_after_a_backfill_the_whole_bill_is_told(tmp_path: Path) -> None:
     assert "1,008.35" in table.output
     assert "the whole month" in table.output
     assert "at least" not in table.output
-    assert "backfill" not in table.errors
+    assert "--from 2026-10" not in table.errors
     assert (row["fee_usd"], row["operations_usd"], row["storage_usd"]) == ("49.00", "855.49", "103.86")
     assert (row["total_usd"], row["known_usd"], row["is_complete"]) == ("1008.35", "1008.35", True)
     for by in ("project", "database"):
         rows = say(SOON, "cost", "--month", "2026-10", "--by", by, "--json", *options).json["data"]
         assert sum(Decimal(told["total_usd"]) for told in rows) == Decimal("1008.35")
     assert say(SOON, "export", "focus", "--from", "2026-10", "--to", "2026-10", *options).code == 0
+    # Nothing is expected of a month that is over: by plan it is what the bill would have been.
+    for format_ in ("markdown", "html"):
+        report = say(SOON, "report", "--month", "2026-10", "--format", format_, *options).output
+        assert "1,008.35" in report
+        assert "Expected of the whole month" not in report
+        assert "forecast" not in report
+    supposed = say(SOON, "cost", "--month", "2026-10", "--what-if", "operations=x1", "--json", *options).json["data"]
+    assert supposed[0]["by_plan_usd"]["pro"] == supposed[0]["total_usd"] == "1008.35"
 
 
 def test_a_month_that_was_read_from_the_22nd_on_is_not_divided_by_all_its_days(tmp_path: Path) -> None:
@@ -198,9 +215,17 @@ def test_a_plan_that_was_first_read_after_the_month_is_said_to_be_assumed(
     assert assumed in " ".join(table.split())
     assert assumed.replace("(", "").replace(")", "") in re.sub(r"[\\()]", "", " ".join(report.split()))
     assert "Plan Pro (assumed: first read on 2026-11-03), prices" in report
-    assert "assumed" not in say(SOON, "cost", *first_day).output
-    named = write_config(tmp_path / "named.yaml", cost={"workspaces": [{"workspace": "Acme", "plan": "Pro"}]})
-    (row,) = say(SOON, "cost", "--month", "2026-10", "--json", *first_day, "--config", str(named)).json["data"]
+    running, compared = say(SOON, "cost", *first_day), say(SOON, "compare", *first_day)
+    focus = say(SOON, "export", "focus", "--from", "2026-10", "--to", "2026-10", *first_day)
+    assert "assumed" not in running.output
+    for errors, named in (
+        (running.errors, "Last month, 2026-10"),
+        (compared.errors, "2026-10"),
+        (focus.errors, "2026-10"),
+    ):
+        assert f"{named}: {assumed}" in errors
+    other = write_config(tmp_path / "named.yaml", cost={"workspaces": [{"workspace": "Acme", "plan": "Pro"}]})
+    (row,) = say(SOON, "cost", "--month", "2026-10", "--json", *first_day, "--config", str(other)).json["data"]
     assert row["is_plan_assumed"] is False
 
 
@@ -213,9 +238,22 @@ def test_where_no_plan_has_a_cost_of_the_whole_month_the_reason_is_said(first_da
         assert not re.search(r"cheapest first:\s*$", said, re.MULTILINE)
 
 
+def test_a_ranking_by_growth_says_that_none_is_known(first_day: Sequence[str]) -> None:
+    assert "No growth is known" in say(SOON, "top", "--sort", "growth", *first_day).errors
+    assert "No growth is known" not in say(SOON, "top", *first_day).errors
+
+
+def test_a_reports_total_is_the_sum_of_what_its_workspaces_are_expected_to_cost(since_the_22nd: Sequence[str]) -> None:
+    at = datetime(2026, 11, 21, 12, tzinfo=UTC)
+    told = say(at, "report", "--format", "json", *since_the_22nd).json["data"]
+
+    assert told["total"]["expected_usd"] == told["workspaces"][0]["expected_usd"] is not None
+
+
 def test_only_what_is_missing_is_named(first_day: Sequence[str]) -> None:
     """Every day of October is in the vendor's month, and no level of it was read."""
     said = " ".join(say(SOON, "cost", "--month", "2026-10", *first_day).errors.split())
 
     assert "Not all of it is known (0 % of the storage's time)." in said
+    assert "No command gets" not in said
     assert "days of databases" not in said

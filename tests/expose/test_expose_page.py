@@ -13,7 +13,7 @@ from expose_views import A_DATABASE, A_SNAPSHOT, A_WORKSPACE, NOW, exposition_of
 from hypothesis import given
 from test_expose_web import A_STATUS, app_of, client_of
 
-from prisma_postgres_exporter.cost import Bill, SpendLimit, WorkspaceCost
+from prisma_postgres_exporter.cost import Bill, SpendLimit, Usage, WorkspaceCost
 from prisma_postgres_exporter.expose import CredentialStatus, RoundStatus
 from prisma_postgres_exporter.expose.database_page import database_page
 from prisma_postgres_exporter.expose.overview import status_page
@@ -260,6 +260,60 @@ def test_what_counts_against_the_spend_limit_is_at_least_so_much_where_usage_is_
     status = replace(FULL, snapshot=replace(A_SNAPSHOT, workspaces=(workspace,)))
 
     assert f"<dd>{said}" in status_page(status, COSTS)
+
+
+@pytest.mark.parametrize(
+    ("operations", "is_known", "counted"), [(0, True, "0.00"), (5, False, "5.00"), (0, False, None)]
+)
+def test_page_and_metric_count_against_the_spend_limit_where_anything_is_known(
+    operations: int, is_known: bool, counted: str | None
+) -> None:
+    """Storage is not known. That no operation is charged is known, where every one was read."""
+    bill = Bill(
+        fee=Decimal(10),
+        operations=Decimal(operations),
+        storage=Decimal(0),
+        are_operations_known=is_known,
+        is_storage_known=False,
+    )
+    limit = SpendLimit(usd=Decimal(20), other_usage_usd=Decimal(0), tax_percent=Decimal(0))
+    snapshot = replace(A_SNAPSHOT, workspaces=(replace(A_WORKSPACE, cost=WorkspaceCost(bill=bill, spend_limit=limit)),))
+    shown = exposition_of(snapshot).snapshot_text().decode()
+
+    said = "<dd>20.00 USD<" if counted is None else f"<dd>at least {counted} USD of 20.00 USD<"
+    assert said in status_page(replace(FULL, snapshot=snapshot), COSTS)
+    for name in ("usage_charges_usd", "spend_limit_counted_usd"):
+        assert (f"\nprisma_postgres_workspace_{name}{{" in shown) == (counted is not None)
+
+
+def test_storage_is_held_against_what_is_included_as_it_is_billed() -> None:
+    """10.15 GiB so far in 22.5 of 30 days are 7.61 GiB-months of the 10 that are included, not 102 %."""
+    seconds, level = int(22.5 * 86_400), int(10.15 * 2**30)
+    usage = Usage(
+        known_byte_seconds=level * seconds,
+        level_byte_seconds=level * seconds,
+        days=23,
+        days_known=23,
+        storage_seconds=seconds,
+        storage_seconds_known=seconds,
+    )
+    cost = WorkspaceCost(included_storage_bytes=10 * 2**30)
+    view = replace(A_WORKSPACE, usage=usage, month_average_storage_bytes=level, cost=cost)
+    text = words(status_page(replace(FULL, snapshot=replace(A_SNAPSHOT, workspaces=(view,))), COSTS))
+
+    assert "Storage, mean of the month so far 10.15 GiB Storage billed so far, GiB-months 7.61" in text
+    assert "included (76%)" in text
+    assert "102" not in text
+
+
+def test_a_moved_databases_operations_stand_beside_the_cost_of_the_same_workspace() -> None:
+    moved = replace(A_DATABASE, month_to_date_operations=900, usage=Usage(known_operations=77, days=1, days_known=1))
+    status = replace(FULL, snapshot=replace(A_SNAPSHOT, databases=(moved,)))
+
+    assert "orders shop Acme 77 100 " in words(status_page(status, COSTS))
+    assert "Operations this month 900, of which 77 are known of this workspace" in words(
+        database_page(moved, (), None, NOW)
+    )
 
 
 def test_the_list_of_failing_databases_says_until_when_one_is_not_asked() -> None:

@@ -91,6 +91,13 @@ def test_what_is_not_listed_is_counted() -> None:
         assert "And 3 more: 6,000,000 operations, 48.80 USD together." in written
 
 
+def test_a_day_that_nobody_read_has_its_line() -> None:
+    """The report is of the 21st, 00:00: twenty days were read, and the one that has begun was not."""
+    text = "".join(report_markdown(a_report(), most_databases=2))
+
+    assert "| 2026-11-20 | 2,000 | 1.00 |\n| 2026-11-21 | – | – |\n" in text
+
+
 def test_a_plot_has_gaps_and_words() -> None:
     plot = bars([("a", 1), ("b", None), ("c", 4)], label="Things", shown=lambda value: f"{value} pieces")
 

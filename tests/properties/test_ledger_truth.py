@@ -21,7 +21,7 @@ from lives import Ending, Fate, Life
 from prisma_postgres_exporter.simulator import Vendor, VendorBehaviour, World, WorldShape
 from prisma_postgres_exporter.store import Store
 
-CASES = int(os.environ.get("LEDGER_CASES", "8"))
+CASES = int(os.environ.get("LEDGER_CASES", "3"))
 HOUR = timedelta(hours=1)
 
 BEGINNINGS = (

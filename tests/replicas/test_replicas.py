@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 from fleet import TTL_SECONDS, Fleet, fleet
+from pooler import NEEDS_PGBOUNCER, pooler
 from processes import DATA_PREFIX, Vendor, vendor
 
 from postgres import find_programs, postgres_server
@@ -98,6 +99,21 @@ def test_all_of_them_outlive_a_restart_of_the_server(tmp_path: Path, six_workspa
         for name in running.members:
             goes_on_everywhere(running, name)
         running.assert_one_writer_an_epoch()
+
+
+@NEEDS_PGBOUNCER
+def test_they_share_behind_a_pooler_that_hands_out_a_connection_for_each_transaction(
+    tmp_path: Path, postgres_url: str, six_workspaces: Vendor
+) -> None:
+    with pooler(postgres_url) as url, fleet(tmp_path, url, six_workspaces, names="ab") as running:
+        running.wait_for_owners({"a", "b"}, 3 * TAKEOVER_SECONDS)
+        running.witness()
+        goes_on_everywhere(running, "a")
+        running.members["b"].running.kill()
+        running.wait_for_owners({"a"}, TAKEOVER_SECONDS)
+        goes_on_everywhere(running, "a")
+        running.assert_one_writer_an_epoch()
+        assert "prepared statement" not in running.members["a"].running.output
 
 
 def goes_on_everywhere(running: Fleet, name: str) -> None:

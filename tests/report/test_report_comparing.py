@@ -6,13 +6,24 @@ from dataclasses import replace
 from datetime import UTC, date, datetime
 from decimal import Decimal
 
+import pytest
 from report_values import NOW, OCTOBER, created, ledger_state, month_of, state
 
 import builders
-from builders import settled_day, workspace_state
-from prisma_postgres_exporter.cost import By
-from prisma_postgres_exporter.model import Event, EventKind, PlanChange, Workspace, WorkspaceDay
+from builders import GIB, settled_day, workspace_state
+from prisma_postgres_exporter.cost import By, compare_plans
+from prisma_postgres_exporter.model import (
+    DatabaseState,
+    Event,
+    EventKind,
+    LedgerState,
+    PlanChange,
+    Workspace,
+    WorkspaceDay,
+)
 from prisma_postgres_exporter.report import TOTAL, LedgerMonth, beside, compare_months
+
+SEEN_AT = datetime(2026, 9, 1, tzinfo=UTC)
 
 
 def test_a_change_of_plan_and_a_change_of_use_add_up_to_the_change_in_cost() -> None:
@@ -214,6 +225,74 @@ def test_a_deletion_counts_once_in_the_month_that_it_happened_in() -> None:
     assert of_database.reasons == ("deleted on 2026-10-09",)
 
 
+def test_a_database_that_moved_explains_both_workspaces_and_their_projects() -> None:
+    """It was Acme's in October and is Beta's in November; a name that two have is told with its project."""
+    orders = replace(state(1, 1).database, name="orders")
+    other = replace(state(2, 50), database=replace(state(2, 1).database, name="orders"))
+    was = replace(state(1, 400, at=OCTOBER), database=orders)
+    now = replace(state(1, 900), workspace_key=2, database=replace(orders, workspace_id="wksp_2"))
+    now = replace(now, months=(replace(now.months[0], workspace_key=2),))
+
+    def held(first: DatabaseState, second: DatabaseState) -> LedgerState:
+        acme = workspace_state(second, *([first] if first is was else []), id_="wksp_1", name="Acme", plan="Starter")
+        beta = workspace_state(
+            *([first] if first is now else []), id_="wksp_2", key=2, name="Beta", plan="Starter", first_seen_at=SEEN_AT
+        )
+        return builders.ledger_state(replace(acme, first_seen_at=SEEN_AT), beta)
+
+    october = month_of(held(was, replace(other, months=state(2, 10, at=OCTOBER).months)), until=OCTOBER)
+    november = replace(month_of(held(now, other)), is_over=True)
+
+    for by in (By.WORKSPACE, By.PROJECT):
+        reasons = {
+            change.row.workspace_id: change.reasons[:2]
+            for change in compare_months(october, november, by, ())
+            if by is By.WORKSPACE or change.row.project_id == "proj_1"
+        }
+        assert reasons["wksp_2"] == ("1 moved here", "operations: orders +900")
+        told = "project 1 / orders" if by is By.WORKSPACE else "orders"
+        assert reasons["wksp_1"][0] == "1 moved away"
+        assert reasons["wksp_1"][1].startswith(f"operations: {told} -400")
+
+
+def test_a_database_that_had_one_day_of_the_earlier_month_says_since_when_it_is_there() -> None:
+    created_at = datetime(2026, 10, 31, tzinfo=UTC)
+    october = month_of(ledger_state(created(state(1, 3, at=OCTOBER), created_at)), until=OCTOBER)
+    november = replace(month_of(ledger_state(created(state(1, 90), created_at))), is_over=True)
+
+    (of_database,) = compare_months(october, november, By.DATABASE, ())
+    (of_workspace,) = compare_months(october, november, By.WORKSPACE, ())
+
+    assert of_database.reasons[0] == "there only since 2026-10-31"
+    # It is counted where it was new, in October.
+    assert not any("created" in reason for reason in of_workspace.reasons)
+
+
+def test_nothing_is_expected_of_a_month_that_is_over() -> None:
+    """Eleven days were never read: a forecast would fill them, of a bill they are not known."""
+    days = [
+        WorkspaceDay(
+            workspace_key=1,
+            day=date(2026, 10, number),
+            operations=150_000,
+            storage_byte_seconds=12 * GIB * 86_400,
+            storage_seconds=86_400,
+            storage_bytes=12 * GIB,
+        )
+        for number in range(1, 21)
+    ]
+    row = state(1, 3_000_000, gib=12, at=OCTOBER)
+    row = replace(row, known_until=date(2026, 10, 20), months=(replace(row.months[0], operations=None),))
+    over = month_of(ledger_state(row), until=OCTOBER, days=days)
+    (told,) = over.rows(By.WORKSPACE)
+
+    assert told.cost is not None
+    assert (told.known_usd, told.total) == (Decimal("30.00"), None)
+    assert (told.expected_usd, told.cost.expected_bill, told.cost.low_bill, told.cost.forecast_missing) == (None,) * 4
+    plans = compare_plans(over.ledger_state, over.config, over.days, over.until, is_over=over.is_over)
+    assert plans == {"wksp_1": {}}
+
+
 def test_the_total_tells_no_change_where_a_workspace_of_last_month_is_not_followed_any_more() -> None:
     """Gone with the first instant of November: October is whole, and November is not less for it."""
     gone = workspace_state(
@@ -233,3 +312,12 @@ def test_the_total_tells_no_change_where_a_workspace_of_last_month_is_not_follow
         besides = beside(replace(november, previous=october), by)
         assert (besides[TOTAL].last_month_usd, besides[TOTAL].change_usd) == (Decimal(28), None)
         assert besides["wksp_2", "", ""].change_usd == 0
+
+
+@pytest.mark.parametrize("databases", [6, 7, 9, 11])
+def test_shares_add_up_to_a_hundred(databases: int) -> None:
+    """Each rounded for itself they make 99.9 or 100.2."""
+    month = month_of(ledger_state(*(state(number, 3_700_000 + 1_000 * number) for number in range(1, databases + 1))))
+    shares = [beside(month, By.DATABASE)[row.place].share_percent for row in month.rows(By.DATABASE)]
+
+    assert sum(round(share * 10) for share in shares if share is not None) == 1_000

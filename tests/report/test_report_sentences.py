@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from datetime import UTC, datetime
+
 import pytest
 
-from prisma_postgres_exporter.cost import Usage
-from prisma_postgres_exporter.report.sentences import knowledge
+from prisma_postgres_exporter.cost import UNREAD, Usage
+from prisma_postgres_exporter.model import Event, EventKind
+from prisma_postgres_exporter.report import event_sentence, knowledge
 
 
 @pytest.mark.parametrize(
@@ -15,7 +19,8 @@ from prisma_postgres_exporter.report.sentences import knowledge
         (31, 0, 0, "0 % of the storage's time"),
         (30, 1_000, 0, "30 of 31 days of databases"),
         (30, 999, 0, "30 of 31 days of databases, 99 % of the storage's time"),
-        (31, 1_000, 1, "31 of 31 days of databases, 100 % of the storage's time"),
+        (31, 1_000, 1, "1 moved database, of which a missing part may belong here"),
+        (30, 1_000, 1, "30 of 31 days of databases"),
     ],
 )
 def test_only_the_part_that_is_missing_is_named(days_known: int, seconds_known: int, unplaced: int, said: str) -> None:
@@ -25,7 +30,7 @@ def test_only_the_part_that_is_missing_is_named(days_known: int, seconds_known: 
         days_known=days_known,
         storage_seconds=1_000,
         storage_seconds_known=seconds_known,
-        unplaced=unplaced,
+        unplaced_operations=unplaced,
     )
 
     assert knowledge(usage) == said
@@ -33,3 +38,26 @@ def test_only_the_part_that_is_missing_is_named(days_known: int, seconds_known: 
 
 def test_what_nobody_read_is_not_read() -> None:
     assert knowledge(Usage(days=31, storage_seconds=1_000)) == "not read"
+
+
+def test_a_workspace_that_nobody_followed_is_not_read_and_takes_nothing_from_others() -> None:
+    whole = Usage(known_operations=5, days=31, days_known=31, storage_seconds=1_000, storage_seconds_known=1_000)
+
+    assert knowledge(UNREAD) == "not read"
+    assert knowledge(whole + UNREAD) == "1 workspace not read"
+    assert not (whole + UNREAD).is_complete
+    assert (UNREAD.operations, UNREAD.mean_storage_bytes(1_000), UNREAD.gib_months(1_000)) == (None, None, None)
+
+
+def test_a_workspace_without_a_credential_is_not_told_to_be_deleted() -> None:
+    at = datetime(2026, 11, 27, tzinfo=UTC)
+    gone = Event(
+        at=at, kind=EventKind.DELETED, subject="workspace", subject_id="wksp_1", workspace_id="wksp_1", before="Initech"
+    )
+    names = {"wksp_1": "Initech"}
+
+    assert event_sentence(gone, names) == (
+        "2026-11-27: workspace Initech not followed any more, as no credential lists it."
+    )
+    assert event_sentence(replace(gone, kind=EventKind.RETURNED), names).endswith("Initech followed again.")
+    assert event_sentence(replace(gone, subject="project"), names).endswith("project Initech deleted.")

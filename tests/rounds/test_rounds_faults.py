@@ -39,7 +39,7 @@ BEGINS_AT = datetime(2026, 11, 23, 12, 0, tzinfo=UTC)
 INTERVAL = timedelta(minutes=5)
 
 
-@pytest.fixture(params=["sqlite", "postgres"])
+@pytest.fixture(params=["sqlite", pytest.param("postgres", marks=pytest.mark.slow)])
 def store_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     if request.param == "postgres":
         return str(request.getfixturevalue("postgres_url"))

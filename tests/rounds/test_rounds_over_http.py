@@ -33,6 +33,7 @@ def store_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     return f"sqlite:///{tmp_path / 'ledger.db'}"
 
 
+@pytest.mark.parametrize("store_url", ["sqlite", pytest.param("postgres", marks=pytest.mark.slow)], indirect=True)
 async def test_over_days_the_ledger_equals_the_truth_however_late_and_revised_the_vendor_is(store_url: str) -> None:
     clock = ManualClock(BEGINS_AT)
     behaviour = VendorBehaviour(

@@ -15,6 +15,8 @@ from typing import Any
 import pytest
 import yaml
 
+from longer import spread
+
 FOLDER = Path(__file__).parents[2] / "deploy" / "prometheus"
 RULE_FILES = (FOLDER / "rules" / "records.yaml", FOLDER / "rules" / "alerts.yaml")
 RUNBOOK_URL = "https://github.com/prisma-postgres-exporter/prisma-postgres-exporter/blob/main/deploy/runbook.md"
@@ -103,13 +105,12 @@ NEEDS_ALERTMANAGER = needs_program("amtool")
 
 
 def over(cases: Iterable[Case]) -> pytest.MarkDecorator:
-    """Run a test for each case, on each of its deployments."""
+    """Run a test for each case, on one of its deployments, and in the longer run on each of them."""
     return pytest.mark.parametrize(
         ("case", "deployment"),
         [
-            pytest.param(case, deployment, id=f"{case.name}-{deployment.__name__}")
-            for case in cases
-            for deployment in case.deployments
+            pytest.param(case, deployment, id=f"{case.name}-{deployment.__name__}", marks=marks)
+            for case, deployment, marks in spread((case, case.deployments) for case in cases)
         ],
     )
 

@@ -36,12 +36,14 @@ RELOADED = "prisma_postgres_exporter_config_reload_success"
 WORKSPACE_UP = 'prisma_postgres_workspace_up{workspace_id="wksp_a"}'
 ROUND_FAILURES = 'prisma_postgres_exporter_round_failures_total{workspace_id="wksp_a"}'
 LAST_ROUND = 'prisma_postgres_exporter_last_round_timestamp_seconds{workspace_id="wksp_a"}'
+LEASE = 'prisma_postgres_exporter_lease{{workspace_id="{}",job="prisma-postgres",instance="{}"}}'
 SKEW = "prisma_postgres_exporter_clock_skew_seconds"
 REFUSALS = 'prisma_postgres_exporter_discovery_refusals_total{reason="outside_the_contract"}'
 STALE = fires("PrismaPostgresUsageStale", workspace_id="wksp_a")
 WORKSPACE_FAILING = fires("PrismaPostgresWorkspaceFailing", workspace_id="wksp_a")
 ROUNDS_FAILING = fires("PrismaPostgresRoundsFailing", workspace_id="wksp_a", **JOB)
 ROUNDS_STOPPED = fires("PrismaPostgresRoundsStopped", workspace_id="wksp_a", **JOB)
+NOT_COLLECTED = fires("PrismaPostgresWorkspaceNotCollected", workspace_id="wksp_a", **JOB)
 CLOCK_WRONG = fires("PrismaPostgresClockWrong", **JOB)
 REFUSED = fires("PrismaPostgresRecordsRefused", reason="outside_the_contract", **JOB)
 OFF = fires("PrismaPostgresReconciliationOff", workspace_id="wksp_a")
@@ -295,6 +297,36 @@ CASES = (
             **replica("b", level(1)),
             LAST_ROUND[:-1] + ',job="prisma-postgres",instance="a"}': lambda at: min(at, HOUR),
             LAST_ROUND[:-1] + ',job="prisma-postgres",instance="b"}': lambda at: at // (15 * MINUTE) * 15 * MINUTE,
+        },
+        series=NOT_SCRAPED,
+        firing={"50m": [], "2h": [], "4h": []},
+        deployments=(one_replica,),
+    ),
+    Case(
+        name="a workspace whose lease nobody holds fires, until somebody takes it",
+        own_series={
+            **replica("a", level(1)),
+            **replica("b", level(1)),
+            LEASE.format("wksp_a", "a"): level(1, h1=0, h3=0),
+            LEASE.format("wksp_a", "b"): level(0, h3=1),
+        },
+        series={**NOT_SCRAPED, INFO: level(1)},
+        firing={"50m": [], "64m": [], "70m": [NOT_COLLECTED], "175m": [NOT_COLLECTED], "185m": []},
+        says={
+            "70m": (
+                "Nobody collects workspace Acme",
+                "No replica of prisma-postgres holds the lease of workspace wksp_a: nothing of it is read.",
+            )
+        },
+        deployments=(one_replica,),
+    ),
+    Case(
+        name="a lease that changes hands fires nothing",
+        own_series={
+            **replica("a", level(1)),
+            **replica("b", level(1)),
+            LEASE.format("wksp_a", "a"): lambda at: at // HOUR % 2,
+            LEASE.format("wksp_a", "b"): lambda at: 1 - at // HOUR % 2,
         },
         series=NOT_SCRAPED,
         firing={"50m": [], "2h": [], "4h": []},

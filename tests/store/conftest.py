@@ -9,11 +9,10 @@ from tempfile import TemporaryDirectory
 
 import pytest
 from lived_store import live
-from store_values import FreshUrl
+from store_values import ENGINES, FreshUrl
 
+from postgres import PostgresServer
 from prisma_postgres_exporter.store import Store
-
-ENGINES = ["sqlite", "postgres"]
 
 
 @pytest.fixture(params=ENGINES)
@@ -47,10 +46,19 @@ def fresh_file() -> Iterator[str]:
         yield f"sqlite:///{Path(directory) / 'store.db'}"
 
 
-@pytest.fixture(scope="session")
-def lived_url(fresh_url: FreshUrl) -> Iterator[str]:
+@pytest.fixture(params=ENGINES)
+def lived_url(request: pytest.FixtureRequest) -> str:
     """A store with a month in it, closed; who changes it takes a copy."""
-    with fresh_url() as url:
+    if request.param == "sqlite":
+        return f"sqlite:///{request.getfixturevalue('lived_file')}"
+    url: str = request.getfixturevalue("lived_database")
+    return url
+
+
+@pytest.fixture(scope="session")
+def lived_database(shared_postgres: PostgresServer) -> Iterator[str]:
+    """The same on Postgres."""
+    with shared_postgres.fresh_database() as url:
         fill(url)
         yield url
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Container, Iterable, Iterator
 from datetime import UTC, date, datetime, timedelta
 
-from store_values import DAY, concerned, database, discovered
+from store_values import DAY, concerned, database, discovered, generations
 
 from prisma_postgres_exporter import ledger
 from prisma_postgres_exporter.config import PollConfig
@@ -74,11 +74,14 @@ def carry(ledger_state: LedgerState, now: datetime) -> LedgerState:
 
 
 def live_discovery(store: Store, ledger_state: LedgerState, found: Discovered) -> LedgerState:
-    """Write what was found, and read back the workspaces that it concerns, and no other."""
-    known = concerned(ledger_state, found)
-    store.record_discovery(found, generations=known)
-    ids = {*known, *(workspace.id for workspace in found.workspaces)}
-    return ledger_state.with_workspaces(*store.load_workspaces(ids, found.at).values())
+    """Write what was found, and read back the workspaces that this wrote to, and no other.
+
+    Those are more than memory knows of where a database comes back elsewhere that memory has let go of.
+    """
+    before = generations(ledger_state)
+    store.record_discovery(found, generations=concerned(ledger_state, found))
+    written = {id_ for id_, generation in generations(store.load(found.at)).items() if before.get(id_) != generation}
+    return ledger_state.with_workspaces(*store.load_workspaces(written, found.at).values())
 
 
 def live_round(store: Store, ledger_state: LedgerState, now: datetime, poll: PollConfig = POLL) -> LedgerState:

@@ -28,6 +28,7 @@ from prisma_postgres_exporter.store import Store
 FreshUrl = Callable[[], AbstractContextManager[str]]
 """Gives the URL of a store that does not exist yet."""
 
+ENGINES = ("sqlite", "postgres")
 NOW = datetime(2026, 11, 23, 12, 0, tzinfo=UTC)
 TODAY = NOW.date()
 DAY = timedelta(days=1)

@@ -10,8 +10,9 @@ from pathlib import Path
 
 import pytest
 from lived_store import ENDS_AT
-from store_values import DAY, execute
+from store_values import DAY, ENGINES, execute
 
+from longer import spread
 from postgres import PostgresServer
 from prisma_postgres_exporter.store import Store
 from prisma_postgres_exporter.store.invariants import FILE_IS_WHOLE, INVARIANTS, VALUES_OF_THEIR_KIND
@@ -70,9 +71,9 @@ CORRUPTIONS = [
     Corruption("database-has-a-state", f"DELETE FROM positions {OF_2}", "db_2"),
     Corruption(
         "counted-from-a-day-that-was",
-        "UPDATE databases SET counted_from = 100 WHERE key = 2",
+        "UPDATE databases SET counted_from = 20600 WHERE key = 2",
         "db_2",
-        found="1970-04-11",
+        found="2026-05-27",
     ),
     Corruption(
         "state-of-a-database",
@@ -175,6 +176,18 @@ CORRUPTIONS = [
     Corruption("values-of-their-kind", month("storage_byte_seconds = '12x'"), found="'12x'"),
 ]
 
+each_corruption = pytest.mark.parametrize(
+    ("lived_url", "corruption"),
+    [
+        pytest.param(engine, corruption, id=f"{engine}-{corruption.rule}", marks=marks)
+        for corruption, engine, marks in spread(
+            (corruption, ENGINES[:1] if corruption.rule in ONLY_SQLITE else ENGINES) for corruption in CORRUPTIONS
+        )
+    ],
+    indirect=["lived_url"],
+)
+"""On one engine, and in the longer run on the other one too."""
+
 DAMAGE = (
     "PRAGMA writable_schema = ON",
     "UPDATE sqlite_master SET sql = replace(sql, 'IS NULL', 'IS NOT NULL') WHERE name = 'days_unsettled'",
@@ -215,10 +228,8 @@ def test_an_empty_store_breaks_no_rule(store: Store) -> None:
     assert list(store.violations(ENDS_AT)) == []
 
 
-@pytest.mark.parametrize("corruption", CORRUPTIONS, ids=lambda corruption: corruption.rule)
+@each_corruption
 def test_a_row_that_breaks_a_rule_is_named(url: str, corruption: Corruption) -> None:
-    if corruption.rule in ONLY_SQLITE and not url.startswith("sqlite"):
-        return
     execute(url, corruption.statement)
     store = Store.open_to_read(url)
     named = [violation for violation in store.violations(ENDS_AT) if violation.rule == corruption.rule]

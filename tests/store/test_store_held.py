@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from lived_store import BEGINS_AT, ENDS_AT, carry, due_windows, live, live_discovery, live_reads
 from store_values import DAY, FreshUrl, database, discovered
 
+from longer import examples
 from prisma_postgres_exporter.model import (
     DatabaseState,
     Discovered,
@@ -61,24 +62,33 @@ def test_a_month_of_rounds_leaves_in_memory_what_the_store_holds(store: Store) -
     assert rounds > 100
 
 
-@settings(max_examples=20)
-@given(chance=st.randoms(use_true_random=False))
-def test_whatever_was_read_memory_holds_what_the_store_does(fresh_url: FreshUrl, chance: Random) -> None:
-    with fresh_url() as url, closing(Store.open(url)) as store:
-        now = BEGINS_AT
-        held = live_discovery(store, LedgerState(), discovered(3, workspaces=2, at=now))
-        for _ in range(chance.randint(4, 16)):
-            now += chance.choice(STEPS)
-            # A round that goes on over midnight lets go of nothing until the next one begins.
-            held = carry(held, now) if chance.random() < 0.8 else held
-            if held.databases and chance.random() < 0.3:
-                held = live_discovery(store, held, random_discovery(chance, held, now))
-            for workspace in held.workspaces.values():
-                windows = due_windows(workspace, now, budget=chance.choice([1, 5, 30, 300]))
-                windows += random_days(chance, workspace, now)
-                failed = {number for number in range(len(windows)) if chance.random() < 0.2}
-                held = held.with_workspaces(live_reads(store, workspace, windows, now, failed=failed))
-            assert store.load(now) == carry(held, now)
+@examples(few=6, many=20)
+def test_whatever_was_read_memory_holds_what_the_store_does(fresh_url: FreshUrl, examples: int) -> None:
+    @settings(max_examples=examples)
+    @given(chance=st.randoms(use_true_random=False))
+    def holds(chance: Random) -> None:
+        with fresh_url() as url, closing(Store.open(url)) as store:
+            live_by_chance(store, chance)
+
+    holds()
+
+
+def live_by_chance(store: Store, chance: Random) -> None:
+    """Compare memory and store after each of some rounds, a chance apart."""
+    now = BEGINS_AT
+    held = live_discovery(store, LedgerState(), discovered(3, workspaces=2, at=now))
+    for _ in range(chance.randint(4, 16)):
+        now += chance.choice(STEPS)
+        # A round that goes on over midnight lets go of nothing until the next one begins.
+        held = carry(held, now) if chance.random() < 0.8 else held
+        if held.databases and chance.random() < 0.3:
+            held = live_discovery(store, held, random_discovery(chance, held, now))
+        for workspace in held.workspaces.values():
+            windows = due_windows(workspace, now, budget=chance.choice([1, 5, 30, 300]))
+            windows += random_days(chance, workspace, now)
+            failed = {number for number in range(len(windows)) if chance.random() < 0.2}
+            held = held.with_workspaces(live_reads(store, workspace, windows, now, failed=failed))
+        assert store.load(now) == carry(held, now)
 
 
 def random_days(chance: Random, workspace: WorkspaceState, now: datetime) -> list[tuple[DatabaseState, Window]]:

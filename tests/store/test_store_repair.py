@@ -9,12 +9,11 @@ import pytest
 from lived_store import ENDS_AT, live_round
 from store_values import DAY, execute, query, query_each
 from test_store_check import (
-    CORRUPTIONS,
-    ONLY_SQLITE,
     TODAY,
     Corruption,
     check,
     day,
+    each_corruption,
     month,
     position,
     url,
@@ -64,10 +63,8 @@ def test_every_rule_has_a_repair_or_a_damaged_file() -> None:
     assert not REPAIRS.keys() & ADDED_UP
 
 
-@pytest.mark.parametrize("corruption", CORRUPTIONS, ids=lambda corruption: corruption.rule)
+@each_corruption
 def test_a_row_that_breaks_a_rule_is_set_right_and_no_other(url: str, corruption: Corruption) -> None:
-    if corruption.rule in ONLY_SQLITE and not url.startswith("sqlite"):
-        return
     key = int((corruption.database_id or "db_2").removeprefix("db_"))
     others = usage_of_others(url, key)
     total = counter(url, key)

@@ -92,10 +92,12 @@ def _replicas(board: build.Dashboard) -> None:
     board.with_panel(
         rows(
             "Replicas",
-            "Each replica with its version and when it started.",
+            "Each replica with its version, when it started, and how many workspaces it collects of those that replicas"
+            " share.",
             {
                 "A": f"max by (job, instance, version, python_version) ({_PREFIX}build_info{{{OWN}}})",
                 "B": f"1000 * {_process('process_start_time_seconds')}",
+                "C": f"sum by (job, instance) ({_PREFIX}lease{{{OWN}}})",
             },
             [
                 Column(field="job", title="Job"),
@@ -104,6 +106,7 @@ def _replicas(board: build.Dashboard) -> None:
                 Column(field="python_version", title="Python"),
                 Column(field="Value #A"),
                 Column(field="Value #B", title="Started (UTC)", unit="dateTimeAsIso"),
+                Column(field="Value #C", title="Workspaces"),
             ],
             sort_by="Instance",
             span=14,

@@ -25,7 +25,7 @@ Every failure is an `ApiError` of `prisma_postgres_exporter.errors`, whose `reas
 | `database_failed`, `not_ready` | DatabaseFailed, Unavailable, from `wait_until_ready` |
 | `invalid_id`, `invalid_argument` | RequestRefused, before anything is sent |
 | `redirect`, `unexpected_status`, `bad_http`, `compressed`, `too_large`, `not_json`, `wrong_shape` | MalformedAnswer |
-| `wrong_unit`, `absurd_number`, `bad_period`, `cursor_repeats`, `endless_list` | MalformedAnswer |
+| `wrong_unit`, `absurd_number`, `bad_period`, `cursor_repeats`, `endless_list`, `list_cut` | MalformedAnswer |
 """
 
 from prisma_postgres_exporter.api.arguments import BackupSource, DatabaseSource, EmptySource

@@ -104,6 +104,12 @@ def filled_path(template: str, values: Mapping[str, str]) -> str:
     return re.sub(r"\{(\w+)\}", lambda match: quote(values[match[1]], safe=""), template)
 
 
+def shown_path(template: str, values: Mapping[str, str]) -> str:
+    """The path as a message may show it: what is an id in its place, and the `{name}` of what is not."""
+    shown = {name: value for name, value in values.items() if _ID.fullmatch(value)}
+    return re.sub(r"\{(\w+)\}", lambda match: shown.get(match[1], match[0]), template)
+
+
 def timestamp(instant: datetime | None) -> str | None:
     """`2026-11-01T00:00:00.000Z`, the only form that usage takes."""
     if instant is None:

@@ -12,8 +12,8 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Container, Itera
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from functools import partial
-from typing import Final, Generic, Protocol, TypeVar, cast
-from urllib.parse import unquote_plus
+from typing import Any, Final, Generic, Protocol, TypeVar, cast
+from urllib.parse import parse_qsl, urlsplit
 
 from pydantic import SecretStr
 
@@ -27,7 +27,7 @@ from prisma_postgres_exporter.api.decode import (
     concealed,
     error_of,
 )
-from prisma_postgres_exporter.api.models import Page
+from prisma_postgres_exporter.api.models import Page, Refused
 from prisma_postgres_exporter.api.operations import GENERIC, Operation
 from prisma_postgres_exporter.api.retry import Clock, Limiter, Limits, wait_before_retry
 from prisma_postgres_exporter.api.send import Request, Transport
@@ -151,7 +151,7 @@ class Calls:
 
     async def _call(self, operation: Operation[T], request: Request, options: Options) -> T:
         if self._is_ending:
-            raise error_of(CLIENT_CLOSED, operation=operation.name, endpoint=operation.endpoint)
+            raise error_of(CLIENT_CLOSED, operation=operation.name, endpoint=operation.endpoint, shown=request.shown)
         limits = self._limits if options.attempts is None else replace(self._limits, attempts=options.attempts)
         request = replace(
             request,
@@ -230,15 +230,14 @@ class Calls:
         headers = (SecretStr(value) for value in request.headers.values() if len(value) > 3)
         conceal = partial(concealed, tokens=(self._token, *request.secrets, *headers))
         if log.isEnabledFor(logging.DEBUG):
-            shown = _SHOWN_MEMBERS if operation.name != GENERIC else frozenset[str]()
-            body = "" if request.body is None else f" {_without_secrets(request.body, shown)}"
-            log.debug("%s %s%s", request.method, conceal(unquote_plus(request.target)), conceal(body))
+            log.debug("%s", conceal(_described(request, is_modelled=operation.name != GENERIC)))
         answer = await self._transport.send(request)
         if isinstance(answer, NoAnswer):
             error = error_of(
                 answer,
                 operation=operation.name,
                 endpoint=operation.endpoint,
+                shown=conceal(request.shown),
                 is_shown_once=operation.is_shown_once,
             )
             return _Failure(error, nothing_sent=answer.nothing_sent)
@@ -255,6 +254,7 @@ class Calls:
         reading = Reading(
             operation=operation.name,
             endpoint=operation.endpoint,
+            shown=conceal(request.shown),
             success=operation.success,
             shape=operation.shape,
             now=now,
@@ -303,13 +303,14 @@ class Listing(Generic[T]):
     """A list: an async iterator of its entries, that fetches page after page as they are wanted.
 
     `page()` is the first page alone, and `pages()` each; the `next_cursor` of a page, given as `cursor` to the same
-    method, goes on behind it, in another process too. A record that does not have the shape it should is left out; its
-    page shows which. The vendor may repeat an
-    entry on a later page when the list changes meanwhile. A list that ends by an error is not complete: nothing
-    may be taken for deleted because it was not in it. Read on after an error, it raises that error again.
+    method, goes on behind it, in another process too. A record that does not have the shape it should is left out: it
+    is in `refused`, and in that of its page. The vendor may repeat an entry on a later page when the list changes
+    meanwhile. A list that ends by an error, or has `refused` records, is not complete: nothing may be taken for deleted
+    because it was not in it. Read on after an error, it raises that error again.
 
     Raises, while it is read:
-        MalformedAnswer: the cursor repeats, or the list is longer than `Limits.pages`.
+        MalformedAnswer: the cursor repeats, the list is longer than `Limits.pages`, or, behind the last entry, the
+            vendor has more of them and gave no cursor (`list_cut`; of `pages()` it is `Page.is_cut`).
         ApiError: as a call.
     """
 
@@ -327,7 +328,13 @@ class Listing(Generic[T]):
         self._most_pages = most_pages
         self._cursor = cursor
         self._entries = self._each()
+        self._refused: list[Refused] = []
         self._failure: ApiError | None = None
+
+    @property
+    def refused(self) -> tuple[Refused, ...]:
+        """The records that were left out so far."""
+        return tuple(self._refused)
 
     def __aiter__(self) -> AsyncIterator[T]:
         return self
@@ -362,8 +369,11 @@ class Listing(Generic[T]):
 
     async def _each(self) -> AsyncIterator[T]:
         async for page in self.pages():
+            self._refused += page.refused
             for entry in page.entries:
                 yield entry
+            if page.is_cut:
+                raise self._endless("list_cut", "the list is not complete: there is more, and no cursor to it")
 
     def _endless(self, reason: str, detail: str) -> MalformedAnswer:
         endpoint = self._operation.endpoint
@@ -397,11 +407,21 @@ def _raw(answer: Answer, parse: Callable[[], T]) -> RawResponse[T]:
     )
 
 
-def _without_secrets(body: bytes, shown: Container[str]) -> str:
-    return json.dumps(_masked(json.loads(body), shown), ensure_ascii=False)
+def _described(request: Request, *, is_modelled: bool) -> str:
+    """A request with its query and body; where we do not know what they are, only with the names in them."""
+    query = dict(parse_qsl(urlsplit(request.target).query))
+    text = request.shown
+    if query:
+        text += "?" + "&".join(
+            f"{name}={value}" for name, value in _masked(query, query if is_modelled else ()).items()
+        )
+    if request.body is not None:
+        body = _masked(json.loads(request.body), _SHOWN_MEMBERS if is_modelled else ())
+        text += f" {json.dumps(body, ensure_ascii=False)}"
+    return text
 
 
-def _masked(value: object, shown: Container[str], *, is_shown: bool = False) -> object:
+def _masked(value: Any, shown: Container[str], *, is_shown: bool = False) -> Any:
     """`value` with its names, but with the size of what is not in a member that may be `shown`."""
     if isinstance(value, dict):
         within = {name: shown if name in shown else frozenset[str]() for name in value}

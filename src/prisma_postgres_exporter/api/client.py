@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import ssl
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from contextlib import contextmanager
 from copy import copy
 from dataclasses import replace
@@ -578,6 +578,15 @@ class ManagementApi:
             DatabaseFailed: its status is `failure`.
             Unavailable: it was not ready in time (`not_ready`), or the client was closed meanwhile (`client_closed`).
         """
+        async for database in self._looks_until_ready(database_id, every_seconds, timeout_seconds):
+            if on_look is not None:
+                on_look(database)
+        return database
+
+    async def _looks_until_ready(
+        self, database_id: str, every_seconds: float, timeout_seconds: float
+    ) -> AsyncIterator[Database]:
+        """What `wait_until_ready` finds: the last one is ready; raises as it does."""
         ends_at = self._clock.monotonic() + timeout_seconds
         status = "unknown"
         while True:
@@ -588,10 +597,9 @@ class ManagementApi:
                     raise
             else:
                 status = database.status
-                if on_look is not None:
-                    on_look(database)
+                yield database
                 if status == _READY:
-                    return database
+                    return
                 if status == _FAILED:
                     raise DatabaseFailed(
                         f"database {database.id} has the status failure",
@@ -660,15 +668,15 @@ class ManagementApi:
         return await self._call(operations.DELETE_CONNECTION, {"id": path_id("", connection_id)})
 
     # Regions --------------------------------------------------------------------------------------
-    async def regions(self, *, product: str | None = None) -> tuple[Region, ...]:
+    async def regions(self, *, product: str | None = None) -> Page[Region]:
         """Every region, or those of one product (`postgres`, `accelerate`). 200."""
         return await self._call(operations.REGIONS, query={"product": product})
 
-    async def postgres_regions(self) -> tuple[Region, ...]:
+    async def postgres_regions(self) -> Page[Region]:
         """Every region of Prisma Postgres, and whether it is available. 200."""
         return await self._call(operations.POSTGRES_REGIONS)
 
-    async def accelerate_regions(self) -> tuple[Region, ...]:
+    async def accelerate_regions(self) -> Page[Region]:
         """Every region of Accelerate. 200."""
         return await self._call(operations.ACCELERATE_REGIONS)
 

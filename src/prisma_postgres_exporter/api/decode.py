@@ -118,12 +118,14 @@ class Unfit(Exception):
 class Reading(Generic[T]):
     """How the answers of one operation are read.
 
-    `endpoint` is the template and `operation` the name, for messages. `conceal` masks secrets in what the vendor wrote.
+    `endpoint` is the template and `operation` the name, `shown` is what messages call the request. `conceal` masks
+    secrets in what the vendor wrote.
     With `is_shown_once` an answer that cannot be read leaves its secrets in the error: nobody can ask for them again.
     """
 
     operation: str
     endpoint: str
+    shown: str
     success: Container[int]
     shape: Shape[T]
     now: datetime
@@ -171,12 +173,12 @@ class Reading(Generic[T]):
             kind, reason = PlanLimitReached, "plan_limit_reached"
         said = ": ".join(part for part in (vendor.code, vendor.message) if part) or _DETAILS.get(reason)
         return kind(
-            f"{self.endpoint} answered {answer.status}" + (f" ({said})" if said else ""),
+            f"{self.shown} answered {answer.status}" + (f" ({said})" if said else ""),
             reason=reason,
             operation=self.operation,
             endpoint=self.endpoint,
             status=answer.status,
-            request_id=answer.request_id,
+            request_id=answer.request_id and self.conceal(answer.request_id),
             code=vendor.code,
             hint=vendor.hint,
             retry_after_seconds=retry_after_seconds(answer.headers, now=self.now),
@@ -184,12 +186,12 @@ class Reading(Generic[T]):
 
     def _malformed(self, answer: Answer, reason: str, detail: str) -> MalformedAnswer:
         return MalformedAnswer(
-            f"{self.endpoint} answered {answer.status} with an answer outside the contract ({detail})",
+            f"{self.shown} answered {answer.status} with an answer outside the contract ({detail})",
             reason=reason,
             operation=self.operation,
             endpoint=self.endpoint,
             status=answer.status,
-            request_id=answer.request_id,
+            request_id=answer.request_id and self.conceal(answer.request_id),
             shown_once=shown_once(answer.body) if self.is_shown_once else (),
         )
 
@@ -218,11 +220,13 @@ class RawResponse(Generic[T]):
         return self._parse()
 
 
-def error_of(no_answer: NoAnswer, *, operation: str, endpoint: str, is_shown_once: bool = False) -> ApiError:
-    """The error for a call that no whole answer came back from; `is_shown_once` as in `Reading`."""
+def error_of(
+    no_answer: NoAnswer, *, operation: str, endpoint: str, shown: str, is_shown_once: bool = False
+) -> ApiError:
+    """The error for a call that no whole answer came back from; the rest as in `Reading`."""
     kind = MalformedAnswer if no_answer.reason == "bad_http" else Unavailable
     return kind(
-        f"{endpoint}: {no_answer.detail}",
+        f"{shown}: {no_answer.detail}",
         reason=no_answer.reason,
         operation=operation,
         endpoint=endpoint,
@@ -317,10 +321,15 @@ def paged(model: type[W]) -> Shape[Page[W]]:
     return shape
 
 
-def listed(model: type[W]) -> Shape[tuple[W, ...]]:
-    """`{"data": […]}`, a list without pages; a record that does not fit is left out."""
+def listed(model: type[W]) -> Shape[Page[W]]:
+    """`{"data": […]}`, a list without pages."""
     sort = _sorter(model)
-    return lambda document, _: sort(_list_answer(document).data)[0]
+
+    def shape(document: object, _: datetime | None) -> Page[W]:
+        entries, refused = sort(_list_answer(document).data)
+        return Page(entries=entries, next_cursor=None, refused=refused)
+
+    return shape
 
 
 def nothing(_document: object, _answered_at: datetime | None) -> None:

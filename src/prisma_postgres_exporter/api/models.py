@@ -11,7 +11,7 @@ What a creation answers is shown once: there a member that cannot be read is `No
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Annotated, Any, Final, Generic, Self, TypeVar
@@ -158,16 +158,22 @@ class Refused:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Page(Generic[T]):
-    """One page of a list. `next_cursor` is `None` on the last one; `refused` are the records left out of `entries`.
+    """One page of a list, or a list that has no pages; it iterates over its `entries`.
 
-    A page with `refused` records is not complete: they exist. `is_cut` says that more entries exist behind the last
-    page, and the vendor gave no cursor for them: the list is not complete.
+    `next_cursor` is `None` on the last one; `refused` are the records left out of `entries`: they exist. `is_cut` says
+    that more entries exist behind the last page, and the vendor gave no cursor for them.
     """
 
     entries: tuple[T, ...]
     next_cursor: str | None
     refused: tuple[Refused, ...] = ()
     is_cut: bool = False
+
+    def __iter__(self) -> Iterator[T]:
+        return iter(self.entries)
+
+    def __len__(self) -> int:
+        return len(self.entries)
 
 
 class Envelope(Wire, Generic[T]):

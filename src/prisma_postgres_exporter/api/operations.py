@@ -11,7 +11,7 @@ from urllib.parse import urlencode
 from pydantic import SecretStr
 
 from prisma_postgres_exporter.api import decode, models
-from prisma_postgres_exporter.api.arguments import filled_path
+from prisma_postgres_exporter.api.arguments import filled_path, shown_path
 from prisma_postgres_exporter.api.decode import Json, Shape, enveloped, listed, paged
 from prisma_postgres_exporter.api.models import Envelope, Page, Wire
 from prisma_postgres_exporter.api.send import Request
@@ -47,7 +47,7 @@ class Operation(Generic[T]):
 
     @property
     def endpoint(self) -> str:
-        """`GET /v1/databases/{id}/usage`: what labels, logs and messages call it."""
+        """`GET /v1/databases/{id}/usage`: what labels and logs call it."""
         return f"{self.method} {self.path}"
 
     @property
@@ -82,6 +82,7 @@ class Operation(Generic[T]):
         return Request(
             method=self.method,
             target=f"{target}?{urlencode(known)}" if known else target,
+            shown=f"{self.method} {shown_path(self.path, path or {})}",
             answer_limit_bytes=self.answer_limit_bytes,
             body=encoded,
             secrets=tuple(secrets),

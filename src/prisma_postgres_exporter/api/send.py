@@ -16,6 +16,7 @@ import os
 import re
 import ssl
 import urllib.request
+import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
@@ -42,6 +43,7 @@ _HOST = re.compile(r"[a-z0-9._-]+|[0-9a-f:.]+")
 class Request:
     """One request: `target` is path and query, encoded; the answer's body may have `answer_limit_bytes`.
 
+    `shown` is what messages call it: method and path, with the ids that are asked for and no other value.
     `body` is JSON; `secrets` are the parts of it that no message may show. `headers` go beside ours;
     `timeout_seconds` takes the place of the limits' total and read timeouts. With `is_once` it is put on the wire once
     at most; only a GET or a HEAD may be without.
@@ -49,6 +51,7 @@ class Request:
 
     method: str
     target: str
+    shown: str
     answer_limit_bytes: int
     body: bytes | None = field(default=None, repr=False)
     secrets: tuple[SecretStr, ...] = ()
@@ -60,6 +63,8 @@ class Request:
 class Transport:
     """Connections to one origin with one credential. Redirects are never followed."""
 
+    _is_used = _is_closed = False
+
     def __init__(
         self,
         token: SecretStr,
@@ -70,7 +75,6 @@ class Transport:
         tls: ssl.SSLContext | None = None,
     ) -> None:
         self._base_url = base_url.rstrip("/")
-        self._is_closed = False
         self._limits = limits
         self._headers = httpx.Headers(  # masks the authorization in its repr
             {
@@ -99,6 +103,15 @@ class Transport:
         # Its session is made by the first request that must not be repeated.
         self._once = AiohttpTransport(verify=context, client=lambda: session(_once), proxy=proxy)
 
+    def __del__(self) -> None:
+        if self._is_used and not self._is_closed:
+            warnings.warn(
+                "unclosed ManagementApi: use it with `async with`, or call aclose()",
+                ResourceWarning,
+                stacklevel=2,
+                source=self,
+            )
+
     async def send(self, request: Request) -> Answer | NoAnswer:
         """Make one attempt, within the total timeout.
 
@@ -111,6 +124,7 @@ class Transport:
         """
         if self._is_closed:
             return CLIENT_CLOSED
+        self._is_used = True
         received = bytearray()
         try:
             async with asyncio.timeout(request.timeout_seconds or self._limits.total_timeout_seconds):

@@ -8,6 +8,8 @@ from __future__ import annotations
 import asyncio
 import os
 import threading
+import warnings
+import weakref
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Mapping
 from concurrent.futures import CancelledError
 from functools import wraps
@@ -17,7 +19,7 @@ from typing import Any, Concatenate, Generic, ParamSpec, Protocol, Self, TypeVar
 from prisma_postgres_exporter.api.calls import Listing
 from prisma_postgres_exporter.api.client import ManagementApi
 from prisma_postgres_exporter.api.decode import CLIENT_CLOSED, RawResponse, error_of
-from prisma_postgres_exporter.api.models import Page
+from prisma_postgres_exporter.api.models import Database, Page, Refused
 from prisma_postgres_exporter.api.operations import OPERATIONS
 from prisma_postgres_exporter.errors import ApiError, ConfigurationError
 
@@ -156,6 +158,11 @@ class ListingSync(Generic[T]):
         self._listing = listing
         self._loop = loop
 
+    @property
+    def refused(self) -> tuple[Refused, ...]:
+        """The records that were left out so far."""
+        return self._listing.refused
+
     def __iter__(self) -> Iterator[T]:
         return self
 
@@ -175,23 +182,29 @@ class ListingSync(Generic[T]):
             yield from found
 
 
+class _Connected(Protocol):
+    async def aclose(self) -> None: ...
+
+
 class ManagementApiSync:
     """`ManagementApi` without `await`: the same methods, arguments, results and errors.
 
     Use it with `with`, or call `close()`, in as many threads as you like; also where an event loop runs already, as
-    in a notebook. Its calls run on an event loop in a thread of its own, which ends with the program. A process that
-    was forked needs a client of its own.
+    in a notebook. Its calls run on an event loop in a thread of its own, which ends with the program, or with the
+    client: one that is forgotten without being closed is closed then, with a `ResourceWarning`, as a file is. A process
+    that was forked needs a client of its own. An `observer` is called on that thread, and cannot call the client.
     """
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         """Take what `ManagementApi` takes."""
         self._api = ManagementApi(*args, **kwargs)
-        self._loop = _Loop()
+        self._loop = _Loop(self._api)
 
     @classmethod
     def from_env(cls, **settings: Any) -> Self:
         """As `ManagementApi.from_env`."""
-        return cls._of(ManagementApi.from_env(**settings), _Loop())
+        api = ManagementApi.from_env(**settings)
+        return cls._of(api, _Loop(api))
 
     def with_options(
         self,
@@ -223,7 +236,23 @@ class ManagementApiSync:
 
     def close(self) -> None:
         """Close the connections, and with them the calls under way; twice does no more than once."""
-        self._loop.end(self._api.aclose)
+        self._loop.end()
+
+    def wait_until_ready(
+        self,
+        database_id: str,
+        *,
+        every_seconds: float = 2.0,
+        timeout_seconds: float = 3_600.0,
+        on_look: Callable[[Database], None] | None = None,
+    ) -> Database:
+        """As `ManagementApi.wait_until_ready`; `on_look` is called in this thread, and may call the client."""
+        looks = self._api._looks_until_ready(database_id, every_seconds, timeout_seconds)
+        while found := self._loop.run(_next(looks)):
+            (database,) = found
+            if on_look is not None:
+                on_look(database)
+        return database
 
     @classmethod
     def _of(cls, api: ManagementApi, loop: _Loop) -> Self:
@@ -231,7 +260,6 @@ class ManagementApiSync:
         client._api, client._loop = api, loop
         return client
 
-    wait_until_ready = _blocking(ManagementApi.wait_until_ready)
     request = _blocking(ManagementApi.request)
     me = _blocking(ManagementApi.me)
     workspaces = _blocking_list(ManagementApi.workspaces)
@@ -334,13 +362,15 @@ class RawManagementApiSync:
 
 
 class _Loop:
-    """An event loop in a thread of its own, begun with the first call."""
+    """An event loop in a thread of its own, begun with the first call; whoever forgets it has forgotten its client."""
 
-    def __init__(self) -> None:
+    def __init__(self, client: _Connected) -> None:
+        self._client = client
         self._lock = threading.Lock()
         self._running: asyncio.AbstractEventLoop | None = None
         self._thread: threading.Thread | None = None
         self._is_ended = False
+        self._forgotten: weakref.finalize[Any, Any] | None = None
         self._process = os.getpid()
 
     def run(self, call: Coroutine[Any, Any, T]) -> T:
@@ -369,13 +399,15 @@ class _Loop:
             future.cancel()
             raise
 
-    def end(self, last: Callable[[], Coroutine[Any, Any, None]]) -> None:
-        """Run `last`, and end the thread and the calls under way."""
+    def end(self) -> None:
+        """Close the client, and end the thread and the calls under way."""
         with self._lock:
             is_ended, self._is_ended = self._is_ended, True
             loop = self._started()
         if not is_ended:
-            asyncio.run_coroutine_threadsafe(last(), loop).result()
+            if self._forgotten is not None:
+                self._forgotten.detach()
+            asyncio.run_coroutine_threadsafe(self._client.aclose(), loop).result()
             loop.call_soon_threadsafe(loop.stop)
 
     def _started(self) -> asyncio.AbstractEventLoop:
@@ -383,6 +415,8 @@ class _Loop:
             self._running = asyncio.new_event_loop()
             self._thread = threading.Thread(target=_serve, args=(self._running,), name="ManagementApiSync", daemon=True)
             self._thread.start()
+            # What it calls must not know this object, which would then never be forgotten.
+            self._forgotten = weakref.finalize(self, _forget, self._running, self._client, self._process)
         return self._running
 
 
@@ -399,6 +433,20 @@ def _serve(loop: asyncio.AbstractEventLoop) -> None:
         loop.close()
 
 
+def _forget(loop: asyncio.AbstractEventLoop, client: _Connected, process: int) -> None:
+    """End what nobody can close any more, in whatever thread it is found: so it waits for nothing."""
+    if os.getpid() != process or loop.is_closed():
+        return
+
+    async def close() -> None:
+        await client.aclose()
+        loop.stop()
+
+    loop.call_soon_threadsafe(lambda: asyncio.ensure_future(close()))
+    # At the end: it may be made an error.
+    warnings.warn("unclosed ManagementApiSync: use it with `with`, or call close()", ResourceWarning, stacklevel=2)
+
+
 async def _next(entries: AsyncIterator[T]) -> list[T]:
     """The next one alone, or nothing at the end."""
     try:
@@ -409,4 +457,5 @@ async def _next(entries: AsyncIterator[T]) -> list[T]:
 
 def _closed(call: Coroutine[Any, Any, object]) -> ApiError:
     row = OPERATIONS.get(getattr(call, "__name__", ""))
-    return error_of(CLIENT_CLOSED, operation=row.name if row else "", endpoint=row.endpoint if row else "the call")
+    name, endpoint = (row.name, row.endpoint) if row else ("", "the call")
+    return error_of(CLIENT_CLOSED, operation=name, endpoint=endpoint, shown=endpoint)

@@ -46,7 +46,13 @@ def backfill(
         list[str] | None,
         typer.Option(help="Only this database, by id or name; may be given several times.", metavar="NAME"),
     ] = None,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what it would take, and read nothing.")] = False,
+    dry_run: Annotated[
+        bool,
+        typer.Option(
+            "--dry-run",
+            help="Say what it would take. Discovers databases, for which the store must be writable; reads no usage.",
+        ),
+    ] = False,
     openmetrics: Annotated[
         Path | None,
         typer.Option(

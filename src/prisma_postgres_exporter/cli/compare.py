@@ -31,8 +31,10 @@ from prisma_postgres_exporter.report import (
     NONE,
     Change,
     LedgerMonth,
+    assumed_sentence,
     at_least,
     compare_months,
+    gap_sentences,
     missing_sentence,
     not_followed_sentence,
     same_days,
@@ -104,12 +106,12 @@ def compare(
         how_to_see_more=every,
     )
     for read in (earlier, later):
-        usage = add_up(row.usage for row in read.rows(By.WORKSPACE))
-        missing = missing_sentence(usage, read.missing, loaded.poll.requests_per_second)
-        if missing is not None:
-            say(f"{read.name}: {missing}")
-        if (gone := not_followed_sentence(read.not_followed)) is not None:
-            say(f"{read.name}: {gone}")
+        rows = read.rows(By.WORKSPACE)
+        usage = add_up(row.usage for row in rows)
+        missing = missing_sentence(usage, read.missing, tuple(gap_sentences(read)))
+        for line in (missing, assumed_sentence(rows), not_followed_sentence(read.not_followed)):
+            if line is not None:
+                say(f"{read.name}: {line}")
     if chosen in TABLES:
         _print_reasons(changes[:limit])
 
@@ -118,7 +120,9 @@ def _print_reasons(changes: Sequence[Change]) -> None:
     for change in changes:
         if change.reasons:
             row = change.row
-            name = row.database_name or row.project_name or row.workspace_name
+            names = (row.workspace_name, row.project_name, row.database_name)
+            # What a table tells apart by its columns is told apart here.
+            name = " / ".join(filter(None, names)) if row.project_name else row.workspace_name
             show(sentence(f"{name}: {'; '.join(change.reasons)}"))
     show(LEFT_OUT)
 
@@ -133,7 +137,7 @@ def _columns(by: By, before: LedgerMonth, after: LedgerMonth) -> Columns[Change]
         Column("gib_after", lambda change: _gib(change.storage_after), f"GiB {after.name}", weight=2),
         Column("cost_before", lambda change: _cost(change.before), f"USD {before.name}", is_for_people=True, weight=7),
         Column("cost_after", lambda change: _cost(change.after), f"USD {after.name}", is_for_people=True, weight=8),
-        Column("change_usd", lambda change: change.cost_change, "USD change", weight=9),
+        Column("change_usd", _change, "USD change", is_for_people=True, weight=9),
         *(() if after.is_over else (Column("expected_usd", _expected, "USD expected", weight=6),)),
     )
 
@@ -151,6 +155,10 @@ def _cost(row: CostRow | None) -> str:
     if row is None:
         return NONE
     return at_least(row.known_usd, is_complete=row.total is not None)
+
+
+def _change(change: Change) -> str:
+    return NONE if change.cost_change is None else f"{change.cost_change:+,.2f}"
 
 
 def _row(change: Change) -> CostRow:

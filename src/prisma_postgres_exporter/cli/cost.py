@@ -43,6 +43,7 @@ from prisma_postgres_exporter.cost import (
 from prisma_postgres_exporter.documents import CostDocument, cost_rows_answer, documents_csv, supposed_answer
 from prisma_postgres_exporter.report import (
     LEFT_OUT,
+    NO_PROJECT,
     NONE,
     TOTAL,
     Beside,
@@ -53,19 +54,20 @@ from prisma_postgres_exporter.report import (
     change_sentence,
     database_name,
     expected_bounds,
+    gap_sentences,
+    incomplete_sentence,
     knowledge,
     ledger_month,
     missing_sentence,
     money,
     not_followed_sentence,
+    previous_sentences,
     use,
+    workspace_name,
 )
 
 NAMES = {By.WORKSPACE: "workspace", By.PROJECT: "project", By.DATABASE: "database"}
 """The column that is always there: the total is named in it."""
-NAMED = 5
-"""The most incomplete databases that are named."""
-
 EXAMPLES = examples(
     "cost --by database",
     "cost --month 2026-10 --csv",
@@ -105,7 +107,7 @@ def cost(
         read = service.read_month(store, in_force, now, real_now, with_previous=True)
     if what_if:
         read = ledger_month(*suppose(read.ledger_state, in_force, read.days, supposed), now, real_now, read.previous)
-    plans = compare_plans(read.ledger_state, read.config, read.days, now) if what_if else {}
+    plans = compare_plans(read.ledger_state, read.config, read.days, now, is_over=read.is_over) if what_if else {}
     besides = beside(read, by)
     if chosen is Form.JSON and what_if:
         print_document(supposed_answer(read, read.rows(by), besides, plans).model_dump_json(indent=2))
@@ -164,13 +166,14 @@ def _say_what_is_missing(month: LedgerMonth, usage: Usage) -> None:
         if cost_of.forecast_missing is not None and not month.is_over:
             name = month.ledger_state.workspaces[id_].workspace.name
             say(f"{name}, forecast: {cost_of.forecast_missing}", style="yellow")
-    missing = missing_sentence(usage, month.missing, month.config.poll.requests_per_second)
-    if missing is not None:
-        say(missing, style="yellow")
-    partly = [row for row in month.rows(By.DATABASE) if not row.usage.is_complete]
-    if 0 < len(partly) <= NAMED:
-        named = (f"{row.workspace_name} / {database_name(row)} ({knowledge(row.usage)})" for row in partly)
-        say(f"Incomplete: {'; '.join(named)}", style="yellow")
+    sentences = (
+        missing_sentence(usage, month.missing, tuple(gap_sentences(month))),
+        incomplete_sentence(month.rows(By.DATABASE)),
+        *previous_sentences(month.previous),
+    )
+    for line in sentences:
+        if line is not None:
+            say(line, style="yellow")
 
 
 def _sentences(
@@ -195,6 +198,7 @@ def _sentences(
             if name == "free_operations":
                 yield f"{names[id_]} on {cost_of.plan}: the vendor stops its databases on {at:%Y-%m-%d}, until the 1st"
     if is_supposed:
+        yield "Last month is as it was: the change is from it to what is supposed"
         return
     for place, entry in besides.items():
         sentence = change_sentence(entry, is_over=month.is_over) if by is By.WORKSPACE else None
@@ -204,13 +208,13 @@ def _sentences(
 
 def _cells(row: CostRow, entry: Beside, by: By, *, is_over: bool) -> dict[str, str]:
     """The cells of one line by their column's heading."""
-    cells = {"workspace": row.workspace_name, "workspace id": row.workspace_id}
+    cells = {"workspace": workspace_name(row), "workspace id": row.workspace_id}
     if by is By.WORKSPACE:
         low, high = expected_bounds(row, is_over=is_over)
         cells["plan"] = (row.cost.plan if row.cost else None) or NONE
         cells |= {} if is_over else {"low - high": NONE if low is None else f"{money(low)} - {money(high)}"}
     else:
-        cells["project"] = row.project_name or ("" if row.database_id else "fee (no database)")
+        cells["project"] = row.project_name or ("" if row.database_id else NO_PROJECT)
         cells["project id"] = row.project_id or ""
     if by is By.DATABASE:
         cells["database"] = database_name(row) if row.database_id is not None else ""

@@ -20,6 +20,7 @@ from prisma_postgres_exporter.cli.options import ConfigOption, RawOption, StoreU
 from prisma_postgres_exporter.cli.parquet import parquet_parts
 from prisma_postgres_exporter.cli.terminal import pour, say
 from prisma_postgres_exporter.config import Config
+from prisma_postgres_exporter.cost import By
 from prisma_postgres_exporter.errors import ConfigurationError
 from prisma_postgres_exporter.model import LedgerState, day_start, next_month_start
 from prisma_postgres_exporter.report import (
@@ -30,6 +31,7 @@ from prisma_postgres_exporter.report import (
     REVISION_COLUMNS,
     Owners,
     Row,
+    assumed_sentence,
     csv_parts,
     day_rows,
     event_rows,
@@ -183,8 +185,9 @@ def _rows(
             for line in left_out(read):
                 problems.append(line)
                 say(line)
-            if (gone := not_followed_sentence(read.not_followed)) is not None:
-                say(f"{read.name}: {gone}")
+            for sentence in (assumed_sentence(read.rows(By.WORKSPACE)), not_followed_sentence(read.not_followed)):
+                if sentence is not None:
+                    say(f"{read.name}: {sentence}")
             yield from focus_rows(read)
         return
     databases = tuple(store.databases())

@@ -15,7 +15,7 @@ from prisma_postgres_exporter.cli.terminal import say
 from prisma_postgres_exporter.config import Config
 from prisma_postgres_exporter.cost import By, CostRow
 from prisma_postgres_exporter.errors import ConfigurationError, StoreMissing
-from prisma_postgres_exporter.report import last_instant
+from prisma_postgres_exporter.report import NO_PROJECT, last_instant
 
 if TYPE_CHECKING:
     from prisma_postgres_exporter.store import Store
@@ -79,7 +79,7 @@ def row_columns(by: By, row: Callable[[T], CostRow]) -> tuple[Column[T], ...]:
     """The columns of a table that say who a line is about, as far as `by` goes."""
     names: tuple[Column[T], ...] = (
         Column("workspace_name", lambda line: row(line).workspace_name, By.WORKSPACE.value, weight=20),
-        Column("project_name", lambda line: row(line).project_name, By.PROJECT.value, weight=21),
+        Column("project_name", lambda line: row(line).project_name or NO_PROJECT, By.PROJECT.value, weight=21),
         Column("database_name", lambda line: row(line).database_name, By.DATABASE.value, weight=22),
     )
     ids: tuple[Column[T], ...] = (

@@ -123,14 +123,15 @@ def print_list(
     chosen: Form,
     *,
     what: str,
-    has_more: bool = False,
+    has_more: bool,
+    is_complete: bool,
     how_to_see_more: str = "--all prints everything",
     **beside: Value,
 ) -> None:
-    """Print a list of `what`: in JSON `{"version": 1, "data": […], "has_more": …}`, with what stands `beside` it."""
+    """Print a list of `what`: in JSON `{"version": 1, "data": […], "has_more": …, "is_complete": …}`, and `beside`."""
     if chosen is Form.JSON:
         rows = [{column.key: column.plain(thing) for column in _for_programs(columns)} for thing in things]
-        print_answer({"data": rows, "has_more": has_more, **beside})
+        print_answer({"data": rows, "has_more": has_more, "is_complete": is_complete, **beside})
     elif chosen in CSV:
         _print_csv(things, columns, chosen)
     else:

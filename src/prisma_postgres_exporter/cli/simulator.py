@@ -16,34 +16,44 @@ if TYPE_CHECKING:
 
 HISTORY_DAYS = 100
 CREATION_TAKES = timedelta(seconds=3)
+EXAMPLES = """\b
+Remote control, below /simulator/, JSON without a token:
+  GET    world                what there is
+  GET    truth                what was really used:
+                              ?database=ID&from=INSTANT&to=INSTANT
+  GET    requests             how often it was asked; DELETE counts anew
+  GET    clock                what time it is
+  GET    faults               the faults in force; DELETE ends them
+  DELETE faults/NUMBER        ends one
+  POST   faults               let calls fail:
+                              {"kind": "throttled", "call": "usage",
+                              "times": 3, "retry_after": "60"}
+  POST   usage                have operations made:
+                              {"database": "db_...", "operations": 1000}
+  POST   status               have a database be `failure`, `provisioning`,
+                              `recovering` or `ready`:
+                              {"database": "db_...", "status": "failure"}
+
+A fault may also say token, database_id, probability, status and seconds: which calls it hits, how often and how. An
+unknown kind is answered with those that there are.
+"""
 
 
 def simulator(
-    port: Annotated[int, typer.Option(help="Port on this machine; 0 is any free one.", min=0, max=65_535)] = 9479,
-    seed: Annotated[int, typer.Option(help="The same seed makes the same world.")] = 1,
-    workspaces: Annotated[int, typer.Option(help="How many workspaces, each with a token.", min=1)] = 3,
-    databases: Annotated[int, typer.Option(help="How many databases in all.", min=0)] = 40,
-    idle_share: Annotated[float, typer.Option(help="Share of the databases that nobody uses.", min=0, max=1)] = 0.1,
+    port: Annotated[int, typer.Option(help="Port; 0: a free one.", metavar="PORT", min=0, max=65_535)] = 9479,
+    seed: Annotated[int, typer.Option(help="The same seed makes the same world.", metavar="N")] = 1,
+    workspaces: Annotated[int, typer.Option(help="Workspaces, each with a token.", metavar="N", min=1)] = 3,
+    databases: Annotated[int, typer.Option(help="Databases in all.", metavar="N", min=0)] = 40,
+    idle_share: Annotated[float, typer.Option(help="Databases that are idle.", metavar="SHARE", min=0, max=1)] = 0.1,
     revised_share: Annotated[
-        float, typer.Option(help="Share of the closed days that are told wrongly for some hours.", min=0, max=1)
+        float, typer.Option(help="Days told wrongly at first.", metavar="SHARE", min=0, max=1)
     ] = 0.1,
-    widens: Annotated[bool, typer.Option(help="Answer for whole UTC days, whatever window is asked for.")] = False,
+    widens: Annotated[bool, typer.Option(help="Answer for whole UTC days.")] = False,
 ) -> None:
     """Answer as the vendor's Management API does, for a made-up world, until Ctrl-C.
 
     Prints its address, its tokens, and for each workspace the environment in which the vendor's own command line works
-    against it. Under /simulator/ is its remote control, JSON without a token:
-
-    GET world, truth?database=ID&from=INSTANT&to=INSTANT, requests, clock, faults: what exists, what was really used,
-    how often it was asked, when it is, and which faults are in force.
-
-    POST faults: let calls fail, such as {"kind": "throttled", "call": "usage", "times": 3, "retry_after": "60"}. Also
-    token, database_id, probability, status and seconds say which calls, how often and how; an unknown kind is answered
-    with those that there are. DELETE faults, or faults/NUMBER, ends them.
-
-    POST usage: have operations made, such as {"database": "db_…", "operations": 1000}. POST status: have a database
-    be `failure`, `provisioning`, `recovering` or `ready`, such as {"database": "db_…", "status": "failure"}. DELETE
-    requests counts anew.
+    against it.
     """
     from prisma_postgres_exporter.simulator import Simulator, VendorBehaviour, World, WorldShape, system_clock
 

@@ -36,6 +36,7 @@ from prisma_postgres_exporter.report import (
     LedgerMonth,
     Ranked,
     at_least,
+    gap_sentences,
     growth_days,
     missing_sentence,
     not_followed_sentence,
@@ -99,7 +100,9 @@ def top(
     print_documents(
         answer, lines[:limit], _columns(by, sort, days), chosen, what=f"{by}s in this month", how_to_see_more=every
     )
-    missing = missing_sentence(usage, read.missing, loaded.poll.requests_per_second)
+    if sort is Key.GROWTH and all(line.growth_operations is None for line in lines):
+        say(f"No growth is known: no day of {earlier_from} to {last} was read in both spans; sorted by operations.")
+    missing = missing_sentence(usage, read.missing, tuple(gap_sentences(read)))
     for sentence in (missing, not_followed_sentence(read.not_followed)):
         if sentence is not None:
             say(sentence)

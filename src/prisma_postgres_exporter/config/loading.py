@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import difflib
 import re
+import shlex
 import stat
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from pathlib import Path
@@ -19,7 +20,7 @@ from pydantic_core import ErrorDetails
 
 from prisma_postgres_exporter.config.prices import PACKAGED, PriceFile, PriceRow, contradictions
 from prisma_postgres_exporter.config.token_text import shown_path
-from prisma_postgres_exporter.config.values import Config, Sources
+from prisma_postgres_exporter.config.values import Config, Sources, display_url
 from prisma_postgres_exporter.errors import ConfigurationError
 
 ENVIRONMENT = {
@@ -103,8 +104,19 @@ def load_config(
     if problems:
         raise ConfigurationError([*problems, *warnings])
     warnings.extend(_open_files(config))
-    sources = Sources(store_url=places.get(("store", "url")), cost=places.get(("cost",)))
+    sources = Sources(
+        store_url=places.get(("store", "url")),
+        cost=places.get(("cost",)),
+        flags=_typed(config_path, api_url, store_url),
+    )
     return config.model_copy(update={"prices": prices, "sources": sources, "warnings": tuple(warnings)})
+
+
+def _typed(config_path: str | None, api_url: str | None, store_url: str | None) -> str:
+    """The flags that were given, to be typed again."""
+    shown = display_url(store_url) if store_url else None
+    flags = {"--config": config_path, "--api-url": api_url, "--store-url": shown}
+    return " ".join(f"{flag} {shlex.quote(value)}" for flag, value in flags.items() if value)
 
 
 def _unknown_variables(environ: Mapping[str, str], named: Collection[str]) -> Iterator[str]:

@@ -232,10 +232,14 @@ class CostConfig(_Section):
 
 
 class Sources(_Section):
-    """Where values come from: a flag, a variable, or a file with the line; `None` where it is the default."""
+    """Where values come from: a flag, a variable, or a file with the line; `None` where it is the default.
+
+    `flags` are the flags that were given, as they are typed, without passwords: another command needs them too.
+    """
 
     store_url: str | None = None
     cost: str | None = None
+    flags: str = ""
 
 
 class Config(_Section):

@@ -10,6 +10,7 @@ from prisma_postgres_exporter.cost.table import By, CostRow, added, cost_rows, t
 from prisma_postgres_exporter.cost.usage import (
     NOTHING,
     SHORT_GAP,
+    UNREAD,
     Usage,
     add_up,
     database_usage,
@@ -26,6 +27,7 @@ __all__ = [
     "HISTORY",
     "NOTHING",
     "SHORT_GAP",
+    "UNREAD",
     "Bill",
     "BudgetState",
     "By",

@@ -55,6 +55,12 @@ class Bill:
         return None if self.operations is None or self.storage is None else self.operations + self.storage
 
     @property
+    def known_charges(self) -> Decimal | None:
+        """What is known of them, if anything is: one of them whole, or a part of one."""
+        is_anything_known = self.charges or self.are_operations_known or self.is_storage_known
+        return self.charges if is_anything_known else None
+
+    @property
     def are_charges_known(self) -> bool:
         """Whether all usage is known that is charged for; else they are at least `charges`."""
         return self.are_operations_known and self.is_storage_known

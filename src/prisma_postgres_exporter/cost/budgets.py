@@ -18,8 +18,9 @@ Place = tuple[str, str | None]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BudgetState:
-    """One budget in USD. `spent` and `expected` are `None` where nothing that matches has a price, or a forecast.
+    """One budget in USD; `is_empty` where it matches nothing.
 
+    `spent` and `expected` are `None` where nothing that matches has a price, or a forecast.
     Where not `is_complete`, a price or a part of the usage is not known: at least so much was spent. Where not
     `is_expected_complete`, something has no forecast yet and counts with what it cost so far: at least so much is
     expected.
@@ -33,6 +34,7 @@ class BudgetState:
     databases: int
     spent_usd: Decimal | None
     expected_usd: Decimal | None
+    is_empty: bool = False
     is_complete: bool = True
     is_expected_complete: bool = True
     spent_covered_ratio: float | None = None
@@ -74,8 +76,9 @@ def state_of(
         databases=len({database_id for _, database_id in places if database_id is not None}),
         spent_usd=sum(known_spent, Decimal(0)) if known_spent else None,
         expected_usd=sum(known_expected, Decimal(0)) if forecast else None,
-        is_complete=all(bill is not None and bill.total is not None for bill in bills),
-        is_expected_complete=len(forecast) == len(places),
+        is_empty=not places,
+        is_complete=bool(places) and all(bill is not None and bill.total is not None for bill in bills),
+        is_expected_complete=bool(places) and len(forecast) == len(places),
         spent_covered_ratio=_covered(places, shares, used),
     )
 

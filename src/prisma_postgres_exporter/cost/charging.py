@@ -47,10 +47,13 @@ def charge(
     days: Sequence[WorkspaceDay],
     now: datetime,
     used_by_key: Mapping[int, Mapping[str, Usage]] | None = None,
+    *,
+    is_over: bool = False,
 ) -> Costs:
     """Work out the month of `now`. `days` are the workspaces' days of the ledger, three months of them if there are.
 
-    `used_by_key` is what `used_in_month` gives for this state and instant, where that is known already.
+    Of a month that `is_over`, `now` is its last second, and nothing is expected of it any more. `used_by_key` is what
+    `used_in_month` gives for this state and instant, where that is known already.
     """
     by_key = used_in_month(ledger_state, now) if used_by_key is None else used_by_key
     history, states = _by_workspace(days), _by_holder(ledger_state)
@@ -65,10 +68,15 @@ def charge(
         total = add_up(by_database.values())
         if now < month_start(row.first_seen_at) and not total.days_known:
             workspaces[id_] = WorkspaceCost(
-                unpriced=f"nothing of this month was read: it is followed since {row.first_seen_at:%Y-%m-%d}"
+                is_unread=True,
+                unpriced=f"nothing of this month was read: it is followed since {row.first_seen_at:%Y-%m-%d}",
             )
             continue
-        usage = _with_forecast(total, row.key, states.get(row.key, ()), history.get(row.key, ()), now)
+        days_here = history.get(row.key, ())
+        if is_over:
+            usage = WorkspaceUsage(used=total, days=_of_month(days_here, now))
+        else:
+            usage = _with_forecast(total, row.key, states.get(row.key, ()), days_here, now)
         cost = estimate(config, row, usage, now)
         if cost.bill is not None and row.was_gone_at(now):
             # It may have got databases or another plan since.
@@ -105,7 +113,6 @@ def _with_forecast(
     used: Usage, workspace_key: int, states: Sequence[DatabaseState], days: Sequence[WorkspaceDay], now: datetime
 ) -> WorkspaceUsage:
     """Forecast a workspace's month from its databases and its days before today."""
-    month = month_start(now).date()
     if not states:
         nothing = Forecast(low=0, expected=0, high=0)
         return WorkspaceUsage(used=used, expected_operations=nothing, expected_storage_bytes=nothing)
@@ -115,8 +122,13 @@ def _with_forecast(
         expected_operations=ahead.operations,
         expected_storage_bytes=ahead.storage_bytes,
         forecast_missing=ahead.missing,
-        days=[row for row in days if month <= row.day <= now.date()],
+        days=_of_month(days, now),
     )
+
+
+def _of_month(days: Sequence[WorkspaceDay], now: datetime) -> list[WorkspaceDay]:
+    month = month_start(now).date()
+    return [row for row in days if month <= row.day <= now.date()]
 
 
 def _by_holder(ledger_state: LedgerState) -> dict[int, list[DatabaseState]]:

@@ -38,13 +38,14 @@ class WorkspaceUsage:
 class WorkspaceCost:
     """One workspace's month in USD. `unpriced` says why there is no cost, or no whole one.
 
-    `plan` and what is included are those in force now; `plan_assumed_at` is when the plan was first read, where
-    that was after the month. `expected_bill`, `low_bill` and `high_bill` are of
-    the whole month; `forecast_missing` says what they had to do without. `limits` are the limits of this
-    month that will be reached, or were, by name.
+    `is_unread`: nobody followed the workspace then. `plan` and what is included are those in force now;
+    `plan_assumed_at` is when the plan was first read, where that was after the month. `expected_bill`, `low_bill` and
+    `high_bill` are of the whole month, and of one that is over there are none; `forecast_missing` says what they had to
+    do without. `limits` are the limits of this month that will be reached, or were, by name.
     """
 
     unpriced: str | None = None
+    is_unread: bool = False
     plan: str | None = None
     plan_assumed_at: datetime | None = None
     price_version: str | None = None
@@ -135,9 +136,11 @@ def estimate(config: Config, row: WorkspaceState, usage: WorkspaceUsage, now: da
 
 
 def _as_written(plan: str, row: WorkspaceState) -> str:
-    """A plan's name as the vendor writes it, where the vendor has named it."""
+    """A plan's name as the vendor writes it: as it named it, or with a capital."""
     said = (row.workspace.plan, *(change.plan for change in reversed(row.plans)))
-    return next((name for name in said if name is not None and name.lower() == plan.lower()), plan)
+    return next(
+        (name for name in said if name is not None and name.lower() == plan.lower()), plan[:1].upper() + plan[1:]
+    )
 
 
 def _bounds(usage: WorkspaceUsage) -> Sequence[tuple[int, int]]:

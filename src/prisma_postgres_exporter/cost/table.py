@@ -13,7 +13,7 @@ from fractions import Fraction
 from prisma_postgres_exporter.cost.bill import Bill
 from prisma_postgres_exporter.cost.charging import Costs
 from prisma_postgres_exporter.cost.estimate import WorkspaceCost
-from prisma_postgres_exporter.cost.usage import NOTHING, Usage, add_up
+from prisma_postgres_exporter.cost.usage import NOTHING, UNREAD, Usage, add_up
 from prisma_postgres_exporter.model import LedgerState, WorkspaceState, month_start, next_month_start
 
 UNPRICED = Bill(fee=None, operations=None, storage=None)
@@ -108,7 +108,7 @@ def _workspaces(ledger_state: LedgerState, costs: Costs, now: datetime) -> Itera
             continue  # it was gone before the month
         yield replace(
             _undivided(row, cost, now),
-            usage=add_up(costs.used.get(id_, {}).values()),
+            usage=add_up(costs.used[id_].values()) if costs.used.get(id_) else _of_none(cost),
             bill=cost.bill if cost is not None else None,
             expected_usd=cost.expected_bill.total if cost is not None and cost.expected_bill is not None else None,
         )
@@ -157,7 +157,12 @@ def _databases(ledger_state: LedgerState, costs: Costs, now: datetime) -> Iterab
         if not costs.used.get(id_):
             # Without a price too it is a row: all rows together would look whole.
             bill, expected = costs.shares.get((id_, None)), costs.expected.get((id_, None))
-            yield replace(_undivided(row, cost, now), bill=bill, expected_usd=expected)
+            yield replace(_undivided(row, cost, now), usage=_of_none(cost), bill=bill, expected_usd=expected)
+
+
+def _of_none(cost: WorkspaceCost | None) -> Usage:
+    """What a workspace without databases used: nothing, unless nobody knows whether it had some."""
+    return UNREAD if cost is not None and cost.is_unread else NOTHING
 
 
 def _projects(rows: Iterable[CostRow]) -> Iterable[CostRow]:

@@ -33,8 +33,10 @@ class Usage:
     at least so much was used. `days_known` of `days` days of databases are in the former: of each, the days (UTC) that
     are over, and today where it was read. `storage_seconds_known` of the `storage_seconds` that the databases lived
     are in the latter. `level_byte_seconds` is each database at its own mean for as long as it lived.
-    `days_held` is how many days the ledger has: the vendor's month may be known where its days are not. `unplaced`
-    is of how many databases that moved in the month something is missing that may belong to any of their holders.
+    `days_held` is how many days the ledger has: the vendor's month may be known where its days are not.
+    `unplaced_operations` and `unplaced_storage` are of how many databases that moved in the month days, or levels, are
+    missing that may belong to any of their holders. `unread` is how many workspaces nobody followed then: what they
+    used, and whether they had databases, is not known.
     """
 
     known_operations: int = 0
@@ -45,31 +47,40 @@ class Usage:
     days_held: int = 0
     storage_seconds: int = 0
     storage_seconds_known: int = 0
-    unplaced: int = 0
+    unplaced_operations: int = 0
+    unplaced_storage: int = 0
+    unread: int = 0
 
     def __add__(self, other: Usage) -> Usage:
         return Usage(**{name: getattr(self, name) + getattr(other, name) for name in _FIELDS})
 
     @property
     def operations(self) -> int | None:
-        """What is known of the operations; `None` where nothing is."""
+        """What is known of the operations; `None` where there was something to know and nothing is."""
         is_anything_known = self.days_known or self.known_operations
-        return self.known_operations if is_anything_known or not self.storage_seconds else None
+        is_anything_there = self.days or self.storage_seconds or self.unread
+        return self.known_operations if is_anything_known or not is_anything_there else None
 
     @property
     def are_operations_known(self) -> bool:
         """Whether the operations of every day are known."""
-        return self.operations is not None and self.days_known >= self.days and not self.unplaced
+        is_all_read = self.days_known >= self.days and not self.unread
+        return self.operations is not None and is_all_read and not self.unplaced_operations
 
     @property
     def is_storage_known(self) -> bool:
         """Whether a level is known of all the time that the databases lived."""
-        return self.storage_seconds_known >= self.storage_seconds and not self.unplaced
+        return self.storage_seconds_known >= self.storage_seconds and not self.unplaced_storage and not self.unread
 
     @property
     def is_complete(self) -> bool:
         """Whether nothing is missing."""
         return self.are_operations_known and self.is_storage_known
+
+    @property
+    def unplaced_databases(self) -> int:
+        """Of how many databases that moved something is missing that may belong here or to another of their holders."""
+        return max(self.unplaced_operations, self.unplaced_storage)
 
     @property
     def operations_covered_ratio(self) -> float | None:
@@ -85,19 +96,23 @@ class Usage:
 
     def mean_storage_bytes(self, elapsed_seconds: int) -> int | None:
         """The mean level over a span of so many seconds, of the databases whose level is known; `None` if of none."""
-        if not elapsed_seconds or (self.storage_seconds and not self.storage_seconds_known):
+        if not elapsed_seconds or not self._is_any_level_known:
             return None
         return self.level_byte_seconds // elapsed_seconds
 
     def gib_months(self, month_seconds: int) -> Fraction | None:
         """What is billed: the known levels over the seconds of the whole month, in GiB; `None` where none is known."""
-        if self.storage_seconds and not self.storage_seconds_known:
-            return None
-        return Fraction(self.known_byte_seconds, month_seconds * GIB)
+        return Fraction(self.known_byte_seconds, month_seconds * GIB) if self._is_any_level_known else None
+
+    @property
+    def _is_any_level_known(self) -> bool:
+        return bool(self.storage_seconds_known) or not (self.storage_seconds or self.unread)
 
 
 _FIELDS = tuple(field.name for field in fields(Usage))
 NOTHING = Usage()
+UNREAD = Usage(unread=1)
+"""What is known of a workspace that nobody followed then."""
 
 
 def add_up(usages: Iterable[Usage]) -> Usage:
@@ -128,7 +143,7 @@ def used_in_month(ledger_state: LedgerState, until: datetime) -> Mapping[int, Ma
 def database_usage(state: DatabaseState, until: datetime) -> Mapping[int, Usage]:
     """Return what one database used in the month of `until` up to then, by the key of the workspace that held it."""
     life = _Life(state, until)
-    rows = [row for row in state.months if row.month == life.month]
+    rows = _stays([row for row in state.months if row.month == life.month], life, state.workspace_key)
     if not rows and life.seconds == 0:
         return {}
     if len(rows) == 1 and rows[0].workspace_key != state.workspace_key and life.is_running:
@@ -136,10 +151,8 @@ def database_usage(state: DatabaseState, until: datetime) -> Mapping[int, Usage]
         row = rows[0]
         days_known = max(0, row.days - life.open_days(row.workspace_key))
         usage = _with_storage(row, row.storage_seconds, row.days_operations, days=row.days, days_known=days_known)
-        rest = Usage(
-            days=max(0, life.days - row.days), storage_seconds=max(0, life.seconds - row.storage_seconds), unplaced=1
-        )
-        return {row.workspace_key: replace(usage, unplaced=1), state.workspace_key: rest}
+        rest = Usage(days=max(0, life.days - row.days), storage_seconds=max(0, life.seconds - row.storage_seconds))
+        return _placed({row.workspace_key: usage, state.workspace_key: rest})
     if len(rows) == 1:
         row = rows[0]
         days_known = _days_known(row, life, days_held=row.days - life.open_days(row.workspace_key))
@@ -297,6 +310,25 @@ def _moved(rows: Sequence[MonthUsage], life: _Life, holder: int) -> Mapping[int,
             row, own_seconds, row.days_operations, days=own_days, days_known=min(known, own_days)
         )
         days, seconds = days - row.days, seconds - row.storage_seconds
-    if not all(usage.is_complete for usage in found.values()):
-        return {key: replace(usage, unplaced=1) for key, usage in found.items()}
-    return found
+    return _placed(found)
+
+
+def _placed(found: Mapping[int, Usage]) -> Mapping[int, Usage]:
+    """Say of a database that moved in the month whether days, or levels, are missing that may be any holder's."""
+    operations = int(any(usage.days_known < usage.days for usage in found.values()))
+    storage = int(any(usage.storage_seconds_known < usage.storage_seconds for usage in found.values()))
+    return {
+        key: replace(usage, unplaced_operations=operations, unplaced_storage=storage) for key, usage in found.items()
+    }
+
+
+def _stays(rows: Sequence[MonthUsage], life: _Life, holder: int) -> Sequence[MonthUsage]:
+    """The rows of the workspaces that held a database in the month.
+
+    The vendor's month is read in whatever workspace holds the database when it is read, perhaps only before it came, or
+    after it left: where every day of the month is another's, it was not there.
+    """
+    known = sum(row.days - life.open_days(row.workspace_key) for row in rows)
+    is_every_day_known = life.days > 0 and known >= life.days
+    here = holder if life.is_running else None
+    return [row for row in rows if row.days or not is_every_day_known or row.workspace_key == here]

@@ -26,7 +26,7 @@ def cost_warnings(ledger_state: LedgerState, config: Config, costs: Costs) -> It
             meant = f"did you mean {nearest[0]}?" if nearest else f"known are {', '.join(sorted(names.values()))}"
             yield f"cost.workspaces: there is no workspace {own.workspace!r}; {meant}"
     for budget in costs.budgets:
-        if budget.databases == 0 and budget.spent_usd is None and budget.is_complete:
+        if budget.is_empty:
             yield f"budget {budget.name!r} matches nothing; look at its expressions"
 
 

@@ -84,15 +84,16 @@ def with_plan(config: Config, ledger_state: LedgerState, plan: str) -> Config:
 
 
 def compare_plans(
-    ledger_state: LedgerState, config: Config, days: Sequence[WorkspaceDay], now: datetime
+    ledger_state: LedgerState, config: Config, days: Sequence[WorkspaceDay], now: datetime, *, is_over: bool = False
 ) -> dict[str, dict[str, Decimal]]:
     """Return by workspace id what the whole month would cost on each plan, the cheapest first.
 
-    A plan that stops at what it includes is left out where more is expected to be used.
+    Of one that `is_over` it is what the bill would have been. A plan that stops at what it includes is left out where
+    more is expected to be used.
     """
     found: dict[str, dict[str, Decimal]] = {id_: {} for id_ in ledger_state.workspaces}
     for plan in dict.fromkeys(row.plan.lower() for row in config.prices):
-        costs = charge(ledger_state, with_plan(config, ledger_state, plan), days, now)
+        costs = charge(ledger_state, with_plan(config, ledger_state, plan), days, now, is_over=is_over)
         for id_, cost in costs.workspaces.items():
             # Of a month of which nothing can be expected yet, what is known of it is no whole month.
             bill = cost.expected_bill if cost.expected_bill is not None else cost.bill

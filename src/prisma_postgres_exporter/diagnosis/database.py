@@ -52,15 +52,12 @@ def _presence(facts: DatabaseFacts, settings: Settings, store: StoreFacts, now: 
     """Whether it is there, and followed."""
     # Whoever asks for it by name misses it; otherwise this is as it was ordered, or as things go.
     as_ordered = Level.MISSING if facts.is_named else Level.NOTE
-    if facts.deleted_at is not None and not facts.is_listed:
-        text = f"deleted: gone from the API's list since {at(facts.deleted_at)}; its usage stays in its month"
-        return _finding(text, as_ordered, Reason.DELETED)
+    ended = _why_not_followed(facts)
+    if ended is not None:
+        return _finding(ended[0], as_ordered, ended[1])
     if facts.is_listed is False:
         text = "not in the API's list any more: deleted, or moved to a workspace without a credential"
         return _finding(f"{text}; the next discovery notes it", Level.MISSING, Reason.DELETED)
-    if facts.filtered_by is not None:
-        text = f"left out by {facts.filtered_by}: it is neither polled nor shown"
-        return _finding(text, as_ordered, Reason.FILTERED)
     if facts.state is None:
         return _not_kept(facts, settings, store, now)
     there = f"{facts.database.status}, made {at(facts.database.created_at)}"
@@ -68,6 +65,18 @@ def _presence(facts: DatabaseFacts, settings: Settings, store: StoreFacts, now: 
         return _finding(f"{there}, as the store has it: {NOT_LISTED}", Level.NOTE, None)
     is_ready = facts.database.status == "ready"
     return _finding(there, Level.OK if is_ready else Level.NOTE, None)
+
+
+def _why_not_followed(facts: DatabaseFacts) -> tuple[str, Reason] | None:
+    if facts.deleted_at is not None and not facts.is_listed:
+        text = f"deleted: gone from the API's list since {at(facts.deleted_at)}; its usage stays in its month"
+        return text, Reason.DELETED
+    if facts.gone_at is not None:
+        text = f"not followed since {at(facts.gone_at)}, when no credential listed its workspace any more"
+        return f"{text}; its usage stays in its months", Reason.GONE
+    if facts.filtered_by is not None and facts.is_listed is not False:
+        return f"left out by {facts.filtered_by}: it is neither polled nor shown", Reason.FILTERED
+    return None
 
 
 def _finding(text: str, level: Level, reason: Reason | None) -> Finding:
@@ -91,13 +100,12 @@ def _not_kept(facts: DatabaseFacts, settings: Settings, store: StoreFacts, now: 
 
 def _steps(facts: DatabaseFacts, settings: Settings, store: StoreFacts, now: datetime) -> Iterator[Finding]:
     state = facts.state
-    is_followed = facts.filtered_by is None and facts.deleted_at is None
-    if facts.usage is not None or (state is not None and is_followed):
+    if facts.usage is not None or (state is not None and facts.is_followed):
         yield _usage(facts, settings, store, now)
     if state is None:
         return
     yield diagnose_ledger(facts, state, now)
-    if not is_followed:
+    if not facts.is_followed:
         return
     if state.last_success_at is not None and now - state.last_success_at <= settings.poll.keep_last_value:
         yield diagnose_series(state, settings, now, due=facts.next_reads)
@@ -168,7 +176,7 @@ def _answer_now(usage: UsageFacts | Failure | None, now: datetime) -> Iterator[F
 
 def _readings(facts: DatabaseFacts, settings: Settings, store: StoreFacts, now: datetime) -> Iterator[Finding]:
     state = facts.state
-    if state is None or facts.filtered_by is not None or facts.deleted_at is not None:
+    if state is None or not facts.is_followed:
         return
     newest_at = max((row.read_at for row in state.recent_days), default=state.last_success_at)
     doubt = _why_not_read(facts, is_kept=store.is_kept(settings, now))

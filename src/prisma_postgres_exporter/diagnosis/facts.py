@@ -81,14 +81,14 @@ class CredentialFacts:
 class WorkspaceFacts:
     """One workspace. `failure` is why it was not listed just now, `None` where it was. `is_known`: to the store.
 
-    `refused` is how many records of its lists cannot be used, by reason. `cost` is what this month costs, if the store
-    says it.
+    `gone_at` is since when no credential lists it, where that is so. `refused` is how many records of its lists cannot
+    be used, by reason. `cost` is what this month costs, if the store says it.
     """
 
     workspace: Workspace
     failure: Failure | None
     is_known: bool
-    is_gone: bool = False
+    gone_at: datetime | None = None
     refused: Mapping[str, int] = field(default_factory=dict)
     cost: WorkspaceCost | None = None
 
@@ -110,9 +110,9 @@ class DatabaseFacts:
 
     `is_listed` says whether the API lists it just now, `None` where its workspace could not be
     listed. `state` is what the store holds, `deleted_at` when it noticed that the database was gone.
-    `filtered_by` is the filter that leaves it out. Of a database that was asked for by name there is
-    more: `usage`, or why there is none, and its `days` (of this and the previous month), `revisions`
-    of those and `events`; they are `None` for others.
+    `filtered_by` is the filter that leaves it out, `gone_at` since when no credential lists its workspace. Of a
+    database that was asked for by name there is more: `usage`, or why there is none, and its `days` (of this and the
+    previous month), `revisions` of those and `events`; they are `None` for others.
     """
 
     database: Database
@@ -120,10 +120,16 @@ class DatabaseFacts:
     state: DatabaseState | None = None
     deleted_at: datetime | None = None
     filtered_by: str | None = None
+    gone_at: datetime | None = None
     usage: UsageFacts | Failure | None = None
     days: tuple[DayUsage, ...] | None = None
     revisions: tuple[Revision, ...] = ()
     events: tuple[Event, ...] = ()
+
+    @property
+    def is_followed(self) -> bool:
+        """Whether it ought to be read."""
+        return self.filtered_by is None and self.deleted_at is None and self.gone_at is None
 
     @property
     def is_named(self) -> bool:

@@ -35,7 +35,7 @@ def diagnose_ledger(facts: DatabaseFacts, state: DatabaseState, now: datetime) -
     revised = state.revisions_up + state.revisions_down
     if revised:
         lines.append(f"revised {state.revisions_up} time(s) up, {state.revisions_down} down")
-    is_ended = state.deleted_at is not None or facts.filtered_by is not None
+    is_ended = state.deleted_at is not None or not facts.is_followed
     return Finding(
         step="ledger",
         subject=state.database.id,

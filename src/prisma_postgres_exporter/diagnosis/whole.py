@@ -140,14 +140,14 @@ def _workspace_state(known: WorkspaceFacts) -> tuple[str, Level, Reason | None]:
     workspace = known.workspace
     if known.failure is not None:
         return f"cannot be listed: {known.failure.message}", Level.MISSING, known.failure.reason
+    if known.gone_at is not None:
+        text = f"not followed since {at(known.gone_at)}: no credential lists it; its usage stays in its months"
+        return text, Level.NOTE, Reason.GONE
     if workspace.usage_blocked:
         return (
             f"blocked: its databases stop answering; {likely_block(workspace.plan, known.cost)}",
             Level.MISSING,
             Reason.BLOCKED,
         )
-    if known.is_gone:
-        text = "gone: no credential has read it since; its usage stays in its months"
-        return text, Level.NOTE, Reason.GONE
     plan = f"plan {workspace.plan}" if workspace.plan else "plan not read yet"
     return f"listed, {plan}", Level.OK, None

@@ -8,7 +8,7 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
-from prisma_postgres_exporter.cost import Bill, BudgetState, By, CostRow, Usage
+from prisma_postgres_exporter.cost import Bill, BudgetState, By, CostRow, Usage, added
 from prisma_postgres_exporter.documents.models import (
     BudgetDocument,
     ChangeDocument,
@@ -215,6 +215,7 @@ def report_answer(report: MonthReport, days: Iterable[UsageRow]) -> ReportAnswer
             **_known(usage),
             **_priced(usage, bill),
             **_beside(report.beside),
+            expected_usd=added(row.total.expected_usd for row in report.workspaces),
             change_split_usd=_split(report.beside),
         ),
         missing=MissingDocument(from_day=missing.first_day, to_day=missing.last_day, requests=missing.requests)
@@ -307,6 +308,7 @@ def _known(usage: Usage) -> Keys:
         "days_known": usage.days_known,
         "days": usage.days,
         "storage_covered_ratio": usage.storage_covered_ratio,
+        "unplaced_databases": usage.unplaced_databases,
         "is_usage_complete": usage.is_complete,
     }
 

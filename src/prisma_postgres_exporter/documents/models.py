@@ -17,7 +17,7 @@ FORM_VERSION: Literal[1] = 1
 
 Usd = Annotated[
     Decimal,
-    PlainSerializer(lambda amount: f"{amount:f}", return_type=str),
+    PlainSerializer(lambda amount: f"{amount:.2f}" if amount == round(amount, 2) else f"{amount:f}", return_type=str),
     WithJsonSchema({"type": "string", "pattern": r"^-?[0-9]+(\.[0-9]+)?$"}),
 ]
 Month = Annotated[
@@ -86,6 +86,10 @@ class Known(Document):
     )
     storage_covered_ratio: float | None = Field(
         description="The part (0 to 1) of the databases' time of which a storage level is known; `null`: no database"
+    )
+    unplaced_databases: int = Field(
+        description="Of how many databases that moved in the month a missing part may belong here, or to another "
+        "workspace that held it; the missing days count where it is now"
     )
     is_usage_complete: bool = Field(description="Whether nothing of the usage is missing")
 
@@ -295,6 +299,7 @@ class MissingDocument(Document):
 class TotalDocument(Compared, Changed, Priced, Known):
     """All workspaces together."""
 
+    expected_usd: Usd | None = Field(description=MonthDocument.model_fields["expected_usd"].description)
     change_split_usd: dict[str, Usd] | None = Field(description=SPLIT)
 
 

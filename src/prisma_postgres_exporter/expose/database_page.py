@@ -78,6 +78,14 @@ def _standing(view: DatabaseView, now_at: datetime) -> Markup:
     return element("p", good("Up") if view.is_up else bad("Down"))
 
 
+def _month(view: DatabaseView) -> str:
+    """The vendor's number, and of one that moved the part that its cost here is of."""
+    here, all_of_it = view.usage.operations, view.month_to_date_operations
+    if here is None or all_of_it is None or here >= all_of_it:
+        return count(all_of_it)
+    return f"{count(all_of_it)}, of which {count(here)} are known of this workspace"
+
+
 def _facts(view: DatabaseView, now_at: datetime) -> Markup:
     difference = view.reconciliation_difference_operations
     return facts(
@@ -92,7 +100,7 @@ def _facts(view: DatabaseView, now_at: datetime) -> Markup:
             ("Last success", instant(view.last_success_at, now_at) if view.last_success_at else "never"),
             ("Operations today", count(view.day_to_date_operations)),
             ("Operations yesterday", count(view.previous_day_operations)),
-            ("Operations this month", count(view.month_to_date_operations)),
+            ("Operations this month", _month(view)),
             ("Operations last month", count(view.previous_month_operations)),
             ("Operations counted since the beginning", count(view.operations_total)),
             ("Storage", gib(view.storage_bytes)),

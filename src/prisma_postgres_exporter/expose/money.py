@@ -100,7 +100,7 @@ def workspace_families(labels: tuple[str, ...]) -> tuple[Family[WorkspaceView], 
             "prisma_postgres_workspace_usage_charges_usd",
             "What is charged for usage in the current calendar month (UTC) so far, without the fee; where a part of it "
             f"is not known, it is at least so much. {ESTIMATE}",
-            lambda cost: None if cost.bill is None else _charges(cost.bill),
+            lambda cost: None if cost.bill is None else cost.bill.known_charges,
         ),
         table(
             "prisma_postgres_workspace_forecast_month_operations",
@@ -134,8 +134,8 @@ def workspace_families(labels: tuple[str, ...]) -> tuple[Family[WorkspaceView], 
         value(
             "prisma_postgres_workspace_spend_limit_counted_usd",
             "What counts against the limit on usage charges in the current calendar month (UTC) so far: the charges, "
-            "and what the configuration says of other usage and of tax; where a part of the usage is not known, it is "
-            "at least so much. From the Prisma Management API; cached.",
+            "what the configuration says a month of other usage costs, all of it from the first day on, and tax; where "
+            "a part of the usage is not known, it is at least so much. From the Prisma Management API; cached.",
             _counted,
         ),
         table(
@@ -212,13 +212,8 @@ def _bounds(forecast: Forecast | None) -> tuple[Row, ...]:
     return tuple(((bound,), getattr(forecast, bound)) for bound in BOUNDS)
 
 
-def _charges(bill: Bill) -> Decimal | None:
-    """What is known of them, if anything is."""
-    return bill.charges if bill.charges or bill.are_charges_known else None
-
-
 def _counted(cost: WorkspaceCost) -> Decimal | None:
-    charges = _charges(cost.bill) if cost.bill is not None else None
+    charges = cost.bill.known_charges if cost.bill is not None else None
     if cost.spend_limit is None or charges is None:
         return None
     return round(cost.spend_limit.counted(charges), 2)

@@ -13,10 +13,12 @@ from prisma_postgres_exporter.expose.month import month_section
 from prisma_postgres_exporter.expose.page import NONE, bad, count, document, gib, good
 from prisma_postgres_exporter.expose.plots import bars
 from prisma_postgres_exporter.expose.status import ServiceStatus
+from prisma_postgres_exporter.model import next_month_start
 from prisma_postgres_exporter.reasons import reason_in_words
 from prisma_postgres_exporter.report import MonthCosts, at_least, bill_sentence
 from prisma_postgres_exporter.snapshot import DatabaseView, WorkspaceView
 
+GIB = 2**30
 ROWS_SHOWN = 100
 WORKSPACES_DRAWN = 20
 DATABASES_SHOWN = 50
@@ -184,11 +186,9 @@ def _workspace(view: WorkspaceView, status: ServiceStatus) -> Markup:
                     ]
                 ),
             ),
-            (
-                "Storage, mean of the month so far",
-                _of(view.month_average_storage_bytes, cost.included_storage_bytes if cost else None, gib),
-            ),
-            ("Cost so far", _cost(cost)),
+            ("Storage, mean of the month so far", gib(view.month_average_storage_bytes)),
+            ("Storage billed so far, GiB-months", _billed_storage(view)),
+            (f"Cost{_until(status)}", _cost(cost)),
             ("Expected cost of the month", _expected(cost)),
             *_limits(view, status),
         ]
@@ -229,6 +229,20 @@ def _of(used: int | None, included: int | None, shown: Callable[[int | None], st
     return joined([f"{shown(used)} of {shown(included)} included ({percent}) ", _meter(used / included)])
 
 
+def _billed_storage(view: WorkspaceView) -> Markup:
+    """Over the whole month, as it is included and billed: a high level of a few days is little of it."""
+    starts_at = view.period_start_at
+    billed = view.usage.gib_months(int((next_month_start(starts_at) - starts_at).total_seconds()))
+    included = view.cost.included_storage_bytes if view.cost else None
+    return _of(None if billed is None else round(billed * GIB), included, gib)
+
+
+def _until(status: ServiceStatus) -> str:
+    """Until when the costs are: the table of the month is worked out at another time."""
+    costs_at = status.snapshot.costs_at if status.snapshot is not None else None
+    return " so far" if costs_at is None else f" until {costs_at:%H:%M:%S} UTC"
+
+
 def _meter(part: float) -> Markup:
     """A bar that turns yellow from 80 % and red from 100 % on."""
     levels = {"min": "0", "low": "0.8", "high": "0.999", "max": "1", "optimum": "0"}
@@ -263,8 +277,8 @@ def _limits(view: WorkspaceView, status: ServiceStatus) -> Iterator[tuple[str, M
         left_out = f"; {' and '.join(limit.not_counted)} not counted" if limit.not_counted else ""
         bill = cost.bill
         counted = ""
-        if bill is not None and bill.charges is not None:
-            counted = f"{at_least(limit.counted(bill.charges), is_complete=bill.are_charges_known)} USD of "
+        if bill is not None and bill.known_charges is not None:
+            counted = f"{at_least(limit.counted(bill.known_charges), is_complete=bill.are_charges_known)} USD of "
         yield "Spend limit", joined([f"{counted}{_usd(limit.usd)}{left_out}"])
     for name, at in cost.limits:
         named = LIMIT_NAMES.get(name, name)
@@ -308,7 +322,7 @@ def _usd(amount: Decimal | None) -> str:
 def _databases(views: Sequence[DatabaseView], status: ServiceStatus, search: str, page: int) -> Iterator[Markup]:
     wanted = search.casefold()
     found = [view for view in views if not wanted or wanted in _searched(view)]
-    found.sort(key=lambda view: (-(view.month_to_date_operations or 0), view.database_name, view.database_id))
+    found.sort(key=lambda view: (-(_operations(view) or 0), view.database_name, view.database_id))
     pages = max(1, -(-len(found) // DATABASES_SHOWN))
     place = min(max(1, page), pages)
     first = (place - 1) * DATABASES_SHOWN
@@ -349,13 +363,18 @@ def _database(view: DatabaseView, status: ServiceStatus) -> Iterable[str]:
         element("a", view.database_name or view.database_id, href=_path(view)),
         view.project_name,
         view.workspace_name,
-        count(view.month_to_date_operations),
+        count(_operations(view)),
         count(view.day_to_date_operations),
         gib(view.storage_bytes),
         at_least(view.cost.known, is_complete=view.cost.total is not None) if view.cost else NONE,
         instant(view.usage_at, status.now_at) if view.usage_at else NONE,
         bad("failing") if view.failing_since_at else _standing_of(view),
     )
+
+
+def _operations(view: DatabaseView) -> int | None:
+    """Those of the month in the workspace that holds it, as beside them its cost is; none where they are too old."""
+    return None if view.month_to_date_operations is None else view.usage.operations
 
 
 def _path(view: DatabaseView) -> str:

@@ -15,6 +15,7 @@ from prisma_postgres_exporter.report import (
     at_least,
     budget_cells,
     cost_sentences,
+    count,
     database_path,
     day_level,
     event_sentence,
@@ -24,6 +25,7 @@ from prisma_postgres_exporter.report import (
     total_sentences,
     until_sentence,
     use,
+    workspace_name,
 )
 
 USE_HEADS = ("Operations", "GiB", "Fee USD", "Operations USD", "Storage USD", "USD")
@@ -72,15 +74,15 @@ def report_page(report: MonthReport, *, most_databases: int) -> Iterator[str]:
 
 
 def _workspace(report: MonthReport, workspace: WorkspaceReport, most_databases: int) -> Iterator[Markup]:
-    name = workspace.total.workspace_name
+    name = workspace_name(workspace.total)
     yield element("h2", name)
     events = (event_sentence(event, report.names) for event in workspace.events)
     sentences = (*cost_sentences(workspace), *quality_sentences(workspace), *events)
     yield element("ul", *(element("li", sentence) for sentence in sentences))
-    operations = [(f"{day.day}", day.operations) for day in workspace.days]
-    storage = [(f"{day.day}", day_level(day)) for day in workspace.days]
+    operations = [(f"{day}", read.operations if read else None) for day, read in workspace.days]
+    storage = [(f"{day}", day_level(read)) for day, read in workspace.days]
     if workspace.days:
-        yield bars(operations, label=f"Operations of {name} a day (UTC)", shown=lambda value: f"{value:,}")
+        yield bars(operations, label=f"Operations of {name} a day (UTC)", shown=count)
         yield bars(
             storage,
             label=f"Storage of {name} in GiB, mean of each day (UTC)",

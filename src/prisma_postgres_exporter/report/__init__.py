@@ -16,6 +16,7 @@ from prisma_postgres_exporter.report.exporting import (
     revision_rows,
 )
 from prisma_postgres_exporter.report.focus import FOCUS_COLUMNS, focus_rows, left_out
+from prisma_postgres_exporter.report.gaps import gap_sentences
 from prisma_postgres_exporter.report.markdown import report_markdown
 from prisma_postgres_exporter.report.months import LedgerMonth, Missing, last_instant, ledger_month
 from prisma_postgres_exporter.report.ranking import Key, Ranked, growth_days, rank
@@ -29,20 +30,24 @@ from prisma_postgres_exporter.report.sentences import (
     budget_cells,
     change_sentence,
     cost_sentences,
+    count,
     database_name,
     database_path,
     day_level,
     event_sentence,
     gib,
+    incomplete_sentence,
     knowledge,
     missing_sentence,
     money,
     not_followed_sentence,
+    previous_sentences,
     quality_sentences,
     total_rows,
     total_sentences,
     until_sentence,
     use,
+    workspace_name,
 )
 from prisma_postgres_exporter.report.usage import Chosen, UsageRow, usage_by_day, usage_of_month
 from prisma_postgres_exporter.report.whole import MonthReport, WorkspaceReport, report_month
@@ -81,6 +86,7 @@ __all__ = [
     "change_sentence",
     "compare_months",
     "cost_sentences",
+    "count",
     "csv_parts",
     "database_name",
     "database_path",
@@ -90,8 +96,10 @@ __all__ = [
     "event_sentence",
     "expected_bounds",
     "focus_rows",
+    "gap_sentences",
     "gib",
     "growth_days",
+    "incomplete_sentence",
     "jsonl_parts",
     "knowledge",
     "last_instant",
@@ -102,6 +110,7 @@ __all__ = [
     "month_costs",
     "month_rows",
     "not_followed_sentence",
+    "previous_sentences",
     "quality_sentences",
     "rank",
     "report_markdown",
@@ -114,4 +123,5 @@ __all__ = [
     "usage_by_day",
     "usage_of_month",
     "use",
+    "workspace_name",
 ]

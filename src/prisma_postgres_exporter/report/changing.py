@@ -19,6 +19,7 @@ from prisma_postgres_exporter.cost import (
     added,
     make_bill,
     price_spans,
+    share_out,
     total_of,
 )
 from prisma_postgres_exporter.model import month_start, next_month_start
@@ -57,12 +58,13 @@ def beside(month: LedgerMonth, by: By) -> Mapping[Place, Beside]:
     before = {row.place: row for row in month.previous.rows(by)} if month.previous is not None else {}
     totals = month.rows(By.WORKSPACE)
     known = total_of(totals)[1].known if totals else None
+    shares = _percents(rows) if known else {}
     found: dict[Place, Beside] = {}
     for row in rows:
         last = cost_then(before.get(row.place)) if month.previous is not None else None
         change = _change(_this(row, month), last)
         found[row.place] = Beside(
-            share_percent=_percent(row.known_usd, known),
+            share_percent=shares.get(row.place),
             last_month_usd=last,
             change_usd=change,
             split=split(month, row.workspace_id, change) if by is By.WORKSPACE and change is not None else None,
@@ -203,8 +205,12 @@ def _change(this: Decimal | None, last: Decimal | None) -> Decimal | None:
     return None if this is None or last is None else this - last
 
 
-def _percent(part: Decimal | None, whole: Decimal | None) -> float | None:
-    return None if part is None or not whole else round(float(part / whole * 100), 1)
+def _percents(rows: Iterable[CostRow]) -> dict[Place, float]:
+    """The parts of all in percent, by place: to a tenth, adding up to 100."""
+    cents = {row.place: int(row.known_usd * 100) for row in rows if row.known_usd is not None}
+    names = {"/".join(place): place for place in cents}
+    tenths = share_out(Decimal("10.00"), {name: cents[place] for name, place in names.items()})
+    return {place: float(tenths[name] * 10) for name, place in names.items()}
 
 
 def _sum_of_splits(splits: Iterable[Mapping[str, Decimal] | None]) -> Mapping[str, Decimal] | None:

@@ -156,10 +156,12 @@ class _Reasons:
         self._gone = {row.workspace.id: row for row in after.not_followed}
         self._positions: Mapping[str, DatabaseState] = {**before.ledger_state.databases, **after.ledger_state.databases}
         self._names = {id_: row.workspace.name for id_, row in after.ledger_state.workspaces.items()}
-        self._members_of: dict[Place, list[tuple[CostRow, int | None]]] = defaultdict(list)
-        for row, change in _database_changes(before, after, by_database):
-            self._members_of[row.workspace_id, "", ""].append((row, change))
-            self._members_of[row.workspace_id, row.project_id or "", ""].append((row, change))
+        self._members_of: dict[Place, list[_Member]] = defaultdict(list)
+        for member in _members(before, after, by_database):
+            row = member.row
+            self._members_of[row.workspace_id, "", ""].append(member)
+            if row.project_id is not None:
+                self._members_of[row.workspace_id, row.project_id, ""].append(member)
 
     def of(self, change: Change) -> Iterator[str]:
         """Yield the reasons, the strongest first."""
@@ -209,16 +211,19 @@ class _Reasons:
     def _life(self, row: CostRow) -> Iterator[str]:
         created_at, deleted_at = self._created_at(row), self._deleted_at(row)
         if created_at is not None:
-            yield f"created on {created_at:%Y-%m-%d}"
+            yield f"{'created on' if self._is_newly_created(row) else 'there only since'} {created_at:%Y-%m-%d}"
         if deleted_at is not None:
             yield f"deleted on {deleted_at:%Y-%m-%d}"
 
     def _created_at(self, row: CostRow) -> datetime | None:
-        """When it was created, where it was not there in the earlier month."""
+        """When it was created, in either month: it had less of the earlier one, or nothing."""
         state = self._positions.get(row.database_id or "")
-        created_at = state.database.created_at if state is not None else None
-        is_new = created_at is not None and next_month_start(self._before.until) <= created_at < self._after.ends_at
-        return created_at if is_new else None
+        at = state.database.created_at if state is not None else None
+        return at if at is not None and month_start(self._before.until) < at < self._after.ends_at else None
+
+    def _is_newly_created(self, row: CostRow) -> bool:
+        at = self._created_at(row)
+        return at is not None and at >= next_month_start(self._before.until)
 
     def _deleted_at(self, row: CostRow) -> datetime | None:
         """When it was deleted, in either month: it had less of the later one, or nothing."""
@@ -234,18 +239,34 @@ class _Reasons:
     def _members(self, group: CostRow) -> Iterator[str]:
         """Which databases of a workspace or project made the difference."""
         members = self._members_of.get(group.place, [])
-        created = sum(self._created_at(row) is not None for row, _ in members)
-        deleted = sum(self._is_newly_deleted(row) for row, _ in members)
-        if created or deleted:
-            yield f"{created} created, {deleted} deleted"
+        rows = [member.row for member in members]
+        came = sum(self._has_come(member) for member in members)
+        went = sum(self._has_gone(member) for member in members)
+        moved = [f"{count:,} moved {where}" for count, where in ((came, "here"), (went, "away")) if count]
+        created, deleted = sum(map(self._is_newly_created, rows)), sum(map(self._is_newly_deleted, rows))
+        lives = [f"{created} created, {deleted} deleted"] if created or deleted else []
+        if lives or moved:
+            yield ", ".join((*lives, *moved))
         changes = sorted(
-            (-abs(change), row.database_name or row.database_id or "", change)
-            for row, change in members
-            if change is not None
+            (-abs(member.change), member.row.database_name or "", member.row.place, member)
+            for member in members
+            if member.change
         )
-        told = [f"{name} {change:+,}" for _, name, change in changes[:CONTRIBUTORS] if change]
+        largest = [member for *_, member in changes[:CONTRIBUTORS]]
+        told = [f"{_told_apart(member.row, rows)} {member.change:+,}" for member in largest]
         if told:
             yield "operations: " + ", ".join(told)
+
+    def _has_come(self, member: _Member) -> bool:
+        """Whether it came from another workspace: it lived before, and not here."""
+        is_new = self._created_at(member.row) is not None
+        return member.earlier is None and member.later is not None and not is_new
+
+    def _has_gone(self, member: _Member) -> bool:
+        """Whether it is in another workspace now."""
+        state = self._positions.get(member.row.database_id or "")
+        is_elsewhere = state is not None and state.database.workspace_id != member.row.workspace_id
+        return member.earlier is not None and is_elsewhere
 
     def _pace(self, earlier: CostRow | None, later: CostRow | None) -> Iterator[str]:
         """Operations a day known, so that a month that runs, is longer, or is known in part, explains itself."""
@@ -273,25 +294,39 @@ class _Reasons:
             yield f"the same pace{where}: {pace_after:,.0f} operations a day{each}"
 
 
-def _database_changes(
-    before: LedgerMonth, after: LedgerMonth, pairs: Mapping[Place, Pair] | None
-) -> Iterator[tuple[CostRow, int | None]]:
-    """Each database with how many operations more it had, `None` where not both months are known.
+@dataclass(frozen=True, slots=True)
+class _Member:
+    """A database in both months, and how many operations more it had, `None` where not both months are known."""
 
-    Of a month that runs it is over the days of `pairs`.
-    """
+    earlier: CostRow | None
+    later: CostRow | None
+    row: CostRow
+    change: int | None
+
+
+def _members(before: LedgerMonth, after: LedgerMonth, pairs: Mapping[Place, Pair] | None) -> Iterator[_Member]:
+    """Every database. The change of a month that runs is over the days of `pairs`."""
     gone = {row.workspace.id for row in after.not_followed}
     rows_before = {row.place: row for row in before.rows(By.DATABASE) if row.workspace_id not in gone}
     rows_after = {row.place: row for row in after.rows(By.DATABASE)}
     for place, row in {**rows_before, **rows_after}.items():
         earlier, later = rows_before.get(place), rows_after.get(place)
+        change: int | None = None
         if pairs is not None:
             pair = pairs.get(place)
-            yield row, pair.recent - pair.earlier if pair is not None and pair.days else None
+            change = pair.recent - pair.earlier if pair is not None and pair.days else None
         elif all(known is None or known.usage.are_operations_known for known in (earlier, later)):
-            yield row, _operations(later) - _operations(earlier)
-        else:
-            yield row, None
+            change = _operations(later) - _operations(earlier)
+        yield _Member(earlier, later, row, change)
+
+
+def _told_apart(row: CostRow, others: Iterable[CostRow]) -> str:
+    """A database's name; with its project where another one has it too, with its id where that does not help."""
+    same = [other for other in others if other.database_name == row.database_name]
+    if len(same) == 1:
+        return row.database_name or row.database_id or ""
+    is_alone = sum(other.project_name == row.project_name for other in same) == 1
+    return f"{row.project_name} / {row.database_name}" + ("" if is_alone else f" ({row.database_id})")
 
 
 def _where(pair: Pair) -> str:

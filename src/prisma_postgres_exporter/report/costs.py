@@ -8,8 +8,17 @@ from decimal import Decimal
 
 from prisma_postgres_exporter.cost import Bill, By, added, total_of
 from prisma_postgres_exporter.report.changing import TOTAL, Beside, beside
+from prisma_postgres_exporter.report.gaps import gap_sentences
 from prisma_postgres_exporter.report.months import LedgerMonth
-from prisma_postgres_exporter.report.sentences import LEFT_OUT, change_sentence, missing_sentence, not_followed_sentence
+from prisma_postgres_exporter.report.sentences import (
+    LEFT_OUT,
+    change_sentence,
+    incomplete_sentence,
+    missing_sentence,
+    not_followed_sentence,
+    previous_sentences,
+    workspace_name,
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,7 +48,7 @@ def month_costs(month: LedgerMonth) -> MonthCosts:
     """Return what a month costs, without the ledger that it was made from."""
     rows, besides = month.rows(By.WORKSPACE), beside(month, By.WORKSPACE)
     lines = [
-        CostLine(name=row.workspace_name, bill=row.bill, expected_usd=row.expected_usd, beside=besides[row.place])
+        CostLine(name=workspace_name(row), bill=row.bill, expected_usd=row.expected_usd, beside=besides[row.place])
         for row in rows
     ]
     usage, bill = total_of(rows)
@@ -48,8 +57,10 @@ def month_costs(month: LedgerMonth) -> MonthCosts:
         lines.append(CostLine(name="total", bill=bill, expected_usd=expected, beside=besides[TOTAL]))
     notes = (
         change_sentence(besides[TOTAL], is_over=month.is_over),
-        missing_sentence(usage, month.missing, month.config.poll.requests_per_second),
+        missing_sentence(usage, month.missing, tuple(gap_sentences(month))),
+        incomplete_sentence(month.rows(By.DATABASE)),
         not_followed_sentence(month.not_followed),
+        *previous_sentences(month.previous),
         LEFT_OUT,
     )
     return MonthCosts(

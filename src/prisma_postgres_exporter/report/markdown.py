@@ -12,6 +12,7 @@ from prisma_postgres_exporter.report.sentences import (
     at_least,
     budget_cells,
     cost_sentences,
+    count,
     database_path,
     day_level,
     event_sentence,
@@ -21,6 +22,7 @@ from prisma_postgres_exporter.report.sentences import (
     total_sentences,
     until_sentence,
     use,
+    workspace_name,
 )
 from prisma_postgres_exporter.report.whole import MonthReport, WorkspaceReport
 
@@ -43,7 +45,7 @@ def report_markdown(report: MonthReport, *, most_databases: int) -> Iterator[str
 
 
 def _workspace(report: MonthReport, workspace: WorkspaceReport, most_databases: int) -> Iterator[str]:
-    yield f"\n## {_text(workspace.total.workspace_name)}\n\n"
+    yield f"\n## {_text(workspace_name(workspace.total))}\n\n"
     events = (event_sentence(event, report.names) for event in workspace.events)
     sentences = (*cost_sentences(workspace), *quality_sentences(workspace), *events)
     yield from (f"- {_text(sentence)}\n" for sentence in sentences)
@@ -62,7 +64,9 @@ def _workspace(report: MonthReport, workspace: WorkspaceReport, most_databases: 
             yield f"\nAnd {len(rest):,} more: {usage.known_operations:,} operations, {together} USD together.\n"
     if workspace.days:
         yield "\n### Days\n\n"
-        days = ((f"{day.day}", f"{day.operations:,}", gib(day_level(day))) for day in workspace.days)
+        days = (
+            (f"{day}", count(read.operations if read else None), gib(day_level(read))) for day, read in workspace.days
+        )
         yield from _table(("Day (UTC)", "Operations", "GiB"), days)
 
 

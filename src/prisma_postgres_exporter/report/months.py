@@ -24,19 +24,22 @@ ONE_SECOND = timedelta(seconds=1)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Missing:
-    """Days (UTC) that were not read, and how many requests it takes to read them."""
+    """Days (UTC) that were not read, how many requests it takes to read them, how fast, and with which flags."""
 
     first_day: date
     last_day: date
     requests: int
+    requests_per_second: float
+    flags: str = ""
 
-    def command(self, requests_per_second: float) -> str:
-        """The command that reads them, and how long that takes."""
-        minutes = self.requests / requests_per_second / 60
+    @property
+    def command(self) -> str:
+        """The command that reads them, to be pasted, and how long that takes."""
+        minutes = self.requests / self.requests_per_second / 60
         takes = "under a minute" if minutes < 1 else f"{math.ceil(minutes)} min"
-        span = f"--from {self.first_day} --to {self.last_day}"
+        flags = f"--from {self.first_day} --to {self.last_day} {self.flags}".rstrip()
         plural = "" if self.requests == 1 else "s"
-        return f"backfill {span} ({self.requests:,} request{plural}, {takes})"
+        return f"prisma-postgres-exporter backfill {flags} ({self.requests:,} request{plural}, {takes})"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -84,7 +87,15 @@ class LedgerMonth:
                 requests += max(0, (span[1] - span[0]).days + 1 - days_held(state, self.until))
                 first = min(first or span[0], span[0])
                 last = max(last or span[1], span[1])
-        return None if first is None or last is None else Missing(first_day=first, last_day=last, requests=requests)
+        if first is None or last is None:
+            return None
+        return Missing(
+            first_day=first,
+            last_day=last,
+            requests=requests,
+            requests_per_second=self.config.poll.requests_per_second,
+            flags=self.config.sources.flags,
+        )
 
     @property
     def not_followed(self) -> tuple[WorkspaceState, ...]:
@@ -111,12 +122,13 @@ def ledger_month(
     previous: LedgerMonth | None = None,
 ) -> LedgerMonth:
     """Work out the month of `until`; `ledger_state` is what `Store.load(until)` gave."""
+    is_over = month_start(until) < month_start(now)
     return LedgerMonth(
         until=until,
-        is_over=month_start(until) < month_start(now),
+        is_over=is_over,
         ledger_state=ledger_state,
         days=days,
         config=config,
-        costs=charge(ledger_state, config, days, until),
+        costs=charge(ledger_state, config, days, until, is_over=is_over),
         previous=previous,
     )

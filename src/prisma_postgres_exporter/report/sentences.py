@@ -6,17 +6,22 @@ import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from decimal import Decimal
 
-from prisma_postgres_exporter.cost import Bill, BudgetState, CostRow, Usage
-from prisma_postgres_exporter.model import Event, WorkspaceDay, WorkspaceState
+from prisma_postgres_exporter.cost import Bill, BudgetState, By, CostRow, Usage, add_up
+from prisma_postgres_exporter.model import Event, EventKind, WorkspaceDay, WorkspaceState
 from prisma_postgres_exporter.report.changing import Beside
-from prisma_postgres_exporter.report.months import Missing
+from prisma_postgres_exporter.report.gaps import gap_sentences
+from prisma_postgres_exporter.report.months import LedgerMonth, Missing
 from prisma_postgres_exporter.report.whole import MonthReport, WorkspaceReport
 
 GIB = 2**30
 NONE = "–"
-NO_PROJECT = "fee (no project)"
+NO_PROJECT = "fee (no database)"
 NAMED = 5
 """The most workspaces that are named in one sentence."""
+FOLLOWED = {
+    EventKind.DELETED: "not followed any more, as no credential lists it",
+    EventKind.RETURNED: "followed again",
+}
 LEFT_OUT = "An estimate of the Postgres part of the invoice: Compute, Accelerate, tax and credit are not in it."
 
 
@@ -47,11 +52,16 @@ def knowledge(usage: Usage) -> str:
     if usage.operations is None:
         return "not read"
     parts = []
-    if not usage.are_operations_known:
+    if usage.days_known < usage.days:
         parts.append(f"{usage.days_known:,} of {usage.days:,} days of databases")
-    if not usage.is_storage_known and usage.storage_covered_ratio is not None:
+    if usage.storage_seconds_known < usage.storage_seconds and usage.storage_covered_ratio is not None:
         # What is not all must not look like it.
         parts.append(f"{math.floor(usage.storage_covered_ratio * 100)} % of the storage's time")
+    if usage.unread:
+        parts.append("1 workspace not read" if usage.unread == 1 else f"{usage.unread:,} workspaces not read")
+    if not parts and usage.unplaced_databases:
+        count = usage.unplaced_databases
+        parts.append(f"{count:,} moved database{'' if count == 1 else 's'}, of which a missing part may belong here")
     return ", ".join(parts)
 
 
@@ -63,16 +73,35 @@ def until_sentence(report: MonthReport) -> str:
     return f"{whole}, UTC; from the ledger of {report.made_at:%Y-%m-%d %H:%M} UTC."
 
 
-def missing_sentence(usage: Usage, missing: Missing | None, requests_per_second: float) -> str | None:
-    """What is not known of a month, and the command that gets it, if there is one."""
+def missing_sentence(usage: Usage, missing: Missing | None, gaps: Sequence[str]) -> str | None:
+    """What is not known of a month, the command that gets it, if there is one, and why there is none for the rest."""
     if usage.is_complete and missing is None:
         return None
-    if missing is not None and not usage.is_complete:
-        return f"Not all of it is known ({knowledge(usage)}). To read it: {missing.command(requests_per_second)}"
-    if missing is not None:
-        return f"Not every day of it was read. To read them: {missing.command(requests_per_second)}"
-    of = "of databases that fail, moved or were deleted, of workspaces that are gone, or of today; no command gets it"
-    return f"Not all of it is known ({knowledge(usage)}): {of}."
+    if usage.is_complete and missing is not None:
+        return f"Not every day of it was read. To read them: {missing.command}"
+    said = f"Not all of it is known ({knowledge(usage)})."
+    return " ".join((said, *gaps, *((f"To read it: {missing.command}",) if missing is not None else ())))
+
+
+def incomplete_sentence(rows: Iterable[CostRow]) -> str | None:
+    """Which databases are not known whole, where they are few."""
+    partly = [row for row in rows if row.database_id is not None and not row.usage.is_complete]
+    if not 0 < len(partly) <= NAMED:
+        return None
+    named = (f"{row.workspace_name} / {database_name(row)} ({knowledge(row.usage)})" for row in partly)
+    return f"Incomplete: {'; '.join(named)}"
+
+
+def previous_sentences(previous: LedgerMonth | None) -> Iterator[str]:
+    """What keeps the month before from being known, where a month stands beside it, and what is assumed of it."""
+    if previous is None:
+        return
+    rows = previous.rows(By.WORKSPACE)
+    gaps = tuple(gap_sentences(previous))
+    usage = add_up(row.usage for row in rows)
+    for sentence in (missing_sentence(usage, previous.missing, gaps), assumed_sentence(rows)):
+        if sentence is not None:
+            yield f"Last month, {previous.name}: {sentence}"
 
 
 def assumed_sentence(rows: Iterable[CostRow]) -> str | None:
@@ -110,10 +139,16 @@ def change_sentence(beside: Beside, *, is_over: bool) -> str | None:
     return f"{said}: {', '.join(parts)}." if parts else f"{said}."
 
 
+def workspace_name(row: CostRow) -> str:
+    """A workspace's name, and whether it is gone."""
+    is_gone = row.is_deleted and row.project_id is None and row.database_id is None
+    return f"{row.workspace_name} (gone)" if is_gone else row.workspace_name
+
+
 def database_name(row: CostRow) -> str:
     """A database's name, and whether it is gone."""
     if row.database_id is None:
-        return "fee (no database)"
+        return NO_PROJECT
     return f"{row.database_name} (deleted)" if row.is_deleted else row.database_name or ""
 
 
@@ -151,6 +186,8 @@ def quality_sentences(workspace: WorkspaceReport) -> Iterator[str]:
     """How far the numbers can be relied on."""
     if not workspace.total.usage.is_complete:
         yield f"Not all of it is known: {knowledge(workspace.total.usage)}."
+    if not workspace.databases or all(row.database_id is None for row in workspace.databases):
+        return  # nothing to be compared
     if workspace.difference_operations is None:
         yield "The vendor's month cannot be compared with our days yet."
     elif workspace.difference_operations == 0:
@@ -164,7 +201,9 @@ def quality_sentences(workspace: WorkspaceReport) -> Iterator[str]:
 
 
 def event_sentence(event: Event, names: Mapping[str, str]) -> str:
-    """What a discovery noticed."""
+    """What was noticed. A workspace is never seen deleted: no credential lists it any more, or one does again."""
+    if event.subject == "workspace" and event.kind in FOLLOWED:
+        return f"{event.at:%Y-%m-%d}: workspace {names.get(event.subject_id, event.subject_id)} {FOLLOWED[event.kind]}."
     before, after = (names.get(text, text) if text is not None else None for text in (event.before, event.after))
     change = f" from {before} to {after}" if before is not None and after is not None else ""
     return f"{event.at:%Y-%m-%d}: {event.subject} {names.get(event.subject_id, event.subject_id)} {event.kind}{change}."
@@ -194,7 +233,7 @@ def total_rows(report: MonthReport) -> Iterator[tuple[str, ...]]:
     """The lines of all workspaces, and their total where there are several."""
     for workspace in report.workspaces:
         row = workspace.total
-        yield row.workspace_name, *use(row.usage, row.bill, row), *_beside(workspace.beside)
+        yield workspace_name(row), *use(row.usage, row.bill, row), *_beside(workspace.beside)
     if len(report.workspaces) > 1:
         usage, bill = report.total
         yield "Total", *use(usage, bill), *_beside(report.beside)
@@ -203,10 +242,11 @@ def total_rows(report: MonthReport) -> Iterator[tuple[str, ...]]:
 def total_sentences(report: MonthReport) -> Iterator[str]:
     """What changed in all, what is not known, and what is assumed."""
     change = change_sentence(report.beside, is_over=report.is_over) if len(report.workspaces) > 1 else None
-    missing = missing_sentence(report.total[0], report.missing, report.requests_per_second)
+    missing = missing_sentence(report.total[0], report.missing, report.gaps)
     assumed = assumed_sentence(workspace.total for workspace in report.workspaces)
     gone = not_followed_sentence(report.not_followed)
     yield from (sentence for sentence in (change, missing, assumed, gone) if sentence is not None)
+    yield from previous_sentences(report.previous)
 
 
 def budget_cells(budget: BudgetState) -> tuple[str, str, str]:
@@ -216,9 +256,9 @@ def budget_cells(budget: BudgetState) -> tuple[str, str, str]:
     return money(budget.limit_usd), spent, expected
 
 
-def day_level(day: WorkspaceDay) -> int | None:
+def day_level(day: WorkspaceDay | None) -> int | None:
     """The mean level of a workspace's day, of the time that is known; `None` where none is."""
-    return day.storage_bytes if day.storage_seconds else None
+    return day.storage_bytes if day is not None and day.storage_seconds else None
 
 
 def _beside(beside: Beside) -> tuple[str, str, str]:

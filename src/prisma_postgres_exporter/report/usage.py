@@ -41,6 +41,7 @@ class UsageRow:
     mean_storage_bytes: int | None
     storage_covered_ratio: float | None
     is_usage_complete: bool
+    unplaced_databases: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -119,6 +120,7 @@ def usage_of_month(month: LedgerMonth, by: By, chosen: Chosen) -> list[UsageRow]
             mean_storage_bytes=row.mean_storage_bytes,
             storage_covered_ratio=row.usage.storage_covered_ratio,
             is_usage_complete=row.usage.is_complete,
+            unplaced_databases=row.usage.unplaced_databases,
         )
         for row in sorted(_chosen_rows(month, by, chosen), key=lambda row: row.place)
     ]

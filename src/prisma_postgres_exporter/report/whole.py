@@ -3,21 +3,25 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 
 from prisma_postgres_exporter.cost import Bill, BudgetState, By, CostRow, Usage, month_differences, total_of
-from prisma_postgres_exporter.model import Event, Revision, WorkspaceDay, WorkspaceState
+from prisma_postgres_exporter.model import Event, Revision, WorkspaceDay, WorkspaceState, day_start
 from prisma_postgres_exporter.report.changing import TOTAL, Beside, Place, beside
+from prisma_postgres_exporter.report.gaps import gap_sentences
 from prisma_postgres_exporter.report.months import LedgerMonth, Missing
+
+ONE_DAY = timedelta(days=1)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WorkspaceReport:
     """One workspace's month. Projects and databases come the most expensive first.
 
-    `beside` is last month and what changed. `days` are its days of the month, oldest first. `revised_days` is how many
+    `beside` is last month and what changed. `days` are the days of the month on which a
+    database of it lived, oldest first, `None` where nobody read any. `revised_days` is how many
     days of databases the vendor changed afterwards and `revised_operations` by how much together.
     `difference_operations` is the vendor's month less our days, `None` where they cannot be compared.
     """
@@ -26,7 +30,7 @@ class WorkspaceReport:
     beside: Beside
     projects: tuple[CostRow, ...]
     databases: tuple[CostRow, ...]
-    days: tuple[WorkspaceDay, ...]
+    days: tuple[tuple[date, WorkspaceDay | None], ...]
     revised_days: int
     revised_operations: int
     difference_operations: int | None
@@ -38,8 +42,9 @@ class MonthReport:
     """A month (UTC) until `until`, its last second where `is_over`; made at `made_at`. Money is USD.
 
     `total` is the sum of all workspaces and `beside` what it is compared with, `besides` what each row is compared
-    with, by its place. `missing` are the days that nobody read and that may be read still, `not_followed` the
-    workspaces that were gone before. `names` are those of workspaces, projects and databases by id.
+    with, by its place. `missing` are the days that nobody read and that may be read still, `gaps` why what no command
+    gets is missing, `not_followed` the workspaces that were gone before, `previous` the month before. `names` are those
+    of workspaces, projects and databases by id.
     """
 
     name: str
@@ -52,8 +57,9 @@ class MonthReport:
     beside: Beside
     besides: Mapping[Place, Beside]
     missing: Missing | None
+    gaps: tuple[str, ...]
     not_followed: tuple[WorkspaceState, ...]
-    requests_per_second: float
+    previous: LedgerMonth | None
     budgets: tuple[BudgetState, ...]
     names: Mapping[str, str]
 
@@ -81,7 +87,7 @@ def report_month(
                 beside=besides[row.place],
                 projects=tuple(projects[id_]),
                 databases=tuple(databases[id_]),
-                days=tuple(days[id_]),
+                days=tuple((day, days[id_].get(day)) for day in _days_lived(month, id_, days[id_])),
                 revised_days=len({(key, day) for key, day, _ in numbers}),
                 revised_operations=sum(change for _, _, change in numbers),
                 difference_operations=differences.get(month.ledger_state.workspaces[id_].key),
@@ -99,8 +105,9 @@ def report_month(
         beside=besides[TOTAL],
         besides=besides,
         missing=month.missing,
+        gaps=tuple(gap_sentences(month)),
         not_followed=month.not_followed,
-        requests_per_second=month.config.poll.requests_per_second,
+        previous=month.previous,
         budgets=month.costs.budgets,
         names=_names(month),
     )
@@ -113,13 +120,28 @@ def _by_workspace(rows: Iterable[CostRow]) -> dict[str, list[CostRow]]:
     return found
 
 
-def _days(month: LedgerMonth) -> dict[str, list[WorkspaceDay]]:
+def _days(month: LedgerMonth) -> dict[str, dict[date, WorkspaceDay]]:
     ids = {row.key: id_ for id_, row in month.ledger_state.workspaces.items()}
-    found: dict[str, list[WorkspaceDay]] = defaultdict(list)
+    found: dict[str, dict[date, WorkspaceDay]] = defaultdict(dict)
     for day in month.days:
         if month.month <= day.day <= month.until.date():
-            found[ids[day.workspace_key]].append(day)
+            found[ids[day.workspace_key]][day.day] = day
     return found
+
+
+def _days_lived(month: LedgerMonth, workspace_id: str, read: Iterable[date]) -> Iterator[date]:
+    """The days on which a database that the month has lived, as far as is known where it moved: in any workspace."""
+    used = month.costs.used.get(workspace_id, {})
+    lives = [
+        (state.database.created_at.date(), state.deleted_at)
+        for id_, state in month.ledger_state.databases.items()
+        if id_ in used
+    ]
+    there = set(read)
+    for number in range((month.until.date() - month.month).days + 1):
+        day = month.month + number * ONE_DAY
+        if day in there or any(first <= day and (end is None or day_start(day) < end) for first, end in lives):
+            yield day
 
 
 def _revised(month: LedgerMonth, revisions: Iterable[Revision]) -> dict[str, list[tuple[int, date, int]]]:

@@ -180,12 +180,12 @@ def _workspaces(discovery: Discovery, stored: _Stored) -> Iterator[WorkspaceFact
         workspace = listed.get(id_) or (known.workspace if known else Workspace(id=id_, name=id_))
         if known is not None:
             workspace = replace(workspace, plan=known.workspace.plan, usage_blocked=known.workspace.usage_blocked)
-        is_gone = known is not None and known.is_gone and id_ not in listed
+        gone_at = known.gone_at if known is not None and id_ not in listed else None
         yield WorkspaceFacts(
             workspace=workspace,
-            failure=None if id_ in listed or is_gone else _why_not_listed(id_, discovery),
+            failure=None if id_ in listed or gone_at is not None else _why_not_listed(id_, discovery),
             is_known=known is not None,
-            is_gone=is_gone,
+            gone_at=gone_at,
             refused=refused.get(id_, {}),
             cost=stored.costs.workspaces.get(id_),
         )
@@ -232,6 +232,7 @@ def _databases(
             is_listed=None if workspace.failure is not None and id_ not in listed else id_ in listed,
             state=stored.ledger_state.databases.get(id_),
             deleted_at=known.deleted_at if known else None,
+            gone_at=None if id_ in listed else workspace.gone_at,
             filtered_by=why_left_out(database, workspace_name=workspace.workspace.name, discovery=config.discovery),
         )
 

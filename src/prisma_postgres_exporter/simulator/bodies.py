@@ -8,7 +8,7 @@ from typing import Final
 from prisma_postgres_exporter.simulator.clock import vendor_text
 from prisma_postgres_exporter.simulator.founding import REGIONS
 from prisma_postgres_exporter.simulator.questions import Json, Question, encoded
-from prisma_postgres_exporter.simulator.records import (
+from prisma_postgres_exporter.simulator.registry import (
     BranchRecord,
     ConnectionRecord,
     DatabaseRecord,

@@ -12,16 +12,17 @@ from typing import Final, Protocol, TypeVar
 from urllib.parse import parse_qsl
 
 from prisma_postgres_exporter.simulator.clock import parsed
-from prisma_postgres_exporter.simulator.records import (
+from prisma_postgres_exporter.simulator.registry import (
     BranchRecord,
     ConnectionRecord,
     DatabaseRecord,
     ProjectRecord,
+    Registry,
     TokenRecord,
     WorkspaceRecord,
     exists,
+    prefixed,
 )
-from prisma_postgres_exporter.simulator.registry import Registry, prefixed
 from prisma_postgres_exporter.simulator.vendor import Vendor
 
 Json = dict[str, object]

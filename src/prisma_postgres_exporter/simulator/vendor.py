@@ -11,7 +11,7 @@ from typing import Final
 from prisma_postgres_exporter.model import day_start, month_start
 from prisma_postgres_exporter.simulator.chance import draw, identifier, is_hit
 from prisma_postgres_exporter.simulator.clock import DAY_MS, HOUR_MS, from_ms, span_ms, to_ms
-from prisma_postgres_exporter.simulator.records import DatabaseRecord
+from prisma_postgres_exporter.simulator.registry import DatabaseRecord
 from prisma_postgres_exporter.simulator.world import World
 
 _REVISIONS: Final = 5  # the row of random numbers for revisions

@@ -9,10 +9,8 @@ from typing import Final
 
 from prisma_postgres_exporter.model import Database, Project, Workspace
 from prisma_postgres_exporter.simulator.clock import HOUR_MS, from_ms, to_ms
-from prisma_postgres_exporter.simulator.founding import Founder, WorldShape
-from prisma_postgres_exporter.simulator.lifecycle import Lifecycle
-from prisma_postgres_exporter.simulator.records import DatabaseRecord, TokenRecord, exists
-from prisma_postgres_exporter.simulator.registry import Registry, prefixed
+from prisma_postgres_exporter.simulator.founding import Founder, Lifecycle, WorldShape
+from prisma_postgres_exporter.simulator.registry import DatabaseRecord, Registry, TokenRecord, exists, prefixed
 
 _DRAWN, _ADDED = 3, 4  # rows of random numbers: what the seed makes, and what is added by hand
 

@@ -9,21 +9,14 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from prisma_postgres_exporter.cli.api.asking import ask
+from prisma_postgres_exporter.cli.api.command import Prints, Work, command
 from prisma_postgres_exporter.cli.api.finding import find_branch, find_project
-from prisma_postgres_exporter.cli.api.listing import Found, listed
-from prisma_postgres_exporter.cli.api.options import AllOption, LimitOption, ProjectOption, WorkspaceOption, YesOption
+from prisma_postgres_exporter.cli.api.listing import Found, listed, print_listed
+from prisma_postgres_exporter.cli.api.options import AllOption, LimitOption, OwnerOption, ProjectOption, YesOption
 from prisma_postgres_exporter.cli.api.rows import BRANCH, Placed
-from prisma_postgres_exporter.cli.api.running import Reach, Session, run
-from prisma_postgres_exporter.cli.options import (
-    ApiUrlOption,
-    ConfigOption,
-    CsvOption,
-    JsonOption,
-    RawOption,
-    WideOption,
-    examples,
-)
-from prisma_postgres_exporter.cli.printing import form, keys, print_list, print_one
+from prisma_postgres_exporter.cli.api.running import Session
+from prisma_postgres_exporter.cli.options import examples
+from prisma_postgres_exporter.cli.printing import Form, keys, print_one
 from prisma_postgres_exporter.cli.terminal import say
 from prisma_postgres_exporter.errors import ApiError, ConfigurationError
 
@@ -39,97 +32,82 @@ app = typer.Typer(
 NameArgument = Annotated[
     str, typer.Argument(help="The branch, by id, or by git name with --project.", metavar="NAME", show_default=False)
 ]
-OwnerOption = Annotated[str, typer.Option("--project", help="The project, by id or name.", metavar="NAME")]
 
 
 @app.command("list", epilog=keys(BRANCH))
+@command(Prints.LIST)
 def list_(
+    chosen: Form,
     project: OwnerOption,
     contains: Annotated[str | None, typer.Option("--contains", help="Only those with this text in the name.")] = None,
     is_all: AllOption = False,
     limit: LimitOption = 100,
-    as_json: JsonOption = False,
-    as_csv: CsvOption = False,
-    is_raw: RawOption = False,
-    is_wide: WideOption = False,
-    workspace: WorkspaceOption = None,
-    config: ConfigOption = None,
-    api_url: ApiUrlOption = None,
-) -> None:
+) -> Work:
     """List the branches of a project."""
-    chosen = form(as_json=as_json, as_csv=as_csv, is_raw=is_raw, is_wide=is_wide)
 
     async def work(session: Session) -> None:
         owner = await find_project(session, project)
         found, has_more = await listed(
-            Session((Reach("", owner.api),)),
+            session.of(owner.api),
             lambda api, page: api.branches(owner.thing.id, git_name_contains=contains, limit=page),
             limit=limit,
             is_all=is_all,
         )
-        print_list(found, BRANCH, chosen, what=f"branches of {owner.thing.name}", has_more=has_more)
+        print_listed(
+            session,
+            [one.thing for one in found],
+            BRANCH,
+            chosen,
+            what=f"branches of {owner.thing.name}",
+            has_more=has_more,
+        )
 
-    run(work, config=config, api_url=api_url, workspace=workspace)
+    return work
 
 
 @app.command(epilog=keys(BRANCH))
+@command(Prints.ONE)
 def get(
+    chosen: Form,
     name: NameArgument,
     project: ProjectOption = None,
-    as_json: JsonOption = False,
-    as_csv: CsvOption = False,
-    is_raw: RawOption = False,
-    workspace: WorkspaceOption = None,
-    config: ConfigOption = None,
-    api_url: ApiUrlOption = None,
-) -> None:
+) -> Work:
     """Show one branch."""
-    chosen = form(as_json=as_json, as_csv=as_csv, is_raw=is_raw)
 
     async def work(session: Session) -> None:
         found = await find_branch(session, name, project=project)
         print_one(await found.api.branch(found.thing.id), BRANCH, chosen)
 
-    run(work, config=config, api_url=api_url, workspace=workspace)
+    return work
 
 
 @app.command(epilog=keys(BRANCH) + examples("api branches create feature/cart --project shop"))
+@command(Prints.ONE)
 def create(
+    chosen: Form,
     name: Annotated[str, typer.Argument(help="Its git name.", metavar="GIT-NAME", show_default=False)],
     project: OwnerOption,
     is_default: Annotated[bool, typer.Option("--default", help="As the project's default branch.")] = False,
-    as_json: JsonOption = False,
-    as_csv: CsvOption = False,
-    is_raw: RawOption = False,
-    workspace: WorkspaceOption = None,
-    config: ConfigOption = None,
-    api_url: ApiUrlOption = None,
-) -> None:
+) -> Work:
     """Create a branch. The first one of a project becomes its production and default branch."""
-    chosen = form(as_json=as_json, as_csv=as_csv, is_raw=is_raw)
 
     async def work(session: Session) -> None:
         owner = await find_project(session, project)
         made = await owner.api.create_branch(owner.thing.id, name, is_default=is_default or None)
         print_one(made, BRANCH, chosen)
 
-    run(work, config=config, api_url=api_url, workspace=workspace)
+    return work
 
 
 @app.command(epilog=keys(BRANCH) + examples("api branches update main --project shop --default"))
+@command(Prints.ONE)
 def update(
+    chosen: Form,
     name: NameArgument,
     is_default: Annotated[bool, typer.Option("--default", help="Make it the project's default branch.")] = False,
     project: ProjectOption = None,
-    as_json: JsonOption = False,
-    as_csv: CsvOption = False,
-    is_raw: RawOption = False,
-    workspace: WorkspaceOption = None,
-    config: ConfigOption = None,
-    api_url: ApiUrlOption = None,
-) -> None:
+) -> Work:
     """Make a branch its project's default: the API changes nothing else of it."""
-    chosen = form(as_json=as_json, as_csv=as_csv, is_raw=is_raw)
     if not is_default:
         raise ConfigurationError(["nothing to change: give --default"])
 
@@ -137,18 +115,16 @@ def update(
         found = await find_branch(session, name, project=project)
         print_one(await found.api.update_branch(found.thing.id, is_default=True), BRANCH, chosen)
 
-    run(work, config=config, api_url=api_url, workspace=workspace)
+    return work
 
 
 @app.command(epilog=examples("api branches delete feature/cart --project shop"))
+@command()
 def delete(
     name: NameArgument,
     project: ProjectOption = None,
     yes: YesOption = False,
-    workspace: WorkspaceOption = None,
-    config: ConfigOption = None,
-    api_url: ApiUrlOption = None,
-) -> None:
+) -> Work:
     """Delete a branch. The API refuses it while databases are on it, and for the default and the production branch."""
 
     async def work(session: Session) -> None:
@@ -159,7 +135,7 @@ def delete(
         await found.api.delete_branch(branch.id)
         say(f"Deleted branch {branch.git_name!r} ({branch.id}).")
 
-    run(work, config=config, api_url=api_url, workspace=workspace)
+    return work
 
 
 async def placed(databases: Sequence[Found[Database]]) -> list[Placed[Database]]:

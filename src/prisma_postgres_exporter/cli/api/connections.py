@@ -7,29 +7,22 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from prisma_postgres_exporter.cli.api.asking import ask
+from prisma_postgres_exporter.cli.api.command import Prints, Work, command
 from prisma_postgres_exporter.cli.api.finding import find_connection, find_database
-from prisma_postgres_exporter.cli.api.listing import listed
+from prisma_postgres_exporter.cli.api.listing import listed, print_listed
 from prisma_postgres_exporter.cli.api.making import print_made
 from prisma_postgres_exporter.cli.api.options import (
     AllOption,
     DatabaseOption,
     LimitOption,
+    OwnerDatabaseOption,
     RevealOption,
-    WorkspaceOption,
     YesOption,
 )
 from prisma_postgres_exporter.cli.api.rows import CONNECTION, new_connection
-from prisma_postgres_exporter.cli.api.running import Reach, Session, run, say_rest
-from prisma_postgres_exporter.cli.options import (
-    ApiUrlOption,
-    ConfigOption,
-    CsvOption,
-    JsonOption,
-    RawOption,
-    WideOption,
-    examples,
-)
-from prisma_postgres_exporter.cli.printing import Form, form, keys, print_list, print_one
+from prisma_postgres_exporter.cli.api.running import Session, say_rest
+from prisma_postgres_exporter.cli.options import examples
+from prisma_postgres_exporter.cli.printing import Form, keys, print_one
 from prisma_postgres_exporter.cli.terminal import say
 from prisma_postgres_exporter.errors import ConfigurationError
 
@@ -42,20 +35,14 @@ NameArgument = Annotated[str, typer.Argument(help="The connection, by id or name
 
 
 @app.command("list", epilog=keys(CONNECTION))
+@command(Prints.LIST)
 def list_(
+    chosen: Form,
     database: DatabaseOption = None,
     is_all: AllOption = False,
     limit: LimitOption = 100,
-    as_json: JsonOption = False,
-    as_csv: CsvOption = False,
-    is_raw: RawOption = False,
-    is_wide: WideOption = False,
-    workspace: WorkspaceOption = None,
-    config: ConfigOption = None,
-    api_url: ApiUrlOption = None,
-) -> None:
+) -> Work:
     """List the connections that the credentials can see, or those of one database."""
-    chosen = form(as_json=as_json, as_csv=as_csv, is_raw=is_raw, is_wide=is_wide)
 
     async def work(session: Session) -> None:
         what = "connections"
@@ -67,53 +54,43 @@ def list_(
             owner = await find_database(session, database)
             what = f"connections of {owner.thing.name}"
             found, has_more = await listed(
-                Session((Reach("", owner.api),)),
+                session.of(owner.api),
                 lambda api, page: api.database_connections(owner.thing.id, limit=page),
                 limit=limit,
                 is_all=is_all,
             )
-        print_list(found, CONNECTION, chosen, what=what, has_more=has_more)
+        print_listed(session, [one.thing for one in found], CONNECTION, chosen, what=what, has_more=has_more)
 
-    run(work, config=config, api_url=api_url, workspace=workspace)
+    return work
 
 
 @app.command(epilog=keys(CONNECTION))
+@command(Prints.ONE)
 def get(
+    chosen: Form,
     name: NameArgument,
     database: DatabaseOption = None,
-    as_json: JsonOption = False,
-    as_csv: CsvOption = False,
-    is_raw: RawOption = False,
-    workspace: WorkspaceOption = None,
-    config: ConfigOption = None,
-    api_url: ApiUrlOption = None,
-) -> None:
+) -> Work:
     """Show one connection, without its connection strings: the API shows them once."""
-    chosen = form(as_json=as_json, as_csv=as_csv, is_raw=is_raw)
 
     async def work(session: Session) -> None:
         print_one((await find_connection(session, name, database=database)).thing, CONNECTION, chosen)
 
-    run(work, config=config, api_url=api_url, workspace=workspace)
+    return work
 
 
 @app.command(
     epilog=keys(new_connection(is_revealed=True))
     + examples("api connections create application --database orders --reveal")
 )
+@command(Prints.ONE)
 def create(
+    chosen: Form,
     name: Annotated[str, typer.Argument(help="Its name: 3 to 65 characters.", metavar="NAME", show_default=False)],
-    database: Annotated[str, typer.Option("--database", help="The database, by id or name.", metavar="NAME")],
+    database: OwnerDatabaseOption,
     reveal: RevealOption = False,
-    as_json: JsonOption = False,
-    as_csv: CsvOption = False,
-    is_raw: RawOption = False,
-    workspace: WorkspaceOption = None,
-    config: ConfigOption = None,
-    api_url: ApiUrlOption = None,
-) -> None:
+) -> Work:
     """Create a connection to a database. The API shows its strings this once, so --reveal is required."""
-    chosen = form(as_json=as_json, as_csv=as_csv, is_raw=is_raw)
     _require_reveal(reveal)
 
     async def work(session: Session) -> None:
@@ -121,27 +98,22 @@ def create(
         made = await owner.api.create_connection(owner.thing.id, name)
         _print_new(made, chosen)
 
-    run(work, config=config, api_url=api_url, workspace=workspace, reveal=True, chosen=chosen)
+    return work
 
 
 @app.command(epilog=keys(new_connection(is_revealed=True)) + examples("api connections rotate application --reveal"))
+@command(Prints.ONE)
 def rotate(
+    chosen: Form,
     name: NameArgument,
     database: DatabaseOption = None,
     reveal: RevealOption = False,
     yes: YesOption = False,
-    as_json: JsonOption = False,
-    as_csv: CsvOption = False,
-    is_raw: RawOption = False,
-    workspace: WorkspaceOption = None,
-    config: ConfigOption = None,
-    api_url: ApiUrlOption = None,
-) -> None:
+) -> Work:
     """Give a connection new credentials; the old ones are revoked, as far as the vendor can.
 
     The API shows the new connection strings this once, so --reveal is required.
     """
-    chosen = form(as_json=as_json, as_csv=as_csv, is_raw=is_raw)
     _require_reveal(reveal)
 
     async def work(session: Session) -> None:
@@ -151,18 +123,16 @@ def rotate(
         ask(f"Rotate connection {connection.name!r}?", [loss], is_answered=yes)
         _print_new(await found.api.rotate_connection(connection.id), chosen)
 
-    run(work, config=config, api_url=api_url, workspace=workspace, reveal=True, chosen=chosen)
+    return work
 
 
 @app.command(epilog=examples("api connections delete application --database orders"))
+@command()
 def delete(
     name: NameArgument,
     database: DatabaseOption = None,
     yes: YesOption = False,
-    workspace: WorkspaceOption = None,
-    config: ConfigOption = None,
-    api_url: ApiUrlOption = None,
-) -> None:
+) -> Work:
     """Delete a connection: whoever uses it is cut off."""
 
     async def work(session: Session) -> None:
@@ -173,7 +143,7 @@ def delete(
         await found.api.delete_connection(connection.id)
         say(f"Deleted connection {connection.name!r} ({connection.id}).")
 
-    run(work, config=config, api_url=api_url, workspace=workspace)
+    return work
 
 
 def _print_new(made: CreatedConnection, chosen: Form) -> None:

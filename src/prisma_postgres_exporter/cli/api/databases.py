@@ -2,46 +2,42 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from prisma_postgres_exporter.cli.api.asking import ask, refuse
 from prisma_postgres_exporter.cli.api.branches import placed
+from prisma_postgres_exporter.cli.api.command import Prints, Work, command
 from prisma_postgres_exporter.cli.api.finding import find_branch, find_database, find_project
-from prisma_postgres_exporter.cli.api.listing import Found, listed_with_clients
+from prisma_postgres_exporter.cli.api.listing import Found, listed, print_listed
 from prisma_postgres_exporter.cli.api.making import print_made
 from prisma_postgres_exporter.cli.api.options import (
     INHERIT,
     AllOption,
+    DatabaseArgument,
     DatabaseRegionOption,
     LimitOption,
+    LogicalIdOption,
+    MadeUpNameArgument,
+    OwnerOption,
     ProjectOption,
     RevealOption,
-    WorkspaceOption,
+    WithLogicalIdOption,
     YesOption,
 )
 from prisma_postgres_exporter.cli.api.regions import require_region
 from prisma_postgres_exporter.cli.api.restoring import restore
 from prisma_postgres_exporter.cli.api.rows import DATABASE, Placed, new_database
-from prisma_postgres_exporter.cli.api.running import Reach, Session, run, say_rest
+from prisma_postgres_exporter.cli.api.running import Session, say_rest
 from prisma_postgres_exporter.cli.api.waiting import TimeoutOption, WaitOption, print_when_ready, seconds_of
-from prisma_postgres_exporter.cli.options import (
-    ApiUrlOption,
-    ConfigOption,
-    CsvOption,
-    JsonOption,
-    RawOption,
-    WideOption,
-    examples,
-)
-from prisma_postgres_exporter.cli.printing import form, keys, print_list, print_one
+from prisma_postgres_exporter.cli.options import examples
+from prisma_postgres_exporter.cli.printing import Form, keys, print_one
 from prisma_postgres_exporter.cli.terminal import say
 from prisma_postgres_exporter.errors import ApiError, ConfigurationError
 
 if TYPE_CHECKING:
-    from prisma_postgres_exporter.api import Database, ManagementApi
+    from prisma_postgres_exporter.api import Database, Listing, ManagementApi
 
 GIB = 2**30
 
@@ -49,85 +45,67 @@ app = typer.Typer(
     help="Databases: list, get, create, update, delete, restore.", no_args_is_help=True, rich_markup_mode=None
 )
 
-NameArgument = Annotated[str, typer.Argument(help="The database, by id or name.", metavar="NAME", show_default=False)]
-LogicalIdOption = Annotated[str | None, typer.Option("--logical-id", help="An id of your own; taken once.")]
 BranchOption = Annotated[str | None, typer.Option("--branch", help="A git branch, by name.", metavar="GIT-NAME")]
 BranchIdOption = Annotated[str | None, typer.Option("--branch-id", help="A branch, by id.", metavar="ID")]
 
 
 @app.command("list", epilog=keys(DATABASE))
+@command(Prints.LIST)
 def list_(
+    chosen: Form,
     project: ProjectOption = None,
-    logical_id: Annotated[str | None, typer.Option("--logical-id", help="Only those with this logical id.")] = None,
+    logical_id: WithLogicalIdOption = None,
     branch: BranchOption = None,
     branch_id: BranchIdOption = None,
     is_all: AllOption = False,
     limit: LimitOption = 100,
-    as_json: JsonOption = False,
-    as_csv: CsvOption = False,
-    is_raw: RawOption = False,
-    is_wide: WideOption = False,
-    workspace: WorkspaceOption = None,
-    config: ConfigOption = None,
-    api_url: ApiUrlOption = None,
-) -> None:
-    """List the databases that the credentials can see, or those of one project or branch.
-
-    JSON has `is_complete`: false where there is more, or where a credential was refused.
-    """
-    chosen = form(as_json=as_json, as_csv=as_csv, is_raw=is_raw, is_wide=is_wide)
+) -> Work:
+    """List the databases that the credentials can see, or those of one project or branch."""
     _require_one_branch(branch, branch_id)
 
     async def work(session: Session) -> None:
         within, asked = None, session
         if project is not None:
             owner = await find_project(session, project)
-            within, asked = owner.thing.id, Session((Reach("", owner.api),))
+            within, asked = owner.thing.id, session.of(owner.api)
 
-        def entries(api: ManagementApi, page: int) -> AsyncIterator[Database]:
+        def entries(api: ManagementApi, page: int) -> Listing[Database]:
             if within is not None and logical_id is None and branch is None and branch_id is None:
                 return api.project_databases(within, limit=page)
             return api.databases(within, logical_id=logical_id, branch_git_name=branch, branch_id=branch_id, limit=page)
 
-        found, has_more = await listed_with_clients(asked, entries, limit=limit, is_all=is_all)
+        found, has_more = await listed(asked, entries, limit=limit, is_all=is_all)
         rows = await placed(found)
-        is_complete = not (has_more or session.failures)
-        print_list(rows, DATABASE, chosen, what="databases", has_more=has_more, is_complete=is_complete)
+        print_listed(session, rows, DATABASE, chosen, what="databases", has_more=has_more)
 
-    run(work, config=config, api_url=api_url, workspace=workspace)
+    return work
 
 
 @app.command(epilog=keys(DATABASE))
+@command(Prints.ONE)
 def get(
-    name: NameArgument,
+    chosen: Form,
+    name: DatabaseArgument,
     project: ProjectOption = None,
-    as_json: JsonOption = False,
-    as_csv: CsvOption = False,
-    is_raw: RawOption = False,
-    workspace: WorkspaceOption = None,
-    config: ConfigOption = None,
-    api_url: ApiUrlOption = None,
-) -> None:
+) -> Work:
     """Show one database."""
-    chosen = form(as_json=as_json, as_csv=as_csv, is_raw=is_raw)
 
     async def work(session: Session) -> None:
         found = await find_database(session, name, project=project)
         print_one((await placed([found]))[0], DATABASE, chosen)
 
-    run(work, config=config, api_url=api_url, workspace=workspace)
+    return work
 
 
 @app.command(
     epilog=keys(new_database(is_revealed=True))
     + examples("api databases create orders --project shop --region eu-central-1")
 )
+@command(Prints.ONE)
 def create(
-    project: Annotated[str, typer.Option("--project", help="The project, by id or name.", metavar="NAME")],
-    name: Annotated[
-        str | None,
-        typer.Argument(help="Its name; the vendor makes one up without it.", metavar="NAME", show_default=False),
-    ] = None,
+    chosen: Form,
+    project: OwnerOption,
+    name: MadeUpNameArgument = None,
     region: DatabaseRegionOption = INHERIT,
     is_default: Annotated[bool, typer.Option("--default", help="As the project's default database.")] = False,
     source: Annotated[
@@ -142,20 +120,13 @@ def create(
     wait: WaitOption = False,
     timeout: TimeoutOption = "1h",
     reveal: RevealOption = False,
-    as_json: JsonOption = False,
-    as_csv: CsvOption = False,
-    is_raw: RawOption = False,
-    workspace: WorkspaceOption = None,
-    config: ConfigOption = None,
-    api_url: ApiUrlOption = None,
-) -> None:
+) -> Work:
     """Create a database in a project, in the project's region, empty or filled with another database or a backup.
 
     A branch that does not exist is created with the database, unless --logical-id is given.
     """
     from prisma_postgres_exporter.api import BackupSource, DatabaseSource
 
-    chosen = form(as_json=as_json, as_csv=as_csv, is_raw=is_raw)
     timeout_seconds = seconds_of(timeout)
     _require_one_branch(branch, branch_id)
     if source_backup is not None and source is None:
@@ -194,26 +165,21 @@ def create(
         else:
             print_it()
 
-    run(work, config=config, api_url=api_url, workspace=workspace, reveal=reveal, chosen=chosen)
+    return work
 
 
 @app.command(epilog=keys(DATABASE) + examples("api databases update orders --name bills"))
+@command(Prints.ONE)
 def update(
-    name: NameArgument,
+    chosen: Form,
+    name: DatabaseArgument,
     new_name: Annotated[str | None, typer.Option("--name", help="Its new name.")] = None,
     branch: BranchOption = None,
     branch_id: BranchIdOption = None,
     logical_id: LogicalIdOption = None,
     project: ProjectOption = None,
-    as_json: JsonOption = False,
-    as_csv: CsvOption = False,
-    is_raw: RawOption = False,
-    workspace: WorkspaceOption = None,
-    config: ConfigOption = None,
-    api_url: ApiUrlOption = None,
-) -> None:
+) -> Work:
     """Rename a database, or give it another branch or logical id."""
-    chosen = form(as_json=as_json, as_csv=as_csv, is_raw=is_raw)
     _require_one_branch(branch, branch_id)
     if new_name is None and branch is None and branch_id is None and logical_id is None:
         raise ConfigurationError(["nothing to change: give --name, --branch, --branch-id or --logical-id"])
@@ -228,18 +194,16 @@ def update(
             changed = await api.update_database(changed.id, logical_id=logical_id)
         print_one((await placed([Found(changed, api)]))[0], DATABASE, chosen)
 
-    run(work, config=config, api_url=api_url, workspace=workspace)
+    return work
 
 
 @app.command(epilog=examples("api databases delete orders --project shop"))
+@command()
 def delete(
-    name: NameArgument,
+    name: DatabaseArgument,
     project: ProjectOption = None,
     yes: YesOption = False,
-    workspace: WorkspaceOption = None,
-    config: ConfigOption = None,
-    api_url: ApiUrlOption = None,
-) -> None:
+) -> Work:
     """Delete a database and everything in it. A project's default database is refused."""
 
     async def work(session: Session) -> None:
@@ -254,7 +218,7 @@ def delete(
         await found.api.delete_database(database.id)
         say(f"Deleted database {database.name!r} ({database.id}).")
 
-    run(work, config=config, api_url=api_url, workspace=workspace)
+    return work
 
 
 app.command(

@@ -8,7 +8,7 @@ from itertools import islice
 from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
 
 from prisma_postgres_exporter.cli.api.listing import Found
-from prisma_postgres_exporter.cli.api.running import Reach, Session
+from prisma_postgres_exporter.cli.api.running import Session
 from prisma_postgres_exporter.diagnosis import Subject, find_subjects, nearest_subjects
 from prisma_postgres_exporter.errors import ApiError, ConfigurationError, NotFound, RequestRefused
 
@@ -84,7 +84,7 @@ async def find_database(session: Session, name: str, *, project: str | None = No
         return await _find(session, _DATABASE, name)
     within = await find_project(session, project)
     kind = replace(_DATABASE, entries=lambda api: api.project_databases(within.thing.id))
-    found = await _find(Session((Reach("", within.api),)), kind, name)
+    found = await _find(session.of(within.api), kind, name)
     if found.thing.project.id != within.thing.id:
         is_in = f"is in project {found.thing.project.name!r} ({found.thing.project.id})"
         raise ConfigurationError([f"--project {project}: database {found.thing.name!r} ({found.thing.id}) {is_in}"])
@@ -97,7 +97,7 @@ async def find_connection(session: Session, name: str, *, database: str | None =
         return await _find(session, _CONNECTION, name)
     within = await find_database(session, database)
     kind = replace(_CONNECTION, entries=lambda api: api.connections(within.thing.id))
-    return await _find(Session((Reach("", within.api),)), kind, name)
+    return await _find(session.of(within.api), kind, name)
 
 
 async def find_branch(session: Session, name: str, *, project: str | None) -> Found[Branch]:

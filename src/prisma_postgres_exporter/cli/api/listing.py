@@ -1,20 +1,22 @@
-"""Lists over every credential, one page of them or all."""
+"""Lists over every credential, as much of them as is wanted, and whether that is all there is."""
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from prisma_postgres_exporter.cli.api.running import Session
-from prisma_postgres_exporter.errors import ApiError
+from prisma_postgres_exporter.cli.printing import Columns, Form, print_list
+from prisma_postgres_exporter.errors import ApiError, MalformedAnswer
 
 if TYPE_CHECKING:
-    from prisma_postgres_exporter.api import ManagementApi
+    from prisma_postgres_exporter.api import Listing, ManagementApi, Refused
 
 T = TypeVar("T")
 
 PAGE = 100
+SHOWN = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,27 +28,41 @@ class Found(Generic[T]):
 
 
 async def listed(
-    session: Session, entries: Callable[[ManagementApi, int], AsyncIterator[T]], *, limit: int, is_all: bool
-) -> tuple[list[T], bool]:
-    """What `entries` yields for each client and size of a page: `limit` of it, or all; and whether there is more.
-
-    A credential that fails leaves the others' entries; the session keeps its error.
-    """
-    found, has_more = await listed_with_clients(session, entries, limit=limit, is_all=is_all)
-    return [one.thing for one in found], has_more
-
-
-async def listed_with_clients(
-    session: Session, entries: Callable[[ManagementApi, int], AsyncIterator[T]], *, limit: int, is_all: bool
+    session: Session, listing: Callable[[ManagementApi, int], Listing[T]], *, limit: int = PAGE, is_all: bool = True
 ) -> tuple[list[Found[T]], bool]:
-    """The same, each with the client that reaches it."""
+    """The `listing` of each client, with pages of a size: `limit` of it, or all; and whether there is more to be had.
+
+    A list that fails, or a record that cannot be read, leaves the others; the session keeps the error.
+    """
     found: list[Found[T]] = []
     for reach in session.reaches:
+        entries = listing(reach.api, PAGE if is_all else min(limit, PAGE))
         try:
-            async for entry in entries(reach.api, PAGE if is_all else min(limit, PAGE)):
+            async for entry in entries:
                 if len(found) == limit and not is_all:
                     return found, True
                 found.append(Found(entry, reach.api))
         except ApiError as error:
-            session.forgive(error)
+            session.forgive(error, has_results=bool(found))
+        finally:
+            note_unread(session, entries.refused)
     return found, False
+
+
+def note_unread(session: Session, refused: Sequence[Refused]) -> None:
+    """Let the session end by saying which records of a list could not be read."""
+    if not refused:
+        return
+    which = ", ".join(f"{record.id or 'without an id'} ({record.reason})" for record in refused[:SHOWN])
+    more = f" and {len(refused) - SHOWN} more" if len(refused) > SHOWN else ""
+    records = "1 record" if len(refused) == 1 else f"{len(refused)} records"
+    session.failures.append(
+        MalformedAnswer(f"the list is not complete: {records} could not be read: {which}{more}", reason="wrong_shape")
+    )
+
+
+def print_listed(
+    session: Session, things: Sequence[T], columns: Columns[T], chosen: Form, *, has_more: bool = False, **rest: Any
+) -> None:
+    """Print a list, as `print_list` does; it is complete if there is no more, and nothing failed on the way to it."""
+    print_list(things, columns, chosen, has_more=has_more, is_complete=not (has_more or session.failures), **rest)

@@ -23,8 +23,23 @@ RevealOption = Annotated[
     bool,
     typer.Option("--reveal", help="Print the secrets: connection strings and tokens. The API shows them this once."),
 ]
-ProjectOption = Annotated[str | None, typer.Option("--project", help="The project, by id or name.", metavar="NAME")]
-DatabaseOption = Annotated[str | None, typer.Option("--database", help="The database, by id or name.", metavar="NAME")]
+_PROJECT = typer.Option("--project", help="The project, by id or name.", metavar="NAME")
+ProjectOption = Annotated[str | None, _PROJECT]
+OwnerOption = Annotated[str, _PROJECT]
+"""The project where there must be one."""
+_DATABASE = typer.Option("--database", help="The database, by id or name.", metavar="NAME")
+DatabaseOption = Annotated[str | None, _DATABASE]
+OwnerDatabaseOption = Annotated[str, _DATABASE]
+"""The database where there must be one."""
+DatabaseArgument = Annotated[
+    str, typer.Argument(help="The database, by id or name.", metavar="NAME", show_default=False)
+]
+MadeUpNameArgument = Annotated[
+    str | None,
+    typer.Argument(help="Its name; the vendor makes one up without it.", metavar="NAME", show_default=False),
+]
+LogicalIdOption = Annotated[str | None, typer.Option("--logical-id", help="An id of your own; taken once.")]
+WithLogicalIdOption = Annotated[str | None, typer.Option("--logical-id", help="Only those with this logical id.")]
 
 
 def _regions(incomplete: str) -> Iterator[str]:

@@ -11,31 +11,26 @@ import typer
 from pydantic import SecretStr
 
 from prisma_postgres_exporter.cli.api.asking import ask
+from prisma_postgres_exporter.cli.api.command import Prints, Work, command
 from prisma_postgres_exporter.cli.api.finding import find_project
-from prisma_postgres_exporter.cli.api.listing import listed
+from prisma_postgres_exporter.cli.api.listing import listed, print_listed
 from prisma_postgres_exporter.cli.api.making import print_made
 from prisma_postgres_exporter.cli.api.options import (
     AllOption,
     LimitOption,
+    LogicalIdOption,
+    MadeUpNameArgument,
     RegionOption,
     RevealOption,
-    WorkspaceOption,
+    WithLogicalIdOption,
     YesOption,
 )
 from prisma_postgres_exporter.cli.api.regions import require_region
 from prisma_postgres_exporter.cli.api.rows import PROJECT, new_project
-from prisma_postgres_exporter.cli.api.running import Session, run, say_rest
+from prisma_postgres_exporter.cli.api.running import Session, say_rest
 from prisma_postgres_exporter.cli.api.waiting import TimeoutOption, WaitOption, ready, seconds_of
-from prisma_postgres_exporter.cli.options import (
-    ApiUrlOption,
-    ConfigOption,
-    CsvOption,
-    JsonOption,
-    RawOption,
-    WideOption,
-    examples,
-)
-from prisma_postgres_exporter.cli.printing import form, keys, print_list, print_one
+from prisma_postgres_exporter.cli.options import examples
+from prisma_postgres_exporter.cli.printing import Form, keys, print_one
 from prisma_postgres_exporter.cli.terminal import say
 from prisma_postgres_exporter.errors import ConfigurationError
 
@@ -50,20 +45,14 @@ NameArgument = Annotated[str, typer.Argument(help="The project, by id or name.",
 
 
 @app.command("list", epilog=keys(PROJECT))
+@command(Prints.LIST)
 def list_(
-    logical_id: Annotated[str | None, typer.Option("--logical-id", help="Only those with this logical id.")] = None,
+    chosen: Form,
+    logical_id: WithLogicalIdOption = None,
     is_all: AllOption = False,
     limit: LimitOption = 100,
-    as_json: JsonOption = False,
-    as_csv: CsvOption = False,
-    is_raw: RawOption = False,
-    is_wide: WideOption = False,
-    workspace: WorkspaceOption = None,
-    config: ConfigOption = None,
-    api_url: ApiUrlOption = None,
-) -> None:
+) -> Work:
     """List the projects that the credentials can see."""
-    chosen = form(as_json=as_json, as_csv=as_csv, is_raw=is_raw, is_wide=is_wide)
 
     async def work(session: Session) -> None:
         found, has_more = await listed(
@@ -72,54 +61,41 @@ def list_(
             limit=limit,
             is_all=is_all,
         )
-        print_list(found, PROJECT, chosen, what="projects", has_more=has_more)
+        print_listed(session, [one.thing for one in found], PROJECT, chosen, what="projects", has_more=has_more)
 
-    run(work, config=config, api_url=api_url, workspace=workspace)
+    return work
 
 
 @app.command(epilog=keys(PROJECT))
+@command(Prints.ONE)
 def get(
+    chosen: Form,
     name: NameArgument,
-    as_json: JsonOption = False,
-    as_csv: CsvOption = False,
-    is_raw: RawOption = False,
-    workspace: WorkspaceOption = None,
-    config: ConfigOption = None,
-    api_url: ApiUrlOption = None,
-) -> None:
+) -> Work:
     """Show one project."""
-    chosen = form(as_json=as_json, as_csv=as_csv, is_raw=is_raw)
 
     async def work(session: Session) -> None:
         print_one((await find_project(session, name)).thing, PROJECT, chosen)
 
-    run(work, config=config, api_url=api_url, workspace=workspace)
+    return work
 
 
 @app.command(epilog=keys(new_project(is_revealed=True)) + examples("api projects create shop --region eu-central-1"))
+@command(Prints.ONE)
 def create(
-    name: Annotated[
-        str | None,
-        typer.Argument(help="Its name; the vendor makes one up without it.", metavar="NAME", show_default=False),
-    ] = None,
+    chosen: Form,
+    name: MadeUpNameArgument = None,
     region: RegionOption = None,
     no_database: Annotated[bool, typer.Option("--no-database", help="Begin without a database.")] = False,
-    logical_id: Annotated[str | None, typer.Option("--logical-id", help="An id of your own; taken once.")] = None,
+    logical_id: LogicalIdOption = None,
     wait: WaitOption = False,
     timeout: TimeoutOption = "1h",
     reveal: RevealOption = False,
-    as_json: JsonOption = False,
-    as_csv: CsvOption = False,
-    is_raw: RawOption = False,
-    workspace: WorkspaceOption = None,
-    config: ConfigOption = None,
-    api_url: ApiUrlOption = None,
-) -> None:
+) -> Work:
     """Create a project, with a default database unless that is not wanted.
 
     Its region is that of its first database; `api databases create` takes it for the next ones.
     """
-    chosen = form(as_json=as_json, as_csv=as_csv, is_raw=is_raw)
     timeout_seconds = seconds_of(timeout)
 
     async def work(session: Session) -> None:
@@ -137,25 +113,20 @@ def create(
         if wait and project.database is not None and project.database.id is not None:
             await ready(api, project.database.id, timeout_seconds)
 
-    run(work, config=config, api_url=api_url, workspace=workspace, reveal=reveal, chosen=chosen)
+    return work
 
 
 @app.command(epilog=keys(PROJECT) + examples("api projects update shop --name store"))
+@command(Prints.ONE)
 def update(
+    chosen: Form,
     name: NameArgument,
     new_name: Annotated[str | None, typer.Option("--name", help="Its new name: 1 to 256 characters.")] = None,
     settings: Annotated[
         str | None, typer.Option("--settings", help="Its new settings: a JSON object as the vendor defines it.")
     ] = None,
-    as_json: JsonOption = False,
-    as_csv: CsvOption = False,
-    is_raw: RawOption = False,
-    workspace: WorkspaceOption = None,
-    config: ConfigOption = None,
-    api_url: ApiUrlOption = None,
-) -> None:
+) -> Work:
     """Rename a project, or change its settings."""
-    chosen = form(as_json=as_json, as_csv=as_csv, is_raw=is_raw)
     if new_name is None and settings is None:
         raise ConfigurationError(["nothing to change: give --name or --settings"])
     document = None if settings is None else _settings(settings)
@@ -165,17 +136,15 @@ def update(
         changed = await found.api.update_project(found.thing.id, name=new_name, settings=document)
         print_one(changed, PROJECT, chosen)
 
-    run(work, config=config, api_url=api_url, workspace=workspace)
+    return work
 
 
 @app.command(epilog=examples("api projects delete shop"))
+@command()
 def delete(
     name: NameArgument,
     yes: YesOption = False,
-    workspace: WorkspaceOption = None,
-    config: ConfigOption = None,
-    api_url: ApiUrlOption = None,
-) -> None:
+) -> Work:
     """Delete a project, with what is in it. It is for the API to say what must be deleted before."""
 
     async def work(session: Session) -> None:
@@ -187,10 +156,11 @@ def delete(
         await found.api.delete_project(project.id)
         say(f"Deleted project {project.name!r} ({project.id}).")
 
-    run(work, config=config, api_url=api_url, workspace=workspace)
+    return work
 
 
 @app.command(epilog=examples("api projects transfer shop --recipient-token-file recipient.token"))
+@command()
 def transfer(
     name: NameArgument,
     recipient_token_file: Annotated[
@@ -202,10 +172,7 @@ def transfer(
         ),
     ],
     yes: YesOption = False,
-    workspace: WorkspaceOption = None,
-    config: ConfigOption = None,
-    api_url: ApiUrlOption = None,
-) -> None:
+) -> Work:
     """Give a project to another workspace, with its databases, which keep their ids."""
     token = _token(recipient_token_file)
 
@@ -218,7 +185,7 @@ def transfer(
         await found.api.transfer_project(project.id, token)
         say(f"Transferred project {project.name!r} ({project.id}).")
 
-    run(work, config=config, api_url=api_url, workspace=workspace)
+    return work
 
 
 def _loss(database: Database) -> str:

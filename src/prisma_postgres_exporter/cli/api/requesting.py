@@ -10,13 +10,14 @@ from typing import Annotated, Any
 import typer
 
 from prisma_postgres_exporter.cli.api.asking import ask
-from prisma_postgres_exporter.cli.api.options import WorkspaceOption, YesOption
-from prisma_postgres_exporter.cli.api.running import Session, run
-from prisma_postgres_exporter.cli.options import ApiUrlOption, ConfigOption
+from prisma_postgres_exporter.cli.api.command import Work, command
+from prisma_postgres_exporter.cli.api.options import YesOption
+from prisma_postgres_exporter.cli.api.running import Session
 from prisma_postgres_exporter.cli.printing import print_document
 from prisma_postgres_exporter.errors import ConfigurationError
 
 
+@command(is_revealing=True)
 def request(
     method: Annotated[str, typer.Argument(help="GET, POST, PUT, PATCH or DELETE.", metavar="METHOD")],
     path: Annotated[str, typer.Argument(help="Like /v1/buckets.", metavar="PATH")],
@@ -27,10 +28,7 @@ def request(
         str | None, typer.Option(help="JSON to send, or @FILE with it; @- is standard input.", metavar="JSON")
     ] = None,
     yes: YesOption = False,
-    workspace: WorkspaceOption = None,
-    config: ConfigOption = None,
-    api_url: ApiUrlOption = None,
-) -> None:
+) -> Work:
     """Make any request, also one that has no command: Compute, buckets, environment variables.
 
     Prints the JSON of the answer as it came, with whatever secrets it holds. Everything but GET asks before.
@@ -46,7 +44,7 @@ def request(
         if answered is not None:
             print_document(json.dumps(answered, indent=2, ensure_ascii=False))
 
-    run(work, config=config, api_url=api_url, workspace=workspace, reveal=True)
+    return work
 
 
 def _pair(part: str) -> tuple[str, str]:

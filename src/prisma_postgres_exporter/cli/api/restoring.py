@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from prisma_postgres_exporter.cli.api.asking import ask, refuse
+from prisma_postgres_exporter.cli.api.command import Prints, Work, command
 from prisma_postgres_exporter.cli.api.finding import find_database
-from prisma_postgres_exporter.cli.api.options import ProjectOption, WorkspaceOption, YesOption
+from prisma_postgres_exporter.cli.api.options import ProjectOption, YesOption
 from prisma_postgres_exporter.cli.api.rows import DATABASE, Placed
-from prisma_postgres_exporter.cli.api.running import EXIT_TRY_AGAIN, Session, run
+from prisma_postgres_exporter.cli.api.running import EXIT_TRY_AGAIN, Session
 from prisma_postgres_exporter.cli.api.waiting import TimeoutOption, print_when_ready, seconds_of
-from prisma_postgres_exporter.cli.options import ApiUrlOption, ConfigOption, CsvOption, JsonOption, RawOption
-from prisma_postgres_exporter.cli.printing import form, print_one
+from prisma_postgres_exporter.cli.printing import Form, print_one
 from prisma_postgres_exporter.cli.terminal import say
 from prisma_postgres_exporter.errors import ConfigurationError
 
@@ -24,7 +24,9 @@ if TYPE_CHECKING:
 LATEST = "latest"
 
 
+@command(Prints.ONE)
 def restore(
+    chosen: Form,
     name: Annotated[
         str, typer.Argument(help="The database to overwrite, by id or name.", metavar="NAME", show_default=False)
     ],
@@ -42,20 +44,13 @@ def restore(
     wait: Annotated[bool, typer.Option("--wait/--no-wait", help="Wait until the database is ready.")] = True,
     timeout: TimeoutOption = "1h",
     yes: YesOption = False,
-    as_json: JsonOption = False,
-    as_csv: CsvOption = False,
-    is_raw: RawOption = False,
-    workspace: WorkspaceOption = None,
-    config: ConfigOption = None,
-    api_url: ApiUrlOption = None,
-) -> None:
+) -> Work:
     """Overwrite a database with a backup. Its connections stay; a project's default database is refused.
 
     Ctrl-C ends the waiting, not the restoring. Exits with status 3 if the database is not ready in time.
     """
     from prisma_postgres_exporter.api import BackupSource
 
-    chosen = form(as_json=as_json, as_csv=as_csv, is_raw=is_raw)
     timeout_seconds = seconds_of(timeout)
 
     async def work(session: Session) -> None:
@@ -82,7 +77,7 @@ def restore(
         else:
             print_it()
 
-    run(work, config=config, api_url=api_url, workspace=workspace)
+    return work
 
 
 def _require_target(target: Database, *, overwrite_default: bool) -> None:

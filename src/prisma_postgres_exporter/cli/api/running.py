@@ -16,7 +16,7 @@ import typer
 
 from prisma_postgres_exporter.cli.logs import configure_logs
 from prisma_postgres_exporter.cli.options import configuration
-from prisma_postgres_exporter.cli.printing import Column, Columns, Form, print_answer, print_list
+from prisma_postgres_exporter.cli.printing import Column, Columns, Form, print_list
 from prisma_postgres_exporter.cli.terminal import say
 from prisma_postgres_exporter.config import Config, Credential, format_duration, read_tokens
 from prisma_postgres_exporter.errors import ApiError, ConfigurationError, CredentialRefused, Unavailable
@@ -75,15 +75,19 @@ class Session:
     reaches: tuple[Reach, ...]
     failures: list[ApiError] = field(default_factory=list)
 
-    def forgive(self, error: ApiError) -> None:
-        """Go on with the other credentials, if there are any.
+    def forgive(self, error: ApiError, *, has_results: bool = False) -> None:
+        """Go on with the results there are, or with the other credentials, if there are any.
 
         Raises:
             ApiError: there are none.
         """
-        if len(self.reaches) == 1:
+        if len(self.reaches) == 1 and not has_results:
             raise error
         self.failures.append(error)
+
+    def of(self, api: ManagementApi) -> Session:
+        """The same with one client alone."""
+        return Session((Reach("", api),), self.failures)
 
     def only(self, advice: str) -> Reach:
         """The one credential there is.
@@ -183,7 +187,7 @@ async def _in_workspace(session: Session, wanted: str) -> Session:
         raise ConfigurationError([f"--workspace {wanted}: no credential opens it; they open {', '.join(known)}"])
     if len(found) > 1:
         raise ConfigurationError([f"--workspace {wanted}: {len(found)} have that name; give an id: {', '.join(found)}"])
-    return Session(tuple(found.values()))
+    return Session(tuple(found.values()), session.failures)
 
 
 def _exit_code(error: ApiError) -> int:
@@ -218,10 +222,9 @@ def _print_secrets(error: ApiError, *, reveal: bool, chosen: Form) -> None:
     if not error.shown_once:
         return
     secrets = [secret.get_secret_value() for secret in error.shown_once]
-    if reveal and chosen is Form.JSON:
-        print_answer({"data": {"shown_once": secrets}})
-    elif reveal:
-        print_list([(kind_of_secret(secret), secret) for secret in secrets], _SECRETS, chosen, what="secrets")
+    if reveal:
+        pairs = [(kind_of_secret(secret), secret) for secret in secrets]
+        print_list(pairs, _SECRETS, chosen, what="secrets", has_more=False, is_complete=False)
     else:
         say(f"The answer has {len(error.shown_once)} connection strings or tokens, which --reveal would have shown.")
 

@@ -10,20 +10,13 @@ import typer
 from rich.console import Console
 from rich.progress import Progress
 
+from prisma_postgres_exporter.cli.api.command import Prints, Work, command
 from prisma_postgres_exporter.cli.api.finding import find_database, find_project
-from prisma_postgres_exporter.cli.api.listing import Found
-from prisma_postgres_exporter.cli.api.options import ProjectOption, WorkspaceOption
+from prisma_postgres_exporter.cli.api.listing import Found, listed, print_listed
+from prisma_postgres_exporter.cli.api.options import ProjectOption
 from prisma_postgres_exporter.cli.api.rows import USAGE, Named
-from prisma_postgres_exporter.cli.api.running import Session, run
-from prisma_postgres_exporter.cli.options import (
-    ApiUrlOption,
-    ConfigOption,
-    CsvOption,
-    JsonOption,
-    RawOption,
-    WideOption,
-)
-from prisma_postgres_exporter.cli.printing import form, print_list
+from prisma_postgres_exporter.cli.api.running import Session
+from prisma_postgres_exporter.cli.printing import Form
 from prisma_postgres_exporter.errors import ApiError, ConfigurationError
 
 if TYPE_CHECKING:
@@ -32,7 +25,9 @@ if TYPE_CHECKING:
 LAST_MOMENT = time(23, 59, 59, 999_000)
 
 
+@command(Prints.LIST)
 def usage(
+    chosen: Form,
     name: Annotated[
         str | None,
         typer.Argument(help="The database, by id or name; every database without it.", metavar="NAME"),
@@ -46,19 +41,11 @@ def usage(
         typer.Option(help="Until this day, included, or date-time (UTC). (default: now)", metavar="INSTANT"),
     ] = None,
     project: ProjectOption = None,
-    as_json: JsonOption = False,
-    as_csv: CsvOption = False,
-    is_raw: RawOption = False,
-    is_wide: WideOption = False,
-    workspace: WorkspaceOption = None,
-    config: ConfigOption = None,
-    api_url: ApiUrlOption = None,
-) -> None:
+) -> Work:
     """Show what the vendor says was used, by one database or by each, this month or in a span.
 
     `from` and `to` are the span that the vendor really answered for.
     """
-    chosen = form(as_json=as_json, as_csv=as_csv, is_raw=is_raw, is_wide=is_wide)
     start_at, end_at = _instant("--from", from_, time.min), _instant("--to", to, LAST_MOMENT)
     if start_at is not None and end_at is not None and start_at > end_at:
         raise ConfigurationError([f"--from {from_} is after --to {to}: give the earlier one first"])
@@ -69,24 +56,21 @@ def usage(
         if name is not None:
             found = await find_database(session, name, project=project)
             answer = await found.api.usage(found.thing.id, start_at=start_at, end_at=end_at)
-            print_list([Named(found.thing, answer)], USAGE, chosen, what="usage")
+            print_listed(session, [Named(found.thing, answer)], USAGE, chosen, what="usage")
             return
         read = await _read(session, await _asked(session, project), start_at, end_at)
-        print_list(read, USAGE, chosen, what="databases with usage")
+        print_listed(session, read, USAGE, chosen, what="databases with usage")
 
-    run(work, config=config, api_url=api_url, workspace=workspace)
+    return work
 
 
 async def _asked(session: Session, project: str | None) -> list[Found[Database]]:
-    if project is not None:
-        owner = await find_project(session, project)
-        return [Found(database, owner.api) async for database in owner.api.project_databases(owner.thing.id)]
-    asked: list[Found[Database]] = []
-    for reach in session.reaches:
-        try:
-            asked += [Found(database, reach.api) async for database in reach.api.databases()]
-        except ApiError as error:
-            session.forgive(error)
+    if project is None:
+        asked, _ = await listed(session, lambda api, page: api.databases(limit=page))
+        return asked
+    owner = await find_project(session, project)
+    within = session.of(owner.api)
+    asked, _ = await listed(within, lambda api, page: api.project_databases(owner.thing.id, limit=page))
     return asked
 
 

@@ -1,0 +1,94 @@
+"""Why a month is not known whole, for people: only what applies, and whether it passes."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+from datetime import datetime, timedelta
+
+from prisma_postgres_exporter.cost import SHORT_GAP, Usage, unread_days
+from prisma_postgres_exporter.model import DatabaseState, WorkspaceState, day_start, month_start
+from prisma_postgres_exporter.report.months import LedgerMonth
+
+ONE_DAY = timedelta(days=1)
+UNREAD = "unread"
+"""Days that `backfill` reads: the command says so."""
+
+TODAY, FAILING = "today", "failing"
+LASTING = {
+    "moved": "that moved",
+    "deleted": "that {were} deleted",
+    "gone": "of a workspace that is gone",
+    "level": "of which a part of the time has no storage level",
+}
+
+
+def gap_sentences(month: LedgerMonth) -> Iterator[str]:
+    """What is missing and no command gets, by cause, and when it will be there, if it will."""
+    causes = Counter(
+        _cause(month, month.ledger_state.workspaces[id_], month.ledger_state.databases[database_id], usage)
+        for id_, used in month.costs.used.items()
+        for database_id, usage in used.items()
+        if not usage.is_complete
+    )
+    lasting = [
+        f"{_databases(causes[cause])} {words.format(were=_were(causes[cause]))}"
+        for cause, words in LASTING.items()
+        if causes[cause]
+    ]
+    unread = sum(cost.is_unread and not month.costs.used[id_] for id_, cost in month.costs.workspaces.items())
+    if unread:
+        lasting.append(
+            "1 workspace that nobody followed then"
+            if unread == 1
+            else f"{unread:,} workspaces that nobody followed then"
+        )
+    if lasting:
+        yield f"No command gets what is missing of {', '.join(lasting)}."
+    if causes[FAILING]:
+        fails = "fails comes when it answers" if causes[FAILING] == 1 else "fail comes when they answer"
+        yield f"What is missing of {_databases(causes[FAILING])} that {fails} again."
+    if causes[TODAY]:
+        known_at = day_start(month.until.date()) + ONE_DAY + SHORT_GAP
+        yield f"What is missing of today will be known from {known_at:%Y-%m-%d %H:%M} UTC on."
+
+
+def _cause(month: LedgerMonth, workspace: WorkspaceState, state: DatabaseState, usage: Usage) -> str:
+    """The first that applies."""
+    is_todays = not month.is_over and _is_only_today_missing(state, usage, month.until)
+    causes = (
+        ("gone", workspace.is_gone),
+        ("moved", usage.unplaced_databases > 0 and not is_todays),
+        ("deleted", state.deleted_at is not None),
+        (UNREAD, bool(unread_days(state, month.until))),
+        (FAILING, state.failing_since_at is not None),
+        (TODAY, is_todays),
+    )
+    return next((cause for cause, applies in causes if applies), "level")
+
+
+def _is_only_today_missing(state: DatabaseState, usage: Usage, now: datetime) -> bool:
+    """Whether nothing is missing but of today, and of yesterday until it is read an hour after its end."""
+    today_at = day_start(now.date())
+    since_at = max(month_start(now), state.database.created_at)
+    levels = sum(row.storage_seconds for row in state.months if row.month == month_start(now).date())
+    may_come = today_at
+    for row in state.recent_days:
+        if row.day == now.date():
+            levels -= row.storage_seconds
+        elif row.day == now.date() - ONE_DAY and row.read_at < today_at + SHORT_GAP:
+            levels -= row.storage_seconds
+            may_come -= ONE_DAY
+    is_yesterday_open = may_come < today_at
+    return (
+        usage.days - usage.days_known <= is_yesterday_open
+        and (may_come - since_at).total_seconds() - levels <= SHORT_GAP.total_seconds()
+    )
+
+
+def _databases(count: int) -> str:
+    return "1 database" if count == 1 else f"{count:,} databases"
+
+
+def _were(count: int) -> str:
+    return "was" if count == 1 else "were"

@@ -1,0 +1,82 @@
+"""Why something of a month is missing: only what applies is named, and when it will be there."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from report_values import NOW, OCTOBER, ledger_state, month_of, state
+
+import builders
+from builders import settled_day, workspace_state
+from prisma_postgres_exporter.cost import By, total_of
+from prisma_postgres_exporter.model import DatabaseState
+from prisma_postgres_exporter.report import gap_sentences
+
+NOON = NOW + timedelta(hours=12)
+
+
+def read_from(at: datetime) -> DatabaseState:
+    """A database of which every day was read, and levels from an instant on."""
+    row = state(1, 100, at=NOON)
+    read = settled_day(NOW.date(), 5, storage_seconds=int((NOON - at).total_seconds()), settled_at=None, read_at=NOON)
+    missing = int((at - NOW).total_seconds())
+    months = (replace(row.months[0], days=21, storage_seconds=row.months[0].storage_seconds - missing),)
+    return replace(row, recent_days=(read,), months=months, known_until=NOW.date())
+
+
+@pytest.mark.parametrize(
+    ("row", "said"),
+    [
+        (read_from(NOW), []),
+        (
+            read_from(NOW + timedelta(hours=11)),
+            ["What is missing of today will be known from 2026-11-22 01:00 UTC on."],
+        ),
+        (
+            replace(read_from(NOW + timedelta(hours=11)), failing_since_at=NOON),
+            ["What is missing of 1 database that fails comes when it answers again."],
+        ),
+    ],
+)
+def test_what_passes_is_said_with_its_time(row: DatabaseState, said: list[str]) -> None:
+    assert list(gap_sentences(month_of(ledger_state(row), until=NOON, now=NOON))) == said
+
+
+def test_what_no_command_gets_is_said_by_its_cause() -> None:
+    unread = replace(state(1, 100), months=(replace(state(1, 100).months[0], storage_seconds=5),))
+    deleted = replace(unread, deleted_at=NOW - timedelta(days=2))
+    moved = replace(unread, months=(*unread.months, replace(unread.months[0], workspace_key=2, days=1)))
+    gone = builders.ledger_state(workspace_state(unread, id_="wksp_1", gone_at=NOW - timedelta(days=1)))
+
+    two = builders.ledger_state(workspace_state(moved, id_="wksp_1"), workspace_state(key=2, id_="wksp_2"))
+
+    for held, said in (
+        (ledger_state(deleted), "1 database that was deleted"),
+        (gone, "1 database of a workspace that is gone"),
+        (two, "that moved"),
+    ):
+        (sentence,) = gap_sentences(month_of(held))
+        assert sentence.startswith("No command gets what is missing of ")
+        assert said in sentence
+
+
+def test_a_workspace_that_nobody_followed_is_not_read_and_no_zero() -> None:
+    """It has no databases now; whether it had some in October, and what they used, nobody knows."""
+    seen_at = datetime(2026, 11, 3, tzinfo=UTC)
+    held = builders.ledger_state(
+        workspace_state(state(1, 100, at=OCTOBER), id_="wksp_1", first_seen_at=datetime(2026, 9, 1, tzinfo=UTC)),
+        workspace_state(key=2, id_="wksp_2", first_seen_at=seen_at),
+    )
+    october, november = month_of(held, until=OCTOBER), month_of(held)
+
+    for by in By:
+        rows = {row.workspace_id: row for row in october.rows(by)}
+        assert (rows["wksp_2"].operations, rows["wksp_2"].mean_storage_bytes, rows["wksp_2"].gib_months) == (None,) * 3
+        assert not rows["wksp_2"].usage.is_complete
+        assert total_of(rows.values())[0].operations == 100
+        assert not total_of(rows.values())[0].is_complete
+        (row,) = [row for row in november.rows(by) if row.workspace_id == "wksp_2"]
+        assert (row.operations, row.mean_storage_bytes, row.usage.is_complete) == (0, 0, True)
+    assert list(gap_sentences(october)) == ["No command gets what is missing of 1 workspace that nobody followed then."]
