@@ -133,6 +133,16 @@ def two_workspaces() -> Exposition:
     return exposition_of(Snapshot(taken_at=NOW, workspaces=tuple(views), databases=tuple(databases)))
 
 
+def test_what_was_compressed_is_kept_for_the_next_who_asks_for_the_same_and_for_nobody_else() -> None:
+    exposition = two_workspaces()
+    first = exposition.part(frozenset(["wksp_a"]), Format.TEXT, is_gzip=True)
+    assert exposition.part(frozenset(["wksp_a"]), Format.TEXT, is_gzip=True) is first
+    other = exposition.part(frozenset(["wksp_b"]), Format.TEXT, is_gzip=True)
+    assert b"wksp_a" not in gzip.decompress(other.joined())
+    openmetrics = exposition.part(frozenset(["wksp_b"]), Format.OPENMETRICS, is_gzip=True)
+    assert gzip.decompress(openmetrics.joined()).endswith(END)
+
+
 def client_of(exposition: Exposition) -> httpx.AsyncClient:
     status = ServiceStatus(version="1", now_at=NOW, started_at=NOW, api_url="https://x", store_url="sqlite:///x")
     app = web_app(exposition, lambda: status, None)
