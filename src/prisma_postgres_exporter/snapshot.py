@@ -41,7 +41,8 @@ ONE_SECOND = timedelta(seconds=1)
 class DatabaseView:
     """What one database shows. `None` means that nobody told us: it is shown as no sample at all.
 
-    `usage` is its month so far in the workspace that holds it. Its counters were 0 at `counting_since_at`.
+    `usage` is its month so far in the workspace that holds it. Its counters were 0 at `counting_since_at`. `is_sum`: it
+    stands for several databases, and shows only what can be summed.
     """
 
     workspace_id: str
@@ -72,6 +73,7 @@ class DatabaseView:
     usage: Usage = NOTHING
     cost: Bill | None = None
     counting_since_at: datetime | None = None
+    is_sum: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

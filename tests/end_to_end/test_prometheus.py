@@ -29,7 +29,9 @@ from processes import (
 from ports import free_port
 
 JOB = "prisma-postgres"
-OWN_LABELS = {"__name__", "instance", "job"}
+TEAM_JOB = "a-team"
+PARTS_JOB = "all-parts"
+OWN_LABELS = {"__name__", "instance", "job", "workspace"}
 OWN_PREFIX = "prisma_postgres_exporter_"
 DATA_SELECTOR = f'{{job="{JOB}",__name__=~"prisma_postgres_.+",__name__!~"{OWN_PREFIX}.+"}}'
 DATABASES = 12
@@ -93,9 +95,16 @@ class Prometheus:
 def prometheus(tmp_path_factory: pytest.TempPathFactory, service: Exporter) -> Iterator[Prometheus]:
     """A Prometheus with data of its own that scrapes the service every second."""
     directory = tmp_path_factory.mktemp("prometheus")
-    scrape = {"job_name": JOB, "static_configs": [{"targets": [service.url.removeprefix("http://")]}]}
+    scrapes = [
+        {"job_name": JOB, "static_configs": [{"targets": [service.url.removeprefix("http://")]}]},
+        {"job_name": PARTS_JOB, "http_sd_configs": [{"url": f"{service.url}/sd"}]},
+        {
+            "job_name": TEAM_JOB,
+            "http_sd_configs": [{"url": f"{service.url}/sd?workspace={_workspaces(service)[0]}"}],
+        },
+    ]
     config = directory / "prometheus.yml"
-    config.write_text(yaml.safe_dump({"global": {"scrape_interval": "1s"}, "scrape_configs": [scrape]}))
+    config.write_text(yaml.safe_dump({"global": {"scrape_interval": "1s"}, "scrape_configs": scrapes}))
     address = f"127.0.0.1:{free_port()}"
     options = (
         f"--config.file={config}",
@@ -110,7 +119,7 @@ def prometheus(tmp_path_factory: pytest.TempPathFactory, service: Exporter) -> I
             return started.ready()
 
         wait_until(is_ready, "Prometheus is ready")
-        wait_until(lambda: started.query("up") == {("up", frozenset()): 1}, "the target is up")
+        wait_until(lambda: started.query("sum by (__name__) (up)") == {("up", frozenset()): 5}, "all targets are up")
         yield started
 
 
@@ -131,6 +140,23 @@ def test_prometheus_counts_as_many_samples_as_the_service_says_it_shows(promethe
     assert len(set(counts.values())) == 1
 
 
+@needs_program("prometheus")
+def test_the_targets_of_sd_together_hold_the_whole_and_a_teams_hold_its_workspace_alone(
+    prometheus: Prometheus, service: Exporter
+) -> None:
+    shown = _as_prometheus_keeps_it(service.scrape())
+    first = _workspaces(service)[0]
+
+    everything = prometheus.query(DATA_SELECTOR.replace(JOB, PARTS_JOB))
+    assert everything == shown
+    own = f'{{__name__="{OWN_PREFIX}build_info",job="%s"}}'
+    assert len(prometheus.query(own % PARTS_JOB)) == 1
+    assert prometheus.query(DATA_SELECTOR.replace(JOB, TEAM_JOB)) == {
+        (name, labels): value for (name, labels), value in shown.items() if ("workspace_id", first) in labels
+    }
+    assert prometheus.query(own % TEAM_JOB) == {}
+
+
 @needs_program("promtool")
 def test_the_linter_has_nothing_to_say_about_the_running_service(service: Exporter) -> None:
     text = service.get("/metrics").text
@@ -138,6 +164,10 @@ def test_the_linter_has_nothing_to_say_about_the_running_service(service: Export
     answer = subprocess.run(["promtool", "check", "metrics"], input=text, capture_output=True, text=True, check=False)
 
     assert (answer.returncode, answer.stdout + answer.stderr) == (0, "")
+
+
+def _workspaces(service: Exporter) -> list[str]:
+    return sorted(service.scrape().labels("prisma_postgres_workspace_info", "workspace_id"))
 
 
 def _as_prometheus_keeps_it(samples: Samples) -> dict[tuple[str, Labels], float]:

@@ -130,6 +130,7 @@ def tell_everything(health: ExporterHealth) -> None:
     health.push_failed("otlp", "http_503")
     health.push_dropped("otlp", "refused", 2)
     health.push_waiting("otlp", 0)
+    health.series_capped(3)
 
 
 def plain(exposition: Exposition, exposition_format: Format = Format.TEXT) -> bytes:

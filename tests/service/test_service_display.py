@@ -11,9 +11,12 @@ from typing import Any
 
 import pytest
 import yaml
+from structlog.testing import capture_logs
 
 from prisma_postgres_exporter.config import Config, load_config
 from prisma_postgres_exporter.cost import Costs, charge
+from prisma_postgres_exporter.expose import ExporterHealth, Exposition, Format
+from prisma_postgres_exporter.expose.cap import OWN_SERIES
 from prisma_postgres_exporter.model import WorkspaceDay
 from prisma_postgres_exporter.service import display
 from prisma_postgres_exporter.simulator import ManualClock
@@ -142,3 +145,31 @@ def operations_charged(running: Bench) -> list[int]:
     return [
         usage.known_operations for by_database in running.display.costs.used.values() for usage in by_database.values()
     ]
+
+
+async def test_a_bound_on_series_is_held_in_the_exposition_and_told_once(tmp_path: Path) -> None:
+    clock = ManualClock(LAST_DAY)
+    vendor = small_vendor(clock, databases=60)
+    async with http_bench(f"sqlite:///{tmp_path / 'ledger.db'}", vendor, clock) as bench:
+        await bench.round()
+        config = bench.collector.config
+        web = config.web.model_copy(update={"max_series": 1_000})
+        bench.collector.reconfigure(config.model_copy(update={"web": web}))
+        health = ExporterHealth()
+        exposition = Exposition(health)
+        with capture_logs() as logs:
+            capping = display.Display(bench.collector, exposition, health, lambda: clock.now)
+            await capping.refresh()
+            await capping.refresh()
+
+        text = exposition.body(Format.TEXT, is_gzip=False).joined().decode()
+        samples = [line for line in text.splitlines() if not line.startswith("#")]
+        assert len(samples) + OWN_SERIES > 900
+        assert len(samples) <= 1_000
+        assert sum(line.startswith("prisma_postgres_database_operations_total{") for line in samples) > 2
+        [capped] = [line for line in samples if line.startswith("prisma_postgres_exporter_series_capped ")]
+        kept = sum(line.startswith("prisma_postgres_database_info{") for line in samples)
+        assert float(capped.split()[1]) == 60 - kept > 0
+        assert [line["databases"] for line in logs if line["event"].startswith("series capped")] == [60 - kept]
+        # A person sees every database.
+        assert len(capping.snapshot.databases) == 60

@@ -25,6 +25,7 @@ COMMANDS = {
     "compare": "Print what changed between two months, and why.",
     "export": "Write rows of the ledger as CSV, JSON lines or Parquet.",
     "backfill": "Read days of the past into the ledger.",
+    "plan": "Say what a configuration will ask and take, before it runs.",
     "check": "Check configuration, credentials, store and clock.",
     "doctor": "Say why a number is missing, step by step.",
     "simulator": "Answer as the Management API does, for a made-up world.",

@@ -136,11 +136,13 @@ class StoreConfig(Section):
 class WebConfig(Section):
     """Where to serve: `:9478` (every address), `127.0.0.1:9478` or `[::1]:9478`.
 
-    `shard` is what one of several services on a store shows: everything, or what it collects. With `created`
-    OpenMetrics says since when each database's counters count.
+    `shard` is what one of several services on a store shows: everything, or what it collects. `max_series` bounds the
+    samples of `/metrics`: beyond it the smallest databases are summed up. With `created` OpenMetrics says since when
+    each database's counters count.
     """
 
     listen: str = ":9478"
+    max_series: Annotated[int, Field(ge=1_000)] | None = None
     shard: Literal["all", "owned"] = "all"
     created: bool = False
 

@@ -438,6 +438,40 @@ class ReportAnswer(OfMonth):
     data: ReportDocument
 
 
+class PlanDocument(Document):
+    """What a configuration will ask and take: an ordinary day, and the start with an empty store."""
+
+    workspace_count: int = Field(description="How many workspaces are collected")
+    database_count: int = Field(description=DATABASE_COUNT)
+    changes_per_day: float = Field(description="How often a day the vendor is taken to publish news of a database")
+    latency_seconds: float = Field(description="How long the API takes to answer; measured, or taken for granted")
+    requests_per_hour: float = Field(description="Requests to the API on an ordinary day, all workspaces together")
+    usage_requests_per_hour: float = Field(description="Of `requests_per_hour` those for usage")
+    largest_capacity_ratio: float = Field(
+        description="The part of its pace that the largest workspace needs; from 1 on its numbers become older"
+    )
+    mean_age_seconds: float = Field(
+        description="How old the newest reading of a database's open day is, on average, in the largest workspace"
+    )
+    longest_age_seconds: float = Field(description="The same, at most")
+    first_numbers_seconds: float | None = Field(
+        description="From the start until every database shows something; `null`: more than two days"
+    )
+    filled_seconds: float | None = Field(
+        description="From the start until every window and every day of the month is known; `null`: more than two days"
+    )
+    series: int = Field(description="Samples of one scrape of everything")
+    databases_with_series: int = Field(description="Databases that `web.max_series` leaves series of their own")
+    resident_bytes: int = Field(description="Memory of the process, resident")
+    store_bytes: int = Field(description="Size of the store, as SQLite, after 30 days")
+
+
+class PlanAnswer(Answer):
+    """What `plan --json` prints."""
+
+    data: PlanDocument
+
+
 ANSWERS: tuple[type[Answer], ...] = (
     CostRows,
     SupposedCostRows,
@@ -450,5 +484,6 @@ ANSWERS: tuple[type[Answer], ...] = (
     OneDatabase,
     UsageRows,
     Budgets,
+    PlanAnswer,
 )
 """Everything that is printed or answered."""

@@ -5,12 +5,14 @@ from typing import TYPE_CHECKING
 from prisma_postgres_exporter.lazily import exported
 
 if TYPE_CHECKING:
+    from prisma_postgres_exporter.expose.cap import Room, SeriesCap, room
     from prisma_postgres_exporter.expose.catalogue import Description, describe
     from prisma_postgres_exporter.expose.health import ExporterHealth
     from prisma_postgres_exporter.expose.history import write_history
-    from prisma_postgres_exporter.expose.render import Exposition, Format
+    from prisma_postgres_exporter.expose.render import Exposition
     from prisma_postgres_exporter.expose.report import report_page
     from prisma_postgres_exporter.expose.scrape import Scrape, take_scrape
+    from prisma_postgres_exporter.expose.selection import Format
     from prisma_postgres_exporter.expose.status import CredentialStatus, PushStatus, Reload, RoundStatus, ServiceStatus
     from prisma_postgres_exporter.expose.v1 import Ledger
     from prisma_postgres_exporter.expose.web import web_app
@@ -24,11 +26,14 @@ __all__ = [
     "Ledger",
     "PushStatus",
     "Reload",
+    "Room",
     "RoundStatus",
     "Scrape",
+    "SeriesCap",
     "ServiceStatus",
     "describe",
     "report_page",
+    "room",
     "take_scrape",
     "web_app",
     "write_history",
@@ -41,16 +46,19 @@ __getattr__ = exported(
         "Description": "catalogue",
         "ExporterHealth": "health",
         "Exposition": "render",
-        "Format": "render",
+        "Format": "selection",
         "Ledger": "v1",
         "PushStatus": "status",
+        "Room": "cap",
         "RoundStatus": "status",
         "Scrape": "scrape",
+        "SeriesCap": "cap",
         "Reload": "status",
         "ServiceStatus": "status",
         "describe": "catalogue",
         "report_page": "report",
         "take_scrape": "scrape",
+        "room": "cap",
         "web_app": "web",
         "write_history": "history",
     },

@@ -62,6 +62,7 @@ _DATABASE_FAMILIES: tuple[Family[DatabaseView], ...] = (
         "cached since the last discovery.",
         _database_names,
         own_labels=("database_name", "project_name", "workspace_name", "db_region", "db_status", "is_default"),
+        most_rows=1,
     ),
     single(
         "prisma_postgres_database_created_timestamp_seconds",
@@ -87,6 +88,7 @@ _DATABASE_FAMILIES: tuple[Family[DatabaseView], ...] = (
         "Operations since the exporter began to count, made by it from the days the Prisma Management API reports; "
         "cached, never falls, survives restarts and months.",
         attrgetter("operations_total"),
+        is_summed=True,
     ),
     rows(
         "prisma_postgres_database_window_operations",
@@ -96,6 +98,8 @@ _DATABASE_FAMILIES: tuple[Family[DatabaseView], ...] = (
         "Windows overlap: do not sum over window.",
         _rolling_windows,
         own_labels=("window",),
+        most_rows=None,
+        is_summed=True,
     ),
     single(
         "prisma_postgres_database_day_to_date_operations",
@@ -103,6 +107,7 @@ _DATABASE_FAMILIES: tuple[Family[DatabaseView], ...] = (
         _D,
         "Operations of the current day (UTC) so far, as the Prisma Management API reported them; cached.",
         attrgetter("day_to_date_operations"),
+        is_summed=True,
     ),
     single(
         "prisma_postgres_database_previous_day_operations",
@@ -110,6 +115,7 @@ _DATABASE_FAMILIES: tuple[Family[DatabaseView], ...] = (
         _D,
         "Operations of the day before (UTC), as the Prisma Management API last reported them; cached.",
         attrgetter("previous_day_operations"),
+        is_summed=True,
     ),
     single(
         "prisma_postgres_database_month_to_date_operations",
@@ -118,6 +124,7 @@ _DATABASE_FAMILIES: tuple[Family[DatabaseView], ...] = (
         "Operations of the current calendar month (UTC) so far, exactly as the Prisma Management API reported them; "
         "cached.",
         attrgetter("month_to_date_operations"),
+        is_summed=True,
     ),
     single(
         "prisma_postgres_database_previous_month_operations",
@@ -125,6 +132,7 @@ _DATABASE_FAMILIES: tuple[Family[DatabaseView], ...] = (
         _D,
         "Operations of the calendar month before (UTC), as the Prisma Management API last reported them; cached.",
         attrgetter("previous_month_operations"),
+        is_summed=True,
     ),
     single(
         "prisma_postgres_database_storage_bytes",
@@ -132,6 +140,7 @@ _DATABASE_FAMILIES: tuple[Family[DatabaseView], ...] = (
         _D,
         "Storage of the database, as the Prisma Management API last reported it (1 GiB is 2^30 bytes); cached.",
         attrgetter("storage_bytes"),
+        is_summed=True,
     ),
     single(
         "prisma_postgres_database_usage_timestamp_seconds",
@@ -157,6 +166,8 @@ _DATABASE_FAMILIES: tuple[Family[DatabaseView], ...] = (
         "How often the Prisma Management API changed a day's number that should have been final, or that fell.",
         _revisions,
         own_labels=("direction",),
+        most_rows=2,
+        is_summed=True,
     ),
     single(
         "prisma_postgres_database_reconciliation_difference_operations",
@@ -165,6 +176,7 @@ _DATABASE_FAMILIES: tuple[Family[DatabaseView], ...] = (
         "The Prisma Management API's number for the current month less the sum of the days in the ledger, both until "
         "the same instant; 0 when they agree. Cached.",
         attrgetter("reconciliation_difference_operations"),
+        is_summed=True,
     ),
 )
 
@@ -176,6 +188,7 @@ _WORKSPACE_FAMILIES: tuple[Family[WorkspaceView], ...] = (
         "Always 1: the name and plan of a workspace, from the Prisma Management API, cached since the last discovery.",
         _workspace_names,
         own_labels=("workspace_name", "plan"),
+        most_rows=1,
     ),
     single(
         "prisma_postgres_workspace_up",

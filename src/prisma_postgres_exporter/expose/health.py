@@ -175,6 +175,13 @@ OWN_METRICS = (
         ("target",),
         "When a target of push last took a request.",
     ),
+    OwnMetric(
+        "series_capped",
+        "gauge",
+        (),
+        "Databases that web.max_series leaves without series of their own: they are in the sums whose database_id is "
+        "other. Absent without web.max_series.",
+    ),
     OwnMetric("series", "gauge", (), "Samples in this exposition, its own included."),
 )
 _DEFINITIONS = {metric.name: metric for metric in OWN_METRICS}
@@ -331,6 +338,10 @@ class ExporterHealth:
     def costs_worked_out(self, at: datetime) -> None:
         """The costs that are shown are of the usage at `at`."""
         self._set("costs_timestamp_seconds", at.timestamp())
+
+    def series_capped(self, databases: int) -> None:
+        """So many databases have no series of their own."""
+        self._set("series_capped", databases)
 
     def windows_widened(self, databases: Mapping[str, int]) -> None:
         """For how many databases the API answers for more time than asked, by the name of each window in use."""

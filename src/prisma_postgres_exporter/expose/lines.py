@@ -25,7 +25,9 @@ class Family(Generic[V]):
     """One metric family over views of one type.
 
     `labels` are all label names, the subject's first. `draw` takes the views and, in the same order, their opened
-    labels; it gives one string for each view, made of whole lines and empty where the value is not reported.
+    labels; it gives one string for each view, made of whole lines and empty where the value is not reported. A view has
+    at most `most_rows` lines, with `None` as many as are configured. `is_summed` says that the numbers of several views
+    add up to one that means the same.
     """
 
     name: str
@@ -33,6 +35,8 @@ class Family(Generic[V]):
     labels: tuple[str, ...]
     help: str
     draw: Callable[[Sequence[V], Sequence[str]], list[str]]
+    most_rows: int | None = 1
+    is_summed: bool = False
 
     def header(self, *, is_openmetrics: bool) -> bytes:
         """HELP and TYPE. OpenMetrics names a counter's family without its `_total`."""
@@ -48,6 +52,7 @@ def single(
     read: Callable[[V], T | None],
     *,
     show: Callable[[T], str] = str,
+    is_summed: bool = False,
 ) -> Family[V]:
     """A family with one sample for each subject, or none where `read` gives `None`."""
 
@@ -57,7 +62,7 @@ def single(
             for start, value in zip(opened, map(read, views), strict=True)
         ]
 
-    return Family(name=name, kind=kind, labels=labels, help=help_text, draw=draw)
+    return Family(name=name, kind=kind, labels=labels, help=help_text, draw=draw, is_summed=is_summed)
 
 
 def rows(
@@ -68,6 +73,8 @@ def rows(
     read: Callable[[V], tuple[Row, ...]],
     *,
     own_labels: tuple[str, ...],
+    most_rows: int | None,
+    is_summed: bool = False,
 ) -> Family[V]:
     """A family with labels of its own beside the subject's: `read` gives their values and the number, row by row."""
 
@@ -85,7 +92,15 @@ def rows(
             drawn.append(lines)
         return drawn
 
-    return Family(name=name, kind=kind, labels=labels + own_labels, help=help_text, draw=draw)
+    return Family(
+        name=name,
+        kind=kind,
+        labels=labels + own_labels,
+        help=help_text,
+        draw=draw,
+        most_rows=most_rows,
+        is_summed=is_summed,
+    )
 
 
 def opened_labels(names: Iterable[str], values: Iterable[str]) -> str:

@@ -16,6 +16,7 @@ ESTIMATE = (
 )
 BOUNDS = ("low", "expected", "high")
 COMPONENTS = ("fee", "operations", "storage")
+LIMITS = ("free_operations", "free_storage", "spend_limit")
 
 Read = Callable[[WorkspaceCost], object]
 
@@ -29,8 +30,10 @@ def database_families(labels: tuple[str, ...]) -> tuple[Family[DatabaseView], ..
             labels,
             "The database's share of its workspace's cost of the current calendar month (UTC) so far: operations by "
             f"operations, storage by byte-seconds, the fee as configured. {ESTIMATE}",
-            lambda view: _components(view.cost),
+            lambda view: shown_components(view.cost),
             own_labels=("component",),
+            most_rows=len(COMPONENTS),
+            is_summed=True,
         ),
     )
 
@@ -49,7 +52,11 @@ def workspace_families(labels: tuple[str, ...]) -> tuple[Family[WorkspaceView], 
         )
 
     def table(
-        name: str, help_text: str, read: Callable[[WorkspaceCost], tuple[Row, ...]], label: str
+        name: str,
+        help_text: str,
+        read: Callable[[WorkspaceCost], tuple[Row, ...]],
+        label: str,
+        values: tuple[str, ...],
     ) -> Family[WorkspaceView]:
         return rows(
             name,
@@ -58,6 +65,7 @@ def workspace_families(labels: tuple[str, ...]) -> tuple[Family[WorkspaceView], 
             help_text,
             lambda view: () if view.cost is None else read(view.cost),
             own_labels=(label,),
+            most_rows=len(values),
         )
 
     return (
@@ -84,8 +92,9 @@ def workspace_families(labels: tuple[str, ...]) -> tuple[Family[WorkspaceView], 
             "prisma_postgres_workspace_month_to_date_cost_usd",
             f"The workspace's cost of the current calendar month (UTC) so far, deleted databases included; where a "
             f"part of its usage is not known, it is at least so much. {ESTIMATE}",
-            lambda cost: _components(cost.bill),
+            lambda cost: shown_components(cost.bill),
             "component",
+            COMPONENTS,
         ),
         value(
             "prisma_postgres_workspace_usage_charges_usd",
@@ -99,6 +108,7 @@ def workspace_families(labels: tuple[str, ...]) -> tuple[Family[WorkspaceView], 
             "should lie between low and high four times out of five. From the Prisma Management API's days; cached.",
             lambda cost: _bounds(cost.expected_operations),
             "bound",
+            BOUNDS,
         ),
         table(
             "prisma_postgres_workspace_forecast_month_average_storage_bytes",
@@ -106,12 +116,14 @@ def workspace_families(labels: tuple[str, ...]) -> tuple[Family[WorkspaceView], 
             "what the Prisma Management API said; cached.",
             lambda cost: _bounds(cost.expected_storage_bytes),
             "bound",
+            BOUNDS,
         ),
         table(
             "prisma_postgres_workspace_forecast_month_cost_usd",
             f"What the workspace's current calendar month (UTC) will cost, the fee included. {ESTIMATE}",
             _expected_totals,
             "bound",
+            BOUNDS,
         ),
         value(
             "prisma_postgres_workspace_spend_limit_usd",
@@ -132,6 +144,7 @@ def workspace_families(labels: tuple[str, ...]) -> tuple[Family[WorkspaceView], 
             f"not later than now where it is reached. Absent where it is not reached. {ESTIMATE}",
             lambda cost: tuple(((name,), int(at.timestamp())) for name, at in cost.limits),
             "limit",
+            LIMITS,
         ),
     )
 
@@ -177,11 +190,12 @@ def budget_families(labels: tuple[str, ...]) -> tuple[Family[BudgetState], ...]:
             "A threshold of a budget, a part of its amount, as configured, not from the Prisma Management API.",
             lambda budget: tuple(((f"{value:g}",), value) for value in budget.thresholds),
             own_labels=("threshold",),
+            most_rows=None,
         ),
     )
 
 
-def _components(bill: Bill | None) -> tuple[Row, ...]:
+def shown_components(bill: Bill | None) -> tuple[Row, ...]:
     """What is known of each part."""
     if bill is None:
         return ()

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from prisma_postgres_exporter.expose.render import Format
+from prisma_postgres_exporter.expose.selection import Format
 
 _OPENMETRICS = "application/openmetrics-text"
 _TEXT = "text/plain"

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 # lines, it gives 2 % more bytes, with one of 32 KiB 7 %.
 _GZIP_LEVEL = 1
 _RAW_DEFLATE = -13
+_GZIP_MEMBER = 16 + 13
 _GZIP_START = b"\x1f\x8b\x08\x00\x00\x00\x00\x00\x04\xff"  # no name, no time: the same text gives the same bytes
 _DEFLATE_END = b"\x03\x00"  # an empty last block
 _JOIN_BELOW_BYTES = 128 * 1024
@@ -65,13 +66,24 @@ def gzip_body(parts: Sequence[Part]) -> Body:
     return _body([_GZIP_START, *[part.deflated for part in parts], _DEFLATE_END + trailer])
 
 
-def _body(pieces: Sequence[bytes]) -> Body:
+def plain_pieces(pieces: Iterable[Message]) -> Body:
+    """The pieces one after the other."""
+    return _body(tuple(pieces))
+
+
+def gzip_pieces(pieces: Iterable[Message]) -> Body:
+    """One gzip member whose content is the pieces one after the other."""
+    compressor = zlib.compressobj(_GZIP_LEVEL, zlib.DEFLATED, _GZIP_MEMBER)
+    return _body([*[compressor.compress(piece) for piece in pieces], compressor.flush()])
+
+
+def _body(pieces: Sequence[Message]) -> Body:
     return Body(tuple(_messages(pieces)), sum(map(len, pieces)))
 
 
-def _messages(pieces: Iterable[bytes]) -> Iterator[Message]:
+def _messages(pieces: Iterable[Message]) -> Iterator[Message]:
     """Small pieces joined, large ones as views of at most 256 KiB: what waits for a slow scraper stays small."""
-    small: list[bytes] = []
+    small: list[Message] = []
     small_bytes = 0
     for piece in pieces:
         is_small = len(piece) < _JOIN_BELOW_BYTES

@@ -8,9 +8,10 @@ from collections.abc import Awaitable, Callable, Sequence
 from datetime import timedelta
 
 from starlette.applications import Starlette
+from starlette.datastructures import QueryParams
 from starlette.middleware import Middleware
 from starlette.requests import Request
-from starlette.responses import HTMLResponse, PlainTextResponse, Response
+from starlette.responses import HTMLResponse, JSONResponse, PlainTextResponse, Response
 from starlette.routing import BaseRoute, Mount, Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
@@ -20,7 +21,10 @@ from prisma_postgres_exporter.expose.database_page import database_page, missing
 from prisma_postgres_exporter.expose.negotiate import choose_format, is_gzip_wanted
 from prisma_postgres_exporter.expose.overview import status_page
 from prisma_postgres_exporter.expose.page import CONTENT_SECURITY_POLICY
+from prisma_postgres_exporter.expose.parts import Body
 from prisma_postgres_exporter.expose.render import Exposition
+from prisma_postgres_exporter.expose.scraping import chosen_workspaces, target_groups
+from prisma_postgres_exporter.expose.selection import Format
 from prisma_postgres_exporter.expose.status import Reload, ServiceStatus
 from prisma_postgres_exporter.expose.v1 import Ledger, json_api
 from prisma_postgres_exporter.report import Chosen, UsageRow
@@ -80,8 +84,14 @@ def web_app(
         html = database_page(view, days, problem, shown.now_at, wait_until=wait_until)
         return HTMLResponse(html, headers=_PAGE_HEADERS)
 
+    async def discovery(request: Request) -> Response:
+        chosen = chosen_workspaces(request.query_params, exposition.workspaces)
+        address = request.headers.get("host") or request.url.netloc
+        return JSONResponse(target_groups(exposition.workspaces, chosen, address), headers=_CHECK_HEADERS)
+
     routes: list[BaseRoute] = [
         Route("/metrics", _Metrics(exposition, send_limit_seconds), methods=["GET"]),
+        Route("/sd", discovery),
         Route("/-/healthy", healthy),
         Route("/-/ready", ready),
         Route("/", page),
@@ -142,16 +152,17 @@ class _Current:
 
 
 class _Metrics:
-    """Sends the bytes that are there, the same objects to every scraper."""
+    """Sends the bytes that are there, the same objects to every scraper; parts are made in a thread, one at a time."""
 
     def __init__(self, exposition: Exposition, send_limit_seconds: float) -> None:
         self._exposition = exposition
         self._send_limit_seconds = send_limit_seconds
+        self._making = asyncio.Lock()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         exposition_format = choose_format(_header(scope, b"accept"))
         is_gzip = is_gzip_wanted(_header(scope, b"accept-encoding"))
-        body = self._exposition.body(exposition_format, is_gzip=is_gzip)
+        body = await self._body(QueryParams(scope["query_string"]), exposition_format, is_gzip=is_gzip)
         headers = [
             (b"content-type", exposition_format.value.encode()),
             (b"content-length", str(body.length).encode()),
@@ -170,6 +181,13 @@ class _Metrics:
                 await send({"type": "http.response.body", "body": last, "more_body": False})
         except TimeoutError:
             return
+
+    async def _body(self, asked: QueryParams, exposition_format: Format, *, is_gzip: bool) -> Body:
+        chosen = chosen_workspaces(asked, self._exposition.workspaces)
+        if chosen is None:
+            return self._exposition.body(exposition_format, is_gzip=is_gzip)
+        async with self._making:
+            return await asyncio.to_thread(self._exposition.part, chosen, exposition_format, is_gzip=is_gzip)
 
 
 def _header(scope: Scope, name: bytes) -> str:

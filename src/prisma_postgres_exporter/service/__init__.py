@@ -8,8 +8,10 @@ if TYPE_CHECKING:
     from prisma_postgres_exporter.service.backfilling import Backfilling, open_backfill
     from prisma_postgres_exporter.service.costs import costs_in_force
     from prisma_postgres_exporter.service.doctor import Examination, examine
+    from prisma_postgres_exporter.service.estimating import Estimate, estimate
     from prisma_postgres_exporter.service.ledger_reader import LedgerReader, read_month
     from prisma_postgres_exporter.service.limits import limits_of
+    from prisma_postgres_exporter.service.looking import Found, look
     from prisma_postgres_exporter.service.once import Collected, collect_once
     from prisma_postgres_exporter.service.opening import Opened, api_maker, opened
     from prisma_postgres_exporter.service.past import live_through_the_past
@@ -19,16 +21,20 @@ if TYPE_CHECKING:
 __all__ = [
     "Backfilling",
     "Collected",
+    "Estimate",
     "Examination",
+    "Found",
     "LedgerReader",
     "Opened",
     "Service",
     "api_maker",
     "collect_once",
     "costs_in_force",
+    "estimate",
     "examine",
     "limits_of",
     "live_through_the_past",
+    "look",
     "open_backfill",
     "open_to_read",
     "opened",
@@ -40,16 +46,20 @@ __getattr__ = exported(
     {
         "Backfilling": "backfilling",
         "Collected": "once",
+        "Estimate": "estimating",
         "Examination": "doctor",
+        "Found": "looking",
         "LedgerReader": "ledger_reader",
         "Opened": "opening",
         "Service": "service",
         "api_maker": "opening",
         "collect_once": "once",
         "costs_in_force": "costs",
+        "estimate": "estimating",
         "examine": "doctor",
         "limits_of": "limits",
         "live_through_the_past": "past",
+        "look": "looking",
         "open_backfill": "backfilling",
         "open_to_read": "reading",
         "opened": "opening",

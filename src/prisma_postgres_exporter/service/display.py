@@ -16,7 +16,7 @@ import structlog
 from prisma_postgres_exporter.config import Config
 from prisma_postgres_exporter.cost import HISTORY, Costs, Usage, charge, cost_warnings, used_in_month
 from prisma_postgres_exporter.errors import StoreUnavailable
-from prisma_postgres_exporter.expose import ExporterHealth, Exposition
+from prisma_postgres_exporter.expose import ExporterHealth, Exposition, SeriesCap
 from prisma_postgres_exporter.model import LedgerState, WorkspaceDay
 from prisma_postgres_exporter.rounds import Collector
 from prisma_postgres_exporter.service import memory
@@ -66,6 +66,8 @@ class Display:
         self._charged_days: tuple[WorkspaceDay, ...] = ()
         self._drawn_seconds = 0.0
         self.failures_in_a_row = 0
+        most_series = collector.config.web.max_series
+        self._cap = None if most_series is None else SeriesCap(most_series)
         collector.on_change = self._changed.set
 
     async def current(self) -> None:
@@ -165,8 +167,26 @@ class Display:
         self._health.databases("failed", sum(view.is_up is False for view in snapshot.databases))
         if costs.worked_out_at is not None:
             self._health.costs_worked_out(costs.worked_out_at)
-        self._exposition.render(snapshot)
+        self._exposition.render(self._capped(snapshot, windows=len(config.poll.windows)))
         return costs, snapshot
+
+    def _capped(self, snapshot: Snapshot, *, windows: int) -> Snapshot:
+        """The snapshot within `web.max_series`; says where that begins and ceases to leave something out."""
+        cap = self._cap
+        if cap is None:
+            return snapshot
+        summed, was_held = cap.summed, cap.room.is_held
+        capped = cap.apply(snapshot, windows=windows)
+        self._health.series_capped(cap.summed)
+        if cap.summed and not summed:
+            log.warning(
+                "series capped: the smallest databases are summed up", max_series=cap.room.most, databases=cap.summed
+            )
+        elif summed and not cap.summed:
+            log.info("series not capped any more", max_series=cap.room.most)
+        if was_held and not cap.room.is_held:
+            log.error("web.max_series is too small and is exceeded", max_series=cap.room.most, needed=cap.room.least)
+        return capped
 
     # Costs --------------------------------------------------------------------------------------
     def _charge(

@@ -1,6 +1,7 @@
 """The store: what is kept, in SQLite or Postgres; the only SQL."""
 
 from prisma_postgres_exporter.store.costs import StoredCosts
+from prisma_postgres_exporter.store.discovering import first_days
 from prisma_postgres_exporter.store.leasing import SESSION_SECONDS, Session, Shares
 from prisma_postgres_exporter.store.repairing import Change, Repair
 from prisma_postgres_exporter.store.sharing import Claims
@@ -19,4 +20,5 @@ __all__ = [
     "StoreSummary",
     "StoredCosts",
     "Violation",
+    "first_days",
 ]

@@ -1,0 +1,144 @@
+"""What a configuration will cost before it runs: requests, time to the first numbers, age, series, memory and store."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from prisma_postgres_exporter.config import Config
+from prisma_postgres_exporter.cost import charge
+from prisma_postgres_exporter.expose import ExporterHealth, Exposition, room
+from prisma_postgres_exporter.ledger.rehearsal import Steady, Vendor, rehearse_day, rehearse_start
+from prisma_postgres_exporter.model import LedgerState
+from prisma_postgres_exporter.snapshot import take_snapshot
+from prisma_postgres_exporter.store import first_days
+
+LISTED_AT_ONCE = 100
+"""The API returns at most so many projects or databases at once."""
+
+OWN_SERIES = 110
+OWN_SERIES_EACH = 4
+"""What the exporter shows of itself when all is well, and as much more for each workspace."""
+
+RESIDENT_BYTES = 90 * 2**20
+RESIDENT_BYTES_EACH = 9_800
+"""Measured at 10,000 and 50,000 databases: the guide's table of performance."""
+
+STORE_BYTES = 90_000
+DATABASE_BYTES = 900
+DAY_BYTES = 52
+READING_BYTES = 37
+"""Measured in SQLite: an empty store, and what a row takes with its indexes."""
+
+STORE_DAYS = 30
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Estimate:
+    """An ordinary day in the middle of a month, and the start at an instant with an empty store.
+
+    `largest_capacity_ratio` is the part of its pace that the largest workspace needs: from 1 on numbers become older.
+    The ages and the times of the start are that one's; `None`: not within two days. `databases_with_series` are those
+    that `web.max_series` leaves series of their own. The store is that of SQLite after `STORE_DAYS` days.
+    """
+
+    workspaces: int
+    databases: int
+    requests_per_hour: float
+    usage_requests_per_hour: float
+    largest_capacity_ratio: float
+    mean_age_seconds: float
+    longest_age_seconds: float
+    first_numbers_seconds: float | None
+    filled_seconds: float | None
+    series: int
+    databases_with_series: int
+    resident_bytes: int
+    store_bytes: int
+
+
+def estimate(config: Config, sizes: Sequence[int], vendor: Vendor, *, now: datetime, projects: int = 1) -> Estimate:
+    """Estimate for workspaces with so many databases each (`sizes`), in so many `projects` each.
+
+    The plan without what a budget learns: it can only ask less.
+    """
+    sizes = [size for size in sizes if size] or [0]
+    largest, databases = max(sizes), sum(sizes)
+    polled = max(largest, 1)
+    day = rehearse_day(config.poll, vendor, databases=polled, now=now)
+    _, known_until = first_days(now.replace(year=now.year - 1, day=1), now, now)
+    start = rehearse_start(config.poll, vendor, databases=polled, known_until=known_until, now=now)
+    capacity = 3_600 * min(
+        config.poll.requests_per_second, config.poll.concurrency / max(vendor.latency.total_seconds(), 1e-9)
+    )
+    each = rehearse_day(config.poll, vendor, databases=1, now=now).reads_per_hour
+    usage = sum(min(size * each, capacity) if size < largest else day.reads_per_hour for size in sizes if size)
+    series, with_series = _series(config, day, len(sizes), databases)
+    return Estimate(
+        workspaces=len(sizes),
+        databases=databases,
+        requests_per_hour=usage + sum(_discovery_per_hour(config, size, projects) for size in sizes),
+        usage_requests_per_hour=usage,
+        largest_capacity_ratio=largest * each / capacity,
+        mean_age_seconds=day.mean_age_seconds,
+        longest_age_seconds=day.longest_age_seconds,
+        first_numbers_seconds=start.first_numbers_seconds,
+        filled_seconds=start.filled_seconds,
+        series=series,
+        databases_with_series=with_series,
+        resident_bytes=RESIDENT_BYTES + databases * RESIDENT_BYTES_EACH,
+        store_bytes=_store_bytes(config, day, databases),
+    )
+
+
+def _discovery_per_hour(config: Config, databases: int, projects: int) -> float:
+    """Who the token is, the lists of projects and databases page by page, and the subscription."""
+    pages = max(1, math.ceil(projects / LISTED_AT_ONCE)) + max(1, math.ceil(databases / LISTED_AT_ONCE))
+    every, subscription_every = config.discovery.interval, config.discovery.subscription_interval
+    return 3_600 / every.total_seconds() * (1 + pages) + 3_600 / subscription_every.total_seconds()
+
+
+def _series(config: Config, day: Steady, workspaces: int, databases: int) -> tuple[int, int]:
+    """How many samples all will show, and how many databases have their own: drawn from what the rehearsal knows."""
+    drawn = day.workspace
+    state = LedgerState(workspaces={drawn.workspace.id: drawn})
+    now = max(row.last_success_at for row in drawn.databases.values() if row.last_success_at is not None)
+    snapshot = take_snapshot(
+        state,
+        followed=drawn.databases.keys(),
+        workspace_failures={drawn.workspace.id: None},
+        interval=config.poll.interval,
+        keep_last_value=config.poll.keep_last_value,
+        window_names=[window.name for window in config.poll.windows],
+        now=now,
+        costs=charge(state, config, (), now),
+    )
+    exposition = Exposition(ExporterHealth())
+    exposition.render(snapshot)
+    lines = [line for line in exposition.snapshot_text().splitlines() if not line.startswith(b"#")]
+    of_databases = sum(b"database_id=" in line for line in lines)
+    fixed = OWN_SERIES + workspaces * (OWN_SERIES_EACH + len(lines) - of_databases)
+    whole = fixed + round(databases * of_databases / len(drawn.databases))
+    most = config.web.max_series
+    if most is None:
+        return whole, databases
+    shared = room(most, workspaces=workspaces, databases=databases, windows=len(config.poll.windows))
+    if shared.kept == databases:
+        return whole, databases
+    return fixed + shared.kept * of_databases // len(drawn.databases) + workspaces * shared.other, shared.kept
+
+
+def _store_bytes(config: Config, day: Steady, databases: int) -> int:
+    kept_days = min(STORE_DAYS, config.store.keep_readings / timedelta(days=1))
+    return size_of_store(
+        databases=databases,
+        days=databases * STORE_DAYS,
+        readings=round(databases * kept_days * day.readings_per_day),
+    )
+
+
+def size_of_store(*, databases: int, days: int, readings: int) -> int:
+    """The bytes of a SQLite store with so many rows."""
+    return STORE_BYTES + databases * DATABASE_BYTES + days * DAY_BYTES + readings * READING_BYTES

@@ -1,0 +1,65 @@
+"""What exists now with the configured tokens: how many databases to follow, and how long the API takes to answer."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from datetime import timedelta
+
+from prisma_postgres_exporter.config import Config, read_tokens, require_usable
+from prisma_postgres_exporter.expose import ExporterHealth
+from prisma_postgres_exporter.model import Workspace
+from prisma_postgres_exporter.rounds import VendorApi, is_followed, read_inventory
+from prisma_postgres_exporter.service.opening import api_maker
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Found:
+    """A workspace with its databases that are followed, and how long a reading of usage took, if there was one."""
+
+    workspace: Workspace
+    databases: int
+    projects: int
+    latency: timedelta | None
+
+
+async def look(config: Config) -> tuple[Found, ...]:
+    """Ask with each token; a workspace that two of them open counts once.
+
+    Raises:
+        ConfigurationError: no token can be used.
+        ApiError: a workspace could not be read.
+    """
+    tokens = read_tokens(config)
+    require_usable(tokens)
+    make = api_maker(ExporterHealth())
+    found: dict[str, Found] = {}
+    for credential in tokens.credentials:
+        client = make(credential, config)
+        try:
+            seen = await _look(client, config)
+        finally:
+            await client.retire()
+        if seen is not None:
+            found[seen.workspace.id] = seen
+    return tuple(found.values())
+
+
+async def _look(client: VendorApi, config: Config) -> Found | None:
+    me = await client.me()
+    if me.workspace is None:
+        return None
+    workspace = Workspace(id=me.workspace.id, name=me.workspace.name)
+    inventory = await read_inventory(client, workspace)
+    followed = [
+        database
+        for database in inventory.databases
+        if is_followed(database, workspace_name=workspace.name, discovery=config.discovery)
+    ]
+    latency = None
+    if followed:
+        began = time.monotonic()
+        await client.usage(followed[0].id)
+        latency = timedelta(seconds=time.monotonic() - began)
+    projects = len({database.project_id for database in inventory.databases})
+    return Found(workspace=workspace, databases=len(followed), projects=projects, latency=latency)

@@ -1,0 +1,61 @@
+"""`plan` at a terminal: for what exists, and for what need not."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from processes import run, vendor, write_config, write_tokens
+
+from prisma_postgres_exporter.documents import PlanAnswer
+
+
+def planned(*arguments: str, cwd: Path) -> PlanAnswer:
+    done = run("plan", *arguments, "--json", cwd=cwd)
+    assert done.returncode == 0, done.stderr
+    return PlanAnswer.model_validate_json(done.stdout)
+
+
+def test_a_plan_for_what_exists_asks_little_and_writes_nothing(tmp_path: Path) -> None:
+    config = tmp_path / "config.yaml"
+    write_config(
+        config,
+        credentials=[{"token_file": str(tmp_path / "tokens")}],
+        discovery={"exclude": {"databases": ["^does-not-match-anything$"]}},
+        poll={"interval": "10m"},
+    )
+    write_tokens(tmp_path / "tokens", one="simulator-token-1", two="simulator-token-2")
+    with vendor(workspaces=2, databases=12) as api:
+        found = planned("--config", str(config), "--api-url", api.url, cwd=tmp_path).data
+        table = run("plan", "--config", str(config), "--api-url", api.url, cwd=tmp_path)
+
+    assert (found.workspace_count, found.database_count, found.databases_with_series) == (2, 12, 12)
+    # The open day every ten minutes, and what comes beside it.
+    assert 12 * 6 < found.usage_requests_per_hour < 12 * 6 * 3
+    assert found.latency_seconds < 5
+    assert "12 in 2 workspace(s)" in table.stdout
+    assert {path.name for path in tmp_path.iterdir()} == {"config.yaml", "tokens"}
+
+
+def test_a_plan_for_what_need_not_exist_asks_nobody_and_tells_what_a_cap_leaves(tmp_path: Path) -> None:
+    config = tmp_path / "config.yaml"
+    config.write_text("web: {max_series: 2000}\n")
+    free = planned("--databases", "300", "--workspaces", "3", cwd=tmp_path).data
+    capped = planned("--databases", "300", "--workspaces", "3", "--config", str(config), cwd=tmp_path).data
+
+    assert free.databases_with_series == 300
+    assert free.series > 5_000
+    assert 0 < capped.databases_with_series < 100
+    assert capped.series <= 2_000
+    # A cap changes what is shown, not what is asked and stored.
+    for key in ("requests_per_hour", "mean_age_seconds", "resident_bytes", "store_bytes"):
+        assert getattr(capped, key) == getattr(free, key)
+
+
+@pytest.mark.parametrize("arguments", [("--databases", "2", "--workspaces", "3"), ()])
+def test_what_cannot_be_planned_is_said(tmp_path: Path, arguments: tuple[str, ...]) -> None:
+    done = run("plan", *arguments, cwd=tmp_path)
+
+    assert done.returncode == 2
+    assert "error: " in done.stderr
+    assert "Traceback" not in done.stderr

@@ -1,0 +1,253 @@
+"""A bound on series: never exceeded, totals as they were, counters that never fall, absent where nothing is known."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import replace
+from decimal import Decimal
+from itertools import pairwise
+
+import pytest
+from expose_views import A_DATABASE, A_WORKSPACE, NOW, Samples, is_own, parsed, plain, tell_everything
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from prisma_postgres_exporter.cost import Bill
+from prisma_postgres_exporter.expose import ExporterHealth, Exposition, Format, SeriesCap, room
+from prisma_postgres_exporter.snapshot import DatabaseView, Snapshot
+
+WINDOWS = 3
+REASONS = ("timeout", "connect_timeout", "unreachable", "tls", "disconnected", "http_401", "http_404", "http_408",
+    "http_429", "http_500", "http_502", "http_503", "http_504", "plan_limit_reached", "wrong_shape", "absurd_number",
+    "other_period", "clock_skew", "not_json", "too_large")  # fmt: skip
+IDS = ("wksp_a", "wksp_b")
+SUMMED = {
+    "operations_total", "window_operations", "day_to_date_operations", "previous_day_operations",
+    "month_to_date_operations", "previous_month_operations", "storage_bytes", "revisions_total",
+    "reconciliation_difference_operations", "month_to_date_cost_usd",
+}  # fmt: skip
+COUNTERS = {"prisma_postgres_database_operations_total", "prisma_postgres_database_revisions_total"}
+Totals = dict[tuple[str, frozenset[tuple[str, str]]], float]
+
+
+def snapshot_of(databases: Sequence[DatabaseView]) -> Snapshot:
+    ordered = sorted(databases, key=lambda view: (view.workspace_id, view.project_id, view.database_id))
+    views = tuple(replace(A_WORKSPACE, workspace_id=id_) for id_ in IDS)
+    return Snapshot(taken_at=NOW, workspaces=views, databases=tuple(ordered))
+
+
+def bound_for(kept: int, *, databases: int = 10**6) -> int:
+    """The smallest bound that keeps so many databases."""
+    share = room(10**9, workspaces=len(IDS), databases=databases, windows=WINDOWS)
+    return share.least + kept * share.each
+
+
+def samples_of(snapshot: Snapshot) -> Samples:
+    exposition = Exposition(ExporterHealth())
+    exposition.render(snapshot)
+    return {key: value for key, value in parsed(plain(exposition), Format.TEXT).items() if not is_own(key[0])}
+
+
+def by_workspace(samples: Samples) -> Totals:
+    """`sum without (project_id, database_id)` of what can be summed."""
+    totals: Totals = defaultdict(float)
+    for (name, labels), value in samples.items():
+        if name.removeprefix("prisma_postgres_database_") in SUMMED:
+            kept = frozenset(label for label in labels if label[0] not in {"project_id", "database_id"})
+            totals[name, kept] += value
+    return dict(totals)
+
+
+_counts = st.none() | st.integers(0, 2**20)
+
+
+@st.composite
+def histories(draw: st.DrawFn) -> list[Snapshot]:
+    """Snapshots one after the other: databases grow, are not known for a while, come and go."""
+    held: dict[str, DatabaseView] = {}
+    totals: dict[str, int] = {}
+    history = []
+    for _ in range(draw(st.integers(2, 6))):
+        for number in range(6):
+            id_ = f"db_{number}"
+            match draw(st.sampled_from(["stay", "live", "live", "live", "unknown", "gone"])):
+                case "live":
+                    totals[id_] = totals.get(id_, 0) + draw(st.integers(0, 2**20))
+                    before = held.get(id_)
+                    usd = st.none() | st.decimals(0, 99, places=2)
+                    held[id_] = replace(
+                        A_DATABASE,
+                        workspace_id=IDS[number % 2],
+                        database_id=id_,
+                        operations_total=totals[id_],
+                        revisions_up=(before.revisions_up if before else 0) + draw(st.integers(0, 2)),
+                        revisions_down=before.revisions_down if before else 0,
+                        day_to_date_operations=draw(_counts),
+                        previous_day_operations=draw(_counts),
+                        month_to_date_operations=draw(_counts),
+                        previous_month_operations=draw(_counts),
+                        storage_bytes=draw(_counts),
+                        reconciliation_difference_operations=draw(st.none() | st.integers(-9, 9)),
+                        rolling=tuple(
+                            (name, draw(st.integers(0, 9)))
+                            for name in draw(st.sampled_from([("24h", "7d"), ("7d",), ()]))
+                        ),
+                        cost=draw(
+                            st.none()
+                            | st.builds(Bill, fee=usd, operations=usd, storage=usd, are_operations_known=st.booleans())
+                        ),
+                    )
+                case "unknown" if id_ in held:
+                    held[id_] = replace(held[id_], operations_total=None, month_to_date_operations=None, rolling=())
+                case "gone":
+                    held.pop(id_, None)
+                case _:
+                    pass
+        history.append(snapshot_of(list(held.values())))
+    return history
+
+
+@settings(max_examples=60)
+@given(history=histories(), kept=st.integers(0, 4))
+def test_totals_by_workspace_are_as_without_the_cap_and_unknown_is_not_zero(history: list[Snapshot], kept: int) -> None:
+    cap = SeriesCap(bound_for(kept))
+    for snapshot in history:
+        whole, capped = (
+            by_workspace(samples_of(snapshot)),
+            by_workspace(samples_of(cap.apply(snapshot, windows=WINDOWS))),
+        )
+        assert capped.keys() == whole.keys()
+        for key in whole.keys() if cap.summed else ():
+            if key[0] not in COUNTERS:
+                assert capped[key] == pytest.approx(whole[key], abs=1e-6)
+
+
+@settings(max_examples=60)
+@given(history=histories(), kept=st.integers(0, 4))
+def test_a_sums_counters_never_fall_and_no_operation_is_counted_twice(history: list[Snapshot], kept: int) -> None:
+    cap = SeriesCap(bound_for(kept))
+    shown = [samples_of(cap.apply(snapshot, windows=WINDOWS)) for snapshot in history]
+    highest: Samples = {}
+    for samples in shown:
+        for key, value in samples.items():
+            if key[0] in COUNTERS and ("database_id", "other") in key[1]:
+                assert value >= highest.get(key, 0.0)
+                highest[key] = value
+    # As Prometheus' increase(): of each series what it grew, the first sample counts nothing.
+    for step, ((before, after), (old, new)) in enumerate(zip(pairwise(shown), pairwise(history), strict=True)):
+        for id_ in IDS:
+            counted = sum(
+                after[key] - before[key]
+                for key in after.keys() & before.keys()
+                if key[0] == "prisma_postgres_database_operations_total" and ("workspace_id", id_) in key[1]
+            )
+            assert counted <= _came(history[: step + 2], id_)
+            has_sum = all(
+                any(
+                    ("database_id", "other") in labels
+                    and ("workspace_id", id_) in labels
+                    and name == "prisma_postgres_database_operations_total"
+                    for name, labels in samples
+                )
+                for samples in (before, after)
+            )
+            if has_sum and _are_all_known(old, new, id_):
+                assert counted == _came([old, new], id_)
+
+
+def _are_all_known(old: Snapshot, new: Snapshot, workspace_id: str) -> bool:
+    views = [view for view in (*old.databases, *new.databases) if view.workspace_id == workspace_id]
+    return all(view.operations_total is not None for view in views)
+
+
+def _came(history: Sequence[Snapshot], workspace_id: str) -> int:
+    """The operations of a workspace that came in the last step: of each database since it was known, if it was."""
+    came = 0
+    for view in history[-1].databases:
+        if view.workspace_id != workspace_id or view.operations_total is None:
+            continue
+        for snapshot in reversed(history[:-1]):
+            earlier = next((row for row in snapshot.databases if row.database_id == view.database_id), None)
+            if earlier is None:
+                break
+            if earlier.operations_total is not None:
+                came += view.operations_total - earlier.operations_total
+                break
+    return came
+
+
+@settings(max_examples=40)
+@given(history=histories(), kept=st.integers(0, 4))
+def test_the_largest_are_kept_and_nothing_is_shown_of_a_sum_that_is_none(history: list[Snapshot], kept: int) -> None:
+    cap = SeriesCap(bound_for(kept))
+    for snapshot in history:
+        capped = cap.apply(snapshot, windows=WINDOWS)
+        own = {view.database_id for view in capped.databases if not view.is_sum}
+        sizes = {
+            view.database_id: (view.month_to_date_operations or 0) + (view.previous_month_operations or 0)
+            for view in snapshot.databases
+        }
+        rest = sizes.keys() - own
+        assert cap.summed == len(rest)
+        assert len(own) >= min(kept, len(sizes))
+        # Of two that are less than a factor of two apart the id decides, so that they seldom take turns.
+        assert all(2 * max(sizes[id_], 1) > sizes[other] for id_ in own for other in rest)
+        for name, labels in samples_of(capped):
+            if ("database_id", "other") in labels:
+                assert name.removeprefix("prisma_postgres_database_") in SUMMED
+
+
+def full(number: int, workspace_id: str) -> DatabaseView:
+    """A database with every series that one can have."""
+    bill = Bill(fee=Decimal(1), operations=Decimal(2), storage=Decimal(3))
+    rolling = (("24h", 1), ("7d", 2), ("30d", 3))
+    return replace(A_DATABASE, workspace_id=workspace_id, database_id=f"db_{number:05}", rolling=rolling, cost=bill)
+
+
+@pytest.mark.parametrize("kept", [0, 1, 40])
+@pytest.mark.parametrize("exposition_format", Format)
+def test_a_scrape_never_has_more_samples_than_the_cap_its_own_included(kept: int, exposition_format: Format) -> None:
+    databases = [full(number, IDS[number % 2]) for number in range(100)]
+    most = bound_for(kept)
+    cap = SeriesCap(most)
+    exposition = Exposition(health := ExporterHealth())
+    tell_everything(health)
+    # Everything that polling can tell of itself, in every way that it can fail.
+    for endpoint in ("me", "projects", "databases", "usage", "subscription"):
+        for reason in REASONS:
+            health.attempt_finished(f"GET /v1/{endpoint}", 1.0, reason)
+            health.reading_failed(reason)
+    for id_ in IDS:
+        health.round_finished(id_, 1.0, 1.0, NOW)
+        health.round_failed(id_)
+        health.leases_held({id_: True})
+        health.credential_seen(id_, is_up=True)
+        health.credential_expires(id_, NOW)
+
+    capped = cap.apply(snapshot_of(databases), windows=WINDOWS)
+    exposition.render(capped)
+
+    assert cap.room.is_held
+    assert sum(not view.is_sum for view in capped.databases) == kept
+    found = parsed(plain(exposition, exposition_format), exposition_format)
+    assert len(found) <= most
+    assert sum("database_id" in dict(labels) for _, labels in found) == kept * cap.room.each + 2 * cap.room.other
+
+
+def test_without_need_nothing_is_summed_up_and_a_bound_that_cannot_be_held_is_told() -> None:
+    databases = [full(number, IDS[number % 2]) for number in range(10)]
+    snapshot = snapshot_of(databases)
+    enough = room(10**9, workspaces=2, databases=10, windows=WINDOWS)
+    most = enough.fixed + 10 * enough.each
+
+    cap = SeriesCap(most)
+    assert cap.apply(snapshot, windows=WINDOWS) is snapshot
+    assert (cap.summed, cap.room.is_held) == (0, True)
+    cap = SeriesCap(most - 1)
+    cap.apply(snapshot, windows=WINDOWS)
+    assert cap.summed > 0
+    assert cap.room.is_held
+    cap = SeriesCap(enough.least - 1)
+    cap.apply(snapshot, windows=WINDOWS)
+    assert (cap.summed, cap.room.is_held) == (10, False)

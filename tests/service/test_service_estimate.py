@@ -1,0 +1,160 @@
+"""What `plan` says before, held against what the shipped rounds do on simulated time."""
+
+from __future__ import annotations
+
+import asyncio
+import sqlite3
+from collections import defaultdict
+from contextlib import closing
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from itertools import pairwise
+from pathlib import Path
+
+import pytest
+
+from prisma_postgres_exporter.api import Usage
+from prisma_postgres_exporter.config import Config
+from prisma_postgres_exporter.expose import ExporterHealth, Exposition, Format
+from prisma_postgres_exporter.ledger.rehearsal import Vendor
+from prisma_postgres_exporter.model import day_start
+from prisma_postgres_exporter.rounds import Collector
+from prisma_postgres_exporter.service.display import Display
+from prisma_postgres_exporter.service.estimating import estimate, size_of_store
+from prisma_postgres_exporter.simulator import DirectApi, ManualClock, VendorBehaviour
+from prisma_postgres_exporter.store import Store
+from rounds_bench import configuration, small_vendor, tokens_of
+from virtual_time import InlineExecutor, run_virtually
+
+BEGINS_AT = datetime(2026, 11, 14, 9, 0, tzinfo=UTC)
+LATENCY = timedelta(milliseconds=200)
+ONE_HOUR = 3_600.0
+
+
+@dataclass(kw_only=True)
+class Lived:
+    """What the vendor saw, in seconds since the start, and what was shown and stored at the end."""
+
+    asked: list[float] = field(default_factory=list)
+    others: list[float] = field(default_factory=list)
+    open_days: dict[str, list[float]] = field(default_factory=lambda: defaultdict(list))
+    first_numbers: float | None = None
+    filled: float | None = None
+    series: int = 0
+
+
+async def lived(config: Config, *, databases: int, hours: float, known_every: timedelta) -> Lived:
+    """The shipped rounds of one workspace, at the pace of its credential, for so many hours."""
+    loop = asyncio.get_running_loop()
+    behaviour = VendorBehaviour(known_every=known_every)
+    vendor = small_vendor(ManualClock(BEGINS_AT), behaviour=behaviour, workspaces=1, databases=databases)
+    seen = Lived()
+    free_at = 0.0
+
+    def clock() -> datetime:
+        return BEGINS_AT + timedelta(seconds=loop.time())
+
+    class PacedApi(DirectApi):
+        async def usage(
+            self, database_id: str, *, start_at: datetime | None = None, end_at: datetime | None = None
+        ) -> Usage:
+            nonlocal free_at
+            free_at = max(free_at, loop.time()) + 1 / config.poll.requests_per_second
+            await asyncio.sleep(free_at - loop.time())
+            seen.asked.append(loop.time())
+            await asyncio.sleep(LATENCY.total_seconds())
+            if start_at == day_start(clock().date()):
+                seen.open_days[database_id].append(loop.time())
+            return await super().usage(database_id, start_at=start_at, end_at=end_at)
+
+        async def me(self):  # type: ignore[no-untyped-def]
+            seen.others.append(loop.time())
+            return await super().me()
+
+        def projects(self):  # type: ignore[no-untyped-def]
+            seen.others.append(loop.time())
+            return super().projects()
+
+        def databases(self):  # type: ignore[no-untyped-def]
+            seen.others.append(loop.time())
+            return super().databases()
+
+        async def subscription(self, workspace_id: str):  # type: ignore[no-untyped-def]
+            seen.others.append(loop.time())
+            return await super().subscription(workspace_id)
+
+    store = Store.open(config.store.url)
+    health = ExporterHealth()
+    collector = Collector(
+        config=config,
+        store=store,
+        health=health,
+        clock=clock,
+        store_threads=InlineExecutor(),
+        make_api=lambda credential, _: PacedApi(vendor.vendor, clock, credential.token.get_secret_value()),
+    )
+    await collector.open()
+    await collector.use_tokens(tokens_of(vendor.world))
+    workspace_id = await collector.identify("token-1")
+    assert workspace_id is not None
+    while loop.time() < hours * ONE_HOUR:
+        report = await collector.round(workspace_id)
+        states = collector.ledger_state.databases.values()
+        if seen.first_numbers is None and all(state.last_success_at is not None for state in states):
+            seen.first_numbers = loop.time()
+        yesterday = clock().date() - timedelta(days=1)
+        if seen.filled is None and all(
+            state.known_until >= yesterday and len(state.rolling) == len(config.poll.windows) for state in states
+        ):
+            seen.filled = loop.time()
+        await asyncio.sleep(max(0.001, (report.next_at - clock()).total_seconds()))
+    exposition = Exposition(health)
+    display = Display(collector, exposition, health, clock)
+    await display.refresh()
+    text = exposition.body(Format.TEXT, is_gzip=False).joined()
+    seen.series = sum(not line.startswith(b"#") for line in text.splitlines())
+    await collector.close()
+    store.close()
+    return seen
+
+
+@pytest.mark.parametrize("known_every", [timedelta(hours=3), timedelta(minutes=5)])
+def test_a_day_asks_what_was_planned_and_its_numbers_are_as_old(tmp_path: Path, known_every: timedelta) -> None:
+    config = configuration(f"sqlite:///{tmp_path / 'ledger.db'}", requests_per_second=10.0)
+    happened = run_virtually(lived(config, databases=4, hours=40.0, known_every=known_every))
+
+    vendor = Vendor(changes_per_day=timedelta(days=1) / known_every, latency=LATENCY)
+    planned = estimate(config, [4], vendor, now=BEGINS_AT)
+
+    begins = 16 * ONE_HOUR
+    usage = sum(at >= begins for at in happened.asked) / 24
+    assert planned.usage_requests_per_hour == pytest.approx(usage, rel=0.1)
+    others = sum(at >= begins for at in happened.others) / 24
+    assert planned.requests_per_hour == pytest.approx(usage + others, rel=0.1)
+    gaps = [
+        later - earlier
+        for instants in happened.open_days.values()
+        for earlier, later in pairwise(at for at in instants if at >= begins)
+    ]
+    assert planned.mean_age_seconds == pytest.approx(sum(gap**2 for gap in gaps) / sum(gaps) / 2, rel=0.1)
+    assert planned.longest_age_seconds == pytest.approx(max(gaps), rel=0.1)
+
+
+@pytest.mark.parametrize(("databases", "pace"), [(30, 1.0), (30, 0.4)])
+def test_the_start_takes_as_long_as_was_planned(tmp_path: Path, databases: int, pace: float) -> None:
+    config = configuration(f"sqlite:///{tmp_path / 'ledger.db'}", requests_per_second=pace)
+    happened = run_virtually(lived(config, databases=databases, hours=3.0, known_every=timedelta(hours=3)))
+
+    planned = estimate(config, [databases], Vendor(latency=LATENCY), now=BEGINS_AT)
+
+    assert happened.filled is not None
+    assert planned.filled_seconds == pytest.approx(happened.filled, rel=0.1)
+    assert planned.first_numbers_seconds == pytest.approx(happened.first_numbers, rel=0.25, abs=35.0)
+    assert planned.series == pytest.approx(happened.series, rel=0.1)
+    path = tmp_path / "ledger.db"
+    with closing(sqlite3.connect(path)) as connection:
+        counts = {
+            table: connection.execute(f"SELECT count(*) FROM {table}").fetchone()[0]
+            for table in ("databases", "days", "readings")
+        }
+    assert size_of_store(**counts) == pytest.approx(path.stat().st_size, rel=0.1)
