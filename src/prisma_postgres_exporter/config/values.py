@@ -19,6 +19,10 @@ from prisma_postgres_exporter.config.address import address_problem
 from prisma_postgres_exporter.config.durations import parse_duration
 from prisma_postgres_exporter.config.prices import Money, PriceRow
 
+ADAPTIVE_INTERVALS = 18
+ADAPTIVE_LONGEST = timedelta(minutes=90)
+"""What bounds the age of an adaptive reading: so many intervals, and so long."""
+
 
 def _duration(value: object) -> object:
     if isinstance(value, timedelta):
@@ -108,9 +112,13 @@ def rolling_windows(texts: Iterable[str]) -> tuple[RollingWindow, ...]:
 
 
 class PollConfig(_Section):
-    """How often to read usage, at what pace (for each credential), and how long to believe it."""
+    """How often to read usage, at what pace (for each credential), and how long to believe it.
+
+    One that is `adaptive` reads the open day when there should be news, and not in every interval.
+    """
 
     interval: Duration = timedelta(minutes=5)
+    adaptive: bool = True
     windows: tuple[RollingWindow, ...] = rolling_windows(("24h", "7d", "30d"))
     requests_per_second: Annotated[float, Field(gt=0, le=1_000, allow_inf_nan=False)] = 10.0
     concurrency: Annotated[int, Field(ge=1, le=256)] = 8
@@ -128,6 +136,16 @@ class PollConfig(_Section):
         if isinstance(value, tuple):
             return value
         raise ValueError("windows are a list of durations, like [24h, 7d, 30d]")
+
+    @property
+    def read_within(self) -> timedelta:
+        """How long after a reading of its open day a database is read again at the latest, where the budget allows."""
+        longest = min(ADAPTIVE_INTERVALS * self.interval, ADAPTIVE_LONGEST) if self.adaptive else self.interval
+        return max(self.interval, longest)
+
+    def silent_for(self, intervals: int) -> timedelta:
+        """How long nothing may have been read of a database whose last `intervals` readings did not come."""
+        return self.read_within + (intervals - 1) * self.interval
 
 
 class StoreConfig(_Section):

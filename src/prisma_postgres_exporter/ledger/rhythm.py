@@ -1,0 +1,91 @@
+"""When the vendor publishes a number: learned from the readings between which it changed.
+
+Pure. A change that was found at `hi` by a reading, after another one at `lo` that did not show it, was published
+within (lo, hi]. A period explains changes if some phase of it lies in every one of these windows; the longest that
+does is taken, since a shorter one would have shown itself in between. All instants here are unix seconds.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+HOUR = 3_600
+PERIODS = (*(hours * HOUR for hours in range(12, 0, -1)), 1_800, 1_200, 900)
+"""The periods, in seconds, that a vendor may publish by, the longest first."""
+
+CHANGES_KEPT = 6
+LEAST_CHANGES = 2
+EXACT_SECONDS = 60
+"""How exactly the instant is worth knowing."""
+
+Change = tuple[int, int]
+"""The readings around a change: after the first, until the second."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rhythm:
+    """A number is published every `period` seconds: not before `earliest`, and by `latest`, whole periods apart."""
+
+    period: int
+    earliest: int
+    latest: int
+
+    def by(self, at: int) -> int:
+        """The newest instant, not after `at`, by which something was published."""
+        return at - (at - self.latest) % self.period
+
+    def after(self, at: int) -> int:
+        """The first instant after `at` by which something will be published."""
+        return self.by(at) + self.period
+
+    @property
+    def halfway(self) -> int | None:
+        """How long before `latest` a reading would tell most of the phase; `None` where it is known well enough."""
+        width = self.latest - self.earliest
+        return None if width <= EXACT_SECONDS else min(width, self.period) // 2
+
+    def explains(self, other: Rhythm) -> bool:
+        """Whether whatever `other` publishes is published by this one too."""
+        if other.period % self.period:
+            return False
+        gap = (other.latest - self.latest) % self.period
+        return gap <= other.latest - other.earliest or self.period - gap <= self.latest - self.earliest
+
+
+def rhythm_of(changes: Sequence[Change], interval: int) -> Rhythm | None:
+    """Find the rhythm of changes, the oldest first; `None` where no rhythm explains the newest two of them.
+
+    First one that is kept exactly; else one that is kept to the minute, or to the `interval` (seconds) of the readings.
+    """
+    for slack in (0, EXACT_SECONDS, interval):
+        for count in sorted({len(changes), 3, LEAST_CHANGES}, reverse=True):
+            if not LEAST_CHANGES <= count <= len(changes):
+                continue
+            for period in PERIODS:
+                if period >= 2 * interval and (rhythm := _explained(changes[-count:], period, slack)) is not None:
+                    return rhythm
+    return None
+
+
+def _explained(changes: Sequence[Change], period: int, slack: int) -> Rhythm | None:
+    """The part of the newest narrow window that all share, moved by whole periods: each older one by one more."""
+    narrow = [index for index, (lo, hi) in enumerate(changes) if 2 * (hi - lo + 2 * slack) <= period]
+    if len(narrow) < LEAST_CHANGES:
+        return None  # the others are so wide that nearly every period would do
+    newest = narrow[-1]
+    earliest, latest = changes[newest][0] - slack, changes[newest][1] + slack
+    steps = 0
+    for lo, hi in reversed([change for index, change in enumerate(changes) if index != newest]):
+        if hi - lo >= period:
+            continue  # it holds an instant of every phase
+        moved = -((hi + slack - earliest) // period)
+        if hi <= changes[newest][0]:
+            if moved <= steps:
+                return None
+            steps = moved
+        if lo - slack + moved * period > latest:
+            return None
+        earliest = max(earliest, lo - slack + moved * period)
+        latest = min(latest, hi + slack + moved * period)
+    return Rhythm(period=period, earliest=earliest, latest=latest)
