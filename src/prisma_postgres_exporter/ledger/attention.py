@@ -21,8 +21,8 @@ DAY_SECONDS = 86_400
 YESTERDAY_WEIGHT = 0.5
 """The part of yesterday that counts beside today: what is older is forgotten."""
 
-FEW_OPERATIONS = 1.0
-"""A database of which no more is expected before the bound need not be read before it, unless the rhythm says when."""
+FEW_OPERATIONS = 0.25
+"""A database of which no more is expected before the bound, had it made one more than it did, is quiet."""
 
 PROBED_ONCE_IN = 4
 """In how many publications one is looked for before it is expected, to learn when it comes."""
@@ -110,10 +110,12 @@ class Attention:
 
     def due_at(self, state: DatabaseState, read_at: datetime, now: datetime) -> datetime | None:
         """When its open day is worth reading again, within the bound; `None`: in every interval."""
-        at, seen, rhythm = _unix(read_at), self._seen.get(state.database.id), self._rhythm(state.database.id)
+        at, seen = _unix(read_at), self._seen.get(state.database.id)
+        operations, seconds = _counted(state, now)
+        is_quiet = self._prior.rate(operations + 1, seconds) * self._bound < FEW_OPERATIONS
+        rhythm = self._rhythm(state.database.id, is_quiet=is_quiet)
         # An interval is left for those of which many fall due at once.
         bound = at + self._bound - self._interval
-        is_quiet = self.rate(state, now) * self._bound < FEW_OPERATIONS
         if is_quiet and (rhythm is None or 2 * rhythm.period < self._bound):
             return datetime.fromtimestamp(bound, UTC)
         expected = None if rhythm is None else self._expected(seen, rhythm, at)
@@ -121,7 +123,7 @@ class Attention:
 
     def index(self, state: DatabaseState, read_at: datetime, now: datetime) -> float:
         """What a reading is worth: the operations that wait to be seen, and for how long they did."""
-        at, rhythm = _unix(read_at), self._rhythm(state.database.id)
+        at, rhythm = _unix(read_at), self._rhythm(state.database.id, is_quiet=True)
         if rhythm is not None:
             at = rhythm.by(at)
         return self.rate(state, now) * (_unix(now) - at) ** 2
@@ -151,16 +153,25 @@ class Attention:
             return replace(before, day=day, operations=operations, read_at=at, news_at=at)
         if operations == before.operations:
             return replace(before, read_at=at)
-        changes = (*before.changes, _published(before.read_at, at, reading.generated_at))[-CHANGES_KEPT:]
+        change = _published(before.read_at, at, reading.generated_at)
+        changes = (*before.changes, change)[-CHANGES_KEPT:]
         rhythm = rhythm_of(changes, self._interval)
+        kept = None if before.rhythm is None else before.rhythm.kept(change, self._interval)
+        if kept is not None and (rhythm is None or rhythm.period <= kept.period):
+            rhythm = kept
         return replace(before, operations=operations, read_at=at, news_at=at, changes=changes, rhythm=rhythm)
 
-    def _rhythm(self, database_id: str) -> Rhythm | None:
-        """A database's own rhythm, with the workspace's period where that is shorter and explains it too."""
+    def _rhythm(self, database_id: str, *, is_quiet: bool) -> Rhythm | None:
+        """A database's own rhythm, with the workspace's period where that is shorter and explains it too.
+
+        The workspace's where a database `is_quiet`, and will not show its own.
+        """
         seen, common = self._seen.get(database_id), self._common
         own = None if seen is None else seen.rhythm
-        if own is None or common is None or own.period == common.period or not common.explains(own):
-            return own or common
+        if own is None:
+            return common if is_quiet else None
+        if common is None or own.period == common.period or not common.explains(own):
+            return own
         return Rhythm(period=common.period, earliest=own.earliest, latest=own.latest)
 
     def _expected(self, seen: _Seen | None, rhythm: Rhythm, at: int) -> int | None:

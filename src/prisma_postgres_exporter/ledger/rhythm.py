@@ -19,6 +19,9 @@ LEAST_CHANGES = 2
 EXACT_SECONDS = 60
 """How exactly the instant is worth knowing."""
 
+TRUSTED_FOR = 20
+"""After so many publications a phase is known an interval less exactly."""
+
 Change = tuple[int, int]
 """The readings around a change: after the first, until the second."""
 
@@ -45,6 +48,23 @@ class Rhythm:
         width = self.latest - self.earliest
         return None if width <= EXACT_SECONDS else min(width, self.period) // 2
 
+    def kept(self, change: Change, interval: int) -> Rhythm | None:
+        """The rhythm that also explains this change, its phase narrowed or moved a little; `None` if it does not.
+
+        It is trusted a little less each time, so that a phase that moves is noticed.
+        """
+        lo, hi = change
+        earliest = max(self.earliest - interval // TRUSTED_FOR, self.latest - self.period + 1)
+        if hi - lo >= self.period:
+            return Rhythm(period=self.period, earliest=earliest, latest=self.latest)
+        # The first whole periods on that end after the phase begins, or near to it.
+        moved = -((hi + interval - earliest) // self.period) * self.period
+        lo, hi = lo + moved, hi + moved
+        if hi <= earliest or lo >= self.latest:
+            is_near = lo < self.latest + interval and hi - lo <= 2 * interval
+            return Rhythm(period=self.period, earliest=lo, latest=hi) if is_near else None
+        return Rhythm(period=self.period, earliest=max(lo, earliest), latest=min(hi, self.latest))
+
     def explains(self, other: Rhythm) -> bool:
         """Whether whatever `other` publishes is published by this one too."""
         if other.period % self.period:
@@ -70,7 +90,7 @@ def rhythm_of(changes: Sequence[Change], interval: int) -> Rhythm | None:
 
 def _explained(changes: Sequence[Change], period: int, slack: int) -> Rhythm | None:
     """The part of the newest narrow window that all share, moved by whole periods: each older one by one more."""
-    narrow = [index for index, (lo, hi) in enumerate(changes) if 2 * (hi - lo + 2 * slack) <= period]
+    narrow = [index for index, (lo, hi) in enumerate(changes) if 4 * (hi - lo + 2 * slack) <= period]
     if len(narrow) < LEAST_CHANGES:
         return None  # the others are so wide that nearly every period would do
     newest = narrow[-1]
@@ -84,7 +104,7 @@ def _explained(changes: Sequence[Change], period: int, slack: int) -> Rhythm | N
             if moved <= steps:
                 return None
             steps = moved
-        if lo - slack + moved * period > latest:
+        if lo - slack + moved * period >= latest:
             return None
         earliest = max(earliest, lo - slack + moved * period)
         latest = min(latest, hi + slack + moved * period)
