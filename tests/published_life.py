@@ -106,7 +106,10 @@ def lived(
     share: float | None = None,
     measured_from: timedelta = timedelta(0),
 ) -> Measured:
-    """Live so many days with a budget that is a `share` of one reading in every interval; without: with enough."""
+    """Live so many days with a budget that is a `share` of the full rate; without one: with enough.
+
+    The full rate is the one that `backfill` counts with: the open day and its month in every interval.
+    """
     life = PublishedLife(
         workspace=workspace_state(
             *(
@@ -127,9 +130,9 @@ def lived(
     )
     life.publishers = publishers
     if share is not None:
-        seconds = round(poll.interval.total_seconds() / len(publishers) / share)
+        seconds = round(poll.interval.total_seconds() / len(publishers) / share / 2)
         life.latency, life.workers = timedelta(seconds=seconds), 1
-        life.budget = max(2, 30 // seconds)
+        life.budget = max(1, 30 // seconds)
     ends_at = BEGINS_AT + days * ONE_DAY
     life.run(ends_at)
     return _measure(life, BEGINS_AT + measured_from, ends_at)

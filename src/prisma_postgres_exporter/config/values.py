@@ -118,7 +118,7 @@ class PollConfig(_Section):
     """
 
     interval: Duration = timedelta(minutes=5)
-    adaptive: bool = True
+    adaptive: bool = False
     windows: tuple[RollingWindow, ...] = rolling_windows(("24h", "7d", "30d"))
     requests_per_second: Annotated[float, Field(gt=0, le=1_000, allow_inf_nan=False)] = 10.0
     concurrency: Annotated[int, Field(ge=1, le=256)] = 8

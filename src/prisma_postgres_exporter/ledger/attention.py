@@ -7,14 +7,22 @@ ledger state holds, so that a restart forgets nothing of it; the vendor's rhythm
 
 from __future__ import annotations
 
-import math
-from collections import Counter, defaultdict
+from bisect import bisect_left
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, timedelta
+from itertools import islice
 
 from prisma_postgres_exporter.config import PollConfig
-from prisma_postgres_exporter.ledger.rhythm import CHANGES_KEPT, EXACT_SECONDS, Change, Rhythm, rhythm_of
+from prisma_postgres_exporter.ledger.rhythm import (
+    CHANGES_KEPT,
+    EXACT_SECONDS,
+    LEAST_CHANGES,
+    Change,
+    Rhythm,
+    common_rhythm,
+    rhythm_of,
+)
 from prisma_postgres_exporter.model import DatabaseState, UsageReading, day_start
 
 DAY_SECONDS = 86_400
@@ -29,6 +37,13 @@ PROBED_ONCE_IN = 4
 
 LOOKED_FOR = 3
 """So many intervals after a publication was expected, in vain, it is given up."""
+
+SHOWN_ALREADY = 1 / 16
+"""What a month or a rolling window is worth beside the open day: as much once it is four times as old."""
+
+POOLED = 100
+CHANGES_POOLED = 3
+"""A workspace's rhythm is that of the newest changes of so many of its databases."""
 
 SHARE_FOR_BOUND = 0.8
 """The part of the budget that is counted on to keep everybody within the bound."""
@@ -101,7 +116,10 @@ class Attention:
         self._pooled_at = at
         self._seen = {id_: seen for id_, seen in self._seen.items() if id_ in states}
         self._prior = Prior.of([_counted(state, now) for state in states.values() if state.deleted_at is None])
-        self._common = _most_common((seen.rhythm for seen in self._seen.values()), self._interval)
+        tell = islice((seen.changes for seen in self._seen.values() if len(seen.changes) >= LEAST_CHANGES), POOLED)
+        self._common = common_rhythm(
+            [change for changes in tell for change in changes[-CHANGES_POOLED:]], self._interval
+        )
 
     def news_at(self, database_id: str) -> datetime | None:
         """When the newest reading of its open day that said something new was made; `None` where none is known."""
@@ -121,24 +139,29 @@ class Attention:
         expected = None if rhythm is None else self._expected(seen, rhythm, at)
         return None if expected is None else datetime.fromtimestamp(min(bound, expected), UTC)
 
-    def index(self, state: DatabaseState, read_at: datetime, now: datetime) -> float:
-        """What a reading is worth: the operations that wait to be seen, and for how long they did."""
+    def index(self, state: DatabaseState, read_at: datetime, now: datetime, *, is_shown: bool = False) -> float:
+        """What a reading is worth: the operations that wait to be seen, and for how long they did.
+
+        Less where another window has shown them already (`is_shown`).
+        """
         at, rhythm = _unix(read_at), self._rhythm(state.database.id, is_quiet=True)
         if rhythm is not None:
             at = rhythm.by(at)
-        return self.rate(state, now) * (_unix(now) - at) ** 2
+        return self.rate(state, now) * (_unix(now) - at) ** 2 * (SHOWN_ALREADY if is_shown else 1.0)
 
-    def cannot_wait(self, read_at: Sequence[datetime], reads_per_second: float, now: datetime) -> int:
-        """How many of the oldest readings must be made anew at once, for all of them to be within the bound.
+    def cannot_wait(self, oldest_first: Iterable[tuple[datetime, int]], reads_per_second: float, now: datetime) -> int:
+        """How many of the oldest must be read at once, for all of them to be within the bound.
 
-        `read_at`, the oldest first. Of so many requests a second a part is left to other reads.
+        Each is the instant at which it was read and how many reads it takes now. Of so many requests a second a part
+        is left to others.
         """
         rate, at = reads_per_second * SHARE_FOR_BOUND, _unix(now)
-        must = 0.0
-        for number, instant in enumerate(read_at, start=1):
-            left = _unix(instant) + self._bound - self._interval - at
-            must = max(must, number - rate * max(0, left))
-        return math.ceil(must)
+        sums: list[int] = []
+        needed = 0.0
+        for read_at, reads in oldest_first:
+            sums.append(reads + (sums[-1] if sums else 0))
+            needed = max(needed, sums[-1] - rate * max(0, _unix(read_at) + self._bound - self._interval - at))
+        return bisect_left(sums, needed) + 1 if needed else 0
 
     def rate(self, state: DatabaseState, now: datetime) -> float:
         """λ̂, in operations a second."""
@@ -164,12 +187,13 @@ class Attention:
     def _rhythm(self, database_id: str, *, is_quiet: bool) -> Rhythm | None:
         """A database's own rhythm, with the workspace's period where that is shorter and explains it too.
 
-        The workspace's where a database `is_quiet`, and will not show its own.
+        The workspace's where a database has none and all its changes fit, or it `is_quiet` and will not show its own.
         """
         seen, common = self._seen.get(database_id), self._common
-        own = None if seen is None else seen.rhythm
+        changes, own = ((), None) if seen is None else (seen.changes, seen.rhythm)
         if own is None:
-            return common if is_quiet else None
+            fits = common is not None and (is_quiet or bool(changes)) and all(map(common.holds, changes))
+            return common if fits else None
         if common is None or own.period == common.period or not common.explains(own):
             return own
         return Rhythm(period=common.period, earliest=own.earliest, latest=own.latest)
@@ -208,22 +232,6 @@ def _counted(state: DatabaseState, now: datetime) -> tuple[float, float]:
         operations += weight * row.operations
         seconds += weight * max(0.0, (ends_at - begins_at).total_seconds())
     return operations, seconds
-
-
-def _most_common(rhythms: Iterable[Rhythm | None], interval: int) -> Rhythm | None:
-    """The period that most have, with the phase that most of these have, as late as any of them says."""
-    known = [rhythm for rhythm in rhythms if rhythm is not None]
-    if not known:
-        return None
-    (period, _), *_ = Counter(rhythm.period for rhythm in known).most_common(1)
-    by_phase: dict[int, list[Rhythm]] = defaultdict(list)
-    for rhythm in known:
-        if rhythm.period == period:
-            by_phase[rhythm.latest % period // (2 * interval)].append(rhythm)
-    alike = max(by_phase.values(), key=len)
-    latest = max(rhythm.latest % period for rhythm in alike)
-    width = min(rhythm.latest - rhythm.earliest for rhythm in alike)
-    return Rhythm(period=period, earliest=latest - width, latest=latest)
 
 
 def _unix(at: datetime) -> int:

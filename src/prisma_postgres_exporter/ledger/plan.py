@@ -246,22 +246,28 @@ def _by_worth(
     weighed = [ordered[index] for index in places]
     read_at = {id(group): _read_at(group[0], databases[group[0].database_id]) for group in weighed}
     days = sorted(
-        (group for group in weighed if group[0].rank is Rank.DAY),
-        key=lambda group: (read_at[id(group)], _age_order(group)),
+        (group for group in weighed if _has_open_day(group)), key=lambda group: (read_at[id(group)], _age_order(group))
     )
-    urgent = days[
-        : attention.cannot_wait([read_at[id(group)] for group in days], budget / ROUND_SPAN.total_seconds(), now)
-    ]
+    asked = ((read_at[id(group)], len(group)) for group in days)
+    urgent = days[: attention.cannot_wait(asked, budget / ROUND_SPAN.total_seconds(), now)]
     is_urgent = {id(group) for group in urgent}
     # A sort that is stable leaves ties oldest first.
     rest = sorted(
         (group for group in weighed if id(group) not in is_urgent),
-        key=lambda group: -attention.index(databases[group[0].database_id], read_at[id(group)], now),
+        key=lambda group: (
+            -attention.index(
+                databases[group[0].database_id], read_at[id(group)], now, is_shown=not _has_open_day(group)
+            )
+        ),
     )
     placed = list(ordered)
     for index, group in zip(places, [*urgent, *rest], strict=True):
         placed[index] = group
     return placed
+
+
+def _has_open_day(group: Group) -> bool:
+    return group[0].rank is Rank.DAY
 
 
 def _is_weighed(group: Group) -> bool:

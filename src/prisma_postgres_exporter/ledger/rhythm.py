@@ -19,6 +19,11 @@ LEAST_CHANGES = 2
 EXACT_SECONDS = 60
 """How exactly the instant is worth knowing."""
 
+LEAST_SHARED = 10
+SHARED = 0.9
+BEYOND_CHANCE = 0.1
+"""What makes a rhythm common: of so many windows so large a part holds its phase, and so much more than any other."""
+
 TRUSTED_FOR = 20
 """After so many publications a phase is known an interval less exactly."""
 
@@ -65,12 +70,53 @@ class Rhythm:
             return Rhythm(period=self.period, earliest=lo, latest=hi) if is_near else None
         return Rhythm(period=self.period, earliest=max(lo, earliest), latest=min(hi, self.latest))
 
+    def holds(self, change: Change) -> bool:
+        """Whether something was published in a window."""
+        lo, hi = change
+        return self.by(hi + self.latest - self.earliest) > lo
+
     def explains(self, other: Rhythm) -> bool:
         """Whether whatever `other` publishes is published by this one too."""
         if other.period % self.period:
             return False
         gap = (other.latest - self.latest) % self.period
         return gap <= other.latest - other.earliest or self.period - gap <= self.latest - self.earliest
+
+
+def common_rhythm(changes: Sequence[Change], interval: int) -> Rhythm | None:
+    """Find the rhythm that nearly all of many databases' changes share; `None` where there is none, or too few tell.
+
+    Each database must have changed at least twice in them. Where readings are rare it takes many to tell: how many
+    windows hold the best phase is compared with how many would hold any.
+    """
+    for period in PERIODS:
+        told = [(lo, hi) for lo, hi in changes if hi - lo < period]
+        if period < 2 * interval or len(told) < LEAST_SHARED or 2 * len(told) < len(changes):
+            continue
+        by_chance = sum(hi - lo for lo, hi in told) / period / len(told)
+        share, first, last = _fullest(told, period)
+        if share >= SHARED and share - by_chance >= BEYOND_CHANCE:
+            newest = max(hi for _, hi in told)
+            latest = newest - (newest - last) % period
+            return Rhythm(period=period, earliest=latest - (last - first) - 1, latest=latest)
+    return None
+
+
+def _fullest(changes: Sequence[Change], period: int) -> tuple[float, int, int]:
+    """The part of the windows that hold the best phase, and the first and last second that are as good."""
+    steps: list[tuple[int, int]] = []
+    for lo, hi in changes:
+        begins, ends = (lo + 1) % period, hi % period + 1
+        steps += [(begins, 1), (ends, -1)] + ([(0, 1)] if ends <= begins else [])
+    steps.sort()
+    held = best = 0
+    first = last = 0
+    for index, (at, step) in enumerate(steps):
+        held += step
+        if held > best:
+            best, first = held, at
+            last = (steps[index + 1][0] if index + 1 < len(steps) else period) - 1
+    return best / len(changes), first, last
 
 
 def rhythm_of(changes: Sequence[Change], interval: int) -> Rhythm | None:

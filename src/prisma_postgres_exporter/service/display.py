@@ -20,7 +20,7 @@ from prisma_postgres_exporter.expose import ExporterHealth, Exposition
 from prisma_postgres_exporter.model import LedgerState, WorkspaceDay
 from prisma_postgres_exporter.rounds import Collector
 from prisma_postgres_exporter.service import memory
-from prisma_postgres_exporter.snapshot import Snapshot, take_snapshot
+from prisma_postgres_exporter.snapshot import INTERVALS_MISSED, Snapshot, take_snapshot
 
 log = structlog.get_logger(__name__)
 
@@ -152,7 +152,7 @@ class Display:
             ledger_state,
             followed=frozenset().union(*followed),
             workspace_failures=failures,
-            interval=config.poll.interval,
+            silent_after=config.poll.silent_for(INTERVALS_MISSED),
             keep_last_value=config.poll.keep_last_value,
             window_names=[window.name for window in config.poll.windows],
             now=now,
