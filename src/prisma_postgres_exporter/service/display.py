@@ -14,7 +14,7 @@ from typing import TypeVar
 import structlog
 
 from prisma_postgres_exporter.config import Config
-from prisma_postgres_exporter.cost import HISTORY, Costs, Usage, charge, cost_warnings, used_in_month
+from prisma_postgres_exporter.cost import HISTORY, Costs, Usage, charge, cost_warnings, is_limit_near, used_in_month
 from prisma_postgres_exporter.errors import StoreUnavailable
 from prisma_postgres_exporter.expose import ExporterHealth, Exposition
 from prisma_postgres_exporter.model import LedgerState, WorkspaceDay
@@ -118,6 +118,8 @@ class Display:
         costs, self.snapshot = await asyncio.to_thread(self._timed, make)
         if costs is not self.costs:
             self.costs = costs
+            for id_, turn in collector.turns.items():
+                turn.is_watched = id_ in costs.workspaces and is_limit_near(costs.workspaces[id_].limits, now)
             self._warn(ledger_state, config)
 
     def _shown(self) -> LedgerState:
