@@ -139,8 +139,8 @@ def take_snapshot(
     `followed` are the ids of the databases to show, `window_names` the rolling windows to show. A database of which
     nothing was read for longer than `silent_after` is not up. `workspace_failures` says by workspace id why it cannot
     be discovered, `None` where it can; one that is not in it was not tried yet. `costs` are those of this month, as
-    they were last worked out. A value whose database has not answered for `keep_last_value` is shown no more. `used_by_key`
-    is what `used_in_month` gives for this state and instant, where that is known already.
+    they were last worked out. A value whose database has not answered for `keep_last_value` is shown no more.
+    `used_by_key` is what `used_in_month` gives for this state and instant, where that is known already.
     """
     shown = {id_: row for id_, row in sorted(ledger_state.workspaces.items()) if not row.is_gone}
     used = used_in_month(ledger_state, now) if used_by_key is None else used_by_key

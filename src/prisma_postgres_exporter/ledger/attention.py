@@ -45,6 +45,9 @@ POOLED = 100
 CHANGES_POOLED = 3
 """A workspace's rhythm is that of the newest changes of so many of its databases."""
 
+MISFITS_ONE_IN = 3
+"""A workspace's rhythm is also that of a database of whose changes no larger part lies elsewhere."""
+
 SHARE_FOR_BOUND = 0.8
 """The part of the budget that is counted on to keep everybody within the bound."""
 
@@ -185,18 +188,21 @@ class Attention:
         return replace(before, operations=operations, read_at=at, news_at=at, changes=changes, rhythm=rhythm)
 
     def _rhythm(self, database_id: str, *, is_quiet: bool) -> Rhythm | None:
-        """A database's own rhythm, with the workspace's period where that is shorter and explains it too.
+        """A database's own rhythm; the workspace's, which is known better, where that explains it.
 
-        The workspace's where a database has none and all its changes fit, or it `is_quiet` and will not show its own.
+        The workspace's too where a database has none and nearly all its changes fit, or it `is_quiet` and shows none.
         """
         seen, common = self._seen.get(database_id), self._common
         changes, own = ((), None) if seen is None else (seen.changes, seen.rhythm)
-        if own is None:
-            fits = common is not None and (is_quiet or bool(changes)) and all(map(common.holds, changes))
-            return common if fits else None
-        if common is None or own.period == common.period or not common.explains(own):
+        if common is None:
             return own
-        return Rhythm(period=common.period, earliest=own.earliest, latest=own.latest)
+        if own is None:
+            misfits = sum(not common.holds(change) for change in changes)
+            return common if (is_quiet or changes) and MISFITS_ONE_IN * misfits <= len(changes) else None
+        if not common.explains(own):
+            return own
+        narrower = min(own, common, key=lambda rhythm: rhythm.latest - rhythm.earliest)
+        return Rhythm(period=common.period, earliest=narrower.earliest, latest=narrower.latest)
 
     def _expected(self, seen: _Seen | None, rhythm: Rhythm, at: int) -> int | None:
         """When there should be news that a reading at `at` did not show; `None`: there should have been already."""

@@ -384,6 +384,8 @@ def _wanted(
     day_due_at = _open_day_due_at(state, open_day, poll, windows, attention)
     if attention is not None and _awaits_comparison(state, open_day, windows):
         month_due_at = max(month_due_at, day_due_at)
+    elif attention is not None:
+        month_due_at = _month_without_news(state, month_due_at, poll, windows)
     previous_month_due_at = _previous_month_due_at(state, poll, windows)
     if windows.has_open_day:
         yield Rank.DAY, day_due_at, windows.day(today)
@@ -454,6 +456,14 @@ def _has_all_days(state: DatabaseState, windows: _Windows) -> bool:
     first_day = max(windows.month_starts_on, state.database.created_at.date())
     days = sum(row.days for row in state.months if row.month == windows.month_starts_on)
     return days > (windows.today - first_day).days
+
+
+def _month_without_news(state: DatabaseState, due_at: datetime, poll: PollConfig, windows: _Windows) -> datetime:
+    """An adaptive plan reads a month that has no news within the bound, and no sooner."""
+    row = _month_row(state, windows.month)
+    if row is None or row.read_at is None or row.difference_operations is None or _has_moved_on(state, row):
+        return due_at
+    return max(due_at, row.read_at + poll.read_within - poll.interval)
 
 
 def _month_due_at(state: DatabaseState, poll: PollConfig, windows: _Windows) -> datetime:

@@ -71,9 +71,9 @@ class Rhythm:
         return Rhythm(period=self.period, earliest=max(lo, earliest), latest=min(hi, self.latest))
 
     def holds(self, change: Change) -> bool:
-        """Whether something was published in a window."""
+        """Whether something was published in a window, or near to it."""
         lo, hi = change
-        return self.by(hi + self.latest - self.earliest) > lo
+        return self.by(hi + self.latest - self.earliest + EXACT_SECONDS) > lo - EXACT_SECONDS
 
     def explains(self, other: Rhythm) -> bool:
         """Whether whatever `other` publishes is published by this one too."""
