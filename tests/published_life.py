@@ -22,13 +22,14 @@ from prisma_postgres_exporter.model import Window, day_start
 ONE_DAY = timedelta(days=1)
 BEGINS_AT = day_start(NOW.date())
 EPOCH = BEGINS_AT - ONE_DAY
+LAG = timedelta(minutes=10)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Publisher:
-    """A database: `rate` operations an hour, told `phase` after each whole `period`, up to `jitter` late.
+    """A database: `rate` operations an hour, none before `wakes_at`.
 
-    Without a `period` a number is told at once. It is idle before `wakes_at`.
+    Those until `LAG` ago are told `phase` after each whole `period`, up to `jitter` late.
     """
 
     rate: float
@@ -49,18 +50,19 @@ class Publisher:
 
     def known_until(self, at: datetime) -> datetime:
         """How far is known at an instant what was made."""
-        if not self.period:
-            return at
         number = (at - EPOCH - self.phase) // self.period
         if self.published_at(number) > at:
             number -= 1
-        return EPOCH + self.phase + number * self.period
+        return self._told(number)
+
+    def _told(self, number: int) -> datetime:
+        return EPOCH + self.phase + number * self.period - LAG
 
     def between(self, begins_at: datetime, ends_at: datetime) -> list[tuple[datetime, int]]:
         """The publications of a span that say something new of an open day, with its new operations."""
         found, number = [], (begins_at - EPOCH - self.phase) // self.period + 1
         while (at := self.published_at(number)) < ends_at:
-            told, before = (EPOCH + self.phase + step * self.period for step in (number, number - 1))
+            told, before = self._told(number), self._told(number - 1)
             operations = self.made(told) - self.made(max(before, min(day_start(at.date()), told)))
             if at >= begins_at and operations:
                 found.append((at, operations))
@@ -150,7 +152,7 @@ def _measure(life: PublishedLife, begins_at: datetime, ends_at: datetime) -> Mea
     delays: list[float] = []
     unseen = 0.0
     for id_, publisher in life.publishers.items():
-        for at, operations in publisher.between(begins_at, ends_at) if publisher.period else ():
+        for at, operations in publisher.between(begins_at, ends_at):
             found = bisect_left(asked[id_], at)
             # At the end of its day it is a closed day's, which is read at once.
             seen_at = answered[id_][found] if found < len(asked[id_]) else ends_at

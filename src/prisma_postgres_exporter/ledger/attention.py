@@ -7,6 +7,7 @@ ledger state holds, so that a restart forgets nothing of it; the vendor's rhythm
 
 from __future__ import annotations
 
+import math
 from bisect import bisect_left
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -48,7 +49,7 @@ CHANGES_POOLED = 3
 MISFITS_ONE_IN = 3
 """A workspace's rhythm is also that of a database of whose changes no larger part lies elsewhere."""
 
-SHARE_FOR_BOUND = 0.8
+SHARE_FOR_BOUND = 0.95
 """The part of the budget that is counted on to keep everybody within the bound."""
 
 ONE_DAY = timedelta(days=1)
@@ -140,7 +141,11 @@ class Attention:
         if is_quiet and (rhythm is None or 2 * rhythm.period < self._bound):
             return datetime.fromtimestamp(bound, UTC)
         expected = None if rhythm is None else self._expected(seen, rhythm, at)
-        return None if expected is None else datetime.fromtimestamp(min(bound, expected), UTC)
+        if expected is None:
+            return None
+        # Reads that the bound asks for before are spread evenly: one that came just before the news would be wasted.
+        gaps = max(1, math.ceil((expected - at) / (self._bound - self._interval)))
+        return datetime.fromtimestamp(at + (expected - at) // gaps, UTC)
 
     def index(self, state: DatabaseState, read_at: datetime, now: datetime, *, is_shown: bool = False) -> float:
         """What a reading is worth: the operations that wait to be seen, and for how long they did.
@@ -196,9 +201,10 @@ class Attention:
         changes, own = ((), None) if seen is None else (seen.changes, seen.rhythm)
         if common is None:
             return own
-        if own is None:
-            misfits = sum(not common.holds(change) for change in changes)
-            return common if (is_quiet or changes) and MISFITS_ONE_IN * misfits <= len(changes) else None
+        misfits = sum(not common.holds(change) for change in changes)
+        fits = (is_quiet or len(changes) >= LEAST_CHANGES) and MISFITS_ONE_IN * misfits <= len(changes)
+        if own is None or own.explains(common):
+            return common if fits or own == common else own
         if not common.explains(own):
             return own
         narrower = min(own, common, key=lambda rhythm: rhythm.latest - rhythm.earliest)
