@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 HOUR = 3_600
-PERIODS = (*(hours * HOUR for hours in range(12, 0, -1)), 1_800, 1_200, 900)
+PERIODS = (*(hours * HOUR for hours in range(6, 0, -1)), 1_800, 1_200, 900)
 """The periods, in seconds, that a vendor may publish by, the longest first."""
 
 CHANGES_KEPT = 6
