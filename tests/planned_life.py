@@ -40,7 +40,7 @@ class PlannedLife:
     """Rounds of one workspace, each at the instant that the one before it gave.
 
     `used` gives a whole day's operations of a database as the vendor would say them at an instant; a part of the day
-    has its share. Every read takes `latency`; so many `workers` make one group each at a time.
+    has its share. Every read takes `latency`; so many `workers` make one group each at a time. A round has a `budget`.
     """
 
     workspace: WorkspaceState
@@ -49,6 +49,7 @@ class PlannedLife:
     used: Used
     latency: timedelta = timedelta(0)
     workers: int = 8
+    budget: int = 100
     done: list[Done] = field(default_factory=list)
     days: dict[tuple[int, date], DayUsage] = field(default_factory=dict)
     months: dict[tuple[int, date, int], MonthUsage] = field(default_factory=dict)
@@ -65,7 +66,7 @@ class PlannedLife:
         """Make one round; returns when the next one begins."""
         self.workspace = ledger.carry_workspace(self.workspace, self.now)
         plan = self._planner.plan(
-            self.workspace, followed=self.workspace.databases.keys(), attempts={}, budget=100, now=self.now
+            self.workspace, followed=self.workspace.databases.keys(), attempts={}, budget=self.budget, now=self.now
         )
         free_at = [self.now] * self.workers
         outcomes: list[UsageReading] = []
@@ -79,11 +80,12 @@ class PlannedLife:
         ended_at = max(free_at) if plan.groups else self.now
         self._post(outcomes, ended_at)
         again = self._planner.plan(
-            self.workspace, followed=self.workspace.databases.keys(), attempts={}, budget=100, now=ended_at
+            self.workspace, followed=self.workspace.databases.keys(), attempts={}, budget=self.budget, now=ended_at
         )
         return ended_at if again.groups else again.next_due_at
 
     def _post(self, outcomes: list[UsageReading], now: datetime) -> None:
+        self._planner.note(outcomes)
         looked_up = ledger.older_days(self.workspace, outcomes)
         months = {(key, day.replace(day=1)) for key, day in looked_up}
         older = LedgerRows(

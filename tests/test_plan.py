@@ -44,7 +44,7 @@ from prisma_postgres_exporter.model import (
 )
 from prisma_postgres_exporter.rounds.attempts import Attempts
 
-POLL = PollConfig()
+POLL = PollConfig(adaptive=False)
 INTERVAL = POLL.interval
 ONE_DAY = timedelta(days=1)
 

@@ -16,7 +16,7 @@ from prisma_postgres_exporter.config import PollConfig
 from prisma_postgres_exporter.ledger.plan import Rank, next_slot
 from prisma_postgres_exporter.model import DatabaseState, WorkspaceState
 
-POLL = PollConfig()
+POLL = PollConfig(adaptive=False)
 INTERVAL = POLL.interval
 ONE_DAY = timedelta(days=1)
 ZERO = timedelta(0)

@@ -23,7 +23,7 @@ from builders import (
 from prisma_postgres_exporter import ledger
 from prisma_postgres_exporter.expose import ExporterHealth, Exposition
 from prisma_postgres_exporter.model import DatabaseState, LedgerState, MonthUsage, UsageReading, WorkspaceState
-from prisma_postgres_exporter.snapshot import DatabaseView, Snapshot, take_snapshot
+from prisma_postgres_exporter.snapshot import INTERVALS_MISSED, DatabaseView, Snapshot, take_snapshot
 
 MIDNIGHT = datetime(2026, 11, 23, tzinfo=UTC)
 DECEMBER = datetime(2026, 12, 1, tzinfo=UTC)
@@ -76,7 +76,7 @@ def snapshot(
         LedgerState.of(workspaces, states),
         followed={row.database.id for row in states} if followed is None else followed,
         workspace_failures=failures or {},
-        interval=interval,
+        silent_after=INTERVALS_MISSED * interval,
         keep_last_value=KEEP_LAST_VALUE,
         window_names=["24h", "7d"],
         now=now,

@@ -32,6 +32,8 @@ from prisma_postgres_exporter.model import (
 
 NO_COSTS = Costs()
 INTERVALS_MISSED = 2
+"""A database is not up any more when so many readings in a row did not come."""
+
 SHORTEST_SILENCE = timedelta(seconds=30)
 ONE_DAY = timedelta(days=1)
 ONE_SECOND = timedelta(seconds=1)
@@ -128,7 +130,7 @@ def take_snapshot(
     *,
     followed: Collection[str],
     workspace_failures: Mapping[str, str | None],
-    interval: timedelta,
+    silent_after: timedelta,
     keep_last_value: timedelta,
     window_names: Collection[str],
     now: datetime,
@@ -137,11 +139,11 @@ def take_snapshot(
 ) -> Snapshot:
     """Build the view of `ledger_state` at `now`.
 
-    `followed` are the ids of the databases to show, `window_names` the rolling windows to show, `interval` is how often
-    a database is read. `workspace_failures` says by workspace id why it cannot be discovered, `None` where it can; one
-    that is not in it was not tried yet. `costs` are those of this month, as they were last worked out. A value whose
-    database has not answered for `keep_last_value` is shown no more. `used_by_key` is what `used_in_month` gives for
-    this state and instant, where that is known already.
+    `followed` are the ids of the databases to show, `window_names` the rolling windows to show. A database of which
+    nothing was read for longer than `silent_after` is not up. `workspace_failures` says by workspace id why it cannot
+    be discovered, `None` where it can; one that is not in it was not tried yet. `costs` are those of this month, as
+    they were last worked out. A value whose database has not answered for `keep_last_value` is shown no more.
+    `used_by_key` is what `used_in_month` gives for this state and instant, where that is known already.
     """
     shown = {id_: row for id_, row in sorted(ledger_state.workspaces.items()) if not row.is_gone}
     used = used_in_month(ledger_state, now) if used_by_key is None else used_by_key
@@ -153,7 +155,7 @@ def take_snapshot(
             view_database(
                 state,
                 workspace_name=row.workspace.name,
-                interval=interval,
+                silent_after=silent_after,
                 keep_last_value=keep_last_value,
                 window_names=window_names,
                 now=now,
@@ -192,7 +194,7 @@ def view_database(
     state: DatabaseState,
     *,
     workspace_name: str,
-    interval: timedelta,
+    silent_after: timedelta,
     keep_last_value: timedelta,
     window_names: Collection[str],
     now: datetime,
@@ -219,7 +221,7 @@ def view_database(
         status=database.status,
         is_default=database.is_default,
         created_at=database.created_at,
-        is_up=_is_up(state, interval, now),
+        is_up=_is_up(state, silent_after, now),
         operations_total=state.operations_total if is_known and state.has_counted else None,
         day_to_date_operations=today.operations if today else None,
         # Until the whole day was read, its number is not the day's.
@@ -252,12 +254,12 @@ def _was_read_whole(row: MonthUsage, ended_at: datetime) -> bool:
     return row.read_at >= ended_at and row.period_end_at >= ended_at - ONE_SECOND
 
 
-def _is_up(state: DatabaseState, interval: timedelta, now: datetime) -> bool | None:
-    """Whether it is read: not if its open day failed, nor if nothing was read for two intervals, for any reason."""
+def _is_up(state: DatabaseState, silent_after: timedelta, now: datetime) -> bool | None:
+    """Whether it is read: not if its open day failed, nor if nothing was read for so long, for any reason."""
     if state.failing_since_at is not None:
         return False
     silence = now - (state.last_success_at or state.first_seen_at)
-    if abs(silence) > max(INTERVALS_MISSED * interval, SHORTEST_SILENCE):
+    if abs(silence) > max(silent_after, SHORTEST_SILENCE):
         return False
     return True if state.last_success_at is not None else None
 

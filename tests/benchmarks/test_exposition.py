@@ -159,7 +159,7 @@ def _snapshot(ledger_state: LedgerState) -> Snapshot:
         ledger_state,
         followed=ledger_state.databases.keys(),
         workspace_failures={},
-        interval=timedelta(minutes=5),
+        silent_after=timedelta(minutes=10),
         keep_last_value=timedelta(days=1),
         window_names=WINDOWS,
         now=NOW,

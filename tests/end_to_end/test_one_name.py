@@ -199,7 +199,7 @@ def _served(url: str, config: Config, now: datetime) -> Iterable[tuple[str, dict
         state,
         followed=state.databases.keys(),
         workspace_failures=dict.fromkeys(state.workspaces),
-        interval=timedelta(hours=8),
+        silent_after=timedelta(hours=16),
         keep_last_value=timedelta(days=2),
         window_names=(),
         now=now,

@@ -150,7 +150,7 @@ def test_a_database_and_a_workspace_are_up_down_or_not_tried_yet() -> None:
         snapshot = snapshot_of([replace(A_DATABASE, is_up=is_up)], [replace(A_WORKSPACE, is_up=is_up)])
         text = words(status_page(replace(A_STATUS, snapshot=snapshot), COSTS))
         row, article = text.rpartition("Databases, the most used first")[2], text.partition("Plan Pro State")[2]
-        assert ("not read for two poll intervals" in text) is (is_up is False)
+        assert ("not read when it should have been" in text) is (is_up is False)
         return (
             " up " in row and article.startswith(" up"),
             " down " in row and article.startswith(" down"),

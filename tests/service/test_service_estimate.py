@@ -140,6 +140,17 @@ def test_a_day_asks_what_was_planned_and_its_numbers_are_as_old(tmp_path: Path, 
     assert planned.longest_age_seconds == pytest.approx(max(gaps), rel=0.1)
 
 
+def test_an_adaptive_day_asks_what_was_planned(tmp_path: Path) -> None:
+    config = configuration(f"sqlite:///{tmp_path / 'ledger.db'}", requests_per_second=10.0)
+    config = config.model_copy(update={"poll": config.poll.model_copy(update={"adaptive": True})})
+    happened = run_virtually(lived(config, databases=4, hours=40.0, known_every=timedelta(hours=3)))
+    planned = estimate(config, [4], Vendor(changes_per_day=8, latency=LATENCY), now=BEGINS_AT)
+
+    usage = sum(at >= 16 * ONE_HOUR for at in happened.asked) / 24
+    # What is learned hangs on the instants of publication, which the rehearsal cannot know.
+    assert planned.usage_requests_per_hour == pytest.approx(usage, rel=0.25)
+
+
 @pytest.mark.parametrize(("databases", "pace"), [(30, 1.0), (30, 0.4)])
 def test_the_start_takes_as_long_as_was_planned(tmp_path: Path, databases: int, pace: float) -> None:
     config = configuration(f"sqlite:///{tmp_path / 'ledger.db'}", requests_per_second=pace)

@@ -306,7 +306,7 @@ def _failures(board: build.Dashboard) -> None:
     board.with_panel(
         rows(
             "Databases that cannot be read",
-            "Databases whose open day could not be read, or that were not read for two poll intervals. Their last "
+            "Databases whose open day could not be read, or that were not read when it was due. Their last "
             "numbers stay for a day, then only this row remains. "
             "`prisma-postgres-exporter doctor NAME` says why.",
             {

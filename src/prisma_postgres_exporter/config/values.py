@@ -21,6 +21,10 @@ from prisma_postgres_exporter.config.prices import Money, PriceRow
 from prisma_postgres_exporter.config.push import PushConfig
 from prisma_postgres_exporter.config.section import Duration, Section
 
+ADAPTIVE_INTERVALS = 18
+ADAPTIVE_LONGEST = timedelta(minutes=90)
+"""What bounds the age of an adaptive reading: so many intervals, and so long."""
+
 
 def _pattern(value: object) -> object:
     if not isinstance(value, str):
@@ -97,9 +101,13 @@ def rolling_windows(texts: Iterable[str]) -> tuple[RollingWindow, ...]:
 
 
 class PollConfig(Section):
-    """How often to read usage, at what pace (for each credential), and how long to believe it."""
+    """How often to read usage, at what pace (for each credential), and how long to believe it.
+
+    One that is `adaptive` reads the open day when there should be news, and not in every interval.
+    """
 
     interval: Duration = timedelta(minutes=5)
+    adaptive: bool = False
     windows: tuple[RollingWindow, ...] = rolling_windows(("24h", "7d", "30d"))
     requests_per_second: Annotated[float, Field(gt=0, le=1_000, allow_inf_nan=False)] = 10.0
     concurrency: Annotated[int, Field(ge=1, le=256)] = 8
@@ -117,6 +125,16 @@ class PollConfig(Section):
         if isinstance(value, tuple):
             return value
         raise ValueError("windows are a list of durations, like [24h, 7d, 30d]")
+
+    @property
+    def read_within(self) -> timedelta:
+        """How long after a reading of its open day a database is read again at the latest, where the budget allows."""
+        longest = min(ADAPTIVE_INTERVALS * self.interval, ADAPTIVE_LONGEST) if self.adaptive else self.interval
+        return max(self.interval, longest)
+
+    def silent_for(self, intervals: int) -> timedelta:
+        """How long nothing may have been read of a database whose last `intervals` readings did not come."""
+        return self.read_within + (intervals - 1) * self.interval
 
 
 class StoreConfig(Section):

@@ -4,6 +4,7 @@ from prisma_postgres_exporter.cost.bill import Bill, Span, make_bill
 from prisma_postgres_exporter.cost.budgets import BudgetState
 from prisma_postgres_exporter.cost.charging import HISTORY, Costs, charge
 from prisma_postgres_exporter.cost.estimate import SpendLimit, WorkspaceCost, WorkspaceUsage, estimate
+from prisma_postgres_exporter.cost.limits import is_limit_near
 from prisma_postgres_exporter.cost.prices import Unpriced, price_of, price_spans
 from prisma_postgres_exporter.cost.showback import share_out
 from prisma_postgres_exporter.cost.table import By, CostRow, added, cost_rows, total_of
@@ -49,6 +50,7 @@ __all__ = [
     "database_usage",
     "days_held",
     "estimate",
+    "is_limit_near",
     "likely_block",
     "make_bill",
     "month_differences",

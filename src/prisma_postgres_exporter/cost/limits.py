@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from datetime import datetime, timedelta
+
+NEAR = timedelta(days=1)
+"""A limit that is to be reached within this, or was within it, is near: the next operations may be the last."""
 
 ONE_MINUTE = timedelta(minutes=1)
 
@@ -22,3 +25,8 @@ def reached_at(
     minutes = range((ends_at - first) // ONE_MINUTE)
     number = bisect_left(minutes, limit, key=lambda minute: value_at(first + minute * ONE_MINUTE))
     return first + number * ONE_MINUTE if number < len(minutes) else None
+
+
+def is_limit_near(limits: Iterable[tuple[str, datetime]], now: datetime) -> bool:
+    """Whether one of a workspace's limits is about to be reached, or just was."""
+    return any(abs(at - now) <= NEAR for _, at in limits)

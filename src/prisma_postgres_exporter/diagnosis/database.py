@@ -213,7 +213,7 @@ def _last_reading(
     state: DatabaseState, settings: Settings, doubt: str | None, now: datetime
 ) -> tuple[str, Level, Reason | None]:
     why_not = f": {doubt}" if doubt else ""
-    last_at, interval = state.last_success_at, settings.poll.interval
+    last_at, poll = state.last_success_at, settings.poll
     last = f"the last reading was {span(now - last_at)} ago ({at(last_at)})" if last_at else "it never answered"
     if state.failing_since_at is not None:
         is_blocked = state.failure_reason == BLOCKED
@@ -221,14 +221,13 @@ def _last_reading(
         means = reason_in_words(state.failure_reason or "not known")
         text = f"{why} since {at(state.failing_since_at)}; {last}; {means}"
         return text, Level.MISSING, Reason.BLOCKED if is_blocked else Reason.UNAVAILABLE
-    is_overdue = now - (last_at or state.first_seen_at) > ROUNDS_MISSED * (interval + ROUND_SPAN)
-    every = format_duration(interval)
+    is_overdue = now - (last_at or state.first_seen_at) > poll.silent_for(ROUNDS_MISSED) + ROUNDS_MISSED * ROUND_SPAN
     if last_at is None and not is_overdue:
-        due = f"the first reading is due, there is a round every {every}"
+        due = f"the first reading is due, there is a round every {settings.read_every}"
         return f"never read yet: {due if doubt != NOT_LISTED else doubt}", Level.NOTE, Reason.NOT_DUE
     if last_at is None:
         text = f"never answered, though it was first seen at {at(state.first_seen_at)}{why_not}"
         return text, Level.MISSING, Reason.NEVER_ANSWERED
     if is_overdue:
-        return f"{last}, though it is read every {every}{why_not}", Level.MISSING, Reason.NOT_READ
+        return f"{last}, though it is read every {settings.read_every}{why_not}", Level.MISSING, Reason.NOT_READ
     return last, Level.OK, None

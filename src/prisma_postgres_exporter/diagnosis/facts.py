@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
-from prisma_postgres_exporter.config import PollConfig
+from prisma_postgres_exporter.config import PollConfig, format_duration
 from prisma_postgres_exporter.cost import WorkspaceCost
 from prisma_postgres_exporter.diagnosis.findings import Reason
 from prisma_postgres_exporter.errors import (
@@ -28,6 +28,12 @@ class Settings:
 
     poll: PollConfig
     discovery_interval: timedelta
+
+    @property
+    def read_every(self) -> str:
+        """How often a database is read, for people."""
+        within = format_duration(self.poll.read_within)
+        return within if self.poll.read_within == self.poll.interval else f"{within} at least"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,7 +70,7 @@ class StoreFacts:
     def is_kept(self, settings: Settings, now: datetime) -> bool:
         """Whether it was written lately. A service that runs writes in every round, also where nothing is used."""
         age = None if self.written_at is None else now - self.written_at
-        return age is not None and age <= ROUNDS_MISSED * (settings.poll.interval + ROUND_SPAN)
+        return age is not None and age <= settings.poll.silent_for(ROUNDS_MISSED) + ROUNDS_MISSED * ROUND_SPAN
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

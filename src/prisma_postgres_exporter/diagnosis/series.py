@@ -9,7 +9,7 @@ from prisma_postgres_exporter.diagnosis.difference import named
 from prisma_postgres_exporter.diagnosis.facts import Settings
 from prisma_postgres_exporter.diagnosis.findings import Finding, Level, Reason
 from prisma_postgres_exporter.model import DatabaseState, day_start, month_start
-from prisma_postgres_exporter.snapshot import DatabaseView, view_database
+from prisma_postgres_exporter.snapshot import INTERVALS_MISSED, DatabaseView, view_database
 
 PREFIX = "prisma_postgres_database_"
 ONE_DAY = timedelta(days=1)
@@ -28,7 +28,7 @@ def diagnose_series(state: DatabaseState, settings: Settings, now: datetime, *, 
     view = view_database(
         state,
         workspace_name="",
-        interval=settings.poll.interval,
+        silent_after=settings.poll.silent_for(INTERVALS_MISSED),
         keep_last_value=settings.poll.keep_last_value,
         window_names=[window.name for window in settings.poll.windows],
         now=now,

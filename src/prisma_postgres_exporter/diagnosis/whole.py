@@ -6,7 +6,6 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator
 from datetime import datetime, timedelta
 
-from prisma_postgres_exporter.config import format_duration
 from prisma_postgres_exporter.cost import likely_block
 from prisma_postgres_exporter.diagnosis.database import diagnose_database
 from prisma_postgres_exporter.diagnosis.facts import (
@@ -61,9 +60,10 @@ def _store(store: StoreFacts, settings: Settings, now: datetime) -> Finding:
         text = f"last written at {at(store.written_at)}, {span(age)} from now: this machine's clock was set back"
         return found(text, Level.MISSING, Reason.CLOCK_SET_BACK)
     if not store.is_kept(settings, now):
-        every = format_duration(settings.poll.interval)
         return found(
-            f"{last}, though there is a round every {every}: does the service run?", Level.MISSING, Reason.NOT_WRITTEN
+            f"{last}, though there is a round every {settings.read_every}: does the service run?",
+            Level.MISSING,
+            Reason.NOT_WRITTEN,
         )
     return found(last)
 

@@ -77,7 +77,7 @@ _DATABASE_FAMILIES: tuple[Family[DatabaseView], ...] = (
         "gauge",
         _D,
         "Whether the database's usage is read from the Prisma Management API (1), or the last reading of its open day "
-        "failed, or there was none for two poll intervals (0).",
+        "failed, or none came when it was due (0).",
         attrgetter("is_up"),
         show=flag,
     ),

@@ -421,7 +421,7 @@ def _failing(views: tuple[DatabaseView, ...], status: ServiceStatus) -> Markup:
 
 
 def _why_failing(view: DatabaseView, wait_until: datetime | None) -> str:
-    why = _why(view.failure_reason, "not read for two poll intervals")
+    why = _why(view.failure_reason, "not read when it should have been")
     return why if wait_until is None else f"{why}; not asked before {wait_until:%H:%M} UTC, as the vendor asked"
 
 

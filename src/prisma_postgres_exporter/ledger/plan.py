@@ -2,7 +2,7 @@
 
 Pure. A window is read as often as its width deserves, and only where there may be news:
 
-- the open day: every `poll.interval`;
+- the open day: every `poll.interval`, or when there should be news (`poll.adaptive`; see `attention`);
 - the month to date: with the open day, where the day moved since, else every hour;
 - a rolling window: each time 1/96 of its width has passed (24h: 15 minutes, 30d: 7.5 hours);
 - a closed day: when it has closed, then after as long again as it has been closed, at least an
@@ -15,6 +15,9 @@ Pure. A window is read as often as its width deserves, and only where there may 
 What is read every so often has slots: instants that lie an interval apart, at a place in the interval that
 comes from the database's id. It is due at the first slot after it was read, so that a late reading does not
 make the next one later, and databases do not all ask at once.
+
+Where not all fit, the oldest due come first. Of an adaptive plan the windows that are not over share among them the
+places that they have so, by what their news is worth; every other read keeps its place.
 
 All windows of one plan end at the same instant, so that numbers read together can be compared.
 Windows that ask the same (on the 1st, the day and the month) are one read.
@@ -29,11 +32,14 @@ from enum import IntEnum
 from zlib import crc32
 
 from prisma_postgres_exporter.config import PollConfig
+from prisma_postgres_exporter.ledger.attention import Attention
 from prisma_postgres_exporter.model import (
     MONTH_WATCHED_FOR,
     DatabaseState,
     DayUsage,
     MonthUsage,
+    ReadingFailure,
+    UsageReading,
     Window,
     WindowKind,
     WorkspaceState,
@@ -46,6 +52,9 @@ from prisma_postgres_exporter.model import (
 
 MONTH_IDLE_INTERVAL = timedelta(hours=1)
 ROLLING_READS_PER_WIDTH = 96
+ROLLING_WITHOUT_NEWS = 4
+"""So many times longer an adaptive plan leaves a rolling window alone while its open day did not move."""
+
 RECHECK_SHORTEST = timedelta(hours=1)
 RECHECK_LONGEST = timedelta(hours=6)
 MONTH_RECHECK_LONGEST = timedelta(days=1)
@@ -97,6 +106,10 @@ class PlannedRead:
     rank: Rank
 
 
+Group = tuple[PlannedRead, ...]
+"""Reads of one database, made one after the other and posted together."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Attempt:
     """The newest try of one window, if it failed, or was just made. Nothing of it is stored: the plan has to be told.
@@ -118,7 +131,7 @@ class Plan:
     these are made: now, where some did not fit.
     """
 
-    groups: tuple[tuple[PlannedRead, ...], ...]
+    groups: tuple[Group, ...]
     deferred: int
     next_due_at: datetime
 
@@ -142,7 +155,14 @@ class Planner:
 
     def __init__(self, poll: PollConfig) -> None:
         self._poll = poll
+        self._attention = Attention(poll) if poll.read_within > poll.interval else None
         self._quiet: dict[str, _Quiet] = {}
+        self._is_watched = False
+
+    def note(self, outcomes: Iterable[UsageReading | ReadingFailure]) -> None:
+        """Learn from what was read when the vendor's numbers move."""
+        if self._attention is not None:
+            self._attention.note(outcome for outcome in outcomes if isinstance(outcome, UsageReading))
 
     def plan(
         self,
@@ -152,15 +172,21 @@ class Planner:
         attempts: Mapping[AttemptKey, Attempt],
         budget: int | None,
         now: datetime,
+        is_watched: bool = False,
     ) -> Plan:
         """Choose what to read now (`now` in whole seconds, UTC).
 
         `followed` are the ids of the databases to poll; `budget` is the number of requests, `None` for all that is due
         except days of the past. The oldest due come first; what was never read goes before, narrow windows before wide
-        ones.
+        ones. A workspace that `is_watched` is read in every interval, also by an adaptive plan.
         """
         windows = _Windows(now, self._poll)
-        due: list[tuple[PlannedRead, ...]] = []
+        attention = None if is_watched else self._attention
+        if attention is not None:
+            attention.pool(workspace.databases, now)
+        if is_watched != self._is_watched:
+            self._is_watched, self._quiet = is_watched, {}
+        due: list[Group] = []
         next_due_at = windows.next_day_at
         for id_ in followed:
             state = workspace.databases.get(id_)
@@ -171,14 +197,17 @@ class Planner:
             if quiet is not None and quiet.state is state and quiet.since_at <= now < quiet.until_at:
                 next_due_at = min(next_due_at, quiet.until_at)
                 continue
-            reads, database_due_at = _due_reads(state, attempts, self._poll, windows)
+            reads, database_due_at = _due_reads(state, attempts, self._poll, windows, attention)
             due.extend(_groups(reads, state))
             # With reads under way it is looked at again: what comes of them may change nothing of the state.
             self._quiet[id_] = _Quiet(state, since_at=now, until_at=now if reads else database_due_at)
             next_due_at = min(next_due_at, database_due_at)
         # Of databases that are not there any more nothing is kept.
         self._quiet = {id_: quiet for id_, quiet in self._quiet.items() if id_ in workspace.databases}
-        chosen = _within(due, budget)
+        ordered = sorted(due, key=_age_order)
+        if attention is not None and budget is not None and sum(map(len, due)) > budget:
+            ordered = _by_worth(ordered, workspace.databases, attention, budget, now)
+        chosen = _within(ordered, budget)
         deferred = sum(map(len, due)) - sum(map(len, chosen))
         return Plan(groups=tuple(chosen), deferred=deferred, next_due_at=now if deferred and budget else next_due_at)
 
@@ -198,8 +227,67 @@ def retry_wait(interval: timedelta, failures: int) -> timedelta:
     return min(doubled, max(interval, RETRY_LONGEST))
 
 
-def _within(groups: Iterable[tuple[PlannedRead, ...]], budget: int | None) -> list[tuple[PlannedRead, ...]]:
-    ordered = sorted(groups, key=lambda group: min((read.due_at, read.rank, read.database_id) for read in group))
+def _age_order(group: Group) -> tuple[datetime, Rank, str]:
+    return min((read.due_at, read.rank, read.database_id) for read in group)
+
+
+def _by_worth(
+    ordered: Sequence[Group],
+    databases: Mapping[str, DatabaseState],
+    attention: Attention,
+    budget: int,
+    now: datetime,
+) -> list[Group]:
+    """Give the places of what is not over and was read before to what is worth most; every other read keeps its place.
+
+    Before these come the open days that would else be older than the bound: as many of the oldest as cannot wait.
+    """
+    places = [index for index, group in enumerate(ordered) if _is_weighed(group)]
+    weighed = [ordered[index] for index in places]
+    read_at = {id(group): _read_at(group[0], databases[group[0].database_id]) for group in weighed}
+    days = sorted(
+        (group for group in weighed if _has_open_day(group)), key=lambda group: (read_at[id(group)], _age_order(group))
+    )
+    asked = ((read_at[id(group)], len(group)) for group in days)
+    urgent = days[: attention.cannot_wait(asked, budget / ROUND_SPAN.total_seconds(), now)]
+    is_urgent = {id(group) for group in urgent}
+    # A sort that is stable leaves ties oldest first.
+    rest = sorted(
+        (group for group in weighed if id(group) not in is_urgent),
+        key=lambda group: (
+            -attention.index(
+                databases[group[0].database_id], read_at[id(group)], now, is_shown=not _has_open_day(group)
+            )
+        ),
+    )
+    placed = list(ordered)
+    for index, group in zip(places, [*urgent, *rest], strict=True):
+        placed[index] = group
+    return placed
+
+
+def _has_open_day(group: Group) -> bool:
+    return group[0].rank is Rank.DAY
+
+
+def _is_weighed(group: Group) -> bool:
+    return all(read.rank in {Rank.DAY, Rank.MONTH, Rank.ROLLING} and read.due_at > NEVER for read in group)
+
+
+def _read_at(read: PlannedRead, state: DatabaseState) -> datetime:
+    """When a window that is not over was read last."""
+    window = read.windows[0]
+    match window.kind:
+        case WindowKind.DAY:
+            found = (row.read_at for row in state.recent_days if row.day == window.start_at.date())
+        case WindowKind.MONTH:
+            found = (row.read_at for row in (_month_row(state, window),) if row is not None and row.read_at is not None)
+        case WindowKind.ROLLING:
+            found = (row.read_at for row in state.rolling if row.window_name == window.name)
+    return next(found, state.first_seen_at)
+
+
+def _within(ordered: Sequence[Group], budget: int | None) -> list[Group]:
     regular = [group for group in ordered if group[0].rank < Rank.MISSING_DAY]
     if budget is None:
         return regular
@@ -210,9 +298,9 @@ def _within(groups: Iterable[tuple[PlannedRead, ...]], budget: int | None) -> li
     return chosen + _first(past, budget - sum(map(len, chosen)))
 
 
-def _first(groups: Iterable[tuple[PlannedRead, ...]], reads: int) -> list[tuple[PlannedRead, ...]]:
+def _first(groups: Iterable[Group], reads: int) -> list[Group]:
     """The first groups of together about so many reads: a group is not cut."""
-    chosen: list[tuple[PlannedRead, ...]] = []
+    chosen: list[Group] = []
     for group in groups:
         if reads <= 0:
             break
@@ -221,7 +309,7 @@ def _first(groups: Iterable[tuple[PlannedRead, ...]], reads: int) -> list[tuple[
     return chosen
 
 
-def _groups(reads: Sequence[PlannedRead], state: DatabaseState) -> Iterator[tuple[PlannedRead, ...]]:
+def _groups(reads: Sequence[PlannedRead], state: DatabaseState) -> Iterator[Group]:
     """The days of a month go with the month that they will be compared with; every other read is for itself.
 
     The open day comes before its month: it does not wait for it.
@@ -249,12 +337,16 @@ def _groups(reads: Sequence[PlannedRead], state: DatabaseState) -> Iterator[tupl
 
 
 def _due_reads(
-    state: DatabaseState, attempts: Mapping[AttemptKey, Attempt], poll: PollConfig, windows: _Windows
+    state: DatabaseState,
+    attempts: Mapping[AttemptKey, Attempt],
+    poll: PollConfig,
+    windows: _Windows,
+    attention: Attention | None,
 ) -> tuple[tuple[PlannedRead, ...], datetime]:
     """The reads that are due, and when the next one will be if these are made."""
     reads: dict[tuple[datetime, datetime], PlannedRead] = {}
     next_due_at = windows.next_day_at
-    for rank, wanted_at, window in _wanted(state, poll, windows):
+    for rank, wanted_at, window in _wanted(state, poll, windows, attention):
         due_at = wanted_at
         tried = attempts.get(attempt_key(state.database.id, window)) if attempts else None
         # One of the future is of a clock that was wrong.
@@ -280,21 +372,31 @@ def _due_reads(
     return tuple(reads.values()), next_due_at
 
 
-def _wanted(state: DatabaseState, poll: PollConfig, windows: _Windows) -> Iterator[tuple[Rank, datetime, Window]]:
+def _wanted(
+    state: DatabaseState, poll: PollConfig, windows: _Windows, attention: Attention | None
+) -> Iterator[tuple[Rank, datetime, Window]]:
     """Every window worth reading, with the instant at which it falls due, due or not."""
     today = windows.today
     days = {row.day: row for row in state.recent_days}
-    month_due_at = _month_due_at(state, poll, windows)
+    open_day, month_due_at = days.get(today), _month_due_at(state, poll, windows)
+    if attention is not None and _awaits_comparison(state, open_day, windows) and _has_all_days(state, windows):
+        attention = None  # with the next slot both are read, and compared
+    day_due_at = _open_day_due_at(state, open_day, poll, windows, attention)
+    if attention is not None and _awaits_comparison(state, open_day, windows):
+        month_due_at = max(month_due_at, day_due_at)
+    elif attention is not None:
+        month_due_at = _month_without_news(state, month_due_at, poll, windows)
     previous_month_due_at = _previous_month_due_at(state, poll, windows)
     if windows.has_open_day:
-        open_day = days.get(today)
-        read_at = open_day.read_at if open_day else None
-        yield Rank.DAY, next_slot(read_at, poll.interval, poll.interval, state.database.id), windows.day(today)
+        yield Rank.DAY, day_due_at, windows.day(today)
         yield Rank.MONTH, month_due_at, windows.month
     read_at_by_name = {row.window_name: row.read_at for row in state.rolling}
+    news_at = None if attention is None else attention.news_at(state.database.id)
     for interval, window in windows.rolling:
         read_at = read_at_by_name.get(window.name)
-        yield Rank.ROLLING, next_slot(read_at, interval, poll.interval, state.database.id), window
+        has_no_news = read_at is not None and news_at is not None and news_at <= read_at
+        every = interval * ROLLING_WITHOUT_NEWS if has_no_news else interval
+        yield Rank.ROLLING, next_slot(read_at, every, poll.interval, state.database.id), window
     closed = [
         row
         for row in state.recent_days
@@ -330,6 +432,38 @@ def next_slot(read_at: datetime | None, every: timedelta, interval: timedelta, d
     offset = place % interval_seconds + interval_seconds * (place // 65_537 % max(1, every_seconds // interval_seconds))
     read_at_unix = int(read_at.timestamp())
     return datetime.fromtimestamp(read_at_unix - (read_at_unix - offset) % every_seconds + every_seconds, UTC)
+
+
+def _open_day_due_at(
+    state: DatabaseState, row: DayUsage | None, poll: PollConfig, windows: _Windows, attention: Attention | None
+) -> datetime:
+    if row is None:
+        return NEVER
+    due_at = None if attention is None else attention.due_at(state, row.read_at, windows.now)
+    return due_at or next_slot(row.read_at, poll.interval, poll.interval, state.database.id)
+
+
+def _awaits_comparison(state: DatabaseState, open_day: DayUsage | None, windows: _Windows) -> bool:
+    """Whether a month that has news was read since its open day was: both together say whether they differ."""
+    row = _month_row(state, windows.month)
+    if row is None or row.read_at is None or open_day is None or row.read_at < open_day.read_at:
+        return False
+    return row.difference_operations is None or _has_moved_on(state, row)
+
+
+def _has_all_days(state: DatabaseState, windows: _Windows) -> bool:
+    """Whether every day of the month so far is in the ledger."""
+    first_day = max(windows.month_starts_on, state.database.created_at.date())
+    days = sum(row.days for row in state.months if row.month == windows.month_starts_on)
+    return days > (windows.today - first_day).days
+
+
+def _month_without_news(state: DatabaseState, due_at: datetime, poll: PollConfig, windows: _Windows) -> datetime:
+    """An adaptive plan reads a month that has no news within the bound, and no sooner."""
+    row = _month_row(state, windows.month)
+    if row is None or row.read_at is None or row.difference_operations is None or _has_moved_on(state, row):
+        return due_at
+    return max(due_at, row.read_at + poll.read_within - poll.interval)
 
 
 def _month_due_at(state: DatabaseState, poll: PollConfig, windows: _Windows) -> datetime:

@@ -221,6 +221,7 @@ class _Life:
                 outcomes += self._ask(read, at)
                 at += timedelta(seconds=pace)
         done_at = _whole_second(at + self.vendor.latency)
+        self._planner.note(outcomes)
         self._post(outcomes, done_at)
         return done_at
 

@@ -335,7 +335,13 @@ class Collector:
         # many threads that compute at once leave the event loop a small part of the time.
         async with self._planning:
             return await asyncio.to_thread(
-                turn.planner.plan, workspace, followed=followed, attempts=turn.attempts.tried, budget=budget, now=now
+                turn.planner.plan,
+                workspace,
+                followed=followed,
+                attempts=turn.attempts.tried,
+                budget=budget,
+                now=now,
+                is_watched=turn.is_watched,
             )
 
     def _budget(self) -> int:
@@ -361,6 +367,7 @@ class Collector:
                 reads += len(outcomes)
                 reasons.update(row.reason for row in outcomes if isinstance(row, ReadingFailure))
                 turn.attempts.note(outcomes)
+                turn.planner.note(outcomes)
                 is_stored = await self._post(turn, outcomes)
                 if not is_stored or not self.leases.holds(turn.workspace_id):
                     break

@@ -44,7 +44,8 @@ class Turn:
     since when held ones are in none, `refused` what it left out, by reason. `pending` was read and could not be stored
     yet. `put_off` is why the rest of its reads were, until some succeed again. `failure` is why it could not be
     discovered, `None` where it could; `was_tried` says whether that is known. `is_gone`: no credential is its any more.
-    `beat` is the event loop's time of the newest sign of life.
+    `is_watched`: a limit is near, at which the vendor blocks it. `beat` is the event loop's time of the newest sign of
+    life.
     """
 
     workspace_id: str
@@ -67,6 +68,7 @@ class Turn:
     failure: str | None = None
     was_tried: bool = False
     is_gone: bool = False
+    is_watched: bool = False
     failures_in_a_row: int = 0
     next_at: datetime | None = None
     beat: float = 0.0
@@ -117,9 +119,11 @@ class Turns(Mapping[str, Turn]):
 
     def reconfigure(self, config: Config) -> None:
         """Go by another configuration; rounds under way end, with what they have read."""
+        has_other_poll = config.poll != self.config.poll
         self.config = config
         for id_, turn in self._turns.items():
-            turn.planner = Planner(config.poll)
+            if has_other_poll:
+                turn.planner = Planner(config.poll)
             turn.interrupted.set()
             self.follow(id_)
 

@@ -14,13 +14,13 @@ from typing import TypeVar
 import structlog
 
 from prisma_postgres_exporter.config import Config
-from prisma_postgres_exporter.cost import HISTORY, Costs, Usage, charge, cost_warnings, used_in_month
+from prisma_postgres_exporter.cost import HISTORY, Costs, Usage, charge, cost_warnings, is_limit_near, used_in_month
 from prisma_postgres_exporter.errors import StoreUnavailable
 from prisma_postgres_exporter.expose import ExporterHealth, Exposition, SeriesCap
 from prisma_postgres_exporter.model import LedgerState, WorkspaceDay
 from prisma_postgres_exporter.rounds import Collector
 from prisma_postgres_exporter.service import memory
-from prisma_postgres_exporter.snapshot import Snapshot, take_snapshot
+from prisma_postgres_exporter.snapshot import INTERVALS_MISSED, Snapshot, take_snapshot
 
 log = structlog.get_logger(__name__)
 
@@ -120,6 +120,8 @@ class Display:
         costs, self.snapshot = await asyncio.to_thread(self._timed, make)
         if costs is not self.costs:
             self.costs = costs
+            for id_, turn in collector.turns.items():
+                turn.is_watched = id_ in costs.workspaces and is_limit_near(costs.workspaces[id_].limits, now)
             self._warn(ledger_state, config)
 
     def _shown(self) -> LedgerState:
@@ -154,7 +156,7 @@ class Display:
             ledger_state,
             followed=frozenset().union(*followed),
             workspace_failures=failures,
-            interval=config.poll.interval,
+            silent_after=config.poll.silent_for(INTERVALS_MISSED),
             keep_last_value=config.poll.keep_last_value,
             window_names=[window.name for window in config.poll.windows],
             now=now,

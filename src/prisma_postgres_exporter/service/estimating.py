@@ -12,7 +12,7 @@ from prisma_postgres_exporter.cost import charge
 from prisma_postgres_exporter.expose import ExporterHealth, Exposition, room
 from prisma_postgres_exporter.ledger.rehearsal import Steady, Vendor, rehearse_day, rehearse_start
 from prisma_postgres_exporter.model import LedgerState
-from prisma_postgres_exporter.snapshot import take_snapshot
+from prisma_postgres_exporter.snapshot import INTERVALS_MISSED, take_snapshot
 from prisma_postgres_exporter.store import first_days
 
 LISTED_AT_ONCE = 100
@@ -109,7 +109,7 @@ def _series(config: Config, day: Steady, workspaces: int, databases: int) -> tup
         state,
         followed=drawn.databases.keys(),
         workspace_failures={drawn.workspace.id: None},
-        interval=config.poll.interval,
+        silent_after=config.poll.silent_for(INTERVALS_MISSED),
         keep_last_value=config.poll.keep_last_value,
         window_names=[window.name for window in config.poll.windows],
         now=now,

@@ -1,0 +1,157 @@
+"""When the vendor publishes a number: learned from the readings between which it changed.
+
+Pure. A change that was found at `hi` by a reading, after another one at `lo` that did not show it, was published
+within (lo, hi]. A period explains changes if some phase of it lies in every one of these windows; the longest that
+does is taken, since a shorter one would have shown itself in between. All instants here are unix seconds.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+HOUR = 3_600
+PERIODS = (*(hours * HOUR for hours in range(6, 0, -1)), 1_800, 1_200, 900)
+"""The periods, in seconds, that a vendor may publish by, the longest first."""
+
+CHANGES_KEPT = 6
+LEAST_CHANGES = 2
+EXACT_SECONDS = 60
+"""How exactly the instant is worth knowing."""
+
+LEAST_SHARED = 10
+SHARED = 0.9
+BEYOND_CHANCE = 0.1
+"""What makes a rhythm common: of so many windows so large a part holds its phase, and so much more than any other."""
+
+TRUSTED_FOR = 20
+"""After so many publications a phase is known an interval less exactly."""
+
+Change = tuple[int, int]
+"""The readings around a change: after the first, until the second."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rhythm:
+    """A number is published every `period` seconds: not before `earliest`, and by `latest`, whole periods apart."""
+
+    period: int
+    earliest: int
+    latest: int
+
+    def by(self, at: int) -> int:
+        """The newest instant, not after `at`, by which something was published."""
+        return at - (at - self.latest) % self.period
+
+    def after(self, at: int) -> int:
+        """The first instant after `at` by which something will be published."""
+        return self.by(at) + self.period
+
+    @property
+    def halfway(self) -> int | None:
+        """How long before `latest` a reading would tell most of the phase; `None` where it is known well enough."""
+        width = self.latest - self.earliest
+        return None if width <= EXACT_SECONDS else min(width, self.period) // 2
+
+    def kept(self, change: Change, interval: int) -> Rhythm | None:
+        """The rhythm that also explains this change, its phase narrowed or moved a little; `None` if it does not.
+
+        It is trusted a little less each time, so that a phase that moves is noticed.
+        """
+        lo, hi = change
+        earliest = max(self.earliest - interval // TRUSTED_FOR, self.latest - self.period + 1)
+        if hi - lo >= self.period:
+            return Rhythm(period=self.period, earliest=earliest, latest=self.latest)
+        # The first whole periods on that end after the phase begins, or near to it.
+        moved = -((hi + interval - earliest) // self.period) * self.period
+        lo, hi = lo + moved, hi + moved
+        if hi <= earliest or lo >= self.latest:
+            is_near = lo < self.latest + interval and hi - lo <= 2 * interval
+            return Rhythm(period=self.period, earliest=lo, latest=hi) if is_near else None
+        return Rhythm(period=self.period, earliest=max(lo, earliest), latest=min(hi, self.latest))
+
+    def holds(self, change: Change) -> bool:
+        """Whether something was published in a window, or near to it."""
+        lo, hi = change
+        return self.by(hi + self.latest - self.earliest + EXACT_SECONDS) > lo - EXACT_SECONDS
+
+    def explains(self, other: Rhythm) -> bool:
+        """Whether whatever `other` publishes is published by this one too."""
+        if other.period % self.period:
+            return False
+        gap = (other.latest - self.latest) % self.period
+        return gap <= other.latest - other.earliest or self.period - gap <= self.latest - self.earliest
+
+
+def common_rhythm(changes: Sequence[Change], interval: int) -> Rhythm | None:
+    """Find the rhythm that nearly all of many databases' changes share; `None` where there is none, or too few tell.
+
+    Each database must have changed at least twice in them. Where readings are rare it takes many to tell: how many
+    windows hold the best phase is compared with how many would hold any.
+    """
+    for period in PERIODS:
+        told = [(lo, hi) for lo, hi in changes if hi - lo < period]
+        if period < 2 * interval or len(told) < LEAST_SHARED or 2 * len(told) < len(changes):
+            continue
+        by_chance = sum(hi - lo for lo, hi in told) / period / len(told)
+        share, first, last = _fullest(told, period)
+        if share >= SHARED and share - by_chance >= BEYOND_CHANCE:
+            newest = max(hi for _, hi in told)
+            latest = newest - (newest - last) % period
+            return Rhythm(period=period, earliest=latest - (last - first) - 1, latest=latest)
+    return None
+
+
+def _fullest(changes: Sequence[Change], period: int) -> tuple[float, int, int]:
+    """The part of the windows that hold the best phase, and the first and last second that are as good."""
+    steps: list[tuple[int, int]] = []
+    for lo, hi in changes:
+        begins, ends = (lo + 1) % period, hi % period + 1
+        steps += [(begins, 1), (ends, -1)] + ([(0, 1)] if ends <= begins else [])
+    steps.sort()
+    held = best = 0
+    first = last = 0
+    for index, (at, step) in enumerate(steps):
+        held += step
+        if held > best:
+            best, first = held, at
+            last = (steps[index + 1][0] if index + 1 < len(steps) else period) - 1
+    return best / len(changes), first, last
+
+
+def rhythm_of(changes: Sequence[Change], interval: int) -> Rhythm | None:
+    """Find the rhythm of changes, the oldest first; `None` where no rhythm explains the newest two of them.
+
+    First one that is kept exactly; else one that is kept to the minute, or to the `interval` (seconds) of the readings.
+    """
+    for slack in (0, EXACT_SECONDS, interval):
+        for count in sorted({len(changes), 3, LEAST_CHANGES}, reverse=True):
+            if not LEAST_CHANGES <= count <= len(changes):
+                continue
+            for period in PERIODS:
+                if period >= 2 * interval and (rhythm := _explained(changes[-count:], period, slack)) is not None:
+                    return rhythm
+    return None
+
+
+def _explained(changes: Sequence[Change], period: int, slack: int) -> Rhythm | None:
+    """The part of the newest narrow window that all share, moved by whole periods: each older one by one more."""
+    narrow = [index for index, (lo, hi) in enumerate(changes) if 4 * (hi - lo + 2 * slack) <= period]
+    if len(narrow) < LEAST_CHANGES:
+        return None  # the others are so wide that nearly every period would do
+    newest = narrow[-1]
+    earliest, latest = changes[newest][0] - slack, changes[newest][1] + slack
+    steps = 0
+    for lo, hi in reversed([change for index, change in enumerate(changes) if index != newest]):
+        if hi - lo >= period:
+            continue  # it holds an instant of every phase
+        moved = -((hi + slack - earliest) // period)
+        if hi <= changes[newest][0]:
+            if moved <= steps:
+                return None
+            steps = moved
+        if lo - slack + moved * period >= latest:
+            return None
+        earliest = max(earliest, lo - slack + moved * period)
+        latest = min(latest, hi + slack + moved * period)
+    return Rhythm(period=period, earliest=earliest, latest=latest)

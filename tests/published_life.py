@@ -1,0 +1,200 @@
+"""Databases whose open days a vendor publishes by a rhythm, read by plan and ledger on simulated time; and the measure.
+
+What is measured knows nothing of the plan: a publication is seen by the first reading that was asked for after it.
+"""
+
+from __future__ import annotations
+
+import math
+import random
+from bisect import bisect_left
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from itertools import pairwise
+from statistics import fmean, quantiles
+
+from builders import NOW, database, database_state, workspace_state
+from planned_life import PlannedLife
+from prisma_postgres_exporter.config import PollConfig
+from prisma_postgres_exporter.ledger.plan import Rank
+from prisma_postgres_exporter.model import Window, day_start
+
+ONE_DAY = timedelta(days=1)
+BEGINS_AT = day_start(NOW.date())
+EPOCH = BEGINS_AT - ONE_DAY
+LAG = timedelta(minutes=10)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Publisher:
+    """A database: `rate` operations an hour, none before `wakes_at`.
+
+    Those until `LAG` ago are told `phase` after each whole `period`, up to `jitter` late.
+    """
+
+    rate: float
+    period: timedelta
+    phase: timedelta
+    jitter: timedelta = timedelta(0)
+    wakes_at: datetime = EPOCH
+    seed: int = 0
+
+    def made(self, at: datetime) -> int:
+        """Operations that were made until an instant."""
+        return int(max(0.0, (at - self.wakes_at) / timedelta(hours=1)) * self.rate)
+
+    def published_at(self, number: int) -> datetime:
+        """When the publication of this number comes."""
+        late = random.Random(self.seed * 1_000_003 + number).random() * self.jitter
+        return EPOCH + self.phase + number * self.period + late
+
+    def known_until(self, at: datetime) -> datetime:
+        """How far is known at an instant what was made."""
+        number = (at - EPOCH - self.phase) // self.period
+        if self.published_at(number) > at:
+            number -= 1
+        return self._told(number)
+
+    def _told(self, number: int) -> datetime:
+        return EPOCH + self.phase + number * self.period - LAG
+
+    def between(self, begins_at: datetime, ends_at: datetime) -> list[tuple[datetime, int]]:
+        """The publications of a span that say something new of an open day, with its new operations."""
+        found, number = [], (begins_at - EPOCH - self.phase) // self.period + 1
+        while (at := self.published_at(number)) < ends_at:
+            told, before = self._told(number), self._told(number - 1)
+            operations = self.made(told) - self.made(max(before, min(day_start(at.date()), told)))
+            if at >= begins_at and operations:
+                found.append((at, operations))
+            number += 1
+        return found
+
+
+class PublishedLife(PlannedLife):
+    """A life whose vendor publishes."""
+
+    publishers: dict[str, Publisher]
+
+    def _operations(self, database_id: str, window: Window, at: datetime) -> int:
+        publisher = self.publishers[database_id]
+        until = max(window.start_at, min(window.end_at, publisher.known_until(at)))
+        return publisher.made(until) - publisher.made(window.start_at)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Measured:
+    """What a life came to: open days read a day by a database, delays in seconds, unseen operations on average."""
+
+    reads_a_day: float
+    reads_of_all: float
+    delays: list[float] = field(repr=False)
+    unseen: float
+    oldest: timedelta
+
+    @property
+    def mean_delay(self) -> float:
+        return fmean(self.delays) if self.delays else math.nan
+
+    def delay_of(self, percent: int) -> float:
+        """What so many percent of the publications were not later than."""
+        return quantiles(self.delays, n=100)[percent - 1] if len(self.delays) > 1 else math.nan
+
+
+def lived(
+    publishers: dict[str, Publisher],
+    poll: PollConfig,
+    *,
+    days: float,
+    share: float | None = None,
+    measured_from: timedelta = timedelta(0),
+) -> Measured:
+    """Live so many days with a budget that is a `share` of the full rate; without one: with enough.
+
+    The full rate is the one that `backfill` counts with: the open day and its month in every interval.
+    """
+    life = PublishedLife(
+        workspace=workspace_state(
+            *(
+                database_state(
+                    id_,
+                    key=number,
+                    database=database(id_, created_at=BEGINS_AT),
+                    counted_from=BEGINS_AT.date(),
+                    known_until=EPOCH.date(),
+                    checked_until=EPOCH.date(),
+                )
+                for number, id_ in enumerate(publishers, start=1)
+            )
+        ),
+        poll=poll,
+        now=BEGINS_AT + timedelta(seconds=1),
+        used=lambda *_: 0,
+    )
+    life.publishers = publishers
+    if share is not None:
+        seconds = round(poll.interval.total_seconds() / len(publishers) / share / 2)
+        life.latency, life.workers = timedelta(seconds=seconds), 1
+        life.budget = max(1, 30 // seconds)
+    ends_at = BEGINS_AT + days * ONE_DAY
+    life.run(ends_at)
+    return _measure(life, BEGINS_AT + measured_from, ends_at)
+
+
+def _measure(life: PublishedLife, begins_at: datetime, ends_at: datetime) -> Measured:
+    asked: dict[str, list[datetime]] = {id_: [] for id_ in life.publishers}
+    answered: dict[str, list[datetime]] = {id_: [] for id_ in life.publishers}
+    everything = 0
+    for done in life.done:
+        everything += begins_at <= done.asked_at < ends_at
+        if done.read.rank is Rank.DAY:
+            asked[done.read.database_id].append(done.asked_at)
+            answered[done.read.database_id].append(done.answered_at)
+    delays: list[float] = []
+    unseen = 0.0
+    for id_, publisher in life.publishers.items():
+        for at, operations in publisher.between(begins_at, ends_at):
+            found = bisect_left(asked[id_], at)
+            # At the end of its day it is a closed day's, which is read at once.
+            seen_at = answered[id_][found] if found < len(asked[id_]) else ends_at
+            delay = (min(seen_at, day_start(at.date()) + ONE_DAY, ends_at) - at).total_seconds()
+            delays.append(delay)
+            unseen += operations * delay
+    span = (ends_at - begins_at).total_seconds()
+    reads = sum(begins_at <= at < ends_at for instants in asked.values() for at in instants)
+    return Measured(
+        reads_a_day=reads / len(life.publishers) / (span / 86_400),
+        reads_of_all=everything / len(life.publishers) / (span / 86_400),
+        delays=delays,
+        unseen=unseen / span,
+        oldest=max(later - earlier for instants in answered.values() for earlier, later in pairwise(instants)),
+    )
+
+
+def publishers_of(
+    databases: int,
+    *,
+    sigma: float,
+    period: timedelta | None,
+    seed: int,
+    jitter: timedelta = timedelta(0),
+    differs: float = 0.0,
+) -> dict[str, Publisher]:
+    """Databases with log-normal rates: one period and phase for all, `differs` of them (a part) with their own.
+
+    Without a `period` each database has its own of one to six hours.
+    """
+    chance = random.Random(seed)
+    common = timedelta(seconds=chance.randrange(3_600))
+    made: dict[str, Publisher] = {}
+    for number in range(databases):
+        id_ = "db_c" + "".join(chance.choices("abcdefghijkmnpqrstuvwxyz0123456789", k=20))
+        every = period or timedelta(hours=chance.choice((1, 2, 3, 4, 6)))
+        is_own = period is None or chance.random() < differs
+        made[id_] = Publisher(
+            rate=1_000 * math.exp(chance.gauss(0, sigma)),
+            period=every,
+            phase=timedelta(seconds=chance.randrange(round(every.total_seconds()))) if is_own else common,
+            jitter=jitter,
+            seed=seed * 1_000 + number,
+        )
+    return made
