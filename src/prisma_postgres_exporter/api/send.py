@@ -130,7 +130,7 @@ class Transport:
             async with asyncio.timeout(request.timeout_seconds or self._limits.total_timeout_seconds):
                 return await self._exchange(request, received)
         except (httpx.HTTPError, aiohttp.ClientError, HttpProcessingError, OSError, UnicodeError) as exc:
-            return _no_answer(exc, bytes(received))
+            return _no_answer(exc, bytes(received), host=urlsplit(self._base_url).netloc)
 
     async def aclose(self) -> None:
         """Close every connection; whatever is sent afterwards gets no answer."""
@@ -210,10 +210,10 @@ class _Failure:
 _FAILURES: Final = (
     _Failure(aiohttp.ClientProxyConnectionError, "proxy", "the proxy cannot be reached", True),
     _Failure(aiohttp.ClientHttpProxyError, "proxy", "the proxy refused", True),
-    _Failure(aiohttp.ClientSSLError, "tls", "no trusted TLS connection", True),
-    _Failure(aiohttp.ClientConnectorError, "unreachable", "cannot connect", True),
-    _Failure(UnicodeError, "unreachable", "cannot connect: not the name of a host", True),
-    _Failure(aiohttp.ConnectionTimeoutError, "connect_timeout", "no connection in time", True),
+    _Failure(aiohttp.ClientSSLError, "tls", "no trusted TLS connection to {host}", True),
+    _Failure(aiohttp.ClientConnectorError, "unreachable", "cannot connect to {host}", True),
+    _Failure(UnicodeError, "unreachable", "cannot connect to {host}: not the name of a host", True),
+    _Failure(aiohttp.ConnectionTimeoutError, "connect_timeout", "no connection to {host} in time", True),
     _Failure(TimeoutError, "timeout", "no whole answer in time"),
     _Failure(aiohttp.ClientPayloadError, "cut_body", "the body was cut short"),
     _Failure((aiohttp.ClientResponseError, HttpProcessingError), "bad_http", "not an HTTP answer"),
@@ -221,14 +221,15 @@ _FAILURES: Final = (
 )
 
 
-def _no_answer(exc: Exception, received: bytes) -> NoAnswer:
+def _no_answer(exc: Exception, received: bytes, *, host: str) -> NoAnswer:
     # httpx-aiohttp calls every broken connection a connect timeout: what happened is in the cause.
     cause = exc.__cause__ if isinstance(exc, httpx.HTTPError) and exc.__cause__ else exc
     failure = next(failure for failure in _FAILURES if isinstance(cause, failure.kind))
+    detail = failure.detail.format(host=host)
     why = cause.strerror if isinstance(cause, aiohttp.ClientConnectorError) else None
     return NoAnswer(
         reason=failure.reason,
-        detail=f"{failure.detail}: {why}" if why else failure.detail,
+        detail=f"{detail}: {why}" if why else detail,
         nothing_sent=failure.nothing_sent,
         received=received,
     )
