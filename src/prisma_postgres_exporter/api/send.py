@@ -15,11 +15,14 @@ import ipaddress
 import os
 import re
 import ssl
+import sys
 import urllib.request
 import warnings
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import lru_cache
+from types import FrameType
 from typing import Final
 from urllib.parse import SplitResult, unquote_to_bytes, urlsplit
 
@@ -35,6 +38,7 @@ from prisma_postgres_exporter.api.retry import Limits
 from prisma_postgres_exporter.config import address_problem
 from prisma_postgres_exporter.errors import ConfigurationError
 
+_PACKAGE = __name__.rpartition(".")[0]
 _DIGITS = re.compile(r"[0-9.]+")
 _HOST = re.compile(r"[a-z0-9._-]+|[0-9a-f:.]+")
 
@@ -74,6 +78,7 @@ class Transport:
         trust_env: bool,
         tls: ssl.SSLContext | None = None,
     ) -> None:
+        self._made_at = made_at()
         self._base_url = base_url.rstrip("/")
         self._limits = limits
         self._headers = httpx.Headers(  # masks the authorization in its repr
@@ -105,12 +110,11 @@ class Transport:
 
     def __del__(self) -> None:
         if self._is_used and not self._is_closed:
-            warnings.warn(
-                "unclosed ManagementApi: use it with `async with`, or call aclose()",
-                ResourceWarning,
-                stacklevel=2,
-                source=self,
-            )
+            for transport in (self._transport, self._once):
+                _drop(transport.client)
+            # At the end: it may be made an error.
+            message = "unclosed ManagementApi: use it with `async with`, or call aclose()"
+            warnings.warn_explicit(message, ResourceWarning, *self._made_at, source=self)
 
     async def send(self, request: Request) -> Answer | NoAnswer:
         """Make one attempt, within the total timeout.
@@ -162,6 +166,24 @@ class Transport:
             return await _read(response, request.answer_limit_bytes, received)
         finally:
             await response.aclose()
+
+
+def made_at() -> tuple[str, int]:
+    """The file and line outside this package that the one who calls this was called from."""
+    frame: FrameType | None = sys._getframe()
+    while frame is not None and frame.f_globals.get("__name__", "").startswith(_PACKAGE):
+        frame = frame.f_back
+    return (frame.f_code.co_filename, frame.f_lineno) if frame is not None else (__file__, 1)
+
+
+def _drop(session: object) -> None:
+    """Close what was forgotten, of which aiohttp would warn too."""
+    if isinstance(session, aiohttp.ClientSession) and session.connector is not None:
+        closing = session.connector.close()
+        session.detach()
+        # Begun here, whatever loop runs or does not: what is left of it after that is only waiting.
+        with suppress(StopIteration):
+            closing.__await__().send(None)
 
 
 async def _once(request: aiohttp.ClientRequest, handler: aiohttp.ClientHandlerType) -> aiohttp.ClientResponse:
