@@ -487,7 +487,7 @@ def test_a_restore_that_is_not_ready_in_time_may_be_looked_at_later(terminal: Te
     words = ("databases", "restore", terminal.other_id(), "--backup", "latest", "--yes", "--timeout", "1s", "--json")
     ended = terminal.type(*words)
 
-    assert (ended.code, "not ready after 1 seconds" in ended.err) == (3, True)
+    assert (ended.code, "not ready after 1 s;" in ended.err) == (3, True)
     assert f"It goes on: look with `api databases get {ended.document['data']['id']}`." in ended.err
     assert ended.document["data"]["status"] == "recovering"
 
@@ -672,7 +672,7 @@ def test_a_creation_prints_its_strings_though_the_wait_fails(terminal: Terminal)
     words = ("databases", "create", "orders", "--project", project, "--wait", "--timeout", "1s", "--reveal", "--json")
     ended = terminal.type(*words)
 
-    assert (ended.code, "not ready after 1 seconds" in ended.err) == (3, True)
+    assert (ended.code, "not ready after 1 s;" in ended.err) == (3, True)
     assert f"It goes on: look with `api databases get {ended.document['data']['id']}`." in ended.err
     assert "Try again later" not in ended.err
     assert PASSWORD in ended.document["data"]["direct_connection_string"]

@@ -312,3 +312,10 @@ def test_a_method_that_is_none_is_refused_before_the_question(terminal: Terminal
 
     assert (ended.code, "give GET, POST, PUT, PATCH or DELETE" in ended.err) == (2, True)
     assert "This will be lost" not in ended.err
+
+
+def test_a_branch_without_a_name_is_refused_before_the_call(terminal: Terminal) -> None:
+    ended = terminal.type("branches", "create", "", "--project", terminal.world.projects(system_clock())[0].id)
+
+    assert (ended.code, "the git name must not be empty" in ended.err) == (2, True)
+    assert terminal.vendor.simulator.requests["create_branch"] == 0

@@ -435,6 +435,8 @@ class ManagementApi:
 
         201; 404, 409 (there is one of that name), 422 (not a name).
         """
+        if not git_name:
+            raise wrong_argument("the git name must not be empty")
         body = _given(gitName=git_name, isDefault=is_default)
         return await self._call(operations.CREATE_BRANCH, _project(project_id), body=body)
 
@@ -608,7 +610,7 @@ class ManagementApi:
                     )
             if self._clock.monotonic() + every_seconds > ends_at:
                 raise Unavailable(
-                    f"the database is not ready after {timeout_seconds:g} seconds; its status was {status}",
+                    f"the database is not ready after {timeout_seconds:g} s; its status was {status}",
                     reason="not_ready",
                     operation="wait_until_ready",
                 )

@@ -274,7 +274,9 @@ def _print_secrets(error: ApiError, *, reveal: bool, chosen: Form) -> None:
         with printed("the answer has secrets that are shown this once", advice):
             print_list(pairs, _SECRETS, chosen, what="secrets", has_more=False, is_complete=False)
     else:
-        say(f"The answer has {len(error.shown_once)} connection strings or tokens, which --reveal would have shown.")
+        count = len(error.shown_once)
+        held = "1 secret" if count == 1 else f"{count} secrets"
+        say(f"The answer has {held} (connection strings or tokens), which --reveal would have shown.")
 
 
 def kind_of_secret(secret: str) -> str:
