@@ -93,6 +93,16 @@ def test_the_table_lists_every_command_that_there_is() -> None:
     assert listed | {"request"} == there
 
 
+def test_what_each_command_does_fits_a_line_of_80_columns(terminal: Terminal, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    groups = typer.main.get_command(app).commands["api"].commands  # type: ignore[attr-defined]  # a group of groups
+    pages = [terminal.type("--help"), *(terminal.type(name, "--help") for name in groups)]
+
+    lists = [page.out.partition("\nCommands:\n")[2] for page in pages]
+    assert sum(map(bool, lists)) == 9
+    assert [line for listed in lists for line in listed.splitlines() if line.endswith("...")] == []
+
+
 # Printing -----------------------------------------------------------------------------------------
 def test_a_list_is_the_same_as_table_json_and_csv(terminal: Terminal) -> None:
     rows = terminal.json("databases", "list")

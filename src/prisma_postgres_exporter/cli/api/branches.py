@@ -110,7 +110,7 @@ def update(
     is_default: Annotated[bool, typer.Option("--default", help="Make it the project's default branch.")] = False,
     project: ProjectOption = None,
 ) -> Work:
-    """Make a branch its project's default: the API changes nothing else of it."""
+    """Make a branch its project's default. The API changes nothing else of it."""
     if not is_default:
         raise ConfigurationError(["nothing to change: give --default"])
 

@@ -42,7 +42,7 @@ def list_(
     is_all: AllOption = False,
     limit: LimitOption = 100,
 ) -> Work:
-    """List the connections that the credentials can see, or those of one database."""
+    """List connections. All that the credentials can see, or those of one database."""
 
     async def work(session: Session) -> None:
         what = "connections"
@@ -71,7 +71,7 @@ def get(
     name: NameArgument,
     database: DatabaseOption = None,
 ) -> Work:
-    """Show one connection, without its connection strings: the API shows them once."""
+    """Show one connection. Without its connection strings: the API shows them once."""
 
     async def work(session: Session) -> None:
         print_one((await find_connection(session, name, database=database)).thing, CONNECTION, chosen)
@@ -111,7 +111,7 @@ def rotate(
     reveal: RevealOption = False,
     yes: YesOption = False,
 ) -> Work:
-    """Give a connection new credentials; the old ones are revoked, as far as the vendor can.
+    """Give a connection new credentials. The old ones are revoked, as far as the vendor can.
 
     The API shows the new connection strings this once, so --reveal is required.
     """

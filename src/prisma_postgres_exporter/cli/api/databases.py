@@ -60,7 +60,7 @@ def list_(
     is_all: AllOption = False,
     limit: LimitOption = 100,
 ) -> Work:
-    """List the databases that the credentials can see, or those of one project or branch."""
+    """List databases. All that the credentials can see, or those of one project or branch."""
     _require_one_branch(branch, branch_id)
 
     async def work(session: Session) -> None:
@@ -121,7 +121,7 @@ def create(
     timeout: TimeoutOption = "1h",
     reveal: RevealOption = False,
 ) -> Work:
-    """Create a database in a project, in the project's region, empty or filled with another database or a backup.
+    """Create a database in a project. In its region, empty or filled with another database or a backup.
 
     A branch that does not exist is created with the database, unless --logical-id is given.
     """

@@ -19,7 +19,7 @@ from prisma_postgres_exporter.cli.terminal import say
 
 app = typer.Typer(
     rich_markup_mode=None,
-    help="Integrations: the programs that people allowed into a workspace. List, get, delete.",
+    help="Integrations: list, get, delete. They are the programs that people allowed into a workspace.",
     no_args_is_help=True,
 )
 
@@ -38,7 +38,7 @@ def list_(
     limit: LimitOption = 100,
     workspace: WorkspaceOption = None,
 ) -> Work:
-    """List the programs that may use a workspace, with their scopes and who allowed them."""
+    """List the programs that may use a workspace. With their scopes, and who allowed them."""
     wanted = one_workspace(name, workspace)
 
     async def work(session: Session) -> None:

@@ -92,7 +92,7 @@ def create(
     timeout: TimeoutOption = "1h",
     reveal: RevealOption = False,
 ) -> Work:
-    """Create a project, with a default database unless that is not wanted.
+    """Create a project. With a default database unless that is not wanted.
 
     Its region is that of its first database; `api databases create` takes it for the next ones.
     """
@@ -180,7 +180,7 @@ def transfer(
     ],
     yes: YesOption = False,
 ) -> Work:
-    """Give a project to another workspace, with its databases, which keep their ids."""
+    """Give a project to another workspace. Its databases go with it, and keep their ids."""
     token = _token(recipient_token_file)
 
     async def work(session: Session) -> None:

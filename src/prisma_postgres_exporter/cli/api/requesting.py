@@ -31,7 +31,7 @@ def request(
     ] = None,
     yes: YesOption = False,
 ) -> Work:
-    """Make any request, also one that has no command: Compute, buckets, environment variables.
+    """Make any request. Also one that has no command: Compute, buckets, environment variables.
 
     Prints the JSON of the answer as it came, with whatever secrets it holds. Everything but GET asks before.
     """

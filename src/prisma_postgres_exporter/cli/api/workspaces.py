@@ -58,7 +58,7 @@ def list_(
     is_all: AllOption = False,
     limit: LimitOption = 100,
 ) -> Work:
-    """List the workspaces that the credentials open: each opens one."""
+    """List the workspaces that the credentials open. Each opens one."""
 
     async def work(session: Session) -> None:
         found, has_more = await listed(
@@ -111,7 +111,7 @@ def subscription(
     chosen: Form,
     name: NameArgument = None,
 ) -> Work:
-    """Show a workspace's plan, and whether its databases are blocked."""
+    """Show a workspace's plan, and whether it is blocked."""
 
     async def work(session: Session) -> None:
         found = await find_workspace(session, name)
@@ -233,7 +233,7 @@ _REGIONS: dict[Product | None, Callable[[ManagementApi], Coroutine[Any, Any, Pag
 def me(
     chosen: Form,
 ) -> Work:
-    """Show whose credentials these are: one line for each, never a token."""
+    """Show whose credentials these are. One line for each, never a token."""
 
     async def work(session: Session) -> None:
         identities: list[Identity] = []
