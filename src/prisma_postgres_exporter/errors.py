@@ -11,6 +11,7 @@ ExporterError
 │   ├── DatabaseFailed         tell a human: the database did not become ready
 │   ├── Unavailable            wait: overloaded, down, unreachable or too slow
 │   │   └── Throttled          wait: too many requests (429)
+│   ├── ClientClosed           make a new client: this one was closed
 │   └── MalformedAnswer        report it: the answer is not what the contract says
 ├── TooBusy                    wait: too many questions to the ledger
 └── StoreError
@@ -115,6 +116,10 @@ class Unavailable(ApiError):
 
 class Throttled(Unavailable):
     """429 after the retries."""
+
+
+class ClientClosed(ApiError):
+    """The client was closed before or meanwhile: waiting does not help."""
 
 
 class MalformedAnswer(ApiError):

@@ -48,12 +48,19 @@ class HostileServer:
     most_open_connections: int = 0
     tasks: set[asyncio.Task[None]] = field(default_factory=set)
     arrival: asyncio.Event = field(default_factory=asyncio.Event)
+    departure: asyncio.Event = field(default_factory=asyncio.Event)
 
     async def arrived(self, count: int) -> None:
         """Returns when `count` requests have arrived."""
         while len(self.requests) < count:
             self.arrival.clear()
             await self.arrival.wait()
+
+    async def all_left(self) -> None:
+        """Returns when no connection is open."""
+        while self.open_connections:
+            self.departure.clear()
+            await self.departure.wait()
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         task = asyncio.current_task()
@@ -75,6 +82,7 @@ class HostileServer:
                     await behaviour(request, writer)
         finally:
             self.open_connections -= 1
+            self.departure.set()
             self.tasks.discard(task)
             writer.close()
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import pytest
 from api_fakes import TOKEN, ApiFor
 
 from prisma_postgres_exporter.api import ManagementApi, ManagementApiSync
-from prisma_postgres_exporter.errors import ConfigurationError, RequestRefused, Unavailable
+from prisma_postgres_exporter.errors import ClientClosed, ConfigurationError, RequestRefused, Unavailable
 
 NOWHERE = "http://127.0.0.1:9"
 EITHER = pytest.mark.parametrize("client", [ManagementApi, ManagementApiSync])
@@ -49,14 +50,27 @@ async def test_an_error_names_the_id_that_was_asked_for_and_no_other_value(
     with pytest.raises(Unavailable) as caught:
         await api_for(NOWHERE).request("GET", "/v1/buckets/{bucketId}", values={"bucketId": value})
 
-    assert str(caught.value).startswith(f"GET /v1/buckets/{shown}: cannot connect")
+    assert str(caught.value).startswith(f"GET /v1/buckets/{shown}: cannot connect to 127.0.0.1:9: ")
     assert caught.value.endpoint == "GET /v1/buckets/{bucketId}"
 
 
 def test_a_client_that_is_closed_says_what_to_do() -> None:
     api = ManagementApiSync(TOKEN, base_url=NOWHERE)
     api.close()
-    with pytest.raises(Unavailable, match="GET /v1/me: the client is closed; make a new one") as caught:
+    with pytest.raises(ClientClosed, match="GET /v1/me: the client is closed; make a new one") as caught:
         api.me()
+    assert not isinstance(caught.value, Unavailable)
 
     assert (caught.value.reason, caught.value.operation) == ("client_closed", "me")
+
+
+@pytest.mark.parametrize(
+    ("values", "said"),
+    [
+        ({"bucketId": "a", "x": "b"}, "x is not in the path /v1/buckets/{bucketId}"),
+        ({}, "the path /v1/buckets/{bucketId} needs a value for each of: bucketId"),
+    ],
+)
+async def test_values_that_do_not_fit_a_path_are_named(api_for: ApiFor, values: dict[str, str], said: str) -> None:
+    with pytest.raises(RequestRefused, match=re.escape(said)):
+        await api_for(NOWHERE).request("GET", "/v1/buckets/{bucketId}", values=values)

@@ -8,6 +8,7 @@ import inspect
 import json
 import logging
 import os
+import sys
 import threading
 import warnings
 from collections.abc import Awaitable, Callable, Iterator
@@ -40,6 +41,7 @@ from prisma_postgres_exporter.api import (
 )
 from prisma_postgres_exporter.api.calls import LOG_VARIABLE, log
 from prisma_postgres_exporter.errors import (
+    ClientClosed,
     ConfigurationError,
     MalformedAnswer,
     NotFound,
@@ -191,7 +193,7 @@ async def test_the_synchronous_client_reads_things_lists_pages_and_raises_the_sa
             assert api.me().workspace is not None
             listing = api.workspaces(limit=1)
             assert [found.id for found in listing] == ["wksp_0", "wksp_1", "wksp_2"]
-            assert list(listing) == []
+            assert next(listing, None) is None
             assert [page.next_cursor for page in api.workspaces().pages()] == ["1", "2", None]
             first = api.workspaces().page()
             assert [found.id for found in api.workspaces(cursor=first.next_cursor)] == ["wksp_1", "wksp_2"]
@@ -264,18 +266,43 @@ async def test_the_synchronous_client_refuses_a_call_of_its_observer_instead_of_
 async def test_a_synchronous_client_that_is_forgotten_is_closed_with_a_warning_as_a_file_is() -> None:
     def work(server: HostileServer) -> None:
         before = set(threading.enumerate())
-        api = ManagementApiSync(TOKEN, base_url=server.url)
+        api, made_at = ManagementApiSync(TOKEN, base_url=server.url), here()
         assert api.with_options(retries=0).me().workspace is not None
         (own,) = set(threading.enumerate()) - before
         forgotten = "unclosed ManagementApiSync: use it with `with`, or call close"
-        with pytest.warns(ResourceWarning, match=forgotten):  # noqa: PT031 - what is forgotten is found by the second
+        with pytest.warns(ResourceWarning, match=forgotten) as warned:  # noqa: PT031 - the second one finds it
             del api
             gc.collect()
+        assert [(warning.filename, warning.lineno) for warning in warned] == [made_at]
         own.join(30)
         assert not own.is_alive()
 
     server = await blocking(answer(ME), work)
     assert server.requests
+
+
+def here() -> tuple[str, int]:
+    """The file and line that this is called at."""
+    frame = sys._getframe(1)
+    return frame.f_code.co_filename, frame.f_lineno
+
+
+async def test_a_list_that_is_looped_over_again_begins_anew() -> None:
+    every = ["wksp_0", "wksp_1", "wksp_2"]
+
+    def work(server: HostileServer) -> None:
+        with ManagementApiSync(TOKEN, base_url=server.url) as api:
+            listing = api.workspaces()
+            assert next(listing).id == every[0]
+            assert [workspace.id for workspace in listing] == every[1:]
+            assert next(listing, None) is None
+            assert [workspace.id for workspace in listing] == every
+
+    async with hostile_server(routed(pages)) as server:
+        async with ManagementApi(TOKEN, base_url=server.url) as api:
+            listing = api.workspaces()
+            assert [[workspace.id async for workspace in listing] for _ in range(2)] == [every, every]
+        await asyncio.to_thread(work, server)
 
 
 async def test_a_client_that_is_forgotten_warns_and_one_that_was_closed_or_never_used_does_not() -> None:
@@ -288,12 +315,42 @@ async def test_a_client_that_is_forgotten_warns_and_one_that_was_closed_or_never
                 await closed.me()
             del closed
             gc.collect()
-        api = ManagementApi(TOKEN, base_url=server.url)
+        complaints: list[dict[str, Any]] = []
+        asyncio.get_running_loop().set_exception_handler(lambda _, context: complaints.append(context))
+        api, made_at = ManagementApi(TOKEN, base_url=server.url), here()
         await api.me()
+        await api.delete_database("db_1")
         forgotten = "unclosed ManagementApi: use it with `async with`, or call aclose"
-        with pytest.warns(ResourceWarning, match=forgotten):  # noqa: PT031 - what is forgotten is found by the second
+        with pytest.warns(match=forgotten) as warned:  # noqa: PT031 - what is forgotten is found by the second
             del api
             gc.collect()
+        # It is said once, with the place, and not by aiohttp too, of each session and of each connection.
+        assert [(warning.filename, warning.lineno) for warning in warned] == [made_at]
+        assert complaints == []
+        await server.all_left()
+
+
+FORGETTING = """
+import asyncio, sys
+from prisma_postgres_exporter.api import ManagementApi
+
+async def forget():
+    api = ManagementApi(sys.argv[1], base_url=sys.argv[2])
+    await api.me()
+    await api.delete_database("db_1")
+
+asyncio.run(forget())
+"""
+
+
+async def test_a_client_that_is_forgotten_until_its_loop_is_closed_is_told_once_and_not_by_aiohttp() -> None:
+    async with hostile_server(answer(ME)) as server:
+        program = (sys.executable, "-W", "always::ResourceWarning", "-c", FORGETTING, TOKEN, server.url)
+        ended = await asyncio.create_subprocess_exec(*program, stderr=asyncio.subprocess.PIPE)
+        _, told = await ended.communicate()
+
+    assert told.decode().startswith("<string>:6: ResourceWarning: unclosed ManagementApi: use it with")
+    assert (told.lower().count(b"unclosed"), ended.returncode) == (1, 0)
 
 
 async def test_closing_ends_the_calls_under_way_and_the_thread_and_refuses_new_ones() -> None:
@@ -304,10 +361,10 @@ async def test_closing_ends_the_calls_under_way_and_the_thread_and_refuses_new_o
             await server.arrived(1)
             own = [thread for thread in threading.enumerate() if thread.name == "ManagementApiSync"]
             await asyncio.to_thread(api.close)
-            with pytest.raises(Unavailable) as caught:
+            with pytest.raises((ClientClosed, Unavailable)) as caught:
                 await asyncio.to_thread(waiting.result)
         api.close()
-        with pytest.raises(Unavailable) as refused:
+        with pytest.raises(ClientClosed) as refused:
             api.me()
 
     assert {caught.value.reason, refused.value.reason} <= {"client_closed", "disconnected"}

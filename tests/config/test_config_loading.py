@@ -52,6 +52,16 @@ def test_the_vendors_own_name_for_a_token_is_read_too() -> None:
     assert [credential.token.get_secret_value() for credential in both.credentials if credential.token] == ["two"]
 
 
+def test_the_vendors_variable_of_the_address_is_read_where_ours_is_not_set() -> None:
+    theirs = {"PRISMA_MANAGEMENT_API_URL": "http://127.0.0.1:9479"}
+    both = {**theirs, "PRISMA_POSTGRES_API_URL": "http://127.0.0.1:9480"}
+
+    assert load_config(environ=theirs).api_url == "http://127.0.0.1:9479"
+    assert load_config(environ=both).api_url == "http://127.0.0.1:9480"
+    with pytest.raises(ConfigurationError, match="PRISMA_MANAGEMENT_API_URL: api_url: "):
+        load_config(environ={"PRISMA_MANAGEMENT_API_URL": "ftp://example.com"})
+
+
 def test_flags_win_over_environment_and_environment_over_file(tmp_path: Path) -> None:
     path = write(
         tmp_path, "web: {listen: ':1'}\nstore: {url: 'sqlite:///file.db', keep_readings: 3d}\npoll: {interval: 1m}\n"

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import io
 import json
+import os
+import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
+from time import sleep
 from typing import Any
 
 import pytest
@@ -19,6 +22,16 @@ from prisma_postgres_exporter.model import Database
 from prisma_postgres_exporter.simulator import Simulator, VendorBehaviour, World, WorldShape, system_clock
 
 FIRST, SECOND, NOBODYS = "simulator-token-1", "simulator-token-2", "simulator-token-of-nobody"
+
+
+CREATIONS = {
+    "create_project": ("projects", "create", "made"),
+    "create_database": ("databases", "create", "made", "--project", "PROJECT"),
+    "create_connection": ("connections", "create", "made", "--database", "DATABASE"),
+    "rotate_connection": ("connections", "rotate", "CONNECTION", "--yes"),
+    "create_service_token": ("service-tokens", "create", "made"),
+}
+"""The commands whose answers hold secrets, by their method."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,3 +112,22 @@ def terminal_vendor() -> Iterator[Vendor]:
         yield running
     finally:
         running.stop()
+
+
+def interrupted(terminal: Terminal, number: int, call: str, *words: str) -> tuple[int, str, str]:
+    """Type a command, and send it a signal when it has made a call."""
+    command = [sys.executable, "-m", "prisma_postgres_exporter", "api", *words]
+    environ = {**os.environ, "PRISMA_POSTGRES_TOTAL_TIMEOUT": "60s"}
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environ) as running:
+        while not terminal.vendor.simulator.requests[call] and running.poll() is None:
+            sleep(0.01)
+        running.send_signal(number)
+        out, err = running.communicate(timeout=60)
+    return running.returncode, out, err
+
+
+def creation(terminal: Terminal, method: str) -> list[str]:
+    """Return what is typed for one of the `CREATIONS`."""
+    project, database = terminal.world.projects(system_clock())[0].id, terminal.other_id()
+    known = {"PROJECT": project, "DATABASE": database, "CONNECTION": database.replace("db_", "con_")}
+    return [known.get(word, word) for word in CREATIONS[method]]

@@ -5,23 +5,19 @@ from __future__ import annotations
 import csv
 import io
 import json
-import logging
 import os
 import re
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
-from time import sleep
 from typing import Any
 
 import pytest
-import structlog
 import typer
-from api_commands import FIRST, NOBODYS, SECOND, Terminal, terminal_vendor
+from api_commands import CREATIONS, FIRST, NOBODYS, SECOND, Terminal, creation, interrupted
 
 from api_page import COMMANDS
 from prisma_postgres_exporter.api import operations
@@ -29,25 +25,6 @@ from prisma_postgres_exporter.cli import app
 from prisma_postgres_exporter.simulator import Fault, FaultKind, system_clock
 
 PASSWORD = "simulated-password"
-
-
-@pytest.fixture
-def terminal(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Iterator[Terminal]:
-    for name in [name for name in os.environ if name.startswith("PRISMA_")]:
-        monkeypatch.delenv(name)
-    monkeypatch.chdir(tmp_path)
-    handlers, level, log_lines = logging.root.handlers[:], logging.root.level, structlog.get_config()
-    config = tmp_path / "config.yaml"
-    config.write_text("poll: {requests_per_second: 1000, total_timeout: 2s}\n")
-    monkeypatch.setenv("PRISMA_POSTGRES_CONFIG", str(config))
-    with terminal_vendor() as running:
-        monkeypatch.setenv("PRISMA_POSTGRES_API_URL", running.url)
-        typed = Terminal(running, monkeypatch, capsys)
-        typed.use(FIRST)
-        yield typed
-    structlog.configure(**log_lines)
-    logging.root.handlers[:] = handlers
-    logging.root.setLevel(level)
 
 
 # The table of operations ---------------------------------------------------------------------------
@@ -114,6 +91,16 @@ def test_the_table_lists_every_command_that_there_is() -> None:
     listed = {re.sub(r" --\w+$| (postgres|accelerate)$", "", command) for command in COMMANDS.values()}
 
     assert listed | {"request"} == there
+
+
+def test_what_each_command_does_fits_a_line_of_80_columns(terminal: Terminal, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    groups = typer.main.get_command(app).commands["api"].commands  # type: ignore[attr-defined]  # a group of groups
+    pages = [terminal.type("--help"), *(terminal.type(name, "--help") for name in groups)]
+
+    lists = [page.out.partition("\nCommands:\n")[2] for page in pages]
+    assert sum(map(bool, lists)) == 9
+    assert [line for listed in lists for line in listed.splitlines() if line.endswith("...")] == []
 
 
 # Printing -----------------------------------------------------------------------------------------
@@ -192,7 +179,8 @@ def test_a_list_that_is_cut_is_shown_and_said_to_be_incomplete(
     ended = terminal.type(*words, "--all", "--json")
 
     assert (ended.code, ended.document["data"]) == (1, every)
-    assert (ended.document["has_more"], ended.document["is_complete"]) == (False, False)
+    assert (ended.document["has_more"], ended.document["is_complete"]) == (True, False)
+    assert "There is more: the API gave no way to it.\n" in ended.err
     assert ": the list is not complete: there is more, and no cursor to it\n" in ended.err
 
 
@@ -304,7 +292,7 @@ def test_a_name_that_nobody_has_is_refused_with_the_nearest(terminal: Terminal) 
     terminal.json("projects", "create", "warehouse")
     ended = terminal.type("projects", "get", "warehuose")
 
-    assert ended.code == 2
+    assert ended.code == 1
     assert "'warehuose': no project has that id or name; did you mean project 'warehouse'" in ended.err
 
 
@@ -339,7 +327,7 @@ def test_a_name_that_looks_like_an_id_is_found(terminal: Terminal, name: str) ->
     assert terminal.json("databases", "get", name)["id"] == made["id"]
     assert terminal.json("databases", "get", made["id"])["id"] == made["id"] != other["id"]
     missing = terminal.type("databases", "get", "db_none")
-    assert (missing.code, "there is no database with the id or name 'db_none'" in missing.err) == (1, True)
+    assert (missing.code, "'db_none': no database has that id or name; " in missing.err) == (1, True)
 
 
 def test_an_id_of_another_kind_is_refused_before_any_call(terminal: Terminal) -> None:
@@ -368,7 +356,7 @@ def test_where_there_are_several_workspaces_a_new_project_needs_one(terminal: Te
 
     wanted = terminal.world.tokens[SECOND]
     assert terminal.json("projects", "create", "shop", "--workspace", wanted)["workspace_id"] == wanted
-    assert terminal.type("projects", "create", "shop", "--workspace", "elsewhere").code == 2
+    assert terminal.type("projects", "create", "shop", "--workspace", "elsewhere").code == 1
 
 
 def test_a_workspace_name_that_two_have_is_refused_with_their_ids(terminal: Terminal) -> None:
@@ -435,12 +423,20 @@ def test_a_project_is_given_away_by_a_token_that_no_output_shows(terminal: Termi
     Path("recipient.token").write_text("wrong-recipients-token\n")
     refused = terminal.type("projects", "transfer", "shop", "--recipient-token-file", "recipient.token", "--yes")
     assert refused.code == 2
-    assert "The recipient's access token is not valid" in refused.err
+    assert "error: --recipient-token-file recipient.token: GET /v1/me answered 401" in refused.err
+    assert terminal.vendor.simulator.requests["transfer_project"] == 0
     assert "wrong-recipients-token" not in refused.err + refused.out
 
     Path("recipient.token").write_text(SECOND)
-    assert terminal.type("projects", "transfer", "shop", "--recipient-token-file", "recipient.token", "-y").code == 0
+    words = ("projects", "transfer", "shop", "--recipient-token-file", "recipient.token")
+    asked, done = terminal.type(*words), terminal.type(*words, "--yes")
     terminal.use(SECOND)
+    recipient = terminal.json("me")[0]
+    theirs = f"to workspace {recipient['workspace_name']!r} ({recipient['workspace_id']})"
+    assert (asked.code, f"Give project 'shop' {theirs}?" in asked.err) == (2, True)
+    assert (done.code, done.err.splitlines()[-1]) == (0, f"Transferred project 'shop' ({project['id']}) {theirs}.")
+    again = terminal.type(*words, "--yes")
+    assert (again.code, f"is in workspace {theirs.removeprefix('to workspace ')} already" in again.err) == (2, True)
     assert terminal.json("databases", "list", "--project", project["id"])[0]["id"] == project["database_id"]
 
 
@@ -501,7 +497,7 @@ def test_a_restore_that_is_not_ready_in_time_may_be_looked_at_later(terminal: Te
     words = ("databases", "restore", terminal.other_id(), "--backup", "latest", "--yes", "--timeout", "1s", "--json")
     ended = terminal.type(*words)
 
-    assert (ended.code, "not ready after 1 seconds" in ended.err) == (3, True)
+    assert (ended.code, "not ready after 1 s;" in ended.err) == (3, True)
     assert f"It goes on: look with `api databases get {ended.document['data']['id']}`." in ended.err
     assert ended.document["data"]["status"] == "recovering"
 
@@ -614,22 +610,6 @@ def test_secrets_of_an_answer_that_is_cut_short_are_printed_in_the_form_that_was
     assert re.match(r"kind +shown once\s+direct +postgres://", terminal.type(*words).out)
 
 
-CREATIONS = {
-    "create_project": ("projects", "create", "made"),
-    "create_database": ("databases", "create", "made", "--project", "PROJECT"),
-    "create_connection": ("connections", "create", "made", "--database", "DATABASE"),
-    "rotate_connection": ("connections", "rotate", "CONNECTION", "--yes"),
-    "create_service_token": ("service-tokens", "create", "made"),
-}
-"""The commands whose answers hold secrets, by their method."""
-
-
-def creation(terminal: Terminal, method: str) -> list[str]:
-    project, database = terminal.world.projects(system_clock())[0].id, terminal.other_id()
-    known = {"PROJECT": project, "DATABASE": database, "CONNECTION": database.replace("db_", "con_")}
-    return [known.get(word, word) for word in CREATIONS[method]]
-
-
 @pytest.mark.parametrize("method", CREATIONS)
 def test_a_creation_prints_the_secrets_that_no_column_has(
     terminal: Terminal, monkeypatch: pytest.MonkeyPatch, method: str
@@ -702,7 +682,7 @@ def test_a_creation_prints_its_strings_though_the_wait_fails(terminal: Terminal)
     words = ("databases", "create", "orders", "--project", project, "--wait", "--timeout", "1s", "--reveal", "--json")
     ended = terminal.type(*words)
 
-    assert (ended.code, "not ready after 1 seconds" in ended.err) == (3, True)
+    assert (ended.code, "not ready after 1 s;" in ended.err) == (3, True)
     assert f"It goes on: look with `api databases get {ended.document['data']['id']}`." in ended.err
     assert "Try again later" not in ended.err
     assert PASSWORD in ended.document["data"]["direct_connection_string"]
@@ -714,30 +694,21 @@ def test_a_wait_that_is_ended_still_prints_the_strings(terminal: Terminal, numbe
     vendor.behaviour = replace(vendor.behaviour, creation_takes=timedelta(hours=1))
     project = terminal.world.projects(system_clock())[0].id
     words = ("databases", "create", "orders", "--project", project, "--wait", "--reveal", "--json")
-    code, out, _ = interrupted(terminal, number, "database", *words)
+    code, out, err = interrupted(terminal, number, "database", *words)
 
-    assert (code, PASSWORD in json.loads(out)["data"]["direct_connection_string"]) == (130, True)
+    made = json.loads(out)["data"]
+    assert (code, PASSWORD in made["direct_connection_string"]) == (130, True)
+    assert err.splitlines()[-1] == f"It goes on: look with `api databases get {made['id']}`."
 
 
-def test_ctrl_c_while_something_is_created_says_that_it_may_be_there(terminal: Terminal) -> None:
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_whoever_ends_a_creation_is_told_that_it_may_be_there(terminal: Terminal, number: int) -> None:
     terminal.vendor.simulator.faults.add(Fault(kind=FaultKind.SLOW, call="create_project", seconds=60))
-    code, out, err = interrupted(terminal, signal.SIGINT, "create_project", "projects", "create", "shop")
+    code, out, err = interrupted(terminal, number, "create_project", "projects", "create", "shop")
 
     assert (code, out) == (130, "")
     assert "POST /v1/projects was under way: it may have been done all the same." in err
-    assert "It may have been done all the same: look before trying again." in err
-
-
-def interrupted(terminal: Terminal, number: int, call: str, *words: str) -> tuple[int, str, str]:
-    """Type a command, and send it a signal when it has made a call."""
-    command = [sys.executable, "-m", "prisma_postgres_exporter", "api", *words]
-    environ = {**os.environ, "PRISMA_POSTGRES_TOTAL_TIMEOUT": "60s"}
-    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environ) as running:
-        while not terminal.vendor.simulator.requests[call] and running.poll() is None:
-            sleep(0.01)
-        running.send_signal(number)
-        out, err = running.communicate(timeout=60)
-    return running.returncode, out, err
+    assert "look before trying again, with `api projects list`." in err
 
 
 def test_strings_that_were_to_be_revealed_and_are_not_there_are_said_to_be_missing(
@@ -778,7 +749,7 @@ def test_a_branch_is_known_by_its_name_and_shown_by_it(terminal: Terminal) -> No
     busy = terminal.type("branches", "delete", "feature/cart", "--project", "shop", "--yes")
     assert (busy.code, "409" in busy.err) == (1, True)
     unknown = terminal.type("branches", "get", "feature/none", "--project", "shop")
-    assert (unknown.code, "there are main, feature/cart" in unknown.err) == (2, True)
+    assert (unknown.code, "project 'shop' has main, feature/cart" in unknown.err) == (1, True)
     homeless = terminal.type("branches", "get", "main")
     assert (homeless.code, "add --project" in homeless.err) == (2, True)
 

@@ -140,13 +140,13 @@ def walk(findings: Sequence[dict[str, Any]]) -> Iterator[dict[str, Any]]:
 
 
 def test_the_simulator_prints_what_a_client_needs_and_answers_until_it_is_stopped(tmp_path: Path) -> None:
-    with command("simulator", "--port", "0", "--workspaces", "2", "--databases", "5", cwd=tmp_path) as running:
+    with command("simulator", "--port", "0", "--workspaces", "2", "--databases", "12", cwd=tmp_path) as running:
         url = running.wait_for(r"Management API at (\S+)")
         tokens = running.wait_for(r"tokens: (\S+)\n").split(",")
         assert len(tokens) == 2
         assert fetch(f"{url}/v1/me").status == 401
         world = json.loads(fetch(f"{url}/simulator/world").text)
-        assert set(world["tokens"]) == set(tokens)
+        assert (set(world["tokens"]), len(world["databases"])) == (set(tokens), 12)
 
         port = url.rpartition(":")[2]
         second = run("simulator", "--port", port, cwd=tmp_path)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import timedelta
 
+import pytest
 from simulated import BEGINS_AT, NOW, TOKEN, client, simulated, vendor_instant
 
 from prisma_postgres_exporter.simulator import Fault, FaultKind, Simulator, World, WorldShape
@@ -113,6 +114,32 @@ async def test_faults_can_be_ordered_seen_and_lifted() -> None:
             refused = await admin.post("/simulator/faults", json=wrong)
             assert refused.status_code == 400
             assert "error" in refused.json()
+
+
+@pytest.mark.parametrize(
+    ("path", "order", "said"),
+    [
+        ("faults", {"kind": "nothing"}, ["kind: 'nothing' is none of 'throttled', ", "'cut_list'"]),
+        (
+            "faults",
+            {"kind": "html", "call": "usages"},
+            ["call: no such call; there are accelerate_regions, ", " usage,"],
+        ),
+        ("faults", {"kind": "html", "oops": 1}, ["oops: no such member; there are kind, token, call, "]),
+        ("faults", {}, ["kind: Field required"]),
+        ("status", {"database": "db_1", "status": "odd"}, ["status: 'odd' is none of 'failure', "]),
+        ("usage", {"database": "db_1"}, ["operations: Field required"]),
+    ],
+)
+async def test_a_wrong_order_is_told_what_there_is(path: str, order: object, said: list[str]) -> None:
+    async with client(simulated()) as admin:
+        refused = await admin.post(f"/simulator/{path}", json=order)
+
+    message = refused.json()["error"]["message"]
+    assert refused.status_code == 400
+    assert [part for part in said if part not in message] == []
+    assert "pydantic" not in message
+    assert "validation error" not in message
 
 
 async def test_a_manual_clock_can_be_moved() -> None:

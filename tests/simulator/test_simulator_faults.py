@@ -6,7 +6,7 @@ import asyncio
 import json
 from collections import Counter
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from urllib.parse import urlsplit
 
 import httpx
@@ -230,3 +230,38 @@ async def raw_answer(client: httpx.AsyncClient, path: str) -> bytes:
         return await reader.read()
     finally:
         writer.close()
+
+
+REFUSALS = [FaultKind.THROTTLED, FaultKind.FORBIDDEN, FaultKind.PLAN_LIMIT, FaultKind.UNAUTHORIZED, FaultKind.NOT_FOUND]
+
+
+@pytest.mark.parametrize(
+    ("fault", "is_done"),
+    [
+        *((Fault(kind=kind), False) for kind in REFUSALS),
+        (Fault(kind=FaultKind.HTML, status=403), False),
+        (Fault(kind=FaultKind.THROTTLED, status=503), True),
+        (Fault(kind=FaultKind.SERVER_ERROR), True),
+        (Fault(kind=FaultKind.HTML, status=502), True),
+        (Fault(kind=FaultKind.RESET), True),
+        (Fault(kind=FaultKind.HALF_BODY), True),
+    ],
+)
+async def test_what_is_refused_changes_nothing_and_what_is_hidden_was_done(fault: Fault, is_done: bool) -> None:
+    async with calling(fault.model_copy(update={"call": "create_project"})) as (client, simulator, _):
+        before = len(simulator.world.projects(NOW))
+        with suppress(httpx.HTTPError):
+            answer = await client.post("/v1/projects", json={"name": "made"})
+            assert answer.status_code != 201
+
+        assert len(simulator.world.projects(NOW)) - before == is_done
+
+
+async def test_a_cut_list_has_more_and_no_cursor_to_it() -> None:
+    async with calling(Fault(kind=FaultKind.CUT_LIST)) as (client, _, usage):
+        listed = (await client.get("/v1/databases")).json()
+        backups = (await client.get(usage.replace("/usage", "/backups"))).json()
+
+    assert listed["data"]
+    assert listed["pagination"] == {"nextCursor": None, "hasMore": True}
+    assert backups["pagination"] == {"hasMore": True, "limit": 25}

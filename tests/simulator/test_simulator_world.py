@@ -4,6 +4,7 @@ import hashlib
 import subprocess
 import sys
 from collections import Counter
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 
@@ -16,6 +17,7 @@ from prisma_postgres_exporter.simulator import World, WorldShape
 
 SMALL = WorldShape(workspaces=1, projects_per_workspace=1, databases=5)
 DAY = timedelta(days=1)
+QUIET_UNTIL = BEGINS_AT + timedelta(days=10)
 
 
 @given(seed=seeds, cuts=st.lists(instants, min_size=2, max_size=8))
@@ -259,3 +261,13 @@ def calls_to_begin(databases: int) -> int:
         sys.setprofile(before)
     assert len(world.registry.databases) == databases
     return calls
+
+
+def test_a_world_that_is_quiet_at_first_has_what_was_asked_for_and_changes_later() -> None:
+    world = World(seed=1, shape=replace(LIVELY, quiet_days=10), begins_at=BEGINS_AT)
+    lively = World(seed=1, shape=LIVELY, begins_at=BEGINS_AT)
+    held = {at: {database.id for database in world.databases(at)} for at in (BEGINS_AT, QUIET_UNTIL, NOW)}
+
+    assert len(held[BEGINS_AT]) == LIVELY.databases
+    assert held[BEGINS_AT] == held[QUIET_UNTIL] != held[NOW]
+    assert held[QUIET_UNTIL] != {database.id for database in lively.databases(QUIET_UNTIL)}

@@ -97,6 +97,8 @@ def filled_path(template: str, values: Mapping[str, str]) -> str:
     if not re.fullmatch(r"/[!-~]*", template) or re.search(r"[?#]|/\.{1,2}(/|$)|//", template):
         raise wrong_argument("a path must be like /v1/buckets/{bucketId}, without query and fragment")
     names = re.findall(r"\{(\w+)\}", template)
+    if surplus := [name for name in values if name not in names]:
+        raise wrong_argument(f"{', '.join(surplus)} is not in the path {template}")
     if set(names) != set(values):
         raise wrong_argument(f"the path {template} needs a value for each of: {', '.join(names) or 'nothing'}")
     if any(value in ("", ".", "..") for value in values.values()):

@@ -330,6 +330,7 @@ class Listing(Generic[T]):
         self._entries = self._each()
         self._refused: list[Refused] = []
         self._failure: ApiError | None = None
+        self._is_at_end = False
 
     @property
     def refused(self) -> tuple[Refused, ...]:
@@ -337,6 +338,8 @@ class Listing(Generic[T]):
         return tuple(self._refused)
 
     def __aiter__(self) -> AsyncIterator[T]:
+        if self._is_at_end:
+            self._entries, self._refused, self._is_at_end = self._each(), [], False
         return self
 
     async def __anext__(self) -> T:
@@ -344,6 +347,9 @@ class Listing(Generic[T]):
             raise self._failure.with_traceback(None)
         try:
             return await anext(self._entries)
+        except StopAsyncIteration:
+            self._is_at_end = True
+            raise
         except ApiError as error:
             self._failure = error
             raise

@@ -33,7 +33,7 @@ from prisma_postgres_exporter.api.arguments import (
     wrong_argument,
 )
 from prisma_postgres_exporter.api.calls import CallObserver, Calls, Listing, Options, log_as_the_environment_says
-from prisma_postgres_exporter.api.decode import CLIENT_CLOSED, Json
+from prisma_postgres_exporter.api.decode import Json
 from prisma_postgres_exporter.api.models import (
     Backups,
     Branch,
@@ -240,7 +240,7 @@ class ManagementApi:
     async def aclose(self) -> None:
         """Close the connections, and with them the calls under way.
 
-        The client cannot be used afterwards: a call raises `Unavailable` with the reason `client_closed`.
+        The client cannot be used afterwards: a call raises `ClientClosed`.
         """
         self._calls.end()
         await self._transport.aclose()
@@ -435,6 +435,8 @@ class ManagementApi:
 
         201; 404, 409 (there is one of that name), 422 (not a name).
         """
+        if not git_name:
+            raise wrong_argument("the git name must not be empty")
         body = _given(gitName=git_name, isDefault=is_default)
         return await self._call(operations.CREATE_BRANCH, _project(project_id), body=body)
 
@@ -576,7 +578,8 @@ class ManagementApi:
 
         Raises:
             DatabaseFailed: its status is `failure`.
-            Unavailable: it was not ready in time (`not_ready`), or the client was closed meanwhile (`client_closed`).
+            Unavailable: it was not ready in time (`not_ready`).
+            ClientClosed: the client was closed meanwhile.
         """
         async for database in self._looks_until_ready(database_id, every_seconds, timeout_seconds):
             if on_look is not None:
@@ -592,9 +595,8 @@ class ManagementApi:
         while True:
             try:
                 database = await self.database(database_id)
-            except Unavailable as error:
-                if error.reason == CLIENT_CLOSED.reason:
-                    raise
+            except Unavailable:
+                pass
             else:
                 status = database.status
                 yield database
@@ -608,7 +610,7 @@ class ManagementApi:
                     )
             if self._clock.monotonic() + every_seconds > ends_at:
                 raise Unavailable(
-                    f"the database is not ready after {timeout_seconds:g} seconds; its status was {status}",
+                    f"the database is not ready after {timeout_seconds:g} s; its status was {status}",
                     reason="not_ready",
                     operation="wait_until_ready",
                 )

@@ -36,6 +36,7 @@ from prisma_postgres_exporter.api.models import (
 )
 from prisma_postgres_exporter.errors import (
     ApiError,
+    ClientClosed,
     CredentialRefused,
     MalformedAnswer,
     NotAllowed,
@@ -104,6 +105,12 @@ class NoAnswer:
 CLIENT_CLOSED: Final = NoAnswer(
     reason="client_closed", detail="the client is closed; make a new one", nothing_sent=True
 )
+
+
+_NO_ANSWERS: Final[Mapping[str, type[ApiError]]] = {
+    CLIENT_CLOSED.reason: ClientClosed,
+    "bad_http": MalformedAnswer,
+}
 
 
 class Unfit(Exception):
@@ -224,7 +231,7 @@ def error_of(
     no_answer: NoAnswer, *, operation: str, endpoint: str, shown: str, is_shown_once: bool = False
 ) -> ApiError:
     """The error for a call that no whole answer came back from; the rest as in `Reading`."""
-    kind = MalformedAnswer if no_answer.reason == "bad_http" else Unavailable
+    kind = _NO_ANSWERS.get(no_answer.reason, Unavailable)
     return kind(
         f"{shown}: {no_answer.detail}",
         reason=no_answer.reason,

@@ -15,11 +15,14 @@ import ipaddress
 import os
 import re
 import ssl
+import sys
 import urllib.request
 import warnings
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import lru_cache
+from types import FrameType
 from typing import Final
 from urllib.parse import SplitResult, unquote_to_bytes, urlsplit
 
@@ -35,6 +38,7 @@ from prisma_postgres_exporter.api.retry import Limits
 from prisma_postgres_exporter.config import address_problem
 from prisma_postgres_exporter.errors import ConfigurationError
 
+_PACKAGE = __name__.rpartition(".")[0]
 _DIGITS = re.compile(r"[0-9.]+")
 _HOST = re.compile(r"[a-z0-9._-]+|[0-9a-f:.]+")
 
@@ -74,6 +78,7 @@ class Transport:
         trust_env: bool,
         tls: ssl.SSLContext | None = None,
     ) -> None:
+        self._made_at = made_at()
         self._base_url = base_url.rstrip("/")
         self._limits = limits
         self._headers = httpx.Headers(  # masks the authorization in its repr
@@ -105,12 +110,11 @@ class Transport:
 
     def __del__(self) -> None:
         if self._is_used and not self._is_closed:
-            warnings.warn(
-                "unclosed ManagementApi: use it with `async with`, or call aclose()",
-                ResourceWarning,
-                stacklevel=2,
-                source=self,
-            )
+            for transport in (self._transport, self._once):
+                _drop(transport.client)
+            # At the end: it may be made an error.
+            message = "unclosed ManagementApi: use it with `async with`, or call aclose()"
+            warnings.warn_explicit(message, ResourceWarning, *self._made_at, source=self)
 
     async def send(self, request: Request) -> Answer | NoAnswer:
         """Make one attempt, within the total timeout.
@@ -130,7 +134,7 @@ class Transport:
             async with asyncio.timeout(request.timeout_seconds or self._limits.total_timeout_seconds):
                 return await self._exchange(request, received)
         except (httpx.HTTPError, aiohttp.ClientError, HttpProcessingError, OSError, UnicodeError) as exc:
-            return _no_answer(exc, bytes(received))
+            return _no_answer(exc, bytes(received), host=urlsplit(self._base_url).netloc)
 
     async def aclose(self) -> None:
         """Close every connection; whatever is sent afterwards gets no answer."""
@@ -162,6 +166,24 @@ class Transport:
             return await _read(response, request.answer_limit_bytes, received)
         finally:
             await response.aclose()
+
+
+def made_at() -> tuple[str, int]:
+    """The file and line outside this package that the one who calls this was called from."""
+    frame: FrameType | None = sys._getframe()
+    while frame is not None and frame.f_globals.get("__name__", "").startswith(_PACKAGE):
+        frame = frame.f_back
+    return (frame.f_code.co_filename, frame.f_lineno) if frame is not None else (__file__, 1)
+
+
+def _drop(session: object) -> None:
+    """Close what was forgotten, of which aiohttp would warn too."""
+    if isinstance(session, aiohttp.ClientSession) and session.connector is not None:
+        closing = session.connector.close()
+        session.detach()
+        # Begun here, whatever loop runs or does not: what is left of it after that is only waiting.
+        with suppress(StopIteration):
+            closing.__await__().send(None)
 
 
 async def _once(request: aiohttp.ClientRequest, handler: aiohttp.ClientHandlerType) -> aiohttp.ClientResponse:
@@ -210,10 +232,10 @@ class _Failure:
 _FAILURES: Final = (
     _Failure(aiohttp.ClientProxyConnectionError, "proxy", "the proxy cannot be reached", True),
     _Failure(aiohttp.ClientHttpProxyError, "proxy", "the proxy refused", True),
-    _Failure(aiohttp.ClientSSLError, "tls", "no trusted TLS connection", True),
-    _Failure(aiohttp.ClientConnectorError, "unreachable", "cannot connect", True),
-    _Failure(UnicodeError, "unreachable", "cannot connect: not the name of a host", True),
-    _Failure(aiohttp.ConnectionTimeoutError, "connect_timeout", "no connection in time", True),
+    _Failure(aiohttp.ClientSSLError, "tls", "no trusted TLS connection to {host}", True),
+    _Failure(aiohttp.ClientConnectorError, "unreachable", "cannot connect to {host}", True),
+    _Failure(UnicodeError, "unreachable", "cannot connect to {host}: not the name of a host", True),
+    _Failure(aiohttp.ConnectionTimeoutError, "connect_timeout", "no connection to {host} in time", True),
     _Failure(TimeoutError, "timeout", "no whole answer in time"),
     _Failure(aiohttp.ClientPayloadError, "cut_body", "the body was cut short"),
     _Failure((aiohttp.ClientResponseError, HttpProcessingError), "bad_http", "not an HTTP answer"),
@@ -221,14 +243,15 @@ _FAILURES: Final = (
 )
 
 
-def _no_answer(exc: Exception, received: bytes) -> NoAnswer:
+def _no_answer(exc: Exception, received: bytes, *, host: str) -> NoAnswer:
     # httpx-aiohttp calls every broken connection a connect timeout: what happened is in the cause.
     cause = exc.__cause__ if isinstance(exc, httpx.HTTPError) and exc.__cause__ else exc
     failure = next(failure for failure in _FAILURES if isinstance(cause, failure.kind))
+    detail = failure.detail.format(host=host)
     why = cause.strerror if isinstance(cause, aiohttp.ClientConnectorError) else None
     return NoAnswer(
         reason=failure.reason,
-        detail=f"{failure.detail}: {why}" if why else failure.detail,
+        detail=f"{detail}: {why}" if why else detail,
         nothing_sent=failure.nothing_sent,
         received=received,
     )

@@ -21,6 +21,7 @@ from prisma_postgres_exporter.api.client import ManagementApi
 from prisma_postgres_exporter.api.decode import CLIENT_CLOSED, RawResponse, error_of
 from prisma_postgres_exporter.api.models import Database, Page, Refused
 from prisma_postgres_exporter.api.operations import OPERATIONS
+from prisma_postgres_exporter.api.send import made_at
 from prisma_postgres_exporter.errors import ApiError, ConfigurationError
 
 P = ParamSpec("P")
@@ -164,6 +165,7 @@ class ListingSync(Generic[T]):
         return self._listing.refused
 
     def __iter__(self) -> Iterator[T]:
+        aiter(self._listing)
         return self
 
     def __next__(self) -> T:
@@ -366,6 +368,7 @@ class _Loop:
 
     def __init__(self, client: _Connected) -> None:
         self._client = client
+        self._made_at = made_at()
         self._lock = threading.Lock()
         self._running: asyncio.AbstractEventLoop | None = None
         self._thread: threading.Thread | None = None
@@ -377,7 +380,7 @@ class _Loop:
         """The result of `call`; whoever stops waiting for it, by Ctrl-C for one, ends it.
 
         Raises:
-            Unavailable: it was ended (`client_closed`), before or meanwhile.
+            ClientClosed: it was ended, before or meanwhile.
             ConfigurationError: this is another process than the one that made it, or its own thread (an observer).
         """
         if os.getpid() != self._process:
@@ -416,7 +419,7 @@ class _Loop:
             self._thread = threading.Thread(target=_serve, args=(self._running,), name="ManagementApiSync", daemon=True)
             self._thread.start()
             # What it calls must not know this object, which would then never be forgotten.
-            self._forgotten = weakref.finalize(self, _forget, self._running, self._client, self._process)
+            self._forgotten = weakref.finalize(self, _forget, self._running, self._client, self._process, self._made_at)
         return self._running
 
 
@@ -433,7 +436,7 @@ def _serve(loop: asyncio.AbstractEventLoop) -> None:
         loop.close()
 
 
-def _forget(loop: asyncio.AbstractEventLoop, client: _Connected, process: int) -> None:
+def _forget(loop: asyncio.AbstractEventLoop, client: _Connected, process: int, made_at: tuple[str, int]) -> None:
     """End what nobody can close any more, in whatever thread it is found: so it waits for nothing."""
     if os.getpid() != process or loop.is_closed():
         return
@@ -444,7 +447,8 @@ def _forget(loop: asyncio.AbstractEventLoop, client: _Connected, process: int) -
 
     loop.call_soon_threadsafe(lambda: asyncio.ensure_future(close()))
     # At the end: it may be made an error.
-    warnings.warn("unclosed ManagementApiSync: use it with `with`, or call close()", ResourceWarning, stacklevel=2)
+    message = "unclosed ManagementApiSync: use it with `with`, or call close()"
+    warnings.warn_explicit(message, ResourceWarning, *made_at)
 
 
 async def _next(entries: AsyncIterator[T]) -> list[T]:

@@ -20,7 +20,7 @@ ApiUrlOption = Annotated[
     str | None,
     typer.Option(
         "--api-url",
-        help="Where the Management API is (env: PRISMA_POSTGRES_API_URL; default: https://api.prisma.io).",
+        help="Where the Management API is (env: PRISMA_POSTGRES_API_URL or PRISMA_MANAGEMENT_API_URL; default: https://api.prisma.io).",
         metavar="URL",
     ),
 ]

@@ -134,7 +134,7 @@ def print_list(
         print_answer({"data": rows, "has_more": has_more, "is_complete": is_complete, **beside})
     elif chosen in CSV:
         _print_csv(things, columns, chosen)
-    else:
+    elif things or is_complete:
         _print_table(things, columns, chosen, what)
     if has_more:
         say(f"There is more: {how_to_see_more}.")

@@ -35,7 +35,8 @@ Remote control, below /simulator/, JSON without a token:
                               {"database": "db_...", "status": "failure"}
 
 A fault may also say token, database_id, probability, status and seconds: which calls it hits, how often and how. An
-unknown kind is answered with those that there are.
+unknown kind or call is answered with those that there are. What a 4xx refuses is not carried out; what a 5xx, a
+reset or half a body hides was.
 """
 
 
@@ -43,7 +44,7 @@ def simulator(
     port: Annotated[int, typer.Option(help="Port; 0: a free one.", metavar="PORT", min=0, max=65_535)] = 9479,
     seed: Annotated[int, typer.Option(help="The same seed makes the same world.", metavar="N")] = 1,
     workspaces: Annotated[int, typer.Option(help="Workspaces, each with a token.", metavar="N", min=1)] = 3,
-    databases: Annotated[int, typer.Option(help="Databases in all.", metavar="N", min=0)] = 40,
+    databases: Annotated[int, typer.Option(help="Databases at the start.", metavar="N", min=0)] = 40,
     idle_share: Annotated[float, typer.Option(help="Databases that are idle.", metavar="SHARE", min=0, max=1)] = 0.1,
     revised_share: Annotated[
         float, typer.Option(help="Days told wrongly at first.", metavar="SHARE", min=0, max=1)
@@ -65,6 +66,7 @@ def simulator(
             idle_share=idle_share,
             awkward_share=0.1,
             churn_per_day=0.5,
+            quiet_days=HISTORY_DAYS + 1,  # as many databases as are asked for: others come and go from tomorrow on
         ),
         begins_at=datetime.now(UTC) - timedelta(days=HISTORY_DAYS),
     )

@@ -145,6 +145,11 @@ def prepare_streams() -> None:
             stream.reconfigure(errors="plain")
 
 
+def is_output_closed() -> bool:
+    """Whether standard output was closed when the program began: what is printed goes nowhere."""
+    return getattr(sys.stdout, "name", None) == os.devnull
+
+
 @contextmanager
 def told_if_not_written() -> Iterator[None]:
     """End with a sentence where standard output takes no more; silently where its reader has closed it.
@@ -158,7 +163,7 @@ def told_if_not_written() -> Iterator[None]:
         finally:
             sys.stdout.flush()
     except NotWritten as error:
-        _let_go()
+        let_go()
         if not error.is_reader_gone:
             print(f"error: standard output cannot be written: {error}", file=sys.stderr)
         raise SystemExit(EXIT_NOT_WRITTEN) from None
@@ -194,8 +199,11 @@ def _plain(error: UnicodeError) -> tuple[str, int]:
     return "".join(ASCII.get(letter) or BOX.get(letter) or "?" for letter in letters), error.end
 
 
-def _let_go() -> None:
-    """What is still buffered goes nowhere: else the interpreter tries again at its end, and complains."""
+def let_go() -> None:
+    """Stop writing to standard output, which takes no more.
+
+    What is still buffered goes nowhere: else the interpreter tries again at its end, and complains.
+    """
     nowhere = os.open(os.devnull, os.O_WRONLY)
     os.dup2(nowhere, sys.stdout.fileno())
     os.close(nowhere)

@@ -37,6 +37,7 @@ ENVIRONMENT = {
 """Every variable that is read, with the key it sets; the client reads that of its log itself."""
 
 VENDORS_TOKEN = "PRISMA_SERVICE_TOKEN"  # noqa: S105  # a variable's name, no token
+VENDORS_URL = "PRISMA_MANAGEMENT_API_URL"
 PREFIX = "PRISMA_POSTGRES_"
 
 # What Kubernetes adds for every Service of the namespace:
@@ -81,6 +82,8 @@ def load_config(
     if environ.get(VENDORS_TOKEN) and not environ.get("PRISMA_POSTGRES_TOKEN"):
         warnings.extend(_discarded(values, places, VENDORS_TOKEN))
         _set_from_environment(values, places, VENDORS_TOKEN, environ[VENDORS_TOKEN])
+    if environ.get(VENDORS_URL) and not environ.get("PRISMA_POSTGRES_API_URL"):
+        _set(values, places, ("api_url",), environ[VENDORS_URL], VENDORS_URL)
     flags = (
         ("--api-url", ("api_url",), api_url),
         ("--store-url", ("store", "url"), store_url),

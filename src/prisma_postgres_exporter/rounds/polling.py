@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 
 import structlog
 
-from prisma_postgres_exporter.errors import ApiError, CredentialRefused, PlanLimitReached, Unavailable
+from prisma_postgres_exporter.errors import ApiError, ClientClosed, CredentialRefused, PlanLimitReached, Unavailable
 from prisma_postgres_exporter.ledger.plan import LONGEST_WAIT, PlannedRead
 from prisma_postgres_exporter.model import ReadingFailure, UsageReading
 from prisma_postgres_exporter.rounds.interpret import LAST_MILLISECOND, interpret
@@ -218,7 +218,7 @@ async def _read(polling: Polling, reader: Reader, read: PlannedRead, *, is_slow:
     except CredentialRefused as error:
         return await _refused(polling, reader, read, error)
     except ApiError as error:
-        if isinstance(error, Unavailable | PlanLimitReached) and not is_slow:
+        if isinstance(error, Unavailable | ClientClosed | PlanLimitReached) and not is_slow:
             polling.hopeless_in_a_row += 1
             if polling.hopeless_in_a_row >= HOPELESS_AFTER:
                 polling.error = error

@@ -140,6 +140,8 @@ class Admin:
             self._world.add_operations(wish.database, wish.operations, at=wish.at or self._clock())
         except KeyError:
             return _problem(404, "database must name something in the world")
+        except ValidationError as exc:
+            return _problem(400, _described(exc, AddedUsage))
         except ValueError as exc:
             return _problem(400, str(exc))
         return Response(status_code=204)
@@ -151,6 +153,8 @@ class Admin:
             self._world.change_status(wish.database, wish.status, at=self._clock())
         except KeyError:
             return _problem(404, "database must name something in the world")
+        except ValidationError as exc:
+            return _problem(400, _described(exc, ChangedStatus))
         except ValueError as exc:
             return _problem(400, str(exc))
         return Response(status_code=204)
@@ -164,7 +168,7 @@ class Admin:
         try:
             fault = Fault.model_validate_json(await request.body())
         except ValidationError as exc:
-            return _problem(400, str(exc))
+            return _problem(400, _described(exc, Fault))
         return JSONResponse({"number": self._faults.add(fault)}, status_code=201)
 
     async def _clear_faults(self, _request: Request) -> Response:
@@ -209,6 +213,19 @@ class Admin:
     def _instant(self, request: Request, name: str) -> datetime | None:
         instant_ms = parsed(request.query_params.get(name, ""))
         return None if instant_ms is None else from_ms(instant_ms)
+
+
+def _described(exc: ValidationError, model: type[BaseModel]) -> str:
+    """What is wrong with an order, member by member."""
+    problems = []
+    for error in exc.errors():
+        message = error["msg"].removeprefix("Value error, ")
+        if error["type"] in {"enum", "literal_error"}:
+            message = f"{error['input']!r} is none of {error['ctx']['expected']}"
+        elif error["type"] == "extra_forbidden":
+            message = f"no such member; there are {', '.join(model.model_fields)}"
+        problems.append(": ".join([*map(str, error["loc"]), message]))
+    return "; ".join(problems)
 
 
 def _problem(status: int, message: str) -> JSONResponse:

@@ -26,7 +26,7 @@ from prisma_postgres_exporter.model import day_start
 from prisma_postgres_exporter.simulator.admin import Admin, CallLog, SeenCall
 from prisma_postgres_exporter.simulator.calls import ENDPOINTS
 from prisma_postgres_exporter.simulator.clock import Clock, system_clock
-from prisma_postgres_exporter.simulator.faults import Fault, FaultKind, Faults, spoiled
+from prisma_postgres_exporter.simulator.faults import Fault, FaultKind, Faults, is_refusal, spoiled
 from prisma_postgres_exporter.simulator.founding import WorldShape
 from prisma_postgres_exporter.simulator.questions import LARGEST_BODY_BYTES, Answer, Question, Refused
 from prisma_postgres_exporter.simulator.registry import prefixed
@@ -152,6 +152,8 @@ class Call:
         kind = None if fault is None else fault.kind
         if token is None:
             answer = Refused(401, "The token is not valid").answer
+        elif fault is not None and is_refusal(fault):
+            answer = Answer(body=b"")
         else:
             answer = self.answer(
                 Question(

@@ -9,8 +9,9 @@ from enum import StrEnum
 from itertools import count
 from typing import Annotated, Any, Final
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, field_validator
 
+from prisma_postgres_exporter.simulator.calls import ENDPOINTS
 from prisma_postgres_exporter.simulator.chance import draw, is_hit
 from prisma_postgres_exporter.simulator.questions import FIRST_PAGE_CURSOR, Answer, Refused, encoded
 from prisma_postgres_exporter.simulator.registry import prefixed
@@ -36,6 +37,7 @@ class FaultKind(StrEnum):
     RESET = "reset"
     HALF_BODY = "half_body"
     REPEATING_CURSOR = "repeating_cursor"
+    CUT_LIST = "cut_list"
     NEGATIVE = "negative"
     NAN = "nan"
     HUGE = "huge"
@@ -66,6 +68,13 @@ class Fault(BaseModel):
     status: Annotated[int, Field(ge=200, le=599)] | None = None
     retry_after: str | None = None
     seconds: Annotated[float, Field(ge=0)] = 1.0
+
+    @field_validator("call")
+    @classmethod
+    def _is_a_call(cls, name: str | None) -> str | None:
+        if name is not None and name not in ENDPOINTS:
+            raise ValueError(f"no such call; there are {', '.join(sorted(ENDPOINTS))}")
+        return name
 
 
 class Faults:
@@ -150,6 +159,14 @@ _HEADERS: Final = {
 }
 
 
+def is_refusal(fault: Fault) -> bool:
+    """Whether a call is refused by it, and so not carried out; one that a 5xx or a broken connection hides was."""
+    if fault.kind not in _REFUSALS and fault.kind not in _BODIES:
+        return False
+    status = fault.status or _REFUSALS.get(fault.kind, (200, ""))[0]
+    return 400 <= status < 500
+
+
 def spoiled(answer: Answer, fault: Fault) -> Answer:
     """The answer that a fault makes of a good one; a fault that has nothing to bite on leaves it as it is."""
     if fault.kind in _REFUSALS:
@@ -205,6 +222,12 @@ def _repeating_cursor(document: Any) -> None:
         document["pagination"] = {"nextCursor": FIRST_PAGE_CURSOR, "hasMore": True}
 
 
+def _cut_list(document: Any) -> None:
+    if "pagination" in document:
+        without_cursor = {"nextCursor": None} if "nextCursor" in document["pagination"] else {}
+        document["pagination"] |= {**without_cursor, "hasMore": True}
+
+
 _CHANGES: Final[Mapping[FaultKind, Callable[[Any], None]]] = {
     FaultKind.NEGATIVE: _operations(-1),
     FaultKind.NAN: _operations(float("nan")),
@@ -214,4 +237,5 @@ _CHANGES: Final[Mapping[FaultKind, Callable[[Any], None]]] = {
     FaultKind.ABSENT_METRICS: _absent_metrics,
     FaultKind.OTHER_PERIOD: _other_period,
     FaultKind.REPEATING_CURSOR: _repeating_cursor,
+    FaultKind.CUT_LIST: _cut_list,
 }

@@ -69,7 +69,7 @@ class WorldShape:
     A database that is not idle makes `operations_per_day` (least, most) when it is new, each doubling as
     likely as the next, and holds `storage_bytes` (least, most).
 
-    Once the world has begun, `churn_per_day` lifecycle changes of all kinds happen, and the first
+    When the world is `quiet_days` old, `churn_per_day` lifecycle changes of all kinds begin to happen, and the first
     `moved_projects` go to the next workspace, one at each day's end. Moves take effect at 00:00 UTC, so
     that every day belongs to one workspace.
 
@@ -89,10 +89,17 @@ class WorldShape:
     operations_per_day: tuple[int, int] = (100, 2_000_000)
     storage_bytes: tuple[int, int] = (8 * 2**20, 20 * 2**30)
     churn_per_day: float = 0.0
+    quiet_days: int = 0
     moved_projects: int = 0
 
     def __post_init__(self) -> None:
-        counts = (self.databases, self.blocked_workspaces, self.churn_per_day, self.moved_projects)
+        counts = (
+            self.databases,
+            self.blocked_workspaces,
+            self.churn_per_day,
+            self.quiet_days,
+            self.moved_projects,
+        )
         if self.workspaces < 1 or self.projects_per_workspace < 1 or min(counts) < 0:
             raise ValueError("a world has at least one workspace with a project, and no negative counts")
         if not self.plans or not self.busyness or min(self.busyness) < 0:
@@ -299,7 +306,8 @@ class Lifecycle:
 
     def _live(self, day: int) -> None:
         age_days = day - self._first_day
-        before, until = (int(self._shape.churn_per_day * days) for days in (age_days, age_days + 1))
+        lively_days = age_days - self._shape.quiet_days
+        before, until = (int(self._shape.churn_per_day * max(0, days)) for days in (lively_days, lively_days + 1))
         for number in range(until - before):
             # Evenly over the day, so that changes come in order.
             into_day_ms = (number * DAY_MS + draw(self._seed, _CHANGES, day, number) % DAY_MS) // (until - before)

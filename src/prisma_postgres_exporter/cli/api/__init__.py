@@ -12,7 +12,7 @@ from prisma_postgres_exporter.cli.api.integrations import app as integrations
 from prisma_postgres_exporter.cli.api.projects import app as projects
 from prisma_postgres_exporter.cli.api.requesting import request
 from prisma_postgres_exporter.cli.api.rows import IDENTITY, REGION, USAGE
-from prisma_postgres_exporter.cli.api.running import EXIT_CODES
+from prisma_postgres_exporter.cli.api.running import EXIT_CODES, WHERE_TOKENS_ARE
 from prisma_postgres_exporter.cli.api.usage import usage
 from prisma_postgres_exporter.cli.api.workspaces import app as workspaces
 from prisma_postgres_exporter.cli.api.workspaces import me, regions, service_tokens
@@ -24,7 +24,8 @@ app = typer.Typer(
     help="All of Prisma Postgres: projects, branches, databases, connections, backups, usage, credentials. `request` "
     "reaches the rest of the Management API.\n\n"
     "NAME is an id, or a name if only one thing has it. Tables are for people; --json and --csv have every key and "
-    "stay as they are. Whatever deletes or overwrites shows what will be lost, and asks. " + EXIT_CODES,
+    "stay as they are. Whatever deletes or overwrites shows what will be lost, and asks.\n\n"
+    f"Tokens come from {WHERE_TOKENS_ARE}.\n\n" + EXIT_CODES,
     no_args_is_help=True,
     pretty_exceptions_enable=False,
 )

@@ -21,7 +21,7 @@ def ask(question: str, losses: Iterable[str], *, is_answered: bool) -> None:
 
     Raises:
         ConfigurationError: standard input is not a terminal.
-        typer.Exit: the answer is no, or there was none: Ctrl-C.
+        typer.Exit: with 1, the answer is no, or there is none (Ctrl-D); with 130, Ctrl-C.
     """
     say("This will be lost:")
     for loss in losses:
@@ -33,9 +33,9 @@ def ask(question: str, losses: Iterable[str], *, is_answered: bool) -> None:
     try:
         with _interrupted_at_once():
             is_wanted = typer.confirm(harmless(question), err=True)
-    except (typer.Abort, KeyboardInterrupt):
-        say("\nNothing was changed.")
-        raise typer.Exit(EXIT_INTERRUPTED) from None
+    except typer.Abort:
+        say("")
+        is_wanted = False
     if not is_wanted:
         say("Nothing was changed.")
         raise typer.Exit(EXIT_REFUSED)
@@ -50,9 +50,16 @@ def refuse(reason: str, advice: str) -> typer.Exit:
 
 @contextmanager
 def _interrupted_at_once() -> Iterator[None]:
-    """Let Ctrl-C end the question: asyncio's own handler waits until it is answered."""
-    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    """Let Ctrl-C and SIGTERM end the question: asyncio's own handler waits until it is answered."""
+
+    def end(*_: object) -> None:
+        say("\nNothing was changed.")
+        # Click takes a KeyboardInterrupt for a question that was left unanswered.
+        raise typer.Exit(EXIT_INTERRUPTED)
+
+    before = {number: signal.signal(number, end) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
         yield
     finally:
-        signal.signal(signal.SIGINT, before)
+        for number, handler in before.items():
+            signal.signal(number, handler)

@@ -31,7 +31,7 @@ def list_(
         typer.Option("--limit", help="Print at most this many; the API returns at most 100.", min=1, max=MOST_BACKUPS),
     ] = MOST_BACKUPS,
 ) -> Work:
-    """List a database's backups, and how long they are kept; the unit of `size` is not documented."""
+    """List a database's backups, and how long they are kept. The unit of `size` is not documented."""
 
     async def work(session: Session) -> None:
         found = await find_database(session, name, project=project)

@@ -12,9 +12,10 @@ from prisma_postgres_exporter.cli.api.asking import ask
 from prisma_postgres_exporter.cli.api.command import Prints, Work, command
 from prisma_postgres_exporter.cli.api.finding import find_branch, find_project
 from prisma_postgres_exporter.cli.api.listing import Found, listed, print_listed
+from prisma_postgres_exporter.cli.api.making import print_changed
 from prisma_postgres_exporter.cli.api.options import AllOption, LimitOption, OwnerOption, ProjectOption, YesOption
 from prisma_postgres_exporter.cli.api.rows import BRANCH, Placed
-from prisma_postgres_exporter.cli.api.running import Session
+from prisma_postgres_exporter.cli.api.running import Session, changing, look_with
 from prisma_postgres_exporter.cli.options import examples
 from prisma_postgres_exporter.cli.printing import Form, keys, print_one
 from prisma_postgres_exporter.cli.terminal import say
@@ -93,8 +94,10 @@ def create(
 
     async def work(session: Session) -> None:
         owner = await find_project(session, project)
-        made = await owner.api.create_branch(owner.thing.id, name, is_default=is_default or None)
-        print_one(made, BRANCH, chosen)
+        with changing(look_with(f"api branches list --project {owner.thing.id}")):
+            made = await owner.api.create_branch(owner.thing.id, name, is_default=is_default or None)
+        look = f"api branches get {made.id}"
+        print_changed(made, BRANCH, chosen, done=f"branch {name!r} ({made.id}) was created", look=look)
 
     return work
 
@@ -107,13 +110,16 @@ def update(
     is_default: Annotated[bool, typer.Option("--default", help="Make it the project's default branch.")] = False,
     project: ProjectOption = None,
 ) -> Work:
-    """Make a branch its project's default: the API changes nothing else of it."""
+    """Make a branch its project's default. The API changes nothing else of it."""
     if not is_default:
         raise ConfigurationError(["nothing to change: give --default"])
 
     async def work(session: Session) -> None:
         found = await find_branch(session, name, project=project)
-        print_one(await found.api.update_branch(found.thing.id, is_default=True), BRANCH, chosen)
+        look = f"api branches get {found.thing.id}"
+        with changing(look_with(look)):
+            changed = await found.api.update_branch(found.thing.id, is_default=True)
+        print_changed(changed, BRANCH, chosen, done=f"branch {found.thing.id} was changed", look=look)
 
     return work
 
@@ -132,7 +138,8 @@ def delete(
         branch = found.thing
         loss = f"branch {branch.git_name!r} ({branch.id}) of project {branch.project.name!r}"
         ask(f"Delete branch {branch.git_name!r}?", [loss], is_answered=yes)
-        await found.api.delete_branch(branch.id)
+        with changing(look_with(f"api branches get {branch.id}")):
+            await found.api.delete_branch(branch.id)
         say(f"Deleted branch {branch.git_name!r} ({branch.id}).")
 
     return work

@@ -20,7 +20,7 @@ from prisma_postgres_exporter.cli.api.options import (
     YesOption,
 )
 from prisma_postgres_exporter.cli.api.rows import CONNECTION, new_connection
-from prisma_postgres_exporter.cli.api.running import Session, say_rest
+from prisma_postgres_exporter.cli.api.running import Session, changing, look_with, say_rest
 from prisma_postgres_exporter.cli.options import examples
 from prisma_postgres_exporter.cli.printing import Form, keys, print_one
 from prisma_postgres_exporter.cli.terminal import say
@@ -42,7 +42,7 @@ def list_(
     is_all: AllOption = False,
     limit: LimitOption = 100,
 ) -> Work:
-    """List the connections that the credentials can see, or those of one database."""
+    """List connections. All that the credentials can see, or those of one database."""
 
     async def work(session: Session) -> None:
         what = "connections"
@@ -71,7 +71,7 @@ def get(
     name: NameArgument,
     database: DatabaseOption = None,
 ) -> Work:
-    """Show one connection, without its connection strings: the API shows them once."""
+    """Show one connection. Without its connection strings: the API shows them once."""
 
     async def work(session: Session) -> None:
         print_one((await find_connection(session, name, database=database)).thing, CONNECTION, chosen)
@@ -95,8 +95,9 @@ def create(
 
     async def work(session: Session) -> None:
         owner = await find_database(session, database)
-        made = await owner.api.create_connection(owner.thing.id, name)
-        _print_new(made, chosen)
+        with changing(look_with(f"api connections list --database {owner.thing.id}")):
+            made = await owner.api.create_connection(owner.thing.id, name)
+        _print_new(made, chosen, done=f"connection {name!r} ({made.id}) was created")
 
     return work
 
@@ -110,7 +111,7 @@ def rotate(
     reveal: RevealOption = False,
     yes: YesOption = False,
 ) -> Work:
-    """Give a connection new credentials; the old ones are revoked, as far as the vendor can.
+    """Give a connection new credentials. The old ones are revoked, as far as the vendor can.
 
     The API shows the new connection strings this once, so --reveal is required.
     """
@@ -121,7 +122,13 @@ def rotate(
         connection = found.thing
         loss = f"the credentials of connection {connection.name!r} ({connection.id}) to {connection.database.name!r}"
         ask(f"Rotate connection {connection.name!r}?", [loss], is_answered=yes)
-        _print_new(await found.api.rotate_connection(connection.id), chosen)
+        advice = (
+            f"The old credentials may be revoked: rotate again (`api connections rotate {connection.id} --reveal`)."
+        )
+        with changing(advice):
+            made = await found.api.rotate_connection(connection.id)
+        done = f"connection {connection.name!r} ({connection.id}) was rotated, its old credentials are revoked"
+        _print_new(made, chosen, done=done)
 
     return work
 
@@ -140,15 +147,16 @@ def delete(
         connection = found.thing
         loss = f"connection {connection.name!r} ({connection.id}) to {connection.database.name!r}, and its credentials"
         ask(f"Delete connection {connection.name!r}?", [loss], is_answered=yes)
-        await found.api.delete_connection(connection.id)
+        with changing(look_with(f"api connections get {connection.id}")):
+            await found.api.delete_connection(connection.id)
         say(f"Deleted connection {connection.name!r} ({connection.id}).")
 
     return work
 
 
-def _print_new(made: CreatedConnection, chosen: Form) -> None:
+def _print_new(made: CreatedConnection, chosen: Form, *, done: str) -> None:
     elsewhere = f"`api connections rotate {made.id} --reveal` makes new ones"
-    print_made(made, new_connection(is_revealed=True), chosen, reveal=True, elsewhere=elsewhere)
+    print_made(made, new_connection(is_revealed=True), chosen, done=done, reveal=True, elsewhere=elsewhere)
     say_rest(made, reveal=True)
 
 

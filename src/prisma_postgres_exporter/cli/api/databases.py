@@ -11,7 +11,7 @@ from prisma_postgres_exporter.cli.api.branches import placed
 from prisma_postgres_exporter.cli.api.command import Prints, Work, command
 from prisma_postgres_exporter.cli.api.finding import find_branch, find_database, find_project
 from prisma_postgres_exporter.cli.api.listing import Found, listed, print_listed
-from prisma_postgres_exporter.cli.api.making import print_made
+from prisma_postgres_exporter.cli.api.making import new_strings, print_changed, print_made
 from prisma_postgres_exporter.cli.api.options import (
     INHERIT,
     AllOption,
@@ -29,7 +29,7 @@ from prisma_postgres_exporter.cli.api.options import (
 from prisma_postgres_exporter.cli.api.regions import require_region
 from prisma_postgres_exporter.cli.api.restoring import restore
 from prisma_postgres_exporter.cli.api.rows import DATABASE, Placed, new_database
-from prisma_postgres_exporter.cli.api.running import Session, say_rest
+from prisma_postgres_exporter.cli.api.running import Session, changing, look_with, say_rest
 from prisma_postgres_exporter.cli.api.waiting import TimeoutOption, WaitOption, print_when_ready, seconds_of
 from prisma_postgres_exporter.cli.options import examples
 from prisma_postgres_exporter.cli.printing import Form, keys, print_one
@@ -60,7 +60,7 @@ def list_(
     is_all: AllOption = False,
     limit: LimitOption = 100,
 ) -> Work:
-    """List the databases that the credentials can see, or those of one project or branch."""
+    """List databases. All that the credentials can see, or those of one project or branch."""
     _require_one_branch(branch, branch_id)
 
     async def work(session: Session) -> None:
@@ -121,7 +121,7 @@ def create(
     timeout: TimeoutOption = "1h",
     reveal: RevealOption = False,
 ) -> Work:
-    """Create a database in a project, in the project's region, empty or filled with another database or a backup.
+    """Create a database in a project. In its region, empty or filled with another database or a backup.
 
     A branch that does not exist is created with the database, unless --logical-id is given.
     """
@@ -143,21 +143,30 @@ def create(
                 if source_backup is None
                 else BackupSource(database_id=origin.id, backup_id=source_backup)
             )
-        made = await owner.api.create_database(
-            owner.thing.id,
-            name=name,
-            region=region,
-            is_default=is_default or None,
-            source=filled_with,
-            # The API takes no name of a branch together with a logical id.
-            branch_git_name=branch if logical_id is None else None,
-            branch_id=await _branch_id(session, branch, owner.thing.id) if branch and logical_id else branch_id,
-            logical_id=logical_id,
-        )
+        its_branch = await _branch_id(session, branch, owner.thing.id) if branch and logical_id else branch_id
+        with changing(look_with(f"api databases list --project {owner.thing.id}")):
+            made = await owner.api.create_database(
+                owner.thing.id,
+                name=name,
+                region=region,
+                is_default=is_default or None,
+                source=filled_with,
+                # The API takes no name of a branch together with a logical id.
+                branch_git_name=branch if logical_id is None else None,
+                branch_id=its_branch,
+                logical_id=logical_id,
+            )
 
         def print_it(status: str | None = None) -> None:
             known = made if status is None else made.model_copy(update={"status": status})
-            print_made(Placed(known, branch), new_database(is_revealed=reveal), chosen, reveal=reveal)
+            print_made(
+                Placed(known, branch),
+                new_database(is_revealed=reveal),
+                chosen,
+                done=f"database {made.name!r} ({made.id}) was created",
+                reveal=reveal,
+                elsewhere=new_strings(made.id),
+            )
             say_rest(made, reveal=reveal)
 
         if wait:
@@ -186,13 +195,17 @@ def update(
 
     async def work(session: Session) -> None:
         found = await find_database(session, name, project=project)
-        api, changed = found.api, found.thing
-        if new_name is not None or branch is not None or branch_id is not None:
-            changed = await api.update_database(changed.id, name=new_name, branch_git_name=branch, branch_id=branch_id)
-        if logical_id is not None:
-            # The API takes a branch and a logical id in two calls only.
-            changed = await api.update_database(changed.id, logical_id=logical_id)
-        print_one((await placed([Found(changed, api)]))[0], DATABASE, chosen)
+        api, changed, look = found.api, found.thing, f"api databases get {found.thing.id}"
+        with changing(look_with(look)):
+            if new_name is not None or branch is not None or branch_id is not None:
+                changed = await api.update_database(
+                    changed.id, name=new_name, branch_git_name=branch, branch_id=branch_id
+                )
+            if logical_id is not None:
+                # The API takes a branch and a logical id in two calls only.
+                changed = await api.update_database(changed.id, logical_id=logical_id)
+        (row,) = await placed([Found(changed, api)])
+        print_changed(row, DATABASE, chosen, done=f"database {changed.id} was changed", look=look)
 
     return work
 
@@ -215,7 +228,8 @@ def delete(
                 "It goes with its project only: `api projects delete`.",
             )
         ask(f"Delete database {database.name!r}?", await _losses(found), is_answered=yes)
-        await found.api.delete_database(database.id)
+        with changing(look_with(f"api databases get {database.id}")):
+            await found.api.delete_database(database.id)
         say(f"Deleted database {database.name!r} ({database.id}).")
 
     return work

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Coroutine, Iterable
+from collections.abc import AsyncIterator, Callable, Coroutine
 from dataclasses import dataclass, replace
 from itertools import islice
 from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
 
 from prisma_postgres_exporter.cli.api.listing import Found
-from prisma_postgres_exporter.cli.api.running import Session
+from prisma_postgres_exporter.cli.api.running import OF_THE_CALLER, Session, warn_unused
 from prisma_postgres_exporter.diagnosis import Subject, find_subjects, nearest_subjects
 from prisma_postgres_exporter.errors import ApiError, ConfigurationError, NotFound, RequestRefused
 
@@ -103,21 +103,26 @@ async def find_connection(session: Session, name: str, *, database: str | None =
 async def find_branch(session: Session, name: str, *, project: str | None) -> Found[Branch]:
     """The branch that is meant: by id, or by its git name in a project."""
     if name.startswith("br_"):
-        return await _get(session, lambda api, id_: api.branch(id_), name)
+        try:
+            return await with_any(session, lambda api: api.branch(name))
+        except NotFound:
+            if project is None:
+                raise _no_such(name, "branch", "`api branches list --project NAME` shows what there is") from None
     if project is None:
         raise ConfigurationError([f"{name!r}: a name of a branch needs its project: add --project, or give its id"])
     within = await find_project(session, project)
     async for branch in within.api.branches(within.thing.id, git_name=name):
         return Found(branch, within.api)
     known = [branch.git_name async for branch in within.api.branches(within.thing.id)]
-    raise ConfigurationError(
-        [f"{name!r}: no branch of project {within.thing.name!r} has that name; there are {', '.join(known) or 'none'}"]
-    )
+    raise _no_such(name, "branch", f"project {within.thing.name!r} has {', '.join(known) or 'none'}")
 
 
 async def find_integration(session: Session, integration_id: str) -> Found[Integration]:
     """The integration of an id, with whatever credential reaches it."""
-    return await _get(session, lambda api, id_: api.integration(id_), integration_id)
+    try:
+        return await with_any(session, lambda api: api.integration(integration_id))
+    except NotFound:
+        raise _no_such(integration_id, "integration", "`api integrations list` shows what there is") from None
 
 
 async def find_service_token(found: Found[Workspace], name: str) -> ServiceToken:
@@ -127,16 +132,15 @@ async def find_service_token(found: Found[Workspace], name: str) -> ServiceToken
     if len(meant) == 1:
         return meant[0]
     if not meant:
-        raise ConfigurationError([f"{name!r}: no service token has that id or name; see `api service-tokens list`"])
+        raise _no_such(name, "service token", "`api service-tokens list` shows what there is")
     ids = ", ".join(token.id for token in meant)
     raise ConfigurationError([f"{name!r}: {len(meant)} service tokens have that name; give an id: {ids}"])
 
 
 async def _find(session: Session, kind: _Kind[T], name: str) -> Found[T]:
-    is_like_an_id = name.startswith(kind.prefixes)
-    if is_like_an_id:
+    if name.startswith(kind.prefixes):
         try:
-            return await _get(session, kind.get, name)
+            return await with_any(session, lambda api: kind.get(api, name))
         except NotFound:
             # Anybody can give a thing a name that looks like an id.
             pass
@@ -144,43 +148,65 @@ async def _find(session: Session, kind: _Kind[T], name: str) -> Found[T]:
             if error.reason != "invalid_id":
                 raise
     things: dict[str, Found[T]] = {}
+    failed: list[ApiError] = []
     for reach in session.reaches:
-        # One that fails could hide another thing of that name: an id is needed then.
-        async for thing in kind.entries(reach.api):
-            things[thing.id] = Found(thing, reach.api)
+        try:
+            async for thing in kind.entries(reach.api):
+                things[thing.id] = Found(thing, reach.api)
+        except ApiError as error:
+            failed.append(error)
     subjects = {
         id_: Subject(kind=kind.name, id=id_, name=found.thing.name, path=kind.path(found.thing))
         for id_, found in things.items()
     }
     meant = find_subjects(name, subjects.values())
-    if len(meant) == 1:
+    is_found = len(meant) == 1
+    if is_found and (kind is _WORKSPACE or meant[0].id in {name, f"{kind.prefixes[0]}{name}"}):
+        warn_unused(failed)
+    elif failed:
+        # One that fails could hide another thing of that name.
+        if len(session.reaches) > 1:
+            failed[-1].add_note(f"Could not look in every workspace for {name!r}: give an id, or --workspace.")
+        session.failures += failed
+        raise failed[-1]
+    if is_found:
         return things[meant[0].id]
-    if is_like_an_id and not meant:
-        raise NotFound(f"there is no {kind.name} with the id or name {name!r}", reason="http_404", status=404)
-    raise ConfigurationError(_several(name, meant) if meant else _none(name, kind.name, subjects.values()))
+    if meant:
+        raise ConfigurationError(_several(name, meant))
+    nearest = nearest_subjects(name, subjects.values())
+    hint = (
+        f"did you mean {' or '.join(map(str, nearest))}?" if nearest else f"`api {kind.name}s list` shows what there is"
+    )
+    raise _no_such(name, kind.name, hint)
 
 
-async def _get(session: Session, get: Callable[[ManagementApi, str], Coroutine[Any, Any, U]], id_: str) -> Found[U]:
-    failed: ApiError | None = None
+async def with_any(session: Session, call: Callable[[ManagementApi], Coroutine[Any, Any, U]]) -> Found[U]:
+    """What the first credential that succeeds is answered.
+
+    Raises:
+        ApiError: none does; not a `NotFound` where one could not be asked: it may be the one that reaches it.
+    """
+    failed: list[ApiError] = []
     for reach in session.reaches:
         try:
-            return Found(await get(reach.api, id_), reach.api)
+            return Found(await call(reach.api), reach.api)
         except ApiError as error:
-            # A credential that could not be asked may be the one that reaches it.
-            failed = error if failed is None or isinstance(failed, NotFound) else failed
-    raise failed or ConfigurationError([f"{id_}: there is no credential"])
+            if error.reason in OF_THE_CALLER:
+                raise
+            failed.append(error)
+    others = [error for error in failed if not isinstance(error, NotFound)]
+    session.failures += others
+    raise (others or failed)[-1]
+
+
+def _no_such(name: str, kind: str, hint: str) -> NotFound:
+    return NotFound(f"{name!r}: no {kind} has that id or name; {hint}", reason="http_404", status=404)
 
 
 def _several(name: str, meant: tuple[Subject, ...]) -> list[str]:
     shown = [f"  {subject}" for subject in islice(meant, SHOWN)]
     more = [f"  and {len(meant) - SHOWN} more"] if len(meant) > SHOWN else []
     return [f"{name!r}: {len(meant)} {meant[0].kind}s have that name; give the id of the one you mean", *shown, *more]
-
-
-def _none(name: str, kind: str, subjects: Iterable[Subject]) -> list[str]:
-    nearest = nearest_subjects(name, subjects)
-    hint = f"did you mean {' or '.join(map(str, nearest))}?" if nearest else f"`api {kind}s list` shows what there is"
-    return [f"{name!r}: no {kind} has that id or name; {hint}"]
 
 
 _WORKSPACE: _Kind[Workspace] = _Kind(

@@ -12,14 +12,14 @@ from prisma_postgres_exporter.cli.api.finding import find_integration, find_work
 from prisma_postgres_exporter.cli.api.listing import listed, print_listed
 from prisma_postgres_exporter.cli.api.options import AllOption, LimitOption, WorkspaceOption, YesOption
 from prisma_postgres_exporter.cli.api.rows import INTEGRATION
-from prisma_postgres_exporter.cli.api.running import Session
+from prisma_postgres_exporter.cli.api.running import Session, changing, look_with
 from prisma_postgres_exporter.cli.options import examples
 from prisma_postgres_exporter.cli.printing import Form, keys, print_one
 from prisma_postgres_exporter.cli.terminal import say
 
 app = typer.Typer(
     rich_markup_mode=None,
-    help="Integrations: the programs that people allowed into a workspace. List, get, delete.",
+    help="Integrations: list, get, delete. They are the programs that people allowed into a workspace.",
     no_args_is_help=True,
 )
 
@@ -38,7 +38,7 @@ def list_(
     limit: LimitOption = 100,
     workspace: WorkspaceOption = None,
 ) -> Work:
-    """List the programs that may use a workspace, with their scopes and who allowed them."""
+    """List the programs that may use a workspace. With their scopes, and who allowed them."""
     wanted = one_workspace(name, workspace)
 
     async def work(session: Session) -> None:
@@ -88,7 +88,8 @@ def delete(
         program = found.thing.client.name if found.thing.client else None
         loss = f"the access of {program!r} ({found.thing.id})"
         ask(f"Revoke integration {found.thing.id}?", [loss], is_answered=yes)
-        await found.api.delete_integration(found.thing.id)
+        with changing(look_with(f"api integrations get {found.thing.id}")):
+            await found.api.delete_integration(found.thing.id)
         say(f"Revoked integration {found.thing.id}.")
 
     return work

@@ -33,19 +33,27 @@ async def listed(
     """The `listing` of each client, with pages of a size: `limit` of it, or all; and whether there is more to be had.
 
     A list that fails, or a record that cannot be read, leaves the others; the session keeps the error.
+
+    Raises:
+        ApiError: no list began.
     """
     found: list[Found[T]] = []
+    failed: list[ApiError] = []
     for reach in session.reaches:
         entries = listing(reach.api, PAGE if is_all else min(limit, PAGE))
         try:
             async for entry in entries:
                 if len(found) == limit and not is_all:
+                    session.failures += failed
                     return found, True
                 found.append(Found(entry, reach.api))
         except ApiError as error:
-            session.forgive(error, has_results=bool(found))
+            failed.append(error)
         finally:
             note_unread(session, entries.refused)
+    session.failures += failed
+    if len(failed) == len(session.reaches) and not found:
+        raise failed[-1]
     return found, False
 
 
@@ -65,4 +73,6 @@ def print_listed(
     session: Session, things: Sequence[T], columns: Columns[T], chosen: Form, *, has_more: bool = False, **rest: Any
 ) -> None:
     """Print a list, as `print_list` does; it is complete if there is no more, and nothing failed on the way to it."""
+    if any(error.reason == "list_cut" for error in session.failures):
+        has_more, rest["how_to_see_more"] = True, "the API gave no way to it"
     print_list(things, columns, chosen, has_more=has_more, is_complete=not (has_more or session.failures), **rest)

@@ -16,7 +16,9 @@ WorkspaceOption = Annotated[
     str | None,
     typer.Option("--workspace", help="Only this workspace, by id or name, where there are several.", metavar="NAME"),
 ]
-AllOption = Annotated[bool, typer.Option("--all", help="Print everything, however many pages it takes.")]
+AllOption = Annotated[
+    bool, typer.Option("--all", help="Print everything, whatever --limit is and however many pages it takes.")
+]
 LimitOption = Annotated[int, typer.Option("--limit", help="Print at most this many.", min=1, max=1_000)]
 YesOption = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask: for scripts.")]
 RevealOption = Annotated[

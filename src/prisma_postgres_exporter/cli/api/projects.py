@@ -14,7 +14,7 @@ from prisma_postgres_exporter.cli.api.asking import ask
 from prisma_postgres_exporter.cli.api.command import Prints, Work, command
 from prisma_postgres_exporter.cli.api.finding import find_project
 from prisma_postgres_exporter.cli.api.listing import listed, print_listed
-from prisma_postgres_exporter.cli.api.making import print_made
+from prisma_postgres_exporter.cli.api.making import new_strings, print_changed, print_made
 from prisma_postgres_exporter.cli.api.options import (
     AllOption,
     LimitOption,
@@ -27,12 +27,12 @@ from prisma_postgres_exporter.cli.api.options import (
 )
 from prisma_postgres_exporter.cli.api.regions import require_region
 from prisma_postgres_exporter.cli.api.rows import PROJECT, new_project
-from prisma_postgres_exporter.cli.api.running import Session, say_rest
+from prisma_postgres_exporter.cli.api.running import Session, changing, look_with, say_rest
 from prisma_postgres_exporter.cli.api.waiting import TimeoutOption, WaitOption, ready, seconds_of
 from prisma_postgres_exporter.cli.options import examples
 from prisma_postgres_exporter.cli.printing import Form, keys, print_one
 from prisma_postgres_exporter.cli.terminal import say
-from prisma_postgres_exporter.errors import ConfigurationError
+from prisma_postgres_exporter.errors import ConfigurationError, CredentialRefused
 
 if TYPE_CHECKING:
     from prisma_postgres_exporter.api import CreatedProject, Database, Json
@@ -92,7 +92,7 @@ def create(
     timeout: TimeoutOption = "1h",
     reveal: RevealOption = False,
 ) -> Work:
-    """Create a project, with a default database unless that is not wanted.
+    """Create a project. With a default database unless that is not wanted.
 
     Its region is that of its first database; `api databases create` takes it for the next ones.
     """
@@ -101,14 +101,18 @@ def create(
     async def work(session: Session) -> None:
         api = session.only("--workspace: say which one the project shall be in").api
         await require_region(api, region)
-        project: CreatedProject = await api.create_project(
-            name=name, region=region, create_database=not no_database, logical_id=logical_id
-        )
+        with changing(look_with("api projects list")):
+            project: CreatedProject = await api.create_project(
+                name=name, region=region, create_database=not no_database, logical_id=logical_id
+            )
+        done = f"project {project.name!r} ({project.id}) was created"
         # Printed before the wait: whatever happens in it, the strings are shown this once.
         if no_database:
-            print_one(project, new_project(is_revealed=False), chosen)
+            look = f"api projects get {project.id}"
+            print_changed(project, new_project(is_revealed=False), chosen, done=done, look=look)
         else:
-            print_made(project, new_project(is_revealed=reveal), chosen, reveal=reveal)
+            elsewhere = new_strings(project.database.id if project.database else None)
+            print_made(project, new_project(is_revealed=reveal), chosen, done=done, reveal=reveal, elsewhere=elsewhere)
         say_rest(project, reveal=reveal)
         if wait and project.database is not None and project.database.id is not None:
             await ready(api, project.database.id, timeout_seconds)
@@ -133,8 +137,10 @@ def update(
 
     async def work(session: Session) -> None:
         found = await find_project(session, name)
-        changed = await found.api.update_project(found.thing.id, name=new_name, settings=document)
-        print_one(changed, PROJECT, chosen)
+        look = f"api projects get {found.thing.id}"
+        with changing(look_with(look)):
+            changed = await found.api.update_project(found.thing.id, name=new_name, settings=document)
+        print_changed(changed, PROJECT, chosen, done=f"project {found.thing.id} was changed", look=look)
 
     return work
 
@@ -153,7 +159,8 @@ def delete(
         held = [database async for database in found.api.project_databases(project.id)]
         losses = [f"project {project.name!r} ({project.id})", *map(_loss, held)]
         ask(f"Delete project {project.name!r}?", losses, is_answered=yes)
-        await found.api.delete_project(project.id)
+        with changing(look_with(f"api projects get {project.id}")):
+            await found.api.delete_project(project.id)
         say(f"Deleted project {project.name!r} ({project.id}).")
 
     return work
@@ -173,19 +180,33 @@ def transfer(
     ],
     yes: YesOption = False,
 ) -> Work:
-    """Give a project to another workspace, with its databases, which keep their ids."""
+    """Give a project to another workspace. Its databases go with it, and keep their ids."""
     token = _token(recipient_token_file)
 
     async def work(session: Session) -> None:
         found = await find_project(session, name)
         project = found.thing
         held = [database async for database in found.api.project_databases(project.id)]
+        recipient_id, recipient = await _recipient(session, token, recipient_token_file)
+        if recipient_id == project.workspace.id:
+            raise ConfigurationError([f"project {project.name!r} ({project.id}) is in workspace {recipient} already"])
         losses = [f"access to project {project.name!r} ({project.id})", *(f"access to {_loss(one)}" for one in held)]
-        ask(f"Give project {project.name!r} away?", losses, is_answered=yes)
-        await found.api.transfer_project(project.id, token)
-        say(f"Transferred project {project.name!r} ({project.id}).")
+        ask(f"Give project {project.name!r} to workspace {recipient}?", losses, is_answered=yes)
+        with changing(look_with(f"api projects get {project.id}")):
+            await found.api.transfer_project(project.id, token)
+        say(f"Transferred project {project.name!r} ({project.id}) to workspace {recipient}.")
 
     return work
+
+
+async def _recipient(session: Session, token: SecretStr, path: Path) -> tuple[str | None, str]:
+    """The id of the workspace that a token opens, `None` where the API does not tell, and what it is called."""
+    try:
+        async with session.client(token, "recipient") as theirs:
+            workspace = (await theirs.me()).workspace
+    except (ConfigurationError, CredentialRefused) as error:
+        raise ConfigurationError([f"--recipient-token-file {path}: {error}"]) from error
+    return (None, "of that token") if workspace is None else (workspace.id, f"{workspace.name!r} ({workspace.id})")
 
 
 def _loss(database: Database) -> str:

@@ -12,9 +12,11 @@ import typer
 from prisma_postgres_exporter.cli.api.asking import ask
 from prisma_postgres_exporter.cli.api.command import Work, command
 from prisma_postgres_exporter.cli.api.options import YesOption
-from prisma_postgres_exporter.cli.api.running import Session
+from prisma_postgres_exporter.cli.api.running import Session, changing, printed
 from prisma_postgres_exporter.cli.printing import print_document
 from prisma_postgres_exporter.errors import ConfigurationError
+
+METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE")
 
 
 @command(is_revealing=True)
@@ -29,20 +31,25 @@ def request(
     ] = None,
     yes: YesOption = False,
 ) -> Work:
-    """Make any request, also one that has no command: Compute, buckets, environment variables.
+    """Make any request. Also one that has no command: Compute, buckets, environment variables.
 
     Prints the JSON of the answer as it came, with whatever secrets it holds. Everything but GET asks before.
     """
+    method = method.upper()
+    if method not in METHODS:
+        raise ConfigurationError([f"{method}: is not a method; give {', '.join(METHODS[:-1])} or {METHODS[-1]}"])
     asked = dict(_pair(part) for part in query or ())
     document = None if body is None else _document(body)
 
     async def work(session: Session) -> None:
         api = session.only("--workspace: say whose credential makes the request").api
-        if method.upper() != "GET":
-            ask(f"Send {method.upper()} {path}?", [f"whatever {method.upper()} {path} changes"], is_answered=yes)
-        answered = await api.request(method.upper(), path, query=asked, body=document)
+        if method != "GET":
+            ask(f"Send {method} {path}?", [f"whatever {method} {path} changes"], is_answered=yes)
+        with changing("It may have been done all the same: look before trying again."):
+            answered = await api.request(method, path, query=asked, body=document)
         if answered is not None:
-            print_document(json.dumps(answered, indent=2, ensure_ascii=False))
+            with printed(f"{method} {path} was answered", "Look before you make it again."):
+                print_document(json.dumps(answered, indent=2, ensure_ascii=False))
 
     return work
 

@@ -10,11 +10,12 @@ import typer
 from prisma_postgres_exporter.cli.api.asking import ask, refuse
 from prisma_postgres_exporter.cli.api.command import Prints, Work, command
 from prisma_postgres_exporter.cli.api.finding import find_database
+from prisma_postgres_exporter.cli.api.making import print_changed
 from prisma_postgres_exporter.cli.api.options import ProjectOption, YesOption
 from prisma_postgres_exporter.cli.api.rows import DATABASE, Placed
-from prisma_postgres_exporter.cli.api.running import EXIT_TRY_AGAIN, Session
+from prisma_postgres_exporter.cli.api.running import EXIT_TRY_AGAIN, Session, changing, look_with
 from prisma_postgres_exporter.cli.api.waiting import TimeoutOption, print_when_ready, seconds_of
-from prisma_postgres_exporter.cli.printing import Form, print_one
+from prisma_postgres_exporter.cli.printing import Form
 from prisma_postgres_exporter.cli.terminal import say
 from prisma_postgres_exporter.errors import ConfigurationError
 
@@ -64,13 +65,15 @@ def restore(
             _losses(target, source, picked),
             is_answered=yes,
         )
-        restored: AnyDatabase = await api.restore_database(
-            target.id, BackupSource(database_id=source.id, backup_id=picked.id)
-        )
+        look = f"api databases get {target.id}"
+        with changing(look_with(look)):
+            restored: AnyDatabase = await api.restore_database(
+                target.id, BackupSource(database_id=source.id, backup_id=picked.id)
+            )
 
         def print_it(status: str | None = None) -> None:
             known = restored if status is None else restored.model_copy(update={"status": status})
-            print_one(Placed(known), DATABASE, chosen)
+            print_changed(Placed(known), DATABASE, chosen, done=f"the restore of {target.id} has begun", look=look)
 
         if wait:
             await print_when_ready(api, target.id, timeout_seconds, print_it)

@@ -42,9 +42,10 @@ def usage(
     ] = None,
     project: ProjectOption = None,
 ) -> Work:
-    """Show what the vendor says was used, by one database or by each, this month or in a span.
+    """Show what the vendor says was used.
 
-    `from` and `to` are the span that the vendor really answered for.
+    By one database or by each, this month or in a span. `from` and `to` are the span that the vendor really answered
+    for.
     """
     start_at, end_at = _instant("--from", from_, time.min), _instant("--to", to, LAST_MOMENT)
     if start_at is not None and end_at is not None and start_at > end_at:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import signal
+import asyncio
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Annotated
@@ -11,7 +11,6 @@ import typer
 from rich.console import Console
 from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
-from prisma_postgres_exporter.cli.api.running import GoesOn
 from prisma_postgres_exporter.cli.terminal import say
 from prisma_postgres_exporter.config import parse_duration
 from prisma_postgres_exporter.errors import ApiError, ConfigurationError, DatabaseFailed
@@ -32,8 +31,9 @@ async def ready(api: ManagementApi, database_id: str, timeout_seconds: float) ->
 
     Raises:
         DatabaseFailed: its status is `failure`.
-        GoesOn: it was not ready in time, or could not be looked at.
+        ApiError: it was not ready in time, or could not be looked at: `is_outcome_unknown`, and a note says where to.
     """
+    goes_on = f"It goes on: look with `api databases get {database_id}`."
     try:
         with _progress(database_id) as show:
             return await api.wait_until_ready(
@@ -45,7 +45,12 @@ async def ready(api: ManagementApi, database_id: str, timeout_seconds: float) ->
     except DatabaseFailed:
         raise
     except ApiError as error:
-        raise GoesOn(error, look=f"api databases get {database_id}") from None
+        error.is_outcome_unknown = True
+        error.add_note(goes_on)
+        raise
+    except asyncio.CancelledError as ended:
+        ended.add_note(goes_on)
+        raise
 
 
 async def print_when_ready(
@@ -56,18 +61,15 @@ async def print_when_ready(
     The status is `None` where it was not to be had.
 
     Raises:
-        DatabaseFailed, GoesOn: as `ready`.
+        DatabaseFailed, ApiError: as `ready`.
     """
     status = None
-    # Whoever ends the program in a kind way still gets what is to be printed.
-    before = signal.signal(signal.SIGTERM, signal.getsignal(signal.SIGINT))
     try:
         status = (await ready(api, database_id, timeout_seconds)).status
     except DatabaseFailed:
         status = "failure"
         raise
     finally:
-        signal.signal(signal.SIGTERM, before)
         print_it(status)
 
 

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Coroutine
 from enum import StrEnum
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from prisma_postgres_exporter.cli.api.asking import ask
 from prisma_postgres_exporter.cli.api.command import Prints, Work, command
-from prisma_postgres_exporter.cli.api.finding import find_service_token, find_workspace, one_workspace
+from prisma_postgres_exporter.cli.api.finding import find_service_token, find_workspace, one_workspace, with_any
 from prisma_postgres_exporter.cli.api.listing import listed, note_unread, print_listed
+from prisma_postgres_exporter.cli.api.making import print_changed
 from prisma_postgres_exporter.cli.api.options import AllOption, LimitOption, RevealOption, WorkspaceOption, YesOption
 from prisma_postgres_exporter.cli.api.rows import (
     IDENTITY,
@@ -22,14 +24,14 @@ from prisma_postgres_exporter.cli.api.rows import (
     Identity,
     new_service_token,
 )
-from prisma_postgres_exporter.cli.api.running import EXIT_UNKNOWN, Session, say_rest
+from prisma_postgres_exporter.cli.api.running import EXIT_UNKNOWN, Session, changing, look_with, printed, say_rest
 from prisma_postgres_exporter.cli.options import examples
 from prisma_postgres_exporter.cli.printing import Form, keys, print_one
 from prisma_postgres_exporter.cli.terminal import say
 from prisma_postgres_exporter.errors import ApiError, ConfigurationError
 
 if TYPE_CHECKING:
-    pass
+    from prisma_postgres_exporter.api import ManagementApi, Page, Region
 
 app = typer.Typer(help="Workspaces: list, get, create, subscription.", no_args_is_help=True, rich_markup_mode=None)
 service_tokens = typer.Typer(
@@ -56,7 +58,7 @@ def list_(
     is_all: AllOption = False,
     limit: LimitOption = 100,
 ) -> Work:
-    """List the workspaces that the credentials open: each opens one."""
+    """List the workspaces that the credentials open. Each opens one."""
 
     async def work(session: Session) -> None:
         found, has_more = await listed(
@@ -95,7 +97,10 @@ def create(
 
     async def work(session: Session) -> None:
         api = session.only("--workspace: say whose credential creates it").api
-        print_one(await api.create_workspace(display_name=name), WORKSPACE, chosen)
+        with changing(look_with("api workspaces list")):
+            made = await api.create_workspace(display_name=name)
+        look = f"api workspaces get {made.id}"
+        print_changed(made, WORKSPACE, chosen, done=f"workspace {made.id} was created", look=look)
 
     return work
 
@@ -106,7 +111,7 @@ def subscription(
     chosen: Form,
     name: NameArgument = None,
 ) -> Work:
-    """Show a workspace's plan, and whether its databases are blocked."""
+    """Show a workspace's plan, and whether it is blocked."""
 
     async def work(session: Session) -> None:
         found = await find_workspace(session, name)
@@ -160,15 +165,18 @@ def create_service_token(
 
     async def work(session: Session) -> None:
         found = await find_workspace(session, workspace)
-        made = await found.api.create_service_token(found.thing.id, name)
-        print_one(Held(found.thing, made), new_service_token(is_revealed=True), chosen)
+        with changing(look_with(f"api service-tokens list {found.thing.id}")):
+            made = await found.api.create_service_token(found.thing.id, name)
+        advice = f"Delete it (`api service-tokens delete {made.id}`), and create another."
+        with printed(f"service token {name!r} ({made.id}) was created with its value", advice):
+            print_one(Held(found.thing, made), new_service_token(is_revealed=True), chosen)
         say_rest(made, reveal=True)
         if made.value is None and not made.shown_once:
             say(
                 "error: the token was created, and the answer does not have its value, which nobody can ask for again",
                 style="red",
             )
-            say(f"Delete it (`api service-tokens delete {made.id}`), and create another.")
+            say(advice)
             raise typer.Exit(EXIT_UNKNOWN)
 
     return work
@@ -191,7 +199,8 @@ def delete_service_token(
         if credential is not None and credential.id == token.id:
             loss += ": this is the token you are using now"
         ask(f"Delete service token {token.name!r}?", [loss], is_answered=yes)
-        await found.api.delete_service_token(found.thing.id, token.id)
+        with changing(look_with(f"api service-tokens list {found.thing.id}")):
+            await found.api.delete_service_token(found.thing.id, token.id)
         say(f"Deleted service token {token.name!r} ({token.id}).")
 
     return work
@@ -205,30 +214,36 @@ def regions(
     """List the regions, and whether they are available."""
 
     async def work(session: Session) -> None:
-        api = session.reaches[0].api
-        if product is Product.POSTGRES:
-            found = await api.postgres_regions()
-        else:
-            found = await (api.accelerate_regions() if product is Product.ACCELERATE else api.regions())
+        # They are the same for everybody.
+        found = (await with_any(session, _REGIONS[product])).thing
         note_unread(session, found.refused)
         print_listed(session, found.entries, REGION, chosen, what="regions")
 
     return work
 
 
+_REGIONS: dict[Product | None, Callable[[ManagementApi], Coroutine[Any, Any, Page[Region]]]] = {
+    None: lambda api: api.regions(),
+    Product.POSTGRES: lambda api: api.postgres_regions(),
+    Product.ACCELERATE: lambda api: api.accelerate_regions(),
+}
+
+
 @command(Prints.LIST)
 def me(
     chosen: Form,
 ) -> Work:
-    """Show whose credentials these are: one line for each, never a token."""
+    """Show whose credentials these are. One line for each, never a token."""
 
     async def work(session: Session) -> None:
-        identities = []
+        identities: list[Identity] = []
         for reach in session.reaches:
             try:
                 identities.append(Identity(reach.credential, await reach.api.me()))
             except ApiError as error:
-                session.forgive(error)
+                session.failures.append(error)
+        if not identities and session.failures:
+            raise session.failures[-1]
         print_listed(session, identities, IDENTITY, chosen, what="credentials that work")
 
     return work
