@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 from collections.abc import Iterator
 
 import pytest
@@ -10,6 +11,10 @@ import structlog
 from hypothesis import settings
 
 from postgres import PostgresServer, find_programs, postgres_server
+
+# A shell ignores Ctrl-C in what it runs in the background, and so would every command that the tests start from there.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 # No case fails for being slow: the tests of two workers, and whatever else runs, share the machine.
 settings.register_profile("exporter", deadline=None)
