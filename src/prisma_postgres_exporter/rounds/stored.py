@@ -193,7 +193,7 @@ class StoredLedger:
                 with contextlib.suppress(StoreChanged):
                     return await write()
                 longest = min(LONGEST_WAIT_SECONDS, FIRST_WAIT_SECONDS * 2**number)
-                await asyncio.sleep(random.uniform(longest / 2, longest))  # noqa: S311
+                await asyncio.sleep(random.uniform(longest / 2, longest))
             log.warning("not written: another process wrote in between each time", tries=TRIES)
         except StoreUnavailable as error:
             self._note_failure(error)
