@@ -6,10 +6,11 @@ from dataclasses import replace
 from datetime import UTC, datetime
 
 import pytest
+from report_values import NOW, ledger_state, month_of, state
 
-from prisma_postgres_exporter.cost import UNREAD, Usage
+from prisma_postgres_exporter.cost import UNREAD, By, Usage
 from prisma_postgres_exporter.model import Event, EventKind
-from prisma_postgres_exporter.report import event_sentence, knowledge
+from prisma_postgres_exporter.report import cost_sentences, event_sentence, knowledge, report_month, use
 
 
 @pytest.mark.parametrize(
@@ -34,6 +35,26 @@ def test_only_the_part_that_is_missing_is_named(days_known: int, seconds_known: 
     )
 
     assert knowledge(usage) == said
+
+
+@pytest.mark.parametrize("by", By)
+def test_a_mean_level_without_some_databases_is_at_least_so_much(by: By) -> None:
+    """One of two in a project was never read: 4 GiB is not what both store."""
+    both = [state(1, 5, gib=4), replace(state(3, 5), months=())]
+    told = {row.database_id: use(row.usage, row.bill, row)[1] for row in month_of(ledger_state(*both)).rows(by)}
+    read = {row.database_id: use(row.usage, row.bill, row)[1] for row in month_of(ledger_state(both[0])).rows(by)}
+
+    assert told == ({"db_1": "4.00", "db_3": "–"} if by is By.DATABASE else {None: "at least 4.00"})
+    assert set(read.values()) == {"4.00"}
+
+
+def test_what_is_included_is_used_at_least_so_far_where_not_all_is_known() -> None:
+    held = ledger_state(state(1, 5, gib=4), replace(state(3, 5), months=()))
+    report = report_month(month_of(held), (), (), NOW)
+    said = list(cost_sentences(report.workspaces[0]))
+
+    assert any(line.startswith("At least 5 of ") for line in said)
+    assert any(line.startswith("At least 2.67 of ") for line in said)
 
 
 def test_what_nobody_read_is_not_read() -> None:

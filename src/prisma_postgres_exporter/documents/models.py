@@ -34,6 +34,10 @@ SPLIT = (
     "`price`; they add up to it"
 )
 BOUNDS = "Bounds between which `expected_usd` will be right four times out of five; of workspaces"
+GROWTH_DAYS_WANTED = (
+    "Of how many `growth_days` are: the days of databases that lived in either span; fewer are known where days were "
+    "not read. `null`: two months that are over are compared whole"
+)
 TAKEN_AT = "When the numbers were put together"
 COSTS_AT = (
     "When the costs were worked out, from the usage of then: up to a minute before `taken_at`, with 10,000 databases "
@@ -184,6 +188,7 @@ class RankedDocument(MonthDocument):
     growth_days: int = Field(
         description="How many days of databases are known in both spans: those on which one lived in either"
     )
+    growth_days_wanted: int = Field(description=GROWTH_DAYS_WANTED)
     growth_operations: int | None = Field(description="`recent_operations` less `earlier_operations`")
     growth_percent: float | None = Field(description="The growth as a part of `earlier_operations`")
 
@@ -199,6 +204,10 @@ class ChangeDocument(Changed, Place):
         description="The later month's operations less the earlier one's, both known whole; of a month that runs, over "
         "the same days that both know"
     )
+    growth_days: int | None = Field(
+        description="How many days of databases are known in both spans: those on which one lived in either"
+    )
+    growth_days_wanted: int | None = Field(description=GROWTH_DAYS_WANTED)
     reasons: list[str] = Field(description="Why, in words")
 
 

@@ -35,6 +35,12 @@ def gib(size_bytes: int | None) -> str:
     return NONE if size_bytes is None else f"{size_bytes / GIB:,.2f}"
 
 
+def mean_gib(row: CostRow) -> str:
+    """The mean level of a month so far in GiB; while some database has no level at all, that it is at least so much."""
+    mean = row.mean_storage_bytes
+    return gib(mean) if mean is None or row.usage.is_mean_storage_known else f"at least {gib(mean)}"
+
+
 def count(operations: int | None) -> str:
     """Operations, a dash where none is known."""
     return NONE if operations is None else f"{operations:,}"
@@ -165,11 +171,13 @@ def cost_sentences(workspace: WorkspaceReport) -> Iterator[str]:
     row = workspace.total
     if cost.included_operations and row.operations is not None:
         part = row.operations / cost.included_operations
-        yield f"{row.operations:,} of {cost.included_operations:,} included operations ({part:.0%})."
+        said = "" if row.usage.are_operations_known else "At least "
+        yield f"{said}{row.operations:,} of {cost.included_operations:,} included operations ({part:.0%})."
     if cost.included_storage_bytes and row.gib_months is not None:
         part = float(row.gib_months * GIB / cost.included_storage_bytes)
         included = gib(cost.included_storage_bytes)
-        yield f"{float(row.gib_months):,.2f} of {included} included GiB-months ({part:.0%})."
+        said = "" if row.usage.is_storage_known else "At least "
+        yield f"{said}{float(row.gib_months):,.2f} of {included} included GiB-months ({part:.0%})."
     if cost.expected_bill is not None and cost.low_bill is not None and cost.high_bill is not None:
         low, high = money(cost.low_bill.total), money(cost.high_bill.total)
         yield f"Expected of the whole month: {money(cost.expected_bill.total)} USD ({low} to {high})."
@@ -223,7 +231,7 @@ def database_path(row: CostRow) -> str:
 
 def use(usage: Usage, bill: Bill | None, row: CostRow | None = None) -> tuple[str, ...]:
     """Operations, mean storage so far in GiB, fee, charges and cost of a line; a sum has no mean of its own."""
-    mean = NONE if row is None else gib(row.mean_storage_bytes)
+    mean = NONE if row is None else mean_gib(row)
     if bill is None:
         return (count(usage.operations), mean, *[NONE] * 4)
     return (count(usage.operations), mean, *map(money, bill.parts), at_least(bill.known, is_complete=_is_whole(bill)))
