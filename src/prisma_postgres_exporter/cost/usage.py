@@ -72,7 +72,8 @@ class Usage:
     @property
     def is_storage_known(self) -> bool:
         """Whether a level is known of all the time that the databases lived."""
-        return self.storage_seconds_known >= self.storage_seconds and not self.unplaced_storage and not self.unread
+        is_all_read = self.storage_seconds_known >= self.storage_seconds and not self.unlevelled and not self.unread
+        return is_all_read and not self.unplaced_storage
 
     @property
     def is_mean_storage_known(self) -> bool:
@@ -113,7 +114,7 @@ class Usage:
 
     @property
     def _is_any_level_known(self) -> bool:
-        return bool(self.storage_seconds_known) or not (self.storage_seconds or self.unread)
+        return bool(self.storage_seconds_known) or not (self.storage_seconds or self.unlevelled or self.unread)
 
 
 _FIELDS = tuple(field.name for field in fields(Usage))
@@ -158,7 +159,8 @@ def database_usage(state: DatabaseState, until: datetime) -> Mapping[int, Usage]
         row = rows[0]
         days_known = max(0, row.days - life.open_days(row.workspace_key))
         usage = _with_storage(row, row.storage_seconds, row.days_operations, days=row.days, days_known=days_known)
-        rest = _unlevelled(max(0, life.days - row.days), max(0, life.seconds - row.storage_seconds))
+        # A day at least, the one that it moved on: that nothing was read there must not look like nothing.
+        rest = _unlevelled(max(1, life.days - row.days), max(0, life.seconds - row.storage_seconds))
         return _placed({row.workspace_key: usage, state.workspace_key: rest})
     if len(rows) == 1:
         row = rows[0]
@@ -306,7 +308,7 @@ def _with_storage(row: MonthUsage, lived_seconds: int, operations: int, *, days:
 
 def _unlevelled(days: int, seconds: int) -> Usage:
     """Of which nothing was read."""
-    return Usage(days=days, storage_seconds=seconds, unlevelled=int(seconds > 0))
+    return Usage(days=days, storage_seconds=seconds, unlevelled=1)
 
 
 def _moved(rows: Sequence[MonthUsage], life: _Life, holder: int) -> Mapping[int, Usage]:
@@ -329,7 +331,7 @@ def _moved(rows: Sequence[MonthUsage], life: _Life, holder: int) -> Mapping[int,
 def _placed(found: Mapping[int, Usage]) -> Mapping[int, Usage]:
     """Say of a database that moved in the month whether days, or levels, are missing that may be any holder's."""
     operations = int(any(usage.days_known < usage.days for usage in found.values()))
-    storage = int(any(usage.storage_seconds_known < usage.storage_seconds for usage in found.values()))
+    storage = int(any(not usage.is_storage_known for usage in found.values()))
     return {
         key: replace(usage, unplaced_operations=operations, unplaced_storage=storage) for key, usage in found.items()
     }

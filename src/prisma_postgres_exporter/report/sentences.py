@@ -234,7 +234,10 @@ def use(usage: Usage, bill: Bill | None, row: CostRow | None = None) -> tuple[st
     mean = NONE if row is None else mean_gib(row)
     if bill is None:
         return (count(usage.operations), mean, *[NONE] * 4)
-    return (count(usage.operations), mean, *map(money, bill.parts), at_least(bill.known, is_complete=_is_whole(bill)))
+    # That nobody read what it used is no amount of 0.
+    is_any_known = bool(bill.known) or usage.operations is not None or _is_whole(bill)
+    cost = at_least(bill.known, is_complete=_is_whole(bill)) if is_any_known else NONE
+    return (count(usage.operations), mean, *map(money, bill.parts), cost)
 
 
 def total_rows(report: MonthReport) -> Iterator[tuple[str, ...]]:
