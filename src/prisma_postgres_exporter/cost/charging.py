@@ -79,8 +79,8 @@ def charge(
             usage = _with_forecast(total, row.key, states.get(row.key, ()), days_here, now)
         cost = estimate(config, row, usage, now)
         if cost.bill is not None and row.was_gone_at(now):
-            # It may have got databases or another plan since.
-            cost = replace(cost, bill=replace(cost.bill, is_fee_known=False))
+            # Its fee is that of the plan it had; what it used since, perhaps in databases that nobody saw, is not known.
+            cost = replace(cost, bill=replace(cost.bill, are_operations_known=False, is_storage_known=False))
         workspaces[id_] = cost
         if cost.bill is None:
             continue
