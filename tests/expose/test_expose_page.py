@@ -25,12 +25,13 @@ COSTS = MonthCosts(
     until=NOW,
     lines=(
         CostLine(
+            is_expected_complete=True,
             name="Acme",
             bill=Bill(fee=Decimal(10), operations=Decimal("2.5"), storage=Decimal(0)),
             expected_usd=Decimal("14.00"),
             beside=Beside(share_percent=100.0, last_month_usd=Decimal("12.00"), change_usd=Decimal("2.00")),
         ),
-        CostLine(name="<b>Beta</b>", bill=None, expected_usd=None, beside=Beside()),
+        CostLine(name="<b>Beta</b>", bill=None, expected_usd=None, is_expected_complete=True, beside=Beside()),
     ),
     notes=("Not all of it is known.",),
 )

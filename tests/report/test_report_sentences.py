@@ -3,14 +3,26 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import pytest
-from report_values import NOW, ledger_state, month_of, state
+from report_values import CONFIG, NOW, ledger_state, month_of, state
 
+from builders import GIB
+from prisma_postgres_exporter.config import CostConfig
 from prisma_postgres_exporter.cost import UNREAD, By, Usage
-from prisma_postgres_exporter.model import Event, EventKind
-from prisma_postgres_exporter.report import cost_sentences, event_sentence, knowledge, report_month, use
+from prisma_postgres_exporter.documents import report_answer
+from prisma_postgres_exporter.model import DatabaseState, Event, EventKind, WorkspaceDay
+from prisma_postgres_exporter.report import (
+    budget_cells,
+    cost_sentences,
+    event_sentence,
+    knowledge,
+    ledger_month,
+    month_costs,
+    report_month,
+    use,
+)
 
 
 @pytest.mark.parametrize(
@@ -55,6 +67,40 @@ def test_what_is_included_is_used_at_least_so_far_where_not_all_is_known() -> No
 
     assert any(line.startswith("At least 5 of ") for line in said)
     assert any(line.startswith("At least 2.67 of ") for line in said)
+
+
+def test_what_is_expected_without_a_database_is_at_least_so_much_for_every_door() -> None:
+    never_read = replace(state(3, 5), months=())
+    days = [
+        WorkspaceDay(
+            workspace_key=1,
+            day=NOW.date() - timedelta(days=number),
+            operations=5,
+            storage_bytes=GIB,
+            storage_byte_seconds=GIB * 86_400,
+            storage_seconds=86_400,
+        )
+        for number in range(1, 21)
+    ]
+    budget = {"name": "all", "monthly_usd": "5"}
+    config = CONFIG.model_copy(update={"cost": CostConfig.model_validate({"budgets": [budget]})})
+
+    def told(*states: DatabaseState) -> set[bool]:
+        month = ledger_month(ledger_state(*states), config, days, NOW, NOW)
+        report = report_month(month, (), (), NOW)
+        (line,) = month_costs(month).lines
+        answer = report_answer(report, ())
+        (sentence,) = [text for text in cost_sentences(report.workspaces[0]) if text.startswith("Expected of the")]
+        return {
+            "at least" in budget_cells(month.costs.budgets[0])[2],
+            "at least" in sentence,
+            not line.is_expected_complete,
+            not answer.data.total.is_expected_complete,
+            not answer.data.workspaces[0].is_expected_complete,
+        }
+
+    assert told(state(1, 100, gib=1)) == {False}
+    assert told(state(1, 100, gib=1), never_read) == {True}
 
 
 def test_what_nobody_read_is_not_read() -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from decimal import Decimal
 from typing import Annotated
 
 import typer
@@ -146,12 +145,13 @@ def _columns(by: By, before: LedgerMonth, after: LedgerMonth, *, is_partial: boo
         Column("cost_before", lambda change: _cost(change.before), f"USD {before.name}", is_for_people=True, weight=7),
         Column("cost_after", lambda change: _cost(change.after), f"USD {after.name}", is_for_people=True, weight=8),
         Column("change_usd", _change, "USD change", is_for_people=True, weight=9),
-        *(() if after.is_over else (Column("expected_usd", _expected, "USD expected", weight=6),)),
+        *(() if after.is_over else (Column("expected_usd", _expected, "USD expected", is_for_people=True, weight=6),)),
     )
 
 
-def _expected(change: Change) -> Decimal | None:
-    return change.after.expected_usd if change.after else None
+def _expected(change: Change) -> str:
+    row = change.after
+    return NONE if row is None else at_least(row.expected_usd, is_complete=row.is_expected_complete)
 
 
 def _gib(row: CostRow | None) -> str:

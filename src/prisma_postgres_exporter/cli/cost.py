@@ -50,6 +50,7 @@ from prisma_postgres_exporter.report import (
     LedgerMonth,
     Place,
     assumed_sentence,
+    at_least,
     beside,
     change_sentence,
     database_name,
@@ -139,7 +140,10 @@ def _print(
     until = whole if month.is_over else f"until {month.until:%Y-%m-%d %H:%M} UTC"
     lines = [_cells(row, besides[row.place], by, is_over=month.is_over) for row in rows]
     if len(rows) > 1:
-        expected = added(row.expected_usd for row in workspaces)
+        expected = at_least(
+            added(row.expected_usd for row in workspaces),
+            is_complete=all(row.is_expected_complete for row in workspaces),
+        )
         lines.append(_numbers(use(usage, bill), besides[TOTAL], expected, is_over=month.is_over) | {NAMES[by]: "total"})
     fields = [
         replace(field, heading=heading, cells=[line.get(heading, "") for line in lines])
@@ -219,15 +223,19 @@ def _cells(row: CostRow, entry: Beside, by: By, *, is_over: bool) -> dict[str, s
     if by is By.DATABASE:
         cells["database"] = database_name(row) if row.database_id is not None else ""
         cells["database id"] = row.database_id or ""
-    cells |= _numbers(use(row.usage, row.bill, row), entry, row.expected_usd, is_over=is_over)
+    cells |= _numbers(use(row.usage, row.bill, row), entry, _expected(row), is_over=is_over)
     return {heading: harmless(cell) for heading, cell in cells.items()}
 
 
-def _numbers(used: Sequence[str], entry: Beside, expected: Decimal | None, *, is_over: bool) -> dict[str, str]:
+def _expected(row: CostRow) -> str:
+    return at_least(row.expected_usd, is_complete=row.is_expected_complete)
+
+
+def _numbers(used: Sequence[str], entry: Beside, expected: str, *, is_over: bool) -> dict[str, str]:
     numbers = dict(zip(("operations", "GiB", "fee", "usage", "storage", "cost"), used, strict=True))
     numbers["%"] = NONE if entry.share_percent is None else f"{entry.share_percent:.1f}"
     if not is_over:
-        numbers["expected"] = money(expected)
+        numbers["expected"] = expected
     numbers["last month"] = money(entry.last_month_usd)
     numbers["change"] = NONE if entry.change_usd is None else f"{entry.change_usd:+,.2f}"
     return numbers

@@ -288,7 +288,8 @@ def _expected(cost: WorkspaceCost | None) -> str:
         return NONE
     low, expected, high = totals
     without = f"; {cost.forecast_missing}" if cost is not None and cost.forecast_missing is not None else ""
-    return f"{_usd(expected)}, between {_usd(low)} and {_usd(high)}{without}"
+    said = "" if cost is None or cost.is_expected_complete else "at least "
+    return f"{said}{_usd(expected)}, between {_usd(low)} and {_usd(high)}{without}"
 
 
 def _limits(view: WorkspaceView, status: ServiceStatus) -> Iterator[tuple[str, Markup]]:

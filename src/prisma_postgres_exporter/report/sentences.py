@@ -180,7 +180,8 @@ def cost_sentences(workspace: WorkspaceReport) -> Iterator[str]:
         yield f"{said}{float(row.gib_months):,.2f} of {included} included GiB-months ({part:.0%})."
     if cost.expected_bill is not None and cost.low_bill is not None and cost.high_bill is not None:
         low, high = money(cost.low_bill.total), money(cost.high_bill.total)
-        yield f"Expected of the whole month: {money(cost.expected_bill.total)} USD ({low} to {high})."
+        expected = at_least(cost.expected_bill.total, is_complete=cost.is_expected_complete)
+        yield f"Expected of the whole month: {expected} USD ({low} to {high})."
         if cost.forecast_missing is not None:
             yield f"The forecast had to do without {cost.forecast_missing}."
     change = change_sentence(workspace.beside, is_over=cost.expected_bill is None)
