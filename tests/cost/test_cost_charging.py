@@ -434,6 +434,20 @@ def test_the_days_of_a_workspace_after_it_was_gone_are_not_known(until: datetime
     assert [budget.is_complete for budget in costs.budgets] == [False]
 
 
+@pytest.mark.parametrize(("gone_at", "is_told"), [(GONE_AT, False), (datetime(2026, 10, 10, tzinfo=UTC), True)])
+def test_what_is_configured_for_a_workspace_that_is_gone_counts_in_its_last_bill(
+    gone_at: datetime, is_told: bool
+) -> None:
+    gone = LedgerState.of((workspace(1, "Acme", gone_at=gone_at), workspace(2, "Globex")), [read_until_it_was_gone()])
+    config = configured(WorkspaceConfig(workspace="Acme", plan="pro"))
+    costs = charge(gone, config, (), NOW)
+
+    warnings = [line for line in cost_warnings(gone, config, costs) if "there is no workspace 'Acme'" in line]
+    assert bool(warnings) == is_told
+    plans = {id_: cost.plan for id_, cost in costs.workspaces.items()}
+    assert plans == ({"wksp_2": "Starter"} if is_told else {"wksp_1": "Pro", "wksp_2": "Starter"})
+
+
 def test_a_workspace_that_is_gone_is_expected_to_go_on_as_it_was() -> None:
     gone = LedgerState.of((workspace(1, "Acme", gone_at=GONE_AT),), [read_until_it_was_gone()])
 

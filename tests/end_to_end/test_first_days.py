@@ -137,7 +137,7 @@ def test_of_a_month_that_was_read_in_part_each_change_says_how_much_it_is_of(tmp
     backfill(url, DEAR, date(2026, 10, 2), date(2026, 10, 2), SOON)
     whole = say(SOON, "compare", *options).output
 
-    assert (row["growth_days"], row["growth_days_wanted"]) == (2, 4)
+    assert (row["compared_days_known"], row["compared_days"]) == (2, 4)
     assert "operations change over those of the same 2 days that both months know" in partly
     assert re.search(r"days compared.*\n.* 2 of 4 ", partly)
     assert "operations change over the same 2 days," in whole

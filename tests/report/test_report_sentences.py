@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from decimal import Decimal
 
 import pytest
 from report_values import CONFIG, NOW, ledger_state, month_of, state
 
 from builders import GIB
 from prisma_postgres_exporter.config import CostConfig
-from prisma_postgres_exporter.cost import UNREAD, By, Usage
+from prisma_postgres_exporter.cost import UNREAD, BudgetState, By, Usage, WorkspaceCost
 from prisma_postgres_exporter.documents import report_answer
 from prisma_postgres_exporter.model import DatabaseState, Event, EventKind, WorkspaceDay
 from prisma_postgres_exporter.report import (
@@ -19,6 +20,7 @@ from prisma_postgres_exporter.report import (
     event_sentence,
     knowledge,
     ledger_month,
+    limit_sentences,
     month_costs,
     report_month,
     use,
@@ -101,6 +103,37 @@ def test_what_is_expected_without_a_database_is_at_least_so_much_for_every_door(
 
     assert told(state(1, 100, gib=1)) == {False}
     assert told(state(1, 100, gib=1), never_read) == {True}
+
+
+def test_the_limits_of_a_month_are_named_in_its_report() -> None:
+    """Starter, 8,000,000 of 1,000,000 included operations so far: 0.008 a thousand are 56.00."""
+    limits = [{"workspace": "Acme", "spend_limit_usd": "20"}]
+    config = CONFIG.model_copy(update={"cost": CostConfig.model_validate({"workspaces": limits})})
+    held = ledger_state(state(1, 8_000_000, gib=1))
+    report = report_month(ledger_month(held, config, (), NOW, NOW), (), (), NOW)
+    said = list(cost_sentences(report.workspaces[0]))
+
+    assert "Spend limit: 56.00 of 20.00 USD; Compute and Accelerate and tax not counted." in said
+    assert "Spend limit: reached, by our estimate." in said
+    ahead = WorkspaceCost(limits=(("free_operations", NOW + timedelta(days=2)),))
+    assert list(limit_sentences(ahead, NOW)) == [
+        "Free plan's operations: will be reached on 2026-11-23 00:00 UTC, by our estimate."
+    ]
+
+
+def test_a_budget_that_is_spent_says_by_how_much() -> None:
+    budget = BudgetState(
+        name="all",
+        limit_usd=Decimal(10),
+        thresholds=(),
+        databases=1,
+        spent_usd=Decimal("12.50"),
+        expected_usd=Decimal(20),
+        is_complete=False,
+    )
+
+    assert budget_cells(budget) == ("10.00", "at least 12.50, over by at least 2.50", "20.00")
+    assert budget_cells(replace(budget, spent_usd=Decimal(10), is_complete=True)) == ("10.00", "10.00", "20.00")
 
 
 def test_what_nobody_read_is_not_read() -> None:

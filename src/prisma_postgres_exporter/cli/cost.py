@@ -41,6 +41,7 @@ from prisma_postgres_exporter.cost import (
     total_of,
 )
 from prisma_postgres_exporter.documents import CostDocument, cost_rows_answer, documents_csv, supposed_answer
+from prisma_postgres_exporter.model import next_month_start
 from prisma_postgres_exporter.report import (
     LEFT_OUT,
     NO_PROJECT,
@@ -59,6 +60,7 @@ from prisma_postgres_exporter.report import (
     incomplete_sentence,
     knowledge,
     ledger_month,
+    limit_sentences,
     missing_sentence,
     money,
     not_followed_sentence,
@@ -167,6 +169,8 @@ def _say_what_is_missing(month: LedgerMonth, usage: Usage) -> None:
         if cost_of.unpriced is not None:
             name = month.ledger_state.workspaces[id_].workspace.name
             say(f"{name}: {cost_of.unpriced}", style="yellow")
+        for limit in limit_sentences(cost_of, month.until):
+            show(sentence(f"{month.ledger_state.workspaces[id_].workspace.name}: {limit}"))
         if cost_of.forecast_missing is not None and not month.is_over:
             name = month.ledger_state.workspaces[id_].workspace.name
             say(f"{name}, forecast: {cost_of.forecast_missing}", style="yellow")
@@ -200,7 +204,10 @@ def _sentences(
     for id_, cost_of in month.costs.workspaces.items() if is_supposed else ():
         for name, at in cost_of.limits:
             if name == "free_operations":
-                yield f"{names[id_]} on {cost_of.plan}: the vendor stops its databases on {at:%Y-%m-%d}, until the 1st"
+                yield (
+                    f"{names[id_]} on {cost_of.plan}: the vendor stops its databases on {at:%Y-%m-%d}, "
+                    f"until {next_month_start(month.until):%Y-%m-%d}"
+                )
     if is_supposed:
         yield "Last month is as it was: the change is from it to what is supposed"
         return

@@ -108,7 +108,6 @@ def ranked_document(line: Ranked, *, is_over: bool) -> RankedDocument:
         recent_operations=line.recent_operations,
         earlier_operations=line.earlier_operations,
         growth_days=line.growth_days,
-        growth_days_wanted=line.days_wanted,
         growth_operations=line.growth_operations,
         growth_percent=percent(line.growth_ratio),
     )
@@ -121,8 +120,8 @@ def change_document(change: Change, *, is_over: bool) -> ChangeDocument:
         month_before=month_document(change.before, is_over=True) if change.before else None,
         month_after=month_document(change.after, is_over=is_over) if change.after else None,
         operations_change=change.operations_change,
-        growth_days=change.pair.days if change.pair is not None else None,
-        growth_days_wanted=change.pair.wanted if change.pair is not None else None,
+        compared_days_known=change.pair.days if change.pair is not None else None,
+        compared_days=change.pair.wanted if change.pair is not None else None,
         change_usd=change.cost_change,
         reasons=list(change.reasons),
     )

@@ -34,10 +34,6 @@ SPLIT = (
     "`price`; they add up to it"
 )
 BOUNDS = "Bounds between which `expected_usd` will be right four times out of five; of workspaces"
-GROWTH_DAYS_WANTED = (
-    "Of how many `growth_days` are: the days of databases that lived in either span; fewer are known where days were "
-    "not read. `null`: two months that are over are compared whole"
-)
 IS_EXPECTED_COMPLETE = (
     "Whether all of it has a forecast; else what has none counts in `expected_usd` with what it cost so far, and at "
     "least so much is expected"
@@ -193,7 +189,6 @@ class RankedDocument(MonthDocument):
     growth_days: int = Field(
         description="How many days of databases are known in both spans: those on which one lived in either"
     )
-    growth_days_wanted: int = Field(description=GROWTH_DAYS_WANTED)
     growth_operations: int | None = Field(description="`recent_operations` less `earlier_operations`")
     growth_percent: float | None = Field(description="The growth as a part of `earlier_operations`")
 
@@ -209,10 +204,13 @@ class ChangeDocument(Changed, Place):
         description="The later month's operations less the earlier one's, both known whole; of a month that runs, over "
         "the same days that both know"
     )
-    growth_days: int | None = Field(
-        description="How many days of databases are known in both spans: those on which one lived in either"
+    compared_days_known: int | None = Field(
+        description="Over how many of `compared_days` the change of a month that runs is: those known in both months"
     )
-    growth_days_wanted: int | None = Field(description=GROWTH_DAYS_WANTED)
+    compared_days: int | None = Field(
+        description="The days of databases that lived in either of the spans that are compared; `null`: both months "
+        "are over, and compared whole"
+    )
     reasons: list[str] = Field(description="Why, in words")
 
 

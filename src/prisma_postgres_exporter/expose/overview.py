@@ -16,7 +16,7 @@ from prisma_postgres_exporter.expose.plots import bars
 from prisma_postgres_exporter.expose.status import PushStatus, ServiceStatus
 from prisma_postgres_exporter.model import next_month_start
 from prisma_postgres_exporter.reasons import reason_in_words
-from prisma_postgres_exporter.report import MonthCosts, at_least, bill_sentence
+from prisma_postgres_exporter.report import LIMIT_NAMES, MonthCosts, at_least, bill_sentence
 from prisma_postgres_exporter.snapshot import DatabaseView, WorkspaceView
 
 GIB = 2**30
@@ -25,11 +25,6 @@ WORKSPACES_DRAWN = 20
 DATABASES_SHOWN = 50
 NOT_BLOCKED = "by our estimate; the vendor blocks the databases then, and has not said so yet"
 NOT_DOCUMENTED = "what the vendor does then is not documented"
-LIMIT_NAMES = {
-    "spend_limit": "Spend limit",
-    "free_operations": "Free plan's operations",
-    "free_storage": "Free plan's storage",
-}
 
 
 def status_page(status: ServiceStatus, costs: MonthCosts | str | None, *, search: str = "", page: int = 1) -> str:

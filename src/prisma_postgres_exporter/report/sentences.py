@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from datetime import datetime
 from decimal import Decimal
 
-from prisma_postgres_exporter.cost import Bill, BudgetState, By, CostRow, Usage, add_up
+from prisma_postgres_exporter.cost import Bill, BudgetState, By, CostRow, Usage, WorkspaceCost, add_up
 from prisma_postgres_exporter.model import Event, EventKind, WorkspaceDay, WorkspaceState
 from prisma_postgres_exporter.report.changing import Beside
 from prisma_postgres_exporter.report.gaps import gap_sentences
@@ -16,6 +17,11 @@ from prisma_postgres_exporter.report.whole import MonthReport, WorkspaceReport
 GIB = 2**30
 NONE = "–"
 NO_PROJECT = "fee (no database)"
+LIMIT_NAMES = {
+    "spend_limit": "Spend limit",
+    "free_operations": "Free plan's operations",
+    "free_storage": "Free plan's storage",
+}
 NAMED = 5
 """The most workspaces that are named in one sentence."""
 FOLLOWED = {
@@ -184,11 +190,27 @@ def cost_sentences(workspace: WorkspaceReport) -> Iterator[str]:
         yield f"Expected of the whole month: {expected} USD ({low} to {high})."
         if cost.forecast_missing is not None:
             yield f"The forecast had to do without {cost.forecast_missing}."
+    yield from limit_sentences(cost, row.until)
     change = change_sentence(workspace.beside, is_over=cost.expected_bill is None)
     if change is not None:
         yield change
     if cost.unpriced is not None:
         yield f"{cost.unpriced}."
+
+
+def limit_sentences(cost: WorkspaceCost, until: datetime) -> Iterator[str]:
+    """How much of a spend limit is used, and the limits of the month that were reached or will be."""
+    limit, bill = cost.spend_limit, cost.bill
+    if limit is not None and bill is not None and bill.known_charges is not None:
+        counted = at_least(limit.counted(bill.known_charges), is_complete=bill.are_charges_known)
+        left_out = f"; {' and '.join(limit.not_counted)} not counted" if limit.not_counted else ""
+        yield f"Spend limit: {counted} of {money(limit.usd)} USD{left_out}."
+    for name, at in cost.limits:
+        named = LIMIT_NAMES.get(name, name)
+        if at <= until:
+            yield f"{named}: reached, by our estimate."
+        else:
+            yield f"{named}: will be reached on {at:%Y-%m-%d %H:%M} UTC, by our estimate."
 
 
 def quality_sentences(workspace: WorkspaceReport) -> Iterator[str]:
@@ -265,6 +287,9 @@ def budget_cells(budget: BudgetState) -> tuple[str, str, str]:
     """Limit, spent and expected."""
     spent = at_least(budget.spent_usd, is_complete=budget.is_complete)
     expected = at_least(budget.expected_usd, is_complete=budget.is_expected_complete)
+    if budget.spent_usd is not None and budget.spent_usd > budget.limit_usd:
+        over = at_least(budget.spent_usd - budget.limit_usd, is_complete=budget.is_complete)
+        spent = f"{spent}, over by {over}"
     return money(budget.limit_usd), spent, expected
 
 
