@@ -439,7 +439,7 @@ def test_what_is_configured_for_a_workspace_that_is_gone_counts_in_its_last_bill
     gone_at: datetime, is_told: bool
 ) -> None:
     gone = LedgerState.of((workspace(1, "Acme", gone_at=gone_at), workspace(2, "Globex")), [read_until_it_was_gone()])
-    config = configured(WorkspaceConfig(workspace="Acme", plan="pro"))
+    config = configured(workspaces=(WorkspaceConfig(workspace="Acme", plan="pro"),))
     costs = charge(gone, config, (), NOW)
 
     warnings = [line for line in cost_warnings(gone, config, costs) if "there is no workspace 'Acme'" in line]
