@@ -275,3 +275,16 @@ def test_only_what_is_missing_is_named(first_day: Sequence[str]) -> None:
     assert "Not all of it is known (0 % of the storage's time)." in said
     assert "No command gets" not in said
     assert "days of databases" not in said
+
+
+def test_the_limits_of_a_month_are_named(first_day: Sequence[str], tmp_path: Path) -> None:
+    limits = [{"workspace": "Acme", "spend_limit_usd": 20}]
+    options = (*first_day, "--config", str(write_config(tmp_path / "limit.yaml", cost={"workspaces": limits})))
+    counted = "Spend limit: at least 855.49 of 20.00 USD; Compute and Accelerate and tax not counted."
+
+    for command in ("cost", "report"):
+        said = " ".join(say(SOON, command, "--month", "2026-10", *options).output.split())
+        assert counted in said
+        assert "Spend limit: reached, by our estimate." in said
+    supposed = say(SOON, "cost", "--month", "2026-10", "--what-if", "plan=free", *first_day).output
+    assert re.search(r"Acme on Free: the vendor stops its databases on 2026-10-\d\d, until 2026-11-01", supposed)
