@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
@@ -433,6 +434,20 @@ def test_the_days_of_a_workspace_after_it_was_gone_are_not_known(until: datetime
     assert [budget.is_complete for budget in costs.budgets] == [False]
 
 
+@pytest.mark.parametrize(("gone_at", "is_told"), [(GONE_AT, False), (datetime(2026, 10, 10, tzinfo=UTC), True)])
+def test_what_is_configured_for_a_workspace_that_is_gone_counts_in_its_last_bill(
+    gone_at: datetime, is_told: bool
+) -> None:
+    gone = LedgerState.of((workspace(1, "Acme", gone_at=gone_at), workspace(2, "Globex")), [read_until_it_was_gone()])
+    config = configured(workspaces=(WorkspaceConfig(workspace="Acme", plan="pro"),))
+    costs = charge(gone, config, (), NOW)
+
+    warnings = [line for line in cost_warnings(gone, config, costs) if "there is no workspace 'Acme'" in line]
+    assert bool(warnings) == is_told
+    plans = {id_: cost.plan for id_, cost in costs.workspaces.items()}
+    assert plans == ({"wksp_2": "Starter"} if is_told else {"wksp_1": "Pro", "wksp_2": "Starter"})
+
+
 def test_a_workspace_that_is_gone_is_expected_to_go_on_as_it_was() -> None:
     gone = LedgerState.of((workspace(1, "Acme", gone_at=GONE_AT),), [read_until_it_was_gone()])
 
@@ -442,12 +457,19 @@ def test_a_workspace_that_is_gone_is_expected_to_go_on_as_it_was() -> None:
     assert row.expected_usd == Decimal("10.00")
 
 
-def test_the_fee_of_a_workspace_that_is_gone_is_at_least_so_much() -> None:
-    gone = LedgerState.of((workspace(1, "Acme", gone_at=GONE_AT),))
+@pytest.mark.parametrize("databases", [(), (read_until_it_was_gone(),)])
+def test_the_fee_of_a_workspace_that_is_gone_is_known_and_what_it_used_since_is_not(
+    databases: Sequence[DatabaseState],
+) -> None:
+    gone = LedgerState.of((workspace(1, "Acme", gone_at=GONE_AT), workspace(2, "Globex")), databases)
+    costs = charge(gone, DEFAULTS, (), MONTHS_END)
 
-    (row,) = cost_rows(gone, charge(gone, DEFAULTS, (), MONTHS_END), By.WORKSPACE, MONTHS_END)
-
-    assert (row.total, row.known_usd) == (None, Decimal("10.00"))
+    rows = {row.workspace_id: row for row in cost_rows(gone, costs, By.WORKSPACE, MONTHS_END)}
+    acme = rows["wksp_1"]
+    assert acme.bill is not None
+    assert (acme.bill.parts, acme.total, acme.known_usd) == ((Decimal("10.00"), None, None), None, Decimal("10.00"))
+    # And the fee of all of them.
+    assert total_of(rows.values())[1].parts == (Decimal("20.00"), None, None)
 
 
 def test_a_workspace_that_was_gone_before_the_month_has_no_row_and_no_part_in_a_budget() -> None:

@@ -126,6 +126,24 @@ def test_after_a_backfill_the_whole_bill_is_told(tmp_path: Path) -> None:
     assert supposed[0]["by_plan_usd"]["pro"] == supposed[0]["total_usd"] == "1008.35"
 
 
+def test_of_a_month_that_was_read_in_part_each_change_says_how_much_it_is_of(tmp_path: Path) -> None:
+    url = f"sqlite:///{tmp_path / 'store.db'}"
+    options = ("--config", str(write_config(tmp_path / "config.yaml")), "--store-url", url)
+    follow(url, DEAR, [INSTALLED_AT])
+    assert backfill(url, DEAR, date(2026, 10, 1), date(2026, 10, 1), SOON) == 2
+
+    partly = say(SOON, "compare", *options).output
+    (row,) = say(SOON, "compare", "--json", *options).json["data"]
+    backfill(url, DEAR, date(2026, 10, 2), date(2026, 10, 2), SOON)
+    whole = say(SOON, "compare", *options).output
+
+    assert (row["compared_days_known"], row["compared_days"]) == (2, 4)
+    assert "operations change over those of the same 2 days that both months know" in partly
+    assert re.search(r"days compared.*\n.* 2 of 4 ", partly)
+    assert "operations change over the same 2 days," in whole
+    assert "days compared" not in whole
+
+
 def test_a_month_that_was_read_from_the_22nd_on_is_not_divided_by_all_its_days(tmp_path: Path) -> None:
     url = f"sqlite:///{tmp_path / 'store.db'}"
     options = ("--config", str(write_config(tmp_path / "config.yaml")), "--store-url", url)
@@ -257,3 +275,16 @@ def test_only_what_is_missing_is_named(first_day: Sequence[str]) -> None:
     assert "Not all of it is known (0 % of the storage's time)." in said
     assert "No command gets" not in said
     assert "days of databases" not in said
+
+
+def test_the_limits_of_a_month_are_named(first_day: Sequence[str], tmp_path: Path) -> None:
+    limits = [{"workspace": "Acme", "spend_limit_usd": 20}]
+    options = (*first_day, "--config", str(write_config(tmp_path / "limit.yaml", cost={"workspaces": limits})))
+    counted = "Spend limit: at least 855.49 of 20.00 USD; Compute and Accelerate and tax not counted."
+
+    for command in ("cost", "report"):
+        said = " ".join(say(SOON, command, "--month", "2026-10", *options).output.split())
+        assert counted in said
+        assert "Spend limit: reached, by our estimate." in said
+    supposed = say(SOON, "cost", "--month", "2026-10", "--what-if", "plan=free", *first_day).output
+    assert re.search(r"Acme on Free: the vendor stops its databases on 2026-10-\d\d, until 2026-11-01", supposed)

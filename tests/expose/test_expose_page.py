@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 from dataclasses import replace
 from datetime import timedelta
 from decimal import Decimal
@@ -24,12 +25,13 @@ COSTS = MonthCosts(
     until=NOW,
     lines=(
         CostLine(
+            is_expected_complete=True,
             name="Acme",
             bill=Bill(fee=Decimal(10), operations=Decimal("2.5"), storage=Decimal(0)),
             expected_usd=Decimal("14.00"),
             beside=Beside(share_percent=100.0, last_month_usd=Decimal("12.00"), change_usd=Decimal("2.00")),
         ),
-        CostLine(name="<b>Beta</b>", bill=None, expected_usd=None, beside=Beside()),
+        CostLine(name="<b>Beta</b>", bill=None, expected_usd=None, is_expected_complete=True, beside=Beside()),
     ),
     notes=("Not all of it is known.",),
 )
@@ -304,6 +306,19 @@ def test_storage_is_held_against_what_is_included_as_it_is_billed() -> None:
     assert "Storage, mean of the month so far 10.15 GiB Storage billed so far, GiB-months 7.61" in text
     assert "included (76%)" in text
     assert "102" not in text
+
+
+def test_storage_that_is_known_in_part_says_so() -> None:
+    usage = Usage(known_byte_seconds=2**30 * 86_400, days=23, storage_seconds=86_400 * 9, storage_seconds_known=86_400)
+    view = replace(A_WORKSPACE, usage=usage, month_average_storage_bytes=2**30)
+
+    def shown(usage: Usage) -> str:
+        snapshot = replace(A_SNAPSHOT, workspaces=(replace(view, usage=usage),))
+        return words(status_page(replace(FULL, snapshot=snapshot), COSTS))
+
+    known = "(11 % of the storage's time is known) Storage billed so far, GiB-months at least 0.03 GiB"
+    assert f"month so far 1.00 GiB {known}" in html.unescape(shown(usage))
+    assert f"month so far at least 1.00 GiB {known}" in html.unescape(shown(replace(usage, unlevelled=1)))
 
 
 def test_a_moved_databases_operations_stand_beside_the_cost_of_the_same_workspace() -> None:

@@ -11,8 +11,9 @@ from report_values import NOW, OCTOBER, ledger_state, month_of, state
 import builders
 from builders import settled_day, workspace_state
 from prisma_postgres_exporter.cost import By, total_of
+from prisma_postgres_exporter.documents import month_document
 from prisma_postgres_exporter.model import DatabaseState
-from prisma_postgres_exporter.report import gap_sentences
+from prisma_postgres_exporter.report import gap_sentences, use
 
 NOON = NOW + timedelta(hours=12)
 
@@ -32,7 +33,7 @@ def read_from(at: datetime) -> DatabaseState:
         (read_from(NOW), []),
         (
             read_from(NOW + timedelta(hours=11)),
-            ["What is missing of today will be known from 2026-11-22 01:00 UTC on."],
+            ["What is missing of today of 1 database will be known from 2026-11-22 01:00 UTC on."],
         ),
         (
             replace(read_from(NOW + timedelta(hours=11)), failing_since_at=NOON),
@@ -55,11 +56,59 @@ def test_what_no_command_gets_is_said_by_its_cause() -> None:
     for held, said in (
         (ledger_state(deleted), "1 database that was deleted"),
         (gone, "1 database of a workspace that is gone"),
-        (two, "that moved"),
     ):
         (sentence,) = gap_sentences(month_of(held))
         assert sentence.startswith("No command gets what is missing of ")
         assert said in sentence
+    assert list(gap_sentences(month_of(two))) == [
+        "1 database moved on 2026-11-04: what is missing of it may belong to either workspace."
+    ]
+
+
+def just_moved(*, holder: int = 2) -> DatabaseState:
+    """Every day and level until now are known, all in workspace 1."""
+    row = state(1, 100)
+    months = (replace(row.months[0], days=20),)
+    return replace(row, workspace_key=holder, months=months, known_until=NOW.date() - timedelta(days=1))
+
+
+def test_of_a_database_that_just_moved_nothing_is_known_in_its_new_workspace() -> None:
+    held = builders.ledger_state(
+        workspace_state(id_="wksp_1", plan="Starter"),
+        workspace_state(just_moved(), key=2, id_="wksp_2", plan="Starter"),
+    )
+    month = month_of(held)
+
+    for by in (By.PROJECT, By.DATABASE):
+        (row,) = [row for row in month.rows(by) if row.workspace_id == "wksp_2"]
+        operations, gib, *_, cost = use(row.usage, row.bill, row)
+        assert (operations, gib) == ("–", "–")
+        assert cost == "at least 10.00"  # the fee
+        document = month_document(row, is_over=False)
+        assert (document.operations, document.operations_usd, document.is_complete) == (None, None, False)
+    *_, sentence = gap_sentences(month)
+    assert sentence == "1 database moved on 2026-11-21: what is missing of it may belong to either workspace."
+
+
+def test_what_nobody_read_and_bears_no_fee_costs_what_is_not_known() -> None:
+    """Two databases share the fee by operations: the one that came has used none that anybody read."""
+    here = replace(state(3, 50), workspace_key=2, months=(replace(state(3, 50).months[0], workspace_key=2),))
+    held = builders.ledger_state(
+        workspace_state(id_="wksp_1", plan="Starter"),
+        workspace_state(just_moved(), here, key=2, id_="wksp_2", plan="Starter"),
+    )
+    (row,) = [row for row in month_of(held).rows(By.DATABASE) if row.place[::2] == ("wksp_2", "db_1")]
+
+    assert use(row.usage, row.bill, row) == ("–",) * 6
+
+
+def test_what_moved_out_of_a_workspace_that_is_gone_is_not_of_it() -> None:
+    held = builders.ledger_state(
+        workspace_state(id_="wksp_1", plan="Starter", gone_at=NOW - timedelta(hours=1)),
+        workspace_state(just_moved(), key=2, id_="wksp_2", plan="Starter"),
+    )
+
+    assert not any("gone" in sentence for sentence in gap_sentences(month_of(held)))
 
 
 def test_a_workspace_that_nobody_followed_is_not_read_and_no_zero() -> None:

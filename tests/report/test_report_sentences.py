@@ -3,13 +3,28 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
 
 import pytest
+from report_values import CONFIG, NOW, ledger_state, month_of, state
 
-from prisma_postgres_exporter.cost import UNREAD, Usage
-from prisma_postgres_exporter.model import Event, EventKind
-from prisma_postgres_exporter.report import event_sentence, knowledge
+from builders import GIB
+from prisma_postgres_exporter.config import CostConfig
+from prisma_postgres_exporter.cost import UNREAD, BudgetState, By, Usage, WorkspaceCost
+from prisma_postgres_exporter.documents import report_answer
+from prisma_postgres_exporter.model import DatabaseState, Event, EventKind, WorkspaceDay
+from prisma_postgres_exporter.report import (
+    budget_cells,
+    cost_sentences,
+    event_sentence,
+    knowledge,
+    ledger_month,
+    limit_sentences,
+    month_costs,
+    report_month,
+    use,
+)
 
 
 @pytest.mark.parametrize(
@@ -34,6 +49,91 @@ def test_only_the_part_that_is_missing_is_named(days_known: int, seconds_known: 
     )
 
     assert knowledge(usage) == said
+
+
+@pytest.mark.parametrize("by", By)
+def test_a_mean_level_without_some_databases_is_at_least_so_much(by: By) -> None:
+    """One of two in a project was never read: 4 GiB is not what both store."""
+    both = [state(1, 5, gib=4), replace(state(3, 5), months=())]
+    told = {row.database_id: use(row.usage, row.bill, row)[1] for row in month_of(ledger_state(*both)).rows(by)}
+    read = {row.database_id: use(row.usage, row.bill, row)[1] for row in month_of(ledger_state(both[0])).rows(by)}
+
+    assert told == ({"db_1": "4.00", "db_3": "–"} if by is By.DATABASE else {None: "at least 4.00"})
+    assert set(read.values()) == {"4.00"}
+
+
+def test_what_is_included_is_used_at_least_so_far_where_not_all_is_known() -> None:
+    held = ledger_state(state(1, 5, gib=4), replace(state(3, 5), months=()))
+    report = report_month(month_of(held), (), (), NOW)
+    said = list(cost_sentences(report.workspaces[0]))
+
+    assert any(line.startswith("At least 5 of ") for line in said)
+    assert any(line.startswith("At least 2.67 of ") for line in said)
+
+
+def test_what_is_expected_without_a_database_is_at_least_so_much_for_every_door() -> None:
+    never_read = replace(state(3, 5), months=())
+    days = [
+        WorkspaceDay(
+            workspace_key=1,
+            day=NOW.date() - timedelta(days=number),
+            operations=5,
+            storage_bytes=GIB,
+            storage_byte_seconds=GIB * 86_400,
+            storage_seconds=86_400,
+        )
+        for number in range(1, 21)
+    ]
+    budget = {"name": "all", "monthly_usd": "5"}
+    config = CONFIG.model_copy(update={"cost": CostConfig.model_validate({"budgets": [budget]})})
+
+    def told(*states: DatabaseState) -> set[bool]:
+        month = ledger_month(ledger_state(*states), config, days, NOW, NOW)
+        report = report_month(month, (), (), NOW)
+        (line,) = month_costs(month).lines
+        answer = report_answer(report, ())
+        (sentence,) = [text for text in cost_sentences(report.workspaces[0]) if text.startswith("Expected of the")]
+        return {
+            "at least" in budget_cells(month.costs.budgets[0])[2],
+            "at least" in sentence,
+            not line.is_expected_complete,
+            not answer.data.total.is_expected_complete,
+            not answer.data.workspaces[0].is_expected_complete,
+        }
+
+    assert told(state(1, 100, gib=1)) == {False}
+    assert told(state(1, 100, gib=1), never_read) == {True}
+
+
+def test_the_limits_of_a_month_are_named_in_its_report() -> None:
+    """Starter, 8,000,000 of 1,000,000 included operations so far: 0.008 a thousand are 56.00."""
+    limits = [{"workspace": "Acme", "spend_limit_usd": "20"}]
+    config = CONFIG.model_copy(update={"cost": CostConfig.model_validate({"workspaces": limits})})
+    held = ledger_state(state(1, 8_000_000, gib=1))
+    report = report_month(ledger_month(held, config, (), NOW, NOW), (), (), NOW)
+    said = list(cost_sentences(report.workspaces[0]))
+
+    assert "Spend limit: 56.00 of 20.00 USD; Compute and Accelerate and tax not counted." in said
+    assert "Spend limit: reached, by our estimate." in said
+    ahead = WorkspaceCost(limits=(("free_operations", NOW + timedelta(days=2)),))
+    assert list(limit_sentences(ahead, NOW)) == [
+        "Free plan's operations: will be reached on 2026-11-23 00:00 UTC, by our estimate."
+    ]
+
+
+def test_a_budget_that_is_spent_says_by_how_much() -> None:
+    budget = BudgetState(
+        name="all",
+        limit_usd=Decimal(10),
+        thresholds=(),
+        databases=1,
+        spent_usd=Decimal("12.50"),
+        expected_usd=Decimal(20),
+        is_complete=False,
+    )
+
+    assert budget_cells(budget) == ("10.00", "at least 12.50, over by at least 2.50", "20.00")
+    assert budget_cells(replace(budget, spent_usd=Decimal(10), is_complete=True)) == ("10.00", "10.00", "20.00")
 
 
 def test_what_nobody_read_is_not_read() -> None:

@@ -149,8 +149,9 @@ async def _backfill(
             say(f"{read:,} days read into the ledger; {missing:,} are missing.")
         if missing:
             reasons = ", ".join(f"{reason} ({count:,})" for reason, count in work.failures.most_common())
+            rest = f"; {work.not_tried:,} were not tried after that" if work.not_tried else ""
             say(
-                f"Run the same command again to read them. What failed: {reasons or 'nothing was answered'}",
+                f"Run the same command again to read them. What failed: {reasons or 'nothing was answered'}{rest}",
                 style="red",
             )
         if openmetrics is not None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from decimal import Decimal
 from typing import Annotated
 
 import typer
@@ -35,12 +34,11 @@ from prisma_postgres_exporter.report import (
     at_least,
     compare_months,
     gap_sentences,
+    mean_gib,
     missing_sentence,
     not_followed_sentence,
     same_days,
 )
-
-GIB = 2**30
 
 EXAMPLES = examples(
     "compare",
@@ -86,9 +84,10 @@ def compare(
         spans = same_days(earlier, later)
         days = store.days(from_day=spans[0], to_day=spans[2]) if spans is not None else ()
         changes = compare_months(earlier, later, by, events, days)
+    is_partial = any(change.pair is not None and change.pair.days < change.pair.wanted for change in changes)
     if chosen in TABLES:
         so_far = "" if later.is_over else f" until {later.until:%Y-%m-%d %H:%M} UTC"
-        over = "" if spans is None else f", operations change over the same {(spans[2] - spans[1]).days + 1} days"
+        over = "" if spans is None else _over((spans[2] - spans[1]).days + 1, is_partial=is_partial)
         expected = "" if later.is_over else ", USD change of what is expected"
         show(f"{later.name}{so_far} against {earlier.name}, by {by}, in USD{over}{expected}")
     answer = Comparison(
@@ -100,7 +99,7 @@ def compare(
     print_documents(
         answer,
         changes[:limit],
-        _columns(by, earlier, later),
+        _columns(by, earlier, later, is_partial=is_partial),
         chosen,
         what=f"{by}s in these months",
         how_to_see_more=every,
@@ -116,6 +115,12 @@ def compare(
         _print_reasons(changes[:limit])
 
 
+def _over(days: int, *, is_partial: bool) -> str:
+    if not is_partial:
+        return f", operations change over the same {days} days"
+    return f", operations change over those of the same {days} days that both months know"
+
+
 def _print_reasons(changes: Sequence[Change]) -> None:
     for change in changes:
         if change.reasons:
@@ -127,27 +132,36 @@ def _print_reasons(changes: Sequence[Change]) -> None:
     show(LEFT_OUT)
 
 
-def _columns(by: By, before: LedgerMonth, after: LedgerMonth) -> Columns[Change]:
+def _columns(by: By, before: LedgerMonth, after: LedgerMonth, *, is_partial: bool) -> Columns[Change]:
+    partial = (Column("days", _days, "days compared", is_for_people=True, weight=5),) if is_partial else ()
     return (
         *row_columns(by, _row),
         Column("operations_before", lambda change: change.operations_before, f"operations {before.name}", weight=3),
         Column("operations_after", lambda change: change.operations_after, f"operations {after.name}", weight=4),
         Column("operations_change", lambda change: change.operations_change, "operations change", weight=5),
-        Column("gib_before", lambda change: _gib(change.storage_before), f"GiB {before.name}", weight=1),
-        Column("gib_after", lambda change: _gib(change.storage_after), f"GiB {after.name}", weight=2),
+        *partial,
+        Column("gib_before", lambda change: _gib(change.before), f"GiB {before.name}", is_for_people=True, weight=1),
+        Column("gib_after", lambda change: _gib(change.after), f"GiB {after.name}", is_for_people=True, weight=2),
         Column("cost_before", lambda change: _cost(change.before), f"USD {before.name}", is_for_people=True, weight=7),
         Column("cost_after", lambda change: _cost(change.after), f"USD {after.name}", is_for_people=True, weight=8),
         Column("change_usd", _change, "USD change", is_for_people=True, weight=9),
-        *(() if after.is_over else (Column("expected_usd", _expected, "USD expected", weight=6),)),
+        *(() if after.is_over else (Column("expected_usd", _expected, "USD expected", is_for_people=True, weight=6),)),
     )
 
 
-def _expected(change: Change) -> Decimal | None:
-    return change.after.expected_usd if change.after else None
+def _expected(change: Change) -> str:
+    row = change.after
+    return NONE if row is None else at_least(row.expected_usd, is_complete=row.is_expected_complete)
 
 
-def _gib(size_bytes: int | None) -> float | None:
-    return None if size_bytes is None else round(size_bytes / GIB, 3)
+def _gib(row: CostRow | None) -> str:
+    return NONE if row is None else mean_gib(row)
+
+
+def _days(change: Change) -> str:
+    """How many of the days that its operations are compared on are known."""
+    pair = change.pair
+    return NONE if pair is None else f"{pair.days:,} of {pair.wanted:,}"
 
 
 def _cost(row: CostRow | None) -> str:

@@ -41,6 +41,7 @@ from prisma_postgres_exporter.cost import (
     total_of,
 )
 from prisma_postgres_exporter.documents import CostDocument, cost_rows_answer, documents_csv, supposed_answer
+from prisma_postgres_exporter.model import next_month_start
 from prisma_postgres_exporter.report import (
     LEFT_OUT,
     NO_PROJECT,
@@ -50,6 +51,7 @@ from prisma_postgres_exporter.report import (
     LedgerMonth,
     Place,
     assumed_sentence,
+    at_least,
     beside,
     change_sentence,
     database_name,
@@ -58,6 +60,7 @@ from prisma_postgres_exporter.report import (
     incomplete_sentence,
     knowledge,
     ledger_month,
+    limit_sentences,
     missing_sentence,
     money,
     not_followed_sentence,
@@ -139,7 +142,10 @@ def _print(
     until = whole if month.is_over else f"until {month.until:%Y-%m-%d %H:%M} UTC"
     lines = [_cells(row, besides[row.place], by, is_over=month.is_over) for row in rows]
     if len(rows) > 1:
-        expected = added(row.expected_usd for row in workspaces)
+        expected = at_least(
+            added(row.expected_usd for row in workspaces),
+            is_complete=all(row.is_expected_complete for row in workspaces),
+        )
         lines.append(_numbers(use(usage, bill), besides[TOTAL], expected, is_over=month.is_over) | {NAMES[by]: "total"})
     fields = [
         replace(field, heading=heading, cells=[line.get(heading, "") for line in lines])
@@ -163,6 +169,8 @@ def _say_what_is_missing(month: LedgerMonth, usage: Usage) -> None:
         if cost_of.unpriced is not None:
             name = month.ledger_state.workspaces[id_].workspace.name
             say(f"{name}: {cost_of.unpriced}", style="yellow")
+        for limit in limit_sentences(cost_of, month.until):
+            show(sentence(f"{month.ledger_state.workspaces[id_].workspace.name}: {limit}"))
         if cost_of.forecast_missing is not None and not month.is_over:
             name = month.ledger_state.workspaces[id_].workspace.name
             say(f"{name}, forecast: {cost_of.forecast_missing}", style="yellow")
@@ -196,7 +204,10 @@ def _sentences(
     for id_, cost_of in month.costs.workspaces.items() if is_supposed else ():
         for name, at in cost_of.limits:
             if name == "free_operations":
-                yield f"{names[id_]} on {cost_of.plan}: the vendor stops its databases on {at:%Y-%m-%d}, until the 1st"
+                yield (
+                    f"{names[id_]} on {cost_of.plan}: the vendor stops its databases on {at:%Y-%m-%d}, "
+                    f"until {next_month_start(month.until):%Y-%m-%d}"
+                )
     if is_supposed:
         yield "Last month is as it was: the change is from it to what is supposed"
         return
@@ -219,15 +230,19 @@ def _cells(row: CostRow, entry: Beside, by: By, *, is_over: bool) -> dict[str, s
     if by is By.DATABASE:
         cells["database"] = database_name(row) if row.database_id is not None else ""
         cells["database id"] = row.database_id or ""
-    cells |= _numbers(use(row.usage, row.bill, row), entry, row.expected_usd, is_over=is_over)
+    cells |= _numbers(use(row.usage, row.bill, row), entry, _expected(row), is_over=is_over)
     return {heading: harmless(cell) for heading, cell in cells.items()}
 
 
-def _numbers(used: Sequence[str], entry: Beside, expected: Decimal | None, *, is_over: bool) -> dict[str, str]:
+def _expected(row: CostRow) -> str:
+    return at_least(row.expected_usd, is_complete=row.is_expected_complete)
+
+
+def _numbers(used: Sequence[str], entry: Beside, expected: str, *, is_over: bool) -> dict[str, str]:
     numbers = dict(zip(("operations", "GiB", "fee", "usage", "storage", "cost"), used, strict=True))
     numbers["%"] = NONE if entry.share_percent is None else f"{entry.share_percent:.1f}"
     if not is_over:
-        numbers["expected"] = money(expected)
+        numbers["expected"] = expected
     numbers["last month"] = money(entry.last_month_usd)
     numbers["change"] = NONE if entry.change_usd is None else f"{entry.change_usd:+,.2f}"
     return numbers

@@ -38,12 +38,12 @@ from prisma_postgres_exporter.report import (
     at_least,
     gap_sentences,
     growth_days,
+    mean_gib,
     missing_sentence,
     not_followed_sentence,
     rank,
 )
 
-GIB = 2**30
 SORTED_BY = {
     Key.OPERATIONS: "operations",
     Key.STORAGE: "mean_storage_gib",
@@ -123,7 +123,7 @@ def _columns(by: By, sort: Key, days: int) -> Columns[Ranked]:
         *deleted,
         Column("operations", lambda line: line.row.operations, "operations", weight=7),
         Column("operations_percent", lambda line: percent(line.operations_share), "%", weight=4),
-        Column("mean_storage_gib", lambda line: _gib(line.row.mean_storage_bytes), "GiB", weight=5),
+        Column("mean_storage_gib", lambda line: mean_gib(line.row), "GiB", is_for_people=True, weight=5),
         Column("cost", _cost, "USD", is_for_people=True, weight=8),
         Column("recent_operations", lambda line: line.recent_operations, f"last {days} d", weight=2),
         Column("earlier_operations", lambda line: line.earlier_operations, "before", weight=1),
@@ -136,10 +136,6 @@ def _columns(by: By, sort: Key, days: int) -> Columns[Ranked]:
 
 def _is_deleted(line: Ranked) -> bool:
     return line.row.is_deleted
-
-
-def _gib(size_bytes: int | None) -> float | None:
-    return None if size_bytes is None else round(size_bytes / GIB, 3)
 
 
 def _cost(line: Ranked) -> str:

@@ -5,6 +5,7 @@ from prisma_postgres_exporter.cost.budgets import BudgetState
 from prisma_postgres_exporter.cost.charging import HISTORY, Costs, charge
 from prisma_postgres_exporter.cost.estimate import SpendLimit, WorkspaceCost, WorkspaceUsage, estimate
 from prisma_postgres_exporter.cost.limits import is_limit_near
+from prisma_postgres_exporter.cost.outlook import moved_on
 from prisma_postgres_exporter.cost.prices import Unpriced, price_of, price_spans
 from prisma_postgres_exporter.cost.showback import share_out
 from prisma_postgres_exporter.cost.table import By, CostRow, added, cost_rows, total_of
@@ -55,6 +56,7 @@ __all__ = [
     "make_bill",
     "month_differences",
     "month_operations",
+    "moved_on",
     "parse_what_if",
     "price_of",
     "price_spans",

@@ -79,16 +79,17 @@ def charge(
             usage = _with_forecast(total, row.key, states.get(row.key, ()), days_here, now)
         cost = estimate(config, row, usage, now)
         if cost.bill is not None and row.was_gone_at(now):
-            # It may have got databases or another plan since.
-            cost = replace(cost, bill=replace(cost.bill, is_fee_known=False))
-        workspaces[id_] = cost
+            # Its fee is that of the plan it had; what it used since, perhaps in databases that nobody saw, is unknown.
+            cost = replace(cost, bill=replace(cost.bill, are_operations_known=False, is_storage_known=False))
+        # Of a database of which nothing was ever read, nothing is expected: not 0.
+        are_all_read = all(of.operations is not None for of in by_database.values())
+        cost = workspaces[id_] = replace(cost, is_expected_complete=are_all_read)
         if cost.bill is None:
             continue
         for database_id, share in _shares(cost.bill, by_database, config.cost.fee_share).items():
             shares[id_, database_id] = share
         if cost.expected_bill is not None:
             for database_id, share in _shares(cost.expected_bill, by_database, config.cost.fee_share).items():
-                # Of a database of which nothing was ever read, nothing is expected: not 0.
                 is_known = database_id is None or by_database[database_id].operations is not None
                 if share.known is not None and cost.expected_bill.total is not None and is_known:
                     expected[id_, database_id] = share.known

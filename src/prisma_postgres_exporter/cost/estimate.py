@@ -41,7 +41,8 @@ class WorkspaceCost:
     `is_unread`: nobody followed the workspace then. `plan` and what is included are those in force now;
     `plan_assumed_at` is when the plan was first read, where that was after the month. `expected_bill`, `low_bill` and
     `high_bill` are of the whole month, and of one that is over there are none; `forecast_missing` says what they had to
-    do without. `limits` are the limits of this month that will be reached, or were, by name.
+    do without; where not `is_expected_complete`, that is a database, and at least so much is expected. `limits` are the
+    limits of this month that will be reached, or were, by name.
     """
 
     unpriced: str | None = None
@@ -57,6 +58,7 @@ class WorkspaceCost:
     forecast_missing: str | None = None
     low_bill: Bill | None = None
     expected_bill: Bill | None = None
+    is_expected_complete: bool = True
     high_bill: Bill | None = None
     spend_limit: SpendLimit | None = None
     limits: tuple[tuple[str, datetime], ...] = ()

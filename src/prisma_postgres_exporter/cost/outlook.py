@@ -106,7 +106,7 @@ def _stay(state: DatabaseState, workspace_key: int, month: datetime, now: dateti
     begins_at, ends_at = state.database.created_at, state.deleted_at
     has_moved = state.workspace_key != workspace_key or any(row.workspace_key != workspace_key for row in state.months)
     if has_moved:
-        moved_at = day_start(_moved_on(state, now.date()))
+        moved_at = day_start(moved_on(state, now.date()))
         if state.workspace_key == workspace_key:
             begins_at = max(begins_at, moved_at)
         else:
@@ -124,7 +124,7 @@ def _stay(state: DatabaseState, workspace_key: int, month: datetime, now: dateti
     )
 
 
-def _moved_on(state: DatabaseState, today: date) -> date:
+def moved_on(state: DatabaseState, today: date) -> date:
     """The day a moved database came to where it is now: its days there are whole ones, without holes, to the newest."""
     elsewhere = max((row.month for row in state.months if row.workspace_key != state.workspace_key), default=None)
     if elsewhere is None:

@@ -69,6 +69,12 @@ class CostRow:
         return self.bill.known if self.bill is not None else None
 
     @property
+    def is_expected_complete(self) -> bool:
+        """Whether all of it has a forecast; else at least so much is expected."""
+        is_part = self.project_id is not None or self.cost is None
+        return self.expected_usd is not None and (is_part or (self.cost is not None and self.cost.is_expected_complete))
+
+    @property
     def mean_storage_bytes(self) -> int | None:
         """The mean level of the month so far."""
         return self.usage.mean_storage_bytes(round((_end(self.until) - month_start(self.until)).total_seconds()))

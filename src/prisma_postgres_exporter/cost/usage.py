@@ -35,7 +35,8 @@ class Usage:
     are in the latter. `level_byte_seconds` is each database at its own mean for as long as it lived.
     `days_held` is how many days the ledger has: the vendor's month may be known where its days are not.
     `unplaced_operations` and `unplaced_storage` are of how many databases that moved in the month days, or levels, are
-    missing that may belong to any of their holders. `unread` is how many workspaces nobody followed then: what they
+    missing that may belong to any of their holders. `unlevelled` is of how many databases no level at all is known:
+    a mean level is without them. `unread` is how many workspaces nobody followed then: what they
     used, and whether they had databases, is not known.
     """
 
@@ -49,6 +50,7 @@ class Usage:
     storage_seconds_known: int = 0
     unplaced_operations: int = 0
     unplaced_storage: int = 0
+    unlevelled: int = 0
     unread: int = 0
 
     def __add__(self, other: Usage) -> Usage:
@@ -70,7 +72,13 @@ class Usage:
     @property
     def is_storage_known(self) -> bool:
         """Whether a level is known of all the time that the databases lived."""
-        return self.storage_seconds_known >= self.storage_seconds and not self.unplaced_storage and not self.unread
+        is_all_read = self.storage_seconds_known >= self.storage_seconds and not self.unlevelled and not self.unread
+        return is_all_read and not self.unplaced_storage
+
+    @property
+    def is_mean_storage_known(self) -> bool:
+        """Whether a mean level is of every database, each at its own mean: else it is at least so much."""
+        return not self.unlevelled and not self.unread
 
     @property
     def is_complete(self) -> bool:
@@ -106,7 +114,7 @@ class Usage:
 
     @property
     def _is_any_level_known(self) -> bool:
-        return bool(self.storage_seconds_known) or not (self.storage_seconds or self.unread)
+        return bool(self.storage_seconds_known) or not (self.storage_seconds or self.unlevelled or self.unread)
 
 
 _FIELDS = tuple(field.name for field in fields(Usage))
@@ -151,7 +159,8 @@ def database_usage(state: DatabaseState, until: datetime) -> Mapping[int, Usage]
         row = rows[0]
         days_known = max(0, row.days - life.open_days(row.workspace_key))
         usage = _with_storage(row, row.storage_seconds, row.days_operations, days=row.days, days_known=days_known)
-        rest = Usage(days=max(0, life.days - row.days), storage_seconds=max(0, life.seconds - row.storage_seconds))
+        # A day at least, the one that it moved on: that nothing was read there must not look like nothing.
+        rest = _unlevelled(max(1, life.days - row.days), max(0, life.seconds - row.storage_seconds))
         return _placed({row.workspace_key: usage, state.workspace_key: rest})
     if len(rows) == 1:
         row = rows[0]
@@ -160,7 +169,7 @@ def database_usage(state: DatabaseState, until: datetime) -> Mapping[int, Usage]
         return {row.workspace_key: usage}
     if not rows:
         # One made today too has a day that is not known: beside others it must not look like nothing.
-        return {state.workspace_key: Usage(days=max(1, life.days), storage_seconds=life.seconds)}
+        return {state.workspace_key: _unlevelled(max(1, life.days), life.seconds)}
     return _moved(rows, life, state.workspace_key)
 
 
@@ -293,7 +302,13 @@ def _with_storage(row: MonthUsage, lived_seconds: int, operations: int, *, days:
         days_held=min(row.days, days),
         storage_seconds=lived,
         storage_seconds_known=known,
+        unlevelled=int(lived > 0 and not known),
     )
+
+
+def _unlevelled(days: int, seconds: int) -> Usage:
+    """Of which nothing was read."""
+    return Usage(days=days, storage_seconds=seconds, unlevelled=1)
 
 
 def _moved(rows: Sequence[MonthUsage], life: _Life, holder: int) -> Mapping[int, Usage]:
@@ -316,7 +331,7 @@ def _moved(rows: Sequence[MonthUsage], life: _Life, holder: int) -> Mapping[int,
 def _placed(found: Mapping[int, Usage]) -> Mapping[int, Usage]:
     """Say of a database that moved in the month whether days, or levels, are missing that may be any holder's."""
     operations = int(any(usage.days_known < usage.days for usage in found.values()))
-    storage = int(any(usage.storage_seconds_known < usage.storage_seconds for usage in found.values()))
+    storage = int(any(not usage.is_storage_known for usage in found.values()))
     return {
         key: replace(usage, unplaced_operations=operations, unplaced_storage=storage) for key, usage in found.items()
     }

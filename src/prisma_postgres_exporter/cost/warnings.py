@@ -13,7 +13,12 @@ from prisma_postgres_exporter.model import LedgerState
 
 def cost_warnings(ledger_state: LedgerState, config: Config, costs: Costs) -> Iterator[str]:
     """Yield a line for each workspace without a whole cost, and for what is configured and fits nothing."""
-    names = {id_: row.workspace.name for id_, row in ledger_state.workspaces.items() if not row.is_gone}
+    # One that is gone is in the bill of the month that it was followed in.
+    names = {
+        id_: row.workspace.name
+        for id_, row in ledger_state.workspaces.items()
+        if not row.is_gone or id_ in costs.workspaces
+    }
     for id_, cost in costs.workspaces.items():
         if cost.unpriced is not None:
             yield f"workspace {names.get(id_, id_)} has no whole cost: {cost.unpriced}"

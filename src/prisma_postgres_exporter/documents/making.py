@@ -120,6 +120,8 @@ def change_document(change: Change, *, is_over: bool) -> ChangeDocument:
         month_before=month_document(change.before, is_over=True) if change.before else None,
         month_after=month_document(change.after, is_over=is_over) if change.after else None,
         operations_change=change.operations_change,
+        compared_days_known=change.pair.days if change.pair is not None else None,
+        compared_days=change.pair.wanted if change.pair is not None else None,
         change_usd=change.cost_change,
         reasons=list(change.reasons),
     )
@@ -154,6 +156,7 @@ def workspace_document(view: WorkspaceView, taken_at: datetime) -> WorkspaceDocu
         included_storage_bytes=cost.included_storage_bytes if cost else None,
         reconciliation_difference_operations=view.reconciliation_difference_operations,
         expected_usd=expected,
+        is_expected_complete=cost is not None and expected is not None and cost.is_expected_complete,
         low_usd=low,
         high_usd=high,
         spend_limit_usd=cost.spend_limit.usd if cost and cost.spend_limit else None,
@@ -216,6 +219,7 @@ def report_answer(report: MonthReport, days: Iterable[UsageRow]) -> ReportAnswer
             **_priced(usage, bill),
             **_beside(report.beside),
             expected_usd=added(row.total.expected_usd for row in report.workspaces),
+            is_expected_complete=all(row.total.is_expected_complete for row in report.workspaces),
             change_split_usd=_split(report.beside),
         ),
         missing=MissingDocument(from_day=missing.first_day, to_day=missing.last_day, requests=missing.requests)
@@ -284,6 +288,7 @@ def _month(row: CostRow, *, is_over: bool) -> Keys:
         "price_version": cost.price_version if cost else None,
         "storage_gib_months": None if gib_months is None else round(float(gib_months), 6),
         "expected_usd": None if is_over else row.expected_usd,
+        "is_expected_complete": row.is_expected_complete and not is_over,
         "low_usd": low,
         "high_usd": high,
         "forecast_missing": cost.forecast_missing if cost and not is_over else None,

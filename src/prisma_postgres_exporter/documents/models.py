@@ -34,6 +34,10 @@ SPLIT = (
     "`price`; they add up to it"
 )
 BOUNDS = "Bounds between which `expected_usd` will be right four times out of five; of workspaces"
+IS_EXPECTED_COMPLETE = (
+    "Whether all of it has a forecast; else what has none counts in `expected_usd` with what it cost so far, and at "
+    "least so much is expected"
+)
 TAKEN_AT = "When the numbers were put together"
 COSTS_AT = (
     "When the costs were worked out, from the usage of then: up to a minute before `taken_at`, with 10,000 databases "
@@ -150,6 +154,7 @@ class MonthDocument(Priced, Used):
     price_version: str | None = Field(description="Which version of the plan's prices")
     storage_gib_months: float | None = Field(description="What is billed of storage so far: GiB over the whole month")
     expected_usd: Usd | None = Field(description="What the whole month will cost; `null` of one that is over")
+    is_expected_complete: bool = Field(description=IS_EXPECTED_COMPLETE)
     low_usd: Usd | None = Field(description=BOUNDS)
     high_usd: Usd | None = Field(description=BOUNDS)
     forecast_missing: str | None = Field(description="What the workspace's forecast had to do without; `null`: nothing")
@@ -199,6 +204,13 @@ class ChangeDocument(Changed, Place):
         description="The later month's operations less the earlier one's, both known whole; of a month that runs, over "
         "the same days that both know"
     )
+    compared_days_known: int | None = Field(
+        description="Over how many of `compared_days` the change of a month that runs is: those known in both months"
+    )
+    compared_days: int | None = Field(
+        description="The days of databases that lived in either of the spans that are compared; `null`: both months "
+        "are over, and compared whole"
+    )
     reasons: list[str] = Field(description="Why, in words")
 
 
@@ -217,6 +229,7 @@ class WorkspaceDocument(Priced, Used):
     included_storage_bytes: int | None = Field(description=INCLUDED_STORAGE)
     reconciliation_difference_operations: int | None = Field(description=DIFFERENCE)
     expected_usd: Usd | None = Field(description=MonthDocument.model_fields["expected_usd"].description)
+    is_expected_complete: bool = Field(description=IS_EXPECTED_COMPLETE)
     low_usd: Usd | None = Field(description=BOUNDS)
     high_usd: Usd | None = Field(description=BOUNDS)
     spend_limit_usd: Usd | None = Field(description="The configured limit on usage charges in a month")
@@ -270,10 +283,7 @@ class BudgetDocument(Document):
     )
     is_complete: bool = Field(description=Priced.model_fields["is_complete"].description)
     expected_usd: Usd | None = Field(description=MonthDocument.model_fields["expected_usd"].description)
-    is_expected_complete: bool = Field(
-        description="Whether all of it has a forecast; else what has none counts in `expected_usd` with what it cost "
-        "so far, and at least so much is expected"
-    )
+    is_expected_complete: bool = Field(description=IS_EXPECTED_COMPLETE)
 
 
 class EventDocument(Document):
@@ -300,6 +310,7 @@ class TotalDocument(Compared, Changed, Priced, Known):
     """All workspaces together."""
 
     expected_usd: Usd | None = Field(description=MonthDocument.model_fields["expected_usd"].description)
+    is_expected_complete: bool = Field(description=IS_EXPECTED_COMPLETE)
     change_split_usd: dict[str, Usd] | None = Field(description=SPLIT)
 
 

@@ -31,7 +31,7 @@ def _cells(line: CostLine) -> tuple[str, ...]:
     return (
         line.name,
         at_least(bill.known, is_complete=bill.total is not None) if bill is not None else NONE,
-        money(line.expected_usd),
+        at_least(line.expected_usd, is_complete=line.is_expected_complete),
         NONE if beside.share_percent is None else f"{beside.share_percent:.1f}",
         money(beside.last_month_usd),
         NONE if beside.change_usd is None else f"{beside.change_usd:+,.2f}",

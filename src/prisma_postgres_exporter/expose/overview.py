@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 from decimal import Decimal
@@ -15,7 +16,7 @@ from prisma_postgres_exporter.expose.plots import bars
 from prisma_postgres_exporter.expose.status import PushStatus, ServiceStatus
 from prisma_postgres_exporter.model import next_month_start
 from prisma_postgres_exporter.reasons import reason_in_words
-from prisma_postgres_exporter.report import MonthCosts, at_least, bill_sentence
+from prisma_postgres_exporter.report import LIMIT_NAMES, MonthCosts, at_least, bill_sentence
 from prisma_postgres_exporter.snapshot import DatabaseView, WorkspaceView
 
 GIB = 2**30
@@ -24,11 +25,6 @@ WORKSPACES_DRAWN = 20
 DATABASES_SHOWN = 50
 NOT_BLOCKED = "by our estimate; the vendor blocks the databases then, and has not said so yet"
 NOT_DOCUMENTED = "what the vendor does then is not documented"
-LIMIT_NAMES = {
-    "spend_limit": "Spend limit",
-    "free_operations": "Free plan's operations",
-    "free_storage": "Free plan's storage",
-}
 
 
 def status_page(status: ServiceStatus, costs: MonthCosts | str | None, *, search: str = "", page: int = 1) -> str:
@@ -196,7 +192,7 @@ def _workspace(view: WorkspaceView, status: ServiceStatus) -> Markup:
                     ]
                 ),
             ),
-            ("Storage, mean of the month so far", gib(view.month_average_storage_bytes)),
+            ("Storage, mean of the month so far", _mean_storage(view)),
             ("Storage billed so far, GiB-months", _billed_storage(view)),
             (f"Cost{_until(status)}", _cost(cost)),
             ("Expected cost of the month", _expected(cost)),
@@ -239,12 +235,24 @@ def _of(used: int | None, included: int | None, shown: Callable[[int | None], st
     return joined([f"{shown(used)} of {shown(included)} included ({percent}) ", _meter(used / included)])
 
 
+def _mean_storage(view: WorkspaceView) -> str:
+    """Each database at its own mean of the time that is known, which is said where it is not all."""
+    mean, usage = view.month_average_storage_bytes, view.usage
+    if mean is None or usage.is_storage_known:
+        return gib(mean)
+    said = "" if usage.is_mean_storage_known else "at least "
+    return (
+        f"{said}{gib(mean)} ({math.floor((usage.storage_covered_ratio or 0) * 100)} % of the storage's time is known)"
+    )
+
+
 def _billed_storage(view: WorkspaceView) -> Markup:
     """Over the whole month, as it is included and billed: a high level of a few days is little of it."""
     starts_at = view.period_start_at
     billed = view.usage.gib_months(int((next_month_start(starts_at) - starts_at).total_seconds()))
     included = view.cost.included_storage_bytes if view.cost else None
-    return _of(None if billed is None else round(billed * GIB), included, gib)
+    said = "" if billed is None or view.usage.is_storage_known else "at least "
+    return joined([said, _of(None if billed is None else round(billed * GIB), included, gib)])
 
 
 def _until(status: ServiceStatus) -> str:
@@ -275,7 +283,8 @@ def _expected(cost: WorkspaceCost | None) -> str:
         return NONE
     low, expected, high = totals
     without = f"; {cost.forecast_missing}" if cost is not None and cost.forecast_missing is not None else ""
-    return f"{_usd(expected)}, between {_usd(low)} and {_usd(high)}{without}"
+    said = "" if cost is None or cost.is_expected_complete else "at least "
+    return f"{said}{_usd(expected)}, between {_usd(low)} and {_usd(high)}{without}"
 
 
 def _limits(view: WorkspaceView, status: ServiceStatus) -> Iterator[tuple[str, Markup]]:

@@ -22,6 +22,7 @@ from prisma_postgres_exporter.report.months import LedgerMonth, Missing, last_in
 from prisma_postgres_exporter.report.ranking import Key, Ranked, growth_days, rank
 from prisma_postgres_exporter.report.sentences import (
     LEFT_OUT,
+    LIMIT_NAMES,
     NO_PROJECT,
     NONE,
     assumed_sentence,
@@ -38,6 +39,8 @@ from prisma_postgres_exporter.report.sentences import (
     gib,
     incomplete_sentence,
     knowledge,
+    limit_sentences,
+    mean_gib,
     missing_sentence,
     money,
     not_followed_sentence,
@@ -58,6 +61,7 @@ __all__ = [
     "EVENT_COLUMNS",
     "FOCUS_COLUMNS",
     "LEFT_OUT",
+    "LIMIT_NAMES",
     "MONTH_COLUMNS",
     "NONE",
     "NO_PROJECT",
@@ -105,6 +109,8 @@ __all__ = [
     "last_instant",
     "ledger_month",
     "left_out",
+    "limit_sentences",
+    "mean_gib",
     "missing_sentence",
     "money",
     "month_costs",

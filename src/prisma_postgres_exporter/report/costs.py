@@ -23,11 +23,15 @@ from prisma_postgres_exporter.report.sentences import (
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CostLine:
-    """What one workspace, or all of them, cost; `bill` is `None` where the price is not known."""
+    """What one workspace, or all of them, cost; `bill` is `None` where the price is not known.
+
+    Where not `is_expected_complete`, at least so much is expected.
+    """
 
     name: str
     bill: Bill | None
     expected_usd: Decimal | None
+    is_expected_complete: bool
     beside: Beside
 
 
@@ -48,13 +52,27 @@ def month_costs(month: LedgerMonth) -> MonthCosts:
     """Return what a month costs, without the ledger that it was made from."""
     rows, besides = month.rows(By.WORKSPACE), beside(month, By.WORKSPACE)
     lines = [
-        CostLine(name=workspace_name(row), bill=row.bill, expected_usd=row.expected_usd, beside=besides[row.place])
+        CostLine(
+            name=workspace_name(row),
+            bill=row.bill,
+            expected_usd=row.expected_usd,
+            is_expected_complete=row.is_expected_complete,
+            beside=besides[row.place],
+        )
         for row in rows
     ]
     usage, bill = total_of(rows)
     if len(rows) > 1:
         expected = added(row.expected_usd for row in rows)
-        lines.append(CostLine(name="total", bill=bill, expected_usd=expected, beside=besides[TOTAL]))
+        lines.append(
+            CostLine(
+                name="total",
+                bill=bill,
+                expected_usd=expected,
+                is_expected_complete=all(row.is_expected_complete for row in rows),
+                beside=besides[TOTAL],
+            )
+        )
     notes = (
         change_sentence(besides[TOTAL], is_over=month.is_over),
         missing_sentence(usage, month.missing, tuple(gap_sentences(month))),

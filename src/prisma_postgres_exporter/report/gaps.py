@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Iterator
 from datetime import datetime, timedelta
 
-from prisma_postgres_exporter.cost import SHORT_GAP, Usage, unread_days
+from prisma_postgres_exporter.cost import SHORT_GAP, Usage, moved_on, unread_days
 from prisma_postgres_exporter.model import DatabaseState, WorkspaceState, day_start, month_start
 from prisma_postgres_exporter.report.months import LedgerMonth
 
@@ -14,9 +14,8 @@ ONE_DAY = timedelta(days=1)
 UNREAD = "unread"
 """Days that `backfill` reads: the command says so."""
 
-TODAY, FAILING = "today", "failing"
+TODAY, FAILING, MOVED = "today", "failing", "moved"
 LASTING = {
-    "moved": "that moved",
     "deleted": "that {were} deleted",
     "gone": "of a workspace that is gone",
     "level": "of which a part of the time has no storage level",
@@ -25,11 +24,15 @@ LASTING = {
 
 def gap_sentences(month: LedgerMonth) -> Iterator[str]:
     """What is missing and no command gets, by cause, and when it will be there, if it will."""
-    causes = Counter(
-        _cause(month, month.ledger_state.workspaces[id_], month.ledger_state.databases[database_id], usage)
+    missing = [
+        (month.ledger_state.workspaces[id_], month.ledger_state.databases[database_id], usage)
         for id_, used in month.costs.used.items()
         for database_id, usage in used.items()
         if not usage.is_complete
+    ]
+    # One that moved is missing in both of its workspaces.
+    causes = Counter(
+        cause for cause, _ in {(_cause(month, row, state, usage), state.key) for row, state, usage in missing}
     )
     lasting = [
         f"{_databases(causes[cause])} {words.format(were=_were(causes[cause]))}"
@@ -50,15 +53,21 @@ def gap_sentences(month: LedgerMonth) -> Iterator[str]:
         yield f"What is missing of {_databases(causes[FAILING])} that {fails} again."
     if causes[TODAY]:
         known_at = day_start(month.until.date()) + ONE_DAY + SHORT_GAP
-        yield f"What is missing of today will be known from {known_at:%Y-%m-%d %H:%M} UTC on."
+        whose = _databases(causes[TODAY])
+        yield f"What is missing of today of {whose} will be known from {known_at:%Y-%m-%d %H:%M} UTC on."
+    unplaced = {state.key: state for _, state, usage in missing if usage.unplaced_databases}
+    for day, count in sorted(Counter(moved_on(state, month.until.date()) for state in unplaced.values()).items()):
+        when = f"on {day}" if day >= month.month else "in the month"
+        theirs = "it" if count == 1 else "them"
+        yield f"{_databases(count)} moved {when}: what is missing of {theirs} may belong to either workspace."
 
 
 def _cause(month: LedgerMonth, workspace: WorkspaceState, state: DatabaseState, usage: Usage) -> str:
     """The first that applies."""
     is_todays = not month.is_over and _is_only_today_missing(state, usage, month.until)
     causes = (
-        ("gone", workspace.is_gone),
-        ("moved", usage.unplaced_databases > 0 and not is_todays),
+        ("gone", workspace.is_gone and state.workspace_key == workspace.key),
+        (MOVED, usage.unplaced_databases > 0 and not is_todays),
         ("deleted", state.deleted_at is not None),
         (UNREAD, bool(unread_days(state, month.until))),
         (FAILING, state.failing_since_at is not None),

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from datetime import datetime
 from decimal import Decimal
 
-from prisma_postgres_exporter.cost import Bill, BudgetState, By, CostRow, Usage, add_up
+from prisma_postgres_exporter.cost import Bill, BudgetState, By, CostRow, Usage, WorkspaceCost, add_up
 from prisma_postgres_exporter.model import Event, EventKind, WorkspaceDay, WorkspaceState
 from prisma_postgres_exporter.report.changing import Beside
 from prisma_postgres_exporter.report.gaps import gap_sentences
@@ -16,6 +17,11 @@ from prisma_postgres_exporter.report.whole import MonthReport, WorkspaceReport
 GIB = 2**30
 NONE = "–"
 NO_PROJECT = "fee (no database)"
+LIMIT_NAMES = {
+    "spend_limit": "Spend limit",
+    "free_operations": "Free plan's operations",
+    "free_storage": "Free plan's storage",
+}
 NAMED = 5
 """The most workspaces that are named in one sentence."""
 FOLLOWED = {
@@ -33,6 +39,12 @@ def money(amount: Decimal | None) -> str:
 def gib(size_bytes: int | None) -> str:
     """Bytes in GiB, a dash where no level is known."""
     return NONE if size_bytes is None else f"{size_bytes / GIB:,.2f}"
+
+
+def mean_gib(row: CostRow) -> str:
+    """The mean level of a month so far in GiB; while some database has no level at all, that it is at least so much."""
+    mean = row.mean_storage_bytes
+    return gib(mean) if mean is None or row.usage.is_mean_storage_known else f"at least {gib(mean)}"
 
 
 def count(operations: int | None) -> str:
@@ -165,21 +177,40 @@ def cost_sentences(workspace: WorkspaceReport) -> Iterator[str]:
     row = workspace.total
     if cost.included_operations and row.operations is not None:
         part = row.operations / cost.included_operations
-        yield f"{row.operations:,} of {cost.included_operations:,} included operations ({part:.0%})."
+        said = "" if row.usage.are_operations_known else "At least "
+        yield f"{said}{row.operations:,} of {cost.included_operations:,} included operations ({part:.0%})."
     if cost.included_storage_bytes and row.gib_months is not None:
         part = float(row.gib_months * GIB / cost.included_storage_bytes)
         included = gib(cost.included_storage_bytes)
-        yield f"{float(row.gib_months):,.2f} of {included} included GiB-months ({part:.0%})."
+        said = "" if row.usage.is_storage_known else "At least "
+        yield f"{said}{float(row.gib_months):,.2f} of {included} included GiB-months ({part:.0%})."
     if cost.expected_bill is not None and cost.low_bill is not None and cost.high_bill is not None:
         low, high = money(cost.low_bill.total), money(cost.high_bill.total)
-        yield f"Expected of the whole month: {money(cost.expected_bill.total)} USD ({low} to {high})."
+        expected = at_least(cost.expected_bill.total, is_complete=cost.is_expected_complete)
+        yield f"Expected of the whole month: {expected} USD ({low} to {high})."
         if cost.forecast_missing is not None:
             yield f"The forecast had to do without {cost.forecast_missing}."
+    yield from limit_sentences(cost, row.until)
     change = change_sentence(workspace.beside, is_over=cost.expected_bill is None)
     if change is not None:
         yield change
     if cost.unpriced is not None:
         yield f"{cost.unpriced}."
+
+
+def limit_sentences(cost: WorkspaceCost, until: datetime) -> Iterator[str]:
+    """How much of a spend limit is used, and the limits of the month that were reached or will be."""
+    limit, bill = cost.spend_limit, cost.bill
+    if limit is not None and bill is not None and bill.known_charges is not None:
+        counted = at_least(limit.counted(bill.known_charges), is_complete=bill.are_charges_known)
+        left_out = f"; {' and '.join(limit.not_counted)} not counted" if limit.not_counted else ""
+        yield f"Spend limit: {counted} of {money(limit.usd)} USD{left_out}."
+    for name, at in cost.limits:
+        named = LIMIT_NAMES.get(name, name)
+        if at <= until:
+            yield f"{named}: reached, by our estimate."
+        else:
+            yield f"{named}: will be reached on {at:%Y-%m-%d %H:%M} UTC, by our estimate."
 
 
 def quality_sentences(workspace: WorkspaceReport) -> Iterator[str]:
@@ -223,10 +254,13 @@ def database_path(row: CostRow) -> str:
 
 def use(usage: Usage, bill: Bill | None, row: CostRow | None = None) -> tuple[str, ...]:
     """Operations, mean storage so far in GiB, fee, charges and cost of a line; a sum has no mean of its own."""
-    mean = NONE if row is None else gib(row.mean_storage_bytes)
+    mean = NONE if row is None else mean_gib(row)
     if bill is None:
         return (count(usage.operations), mean, *[NONE] * 4)
-    return (count(usage.operations), mean, *map(money, bill.parts), at_least(bill.known, is_complete=_is_whole(bill)))
+    # That nobody read what it used is no amount of 0.
+    is_any_known = bool(bill.known) or usage.operations is not None or _is_whole(bill)
+    cost = at_least(bill.known, is_complete=_is_whole(bill)) if is_any_known else NONE
+    return (count(usage.operations), mean, *map(money, bill.parts), cost)
 
 
 def total_rows(report: MonthReport) -> Iterator[tuple[str, ...]]:
@@ -253,6 +287,9 @@ def budget_cells(budget: BudgetState) -> tuple[str, str, str]:
     """Limit, spent and expected."""
     spent = at_least(budget.spent_usd, is_complete=budget.is_complete)
     expected = at_least(budget.expected_usd, is_complete=budget.is_expected_complete)
+    if budget.spent_usd is not None and budget.spent_usd > budget.limit_usd:
+        over = at_least(budget.spent_usd - budget.limit_usd, is_complete=budget.is_complete)
+        spent = f"{spent}, over by {over}"
     return money(budget.limit_usd), spent, expected
 
 

@@ -231,6 +231,12 @@ class Collector:
             self._let_run(turn)
             return await self._read(turn, plan, seconds=None)
 
+    async def store_pending(self, workspace_id: str) -> bool:
+        """Store what was read of a workspace and could not be stored before; whether nothing of it is left."""
+        turn = self.turns.of(workspace_id)
+        async with turn.running:
+            return await self._post(turn, turn.polling.take())
+
     async def in_store(self, call: Callable[[Store], T]) -> T:
         """Return what `call` gets from the store, in one of the store's threads.
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import random
 from collections import defaultdict
 from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Sequence
 from concurrent.futures import Executor
@@ -23,8 +24,11 @@ from prisma_postgres_exporter.store import Store
 
 log = structlog.get_logger(__name__)
 
-TRIES = 3
+TRIES = 20
 """So often is a write made anew because another process wrote in between."""
+
+FIRST_WAIT_SECONDS, LONGEST_WAIT_SECONDS = 0.02, 1.0
+"""Before it is made anew it waits, longer each time and never in step with the other: some ten seconds in all."""
 
 T = TypeVar("T")
 
@@ -185,9 +189,12 @@ class StoredLedger:
     async def _written(self, write: Callable[[], Awaitable[T]]) -> T | None:
         """Run `write` on the newest state; returns what it returned, `None` where it did not come through."""
         try:
-            for _ in range(TRIES):
+            for number in range(TRIES):
                 with contextlib.suppress(StoreChanged):
                     return await write()
+                longest = min(LONGEST_WAIT_SECONDS, FIRST_WAIT_SECONDS * 2**number)
+                await asyncio.sleep(random.uniform(longest / 2, longest))
+            log.warning("not written: another process wrote in between each time", tries=TRIES)
         except StoreUnavailable as error:
             self._note_failure(error)
         except LeaseLost as error:

@@ -23,7 +23,13 @@ CHUNK_SECONDS = 5
 """What is read in this time is stored at once, so that a kill loses no more."""
 
 FRUITLESS_CHUNKS = 3
-"""After so many chunks in a row that read nothing the rest is left for another run."""
+"""After so many chunks in a row that read nothing, or could not be stored, the rest is left for another run."""
+
+STORE_WAIT_SECONDS = 5.0
+"""What could not be stored is tried again after this time."""
+
+NOT_STORED = "store_unavailable"
+"""The reason of days that could not be stored."""
 
 Progress = Callable[[int, int], None]
 """Is told how many reads were made and how many of them failed."""
@@ -44,11 +50,12 @@ class Backfilling:
     todo: Backfill
     problems: tuple[str, ...]
     failures: Counter[str] = field(default_factory=Counter)
+    not_tried: int = 0
 
-    async def run(self, progress: Progress) -> int:
+    async def run(self, progress: Progress, *, sleep: Sleep = asyncio.sleep) -> int:
         """Read what is to be done, chunk by chunk, each stored before the next; returns how many days are missing.
 
-        What failed is in `failures`, by reason.
+        What failed is in `failures`, by reason, and `not_tried` is how many were left for another run.
 
         Raises:
             StoreUnavailable: the store cannot be read.
@@ -59,7 +66,7 @@ class Backfilling:
         async def run_workspace(workspace_id: str) -> None:
             nonlocal done
             waiting = [read for read in self.todo.reads if read.workspace_id == workspace_id]
-            fruitless = 0
+            fruitless, is_stored = 0, True
             while waiting and fruitless < FRUITLESS_CHUNKS:
                 chunk, waiting = waiting[:size], waiting[size:]
                 plan = Plan(
@@ -67,11 +74,21 @@ class Backfilling:
                 )
                 report = await self.collector.read(workspace_id, plan)
                 if not report.is_stored:
-                    return
+                    # A store that somebody holds for a while is waited for; the chunk was perhaps read in part only.
+                    fruitless, waiting = fruitless + 1, [*chunk, *waiting]
+                    await sleep(STORE_WAIT_SECONDS)
+                    is_stored = await self.collector.store_pending(workspace_id)
+                    continue
+                is_stored = True
                 fruitless = 0 if report.reads > report.failures else fruitless + 1
                 done += len(chunk)
                 self.failures.update(report.failure_reasons)
                 progress(done, self.failures.total())
+            failed = 0 if is_stored else min(size, len(waiting))
+            if failed:
+                self.failures[NOT_STORED] += failed
+                progress(done, self.failures.total())
+            self.not_tried += len(waiting) - failed
 
         # Each at its own pace: none waits for another's.
         await asyncio.gather(*map(run_workspace, {read.workspace_id for read in self.todo.reads}))

@@ -1,0 +1,105 @@
+"""A backfill beside others who write to the same store: it waits for them, and says what could not be stored."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import AsyncIterator
+from contextlib import closing
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from prisma_postgres_exporter.config import Config, load_config
+from prisma_postgres_exporter.errors import StoreUnavailable
+from prisma_postgres_exporter.model import LedgerUpdate
+from prisma_postgres_exporter.service import open_backfill
+from prisma_postgres_exporter.simulator import ManualClock, serve_simulator
+from prisma_postgres_exporter.store import Store
+from rounds_bench import no_wait, small_vendor, tokens_of
+
+NOW = datetime.now(UTC)
+"""The client compares this machine's clock with the vendor's."""
+TO = NOW.date() - timedelta(days=20)
+FROM = TO - timedelta(days=29)
+
+
+@pytest.fixture
+async def config(tmp_path: Path) -> AsyncIterator[Config]:
+    vendor = small_vendor(ManualClock(NOW))
+    credentials = tokens_of(vendor.world).credentials
+    directory = tmp_path / "tokens"
+    directory.mkdir()
+    for credential in credentials:
+        (directory / credential.name).write_text(credential.token.get_secret_value())
+    written = tmp_path / "config.yaml"
+    written.write_text(f"credentials:\n  - token_file: {directory}\n")
+    async with serve_simulator(vendor.app) as url:
+        yield load_config(
+            config_path=str(written), api_url=url, store_url=f"sqlite:///{tmp_path / 'ledger.db'}", environ={}
+        )
+
+
+class Rival:
+    """Writes to every workspace before a write of readings, so many times; its own count is of tries."""
+
+    def __init__(self, path: Path, monkeypatch: pytest.MonkeyPatch, *, times: int) -> None:
+        self.writes = 0
+        record = Store.record
+
+        def record_after_it(store: Store, update: LedgerUpdate, **given: object) -> int:
+            if self.writes < times:
+                self.writes += 1
+                with closing(sqlite3.connect(path)) as connection, connection:
+                    connection.execute("UPDATE workspaces SET generation = generation + 1")
+            return record(store, update, **given)  # type: ignore[arg-type]
+
+        monkeypatch.setattr(Store, "record", record_after_it)
+
+
+async def test_what_others_write_meanwhile_is_waited_for(
+    config: Config, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with open_backfill(config, from_day=FROM, to_day=TO, requests_per_second=100) as work:
+        rival = Rival(tmp_path / "ledger.db", monkeypatch, times=12)
+        told: list[tuple[int, int]] = []
+        missing = await work.run(lambda done, failed: told.append((done, failed)))
+    assert rival.writes == 12
+    assert (missing, work.not_tried, dict(work.failures)) == (0, 0, {})
+    assert told[-1] == (len(work.todo.reads), 0)
+
+
+async def test_a_store_that_takes_nothing_for_a_while_is_waited_for(
+    config: Config, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with open_backfill(config, from_day=FROM, to_day=TO, requests_per_second=100) as work:
+        refusing(monkeypatch, times=3)
+        missing = await work.run(lambda done, failed: None, sleep=no_wait)
+    assert (missing, work.not_tried, dict(work.failures)) == (0, 0, {})
+
+
+async def test_what_could_not_be_stored_is_counted_and_told(config: Config, monkeypatch: pytest.MonkeyPatch) -> None:
+    async with open_backfill(config, from_day=FROM, to_day=TO, requests_per_second=1) as work:
+        refusing(monkeypatch, times=1_000)
+        told: list[tuple[int, int]] = []
+        missing = await work.run(lambda done, failed: told.append((done, failed)), sleep=no_wait)
+        workspaces = len({read.workspace_id for read in work.todo.reads})
+    assert missing == len(work.todo.reads)
+    assert set(work.failures) == {"store_unavailable"}
+    assert work.failures.total() == 5 * workspaces
+    assert work.failures.total() + work.not_tried == missing
+    assert told[-1] == (0, 5 * workspaces)
+
+
+def refusing(monkeypatch: pytest.MonkeyPatch, *, times: int) -> None:
+    """Let the store take nothing, so many times, as where another process writes for too long."""
+    record, left = Store.record, times
+
+    def refuse(store: Store, update: LedgerUpdate, **given: object) -> int:
+        nonlocal left
+        left -= 1
+        if left >= 0:
+            raise StoreUnavailable("cannot write the store: database is locked")
+        return record(store, update, **given)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(Store, "record", refuse)
