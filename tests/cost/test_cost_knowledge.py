@@ -389,6 +389,11 @@ def _is_today_read(row: GivenDatabase, world: World) -> bool:
     if world.is_over or world.ends_at == midnight(world.until.date()):
         return True
     read_at = row.month_read_at.get(world.month)
+    if read_at is not None and midnight(world.until.date()) < read_at < world.until:
+        # What came since that reading cannot be told from what days have that nobody read.
+        days = (world.month + timedelta(days=number) for number in range((world.until.date() - world.month).days))
+        if any(row.lived_on(day, world.until) and row.read_on(day, world.until) != WHOLE for day in days):
+            return False
     return (
         row.read_on(world.until.date(), world.until) == WHOLE
         or read_at == world.until
