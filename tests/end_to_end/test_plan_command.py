@@ -37,6 +37,18 @@ def test_a_plan_for_what_exists_asks_little_and_writes_nothing(tmp_path: Path) -
     assert {path.name for path in tmp_path.iterdir()} == {"config.yaml", "tokens"}
 
 
+def test_what_a_call_waits_for_its_pace_is_not_the_vendors_latency(tmp_path: Path) -> None:
+    pace = 0.5
+    config = tmp_path / "config.yaml"
+    tokens = [{"token_file": str(tmp_path / "tokens")}]
+    write_config(config, credentials=tokens, poll={"interval": "10m", "requests_per_second": pace})
+    write_tokens(tmp_path / "tokens", one="simulator-token-1")
+    with vendor(workspaces=1, databases=2, projects_per_workspace=1) as api:
+        found = planned("--config", str(config), "--api-url", api.url, cwd=tmp_path).data
+
+    assert found.latency_seconds < 1 / pace
+
+
 def test_a_plan_for_what_need_not_exist_asks_nobody_and_tells_what_a_cap_leaves(tmp_path: Path) -> None:
     config = tmp_path / "config.yaml"
     config.write_text("web: {max_series: 2000}\n")

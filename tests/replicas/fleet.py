@@ -125,7 +125,7 @@ class Fleet:
         self.store_url = store_url
         self.vendor = vendor
         self.members: dict[str, Member] = {}
-        self._directory = directory
+        self.directory = directory
         self._stack = ExitStack()
         write_tokens(directory / "tokens", **{f"w{n}": token for n, token in enumerate(vendor.world.tokens)})
         self._config = write_config(
@@ -142,7 +142,7 @@ class Fleet:
         head, _, database = self.store_url.rpartition("/")
         url = f"{head.rpartition(':')[0]}:{proxy.port}/{database}?application_name={name}"
         options = ("--config", str(self._config), "--api-url", self.vendor.url, "--store-url", url)
-        running = self._stack.enter_context(exporter("serve", *options, cwd=self._directory))
+        running = self._stack.enter_context(exporter("serve", *options, cwd=self.directory))
         self.members[name] = Member(name, proxy, running)
         return self.members[name]
 

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import signal
+import socket
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from fleet import TTL_SECONDS, Fleet, fleet
 from pooler import NEEDS_PGBOUNCER, pooler
-from processes import DATA_PREFIX, Vendor, vendor
+from processes import DATA_PREFIX, Vendor, run, vendor
 
 from postgres import find_programs, postgres_server
 
@@ -39,6 +40,22 @@ def test_three_share_the_workspaces_and_each_shows_everything(three: Fleet) -> N
     for member in three.members.values():
         member.running.scrape_when(lambda samples: len(samples.labels(TOTAL, "database_id")) == 12, "every database")
         goes_on_everywhere(three, member.name)
+    owners = three.owners()
+    names = {member.name: f":{member.running.pid}" for member in three.members.values()}
+    page = three.members["a"].running.get("/").text
+    assert all(f"collected by {socket.gethostname()}{names[name]}" in page for name in "bc")
+    assert "not read yet" not in page
+    told = run(
+        "doctor",
+        "--json",
+        "--config",
+        "config.yaml",
+        "--store-url",
+        three.store_url,
+        cwd=three.directory,
+        environ={"PRISMA_POSTGRES_API_URL": three.vendor.url},
+    ).stdout
+    assert told.count("collected by") == len(owners) == 6
     three.assert_one_writer_an_epoch()
 
 

@@ -101,7 +101,7 @@ def _workspaces(facts: Facts) -> Iterator[Finding]:
 
 def _workspace(known: WorkspaceFacts, databases: Iterable[DatabaseFacts], facts: Facts) -> Finding:
     workspace = known.workspace
-    text, level, reason = _workspace_state(known)
+    text, level, reason = _workspace_state(known, facts.store.collected_by.get(workspace.id))
     by_project: dict[tuple[str, str], list[DatabaseFacts]] = defaultdict(list)
     for database in databases:
         by_project[database.database.project_name, database.database.project_id].append(database)
@@ -136,7 +136,7 @@ def _workspace(known: WorkspaceFacts, databases: Iterable[DatabaseFacts], facts:
     )
 
 
-def _workspace_state(known: WorkspaceFacts) -> tuple[str, Level, Reason | None]:
+def _workspace_state(known: WorkspaceFacts, collected_by: str | None) -> tuple[str, Level, Reason | None]:
     workspace = known.workspace
     if known.failure is not None:
         return f"cannot be listed: {known.failure.message}", Level.MISSING, known.failure.reason
@@ -150,4 +150,5 @@ def _workspace_state(known: WorkspaceFacts) -> tuple[str, Level, Reason | None]:
             Reason.BLOCKED,
         )
     plan = f"plan {workspace.plan}" if workspace.plan else "plan not read yet"
-    return f"listed, {plan}", Level.OK, None
+    by = f", collected by {collected_by}" if collected_by is not None else ""
+    return f"listed, {plan}{by}", Level.OK, None

@@ -181,7 +181,7 @@ def _workspace(view: WorkspaceView, status: ServiceStatus) -> Markup:
         [
             ("Id", view.workspace_id),
             ("Plan", view.plan or "not known"),
-            ("State", _state(view)),
+            ("State", _state(view, status.collected_by.get(view.workspace_id))),
             ("Databases", f"{view.databases:,}"),
             (
                 f"Operations in {view.period_start_at:%Y-%m}",
@@ -205,8 +205,9 @@ def _workspace(view: WorkspaceView, status: ServiceStatus) -> Markup:
     return element("article", element("h3", view.workspace_name), shown, plot)
 
 
-def _state(view: WorkspaceView) -> Markup:
-    state = _standing_of(view)
+def _state(view: WorkspaceView, collected_by: str | None) -> Markup:
+    # Whoever collects it knows whether it can be reached.
+    state = _standing_of(view) if collected_by is None else f"collected by {collected_by}"
     if view.failure_reason:
         state = joined([state, f" {_why(view.failure_reason, '')}"])
     return (

@@ -68,7 +68,8 @@ class ServiceStatus:
     the number of databases. `waits` are the instants before which the vendor asked not to be asked again, by database
     id. `reload_error` says why the configuration is not the one that was read last, `reload_failing_since_at` since
     when. `sharing` is how many workspaces each process collects, by its name and this one's first, where several share
-    the store. `pushes` are what is pushed where. `notes` are lines a person should read first.
+    the store, and `collected_by` the other one that collects a workspace, by its id. `pushes` are what is pushed where.
+    `notes` are lines a person should read first.
     """
 
     version: str
@@ -88,5 +89,6 @@ class ServiceStatus:
     reload_failing_since_at: datetime | None = None
     rounds: tuple[RoundStatus, ...] = ()
     sharing: Mapping[str, int] | None = None
+    collected_by: Mapping[str, str] = field(default_factory=dict)
     pushes: tuple[PushStatus, ...] = ()
     notes: tuple[str, ...] = ()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from dataclasses import dataclass
 from datetime import timedelta
 
@@ -15,12 +14,25 @@ from prisma_postgres_exporter.service.opening import api_maker
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Found:
-    """A workspace with its databases that are followed, and how long a reading of usage took, if there was one."""
+    """A workspace with its databases that are followed, and how long the API took for their usage, if it was asked.
+
+    Without what a call waits for the configured pace.
+    """
 
     workspace: Workspace
     databases: int
     projects: int
     latency: timedelta | None
+
+
+class _Stopwatch(ExporterHealth):
+    """Keeps how long the newest attempt of a call took."""
+
+    seconds = 0.0
+
+    def attempt_finished(self, endpoint: str, seconds: float, failure: str | None) -> None:
+        super().attempt_finished(endpoint, seconds, failure)
+        self.seconds = seconds
 
 
 async def look(config: Config) -> tuple[Found, ...]:
@@ -32,12 +44,13 @@ async def look(config: Config) -> tuple[Found, ...]:
     """
     tokens = read_tokens(config)
     require_usable(tokens)
-    make = api_maker(ExporterHealth())
+    stopwatch = _Stopwatch()
+    make = api_maker(stopwatch)
     found: dict[str, Found] = {}
     for credential in tokens.credentials:
         client = make(credential, config)
         try:
-            seen = await _look(client, config)
+            seen = await _look(client, config, stopwatch)
         finally:
             await client.retire()
         if seen is not None:
@@ -45,7 +58,7 @@ async def look(config: Config) -> tuple[Found, ...]:
     return tuple(found.values())
 
 
-async def _look(client: VendorApi, config: Config) -> Found | None:
+async def _look(client: VendorApi, config: Config, stopwatch: _Stopwatch) -> Found | None:
     me = await client.me()
     if me.workspace is None:
         return None
@@ -58,8 +71,7 @@ async def _look(client: VendorApi, config: Config) -> Found | None:
     ]
     latency = None
     if followed:
-        began = time.monotonic()
         await client.usage(followed[0].id)
-        latency = timedelta(seconds=time.monotonic() - began)
+        latency = timedelta(seconds=stopwatch.seconds)
     projects = len({database.project_id for database in inventory.databases})
     return Found(workspace=workspace, databases=len(followed), projects=projects, latency=latency)

@@ -382,7 +382,10 @@ class Service:
             shares = leases.shares
             for workspace_id in self._own - (shares.held.keys() - shares.surplus):
                 self._own.discard(workspace_id)
-                log.info("workspace handed over", workspace_id=workspace_id)
+                if workspace_id in shares.surplus:
+                    log.info("workspace handed over", workspace_id=workspace_id)
+                else:
+                    log.warning("lease lost: it was not renewed in time", workspace_id=workspace_id)
                 self._handing_over[workspace_id] = asyncio.create_task(self._hand_over(leases, workspace_id))
             for workspace_id in shares.surplus - self._handing_over.keys():
                 leases.give_back(workspace_id)

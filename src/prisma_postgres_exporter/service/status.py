@@ -63,6 +63,7 @@ def describe(
         reload_failing_since_at=reload_failure.since_at if reload_failure else None,
         rounds=tuple(_rounds(collector)),
         sharing=None if leases is None else _sharing(leases),
+        collected_by={} if leases is None else _collected_by_others(leases),
         pushes=pushes,
         notes=(*config.warnings, *_clock_notes(collector), *_refused_notes(collector), *notes),
     )
@@ -108,8 +109,13 @@ def _refused_notes(collector: Collector) -> Iterator[str]:
 
 def _sharing(leases: LeaseKeeper) -> Mapping[str, int]:
     shares = leases.shares
-    counts = Counter(shares.holders.values())
+    # Of this one what is sure now; of the others what the store said last.
+    counts = Counter(_collected_by_others(leases).values()) | Counter({leases.name: len(shares.held)})
     return {name: counts[name] for name in dict.fromkeys((leases.name, *shares.processes))}
+
+
+def _collected_by_others(leases: LeaseKeeper) -> Mapping[str, str]:
+    return {id_: name for id_, name in leases.shares.holders.items() if name != leases.name}
 
 
 def _workspace_days(collector: Collector, display: Display, now: datetime) -> Mapping[str, Sequence[WorkspaceDay]]:
