@@ -13,6 +13,7 @@ from prisma_postgres_exporter.config.push import (
     SecretConfig,
     shown_address,
 )
+from prisma_postgres_exporter.config.store_url import display_url, store_url_problem
 from prisma_postgres_exporter.config.token_text import Unusable, token_of_file, token_of_variable
 from prisma_postgres_exporter.config.tokens import (
     Credential,
@@ -36,7 +37,6 @@ from prisma_postgres_exporter.config.values import (
     StoreConfig,
     WebConfig,
     WorkspaceConfig,
-    display_url,
 )
 
 __all__ = [
@@ -75,6 +75,7 @@ __all__ = [
     "require_credentials",
     "require_usable",
     "shown_address",
+    "store_url_problem",
     "token_of_file",
     "token_of_variable",
     "token_problem",

@@ -19,8 +19,9 @@ from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
 from prisma_postgres_exporter.config.prices import PACKAGED, PriceFile, PriceRow, contradictions
+from prisma_postgres_exporter.config.store_url import display_url
 from prisma_postgres_exporter.config.token_text import shown_path
-from prisma_postgres_exporter.config.values import Config, Sources, display_url
+from prisma_postgres_exporter.config.values import Config, Sources
 from prisma_postgres_exporter.errors import ConfigurationError
 
 ENVIRONMENT = {

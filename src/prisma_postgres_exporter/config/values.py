@@ -11,7 +11,6 @@ from datetime import timedelta
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Literal
-from urllib.parse import urlsplit, urlunsplit
 
 from pydantic import BeforeValidator, Field, SecretStr, field_validator, model_validator
 
@@ -20,6 +19,7 @@ from prisma_postgres_exporter.config.durations import parse_duration
 from prisma_postgres_exporter.config.prices import Money, PriceRow
 from prisma_postgres_exporter.config.push import PushConfig
 from prisma_postgres_exporter.config.section import Duration, Section
+from prisma_postgres_exporter.config.store_url import store_url_problem
 
 ADAPTIVE_INTERVALS = 18
 ADAPTIVE_LONGEST = timedelta(minutes=90)
@@ -145,9 +145,9 @@ class StoreConfig(Section):
 
     @field_validator("url")
     @classmethod
-    def _known_engine(cls, value: str) -> str:
-        if not re.match(r"(sqlite|postgres|postgresql)(\+\w+)?://", value):
-            raise ValueError("a store is sqlite:///FILE or postgresql://USER@HOST/DATABASE")
+    def _readable(cls, value: str) -> str:
+        if problem := store_url_problem(value):
+            raise ValueError(problem)
         return value
 
 
@@ -275,14 +275,3 @@ class Config(Section):
         if problem := address_problem(value):
             raise ValueError(problem)
         return value.rstrip("/")
-
-
-def display_url(url: str) -> str:
-    """Return a store's URL without its password, to show to people."""
-    parts = urlsplit(url)
-    if parts.password is None and not parts.query:
-        return url
-    user, _, host = parts.netloc.rpartition("@")
-    name = user.partition(":")[0]
-    shown = f"{name}@{host}" if name else host
-    return urlunsplit(parts._replace(netloc=shown, query=""))
