@@ -14,7 +14,7 @@ from prisma_postgres_exporter.cli.options import (
     StoreUrlOption,
     configuration,
 )
-from prisma_postgres_exporter.config import read_tokens
+from prisma_postgres_exporter.config import secrets_of
 
 if TYPE_CHECKING:
     from prisma_postgres_exporter.service import Service
@@ -37,9 +37,7 @@ def serve(
 
     load = configuration(config, api_url, store_url, listen)
     loaded = load()
-    configure_logs(
-        log_format, secrets=[credential.token.get_secret_value() for credential in read_tokens(loaded).credentials]
-    )
+    configure_logs(log_format, secrets=secrets_of(loaded))
     asyncio.run(_serve(Service(loaded, load=load)))
 
 

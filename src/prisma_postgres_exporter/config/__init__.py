@@ -13,6 +13,7 @@ from prisma_postgres_exporter.config.push import (
     SecretConfig,
     shown_address,
 )
+from prisma_postgres_exporter.config.secrets import secrets_of
 from prisma_postgres_exporter.config.store_url import display_url, store_url_problem
 from prisma_postgres_exporter.config.token_text import Unusable, token_of_file, token_of_variable
 from prisma_postgres_exporter.config.tokens import (
@@ -74,6 +75,7 @@ __all__ = [
     "read_tokens",
     "require_credentials",
     "require_usable",
+    "secrets_of",
     "shown_address",
     "store_url_problem",
     "token_of_file",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from urllib.parse import unquote
 
 ENCODED = {"/": "%2F", "?": "%3F", "#": "%23", "[": "%5B", "]": "%5D", "@": "%40"}
@@ -11,6 +12,7 @@ ENCODED = {"/": "%2F", "?": "%3F", "#": "%23", "[": "%5B", "]": "%5D", "@": "%40
 _SCHEME = re.compile(r"(sqlite)(?:\+pysqlite)?://|postgres(?:ql(?:\+psycopg)?)?://")
 _HOST = r"(?:\[[0-9A-Fa-f:.]+(?:%\w+)?\]|[^\[\]/:?#\s]*)"
 _SERVER = re.compile(rf"{_HOST}(?::[0-9]{{1,5}})?(?:/[^?\s]*)?(?:\?\S*)?", re.ASCII)
+_SECRET = re.compile(r"password|secret|token|key", re.IGNORECASE)
 _FORMS = "sqlite:///FILE or postgresql://USER@HOST/DATABASE"
 
 
@@ -48,7 +50,12 @@ def display_url(url: str) -> str:
     return f"{engine}://{login.partition(':')[0]}{at}{server}"
 
 
-def store_password(url: str) -> str | None:
-    """Return the password that a good URL has before its host, as the server takes it."""
-    login = url.partition("://")[2].rpartition("@")[0]
-    return unquote(login.partition(":")[2]) or None
+def url_secrets(url: str) -> Iterator[str]:
+    """Yield what is secret in a good URL, as it is written and as it is meant: its password, and keys in its query."""
+    before, _, query = url.partition("?")
+    written = [before.partition("://")[2].rpartition("@")[0].partition(":")[2]]
+    written += [
+        value for name, _, value in (option.partition("=") for option in query.split("&")) if _SECRET.search(name)
+    ]
+    for value in written:
+        yield from (value, unquote(value))
