@@ -30,7 +30,7 @@ def serve(
     """Collect usage and serve it on /metrics until SIGTERM or Ctrl-C.
 
     One secret is enough: a service token in PRISMA_POSTGRES_TOKEN (several separated by commas) or a
-    file that PRISMA_POSTGRES_TOKEN_FILE names. SIGHUP or POST /-/reload reads the configuration again.
+    file that PRISMA_POSTGRES_TOKEN_FILE names. SIGHUP reads the configuration again.
     The `cost` section in force is left in the store, so that reports elsewhere give the same money.
     """
     from prisma_postgres_exporter.service import Service

@@ -156,13 +156,26 @@ class WebConfig(Section):
 
     `shard` is what one of several services on a store shows: everything, or what it collects. `max_series` bounds the
     samples of `/metrics`: beyond it the smallest databases are summed up. With `created` OpenMetrics says since when
-    each database's counters count.
+    each database's counters count. `hosts` are the names that are answered to, all if there are none; with
+    `enable_lifecycle` a program of this machine may reload the configuration by a POST.
     """
 
     listen: str = ":9478"
     max_series: Annotated[int, Field(ge=1_000)] | None = None
     shard: Literal["all", "owned"] = "all"
     created: bool = False
+    hosts: tuple[str, ...] = ()
+    enable_lifecycle: bool = False
+
+    @field_validator("hosts")
+    @classmethod
+    def _names(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        for host in value:
+            if not re.fullmatch(r"[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*", host):
+                raise ValueError(
+                    f"{host!r} is not a host's name; write it without scheme and port: exporter.example.com"
+                )
+        return value
 
     @field_validator("listen")
     @classmethod
