@@ -25,7 +25,6 @@ from prisma_postgres_exporter.config import (
     CredentialConfig,
     Tokens,
     claims,
-    display_url,
     load_config,
     read_tokens,
     require_credentials,
@@ -446,15 +445,3 @@ def test_claims_that_are_not_json_say_nothing(body: bytes) -> None:
 @pytest.mark.parametrize("token", ["", "opaque", "a.b.c", "a..c", "a.\u00e9.c"])
 def test_a_token_that_is_no_jwt_says_nothing(token: str) -> None:
     assert claims(SecretStr(token)) == Claims()
-
-
-@pytest.mark.parametrize(
-    ("url", "shown"),
-    [
-        ("sqlite:///a.db", "sqlite:///a.db"),
-        ("postgresql://me:secret@db:5432/usage", "postgresql://me@db:5432/usage"),
-        ("postgresql://db/usage?password=secret", "postgresql://db/usage"),
-    ],
-)
-def test_a_stores_address_is_shown_without_its_password(url: str, shown: str) -> None:
-    assert display_url(url) == shown

@@ -307,6 +307,7 @@ def write_config(path: Path, **sections: object) -> Path:
     values: dict[str, object] = {
         "poll": {"interval": INTERVAL, "requests_per_second": 1000, "windows": ["24h", "7d"]},
         "discovery": {"interval": INTERVAL},
+        "web": {"enable_lifecycle": True},
         **sections,
     }
     path.write_text(yaml.safe_dump(values))

@@ -237,7 +237,6 @@ async def test_the_page_is_guarded_by_its_headers() -> None:
     policy = answer.headers["content-security-policy"]
     assert policy.startswith("default-src 'none'; style-src 'sha256-")
     assert "unsafe" not in policy
-    assert answer.headers["x-content-type-options"] == "nosniff"
 
 
 def test_what_the_month_costs_stands_beside_the_last_one() -> None:

@@ -127,20 +127,6 @@ async def test_reload_says_whether_the_configuration_was_good(problem: str | Non
     assert (problem or "reloaded") in answer.text
 
 
-async def test_a_page_on_another_site_cannot_reload() -> None:
-    async def reload() -> Reload:
-        raise AssertionError("reloaded for a stranger")
-
-    async with client_of(app_of(reload=reload)) as client:
-        answer = await client.post("/-/reload", headers={"Sec-Fetch-Site": "cross-site"})
-    assert answer.status_code == 403
-
-
-async def test_there_is_no_reload_where_nothing_can_be_reloaded() -> None:
-    async with client_of(app_of()) as client:
-        assert (await client.post("/-/reload")).status_code == 404
-
-
 async def scrape(app: Starlette, send: Callable[[Message], Awaitable[None]]) -> None:
     """One GET of /metrics, spoken to the application itself."""
 

@@ -27,7 +27,7 @@ from prisma_postgres_exporter.cli.options import (
     configuration,
 )
 from prisma_postgres_exporter.cli.terminal import say
-from prisma_postgres_exporter.config import Config, format_duration, parse_duration, read_tokens, shown_address
+from prisma_postgres_exporter.config import Config, format_duration, parse_duration, secrets_of, shown_address
 from prisma_postgres_exporter.errors import ConfigurationError
 
 if TYPE_CHECKING:
@@ -98,7 +98,7 @@ def backfill(
         raise ConfigurationError(["--remote-write: the configuration has no push.remote_write to send to"])
     configure_logs(
         log_format,
-        secrets=[credential.token.get_secret_value() for credential in read_tokens(loaded).credentials],
+        secrets=secrets_of(loaded),
         level=logging.ERROR,
     )
     is_complete = asyncio.run(

@@ -23,7 +23,7 @@ from prisma_postgres_exporter.cli.options import (
 from prisma_postgres_exporter.cli.printing import Form, form, print_document, print_table
 from prisma_postgres_exporter.cli.table import NONE, Field, Role
 from prisma_postgres_exporter.cli.terminal import harmless, say
-from prisma_postgres_exporter.config import read_tokens
+from prisma_postgres_exporter.config import secrets_of
 from prisma_postgres_exporter.documents import collect_answer
 from prisma_postgres_exporter.snapshot import DatabaseView, Snapshot
 
@@ -55,9 +55,7 @@ def collect(
 
     chosen = form(as_json=as_json, is_wide=is_wide)
     loaded = configuration(config, api_url, store_url)()
-    configure_logs(
-        log_format, secrets=[credential.token.get_secret_value() for credential in read_tokens(loaded).credentials]
-    )
+    configure_logs(log_format, secrets=secrets_of(loaded))
     collected = asyncio.run(collect_once(loaded))
     if textfile is not None:
         write_whole(textfile, [collected.metrics], option="--textfile")

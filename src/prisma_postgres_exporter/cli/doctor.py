@@ -18,7 +18,7 @@ from prisma_postgres_exporter.cli.logs import configure_logs
 from prisma_postgres_exporter.cli.options import ApiUrlOption, ConfigOption, StoreUrlOption, configuration, examples
 from prisma_postgres_exporter.cli.printing import print_document
 from prisma_postgres_exporter.cli.terminal import Style, mark, sentence, show
-from prisma_postgres_exporter.config import read_tokens
+from prisma_postgres_exporter.config import secrets_of
 from prisma_postgres_exporter.diagnosis import Finding, Level, walk, worst_of
 
 if TYPE_CHECKING:
@@ -59,8 +59,7 @@ def doctor(
     from prisma_postgres_exporter.service import examine
 
     loaded = configuration(config, api_url, store_url)()
-    secrets = [credential.token.get_secret_value() for credential in read_tokens(loaded).credentials]
-    configure_logs("console", level=logging.CRITICAL, secrets=secrets)
+    configure_logs("console", level=logging.CRITICAL, secrets=secrets_of(loaded))
     examination = asyncio.run(examine(loaded, name))
     worst = worst_of(finding.worst for finding in examination.findings)
     if as_json:

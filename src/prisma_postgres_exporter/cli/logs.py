@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING
 
 import typer
@@ -69,4 +69,9 @@ def _masked(value: object, secrets: tuple[str, ...]) -> object:
         return value
     if isinstance(value, list | tuple):
         return [_masked(part, secrets) for part in value]
-    return value
+    if isinstance(value, Mapping):
+        return {key: _masked(part, secrets) for key, part in value.items()}
+    # Whatever else is written as its text: an exception, say.
+    text = str(value)
+    masked = _masked(text, secrets)
+    return value if masked == text else masked

@@ -14,7 +14,7 @@ from prisma_postgres_exporter.cli.options import (
     StoreUrlOption,
     configuration,
 )
-from prisma_postgres_exporter.config import read_tokens
+from prisma_postgres_exporter.config import secrets_of
 
 if TYPE_CHECKING:
     from prisma_postgres_exporter.service import Service
@@ -30,16 +30,14 @@ def serve(
     """Collect usage and serve it on /metrics until SIGTERM or Ctrl-C.
 
     One secret is enough: a service token in PRISMA_POSTGRES_TOKEN (several separated by commas) or a
-    file that PRISMA_POSTGRES_TOKEN_FILE names. SIGHUP or POST /-/reload reads the configuration again.
+    file that PRISMA_POSTGRES_TOKEN_FILE names. SIGHUP reads the configuration again.
     The `cost` section in force is left in the store, so that reports elsewhere give the same money.
     """
     from prisma_postgres_exporter.service import Service
 
     load = configuration(config, api_url, store_url, listen)
     loaded = load()
-    configure_logs(
-        log_format, secrets=[credential.token.get_secret_value() for credential in read_tokens(loaded).credentials]
-    )
+    configure_logs(log_format, secrets=secrets_of(loaded))
     asyncio.run(_serve(Service(loaded, load=load)))
 
 

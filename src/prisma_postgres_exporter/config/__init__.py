@@ -13,6 +13,8 @@ from prisma_postgres_exporter.config.push import (
     SecretConfig,
     shown_address,
 )
+from prisma_postgres_exporter.config.secrets import secrets_of
+from prisma_postgres_exporter.config.store_url import display_url, store_url_problem
 from prisma_postgres_exporter.config.token_text import Unusable, token_of_file, token_of_variable
 from prisma_postgres_exporter.config.tokens import (
     Credential,
@@ -36,7 +38,6 @@ from prisma_postgres_exporter.config.values import (
     StoreConfig,
     WebConfig,
     WorkspaceConfig,
-    display_url,
 )
 
 __all__ = [
@@ -74,7 +75,9 @@ __all__ = [
     "read_tokens",
     "require_credentials",
     "require_usable",
+    "secrets_of",
     "shown_address",
+    "store_url_problem",
     "token_of_file",
     "token_of_variable",
     "token_problem",

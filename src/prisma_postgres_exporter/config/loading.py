@@ -10,17 +10,17 @@ import difflib
 import re
 import shlex
 import stat
-from collections.abc import Collection, Iterable, Iterator, Mapping
-from pathlib import Path
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from typing import get_args
 
-import yaml
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
 from prisma_postgres_exporter.config.prices import PACKAGED, PriceFile, PriceRow, contradictions
+from prisma_postgres_exporter.config.store_url import display_url
 from prisma_postgres_exporter.config.token_text import shown_path
-from prisma_postgres_exporter.config.values import Config, Sources, display_url
+from prisma_postgres_exporter.config.values import Config, Sources
+from prisma_postgres_exporter.config.yaml_file import Key, read_yaml
 from prisma_postgres_exporter.errors import ConfigurationError
 
 ENVIRONMENT = {
@@ -39,14 +39,13 @@ ENVIRONMENT = {
 VENDORS_TOKEN = "PRISMA_SERVICE_TOKEN"  # noqa: S105  # a variable's name, no token
 VENDORS_URL = "PRISMA_MANAGEMENT_API_URL"
 PREFIX = "PRISMA_POSTGRES_"
+MOST_PROBLEMS = 100
 
 # What Kubernetes adds for every Service of the namespace:
 # https://kubernetes.io/docs/concepts/services-networking/service/#environment-variables
 _SERVICE_LINK = re.compile(
     r"[A-Z0-9_]+_(?:SERVICE_HOST|SERVICE_PORT(?:_[A-Z0-9_]+)?|PORT_\d+_(?:TCP|UDP|SCTP)(?:_(?:ADDR|PORT|PROTO))?)"
 )
-
-Path_ = tuple[str | int, ...]
 
 
 def load_config(
@@ -69,10 +68,10 @@ def load_config(
     """
     problems: list[str] = []
     path = config_path or environ.get("PRISMA_POSTGRES_CONFIG") or None
-    places: dict[Path_, str] = {}
+    places: dict[Key, str] = {}
     values: dict[str, object] = {}
     if path is not None:
-        values, found = _read_file(path, places)
+        values, found = read_yaml(path, places)
         problems.extend(found)
     warnings = list(_unknown_variables(environ, _token_variables(values)))
     for variable, value in environ.items():
@@ -96,7 +95,7 @@ def load_config(
         config = Config.model_validate(values)
     except ValidationError as error:
         errors = error.errors(include_url=False, include_input=False)
-        described = [_describe(details, places) for details in errors]
+        described = _described(errors, places)
         wrong = {str(details["loc"][0]) if details["loc"] else "" for details in errors}
         if needed is None or problems or not wrong.isdisjoint({"", *needed}):
             raise ConfigurationError([*problems, *described, *warnings]) from None
@@ -147,69 +146,28 @@ def _nearest(given: str, known: Iterable[str]) -> str:
     return f"; did you mean {near[0]}?" if near else f"; known are {', '.join(sorted(known))}"
 
 
-# The file ---------------------------------------------------------------------------------------
-def _read_file(path: str, places: dict[Path_, str]) -> tuple[dict[str, object], list[str]]:
-    """Return the file's values and its problems; without values where it cannot be read at all."""
-    try:
-        text = Path(path).read_text(encoding="utf-8")
-        root = yaml.compose(text, Loader=yaml.SafeLoader)
-    except OSError as error:
-        return {}, [f"{path}: cannot be read: {error.strerror}"]
-    except UnicodeDecodeError:
-        return {}, [f"{path}: is not UTF-8 text"]
-    except yaml.YAMLError as error:
-        # The error's own text quotes the line, which may hold a token.
-        mark = getattr(error, "problem_mark", None)
-        line = f":{mark.line + 1}" if mark is not None else ""
-        return {}, [f"{path}{line}: is not YAML: {getattr(error, 'problem', None) or 'syntax error'}"]
-    if root is None:
-        return {}, []
-    if not isinstance(root, yaml.MappingNode):
-        return {}, [f"{path}: must be keys and values, like `poll:`"]
-    problems = list(_note_places(root, path, (), places))
-    values: dict[str, object] = yaml.safe_load(text)
-    return {key: {} if value is None else value for key, value in values.items()}, problems
-
-
-def _note_places(node: yaml.Node, path: str, key: Path_, places: dict[Path_, str]) -> Iterator[str]:
-    """Remember the line of every key; yields a line for each key that stands twice."""
-    places.setdefault(key, f"{path}:{node.start_mark.line + 1}")
-    if isinstance(node, yaml.MappingNode):
-        seen: set[str] = set()
-        for name, value in node.value:
-            place = f"{path}:{name.start_mark.line + 1}"
-            if name.value in seen:
-                yield f"{place}: {'.'.join(map(str, (*key, name.value)))}: stands twice; leave one"
-            seen.add(name.value)
-            places[*key, name.value] = place
-            yield from _note_places(value, path, (*key, name.value), places)
-    elif isinstance(node, yaml.SequenceNode):
-        for index, value in enumerate(node.value):
-            yield from _note_places(value, path, (*key, index), places)
-
-
 # Prices -----------------------------------------------------------------------------------------
 def _read_prices(config: Config) -> tuple[tuple[PriceRow, ...], list[str]]:
     """Return the rows of the configured price file, or of the packaged one, and the file's problems."""
     path = str(config.cost.prices_file or PACKAGED)
-    places: dict[Path_, str] = {}
-    values, problems = _read_file(path, places)
+    places: dict[Key, str] = {}
+    values, problems = read_yaml(path, places)
     if problems:
         return (), problems
     try:
         rows = PriceFile.model_validate(values).prices
     except ValidationError as error:
         found = error.errors(include_url=False, include_input=False)
-        return (), [_describe(details, places, PriceFile) for details in found]
+        return (), _described(found, places, PriceFile)
     wrong = [f"{places['prices', number]}: {message}" for number, message in contradictions(rows)]
     return rows, wrong
 
 
-def _unknown_prices(config: Config, prices: Iterable[PriceRow], places: Mapping[Path_, str]) -> Iterator[str]:
+def _unknown_prices(config: Config, prices: Iterable[PriceRow], places: Mapping[Key, str]) -> Iterator[str]:
     """Yield plans and versions that the configuration chooses and no row has."""
     plans = sorted({row.plan.lower() for row in prices})
     for number, workspace in enumerate(config.cost.workspaces):
-        key: Path_ = ("cost", "workspaces", number)
+        key: Key = ("cost", "workspaces", number)
         if workspace.prices is not None:
             continue
         plan = workspace.plan.lower() if workspace.plan else None
@@ -225,7 +183,7 @@ def _unknown_prices(config: Config, prices: Iterable[PriceRow], places: Mapping[
 
 
 # Environment and flags --------------------------------------------------------------------------
-def _set_from_environment(values: dict[str, object], places: dict[Path_, str], variable: str, value: str) -> None:
+def _set_from_environment(values: dict[str, object], places: dict[Key, str], variable: str, value: str) -> None:
     key = ENVIRONMENT.get(variable, ("credentials",))
     given: object = value
     if variable == "PRISMA_POSTGRES_TOKEN_FILE":
@@ -238,21 +196,21 @@ def _set_from_environment(values: dict[str, object], places: dict[Path_, str], v
     _set(values, places, key, given, variable)
 
 
-def _discarded(values: Mapping[str, object], places: Mapping[Path_, str], variable: str) -> Iterator[str]:
+def _discarded(values: Mapping[str, object], places: Mapping[Key, str], variable: str) -> Iterator[str]:
     """What the file says of credentials and a variable takes the place of."""
     is_of_file = not places.get(("credentials",), "").startswith("PRISMA_")
     if ENVIRONMENT.get(variable, ("credentials",)) == ("credentials",) and values.get("credentials") and is_of_file:
         yield f"{variable}: takes the place of the file's credentials, which are not used; give only one of the two"
 
 
-def _from_environment(values: dict[str, object], places: dict[Path_, str]) -> list[object]:
+def _from_environment(values: dict[str, object], places: dict[Key, str]) -> list[object]:
     """Credentials that another variable gave already; those of the file give way."""
     given = values.get("credentials")
     is_from_environment = places.get(("credentials",), "").startswith("PRISMA_")
     return given if is_from_environment and isinstance(given, list) else []
 
 
-def _set(values: dict[str, object], places: dict[Path_, str], key: tuple[str, ...], value: object, place: str) -> None:
+def _set(values: dict[str, object], places: dict[Key, str], key: tuple[str, ...], value: object, place: str) -> None:
     section = values
     for name in key[:-1]:
         inner = section.get(name)
@@ -265,8 +223,14 @@ def _set(values: dict[str, object], places: dict[Path_, str], key: tuple[str, ..
 
 
 # Messages ---------------------------------------------------------------------------------------
-def _describe(details: ErrorDetails, places: Mapping[Path_, str], root: type[BaseModel] = Config) -> str:
-    key: Path_ = details["loc"]
+def _described(errors: Sequence[ErrorDetails], places: Mapping[Key, str], root: type[BaseModel] = Config) -> list[str]:
+    lines = [_describe(details, places, root) for details in errors[:MOST_PROBLEMS]]
+    left_out = len(errors) - len(lines)
+    return [*lines, f"and {left_out:,} more problems"] if left_out else lines
+
+
+def _describe(details: ErrorDetails, places: Mapping[Key, str], root: type[BaseModel] = Config) -> str:
+    key: Key = details["loc"]
     place = next((places[key[:end]] for end in range(len(key), -1, -1) if key[:end] in places), "")
     name = ".".join(map(str, key))
     message = details["msg"].removeprefix("Value error, ")
@@ -275,7 +239,7 @@ def _describe(details: ErrorDetails, places: Mapping[Path_, str], root: type[Bas
     return ": ".join(part for part in (place, name if name != place else "", message) if part)
 
 
-def _known_keys(key: Path_, root: type[BaseModel]) -> list[str]:
+def _known_keys(key: Key, root: type[BaseModel]) -> list[str]:
     model = root
     for name in key:
         if isinstance(name, int):

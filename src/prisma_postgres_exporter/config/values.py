@@ -11,7 +11,6 @@ from datetime import timedelta
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Literal
-from urllib.parse import urlsplit, urlunsplit
 
 from pydantic import BeforeValidator, Field, SecretStr, field_validator, model_validator
 
@@ -20,6 +19,7 @@ from prisma_postgres_exporter.config.durations import parse_duration
 from prisma_postgres_exporter.config.prices import Money, PriceRow
 from prisma_postgres_exporter.config.push import PushConfig
 from prisma_postgres_exporter.config.section import Duration, Section
+from prisma_postgres_exporter.config.store_url import store_url_problem
 
 ADAPTIVE_INTERVALS = 18
 ADAPTIVE_LONGEST = timedelta(minutes=90)
@@ -145,9 +145,9 @@ class StoreConfig(Section):
 
     @field_validator("url")
     @classmethod
-    def _known_engine(cls, value: str) -> str:
-        if not re.match(r"(sqlite|postgres|postgresql)(\+\w+)?://", value):
-            raise ValueError("a store is sqlite:///FILE or postgresql://USER@HOST/DATABASE")
+    def _readable(cls, value: str) -> str:
+        if problem := store_url_problem(value):
+            raise ValueError(problem)
         return value
 
 
@@ -156,13 +156,26 @@ class WebConfig(Section):
 
     `shard` is what one of several services on a store shows: everything, or what it collects. `max_series` bounds the
     samples of `/metrics`: beyond it the smallest databases are summed up. With `created` OpenMetrics says since when
-    each database's counters count.
+    each database's counters count. `hosts` are the names that are answered to, all if there are none; with
+    `enable_lifecycle` a program of this machine may reload the configuration by a POST.
     """
 
     listen: str = ":9478"
     max_series: Annotated[int, Field(ge=1_000)] | None = None
     shard: Literal["all", "owned"] = "all"
     created: bool = False
+    hosts: tuple[str, ...] = ()
+    enable_lifecycle: bool = False
+
+    @field_validator("hosts")
+    @classmethod
+    def _names(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        for host in value:
+            if not re.fullmatch(r"[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*", host):
+                raise ValueError(
+                    f"{host!r} is not a host's name; write it without scheme and port: exporter.example.com"
+                )
+        return value
 
     @field_validator("listen")
     @classmethod
@@ -275,14 +288,3 @@ class Config(Section):
         if problem := address_problem(value):
             raise ValueError(problem)
         return value.rstrip("/")
-
-
-def display_url(url: str) -> str:
-    """Return a store's URL without its password, to show to people."""
-    parts = urlsplit(url)
-    if parts.password is None and not parts.query:
-        return url
-    user, _, host = parts.netloc.rpartition("@")
-    name = user.partition(":")[0]
-    shown = f"{name}@{host}" if name else host
-    return urlunsplit(parts._replace(netloc=shown, query=""))

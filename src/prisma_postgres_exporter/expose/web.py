@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Collection, Sequence
 from datetime import timedelta
 
 from starlette.applications import Starlette
@@ -18,6 +18,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from prisma_postgres_exporter.cost import By
 from prisma_postgres_exporter.errors import StoreError, TooBusy
 from prisma_postgres_exporter.expose.database_page import database_page, missing_page
+from prisma_postgres_exporter.expose.guard import KnownHosts, why_not_to_reload
 from prisma_postgres_exporter.expose.negotiate import choose_format, is_gzip_wanted
 from prisma_postgres_exporter.expose.overview import status_page
 from prisma_postgres_exporter.expose.page import CONTENT_SECURITY_POLICY
@@ -32,7 +33,6 @@ from prisma_postgres_exporter.snapshot import Snapshot
 
 _PAGE_HEADERS = {
     "Content-Security-Policy": CONTENT_SECURITY_POLICY,
-    "X-Content-Type-Options": "nosniff",
     "Referrer-Policy": "no-referrer",
     "Cache-Control": "no-store",
 }
@@ -48,16 +48,17 @@ def web_app(
     current: Callable[[], Awaitable[None]] | None = None,
     snapshot: Callable[[], Snapshot | None] | None = None,
     ledger: Ledger | None = None,
+    hosts: Collection[str] = (),
     send_limit_seconds: float = 60.0,
 ) -> Starlette:
     """The application; `status` is asked at each request of a page or a check.
 
     `current` waits, before anything is shown, until what is shown is of today: at midnight the numbers of the day and
     the month that are over are gone. `snapshot` gives what is shown, in whatever thread it is asked. `ledger` answers
-    what is not in the snapshot, below `/api/v1` and on a database's page. `reload` reads
-    the configuration again and gives what is wrong with it, `None` when it is in use now; without it there is
-    no `/-/reload`. A scrape that takes longer than `send_limit_seconds` to read its answer is cut off, since it
-    keeps an old exposition in memory.
+    what is not in the snapshot, below `/api/v1` and on a database's page. `reload` reads the configuration again and
+    gives what is wrong with it, `None` when it is in use now; without it `/-/reload` is refused. `hosts` are the names
+    that are answered to, all if there are none. A scrape that takes longer than `send_limit_seconds` to read its
+    answer is cut off, since it keeps an old exposition in memory.
     """
 
     async def healthy(_: Request) -> Response:
@@ -94,15 +95,19 @@ def web_app(
         Route("/sd", discovery),
         Route("/-/healthy", healthy),
         Route("/-/ready", ready),
+        Route("/-/reload", _reload_endpoint(reload), methods=["POST"]),
         Route("/", page),
         Route("/databases/{database_id}", database),
     ]
-    if reload is not None:
-        routes.append(Route("/-/reload", _reload_endpoint(reload), methods=["POST"]))
     if ledger is not None:
         routes.append(Mount("/api/v1", json_api(snapshot or (lambda: status().snapshot), ledger)))
-    middleware = [] if current is None else [Middleware(_Current, current)]
-    return Starlette(routes=routes, middleware=middleware)
+    middleware = [Middleware(KnownHosts, hosts)]
+    if current is not None:
+        middleware.append(Middleware(_Current, current))
+    app = Starlette(routes=routes, middleware=middleware)
+    # It would redirect to whatever the Host header says.
+    app.router.redirect_slashes = False
+    return app
 
 
 async def _days_of(ledger: Ledger | None, database_id: str) -> tuple[Sequence[UsageRow], str | None]:
@@ -125,17 +130,22 @@ def _check(reason: str | None, state: str) -> Response:
     return PlainTextResponse(f"not {state}: {reason}\n", status_code=503, headers=_CHECK_HEADERS)
 
 
-def _reload_endpoint(reload: Callable[[], Awaitable[Reload]]) -> Callable[[Request], Awaitable[Response]]:
+def _reload_endpoint(reload: Callable[[], Awaitable[Reload]] | None) -> Callable[[Request], Awaitable[Response]]:
     async def reload_configuration(request: Request) -> Response:
-        # A page on another site can make a browser send a POST here; only browsers send this header.
-        if request.headers.get("sec-fetch-site", "none") not in {"none", "same-origin"}:
-            return PlainTextResponse("not reloaded: the request came from another site\n", status_code=403)
+        if reload is None:
+            return _not_reloaded("web.enable_lifecycle is not set; SIGHUP reloads without it", 403)
+        if refusal := why_not_to_reload(request):
+            return _not_reloaded(refusal, 403)
         done = await reload()
         if done.problem is not None:
-            return PlainTextResponse(f"not reloaded: {done.problem}\n", status_code=500)
+            return _not_reloaded(done.problem, 500)
         return PlainTextResponse(f"reloaded; {done.note}\n" if done.note else "reloaded\n")
 
     return reload_configuration
+
+
+def _not_reloaded(reason: str, status_code: int) -> Response:
+    return PlainTextResponse(f"not reloaded: {reason}\n", status_code=status_code)
 
 
 class _Current:

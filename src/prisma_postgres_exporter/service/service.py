@@ -123,15 +123,16 @@ class Service:
             self.is_ready = bool(collector.ledger_state.workspaces)
             self.health.config_reloaded(True, self._clock())
             with self._signals(), contextlib.closing(LedgerReader(lambda: collector.config, self._clock)) as ledger:
+                web = collector.config.web
                 app = web_app(
                     self.running.exposition,
                     self._describe,
-                    self.reload,
+                    self.reload if web.enable_lifecycle else None,
+                    hosts=web.hosts,
                     current=display.current,
                     snapshot=lambda: display.snapshot,
                     ledger=ledger,
                 )
-                web = collector.config.web
                 async with listening(app, host=web.host, port=web.port) as url, self._pushing(url):
                     log.info("listening", url=url)
                     on_listening(url)

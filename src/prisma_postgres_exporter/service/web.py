@@ -37,6 +37,7 @@ async def listening(app: Starlette, *, host: str, port: int) -> AsyncIterator[st
             log_config=None,
             access_log=False,
             server_header=False,
+            headers=[("X-Content-Type-Options", "nosniff")],
             timeout_graceful_shutdown=CLOSING_SECONDS,
         )
     )

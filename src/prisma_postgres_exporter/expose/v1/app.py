@@ -123,10 +123,13 @@ def json_api(snapshot: Callable[[], Snapshot | None], ledger: Ledger) -> Starlet
         "/cost": questions.cost,
     }
     routes = [Route(path, partial(_answered, answer), methods=["GET"]) for path, answer in answers.items()]
-    return Starlette(
+    api = Starlette(
         routes=[*routes, Route("/openapi.json", openapi, methods=["GET"])],
         exception_handlers={HTTPException: on_http_problem, StoreError: _on_unreadable, TooBusy: _on_unreadable},
     )
+    # It would redirect to whatever the Host header says.
+    api.router.redirect_slashes = False
+    return api
 
 
 async def _answered(answer: Callable[[Request], Awaitable[BaseModel]], request: Request) -> Response:

@@ -1,0 +1,73 @@
+"""Who may ask what: the names that the server answers to, and who may make it do something."""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+from collections.abc import Collection
+
+from starlette.requests import Request
+from starlette.responses import PlainTextResponse
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+_HOST = re.compile(r"(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]+)(?::[0-9]{1,5})?")
+_BROWSERS = ("origin", "sec-fetch-site")
+"""What every browser sends with a POST, and no script of a page can leave out."""
+
+
+class KnownHosts:
+    """Refuses a request for another name than `hosts`, if there are any; addresses and localhost are always known.
+
+    A page of a stranger whose name leads to this machine by DNS rebinding is read by a browser as the stranger's
+    own: only its name tells that it is not.
+    """
+
+    def __init__(self, app: ASGIApp, hosts: Collection[str]) -> None:
+        self._app = app
+        self._hosts = {"localhost", *(host.lower() for host in hosts)} if hosts else None
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass a request on, or refuse it."""
+        if scope["type"] == "http":
+            asked = [value.decode("latin-1") for name, value in scope["headers"] if name == b"host"]
+            refusals = filter(None, map(self._refusal, asked))
+            if (refusal := next(refusals, None)) is not None:
+                await refusal(scope, receive, send)
+                return
+        await self._app(scope, receive, send)
+
+    def _refusal(self, asked: str) -> PlainTextResponse | None:
+        """The answer to a request for a host; it does not repeat the host."""
+        matched = _HOST.fullmatch(asked)
+        if matched is None and asked:
+            return PlainTextResponse("the Host header names no host\n", status_code=400)
+        name = matched[1].lower().rstrip(".") if matched else ""
+        if self._hosts is None or name in self._hosts or _is_address(name):
+            return None
+        return PlainTextResponse("this name is not one of web.hosts\n", status_code=421)
+
+
+def why_not_to_reload(request: Request) -> str | None:
+    """Why a request may not reload the configuration; `None` if it may: it is of a program of this machine."""
+    if any(name in request.headers for name in _BROWSERS):
+        return "the request came from a browser"
+    if request.client is None or not _is_loopback(request.client.host):
+        return "the request came from another machine; ask on this one, or send SIGHUP"
+    return None
+
+
+def _is_address(name: str) -> bool:
+    try:
+        ipaddress.ip_address(name.strip("[]"))
+    except ValueError:
+        return False
+    return True
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        address = ipaddress.ip_address(host)
+    except ValueError:
+        return False
+    # What listens on every address has those of IPv4 written as addresses of IPv6.
+    return (getattr(address, "ipv4_mapped", None) or address).is_loopback
