@@ -398,13 +398,15 @@ def test_of_two_services_on_a_store_each_pushes_what_it_collects_and_nothing_com
     with receiver() as at_a, receiver() as at_b:
         running: dict[str, Exporter] = {}
         collectors = {"a": at_a, "b": at_b}
-        contexts = []
+        contexts, again = [], []
         for name, collector in collectors.items():
             directory = tmp_path / name
             directory.mkdir()
             push = {"interval": "1s", "otlp": {"endpoint": collector.url}}
             started = [*options(directory, api, push), "--store-url", postgres_url]
             contexts.append(exporter("serve", *started, cwd=directory))
+            again.append(exporter("serve", *started, cwd=directory))
+        contexts += again
         with contexts[0] as running["a"], contexts[1] as running["b"]:
 
             def databases_of(name: str) -> set[str]:
@@ -422,5 +424,11 @@ def test_of_two_services_on_a_store_each_pushes_what_it_collects_and_nothing_com
 
             wait_until(shared, "each pushes its own, and both everything")
             assert set(running["a"].scrape().labels(TOTAL, "database_id")) == set(api.database_ids)
+            running["b"].send(signal.SIGTERM)
+            assert running["b"].wait() == 0
+            assert databases_of("b") == set(), "one that ends also ends its series: the other one has them from now on"
+            wait_until(lambda: databases_of("a") == set(api.database_ids), "the other pushes all")
+        with contexts[2] as running["a"], contexts[3] as running["b"]:
+            wait_until(shared, "each pushes its own, and both everything")
             running["a"].kill()
             wait_until(lambda: databases_of("b") == set(api.database_ids), "the other pushes all")

@@ -300,6 +300,7 @@ def pusher() -> Callable[[dict[str, Any]], Pusher]:
             exposition=exposition,
             snapshot=lambda: A_SNAPSHOT,
             holds=lambda _: True,
+            is_shared=False,
             health=health,
             clock=ManualClock(BEGAN_AT),
             port=9478,

@@ -177,6 +177,8 @@ class Target:
 class Pusher:
     """Takes a scrape now and then, and has it sent to each target.
 
+    One of several services that share a store (`is_shared`) ends its series when it ends: another one pushes them on.
+
     Raises:
         ConfigurationError: a target's extra is not installed.
     """
@@ -188,6 +190,7 @@ class Pusher:
         exposition: Exposition,
         snapshot: Callable[[], Snapshot],
         holds: Callable[[str], bool],
+        is_shared: bool,
         health: ExporterHealth,
         clock: Callable[[], datetime],
         port: int,
@@ -195,6 +198,7 @@ class Pusher:
         self._exposition = exposition
         self._snapshot = snapshot
         self._holds = holds
+        self._is_shared = is_shared
         self._clock = clock
         self._own_started_at = clock()
         self._before: Scrape | None = None
@@ -253,6 +257,9 @@ class Pusher:
         try:
             async with asyncio.timeout(LAST_SECONDS):
                 await self.take()
+                if self._is_shared:
+                    self._holds = lambda _: False
+                    await self.take()
                 await asyncio.gather(*(target.flush() for target in self.targets))
         except TimeoutError:
             lost = {target.status.target: target.waiting_samples for target in self.targets}
