@@ -27,6 +27,7 @@ MAY_BE_EMPTY: Mapping[str, str] = {
     "prisma-postgres-database: annotation Gone": "the chosen database exists",
     "prisma-postgres-exporter: Rounds that failed, by hour A": "no round fails unless the exporter has a fault",
     "prisma-postgres-exporter: Records left out, by hour A": "this vendor lists nothing that cannot be used",
+    "prisma-postgres-exporter: Replicas C": "this ledger is in a file, which is for one process: there are no leases",
     "prisma-postgres-exporter: Credentials B": "the simulator's tokens do not say when they expire",
 }
 """Queries that give nothing in the lived world, and why that is right."""
