@@ -359,6 +359,15 @@ async def test_what_is_shown_at_the_end_is_sent(
     assert len(at_target.taken) == 1
 
 
+async def test_two_scrapes_at_once_have_two_instants(
+    at_target: Receiver, pusher: Callable[[dict[str, Any]], Pusher]
+) -> None:
+    running = pusher({"remote_write": {"url": f"{at_target.url}/write"}})
+    for _ in range(3):
+        await running.take()
+    assert [waiting.at_ms % 1000 for waiting in running.targets[0]._waiting] == [0, 1, 2]
+
+
 def test_an_extra_that_is_missing_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     import sys
 

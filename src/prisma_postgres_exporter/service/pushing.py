@@ -29,6 +29,8 @@ log = structlog.get_logger(__name__)
 
 JOB = "prisma-postgres-exporter"
 MOST_WAITING_BYTES = 256 * 1024 * 1024
+_A_SECOND, _SHORTEST = timedelta(seconds=1), timedelta(milliseconds=1)
+"""Two scrapes within the second are at least the other apart: targets count in milliseconds."""
 LAST_SECONDS = 5.0
 """How long a service that is told to stop goes on sending what waits."""
 
@@ -226,11 +228,14 @@ class Pusher:
     async def take(self) -> None:
         """Take a scrape of what is shown now, for every target. Waits for none of them."""
         async with self._taking:
+            at = self._clock()
+            if self._before is not None and -_A_SECOND < at - self._before.at < _SHORTEST:
+                at = self._before.at + _SHORTEST
             take = partial(
                 take_scrape,
                 self._exposition.body(Format.TEXT, is_gzip=False).messages,
                 self._snapshot(),
-                at=self._clock(),
+                at=at,
                 own_started_at=self._own_started_at,
                 holds=self._holds,
                 before=self._before,
