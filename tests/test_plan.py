@@ -553,7 +553,7 @@ def tried(draw: st.DrawFn, now: datetime) -> dict[AttemptKey, Attempt]:
     }
 
 
-@settings(max_examples=400)
+@settings(max_examples=200)
 @given(data=st.data(), now=instants, interval=intervals)
 def test_nothing_is_due_before_the_instant_that_the_plan_gives_and_something_is_due_at_it(
     data: st.DataObject, now: datetime, interval: timedelta
@@ -575,7 +575,7 @@ def test_nothing_is_due_before_the_instant_that_the_plan_gives_and_something_is_
     assert plan(held, now=made.next_due_at, attempts=attempts, poll=poll).groups
 
 
-@settings(max_examples=200)
+@settings(max_examples=60)
 @given(data=st.data(), now=instants)
 def test_a_planner_that_remembers_plans_as_a_new_one_does_wherever_the_clock_goes(
     data: st.DataObject, now: datetime

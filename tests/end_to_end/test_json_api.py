@@ -202,6 +202,7 @@ def lasting(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Exporter]:
         yield service
 
 
+@pytest.mark.slow
 def test_whatever_is_asked_the_answer_is_as_the_document_says(lasting: Exporter, tmp_path: Path) -> None:
     settings = tmp_path / "schemathesis.toml"
     settings.write_text(FUZZING)

@@ -77,7 +77,13 @@ Subject = tuple[str, ...]
 Told = Mapping[tuple[Subject, str], Mapping[str, str]]
 
 
-@pytest.fixture(scope="module", params=["whole", "with-gaps", "lived", "just-begun"])
+SLOW = pytest.mark.slow
+
+
+@pytest.fixture(
+    scope="module",
+    params=["lived", "with-gaps", pytest.param("whole", marks=SLOW), pytest.param("just-begun", marks=SLOW)],
+)
 def told(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Told:
     """What every door says at one instant of one store: by subject and name, the value by door.
 

@@ -83,7 +83,7 @@ def store_of(engine: str, server: PostgresServer) -> Iterator[str]:
         yield f"postgresql://marked:{quote(STORE_PASSWORD, safe='')}@{url.rpartition('@')[2]}"
 
 
-@pytest.fixture(params=["sqlite", "postgres"])
+@pytest.fixture(params=["sqlite", pytest.param("postgres", marks=pytest.mark.slow)])
 def marked(
     request: pytest.FixtureRequest, tmp_path: Path, api: Vendor, receiving: Receiver, shared_postgres: PostgresServer
 ) -> Iterator[Marked]:

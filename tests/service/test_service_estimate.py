@@ -118,7 +118,9 @@ async def lived(config: Config, *, databases: int, hours: float, known_every: ti
     return seen
 
 
-@pytest.mark.parametrize("known_every", [timedelta(hours=3), timedelta(minutes=5)])
+@pytest.mark.parametrize(
+    "known_every", [timedelta(hours=3), pytest.param(timedelta(minutes=5), marks=pytest.mark.slow)]
+)
 def test_a_day_asks_what_was_planned_and_its_numbers_are_as_old(tmp_path: Path, known_every: timedelta) -> None:
     config = configuration(f"sqlite:///{tmp_path / 'ledger.db'}", requests_per_second=10.0)
     happened = run_virtually(lived(config, databases=4, hours=40.0, known_every=known_every))
