@@ -144,3 +144,17 @@ def test_a_column_that_carries_nothing_is_blank_unless_its_numbers_are_only_not_
     assert field(NONE, NONE, role=Role.NAME, weight=10).is_blank
     assert not field(NONE, "accelerate").is_blank
     assert not field(NONE, NONE, weight=1).is_blank
+
+
+def test_what_tells_rows_apart_leaves_the_numbers_their_room() -> None:
+    drawn = draw(
+        [
+            Field(heading="id", cells=[f"db_{at:025}" for at in range(2)], role=Role.ID, weight=1),
+            Field(heading="database", cells=["orders", "orders"], role=Role.NAME, weight=30),
+            Field(heading="project", cells=["webshop", "analytics"], role=Role.NAME, weight=5),
+            Field(heading="operations", cells=["1,234,567", "89"], is_right=True, weight=21),
+        ],
+        NARROWEST,
+    )
+
+    assert drawn.left_out == ("id",)

@@ -21,7 +21,7 @@ from prisma_postgres_exporter.model import (
     Workspace,
     WorkspaceDay,
 )
-from prisma_postgres_exporter.report import TOTAL, LedgerMonth, beside, compare_months
+from prisma_postgres_exporter.report import TOTAL, LedgerMonth, beside, compare_months, total_change
 
 SEEN_AT = datetime(2026, 9, 1, tzinfo=UTC)
 
@@ -321,3 +321,30 @@ def test_shares_add_up_to_a_hundred(databases: int) -> None:
     shares = [beside(month, By.DATABASE)[row.place].share_percent for row in month.rows(By.DATABASE)]
 
     assert sum(round(share * 10) for share in shares if share is not None) == 1_000
+
+
+@pytest.mark.parametrize("by", list(By))
+def test_the_total_of_a_comparison_is_the_sum_of_its_lines(by: By) -> None:
+    before = month_of(
+        ledger_state(state(1, 3_000_000, at=OCTOBER, gib=2), state(2, 1_000_000, at=OCTOBER)), until=OCTOBER
+    )
+    after = replace(month_of(ledger_state(state(1, 5_000_000, gib=4))), is_over=True)
+    changes = compare_months(before, after, by, ())
+
+    total = total_change(changes, by)
+
+    assert (total.operations_before, total.operations_after) == (4_000_000, 5_000_000)
+    assert total.cost_change == sum((change.cost_change or Decimal(0) for change in changes), Decimal(0))
+    assert "total" in (total.row.workspace_name, total.row.project_name, total.row.database_name)
+
+
+def test_the_total_of_a_comparison_is_not_known_where_a_line_is_not() -> None:
+    before = month_of(ledger_state(state(1, 3_000_000, at=OCTOBER)), until=OCTOBER)
+    unread = replace(state(2, 0), months=())
+    after = replace(month_of(ledger_state(state(1, 5_000_000), unread)), is_over=True)
+    changes = compare_months(before, after, By.DATABASE, ())
+
+    total = total_change(changes, By.DATABASE)
+
+    assert any(change.cost_change is None for change in changes)
+    assert (total.cost_change, total.operations_change) == (None, None)

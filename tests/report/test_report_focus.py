@@ -28,11 +28,11 @@ from prisma_postgres_exporter.model import LedgerState, PlanChange
 from prisma_postgres_exporter.report import (
     FOCUS_COLUMNS,
     LedgerMonth,
+    absence_sentences,
     beside,
     focus_rows,
     left_out,
     month_costs,
-    not_followed_sentence,
     report_month,
     total_sentences,
 )
@@ -149,12 +149,12 @@ def test_usage_that_is_not_known_has_no_row_where_it_costs_nothing(
 
 
 def test_a_month_names_the_workspaces_that_were_gone_before_it() -> None:
-    held = ledger_state(state(1, 1_000, gib=1))
+    followed = ledger_state(state(1, 1_000, gib=1))
+    held = followed.with_workspaces(replace(followed.workspaces["wksp_1"], first_seen_at=OCTOBER))
     month = month_of(held.with_workspaces(replace(held.workspaces["wksp_1"], gone_at=OCTOBER)))
 
     assert (rows_of(month), list(left_out(month))) == ([], [])
-    sentence = not_followed_sentence(month.not_followed)
-    assert sentence is not None
+    [sentence] = absence_sentences(month)
     assert sentence.startswith("Not in it: Acme, gone since 2026-10-31. No credential lists")
     assert sentence in month_costs(month).notes
     report = report_month(month, (), (), NOW)
@@ -170,3 +170,20 @@ def test_a_month_names_the_workspaces_that_were_gone_before_it() -> None:
     ):
         assert answer.model_dump(mode="json")["not_followed"] == gone
     assert cost_rows_answer(month_of(held), (), {}).not_followed == []
+
+
+def test_a_month_names_the_workspaces_that_were_first_followed_after_it_began() -> None:
+    held = ledger_state(state(1, 1_000, gib=1))
+    row = held.workspaces["wksp_1"]
+    seen_at = NOW.replace(day=9)
+    month = month_of(held.with_workspaces(replace(row, first_seen_at=seen_at)))
+
+    [sentence] = absence_sentences(month)
+    assert sentence == (
+        "Not in it: what was used by databases that were deleted before 2026-11-09, when Acme was first followed."
+    )
+    assert sentence in month_costs(month).notes
+    assert sentence in list(total_sentences(report_month(month, (), (), NOW)))
+    [late] = cost_rows_answer(month, (), {}).followed_late
+    assert (late.workspace_id, late.first_seen_at) == ("wksp_1", seen_at)
+    assert list(absence_sentences(month_of(held.with_workspaces(replace(row, first_seen_at=OCTOBER))))) == []

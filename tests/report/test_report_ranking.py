@@ -11,7 +11,7 @@ from report_values import NOW, ledger_state, month_of, state
 from builders import settled_day
 from prisma_postgres_exporter.cost import By
 from prisma_postgres_exporter.model import DayUsage
-from prisma_postgres_exporter.report import Key, growth_days, rank
+from prisma_postgres_exporter.report import Key, growth_days, rank, total_line
 
 DAYS = 3
 ONE_DAY = timedelta(days=1)
@@ -108,3 +108,14 @@ def test_projects_and_workspaces_are_the_sums_of_their_databases() -> None:
         ("proj_0", 5, 21),
     ]
     assert (workspace.row.operations, workspace.recent_operations, workspace.earlier_operations) == (35, 30, 6)
+
+
+def test_the_total_of_a_ranking_is_the_sum_of_its_lines_and_grows_by_what_is_known() -> None:
+    month = month_of(ledger_state(state(1, 100), state(2, 50), state(3, 10)))
+    lines = rank(month, By.DATABASE, Key.OPERATIONS, ledger_days(1, 10, 10, 10, 50, 50, 50), SPANS)
+
+    total = total_line(lines, By.DATABASE)
+
+    assert (total.row.operations, total.operations_share, total.row.database_name) == (160, pytest.approx(1), "total")
+    assert (total.recent_operations, total.earlier_operations, total.growth_operations) == (150, 30, 120)
+    assert total_line(lines[1:], By.DATABASE).growth_operations is None

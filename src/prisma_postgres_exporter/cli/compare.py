@@ -30,14 +30,15 @@ from prisma_postgres_exporter.report import (
     NONE,
     Change,
     LedgerMonth,
+    absence_sentences,
     assumed_sentence,
     at_least,
     compare_months,
     gap_sentences,
     mean_gib,
     missing_sentence,
-    not_followed_sentence,
     same_days,
+    total_change,
 )
 
 EXAMPLES = examples(
@@ -103,12 +104,13 @@ def compare(
         chosen,
         what=f"{by}s in these months",
         how_to_see_more=every,
+        total=total_change(changes, by) if len(changes) > 1 else None,
     )
     for read in (earlier, later):
         rows = read.rows(By.WORKSPACE)
         usage = add_up(row.usage for row in rows)
         missing = missing_sentence(usage, read.missing, tuple(gap_sentences(read)))
-        for line in (missing, assumed_sentence(rows), not_followed_sentence(read.not_followed)):
+        for line in (missing, assumed_sentence(rows), *absence_sentences(read)):
             if line is not None:
                 say(f"{read.name}: {line}")
     if chosen in TABLES:

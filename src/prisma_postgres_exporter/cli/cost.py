@@ -50,6 +50,7 @@ from prisma_postgres_exporter.report import (
     Beside,
     LedgerMonth,
     Place,
+    absence_sentences,
     assumed_sentence,
     at_least,
     beside,
@@ -63,7 +64,6 @@ from prisma_postgres_exporter.report import (
     limit_sentences,
     missing_sentence,
     money,
-    not_followed_sentence,
     previous_sentences,
     use,
     workspace_name,
@@ -123,8 +123,8 @@ def cost(
     else:
         _print(read, plans, besides, by, chosen, is_supposed=bool(what_if))
     # No row says so, in no form.
-    if (gone := not_followed_sentence(read.not_followed)) is not None:
-        say(gone, style="yellow")
+    for absence in absence_sentences(read):
+        say(absence, style="yellow")
 
 
 def _print(
@@ -200,12 +200,15 @@ def _sentences(
             yield f"{names[id_]}, the whole month by plan, cheapest first: {offers}"
         elif id_ in used and not used[id_].is_complete:
             why = f"its usage is incomplete ({knowledge(used[id_])})"
-            yield f"{names[id_]}: no plan has a cost of the whole month yet, {why}"
+            yield f"{names[id_]}: what other plans would cost in the whole month is not known yet, {why}"
     for id_, cost_of in month.costs.workspaces.items() if is_supposed else ():
         for name, at in cost_of.limits:
+            # Days that the ledger lacks may have passed it earlier.
+            is_dated = at > month.until or (id_ in used and used[id_].days_held >= used[id_].days)
+            on = "on" if is_dated else "on or before"
             if name == "free_operations":
                 yield (
-                    f"{names[id_]} on {cost_of.plan}: the vendor stops its databases on {at:%Y-%m-%d}, "
+                    f"{names[id_]} on {cost_of.plan}: the vendor stops its databases {on} {at:%Y-%m-%d}, "
                     f"until {next_month_start(month.until):%Y-%m-%d}"
                 )
     if is_supposed:
@@ -245,6 +248,7 @@ def _numbers(used: Sequence[str], entry: Beside, expected: str, *, is_over: bool
         numbers["expected"] = expected
     numbers["last month"] = money(entry.last_month_usd)
     numbers["change"] = NONE if entry.change_usd is None else f"{entry.change_usd:+,.2f}"
+    numbers["change %"] = NONE if entry.change_percent is None else f"{entry.change_percent:+,.1f}"
     return numbers
 
 
@@ -271,5 +275,6 @@ _FIELDS: Mapping[str, Field] = {
     "low - high": _field(3, is_right=True),
     "last month": _field(7, is_right=True),
     "change": _field(6, is_right=True),
+    "change %": _field(0, is_right=True),
 }
 """The columns of a table; a low weight is left out first where the terminal is narrow."""

@@ -31,6 +31,7 @@ from prisma_postgres_exporter.report import (
     REVISION_COLUMNS,
     Owners,
     Row,
+    absence_sentences,
     assumed_sentence,
     csv_parts,
     day_rows,
@@ -40,7 +41,6 @@ from prisma_postgres_exporter.report import (
     last_instant,
     left_out,
     month_rows,
-    not_followed_sentence,
     revision_rows,
 )
 
@@ -185,7 +185,7 @@ def _rows(
             for line in left_out(read):
                 problems.append(line)
                 say(line)
-            for sentence in (assumed_sentence(read.rows(By.WORKSPACE)), not_followed_sentence(read.not_followed)):
+            for sentence in (assumed_sentence(read.rows(By.WORKSPACE)), *absence_sentences(read)):
                 if sentence is not None:
                     say(f"{read.name}: {sentence}")
             yield from focus_rows(read)

@@ -79,7 +79,7 @@ def row_columns(by: By, row: Callable[[T], CostRow]) -> tuple[Column[T], ...]:
     """The columns of a table that say who a line is about, as far as `by` goes."""
     names: tuple[Column[T], ...] = (
         Column("workspace_name", lambda line: row(line).workspace_name, By.WORKSPACE.value, weight=20),
-        Column("project_name", lambda line: row(line).project_name or NO_PROJECT, By.PROJECT.value, weight=21),
+        Column("project_name", lambda line: _project(row(line)), By.PROJECT.value, weight=21),
         Column("database_name", lambda line: row(line).database_name, By.DATABASE.value, weight=22),
     )
     ids: tuple[Column[T], ...] = (
@@ -89,3 +89,7 @@ def row_columns(by: By, row: Callable[[T], CostRow]) -> tuple[Column[T], ...]:
     )
     last = tuple(By).index(by)
     return *names[: last + 1], ids[last]
+
+
+def _project(row: CostRow) -> str:
+    return NO_PROJECT if row.project_name is None else row.project_name

@@ -148,8 +148,9 @@ def print_documents(
     *,
     what: str,
     how_to_see_more: str,
+    total: T | None,
 ) -> None:
-    """Print an answer's documents; a table has the `columns` of the `lines` that they were made from."""
+    """Print an answer's documents; a table has the `columns` of the `lines` that they were made from, and a `total`."""
     if chosen is Form.JSON:
         print_document(answer.model_dump_json(indent=2))
     elif chosen in CSV:
@@ -158,7 +159,7 @@ def print_documents(
         kind = RankedDocument if isinstance(answer, Ranking) else ChangeDocument
         pour(documents_csv(kind, answer.data, is_raw=chosen is Form.RAW))
     else:
-        _print_table(lines, columns, chosen, what)
+        _print_table(lines, columns, chosen, what, total)
     if answer.has_more:
         say(f"There is more: {how_to_see_more}.")
 
@@ -226,8 +227,10 @@ def _print_csv(things: Sequence[T], columns: Columns[T], chosen: Form) -> None:
     pour(csv_parts([column.key for column in told], rows, is_raw=chosen is Form.RAW))
 
 
-def _print_table(things: Sequence[T], columns: Columns[T], chosen: Form, what: str) -> None:
-    print_table([column.field(things) for column in columns if column.is_in_tables], chosen, what=what)
+def _print_table(things: Sequence[T], columns: Columns[T], chosen: Form, what: str, total: T | None = None) -> None:
+    every = [*things, *(() if total is None else (total,))]
+    fields = [column.field(every) for column in columns if column.is_in_tables]
+    print_table(fields, chosen, what=what, told_apart=len(things))
 
 
 def _for_programs(columns: Columns[T]) -> Columns[T]:

@@ -86,12 +86,14 @@ def draw(fields: Sequence[Field], width: int, *, told_apart: int | None = None, 
     first = max((field for field in names if not field.is_reserve), key=lambda field: field.weight, default=ordinary[0])
     shown = _fitting(ordinary, width, kept=[first])
     if not _tell_apart(shown, width, told_apart, cut):
-        for further in names:
-            wanted = [field for field in fields if not field.is_reserve or field is further]
-            candidate = _fitting(wanted, width, kept=[further, first])
-            if _tell_apart(candidate, width, told_apart, cut):
-                shown = candidate
-                break
+        candidates = [
+            _fitting([field for field in fields if not field.is_reserve or field is further], width, kept=kept)
+            for further in names
+            for kept in ([further, first], [first, further])
+        ]
+        telling = [candidate for candidate in candidates if _tell_apart(candidate, width, told_apart, cut)]
+        # Of the ways to tell rows apart the one that leaves most room for what is told of them.
+        shown = max(telling, key=_told, default=shown)
     left_out = tuple(field.heading for field in ordinary if field not in shown and field.heading)
     return _drawn(shown, _widths(shown, width), left_out, cut)
 
@@ -133,6 +135,10 @@ def _worth(field: Field) -> int:
     """Its weight; a name that is the same in every row tells nothing."""
     is_one_name = field.role is Role.NAME and len(field.cells) > 1 and len(set(field.cells)) == 1
     return 0 if is_one_name else field.weight
+
+
+def _told(fields: Sequence[Field]) -> int:
+    return sum(field.weight for field in fields if field.role is Role.VALUE)
 
 
 def _taking(fields: Sequence[Field]) -> int:

@@ -40,6 +40,9 @@ def harmless(text: str) -> str:
     """
     if text.isprintable() and (text.isascii() or is_unicode()):
         return text
+    if text in ASCII and not _has(sys.stdout.encoding, text):
+        # A cell that is one of our own signs.
+        return ASCII[text]
     return "".join(letter if _is_shown(letter) else ascii(letter)[1:-1] for letter in text)
 
 

@@ -35,13 +35,14 @@ from prisma_postgres_exporter.report import (
     Key,
     LedgerMonth,
     Ranked,
+    absence_sentences,
     at_least,
     gap_sentences,
     growth_days,
     mean_gib,
     missing_sentence,
-    not_followed_sentence,
     rank,
+    total_line,
 )
 
 SORTED_BY = {
@@ -98,12 +99,18 @@ def top(
     )
     every = f"--limit {len(lines)} prints everything"
     print_documents(
-        answer, lines[:limit], _columns(by, sort, days), chosen, what=f"{by}s in this month", how_to_see_more=every
+        answer,
+        lines[:limit],
+        _columns(by, sort, days),
+        chosen,
+        what=f"{by}s in this month",
+        how_to_see_more=every,
+        total=total_line(lines, by) if len(lines) > 1 else None,
     )
     if sort is Key.GROWTH and all(line.growth_operations is None for line in lines):
         say(f"No growth is known: no day of {earlier_from} to {last} was read in both spans; sorted by operations.")
     missing = missing_sentence(usage, read.missing, tuple(gap_sentences(read)))
-    for sentence in (missing, not_followed_sentence(read.not_followed)):
+    for sentence in (missing, *absence_sentences(read)):
         if sentence is not None:
             say(sentence)
 
@@ -118,7 +125,7 @@ def _title(month: LedgerMonth, sort: Key, by: By, days: int, last: date, *, is_w
 def _columns(by: By, sort: Key, days: int) -> Columns[Ranked]:
     deleted = (Column("is_deleted", _is_deleted, "deleted"),) if by is By.DATABASE else ()
     columns: Columns[Ranked] = (
-        Column("rank", lambda line: line.rank, ""),
+        Column("rank", lambda line: str(line.rank or ""), "", is_for_people=True),
         *row_columns(by, _row),
         *deleted,
         Column("operations", lambda line: line.row.operations, "operations", weight=7),
@@ -134,8 +141,8 @@ def _columns(by: By, sort: Key, days: int) -> Columns[Ranked]:
     return [replace(column, weight=50) if column.key == SORTED_BY[sort] else column for column in columns]
 
 
-def _is_deleted(line: Ranked) -> bool:
-    return line.row.is_deleted
+def _is_deleted(line: Ranked) -> bool | str:
+    return line.row.is_deleted if line.rank else ""
 
 
 def _cost(line: Ranked) -> str:

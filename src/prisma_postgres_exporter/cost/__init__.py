@@ -8,7 +8,7 @@ from prisma_postgres_exporter.cost.limits import is_limit_near
 from prisma_postgres_exporter.cost.outlook import moved_on
 from prisma_postgres_exporter.cost.prices import Unpriced, price_of, price_spans
 from prisma_postgres_exporter.cost.showback import share_out
-from prisma_postgres_exporter.cost.table import By, CostRow, added, cost_rows, total_of
+from prisma_postgres_exporter.cost.table import By, CostRow, added, cost_rows, total_of, total_row
 from prisma_postgres_exporter.cost.usage import (
     NOTHING,
     SHORT_GAP,
@@ -63,6 +63,7 @@ __all__ = [
     "share_out",
     "suppose",
     "total_of",
+    "total_row",
     "unread_days",
     "used_in_month",
 ]

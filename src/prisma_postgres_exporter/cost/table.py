@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from decimal import Decimal
@@ -90,6 +90,27 @@ def total_of(rows: Iterable[CostRow]) -> tuple[Usage, Bill]:
     listed = tuple(rows)
     bills = [row.bill for row in listed]
     return add_up(row.usage for row in listed), _sum(bills)
+
+
+def total_row(rows: Sequence[CostRow], by: By) -> CostRow:
+    """Return the sum of rows as one of them, which has no place: its name at the level of `by` is "total"."""
+    usage, bill = total_of(rows)
+    names = {level: "total" if level is by else "" for level in By}
+    return CostRow(
+        workspace_id="",
+        workspace_name=names[By.WORKSPACE],
+        project_id=None,
+        project_name=names[By.PROJECT],
+        database_id=None,
+        database_name=names[By.DATABASE],
+        is_deleted=False,
+        until=rows[0].until,
+        usage=usage,
+        bill=bill,
+        expected_usd=added(row.expected_usd for row in rows),
+        # Of one that is not complete the sum is not either.
+        cost=next((row.cost for row in rows if not row.is_expected_complete), None),
+    )
 
 
 def cost_rows(ledger_state: LedgerState, costs: Costs, by: By, now: datetime) -> tuple[CostRow, ...]:

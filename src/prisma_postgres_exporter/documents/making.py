@@ -18,6 +18,7 @@ from prisma_postgres_exporter.documents.models import (
     CostRows,
     DatabaseDocument,
     EventDocument,
+    FollowedLateDocument,
     LevelDocument,
     MissingDocument,
     MonthDocument,
@@ -72,7 +73,13 @@ def of_month(month: LedgerMonth | MonthReport) -> Keys:
         for row in month.not_followed
         if row.gone_at is not None
     ]
-    return {"until": month.until, "is_over": month.is_over, "not_followed": gone}
+    late = [
+        FollowedLateDocument(
+            workspace_id=row.workspace.id, workspace_name=row.workspace.name, first_seen_at=row.first_seen_at
+        )
+        for row in month.followed_late
+    ]
+    return {"until": month.until, "is_over": month.is_over, "not_followed": gone, "followed_late": late}
 
 
 def cost_rows_answer(month: LedgerMonth, rows: Iterable[CostRow], besides: Mapping[Place, Beside]) -> CostRows:

@@ -48,6 +48,10 @@ IS_OVER = "Whether the month is over"
 NOT_FOLLOWED = (
     "The workspaces that the month is without: they were gone before it, so what the vendor bills for them is not known"
 )
+FOLLOWED_LATE = (
+    "The workspaces that were first followed after the month began: what databases used that were deleted before that "
+    "is not in it"
+)
 HAS_MORE = "Whether there are more rows than were asked for"
 INCLUDED_OPERATIONS = "Operations that the price includes in a month, for all databases of the workspace together"
 INCLUDED_STORAGE = "Storage that the price includes, as the month's mean over all databases of the workspace together"
@@ -371,12 +375,21 @@ class NotFollowedDocument(Document):
     gone_at: datetime = Field(description="When no credential listed it any more")
 
 
+class FollowedLateDocument(Document):
+    """A workspace that was first followed after a month began."""
+
+    workspace_id: str = Field(description=Place.model_fields["workspace_id"].description)
+    workspace_name: str = Field(description=Place.model_fields["workspace_name"].description)
+    first_seen_at: datetime = Field(description="When it was first followed")
+
+
 class OfMonth(Answer):
     """A month of the ledger."""
 
     until: datetime = Field(description=UNTIL)
     is_over: bool = Field(description=IS_OVER)
     not_followed: list[NotFollowedDocument] = Field(description=NOT_FOLLOWED)
+    followed_late: list[FollowedLateDocument] = Field(description=FOLLOWED_LATE)
 
 
 class Workspaces(OfSnapshot):

@@ -1,7 +1,7 @@
 """Reports on months of the ledger, and its rows for other programs. Pure: money is `Decimal` in USD, times are UTC."""
 
 from prisma_postgres_exporter.report.changing import TOTAL, Beside, Place, beside, expected_bounds
-from prisma_postgres_exporter.report.comparing import Change, compare_months, same_days
+from prisma_postgres_exporter.report.comparing import Change, compare_months, same_days, total_change
 from prisma_postgres_exporter.report.costs import CostLine, MonthCosts, month_costs
 from prisma_postgres_exporter.report.exporting import (
     DAY_COLUMNS,
@@ -19,12 +19,13 @@ from prisma_postgres_exporter.report.focus import FOCUS_COLUMNS, focus_rows, lef
 from prisma_postgres_exporter.report.gaps import gap_sentences
 from prisma_postgres_exporter.report.markdown import report_markdown
 from prisma_postgres_exporter.report.months import LedgerMonth, Missing, last_instant, ledger_month
-from prisma_postgres_exporter.report.ranking import Key, Ranked, growth_days, rank
+from prisma_postgres_exporter.report.ranking import Key, Ranked, growth_days, rank, total_line
 from prisma_postgres_exporter.report.sentences import (
     LEFT_OUT,
     LIMIT_NAMES,
     NO_PROJECT,
     NONE,
+    absence_sentences,
     assumed_sentence,
     at_least,
     bill_sentence,
@@ -43,7 +44,6 @@ from prisma_postgres_exporter.report.sentences import (
     mean_gib,
     missing_sentence,
     money,
-    not_followed_sentence,
     previous_sentences,
     quality_sentences,
     total_rows,
@@ -82,6 +82,7 @@ __all__ = [
     "Row",
     "UsageRow",
     "WorkspaceReport",
+    "absence_sentences",
     "assumed_sentence",
     "at_least",
     "beside",
@@ -115,7 +116,6 @@ __all__ = [
     "money",
     "month_costs",
     "month_rows",
-    "not_followed_sentence",
     "previous_sentences",
     "quality_sentences",
     "rank",
@@ -123,6 +123,8 @@ __all__ = [
     "report_month",
     "revision_rows",
     "same_days",
+    "total_change",
+    "total_line",
     "total_rows",
     "total_sentences",
     "until_sentence",

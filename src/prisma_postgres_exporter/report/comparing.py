@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
 from decimal import Decimal
 
-from prisma_postgres_exporter.cost import By, CostRow
+from prisma_postgres_exporter.cost import By, CostRow, total_row
 from prisma_postgres_exporter.model import DatabaseState, DayUsage, Event, EventKind, month_start, next_month_start
 from prisma_postgres_exporter.report.changing import cost_then, split
 from prisma_postgres_exporter.report.months import LedgerMonth
@@ -132,6 +132,29 @@ def compare_months(
             )
             changes.append(replace(change, reasons=tuple(why.of(change))))
     return tuple(sorted(changes, key=_by_size))
+
+
+def total_change(changes: Sequence[Change], by: By) -> Change:
+    """Return the sum of all changes."""
+    befores = [change.before for change in changes if change.before is not None]
+    afters = [change.after for change in changes if change.after is not None]
+    pairs = [change.pair for change in changes if change.pair is not None]
+    row = total_row([change.row for change in changes], by)
+    return Change(
+        row=row,
+        before=total_row(befores, by) if befores else None,
+        after=total_row(afters, by) if afters else None,
+        is_running=changes[0].is_running,
+        pair=Pair(
+            recent=sum(pair.recent for pair in pairs),
+            earlier=sum(pair.earlier for pair in pairs),
+            days=sum(pair.days for pair in pairs),
+            wanted=sum(pair.wanted for pair in pairs),
+        )
+        if pairs
+        else None,
+        is_followed=all(change.is_followed for change in changes),
+    )
 
 
 class _Reasons:

@@ -12,10 +12,10 @@ from prisma_postgres_exporter.report.gaps import gap_sentences
 from prisma_postgres_exporter.report.months import LedgerMonth
 from prisma_postgres_exporter.report.sentences import (
     LEFT_OUT,
+    absence_sentences,
     change_sentence,
     incomplete_sentence,
     missing_sentence,
-    not_followed_sentence,
     previous_sentences,
     workspace_name,
 )
@@ -77,7 +77,7 @@ def month_costs(month: LedgerMonth) -> MonthCosts:
         change_sentence(besides[TOTAL], is_over=month.is_over),
         missing_sentence(usage, month.missing, tuple(gap_sentences(month))),
         incomplete_sentence(month.rows(By.DATABASE)),
-        not_followed_sentence(month.not_followed),
+        *absence_sentences(month),
         *previous_sentences(month.previous),
         LEFT_OUT,
     )

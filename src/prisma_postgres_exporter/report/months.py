@@ -103,6 +103,12 @@ class LedgerMonth:
         gone = [row for row in self.ledger_state.workspaces.values() if row.was_gone_at(month_start(self.until))]
         return tuple(sorted(gone, key=lambda row: (row.workspace.name, row.workspace.id)))
 
+    @property
+    def followed_late(self) -> tuple[WorkspaceState, ...]:
+        """The workspaces that were first followed after it began, by name: what was deleted before is in no list."""
+        late = [row for row in self.ledger_state.workspaces.values() if row.first_seen_at > month_start(self.until)]
+        return tuple(sorted(late, key=lambda row: (row.workspace.name, row.workspace.id)))
+
     def rows(self, by: By) -> tuple[CostRow, ...]:
         """What each workspace, project or database used and cost, the most expensive first."""
         return cost_rows(self.ledger_state, self.costs, by, self.until)

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, timedelta
 from decimal import Decimal
 from enum import StrEnum
 
-from prisma_postgres_exporter.cost import By, CostRow
+from prisma_postgres_exporter.cost import By, CostRow, total_row
 from prisma_postgres_exporter.model import DatabaseState, DayUsage, LedgerState, day_start
 from prisma_postgres_exporter.report.months import LedgerMonth
 
@@ -103,6 +103,21 @@ def rank(
         )
     )
     return tuple(replace(line, rank=place) for place, line in enumerate(lines, 1))
+
+
+def total_line(lines: Sequence[Ranked], by: By) -> Ranked:
+    """Return the sum of all lines; its growth is that of those whose growth is known."""
+    known = [line for line in lines if line.growth_operations is not None]
+    shares = [line.operations_share for line in lines if line.operations_share is not None]
+    return Ranked(
+        rank=0,
+        row=total_row([line.row for line in lines], by),
+        operations_share=min(1.0, sum(shares)) if shares else None,
+        recent_operations=sum(line.recent_operations or 0 for line in known) if known else None,
+        earlier_operations=sum(line.earlier_operations or 0 for line in known) if known else None,
+        growth_days=sum(line.growth_days for line in lines),
+        days_wanted=sum(line.days_wanted for line in lines),
+    )
 
 
 def _measure(line: Ranked, key: Key) -> tuple[bool, Decimal | int]:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from datetime import datetime
+from datetime import date, datetime
 from decimal import Decimal
 
 from prisma_postgres_exporter.cost import Bill, BudgetState, By, CostRow, Usage, WorkspaceCost, add_up
-from prisma_postgres_exporter.model import Event, EventKind, WorkspaceDay, WorkspaceState
+from prisma_postgres_exporter.model import Event, EventKind, WorkspaceDay
 from prisma_postgres_exporter.report.changing import Beside
 from prisma_postgres_exporter.report.gaps import gap_sentences
 from prisma_postgres_exporter.report.months import LedgerMonth, Missing
@@ -130,14 +130,23 @@ def assumed_sentence(rows: Iterable[CostRow]) -> str | None:
     )
 
 
-def not_followed_sentence(gone: Sequence[WorkspaceState]) -> str | None:
-    """Which workspaces a month is without, as no credential listed them any more when it began."""
-    if not gone:
-        return None
-    named = [f"{row.workspace.name}, gone since {row.gone_at:%Y-%m-%d}" for row in gone[:NAMED]]
-    if len(gone) > NAMED:
-        named.append(f"{len(gone) - NAMED:,} more")
-    return f"Not in it: {'; '.join(named)}. No credential lists them, so what the vendor bills for them is not known."
+def absence_sentences(month: LedgerMonth | MonthReport) -> Iterator[str]:
+    """What a month is without: workspaces that were gone when it began, and databases that were deleted before."""
+    gone = [f"{row.workspace.name}, gone since {row.gone_at:%Y-%m-%d}" for row in month.not_followed]
+    if gone:
+        named = _named(gone, "; ")
+        yield f"Not in it: {named}. No credential lists them, so what the vendor bills for them is not known."
+    by_day: dict[date, list[str]] = {}
+    for row in month.followed_late:
+        by_day.setdefault(row.first_seen_at.date(), []).append(row.workspace.name)
+    for day, names in sorted(by_day.items()):
+        since = f"{day}, when {_named(names)} {'was' if len(names) == 1 else 'were'} first followed"
+        yield f"Not in it: what was used by databases that were deleted before {since}."
+
+
+def _named(names: Sequence[str], between: str = ", ") -> str:
+    more = [f"{len(names) - NAMED:,} more"] if len(names) > NAMED else []
+    return between.join([*names[:NAMED], *more])
 
 
 def change_sentence(beside: Beside, *, is_over: bool) -> str | None:
@@ -278,8 +287,8 @@ def total_sentences(report: MonthReport) -> Iterator[str]:
     change = change_sentence(report.beside, is_over=report.is_over) if len(report.workspaces) > 1 else None
     missing = missing_sentence(report.total[0], report.missing, report.gaps)
     assumed = assumed_sentence(workspace.total for workspace in report.workspaces)
-    gone = not_followed_sentence(report.not_followed)
-    yield from (sentence for sentence in (change, missing, assumed, gone) if sentence is not None)
+    yield from (sentence for sentence in (change, missing, assumed) if sentence is not None)
+    yield from absence_sentences(report)
     yield from previous_sentences(report.previous)
 
 

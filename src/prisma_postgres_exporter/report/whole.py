@@ -43,8 +43,8 @@ class MonthReport:
 
     `total` is the sum of all workspaces and `beside` what it is compared with, `besides` what each row is compared
     with, by its place. `missing` are the days that nobody read and that may be read still, `gaps` why what no command
-    gets is missing, `not_followed` the workspaces that were gone before, `previous` the month before. `names` are those
-    of workspaces, projects and databases by id.
+    gets is missing, `not_followed` the workspaces that were gone before, `followed_late` those first followed after it
+    began, `previous` the month before. `names` are those of workspaces, projects and databases by id.
     """
 
     name: str
@@ -59,6 +59,7 @@ class MonthReport:
     missing: Missing | None
     gaps: tuple[str, ...]
     not_followed: tuple[WorkspaceState, ...]
+    followed_late: tuple[WorkspaceState, ...]
     previous: LedgerMonth | None
     budgets: tuple[BudgetState, ...]
     names: Mapping[str, str]
@@ -107,6 +108,7 @@ def report_month(
         missing=month.missing,
         gaps=tuple(gap_sentences(month)),
         not_followed=month.not_followed,
+        followed_late=month.followed_late,
         previous=month.previous,
         budgets=month.costs.budgets,
         names=_names(month),

@@ -39,17 +39,21 @@ def request(
     if method not in METHODS:
         raise ConfigurationError([f"{method}: is not a method; give {', '.join(METHODS[:-1])} or {METHODS[-1]}"])
     asked = dict(_pair(part) for part in query or ())
-    document = None if body is None else _document(body)
+    sent = None if body is None else _document(body)
 
     async def work(session: Session) -> None:
         api = session.only("--workspace: say whose credential makes the request").api
         if method != "GET":
             ask(f"Send {method} {path}?", [f"whatever {method} {path} changes"], is_answered=yes)
         with changing("It may have been done all the same: look before trying again."):
-            answered = await api.request(method, path, query=asked, body=document)
+            answered = await api.request(method, path, query=asked, body=sent)
         if answered is not None:
+            document = json.dumps(answered, indent=2, ensure_ascii=False)
+            if method == "GET":
+                print_document(document)
+                return
             with printed(f"{method} {path} was answered", "Look before you make it again."):
-                print_document(json.dumps(answered, indent=2, ensure_ascii=False))
+                print_document(document)
 
     return work
 
