@@ -74,6 +74,15 @@ class StoreFacts:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class PushFacts:
+    """A target of push, its address without secrets, and why it did not take an empty request just now, if so."""
+
+    name: str
+    url: str
+    problem: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class CredentialFacts:
     """One credential: the workspace it told, or why it could not tell it or list what is in it."""
 
@@ -158,6 +167,7 @@ class Facts:
     credentials: tuple[CredentialFacts, ...]
     workspaces: tuple[WorkspaceFacts, ...]
     databases: tuple[DatabaseFacts, ...]
+    pushes: tuple[PushFacts, ...] = ()
 
 
 _REASONS = (

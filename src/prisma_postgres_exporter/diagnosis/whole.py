@@ -12,6 +12,7 @@ from prisma_postgres_exporter.diagnosis.facts import (
     CredentialFacts,
     DatabaseFacts,
     Facts,
+    PushFacts,
     Settings,
     StoreFacts,
     WorkspaceFacts,
@@ -26,6 +27,7 @@ def diagnose(facts: Facts) -> tuple[Finding, ...]:
     """Walk the way that a number takes, and say at each step what is to be seen, and why something is missing."""
     return (
         _store(facts.store, facts.settings, facts.now),
+        *(_push(push) for push in facts.pushes),
         *(_credential(credential, facts.now) for credential in facts.credentials),
         *_workspaces(facts),
     )
@@ -72,6 +74,17 @@ def _collectors(store: StoreFacts) -> Iterator[str]:
     counts = Counter(store.collected_by.values())
     for name in store.collectors or ():
         yield f"process {name} collects {counts[name]} workspace(s)"
+
+
+def _push(push: PushFacts) -> Finding:
+    return Finding(
+        step="push",
+        subject=f"{push.name} {push.url}",
+        text="takes an empty request" if push.problem is None else f"does not take an empty request: {push.problem}",
+        level=Level.OK if push.problem is None else Level.MISSING,
+        reason=None if push.problem is None else Reason.PUSH_FAILING,
+        facts={"target": push.name, "url": push.url},
+    )
 
 
 def _credential(credential: CredentialFacts, now: datetime) -> Finding:
