@@ -420,8 +420,8 @@ CASES = (
             "239m": (
                 "Push of prisma-postgres to otlp fails",
                 (
-                    "otlp has taken nothing for ten minutes and more, or samples that it never gets were dropped: what is "
-                    "seen there is old, or has a gap."
+                    "otlp has taken nothing for ten minutes and more, or samples that it never gets were dropped: what "
+                    "is seen there is old, or has a gap."
                 ),
             )
         },

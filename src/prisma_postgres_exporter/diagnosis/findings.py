@@ -47,6 +47,7 @@ class Reason(StrEnum):
     READ_AFTERWARDS = "read_afterwards"
     MOVED = "moved"
     VENDOR_DISAGREES = "vendor_disagrees"
+    SETTINGS_DIFFER = "settings_differ"
     PUSH_FAILING = "push_failing"
 
 

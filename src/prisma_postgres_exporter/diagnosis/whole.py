@@ -41,6 +41,10 @@ def _store(store: StoreFacts, settings: Settings, now: datetime) -> Finding:
             "generation": store.generation,
             "written_at": written_at,
             "collectors": None if store.collectors is None else list(store.collectors),
+            "differing_settings": [
+                {"settings": list(row.settings), "processes": [list(names) for names in row.groups]}
+                for row in store.differences
+            ],
         }
         return Finding(
             step="store",
@@ -48,7 +52,7 @@ def _store(store: StoreFacts, settings: Settings, now: datetime) -> Finding:
             text=text,
             level=level,
             reason=reason,
-            lines=tuple(_collectors(store)),
+            lines=(*_collectors(store), *map(str, store.differences)),
             facts=facts,
         )
 
@@ -67,6 +71,8 @@ def _store(store: StoreFacts, settings: Settings, now: datetime) -> Finding:
             Level.MISSING,
             Reason.NOT_WRITTEN,
         )
+    if store.differences:
+        return found(last, Level.NOTE, Reason.SETTINGS_DIFFER)
     return found(last)
 
 
