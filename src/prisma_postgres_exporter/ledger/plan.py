@@ -3,8 +3,8 @@
 Pure. A window is read as often as its width deserves, and only where there may be news:
 
 - the open day: every `poll.interval`, or when there should be news (`poll.adaptive`; see `attention`);
-- the month to date: with the open day, where the day moved since, else every hour, as while days of it are missing: there
-  is nothing yet that it could be compared with;
+- the month to date: with the open day, where the day moved since, else every hour, as while days of it are missing:
+  there is nothing yet that it could be compared with;
 - a rolling window: each time 1/96 of its width has passed (24h: 15 minutes, 30d: 7.5 hours);
 - a closed day: when it has closed, then after as long again as it has been closed, at least an
   hour and at most six, until it settles (the ledger decides); with its month where the two differ;
