@@ -143,23 +143,6 @@ def test_a_day_asks_what_was_planned_and_its_numbers_are_as_old(tmp_path: Path, 
     assert planned.mean_delay_seconds == pytest.approx(_mean_delay(happened, known_every), rel=0.1)
 
 
-@pytest.mark.slow
-def test_numbers_that_the_pace_cannot_keep_young_are_as_old_as_was_planned(tmp_path: Path) -> None:
-    config = configuration(f"sqlite:///{tmp_path / 'ledger.db'}", requests_per_second=0.027)
-    happened = run_virtually(lived(config, databases=10, hours=40.0, known_every=timedelta(hours=3)))
-    planned = estimate(config, [10], Vendor(latency=LATENCY), now=BEGINS_AT)
-
-    assert planned.largest_capacity_ratio == pytest.approx(1.9, rel=0.05)
-    gaps = [
-        later - earlier
-        for instants in happened.open_days.values()
-        for earlier, later in pairwise(at for at in instants if at >= 16 * ONE_HOUR)
-    ]
-    assert planned.mean_age_seconds == pytest.approx(sum(gap**2 for gap in gaps) / sum(gaps) / 2, rel=0.1)
-    # The longest is one gap of the day, at midnight.
-    assert planned.longest_age_seconds == pytest.approx(max(gaps), rel=0.3)
-
-
 def test_an_adaptive_day_asks_what_was_planned(tmp_path: Path) -> None:
     config = configuration(f"sqlite:///{tmp_path / 'ledger.db'}", requests_per_second=10.0)
     config = config.model_copy(update={"poll": config.poll.model_copy(update={"adaptive": True})})
@@ -169,13 +152,16 @@ def test_an_adaptive_day_asks_what_was_planned(tmp_path: Path) -> None:
     usage = sum(at >= 16 * ONE_HOUR for at in happened.asked) / 24
     # What is learned hangs on the instants of publication, which the rehearsal cannot know.
     assert planned.usage_requests_per_hour == pytest.approx(usage, rel=0.25)
-    assert planned.mean_delay_seconds == pytest.approx(_mean_delay(happened, timedelta(hours=3)), rel=0.25)
+    # Within a tenth of the interval.
+    assert planned.mean_delay_seconds == pytest.approx(_mean_delay(happened, timedelta(hours=3)), abs=30.0)
 
 
 def _mean_delay(happened: Lived, known_every: timedelta) -> float:
     """From each publication of the last day to the first answer after it."""
     origin, every = BEGINS_AT.timestamp(), known_every.total_seconds()
-    published = [number * every - origin for number in range(int(origin // every), int(origin // every) + 24)]
+    published = [
+        number * every - origin for number in range(int(origin // every), int((origin + 40 * ONE_HOUR) // every))
+    ]
     delays = [
         min(at for at in instants if at >= began) - began
         for instants in happened.open_days.values()
