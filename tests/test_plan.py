@@ -176,6 +176,21 @@ def test_the_month_is_read_with_the_day_where_the_day_moved() -> None:
     assert sorted(ranks(plan(unknown, now=slot()))) == [Rank.DAY, Rank.MONTH]
 
 
+def test_a_month_that_lacks_days_is_read_every_hour_however_often_its_open_day_moves() -> None:
+    known = up_to_date()
+    behind = replace(
+        known,
+        known_until=date(2026, 11, 10),
+        recent_days=(day_usage(NOW.date(), read_at=NOW),),
+        months=(known.months[0], month(date(2026, 11, 1), read_at=NOW, difference=None)),
+    )
+    assert sorted(ranks(plan(behind, now=slot()))) == [Rank.DAY, *[Rank.MISSING_DAY] * 4]
+    assert Rank.MONTH in ranks(plan(behind, now=slot() + timedelta(hours=1)))
+    # Nothing of this month is missing: the days of the one before can wait.
+    settled = replace(known, months=(known.months[0], month(date(2026, 11, 1), read_at=NOW, difference=None)))
+    assert Rank.MONTH in ranks(plan(settled, now=slot()))
+
+
 def test_the_days_and_the_month_that_they_are_compared_with_are_one_group() -> None:
     closed = day_usage(date(2026, 11, 22), read_at=NOW, unchanged_since_at=NOW)
     idle = up_to_date()

@@ -22,6 +22,7 @@ from diagnosis_values import (
 )
 
 from builders import ONE_DAY
+from prisma_postgres_exporter.config import Difference
 from prisma_postgres_exporter.diagnosis import (
     CredentialFacts,
     DatabaseFacts,
@@ -29,6 +30,7 @@ from prisma_postgres_exporter.diagnosis import (
     Failure,
     Finding,
     Level,
+    PushFacts,
     Reason,
     StoreFacts,
     WorkspaceFacts,
@@ -126,6 +128,24 @@ FAILING = {"failing_since_at": NOW - timedelta(hours=2)}
             Level.MISSING,
             "last written 3 h ago (2026-11-23 11:00:00 UTC), though there is a round every 5m",
             id="the service stands still",
+        ),
+        pytest.param(
+            facts(
+                store=StoreFacts(
+                    url="x", written_at=LAST_AT, differences=(Difference(("poll.interval",), (("a:1",), ("b:2",))),)
+                )
+            ),
+            Reason.SETTINGS_DIFFER,
+            Level.NOTE,
+            "different poll.interval: a:1 / b:2",
+            id="processes with different settings",
+        ),
+        pytest.param(
+            facts(pushes=(PushFacts(name="otlp", url="https://x", problem="answered 401"),)),
+            Reason.PUSH_FAILING,
+            Level.MISSING,
+            "does not take an empty request: answered 401",
+            id="a push that fails",
         ),
         pytest.param(
             facts(store=StoreFacts(url="x", written_at=NOW + ONE_DAY)),

@@ -14,6 +14,7 @@ from processes import TOKEN_MARK, Vendor, exporter, run, vendor, write_config
 
 from prisma_postgres_exporter.model import Database
 from prisma_postgres_exporter.simulator import Fault, FaultKind
+from push_receiver import Answered, receiver
 
 BOTH_TOKENS = {"PRISMA_POSTGRES_TOKEN": "simulator-token-1,simulator-token-2"}
 ONE_WRONG_TOKEN = {"PRISMA_POSTGRES_TOKEN": "simulator-token-1,simulator-token-of-nobody"}
@@ -103,6 +104,30 @@ def test_it_asks_what_a_discovery_asks_and_usage_once(tmp_path: Path, api: Vendo
     assert "usage" not in asked
     assert "subscription" not in asked
     assert {name: count for name, count in named.items() if count} == {**asked, "usage": 1}
+
+
+@pytest.mark.usefixtures("collected")
+def test_a_target_of_push_that_takes_nothing_is_named_and_its_secret_is_not(
+    tmp_path: Path, options: Sequence[str]
+) -> None:
+    with receiver() as takes, receiver() as fails:
+        fails.answers = [Answered(401, b"no such token: of-the-push")]
+        config = write_config(
+            tmp_path / "push.yaml",
+            push={
+                "otlp": {"endpoint": takes.url},
+                "remote_write": {"url": f"{fails.url}/write?key=of-the-push", "bearer_token": {"value": "of-the-push"}},
+            },
+        )
+        answer, document = examine(tmp_path, *options, "--config", str(config))
+
+    assert answer.returncode == 1
+    assert "of-the-push" not in answer.stdout + answer.stderr
+    found = {finding["facts"]["target"]: finding for finding in document["findings"] if finding["step"] == "push"}
+    assert found["otlp"]["level"] == "ok"
+    assert found["remote_write"]["reason"] == "push_failing"
+    assert "answered 401: no such token: ***" in found["remote_write"]["text"]
+    assert found["remote_write"]["facts"]["url"] == f"{fails.url}/write"
 
 
 def test_an_empty_store_is_said_to_be_and_not_made(tmp_path: Path, options: Sequence[str]) -> None:

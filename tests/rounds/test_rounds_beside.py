@@ -26,7 +26,7 @@ class Nothing:
     def lease(self, workspace_id: str) -> Lease | None:
         raise AssertionError("it writes")
 
-    def is_unclaimed(self, workspace_id: str) -> bool:
+    def is_unclaimed(self, workspace_id: str, unread: timedelta | None) -> bool:
         return False
 
 

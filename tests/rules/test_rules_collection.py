@@ -32,6 +32,9 @@ REQUESTS = 'prisma_postgres_exporter_api_requests_total{endpoint="GET /v1/databa
 OTHER_REQUESTS = 'prisma_postgres_exporter_api_requests_total{endpoint="GET /v1/databases"}'
 THROTTLED = "prisma_postgres_exporter_throttled_total"
 STORE_ERRORS = "prisma_postgres_exporter_store_errors_total"
+PUSH_FAILURES = 'prisma_postgres_exporter_push_failures_total{target="otlp",reason="http_503"}'
+PUSHED_AT = 'prisma_postgres_exporter_push_last_success_timestamp_seconds{target="otlp"}'
+PUSH_DROPPED = 'prisma_postgres_exporter_push_dropped_samples_total{target="otlp",reason="too_old"}'
 RELOADED = "prisma_postgres_exporter_config_reload_success"
 WORKSPACE_UP = 'prisma_postgres_workspace_up{workspace_id="wksp_a"}'
 ROUND_FAILURES = 'prisma_postgres_exporter_round_failures_total{workspace_id="wksp_a"}'
@@ -51,6 +54,7 @@ FAILING = fires("PrismaPostgresCredentialFailing", credential="acme", **JOB)
 EXPIRING = fires("PrismaPostgresCredentialExpiring", credential="acme", **JOB)
 THROTTLING = fires("PrismaPostgresThrottled", **JOB)
 NOT_WRITABLE = fires("PrismaPostgresStoreNotWritable", **JOB)
+PUSH_FAILING = fires("PrismaPostgresPushFailing", target="otlp", **JOB)
 RELOAD_FAILED = fires("PrismaPostgresConfigReloadFailed", **JOB)
 DOWN = fires("PrismaPostgresExporterDown", **JOB)
 GONE = fires("PrismaPostgresExporterDown")
@@ -404,6 +408,38 @@ CASES = (
         name="a short outage of the store is no alert, though every workspace and every replica counts it",
         series={STORE_ERRORS: level(0, h1=40, h3=80)},
         firing={"66m": [], "75m": [], "85m": [], "190m": [], "200m": []},
+    ),
+    Case(
+        name="a target of push that takes nothing fires after a quarter of an hour, until it does",
+        series={
+            PUSH_FAILURES: lambda at: max(min(at, 4 * HOUR) - HOUR, 0) // MINUTE,
+            PUSHED_AT: lambda at: at if not HOUR < at < 4 * HOUR else HOUR,
+        },
+        firing={"70m": [], "80m": [], "90m": [PUSH_FAILING], "239m": [PUSH_FAILING], "242m": [], "5h": []},
+        says={
+            "239m": (
+                "Push of prisma-postgres to otlp fails",
+                (
+                    "otlp has taken nothing for ten minutes and more, or samples that it never gets were dropped: what "
+                    "is seen there is old, or has a gap."
+                ),
+            )
+        },
+    ),
+    Case(
+        name="a target of push that never took anything fires too",
+        series={PUSH_FAILURES: lambda at: at // MINUTE},
+        firing={"10m": [], "40m": [PUSH_FAILING]},
+    ),
+    Case(
+        name="a target of push that refuses a request now and then, and takes the next one, fires nothing",
+        series={PUSH_FAILURES: lambda at: at // (5 * MINUTE), PUSHED_AT: lambda at: at, PUSH_DROPPED: level(0)},
+        firing={"1h": [], "3h": []},
+    ),
+    Case(
+        name="samples that were dropped fire for an hour, though their target takes what is new",
+        series={PUSH_DROPPED: level(0, h1=600), PUSHED_AT: lambda at: at},
+        firing={"59m": [], "70m": [], "90m": [PUSH_FAILING], "110m": [PUSH_FAILING], "3h": []},
     ),
     Case(
         name="a configuration that was refused fires, until a good one is read",

@@ -140,6 +140,7 @@ def test_a_day_asks_what_was_planned_and_its_numbers_are_as_old(tmp_path: Path, 
     ]
     assert planned.mean_age_seconds == pytest.approx(sum(gap**2 for gap in gaps) / sum(gaps) / 2, rel=0.1)
     assert planned.longest_age_seconds == pytest.approx(max(gaps), rel=0.1)
+    assert planned.mean_delay_seconds == pytest.approx(_mean_delay(happened, known_every), rel=0.1)
 
 
 def test_an_adaptive_day_asks_what_was_planned(tmp_path: Path) -> None:
@@ -151,6 +152,23 @@ def test_an_adaptive_day_asks_what_was_planned(tmp_path: Path) -> None:
     usage = sum(at >= 16 * ONE_HOUR for at in happened.asked) / 24
     # What is learned hangs on the instants of publication, which the rehearsal cannot know.
     assert planned.usage_requests_per_hour == pytest.approx(usage, rel=0.25)
+    # Within a tenth of the interval.
+    assert planned.mean_delay_seconds == pytest.approx(_mean_delay(happened, timedelta(hours=3)), abs=30.0)
+
+
+def _mean_delay(happened: Lived, known_every: timedelta) -> float:
+    """From each publication of the last day to the first answer after it."""
+    origin, every = BEGINS_AT.timestamp(), known_every.total_seconds()
+    published = [
+        number * every - origin for number in range(int(origin // every), int((origin + 40 * ONE_HOUR) // every))
+    ]
+    delays = [
+        min(at for at in instants if at >= began) - began
+        for instants in happened.open_days.values()
+        for began in published
+        if 16 * ONE_HOUR <= began < instants[-1]
+    ]
+    return sum(delays) / len(delays)
 
 
 @pytest.mark.parametrize(("databases", "pace"), [(30, 1.0), (30, 0.4)])

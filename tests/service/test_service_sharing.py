@@ -8,12 +8,13 @@ from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import closing
 from dataclasses import dataclass
 from datetime import timedelta
+from pathlib import Path
 
 import psycopg
 import pytest
 
 from ports import free_port
-from prisma_postgres_exporter.config import Config
+from prisma_postgres_exporter.config import Config, differences
 from prisma_postgres_exporter.model import EventKind, WorkspaceState
 from prisma_postgres_exporter.rounds import Collector
 from prisma_postgres_exporter.service import Service, collect_once, leasing, service
@@ -61,6 +62,10 @@ class Member:
     def processes(self) -> tuple[str, ...]:
         assert self.service.running.leases is not None
         return self.service.running.leases.shares.processes
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        return self.service._describe().notes
 
     @property
     def session_id(self) -> str:
@@ -175,9 +180,66 @@ async def test_a_command_with_fewer_tokens_leaves_the_other_workspaces_to_the_se
         with closing(Store.open_to_read(postgres_url)) as store:
             events = list(store.events(subject_id=tokens[list(tokens)[1]]))
         assert [event.kind for event in events] == [EventKind.FOUND]
-    # Alone it is for it to say.
+    # Alone it may still be one of several that take turns, each with tokens of its own.
+    collected = await collect_once(with_tokens(one.config, next(iter(tokens))))
+    assert len(collected.snapshot.workspaces) == 2
+    with psycopg.connect(postgres_url) as connection:
+        connection.execute("UPDATE positions SET last_success_at = last_success_at - 2 * 86400 - 600")
     collected = await collect_once(with_tokens(one.config, next(iter(tokens))))
     assert len(collected.snapshot.workspaces) == 1
+
+
+async def test_a_command_beside_a_service_on_sqlite_leaves_it_its_workspaces(
+    tmp_path: Path, vendor: tuple[Mapping[str, str], str]
+) -> None:
+    tokens, url = vendor
+    async with serving(f"sqlite:///{tmp_path / 'ledger.db'}", url, *tokens) as one:
+        await until(lambda: len(one.workspaces) == 2 and one.is_at_rest)
+        collected = await collect_once(with_tokens(one.config, next(iter(tokens))))
+        assert len(collected.snapshot.workspaces) == 2
+        # A service of its own knows what it is to follow.
+        await one.use_tokens(next(iter(tokens)))
+        await until(lambda: sum(row.is_gone for row in one.workspaces.values()) == 1)
+
+
+async def test_a_workspace_of_which_only_one_process_has_a_token_waits_for_it_to_come_back(
+    postgres_url: str, vendor: tuple[Mapping[str, str], str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tokens, url = vendor
+    first, second = tokens
+    async with serving(postgres_url, url, first) as one:
+        async with serving(postgres_url, url, second) as two:
+            await until(lambda: len(one.workspaces) == len(two.workspaces) == 2 and two.own == {tokens[second]})
+        # The other holds its lease by now, and could note that it is gone.
+        await until(lambda: tokens[second] in one.epochs)
+        await until(lambda: one.lease.get(tokens[second]) == 0.0)
+        assert not any(row.is_gone for row in one.workspaces.values())
+        async with serving(postgres_url, url, second) as two:
+            await until(lambda: two.own == {tokens[second]})
+            assert not any(row.is_gone for row in two.workspaces.values())
+        await until(lambda: tokens[second] in one.epochs)
+        monkeypatch.setattr(leasing, "UNCLAIMED_SECONDS", 0.5)
+        await until(lambda: one.workspaces[tokens[second]].is_gone)
+        assert not one.workspaces[tokens[first]].is_gone
+
+
+async def test_processes_with_different_settings_are_named_with_them(
+    postgres_url: str, vendor: tuple[Mapping[str, str], str]
+) -> None:
+    tokens, url = vendor
+    async with (
+        serving(postgres_url, url, *tokens) as one,
+        serving(postgres_url, url, *tokens, interval=timedelta(minutes=4)) as two,
+    ):
+        for member in (one, two):
+            await until(lambda: any("have different poll.interval:" in note for note in member.notes))  # noqa: B023
+        with closing(Store.open_to_read(postgres_url)) as store:
+            [difference] = differences(store.shares().settings)
+        assert difference.settings == ("poll.interval",)
+        two.config = two.config.model_copy(update={"poll": one.config.poll})
+        assert (await two.service.reload()).problem is None
+        for member in (one, two):
+            await until(lambda: not any("have different" in note for note in member.notes))  # noqa: B023
 
 
 async def test_one_that_was_turned_away_asks_again_soon(postgres_url: str, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -110,8 +110,10 @@ def _print(plan: PlanDocument, config: Config) -> None:
         ("every database shows something", f"after {_span(plan.first_numbers_seconds)}"),
         ("the month is whole", f"after {_span(plan.filled_seconds)}"),
         ("age of a number", f"{_span(plan.mean_age_seconds)} on average, {_span(plan.longest_age_seconds)} at most"),
+        ("news is seen", f"{_span(plan.mean_delay_seconds)} after the vendor publishes it, on average"),
         ("series", f"{plan.series:,}{_capped(plan)}"),
         ("memory", f"{plan.resident_bytes / MIB:,.0f} MiB"),
+        ("CPU", f"{plan.cpu_cores:.2f} of a core, and what scrapes take"),
         ("store after 30 days", f"{plan.store_bytes / MIB:,.1f} MiB"),
     ]
     title = (

@@ -4,6 +4,7 @@ from prisma_postgres_exporter.config.address import address_problem, token_probl
 from prisma_postgres_exporter.config.claims import Claims, claims
 from prisma_postgres_exporter.config.costs import costs_document, differing_costs, with_costs
 from prisma_postgres_exporter.config.durations import format_duration, parse_duration
+from prisma_postgres_exporter.config.fingerprint import Difference, differences, fingerprints
 from prisma_postgres_exporter.config.loading import load_config
 from prisma_postgres_exporter.config.prices import PriceRow
 from prisma_postgres_exporter.config.push import (
@@ -48,6 +49,7 @@ __all__ = [
     "Credential",
     "CredentialConfig",
     "CredentialProblem",
+    "Difference",
     "DiscoveryConfig",
     "FeeShare",
     "Filter",
@@ -67,8 +69,10 @@ __all__ = [
     "address_problem",
     "claims",
     "costs_document",
+    "differences",
     "differing_costs",
     "display_url",
+    "fingerprints",
     "format_duration",
     "load_config",
     "parse_duration",

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
-from prisma_postgres_exporter.config import PollConfig, format_duration
+from prisma_postgres_exporter.config import Difference, PollConfig, format_duration
 from prisma_postgres_exporter.cost import WorkspaceCost
 from prisma_postgres_exporter.diagnosis.findings import Reason
 from prisma_postgres_exporter.errors import (
@@ -57,13 +57,14 @@ class StoreFacts:
     """The store. `failure` is why it could not be read; `written_at` when it was last written to, if ever.
 
     `collectors` are the names of the processes that share it, `collected_by` the one of each workspace, by its id;
-    `None` where it is for one process.
+    `None` where it is for one process. `differences` are settings that they should have in common.
     """
 
     url: str
     failure: Failure | None = None
     collectors: tuple[str, ...] | None = None
     collected_by: Mapping[str, str] = field(default_factory=dict)
+    differences: tuple[Difference, ...] = ()
     generation: int = 0
     written_at: datetime | None = None
 
@@ -71,6 +72,15 @@ class StoreFacts:
         """Whether it was written lately. A service that runs writes in every round, also where nothing is used."""
         age = None if self.written_at is None else now - self.written_at
         return age is not None and age <= settings.poll.silent_for(ROUNDS_MISSED) + ROUNDS_MISSED * ROUND_SPAN
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PushFacts:
+    """A target of push, its address without secrets, and why it did not take an empty request just now, if so."""
+
+    name: str
+    url: str
+    problem: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -158,6 +168,7 @@ class Facts:
     credentials: tuple[CredentialFacts, ...]
     workspaces: tuple[WorkspaceFacts, ...]
     databases: tuple[DatabaseFacts, ...]
+    pushes: tuple[PushFacts, ...] = ()
 
 
 _REASONS = (

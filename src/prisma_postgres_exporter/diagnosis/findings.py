@@ -47,13 +47,15 @@ class Reason(StrEnum):
     READ_AFTERWARDS = "read_afterwards"
     MOVED = "moved"
     VENDOR_DISAGREES = "vendor_disagrees"
+    SETTINGS_DIFFER = "settings_differ"
+    PUSH_FAILING = "push_failing"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Finding:
     """One thing that was looked at.
 
-    `step` is where on the way it stands: store, token, workspace, project, database, usage, ledger or
+    `step` is where on the way it stands: store, push, token, workspace, project, database, usage, ledger or
     series. `text` is a sentence for people, `lines` what it rests on, `facts` the same for programs:
     text, whole numbers, truth values, `None`, and lists and mappings of them.
     """

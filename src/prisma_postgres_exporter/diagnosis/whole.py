@@ -12,6 +12,7 @@ from prisma_postgres_exporter.diagnosis.facts import (
     CredentialFacts,
     DatabaseFacts,
     Facts,
+    PushFacts,
     Settings,
     StoreFacts,
     WorkspaceFacts,
@@ -26,6 +27,7 @@ def diagnose(facts: Facts) -> tuple[Finding, ...]:
     """Walk the way that a number takes, and say at each step what is to be seen, and why something is missing."""
     return (
         _store(facts.store, facts.settings, facts.now),
+        *(_push(push) for push in facts.pushes),
         *(_credential(credential, facts.now) for credential in facts.credentials),
         *_workspaces(facts),
     )
@@ -39,6 +41,10 @@ def _store(store: StoreFacts, settings: Settings, now: datetime) -> Finding:
             "generation": store.generation,
             "written_at": written_at,
             "collectors": None if store.collectors is None else list(store.collectors),
+            "differing_settings": [
+                {"settings": list(row.settings), "processes": [list(names) for names in row.groups]}
+                for row in store.differences
+            ],
         }
         return Finding(
             step="store",
@@ -46,7 +52,7 @@ def _store(store: StoreFacts, settings: Settings, now: datetime) -> Finding:
             text=text,
             level=level,
             reason=reason,
-            lines=tuple(_collectors(store)),
+            lines=(*_collectors(store), *map(str, store.differences)),
             facts=facts,
         )
 
@@ -65,6 +71,8 @@ def _store(store: StoreFacts, settings: Settings, now: datetime) -> Finding:
             Level.MISSING,
             Reason.NOT_WRITTEN,
         )
+    if store.differences:
+        return found(last, Level.NOTE, Reason.SETTINGS_DIFFER)
     return found(last)
 
 
@@ -72,6 +80,17 @@ def _collectors(store: StoreFacts) -> Iterator[str]:
     counts = Counter(store.collected_by.values())
     for name in store.collectors or ():
         yield f"process {name} collects {counts[name]} workspace(s)"
+
+
+def _push(push: PushFacts) -> Finding:
+    return Finding(
+        step="push",
+        subject=f"{push.name} {push.url}",
+        text="takes an empty request" if push.problem is None else f"does not take an empty request: {push.problem}",
+        level=Level.OK if push.problem is None else Level.MISSING,
+        reason=None if push.problem is None else Reason.PUSH_FAILING,
+        facts={"target": push.name, "url": push.url},
+    )
 
 
 def _credential(credential: CredentialFacts, now: datetime) -> Finding:

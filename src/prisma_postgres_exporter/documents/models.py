@@ -478,6 +478,9 @@ class PlanDocument(Document):
         description="How old the newest reading of a database's open day is, on average, in the largest workspace"
     )
     longest_age_seconds: float = Field(description="The same, at most")
+    mean_delay_seconds: float = Field(
+        description="From what the vendor publishes of an open day to the reading that shows it, on average"
+    )
     first_numbers_seconds: float | None = Field(
         description="From the start until every database shows something; `null`: more than two days"
     )
@@ -487,6 +490,7 @@ class PlanDocument(Document):
     series: int = Field(description="Samples of one scrape of everything")
     databases_with_series: int = Field(description="Databases that `web.max_series` leaves series of their own")
     resident_bytes: int = Field(description="Memory of the process, resident")
+    cpu_cores: float = Field(description="Cores that collecting takes on average, scrapes apart")
     store_bytes: int = Field(description="Size of the store, as SQLite, after 30 days")
 
 

@@ -321,9 +321,8 @@ class ExporterHealth:
         self._push_failures.labels(target, reason).inc()
 
     def push_dropped(self, target: str, reason: str, samples: int) -> None:
-        """A target of push will not get these samples."""
-        if samples:
-            self._push_dropped.labels(target, reason).inc(samples)
+        """A target of push will not get these samples; with 0 of them the series begins."""
+        self._push_dropped.labels(target, reason).inc(samples)
 
     def push_waiting(self, target: str, samples: int) -> None:
         """So many samples wait for a target of push."""

@@ -3,7 +3,8 @@
 Pure. A window is read as often as its width deserves, and only where there may be news:
 
 - the open day: every `poll.interval`, or when there should be news (`poll.adaptive`; see `attention`);
-- the month to date: with the open day, where the day moved since, else every hour;
+- the month to date: with the open day, where the day moved since, else every hour, as while days of it are missing:
+  there is nothing yet that it could be compared with;
 - a rolling window: each time 1/96 of its width has passed (24h: 15 minutes, 30d: 7.5 hours);
 - a closed day: when it has closed, then after as long again as it has been closed, at least an
   hour and at most six, until it settles (the ledger decides); with its month where the two differ;
@@ -378,7 +379,9 @@ def _wanted(
     """Every window worth reading, with the instant at which it falls due, due or not."""
     today = windows.today
     days = {row.day: row for row in state.recent_days}
-    open_day, month_due_at = days.get(today), _month_due_at(state, poll, windows)
+    missing = tuple(_missing_days(state, days, today))
+    lacks_days = bool(missing) and missing[-1] >= windows.month_starts_on
+    open_day, month_due_at = days.get(today), _month_due_at(state, poll, windows, lacks_days=lacks_days)
     if attention is not None and _awaits_comparison(state, open_day, windows) and _has_all_days(state, windows):
         attention = None  # with the next slot both are read, and compared
     day_due_at = _open_day_due_at(state, open_day, poll, windows, attention)
@@ -413,7 +416,7 @@ def _wanted(
         yield Rank.CLOSED_DAY, due_at, windows.day(row.day)
     if state.database.created_at < windows.month.start_at:
         yield Rank.PREVIOUS_MONTH, previous_month_due_at, windows.previous_month
-    for day in _missing_days(state, days, today):
+    for day in missing:
         yield Rank.MISSING_DAY, day_start(day) + ONE_DAY, windows.day(day)
     for day in _unchecked_days(state, days, windows):
         yield Rank.SETTLED_DAY, day_start(day) + ONE_DAY, windows.day(day)
@@ -466,11 +469,11 @@ def _month_without_news(state: DatabaseState, due_at: datetime, poll: PollConfig
     return max(due_at, row.read_at + poll.read_within - poll.interval)
 
 
-def _month_due_at(state: DatabaseState, poll: PollConfig, windows: _Windows) -> datetime:
+def _month_due_at(state: DatabaseState, poll: PollConfig, windows: _Windows, *, lacks_days: bool) -> datetime:
     row = _month_row(state, windows.month)
     if row is None or row.read_at is None:
         return NEVER
-    has_news = row.difference_operations is None or _has_moved_on(state, row)
+    has_news = not lacks_days and (row.difference_operations is None or _has_moved_on(state, row))
     every = poll.interval if has_news else max(poll.interval, MONTH_IDLE_INTERVAL)
     return next_slot(row.read_at, every, poll.interval, state.database.id)
 

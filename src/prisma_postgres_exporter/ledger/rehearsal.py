@@ -6,7 +6,10 @@ a pace that leaves each of them its share of the requests, before a vendor that 
 
 from __future__ import annotations
 
+import math
+from bisect import bisect_left
 from collections import defaultdict
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
 from itertools import pairwise
@@ -48,12 +51,14 @@ class Steady:
     """An ordinary day of a workspace, in the middle of a month.
 
     `reads_per_hour` are requests for usage. The ages are of the newest reading of a database's open day: the mean over
-    all databases and instants, and the longest. `readings_per_day` are the answers that are kept, for each database.
+    all databases and instants, and the longest. `mean_delay_seconds` is from what the vendor publishes to the reading
+    that shows it. `readings_per_day` are the answers that are kept, for each database.
     """
 
     reads_per_hour: float
     mean_age_seconds: float
     longest_age_seconds: float
+    mean_delay_seconds: float
     readings_per_day: float
     workspace: WorkspaceState
 
@@ -76,6 +81,17 @@ class Vendor:
     changes_per_day: float = 8.0
     latency: timedelta = timedelta(milliseconds=200)
 
+    @property
+    def published_every_seconds(self) -> float:
+        """The time between two publications."""
+        return 86_400 / self.changes_per_day if self.changes_per_day else 10.0**9
+
+    def publications(self, begins_at: datetime, ends_at: datetime) -> list[datetime]:
+        """When it publishes from one instant until another."""
+        every = self.published_every_seconds
+        first, end = math.ceil(begins_at.timestamp() / every), math.ceil(ends_at.timestamp() / every)
+        return [datetime.fromtimestamp(number * every, UTC) for number in range(first, end)]
+
 
 def rehearse_day(poll: PollConfig, vendor: Vendor, *, databases: int, now: datetime) -> Steady:
     """Live an ordinary day of a workspace that has been followed for long; `now` only chooses the month."""
@@ -92,10 +108,15 @@ def rehearse_day(poll: PollConfig, vendor: Vendor, *, databases: int, now: datet
     hours = span / timedelta(hours=1)
     reads = len(life.asked) / life.lived * databases
     ages = [gap for instants in life.open_days.values() for gap in _gaps(instants, until, until + span)]
+    mean_age = sum(gap * gap for gap in ages) / sum(ages) / 2
+    published = vendor.publications(until, until + span)
+    delays = [delay for instants in life.open_days.values() for delay in _delays(published, instants)]
     return Steady(
         reads_per_hour=reads / hours,
-        mean_age_seconds=sum(gap * gap for gap in ages) / sum(ages) / 2,
+        mean_age_seconds=mean_age,
         longest_age_seconds=max(ages),
+        # Without a publication in this time: at any instant there could have been one.
+        mean_delay_seconds=sum(delays) / len(delays) if delays else mean_age,
         readings_per_day=life.kept / life.lived * 24 / hours,
         workspace=life.workspace,
     )
@@ -136,6 +157,14 @@ def _gaps(instants: list[datetime], begins_at: datetime, ends_at: datetime) -> l
     """The seconds between answers, the first and the last ones with the ends of the time."""
     edges = [begins_at, *instants, ends_at]
     return [(later - earlier).total_seconds() for earlier, later in pairwise(edges)]
+
+
+def _delays(published: list[datetime], instants: list[datetime]) -> Iterator[float]:
+    """The seconds from each publication to the first answer after it, if there is one."""
+    for at in published:
+        index = bisect_left(instants, at)
+        if index < len(instants):
+            yield (instants[index] - at).total_seconds()
 
 
 @dataclass(slots=True)
@@ -248,7 +277,7 @@ class _Life:
 
     def _operations(self, window: Window, at: datetime) -> int:
         """What was published of a window: as much each second as any."""
-        every = 86_400 / self.vendor.changes_per_day if self.vendor.changes_per_day else 10**9
+        every = self.vendor.published_every_seconds
         published_at = datetime.fromtimestamp(at.timestamp() // every * every, UTC)
         known_until = min(window.end_at, published_at)
         if window.kind is WindowKind.ROLLING:

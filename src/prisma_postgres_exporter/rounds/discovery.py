@@ -86,7 +86,8 @@ class Discovery:
             return  # a credential that cannot say whose it is may be any workspace's
         states = self._ledger.state.workspaces
         for id_ in {*self._turns, *states} - self._readers.workspace_ids:
-            if not self._leases.is_unclaimed(id_):
+            read_at = _newest_reading(states.get(id_))
+            if not self._leases.is_unclaimed(id_, None if read_at is None else self._now() - read_at):
                 continue  # another process reads it, or notes that nobody does
             if not self._turns.of(id_).is_gone or (id_ in states and not states[id_].is_gone):
                 await self._let_go(self._turns.of(id_))
@@ -303,5 +304,10 @@ def _newest_success(workspace: WorkspaceState | None) -> datetime | None:
     """When something of a workspace was read last: before it, it had been discovered."""
     if workspace is None:
         return None
-    read = (state.last_success_at for state in workspace.databases.values() if state.last_success_at is not None)
-    return max(read, default=workspace.first_seen_at)
+    return _newest_reading(workspace) or workspace.first_seen_at
+
+
+def _newest_reading(workspace: WorkspaceState | None) -> datetime | None:
+    """When something of a workspace was read last, if ever."""
+    states = () if workspace is None else workspace.databases.values()
+    return max((state.last_success_at for state in states if state.last_success_at is not None), default=None)

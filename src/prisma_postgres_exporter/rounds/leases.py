@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Protocol
 
 from prisma_postgres_exporter.model import Lease
@@ -21,18 +22,22 @@ class Leases(Protocol):
             LeaseLost: it is not held.
         """
 
-    def is_unclaimed(self, workspace_id: str) -> bool:
-        """Whether a workspace of which this process has no credential is nobody else's either, as far as is known."""
+    def is_unclaimed(self, workspace_id: str, unread: timedelta | None) -> bool:
+        """Whether a workspace of which this process has no credential is nobody else's either, as far as is known.
+
+        `unread` is for how long nothing was read of it; `None`: nothing ever was.
+        """
 
 
 @dataclass(frozen=True, slots=True)
 class Unshared:
-    """Everything is this process's: a store of its own, or a command that somebody runs beside the services.
+    """Everything is this process's: a store of its own, or a command that somebody runs.
 
-    Such a command is not alone: it may have fewer credentials than they, and leaves it to them what nobody has one of.
+    A command may have fewer credentials than a service or another command: it takes a workspace for nobody's only where
+    nothing was read of it for `unread_for`, and where that is `None` never.
     """
 
-    is_alone: bool = True
+    unread_for: timedelta | None = timedelta(0)
 
     def holds(self, workspace_id: str) -> bool:
         """Yes."""
@@ -42,6 +47,8 @@ class Unshared:
         """None."""
         return None
 
-    def is_unclaimed(self, workspace_id: str) -> bool:
-        """Whether there is nobody else."""
-        return self.is_alone
+    def is_unclaimed(self, workspace_id: str, unread: timedelta | None) -> bool:
+        """Whether somebody else would have read it."""
+        if not self.unread_for:
+            return self.unread_for is not None
+        return unread is not None and unread >= self.unread_for

@@ -15,7 +15,7 @@ from prisma_postgres_exporter.ledger.backfill import Backfill, choose, plan_back
 from prisma_postgres_exporter.ledger.plan import Plan
 from prisma_postgres_exporter.model import Database, DatabaseState, DayUsage
 from prisma_postgres_exporter.rounds import Collector
-from prisma_postgres_exporter.service.opening import opened, utc_now
+from prisma_postgres_exporter.service.opening import COMMAND_UNREAD_FOR, opened, utc_now
 from prisma_postgres_exporter.service.push_sender import Sender, Sleep, send_surely
 from prisma_postgres_exporter.store import Store
 
@@ -159,7 +159,7 @@ async def open_backfill(
     """
     tokens = await asyncio.to_thread(read_tokens, config)
     require_usable(tokens)
-    async with opened(config, clock=clock, tokens=tokens) as running:
+    async with opened(config, clock=clock, tokens=tokens, unread_for=COMMAND_UNREAD_FOR) as running:
         collector = running.collector
         await asyncio.gather(*map(collector.identify, collector.readers.unidentified))
         await asyncio.gather(*map(collector.discover, collector.readers.workspace_ids))

@@ -8,7 +8,18 @@ from contextlib import closing
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 
-from prisma_postgres_exporter.config import Claims, Config, CredentialProblem, claims, display_url, read_tokens
+from prisma_postgres_exporter.config import (
+    Claims,
+    Config,
+    CredentialProblem,
+    OtlpConfig,
+    RemoteWriteConfig,
+    claims,
+    differences,
+    display_url,
+    read_tokens,
+    shown_address,
+)
 from prisma_postgres_exporter.cost import Costs, charge
 from prisma_postgres_exporter.diagnosis import (
     CredentialFacts,
@@ -16,6 +27,7 @@ from prisma_postgres_exporter.diagnosis import (
     Facts,
     Failure,
     Finding,
+    PushFacts,
     Reason,
     Settings,
     StoreFacts,
@@ -32,6 +44,7 @@ from prisma_postgres_exporter.model import Database, KnownDatabase, LedgerState,
 from prisma_postgres_exporter.rounds import Inventory, VendorApi, read_inventory, why_left_out
 from prisma_postgres_exporter.service.costs import costs_in_force
 from prisma_postgres_exporter.service.opening import api_maker, utc_now
+from prisma_postgres_exporter.service.push_sender import Sender
 from prisma_postgres_exporter.service.reading import open_to_read
 
 
@@ -80,7 +93,8 @@ class _Stored:
 async def examine(config: Config, name: str | None = None, *, clock: Callable[[], datetime] = utc_now) -> Examination:
     """Diagnose everything, or the workspace, project or database that `name` (or an id) means.
 
-    Changes nothing. Makes the calls of one discovery, and for a database asked for by name one of usage.
+    Changes nothing. Makes the calls of one discovery, and for a database asked for by name one of usage; without a name
+    each target of push gets an empty request.
 
     Raises:
         ConfigurationError: tokens or addresses cannot be used, or `name` means nothing, or several things.
@@ -105,6 +119,8 @@ async def examine(config: Config, name: str | None = None, *, clock: Callable[[]
         wanted = set(workspaces)
         if subject is not None:
             wanted &= {subject.id, *(facts.database.workspace_id for facts in chosen)}
+        targets = config.push.targets if subject is None else {}
+        pushes = await asyncio.gather(*(_look_at_target(name, target) for name, target in targets.items()))
         facts = Facts(
             now=now,
             settings=Settings(poll=config.poll, discovery_interval=config.discovery.interval),
@@ -112,6 +128,7 @@ async def examine(config: Config, name: str | None = None, *, clock: Callable[[]
             credentials=tuple(_credentials(discovery, workspaces, wanted)),
             workspaces=tuple(workspaces[id_] for id_ in sorted(wanted)),
             databases=tuple(chosen),
+            pushes=tuple(pushes),
         )
         return Examination(examined_at=now, subject=subject, findings=diagnose(facts))
     finally:
@@ -147,6 +164,19 @@ async def _look(clients: Mapping[str, VendorApi], said: Mapping[str, Claims]) ->
     )
 
 
+async def _look_at_target(name: str, target: OtlpConfig | RemoteWriteConfig) -> PushFacts:
+    found = PushFacts(name=name, url=shown_address(target.url))
+    try:
+        sender = Sender(name, target)
+        try:
+            outcome = await sender.probe()
+        finally:
+            await sender.close()
+    except ConfigurationError as error:
+        return replace(found, problem="; ".join(error.problems))
+    return found if outcome.state == "taken" else replace(found, problem=outcome.text or outcome.reason)
+
+
 def _read_store(config: Config, now: datetime) -> _Stored:
     url = config.store.url
     try:
@@ -160,6 +190,7 @@ def _read_store(config: Config, now: datetime) -> _Stored:
                     written_at=state.written_at,
                     collectors=shares.processes if store.is_shared else None,
                     collected_by=shares.holders,
+                    differences=differences(shares.settings),
                 ),
                 ledger_state=ledger_state,
                 costs=charge(ledger_state, in_force, (), now),

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import asyncio
+import math
 import os
 import socket
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
+from datetime import timedelta
 from uuid import uuid4
 
 import structlog
 
+from prisma_postgres_exporter.config import Difference, differences
 from prisma_postgres_exporter.errors import LeaseLost, StoreError
 from prisma_postgres_exporter.model import Lease
 from prisma_postgres_exporter.store import SESSION_SECONDS, Claims, Session, Shares, Store
@@ -25,6 +28,12 @@ TURNED_AWAY_SECONDS = 0.2
 
 MARGIN_SECONDS = 1.0
 """So much before the store does, this process takes its leases for over."""
+
+UNCLAIMED_SECONDS = 3600.0
+"""For so long no process must have had a credential of a workspace, until it is noted as gone."""
+
+MEANT_SECONDS = 30.0
+"""Within so much all processes are given another configuration: that a credential is in none of them was meant."""
 
 HUNG_SECONDS = 2.5
 """A session is not renewed while the event loop has not had its turn for so long: then another process takes over."""
@@ -52,6 +61,9 @@ class LeaseKeeper:
         self.name = f"{socket.gethostname()}:{os.getpid()}"
         self._session: Session | None = None
         self._claims = Claims()
+        self._settings: Mapping[str, str] = {}
+        self._dropped_at: dict[str, float] = {}
+        self._unclaimed_since: dict[str, float] = {}
         self._giving_back: frozenset[str] = frozenset()
         self._known = _Known()
         self._lock = threading.Lock()
@@ -80,9 +92,17 @@ class LeaseKeeper:
             raise LeaseLost(f"the lease of workspace {workspace_id} is over")
         return self._known.shares.held[workspace_id]
 
-    def is_unclaimed(self, workspace_id: str) -> bool:
-        """Whether no process has a credential of this workspace, and to note that falls to this one."""
-        return self.holds(workspace_id) and workspace_id in self._known.shares.unclaimed
+    def is_unclaimed(self, workspace_id: str, unread: timedelta | None) -> bool:
+        """Whether no process has a credential of this workspace, and to note that falls to this one.
+
+        Not so soon after a process ended: it may be the only one with a credential of it, and come back. Where the
+        credential was taken from one that goes on, that was meant.
+        """
+        since = self._unclaimed_since.get(workspace_id)
+        if since is None or not self.holds(workspace_id):
+            return False
+        was_meant = since - self._dropped_at.get(workspace_id, -math.inf) < MEANT_SECONDS
+        return was_meant or _clock() - since >= UNCLAIMED_SECONDS
 
     # What the service asks ------------------------------------------------------------------------
     @property
@@ -92,13 +112,24 @@ class LeaseKeeper:
         return known.shares if _clock() < known.until else replace(known.shares, held={}, surplus=frozenset())
 
     @property
+    def differences(self) -> tuple[Difference, ...]:
+        """Which settings differ between the processes that share the store."""
+        return differences(self._known.shares.settings)
+
+    @property
     def seconds_left(self) -> float:
         """For how long what is held is surely held, if it is not renewed."""
         return self._known.until - _clock()
 
-    def claim(self, claims: Claims) -> None:
-        """Say what this process could collect."""
+    def claim(self, claims: Claims, settings: Mapping[str, str] | None = None) -> None:
+        """Say what this process could collect, and with which settings."""
+        if settings is not None and settings != self._settings:
+            self._settings = settings
+            self._wake.set()
         if claims != self._claims:
+            dropped = self._claims.workspaces - claims.workspaces
+            kept = {id_: at for id_, at in self._dropped_at.items() if id_ not in claims.workspaces}
+            self._dropped_at = {**kept, **dict.fromkeys(dropped, _clock())}
             self._claims = claims
             self._wake.set()
 
@@ -154,18 +185,19 @@ class LeaseKeeper:
         self._is_failing = False
         with self._lock:
             self._giving_back -= giving_back
+        self._unclaimed_since = {id_: self._unclaimed_since.get(id_, began) for id_ in shares.unclaimed}
         self._known = _Known(shares, until=began + SESSION_SECONDS - MARGIN_SECONDS)
         self._loop.call_soon_threadsafe(self._on_change)
 
     def _live_session(self) -> Session:
-        claims = self._claims
+        claims, settings = self._claims, self._settings
         if self._session is not None:
-            session = replace(self._session, claims=claims)
+            session = replace(self._session, claims=claims, settings=settings)
             if self._store.renew_session(session):
                 self._session = session
                 return session
             log.warning("session over: it was not renewed in time", seconds=SESSION_SECONDS)
-        session = Session(id=uuid4().hex, name=self.name, claims=claims)
+        session = Session(id=uuid4().hex, name=self.name, claims=claims, settings=settings)
         self._store.begin_session(session)
         self._session = session
         return session

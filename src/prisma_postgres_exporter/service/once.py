@@ -10,7 +10,7 @@ from datetime import datetime
 from prisma_postgres_exporter.config import Config
 from prisma_postgres_exporter.rounds import Collector
 from prisma_postgres_exporter.service.costs import CostKeeper, costs_in_force
-from prisma_postgres_exporter.service.opening import opened, utc_now
+from prisma_postgres_exporter.service.opening import COMMAND_UNREAD_FOR, opened, utc_now
 from prisma_postgres_exporter.snapshot import Snapshot
 from prisma_postgres_exporter.store import Store
 
@@ -33,7 +33,7 @@ async def collect_once(config: Config, *, clock: Callable[[], datetime] = utc_no
         ConfigurationError: no token can be used, or an address cannot.
         StoreError: the store cannot be opened.
     """
-    async with opened(config, clock=clock) as running:
+    async with opened(config, clock=clock, unread_for=COMMAND_UNREAD_FOR) as running:
         collector = running.collector
         collector.reconfigure(await collector.in_store(lambda store: _with_costs(store, collector.config)))
         await CostKeeper(collector).keep()

@@ -7,7 +7,7 @@ import contextlib
 from collections.abc import AsyncIterator, Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 from prisma_postgres_exporter.api import ManagementApi
 from prisma_postgres_exporter.config import Config, Credential, Tokens, read_tokens, require_usable
@@ -17,6 +17,12 @@ from prisma_postgres_exporter.service.display import Display
 from prisma_postgres_exporter.service.leasing import LeaseKeeper
 from prisma_postgres_exporter.service.limits import limits_of
 from prisma_postgres_exporter.store import Store
+
+COMMAND_UNREAD_FOR = timedelta(days=2)
+"""After so long without a reading a command takes a workspace of which it has no token for gone.
+
+It may have fewer tokens than a service on the same store, or than another command that runs once a day.
+"""
 
 STORE_THREADS = 4
 """So many workspaces can wait for the store at once before another has to wait for them."""
@@ -55,12 +61,14 @@ async def opened(
     health: ExporterHealth | None = None,
     tokens: Tokens | None = None,
     on_leases: Callable[[], None] | None = None,
+    unread_for: timedelta = timedelta(0),
 ) -> AsyncIterator[Opened]:
     """Open the store in threads of its own, read it back, and show it; at the end close the clients and then the store.
 
     `make_api` makes the clients, those of the Management API if it is `None`; `tokens` are read where not given.
     With `on_leases` it is for a service: one of several that share the store, which is told when it is to collect other
-    workspaces, or the only one.
+    workspaces, or the only one. A workspace of which there is no token is noted as gone where nothing was read of it
+    for `unread_for`, and by services that share the store where none of them has one.
 
     Raises:
         ConfigurationError: no token can be used.
@@ -78,9 +86,10 @@ async def opened(
         store = await in_thread(threads, Store.open, config.store.url)
         closing.push_async_callback(in_thread, threads, store.close)
         leases: LeaseKeeper | None = None
-        is_alone = True
+        unshared = Unshared(unread_for)
         if on_leases is None:
-            is_alone = not (await in_thread(threads, store.shares)).processes
+            if (await in_thread(threads, store.shares)).processes:
+                unshared = Unshared(None)
         elif store.is_shared:
             leases = LeaseKeeper(store, on_change=on_leases)
             closing.push_async_callback(leases.stop)
@@ -93,7 +102,7 @@ async def opened(
             clock=clock,
             store_threads=threads,
             make_api=make_api or api_maker(health),
-            leases=leases or Unshared(is_alone=is_alone),
+            leases=leases or unshared,
         )
         display = Display(collector, exposition, health, clock)
         await collector.open()

@@ -67,6 +67,9 @@ class Target:
         self._last_success_at: datetime | None = None
         self._failing_since_at: datetime | None = None
         self._problem: str | None = None
+        for reason in ("refused", "too_old", "too_many", "fault"):
+            # From 0 on: increase() sees the first ones too.
+            health.push_dropped(sender.name, reason, 0)
 
     @property
     def status(self) -> PushStatus:

@@ -9,7 +9,7 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from urllib.parse import urlsplit
@@ -19,7 +19,7 @@ from apscheduler.schedulers.asyncio import AsyncIOScheduler
 from apscheduler.triggers.date import DateTrigger
 from apscheduler.triggers.interval import IntervalTrigger
 
-from prisma_postgres_exporter.config import Config, read_tokens, require_usable
+from prisma_postgres_exporter.config import Config, Difference, fingerprints, read_tokens, require_usable
 from prisma_postgres_exporter.errors import ConfigurationError, StoreUnavailable
 from prisma_postgres_exporter.expose import ExporterHealth, Reload, ServiceStatus, web_app
 from prisma_postgres_exporter.rounds import MakeApi, Turn
@@ -97,6 +97,8 @@ class Service:
         self._letting_go: asyncio.Task[None] | None = None
         self._reloading = asyncio.Lock()
         self._pusher: Pusher | None = None
+        self._printed: tuple[Config, Mapping[str, str]] | None = None
+        self._differences: tuple[Difference, ...] = ()
 
     async def run(self, on_listening: Callable[[str], None] = lambda url: None) -> None:
         """Serve until SIGTERM, SIGINT or `stop()`; `on_listening` is told the URL.
@@ -182,7 +184,10 @@ class Service:
             is_ready=self.is_ready,
             now=self._clock(),
             time=asyncio.get_running_loop().time(),
-            notes=[note for note in (self.awaits_restart, self._costs.rivalry) if note is not None],
+            notes=[
+                *(note for note in (self.awaits_restart, self._costs.rivalry) if note is not None),
+                *map(str, self._differences),
+            ],
             reload_failure=self.reload_failure,
             leases=self.running.leases,
             pushes=self._pusher.statuses if self._pusher is not None else (),
@@ -369,8 +374,24 @@ class Service:
                     workspaces=readers.workspace_ids,
                     refused=readers.refused_workspace_ids,
                     is_complete=readers.are_all_known,
-                )
+                ),
+                self._settings(),
             )
+
+    def _settings(self) -> Mapping[str, str]:
+        """The prints of the settings in force, made anew where these changed."""
+        config = self.running.collector.config
+        if self._printed is None or self._printed[0] is not config:
+            self._printed = config, fingerprints(config)
+        return self._printed[1]
+
+    def _note_differences(self, found: tuple[Difference, ...]) -> None:
+        for difference in found:
+            if difference not in self._differences:
+                log.warning("settings differ", settings=difference.settings, processes=difference.groups)
+        if self._differences and not found:
+            log.info("settings are the same in every process")
+        self._differences = found
 
     async def _follow_leases(self, leases: LeaseKeeper) -> None:
         """Begin the rounds of workspaces that are this process's to collect, and hand over those that are not."""
@@ -382,6 +403,7 @@ class Service:
                     await self._leases_changed.wait()
             self._leases_changed.clear()
             shares = leases.shares
+            self._note_differences(leases.differences)
             for workspace_id in self._own - (shares.held.keys() - shares.surplus):
                 self._own.discard(workspace_id)
                 if workspace_id in shares.surplus:

@@ -110,7 +110,9 @@ def _refused_notes(collector: Collector) -> Iterator[str]:
 def _sharing(leases: LeaseKeeper) -> Mapping[str, int]:
     shares = leases.shares
     # Of this one what is sure now; of the others what the store said last.
-    counts = Counter(_collected_by_others(leases).values()) | Counter({leases.name: len(shares.held)})
+    counts = Counter(_collected_by_others(leases).values()) | Counter(
+        {leases.name: len(shares.held.keys() - shares.unclaimed)}
+    )
     return {name: counts[name] for name in dict.fromkeys((leases.name, *shares.processes))}
 
 

@@ -11,8 +11,9 @@ from __future__ import annotations
 import json
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
-from sqlalchemy import BigInteger, ColumnElement, Connection, func, literal_column, not_, or_, select
+from sqlalchemy import BigInteger, ColumnElement, Connection, Row, func, literal_column, not_, or_, select
 from sqlalchemy.dialects import postgresql
 
 from prisma_postgres_exporter.errors import LeaseLost
@@ -32,11 +33,15 @@ NOW_MS = literal_column("(extract(epoch FROM clock_timestamp()) * 1000)::bigint"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Session:
-    """One life of one process in a store. `name` is for people, `claims` what it could collect."""
+    """One life of one process in a store. `name` is for people, `claims` what it could collect.
+
+    `settings` are short prints of those that should be the same in each, by name.
+    """
 
     id: str
     name: str
     claims: Claims
+    settings: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,8 +49,9 @@ class Shares:
     """What a session holds: `surplus` are those of its leases that another session should have.
 
     `unclaimed` are those that no process can collect: all there is to do is to note that they are not followed.
-    `holders` are the names of the processes that collect each workspace, `processes` those of all live sessions.
-    It `is_turned_away` where some are free and its own by right, and another session was just taking some.
+    `holders` are the names of the processes that collect each workspace that one can collect, `processes` those of all
+    live sessions, `settings` each of these with its own. It `is_turned_away` where some are free and its own by right,
+    and another session was just taking some.
     """
 
     held: Mapping[str, Lease] = field(default_factory=dict)
@@ -53,6 +59,7 @@ class Shares:
     unclaimed: frozenset[str] = frozenset()
     holders: Mapping[str, str] = field(default_factory=dict)
     processes: tuple[str, ...] = ()
+    settings: tuple[tuple[str, Mapping[str, str]], ...] = ()
     is_turned_away: bool = False
 
 
@@ -60,7 +67,7 @@ def begin_session(connection: Connection, session: Session) -> None:
     """Add a session that is live from now on."""
     connection.execute(
         sessions.insert().values(
-            id=session.id, name=session.name, claims=_dumped(session.claims), began_at_ms=NOW_MS, expires_at_ms=_end()
+            id=session.id, name=session.name, claims=_dumped(session), began_at_ms=NOW_MS, expires_at_ms=_end()
         )
     )
 
@@ -68,7 +75,7 @@ def begin_session(connection: Connection, session: Session) -> None:
 def renew_session(connection: Connection, session: Session) -> bool:
     """Make a session live on, if it still lives; whether it does."""
     own = (sessions.c.id == session.id, sessions.c.expires_at_ms > NOW_MS)
-    values = {"expires_at_ms": _end(), "claims": _dumped(session.claims)}
+    values = {"expires_at_ms": _end(), "claims": _dumped(session)}
     return connection.execute(sessions.update().where(*own).values(values)).rowcount == 1
 
 
@@ -89,19 +96,21 @@ def share_leases(connection: Connection, session: Session, *, giving_back: Colle
     is_alone = connection.execute(select(func.pg_try_advisory_xact_lock(SHARING_LOCK))).scalar_one()
     if is_alone:
         _bury_sessions(connection)
-    live = {row.id: row for row in connection.execute(select(sessions).where(_is_live()))}
+    live = {row.id: row for row in connection.execute(select(sessions).where(_is_live())).all()}
     if session.id not in live:
         return Shares()
-    held = {row.workspace_id: row for row in connection.execute(select(leases))}
+    held = _held(connection)
     holders = {id_: row.session_id if row.session_id in live else None for id_, row in held.items()}
     followed = connection.execute(select(workspaces.c.id).where(workspaces.c.gone_at.is_(None))).scalars().all()
-    claims = {id_: _loaded(row.claims) for id_, row in live.items()}
+    said = {id_: json.loads(row.claims) for id_, row in live.items()}
+    claims = {id_: _loaded(row) for id_, row in said.items()}
     right = share_out(claims, holders=holders, followed=followed)
     wanted = {id_ for id_, owner in right.items() if owner == session.id and holders.get(id_) is None}
     free = sorted(wanted.difference(giving_back))
-    if is_alone:
+    if is_alone and free:
         _take(connection, session, free)
-        held = {row.workspace_id: row for row in connection.execute(select(leases))}
+        held = _held(connection)
+    claimed = frozenset[str]().union(*(row.workspaces for row in claims.values()))
     own_leases = {
         id_: Lease(workspace_id=id_, session=session.id, epoch=row.epoch)
         for id_, row in held.items()
@@ -110,20 +119,29 @@ def share_leases(connection: Connection, session: Session, *, giving_back: Colle
     return Shares(
         held=own_leases,
         surplus=frozenset(id_ for id_ in own_leases if right.get(id_) != session.id),
-        unclaimed=frozenset(own_leases).difference(*(row.workspaces for row in claims.values())),
-        holders={id_: live[row.session_id].name for id_, row in held.items() if row.session_id in live},
+        unclaimed=frozenset(own_leases) - claimed,
+        holders={
+            id_: live[row.session_id].name for id_, row in held.items() if row.session_id in live and id_ in claimed
+        },
         processes=tuple(sorted(row.name for row in live.values())),
+        settings=tuple((live[id_].name, row.get("settings", {})) for id_, row in said.items()),
         is_turned_away=bool(free) and not is_alone,
     )
 
 
 def read_shares(connection: Connection) -> Shares:
     """Return what the live sessions hold, for somebody who has none."""
-    live = dict(iter(connection.execute(select(sessions.c.id, sessions.c.name).where(_is_live()))))
-    held = connection.execute(select(leases.c.workspace_id, leases.c.session_id))
+    live = {row.id: row for row in connection.execute(select(sessions).where(_is_live())).all()}
+    said = {id_: json.loads(row.claims) for id_, row in live.items()}
+    claimed = frozenset[str]().union(*(row["workspaces"] for row in said.values()))
     return Shares(
-        holders={id_: live[session_id] for id_, session_id in held if session_id in live},
-        processes=tuple(sorted(live.values())),
+        holders={
+            id_: live[row.session_id].name
+            for id_, row in _held(connection).items()
+            if row.session_id in live and id_ in claimed
+        },
+        processes=tuple(sorted(row.name for row in live.values())),
+        settings=tuple((live[id_].name, row.get("settings", {})) for id_, row in said.items()),
     )
 
 
@@ -138,6 +156,10 @@ def require_lease(connection: Connection, lease: Lease) -> None:
     row = connection.execute(query.with_for_update(read=True, key_share=True)).one_or_none()
     if row is None or (row.epoch, row.session_id) != (lease.epoch, lease.session):
         raise LeaseLost(f"workspace {lease.workspace_id} is collected by another process now")
+
+
+def _held(connection: Connection) -> dict[str, Row[tuple[str, int, str | None]]]:
+    return {row.workspace_id: row for row in connection.execute(select(leases)).all()}
 
 
 def _bury_sessions(connection: Connection) -> None:
@@ -169,18 +191,19 @@ def _end() -> ColumnElement[int]:
     return NOW_MS + int(SESSION_SECONDS * 1000)
 
 
-def _dumped(claims: Claims) -> str:
+def _dumped(session: Session) -> str:
+    claims = session.claims
     return json.dumps(
         {
             "workspaces": sorted(claims.workspaces),
             "refused": sorted(claims.refused),
             "is_complete": claims.is_complete,
+            "settings": dict(session.settings),
         }
     )
 
 
-def _loaded(claims: str) -> Claims:
-    row = json.loads(claims)
+def _loaded(row: Mapping[str, Any]) -> Claims:
     return Claims(
         workspaces=frozenset(row["workspaces"]), refused=frozenset(row["refused"]), is_complete=row["is_complete"]
     )

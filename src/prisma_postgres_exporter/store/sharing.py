@@ -26,23 +26,30 @@ def share_out(
 
     `holders` are those of now, `followed` the workspaces that the store follows. One that no session claims, as its
     credential was removed everywhere, goes to any of them, who notes that it is not followed any more. Every session
-    that asks with the same values gets the same answer. Linear in workspaces times sessions.
+    that asks with the same values gets the same answer. Linear in the claims, and in workspaces times sessions where
+    some have to move.
     """
-    able = {id_: _able(claims, id_) for id_ in _all(claims)}
+    refused = _by_workspace({id_: row.workspaces & row.refused for id_, row in claims.items()})
+    # Of a workspace with credentials that are all refused, whoever has one.
+    able = refused | _by_workspace({id_: row.workspaces - row.refused for id_, row in claims.items()})
     if claims and all(row.is_complete for row in claims.values()):
-        able |= {id_: sorted(claims) for id_ in sorted(followed) if id_ not in able}
+        everybody = sorted(claims)
+        able |= dict.fromkeys(sorted(frozenset(followed) - able.keys()), everybody)
     shares: dict[str, str] = {
         id_: holder for id_, sessions in able.items() if (holder := holders.get(id_)) is not None and holder in sessions
     }
     counts = dict.fromkeys(claims, 0)
     for holder in shares.values():
         counts[holder] += 1
+    # The sessions are in the order of their ids: of equals the first one.
     for id_ in sorted(able.keys() - shares.keys()):
-        shares[id_] = min(able[id_], key=lambda session: (counts[session], session))
+        shares[id_] = min(able[id_], key=counts.__getitem__)
         counts[shares[id_]] += 1
+    if counts and max(counts.values()) - min(counts.values()) < 2:
+        return shares
     # The last ones by id move, from whoever has two more than another who could have it.
     for id_ in sorted(shares, reverse=True):
-        least = min(able[id_], key=lambda session: (counts[session], session))
+        least = min(able[id_], key=counts.__getitem__)
         if counts[shares[id_]] - counts[least] >= 2:
             counts[shares[id_]] -= 1
             counts[least] += 1
@@ -50,11 +57,10 @@ def share_out(
     return shares
 
 
-def _able(claims: Mapping[str, Claims], workspace_id: str) -> list[str]:
-    """The sessions with a credential of a workspace that is not refused, or, where there is none, with any."""
-    claiming = sorted(session for session, row in claims.items() if workspace_id in row.workspaces)
-    return [session for session in claiming if workspace_id not in claims[session].refused] or claiming
-
-
-def _all(claims: Mapping[str, Claims]) -> Collection[str]:
-    return sorted(frozenset[str]().union(*(row.workspaces for row in claims.values())))
+def _by_workspace(sessions: Mapping[str, Collection[str]]) -> dict[str, list[str]]:
+    """The sessions of each workspace, in the order of their ids, from the workspaces of each session."""
+    found: dict[str, list[str]] = {}
+    for session in sorted(sessions):
+        for workspace_id in sessions[session]:
+            found.setdefault(workspace_id, []).append(session)
+    return found
