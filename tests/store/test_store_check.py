@@ -9,13 +9,15 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+import sqlalchemy
 from lived_store import ENDS_AT
-from store_values import DAY, ENGINES, execute
+from store_values import DAY, ENGINES, execute, other_program
 
 from longer import spread
 from postgres import PostgresServer
 from prisma_postgres_exporter.store import Store
-from prisma_postgres_exporter.store.invariants import FILE_IS_WHOLE, INVARIANTS, VALUES_OF_THEIR_KIND
+from prisma_postgres_exporter.store.invariants import FILE_IS_WHOLE, INVARIANTS, SCHEMA_INVARIANTS, VALUES_OF_THEIR_KIND
+from prisma_postgres_exporter.store.tables import metadata
 
 AT_1, AT_5, AT_10, TODAY = "20758", "20762", "20767", "20780"  # days of November 2026, the 23rd is today
 NOVEMBER = str(2026 * 12 + 10)
@@ -89,13 +91,21 @@ CORRUPTIONS = [
     Corruption("day-of-a-database", day("database_key = 99"), None, "2026-11-05"),
     Corruption("day-in-a-workspace", day("workspace_key = 9"), "db_2", "2026-11-05", "workspace_key = 9"),
     Corruption("no-day-in-the-future", day("day = 20790", TODAY), "db_2", "2026-12-03"),
+    Corruption("no-day-in-the-future", day("day = 25000", TODAY), "db_2", "2038-06-13"),
     Corruption("no-day-in-the-future", day("read_at = 4102444800"), "db_2", "2026-11-05", "2100-01-01"),
-    Corruption("day-read-after-it-began", day("read_at = 86400"), "db_2", "2026-11-05", "1970-01-02"),
+    Corruption(
+        "day-read-after-it-began",
+        day("read_at = 86400, unchanged_seconds = NULL, settled_seconds = NULL"),
+        "db_2",
+        "2026-11-05",
+        "1970-01-02",
+    ),
     Corruption("day-read-after-it-began", day("day = -5"), "db_2", "1969-12-27"),
     Corruption("operations-not-negative", day("operations = -1"), "db_2", "2026-11-05", "operations = -1"),
     Corruption("highest-not-below-the-newest", day("operations_fallen = -1"), "db_2", "2026-11-05"),
     Corruption("storage-of-a-day-not-negative", day("storage_byte_seconds = -1"), "db_2", "2026-11-05"),
     Corruption("storage-of-a-day-not-negative", day("storage_seconds = 0"), "db_2", "2026-11-05"),
+    Corruption("day-of-24-hours", day("storage_seconds = 86401"), "db_2", "2026-11-05", "86401"),
     Corruption("day-no-longer-than-itself", day("storage_seconds = 86401"), "db_2", "2026-11-05", "86401"),
     Corruption("day-no-longer-than-itself", day("storage_seconds = 60000", AT_5, "4"), "db_4", "2026-11-05", "60000"),
     Corruption("day-no-longer-than-itself", day("storage_seconds = -1"), "db_2", "2026-11-05"),
@@ -112,10 +122,10 @@ CORRUPTIONS = [
     Corruption("month-read-whole", month("operations = -5"), "db_2", "2026-11", "operations = -5"),
     Corruption(
         "window-of-a-database",
-        f"UPDATE rolling SET window_key = 77 {OF_2} AND {ONE_WINDOW}",
-        "db_2",
-        found="77",
+        f"UPDATE rolling SET database_key = 99 {OF_2} AND {ONE_WINDOW}",
     ),
+    Corruption("window-with-a-name", f"UPDATE rolling SET window_key = 77 {OF_2} AND {ONE_WINDOW}", "db_2"),
+    Corruption("plan-of-a-workspace", "INSERT INTO plans VALUES (9, 1795000000, 'pro')"),
     Corruption("window-over-some-time", f"UPDATE rolling SET operations = -1 {OF_2}", "db_2", found="-1"),
     Corruption("reading-of-a-database", "UPDATE readings SET database_key = 99 WHERE database_key = 4"),
     Corruption("reading-not-negative", f"UPDATE readings SET operations = -1 {OF_2}", "db_2", found="-1"),
@@ -176,6 +186,12 @@ CORRUPTIONS = [
     Corruption("values-of-their-kind", month("storage_byte_seconds = '12x'"), found="'12x'"),
 ]
 
+IN_SCHEMA = {invariant.name for invariant in SCHEMA_INVARIANTS}
+REFUSED = [corruption for corruption in CORRUPTIONS if corruption.rule in IN_SCHEMA]
+REFERENCES = {
+    str(key.name).replace("_", "-") for table in metadata.tables.values() for key in table.foreign_key_constraints
+}
+
 each_corruption = pytest.mark.parametrize(
     ("lived_url", "corruption"),
     [
@@ -187,6 +203,19 @@ each_corruption = pytest.mark.parametrize(
     indirect=["lived_url"],
 )
 """On one engine, and in the longer run on the other one too."""
+
+WITHOUT_RULES = """
+DO $$
+DECLARE found record;
+BEGIN
+    FOR found IN SELECT conrelid::regclass::text AS owner, conname FROM pg_constraint
+        WHERE contype IN ('c', 'f') AND conparentid = 0 AND coninhcount = 0 AND connamespace = 'public'::regnamespace
+    LOOP
+        EXECUTE 'ALTER TABLE ' || found.owner || ' DROP CONSTRAINT ' || found.conname;
+    END LOOP;
+END $$
+"""
+"""A store on Postgres takes everything then, as one of an older version would."""
 
 DAMAGE = (
     "PRAGMA writable_schema = ON",
@@ -201,9 +230,16 @@ def url(lived_url: str, tmp_path: Path, shared_postgres: PostgresServer) -> Iter
         yield f"sqlite:///{tmp_path / 'copy.db'}"
         return
     with shared_postgres.fresh_database(like=lived_url) as copied:
-        # Another program may do what the constraint forbids.
-        execute(copied, "ALTER TABLE databases DROP CONSTRAINT databases_workspace_key_fkey")
+        execute(copied, WITHOUT_RULES)
         yield copied
+
+
+def corrupt(url: str, statement: str) -> None:
+    """Write as another program would that does not ask for the schema's rules."""
+    with other_program(url) as connection:
+        if connection.dialect.name == "sqlite":
+            connection.exec_driver_sql("PRAGMA ignore_check_constraints = ON")
+        connection.execute(sqlalchemy.text(statement))
 
 
 def check(url: str) -> list[str]:
@@ -230,7 +266,7 @@ def test_an_empty_store_breaks_no_rule(store: Store) -> None:
 
 @each_corruption
 def test_a_row_that_breaks_a_rule_is_named(url: str, corruption: Corruption) -> None:
-    execute(url, corruption.statement)
+    corrupt(url, corruption.statement)
     store = Store.open_to_read(url)
     named = [violation for violation in store.violations(ENDS_AT) if violation.rule == corruption.rule]
     store.close()
@@ -242,6 +278,22 @@ def test_a_row_that_breaks_a_rule_is_named(url: str, corruption: Corruption) -> 
         for violation in named
     ), named
     assert all(violation.must_hold and violation.reason and violation.advice for violation in named)
+
+
+@pytest.mark.parametrize("corruption", REFUSED, ids=lambda corruption: corruption.rule)
+def test_the_schema_refuses_such_a_row(lived_url: str, corruption: Corruption) -> None:
+    with other_program(lived_url) as connection:
+        if is_file := connection.dialect.name == "sqlite":
+            connection.exec_driver_sql("PRAGMA foreign_keys = ON")
+        with pytest.raises(sqlalchemy.exc.IntegrityError) as refused, connection.begin_nested():
+            connection.execute(sqlalchemy.text(corruption.statement))
+    is_reference = is_file and corruption.rule in REFERENCES
+    wanted = "FOREIGN KEY constraint failed" if is_reference else corruption.rule.replace("-", "_")
+    assert wanted in str(refused.value)
+
+
+def test_every_rule_of_the_schema_is_tried() -> None:
+    assert {corruption.rule for corruption in REFUSED} == {invariant.name for invariant in SCHEMA_INVARIANTS}
 
 
 def test_every_rule_is_broken_by_one_of_these_tests() -> None:

@@ -7,11 +7,12 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 from lived_store import ENDS_AT, live_round
-from store_values import DAY, execute, query, query_each
+from store_values import DAY, query, query_each
 from test_store_check import (
     TODAY,
     Corruption,
     check,
+    corrupt,
     day,
     each_corruption,
     month,
@@ -68,7 +69,7 @@ def test_a_row_that_breaks_a_rule_is_set_right_and_no_other(url: str, corruption
     key = int((corruption.database_id or "db_2").removeprefix("db_"))
     others = usage_of_others(url, key)
     total = counter(url, key)
-    execute(url, corruption.statement)
+    corrupt(url, corruption.statement)
     corrupted = usage(url)
 
     # Two stores for the whole test: each prepares the statements of every rule once.
@@ -97,13 +98,13 @@ def test_a_sound_store_stays_as_it_is(url: str) -> None:
 
 def test_what_was_repaired_counts_as_a_write_of_every_workspace(url: str) -> None:
     before = dict(query(url, "SELECT key, generation FROM workspaces"))
-    execute(url, day("operations_fallen = -1"))
+    corrupt(url, day("operations_fallen = -1"))
     repair(url)
     assert dict(query(url, "SELECT key, generation FROM workspaces")) == {key: n + 1 for key, n in before.items()}
 
 
 def test_a_store_that_is_open_to_read_only_is_not_repaired(url: str) -> None:
-    execute(url, day("operations_fallen = -1"))
+    corrupt(url, day("operations_fallen = -1"))
     store = Store.open_to_read(url)
     with pytest.raises(StoreUnavailable):
         store.repair(ENDS_AT, is_applied=True)
@@ -111,7 +112,7 @@ def test_a_store_that_is_open_to_read_only_is_not_repaired(url: str) -> None:
 
 
 def test_a_change_names_the_row_and_both_values(url: str) -> None:
-    execute(url, day("read_at = 4102444800"))
+    corrupt(url, day("read_at = 4102444800"))
     [change] = repair(url, is_applied=False).changes
     assert (change.table, change.database_id, change.period) == ("days", "db_2", "2026-11-05")
     assert change.row == "day 2026-11-05, database db_2"
@@ -166,14 +167,14 @@ def test_seconds_of_a_clock_that_is_days_ahead_are_set_right(url: str, days_ahea
 
 def test_the_counter_does_not_fall_when_a_day_goes_that_has_not_begun(url: str) -> None:
     total = counter(url)
-    execute(url, day("day = 20790", TODAY))
+    corrupt(url, day("day = 20790", TODAY))
     repair(url)
     assert counter(url) == total
     assert query(url, "SELECT max(day) FROM days WHERE database_key = 2") == [(20779,)]
 
 
 def test_a_missing_day_is_read_again(url: str) -> None:
-    execute(url, "DELETE FROM days WHERE database_key = 2 AND day = 20767")
+    corrupt(url, "DELETE FROM days WHERE database_key = 2 AND day = 20767")
     repair(url)
     store = Store.open(url)
     now = ENDS_AT + 5 * MINUTE
@@ -195,15 +196,15 @@ def test_several_rows_are_repaired_together(url: str) -> None:
         "DELETE FROM positions WHERE database_key = 4",
         "UPDATE events SET at = 4102444800",
     ):
-        execute(url, statement)
+        corrupt(url, statement)
     assert repair(url).remaining == ()
     assert check(url) == []
     assert len(query(url, "SELECT * FROM events")) == 2
 
 
 def test_a_database_that_no_day_says_the_workspace_of_is_named(url: str) -> None:
-    execute(url, "UPDATE databases SET workspace_key = 9 WHERE key = 2")
-    execute(url, "DELETE FROM days WHERE database_key = 2")
+    corrupt(url, "UPDATE databases SET workspace_key = 9 WHERE key = 2")
+    corrupt(url, "DELETE FROM days WHERE database_key = 2")
     shown, done = repair(url, is_applied=False), repair(url)
     for found in (shown, done):
         assert [row.rule for row in found.remaining] == ["database-in-a-workspace"]
@@ -213,12 +214,12 @@ def test_a_database_that_no_day_says_the_workspace_of_is_named(url: str) -> None
 @pytest.mark.parametrize("days_later", [1, 8, 200])
 def test_a_creation_that_the_vendor_corrects_to_a_later_one_breaks_no_rule(url: str, days_later: int) -> None:
     created_at = datetime(2026, 11, 5, 7, 51, tzinfo=UTC) + days_later * DAY
-    execute(url, f"UPDATE databases SET created_at = {int(created_at.timestamp())}")
+    corrupt(url, f"UPDATE databases SET created_at = {int(created_at.timestamp())}")
     assert check(url) == []
 
 
 def test_an_earlier_creation_has_the_days_before_read(url: str) -> None:
-    execute(url, "UPDATE databases SET created_at = created_at - 172800 WHERE key = 4")
+    corrupt(url, "UPDATE databases SET created_at = created_at - 172800 WHERE key = 4")
     store = Store.open(url)
     found = {row.rule for row in store.violations(ENDS_AT)}
     repaired = store.repair(ENDS_AT, is_applied=True)

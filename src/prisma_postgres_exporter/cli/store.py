@@ -75,9 +75,9 @@ def repair(
     cannot be repaired (it is named), or if the store cannot be read.
     """
     now = datetime.now(UTC).replace(microsecond=0)
-    with closing(_open(config, store_url)) as store:
+    with closing(_open_to_repair(config, store_url, is_applied=False)) as store:
         if apply:
-            with closing(_open_to_write(config, store_url)) as writable:
+            with closing(_open_to_repair(config, store_url, is_applied=True)) as writable:
                 done = writable.repair(now, is_applied=True)
         else:
             done = store.repair(now)
@@ -156,10 +156,11 @@ def _open(config: Path | None, store_url: str | None) -> Store:
     return service.open_to_read(configuration(config, None, store_url, needs_credentials=False)())
 
 
-def _open_to_write(config: Path | None, store_url: str | None) -> Store:
+def _open_to_repair(config: Path | None, store_url: str | None, *, is_applied: bool) -> Store:
     from prisma_postgres_exporter.store import Store
 
-    return Store.open(configuration(config, None, store_url, needs_credentials=False)().store.url)
+    url = configuration(config, None, store_url, needs_credentials=False)().store.url
+    return Store.open_to_repair(url, is_applied=is_applied)
 
 
 def _leave(number: int, _: FrameType | None) -> None:

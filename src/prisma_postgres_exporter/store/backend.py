@@ -71,6 +71,9 @@ class Backend(Protocol):
     def make_room(self, connection: Connection, instants: Collection[datetime]) -> None:
         """Prepare `readings` for rows read at these instants."""
 
+    def defer_references(self, connection: Connection) -> None:
+        """Let rows refer to what is not there until the transaction ends: then they may not."""
+
     def damage(self, connection: Connection) -> Iterator[str]:
         """Look for what the engine itself finds wrong with its files, a line each."""
 

@@ -306,6 +306,7 @@ REPAIRS: Mapping[str, Mend] = {
     "costs-are-a-document": _remove,
     "costs-written-in-the-past": _clamp("written_at"),
     "workspace-seen-in-the-past": _clamp("first_seen_at", "gone_at"),
+    "plan-of-a-workspace": _remove,
     "plan-seen-in-the-past": _bring_back("at"),
     "database-in-a-workspace": _find_workspace,
     "database-seen-in-the-past": _see_database,
@@ -324,6 +325,7 @@ REPAIRS: Mapping[str, Mend] = {
     "highest-not-below-the-newest": _set(operations_fallen=0),
     "storage-of-a-day-not-negative": _forget_storage,
     "storage-held-until-now": _shorten_storage,
+    "day-of-24-hours": _shorten_storage,
     "day-no-longer-than-itself": _shorten_storage,
     "closed-when-unchanged": _read_day_again,
     "settled-after-unchanged": _settle_again,
@@ -334,6 +336,7 @@ REPAIRS: Mapping[str, Mend] = {
     # A window that ends in the future was answered for less time than its name says.
     "window-read-in-the-past": _remove,
     "window-of-a-database": _remove,
+    "window-with-a-name": _remove,
     "window-over-some-time": _remove,
     "reading-in-the-past": _remove,
     "reading-of-a-database": _remove,

@@ -11,30 +11,38 @@ from prisma_postgres_exporter.errors import StoreMissing, StoreOutdated, StoreTo
 from prisma_postgres_exporter.store.backend import Backend
 from prisma_postgres_exporter.store.tables import store_state
 
-HEAD = "0006"
+HEAD = "0007"
 """The newest migration. Written down, so that a store that has it opens without loading Alembic."""
+
+BEFORE_ROW_RULES = "0006"
+"""The newest migration that takes rows which break a rule: a store with such rows stays there until it is repaired."""
 
 VERSION_TABLE = "store_version"
 _version = Table(VERSION_TABLE, MetaData(), Column("version_num", Text))
 
 
-def migrate(reader: Engine, writer: Engine, backend: Backend, *, where: str) -> None:
-    """Apply the migrations that are missing, in one transaction.
+def migrate(reader: Engine, writer: Engine, backend: Backend, *, where: str, to: str = HEAD) -> None:
+    """Apply the missing migrations until `to` in one transaction, those before the row rules in one of their own.
 
     Raises:
         StoreTooNew: the store has a migration that this version does not know.
+        StoreUnavailable: rows in it break a rule.
     """
     with reader.begin() as connection:
         revision = _revision(connection)
-    if revision == HEAD:
+    if revision is not None and to <= revision <= HEAD:
         return
-    with writer.begin() as connection:
-        backend.lock_schema(connection)
-        _upgrade(connection, where)
+    for step in (BEFORE_ROW_RULES, HEAD):
+        if step <= to:
+            with writer.begin() as connection:
+                backend.lock_schema(connection)
+                _upgrade(connection, where, step)
+    # Connections know the tables as they were.
+    writer.dispose()
 
 
-def require_current(reader: Engine, *, where: str) -> None:
-    """Make sure that the tables are this version's, and change nothing.
+def require_current(reader: Engine, *, where: str, oldest: str = HEAD) -> None:
+    """Make sure that the tables are this version's, or not older than `oldest`, and change nothing.
 
     Raises:
         StoreMissing: there are no tables at all.
@@ -47,14 +55,14 @@ def require_current(reader: Engine, *, where: str) -> None:
             raise StoreMissing(f"there is no store at {where} yet: `serve` and `collect` make it")
         if revision > HEAD:
             raise _too_new(connection, where)
-        if revision != HEAD:
+        if revision < oldest:
             raise StoreOutdated(
                 f"the store at {where} was made by version {_made_by(connection)}, and this is {__version__}:"
                 " run `serve` or `collect` of this version once, to bring its tables up to date"
             )
 
 
-def _upgrade(connection: Connection, where: str) -> None:
+def _upgrade(connection: Connection, where: str, to: str) -> None:
     """Another process may have upgraded while this one waited for the lock: then nothing is left to do."""
     # 150 ms that no start needs but the first of a version.
     from alembic import command  # noqa: PLC0415
@@ -65,12 +73,15 @@ def _upgrade(connection: Connection, where: str) -> None:
     config.set_main_option("script_location", str(Path(__file__).parent / "migrations").replace("%", "%%"))
     config.set_main_option("path_separator", "os")
     config.attributes["connection"] = connection
+    config.attributes["where"] = where
 
     revision = _revision(connection)
     known = {script.revision for script in ScriptDirectory.from_config(config).walk_revisions()}
     if revision is not None and revision not in known:
         raise _too_new(connection, where)
-    command.upgrade(config, HEAD)
+    if revision is not None and revision >= to:
+        return
+    command.upgrade(config, to)
     connection.execute(store_state.update().values(made_by=__version__))
 
 

@@ -94,10 +94,13 @@ def lock_keys(connection: Connection) -> None:
 
 
 def lock_workspaces(connection: Connection, ids: Collection[str]) -> None:
-    """Lock the rows of these workspaces in the order of their keys, so that two writers never wait for each other."""
+    """Lock the rows of these workspaces in the order of their keys, so that two writers never wait for each other.
+
+    Not against who writes rows that refer to one: those of a database that moved are of two workspaces.
+    """
     _limit_waiting(connection)
     rows = select(workspaces.c.key).where(workspaces.c.id.in_(list(ids))).order_by(workspaces.c.key)
-    connection.execute(rows.with_for_update()).all()
+    connection.execute(rows.with_for_update(key_share=True)).all()
 
 
 def make_room(connection: Connection, instants: Collection[datetime]) -> None:
@@ -114,6 +117,11 @@ def make_room(connection: Connection, instants: Collection[datetime]) -> None:
                 f" FOR VALUES FROM ({start}) TO ({start + PARTITION_SECONDS})"
             )
         )
+
+
+def defer_references(connection: Connection) -> None:
+    """Ask at the end."""
+    connection.execute(text("SET CONSTRAINTS ALL DEFERRED"))
 
 
 def damage(connection: Connection) -> Iterator[str]:

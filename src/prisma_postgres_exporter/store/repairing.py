@@ -97,6 +97,7 @@ def write_repair(connection: Connection, backend: Backend, now: datetime) -> Rep
 
     The caller holds the locks of all workspaces.
     """
+    backend.defer_references(connection)
     changes: list[Change] = []
     found = tuple(audit(connection, backend, now))
     for _ in range(ROUNDS):

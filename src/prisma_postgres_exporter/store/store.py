@@ -43,7 +43,7 @@ from prisma_postgres_exporter.store.leasing import (
     share_leases,
 )
 from prisma_postgres_exporter.store.loading import Newer, load_newer, load_states
-from prisma_postgres_exporter.store.migrate import migrate, require_current
+from prisma_postgres_exporter.store.migrate import BEFORE_ROW_RULES, HEAD, migrate, require_current
 from prisma_postgres_exporter.store.recording import has_new_windows, write_update
 from prisma_postgres_exporter.store.repairing import Repair, plan_repair, write_repair
 from prisma_postgres_exporter.store.rows import unix_seconds
@@ -89,14 +89,7 @@ class Store:
             StoreTooNew: a newer version made it.
             StoreUnavailable: it cannot be opened.
         """
-        store = cls(parse_url(url))
-        try:
-            with translated("open", store.url):
-                migrate(store._reader, store._writer, store._backend, where=store.url)
-        except BaseException:
-            store.close()
-            raise
-        return store
+        return cls._to_write(parse_url(url), HEAD)
 
     @classmethod
     def open_to_read(cls, url: str) -> Store:
@@ -112,6 +105,16 @@ class Store:
             StoreUnavailable: it cannot be opened, or not be read.
         """
         return cls._to_read(parse_url(url))
+
+    @classmethod
+    def open_to_repair(cls, url: str, *, is_applied: bool = False) -> Store:
+        """Open a store for `repair` alone, also one that breaks rules which this version's tables would refuse.
+
+        It has the tables of before these rules until it is repaired. Otherwise as `open` if `is_applied`, and as
+        `open_to_read` if not.
+        """
+        parsed = parse_url(url)
+        return cls._to_write(parsed, BEFORE_ROW_RULES) if is_applied else cls._to_read(parsed, BEFORE_ROW_RULES)
 
     @classmethod
     def require_makeable(cls, url: str) -> None:
@@ -374,10 +377,14 @@ class Store:
         if not is_applied:
             with self._reading() as connection:
                 return plan_repair(connection, self._backend, now)
-        with translated("write", self.url), self._writer.begin() as connection:
-            self._backend.lock_keys(connection)
-            self._backend.lock_workspaces(connection, connection.execute(select(workspaces.c.id)).scalars().all())
-            return write_repair(connection, self._backend, now)
+        with translated("write", self.url):
+            with self._writer.begin() as connection:
+                self._backend.lock_keys(connection)
+                self._backend.lock_workspaces(connection, connection.execute(select(workspaces.c.id)).scalars().all())
+                done = write_repair(connection, self._backend, now)
+            if not done.remaining:
+                migrate(self._reader, self._writer, self._backend, where=self.url)
+            return done
 
     def ping(self) -> None:
         """Check that the store can be written: take the lock that a write takes, and write nothing."""
@@ -391,11 +398,22 @@ class Store:
         self._engine.dispose()
 
     @classmethod
-    def _to_read(cls, url: URL) -> Store:
+    def _to_write(cls, url: URL, revision: str) -> Store:
+        store = cls(url)
+        try:
+            with translated("open", store.url):
+                migrate(store._reader, store._writer, store._backend, where=store.url, to=revision)
+        except BaseException:
+            store.close()
+            raise
+        return store
+
+    @classmethod
+    def _to_read(cls, url: URL, oldest: str = HEAD) -> Store:
         store = cls(url, is_read_only=True)
         try:
             with translated("open", store.url, is_read_only=True):
-                require_current(store._reader, where=store.url)
+                require_current(store._reader, where=store.url, oldest=oldest)
         except BaseException:
             store.close()
             raise

@@ -2,7 +2,7 @@
 
 Instants are unix seconds (`…_at`), spans seconds (`…_seconds`), days count from 1970-01-01, months
 are `year * 12 + month - 1`. Databases, workspaces and windows have small integer keys: ids are
-text, and most rows are keyed by several of them.
+text, and most rows are keyed by several of them. `constraints` has what is refused beside.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from sqlalchemy import (
     Boolean,
     Column,
     ForeignKey,
+    ForeignKeyConstraint,
     Index,
     Integer,
     MetaData,
@@ -22,6 +23,12 @@ from sqlalchemy import (
 )
 
 metadata = MetaData()
+
+
+def _key_of(target: str, rule: str) -> ForeignKey:
+    """A column that holds a key of another table, unless a rule of this name is broken; a repair looks at the end."""
+    return ForeignKey(target, name=rule, deferrable=True, initially="IMMEDIATE")
+
 
 # Never changes: an older version must be able to say who made a store that it cannot read.
 store_state = Table(
@@ -60,7 +67,13 @@ workspaces = Table(
 plans = Table(
     "plans",
     metadata,
-    Column("workspace_key", Integer, primary_key=True, autoincrement=False),
+    Column(
+        "workspace_key",
+        Integer,
+        _key_of("workspaces.key", "plan_of_a_workspace"),
+        primary_key=True,
+        autoincrement=False,
+    ),
     Column("at", BigInteger, primary_key=True, autoincrement=False),
     Column("plan", Text),
     sqlite_with_rowid=False,
@@ -72,7 +85,7 @@ databases = Table(
     metadata,
     Column("key", Integer, primary_key=True, autoincrement=False),
     Column("id", Text, nullable=False, unique=True),
-    Column("workspace_key", Integer, ForeignKey("workspaces.key"), nullable=False),
+    Column("workspace_key", Integer, _key_of("workspaces.key", "database_in_a_workspace"), nullable=False),
     Column("name", Text, nullable=False),
     Column("project_id", Text, nullable=False),
     Column("project_name", Text, nullable=False),
@@ -85,11 +98,16 @@ databases = Table(
     Column("deleted_at", BigInteger),
 )
 
-# No foreign keys below: they would be checked for each of ten thousand rows, every round.
 positions = Table(
     "positions",
     metadata,
-    Column("database_key", Integer, primary_key=True, autoincrement=False),
+    Column(
+        "database_key",
+        Integer,
+        _key_of("databases.key", "state_of_a_database"),
+        primary_key=True,
+        autoincrement=False,
+    ),
     Column("known_until", Integer, nullable=False),
     Column("operations_total", BigInteger, nullable=False),
     Column("revisions_up", BigInteger, nullable=False),
@@ -111,8 +129,14 @@ days = Table(
     "days",
     metadata,
     Column("day", Integer, primary_key=True, autoincrement=False),
-    Column("database_key", Integer, primary_key=True, autoincrement=False),
-    Column("workspace_key", Integer, nullable=False),
+    Column(
+        "database_key",
+        Integer,
+        _key_of("databases.key", "day_of_a_database"),
+        primary_key=True,
+        autoincrement=False,
+    ),
+    Column("workspace_key", Integer, _key_of("workspaces.key", "day_in_a_workspace"), nullable=False),
     Column("operations", BigInteger, nullable=False),
     Column("operations_fallen", BigInteger, nullable=False),
     Column("storage_bytes", BigInteger, nullable=False),
@@ -131,8 +155,20 @@ months = Table(
     "months",
     metadata,
     Column("month", Integer, primary_key=True, autoincrement=False),
-    Column("database_key", Integer, primary_key=True, autoincrement=False),
-    Column("workspace_key", Integer, primary_key=True, autoincrement=False),
+    Column(
+        "database_key",
+        Integer,
+        _key_of("databases.key", "month_of_a_database"),
+        primary_key=True,
+        autoincrement=False,
+    ),
+    Column(
+        "workspace_key",
+        Integer,
+        _key_of("workspaces.key", "month_in_a_workspace"),
+        primary_key=True,
+        autoincrement=False,
+    ),
     Column("days", SmallInteger, nullable=False),
     Column("days_operations", BigInteger, nullable=False),
     # A month at 4 TiB does not fit 64 bits, and SQLite's own numbers have no more.
@@ -156,8 +192,20 @@ windows = Table(
 rolling = Table(
     "rolling",
     metadata,
-    Column("database_key", Integer, primary_key=True, autoincrement=False),
-    Column("window_key", SmallInteger, primary_key=True, autoincrement=False),
+    Column(
+        "database_key",
+        Integer,
+        _key_of("databases.key", "window_of_a_database"),
+        primary_key=True,
+        autoincrement=False,
+    ),
+    Column(
+        "window_key",
+        SmallInteger,
+        _key_of("windows.key", "window_with_a_name"),
+        primary_key=True,
+        autoincrement=False,
+    ),
     Column("operations", BigInteger, nullable=False),
     Column("period_start_at", BigInteger, nullable=False),
     Column("period_end_at", BigInteger, nullable=False),
@@ -165,7 +213,8 @@ rolling = Table(
     sqlite_with_rowid=False,
 )
 
-# On Postgres in partitions by week, made by `postgres.make_room`.
+# On Postgres in partitions by week, made by `postgres.make_room`. It refers to nothing: to drop a week would then wait
+# for whoever reads `databases`, and keep others from it.
 readings = Table(
     "readings",
     metadata,
@@ -188,6 +237,13 @@ revisions = Table(
     Column("revised_at", BigInteger, primary_key=True, autoincrement=False),
     Column("operations_before", BigInteger, nullable=False),
     Column("operations_after", BigInteger, nullable=False),
+    ForeignKeyConstraint(
+        ["day", "database_key"],
+        ["days.day", "days.database_key"],
+        name="revision_of_a_day",
+        deferrable=True,
+        initially="IMMEDIATE",
+    ),
     sqlite_with_rowid=False,
 )
 

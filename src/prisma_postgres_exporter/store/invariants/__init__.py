@@ -1,11 +1,12 @@
 """What must hold in every store, as a list: what, of which rows, why, and what to do where it does not.
 
-The ledger keeps these rules whenever it writes. A row that breaks one was written by something else, by a
-disk that failed, or by a bug.
+The ledger keeps these rules whenever it writes, and the schema refuses what a schema can (`schema`, made of its
+constraints). A row that breaks one was written by something else, by a disk that failed, or by a bug.
 """
 
 from prisma_postgres_exporter.store.invariants.instants import INSTANT_INVARIANTS
 from prisma_postgres_exporter.store.invariants.rule import CLOCK_TOLERANCE, SOURCES, Invariant
+from prisma_postgres_exporter.store.invariants.schema import SCHEMA_INVARIANTS
 from prisma_postgres_exporter.store.invariants.subjects import SUBJECT_INVARIANTS
 from prisma_postgres_exporter.store.invariants.sums import (
     BEGUN,
@@ -18,7 +19,7 @@ from prisma_postgres_exporter.store.invariants.sums import (
 )
 from prisma_postgres_exporter.store.invariants.usage import USAGE_INVARIANTS
 
-ROW_INVARIANTS = (*SUBJECT_INVARIANTS, *USAGE_INVARIANTS, *INSTANT_INVARIANTS)
+ROW_INVARIANTS = (*SCHEMA_INVARIANTS, *SUBJECT_INVARIANTS, *USAGE_INVARIANTS, *INSTANT_INVARIANTS)
 """The rules of single rows."""
 
 INVARIANTS = (
@@ -43,6 +44,7 @@ __all__ = [
     "NO_DAY_MISSING",
     "REVISIONS_ARE_KEPT",
     "ROW_INVARIANTS",
+    "SCHEMA_INVARIANTS",
     "SOURCES",
     "VALUES_OF_THEIR_KIND",
     "Invariant",

@@ -6,7 +6,8 @@ from typing import Any
 
 from sqlalchemy import Column, ColumnElement, or_
 
-from prisma_postgres_exporter.store.invariants.rule import DAY_SECONDS, NOW, TODAY, WAIT, Invariant
+from prisma_postgres_exporter.store.constraints import DAY_SECONDS
+from prisma_postgres_exporter.store.invariants.rule import NOW, TODAY, WAIT, Invariant
 from prisma_postgres_exporter.store.tables import (
     databases,
     days,

@@ -35,7 +35,6 @@ THIS_MONTH = bindparam("this_month", type_=Integer)
 RESTORE = "`store repair` shows how it can be set right; if it is so in a fresh store, report it with this line"
 READ_AGAIN = "`store repair`, or read the day again: `backfill --from DAY --to DAY --database ID`"
 REMOVE = "`store repair` removes the row: nothing else refers to it"
-REMOVE_COSTS = "`store repair` removes it; the service writes it again within a minute, `collect` at its next run"
 WAIT = "set the clock right, then `store repair`: readings are passed over until that time has come"
 
 
@@ -59,7 +58,7 @@ SOURCES: dict[Table, FromClause] = {
     store_state: store_state,
     cost_configuration: cost_configuration,
     workspaces: workspaces,
-    plans: plans,
+    plans: plans.outerjoin(workspaces, workspaces.c.key == plans.c.workspace_key),
     databases: databases.outerjoin(positions, positions.c.database_key == databases.c.key).outerjoin(
         workspaces, workspaces.c.key == databases.c.workspace_key
     ),

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from sqlalchemy import and_, case, exists, or_
 
+from prisma_postgres_exporter.store.constraints import DAY_SECONDS
 from prisma_postgres_exporter.store.invariants.rule import (
-    DAY_SECONDS,
     NOW,
     READ_AGAIN,
     REMOVE,
@@ -21,10 +21,7 @@ from prisma_postgres_exporter.store.tables import (
     months,
     positions,
     readings,
-    revisions,
-    rolling,
     windows,
-    workspaces,
 )
 
 _day_ends_at = (days.c.day + 1) * DAY_SECONDS
@@ -44,23 +41,6 @@ LONGEST_STORAGE_SECONDS = case((_is_first_day, _day_ends_at - databases.c.create
 
 USAGE_INVARIANTS: tuple[Invariant, ...] = (
     Invariant(
-        name="day-of-a-database",
-        table=days,
-        broken=databases.c.key.is_(None),
-        must_hold="database_key is the key of a database",
-        reason="nobody could say whose usage it is",
-        advice=REMOVE,
-    ),
-    Invariant(
-        name="day-in-a-workspace",
-        table=days,
-        broken=workspaces.c.key.is_(None),
-        shows=(days.c.workspace_key,),
-        must_hold="workspace_key is the key of a workspace",
-        reason="each workspace is billed for the days in which it held a database",
-        advice=RESTORE,
-    ),
-    Invariant(
         name="no-day-in-the-future",
         table=days,
         broken=or_(days.c.day > TODAY, days.c.read_at > NOW),
@@ -70,46 +50,6 @@ USAGE_INVARIANTS: tuple[Invariant, ...] = (
         advice=WAIT,
     ),
     Invariant(
-        name="day-read-after-it-began",
-        table=days,
-        broken=or_(days.c.day < 0, days.c.read_at < days.c.day * DAY_SECONDS),
-        shows=(days.c.read_at,),
-        must_hold="the day is one after 1970-01-01, and read_at is not before it",
-        reason="an answer about a day that has not begun says nothing",
-        advice=READ_AGAIN,
-    ),
-    Invariant(
-        name="operations-not-negative",
-        table=days,
-        broken=days.c.operations < 0,
-        shows=(days.c.operations,),
-        must_hold="operations >= 0",
-        reason="the vendor counts what was done",
-        advice=READ_AGAIN,
-    ),
-    Invariant(
-        name="highest-not-below-the-newest",
-        table=days,
-        broken=days.c.operations_fallen < 0,
-        shows=(days.c.operations, days.c.operations_fallen),
-        must_hold="the highest number there was is >= operations, so operations_fallen, their difference, is >= 0",
-        reason="the counter is made of the highest numbers, which only grow",
-        advice=RESTORE,
-    ),
-    Invariant(
-        name="storage-of-a-day-not-negative",
-        table=days,
-        broken=or_(
-            days.c.storage_bytes < 0,
-            days.c.storage_byte_seconds < 0,
-            and_(days.c.storage_seconds == 0, days.c.storage_byte_seconds != 0),
-        ),
-        shows=(days.c.storage_bytes, days.c.storage_byte_seconds, days.c.storage_seconds),
-        must_hold="storage_bytes and storage_byte_seconds are >= 0, and 0 byte-seconds are held for 0 seconds",
-        reason="storage_byte_seconds over storage_seconds is the day's mean level",
-        advice=RESTORE,
-    ),
-    Invariant(
         name="day-no-longer-than-itself",
         table=days,
         broken=or_(days.c.storage_seconds < 0, days.c.storage_seconds > LONGEST_STORAGE_SECONDS),
@@ -117,31 +57,6 @@ USAGE_INVARIANTS: tuple[Invariant, ...] = (
         must_hold="0 <= storage_seconds <= 86,400, or on the day of its creation what was left of it",
         reason="no second of storage is held, and billed, twice",
         advice=RESTORE,
-    ),
-    Invariant(
-        name="closed-when-unchanged",
-        table=days,
-        broken=or_(days.c.unchanged_seconds < 0, days.c.read_at - days.c.unchanged_seconds < _day_ends_at),
-        shows=(days.c.read_at, days.c.unchanged_seconds),
-        must_hold="the reading since which it is unchanged (read_at less unchanged_seconds) is after the day's end",
-        reason="while a day is open its number is expected to change",
-        advice=READ_AGAIN,
-    ),
-    Invariant(
-        name="settled-after-unchanged",
-        table=days,
-        broken=and_(
-            days.c.settled_seconds.is_not(None),
-            or_(
-                days.c.unchanged_seconds.is_(None),
-                days.c.settled_seconds < 0,
-                days.c.settled_seconds > days.c.unchanged_seconds,
-            ),
-        ),
-        shows=(days.c.unchanged_seconds, days.c.settled_seconds),
-        must_hold="a settled day is closed, and settled after the reading since which it is unchanged",
-        reason="a day settles when readings far enough apart agree",
-        advice=READ_AGAIN,
     ),
     Invariant(
         name="settled-after-those-before",
@@ -162,23 +77,6 @@ USAGE_INVARIANTS: tuple[Invariant, ...] = (
         advice=RESTORE,
     ),
     Invariant(
-        name="month-of-a-database",
-        table=months,
-        broken=databases.c.key.is_(None),
-        must_hold="database_key is the key of a database",
-        reason="nobody could say whose usage it is",
-        advice=REMOVE,
-    ),
-    Invariant(
-        name="month-in-a-workspace",
-        table=months,
-        broken=workspaces.c.key.is_(None),
-        shows=(months.c.workspace_key,),
-        must_hold="workspace_key is the key of a workspace",
-        reason="each workspace is billed for what it held",
-        advice=RESTORE,
-    ),
-    Invariant(
         name="no-month-in-the-future",
         table=months,
         broken=or_(months.c.month > THIS_MONTH, months.c.read_at > NOW),
@@ -188,75 +86,12 @@ USAGE_INVARIANTS: tuple[Invariant, ...] = (
         advice=WAIT,
     ),
     Invariant(
-        name="month-read-whole",
-        table=months,
-        broken=or_(
-            months.c.operations.is_(None) != months.c.read_at.is_(None),
-            months.c.operations.is_(None) != months.c.period_end_at.is_(None),
-            and_(months.c.operations.is_(None), months.c.difference_operations.is_not(None)),
-            months.c.operations < 0,
-        ),
-        shows=(months.c.operations, months.c.difference_operations, months.c.period_end_at, months.c.read_at),
-        must_hold="operations (>= 0), period_end_at and read_at are all known or all not; then no difference is either",
-        reason="they are one answer of the vendor's, and the difference is to that answer",
-        advice="the next reading corrects it; if it does not, report it",
-    ),
-    Invariant(
-        name="window-of-a-database",
-        table=rolling,
-        broken=or_(databases.c.key.is_(None), windows.c.key.is_(None)),
-        shows=(rolling.c.window_key,),
-        must_hold="database_key is the key of a database, window_key that of a window",
-        reason="nobody could say what it is of",
-        advice=REMOVE,
-    ),
-    Invariant(
-        name="window-over-some-time",
-        table=rolling,
-        broken=or_(rolling.c.operations < 0, rolling.c.period_end_at <= rolling.c.period_start_at),
-        shows=(rolling.c.operations, rolling.c.period_start_at, rolling.c.period_end_at),
-        must_hold="operations >= 0, and the period ends after it begins",
-        reason="the vendor counts what was done in a span of time",
-        advice="the next reading corrects it; if it does not, report it",
-    ),
-    Invariant(
         name="reading-of-a-database",
         table=readings,
         broken=or_(databases.c.key.is_(None), windows.c.key.is_(None)),
         shows=(readings.c.window_key,),
         must_hold="database_key is the key of a database, window_key that of a window",
         reason="nobody could say what was read",
-        advice=REMOVE,
-    ),
-    Invariant(
-        name="reading-not-negative",
-        table=readings,
-        broken=or_(readings.c.operations < 0, readings.c.storage_bytes < 0),
-        shows=(readings.c.operations, readings.c.storage_bytes),
-        must_hold="operations and storage_bytes are >= 0 where the vendor told them",
-        reason="answers below 0 are refused when they are read",
-        advice=REMOVE,
-    ),
-    Invariant(
-        name="revision-of-a-day",
-        table=revisions,
-        broken=or_(databases.c.key.is_(None), days.c.day.is_(None)),
-        must_hold="the database and the day are in the ledger",
-        reason="a revision is the change of a day that was known",
-        advice=REMOVE,
-    ),
-    Invariant(
-        name="revision-is-a-change",
-        table=revisions,
-        broken=or_(
-            revisions.c.operations_before == revisions.c.operations_after,
-            revisions.c.operations_before < 0,
-            revisions.c.operations_after < 0,
-            revisions.c.revised_at < revisions.c.day * DAY_SECONDS,
-        ),
-        shows=(revisions.c.operations_before, revisions.c.operations_after),
-        must_hold="both numbers are >= 0 and differ, and the day had begun",
-        reason="a revision is the change of a day that was known",
         advice=REMOVE,
     ),
 )
