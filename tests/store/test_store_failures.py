@@ -12,7 +12,19 @@ from tempfile import TemporaryDirectory
 
 import pytest
 from sqlalchemy import Engine, event
-from store_values import NOW, execute, generations, known, month_usage, other_program, post, query, reading, update_of
+from store_values import (
+    NOW,
+    day_usage,
+    execute,
+    generations,
+    known,
+    month_usage,
+    other_program,
+    post,
+    query,
+    reading,
+    update_of,
+)
 
 from postgres import PASSWORD, PostgresServer, find_programs, postgres_server
 from prisma_postgres_exporter.errors import StoreUnavailable
@@ -200,3 +212,11 @@ def test_a_user_without_rights_is_told(postgres_url: str) -> None:
             Store.open(postgres_url.replace("exporter:", "reader:")).load(NOW)
     finally:
         execute(postgres_url, "DROP ROLE reader")
+
+
+def test_a_row_that_breaks_a_rule_is_refused_by_name_and_nothing_is_written(store: Store) -> None:
+    held = known(store)
+    changed = update_of(held.databases["db_1"], operations_total=5, recent_days=(day_usage(operations=-1),))
+    with pytest.raises(StoreUnavailable, match=r"operations_not_negative.*; nothing was written.*report it"):
+        post(store, changed)
+    assert store.load(NOW) == held

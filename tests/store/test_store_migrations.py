@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import signal
 import subprocess
 import sys
 from contextlib import closing
@@ -14,14 +15,16 @@ from alembic.config import Config
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from lived_store import ENDS_AT
-from store_values import NOW, execute, generations, known, other_program, post, query, reading, rows_of
+from store_values import NOW, FreshUrl, execute, generations, known, other_program, post, query, reading, rows_of
 
 import prisma_postgres_exporter.store
 from prisma_postgres_exporter import __version__
-from prisma_postgres_exporter.errors import StoreTooNew
+from prisma_postgres_exporter.errors import StoreOutdated, StoreTooNew, StoreUnavailable
 from prisma_postgres_exporter.model import LedgerUpdate
 from prisma_postgres_exporter.store import Store, postgres
-from prisma_postgres_exporter.store.migrate import HEAD, VERSION_TABLE
+from prisma_postgres_exporter.store.constraints import CHECKED
+from prisma_postgres_exporter.store.invariants import SCHEMA_INVARIANTS
+from prisma_postgres_exporter.store.migrate import BEFORE_ROW_RULES, HEAD, VERSION_TABLE
 from prisma_postgres_exporter.store.rows import instant
 from prisma_postgres_exporter.store.summary import StoreState
 from prisma_postgres_exporter.store.tables import metadata
@@ -52,6 +55,24 @@ for _ in children:
     os.read(ready, 1)
 os.close(given)
 sys.exit(any([os.waitpid(pid, 0)[1] for pid in children]))
+"""
+
+
+KILLED = """
+import os, signal, sys
+import sqlalchemy
+from prisma_postgres_exporter.store import Store
+
+done = [0]
+
+@sqlalchemy.event.listens_for(sqlalchemy.Engine, "after_cursor_execute")
+def die(connection, cursor, statement, *rest):
+    # Each statement that changes a table's rules, and those after them.
+    done[0] += statement.startswith(("UPDATE sqlite_master", "ALTER TABLE", "PRAGMA writable_schema = RESET"))
+    if done[0] >= int(sys.argv[2]):
+        os.kill(os.getpid(), signal.SIGKILL)
+
+Store.open(sys.argv[1])
 """
 
 
@@ -100,6 +121,94 @@ def test_a_store_that_counted_its_writes_as_a_whole_counts_them_by_workspace(liv
         for table in ("readings", "windows", "rolling"):
             assert rows_of(store_url, table) == rows_of(lived_url, table)
         assert generations(post(migrated, LedgerUpdate(readings=(reading(),)))) == {"wksp_1": 58, "wksp_2": 57}
+
+
+def test_the_schema_refuses_what_the_tables_say(fresh_url: FreshUrl) -> None:
+    with fresh_url() as migrated_url, fresh_url() as made_url:
+        Store.open(migrated_url).close()
+        with other_program(made_url) as connection:
+            CHECKED.create_all(connection)
+        assert rules_of(migrated_url) == rules_of(made_url)
+        names = [name for rules in rules_of(migrated_url).values() for name, _ in rules]
+        assert sorted(names) == sorted(rule.name.replace("-", "_") for rule in SCHEMA_INVARIANTS)
+
+
+def rules_of(url: str) -> dict[str, list[tuple[str, str]]]:
+    """What the schema refuses, by table, as the engine says it."""
+    with other_program(url) as connection:
+        found = sqlalchemy.inspect(connection)
+        return {
+            table: sorted(
+                [(str(row["name"]), row["sqltext"]) for row in found.get_check_constraints(table)]
+                + [
+                    (str(row["name"]), f"{row['constrained_columns']} {row['referred_table']} {row['options']}")
+                    for row in found.get_foreign_keys(table)
+                ]
+            )
+            for table in metadata.tables
+        }
+
+
+@pytest.mark.parametrize("at", [1, 5, 9])
+def test_a_migration_that_is_killed_changes_nothing_and_is_made_by_the_next_start(
+    lived_file: Path, store_url: str, at: int
+) -> None:
+    make_older(store_url, "0006", filled_from=f"sqlite:///{lived_file}")
+    before, days = rules_of(store_url), rows_of(store_url, "days")
+    killed = subprocess.run([sys.executable, "-c", KILLED, store_url, str(at)], check=False)
+    assert killed.returncode == -signal.SIGKILL
+    assert rules_of(store_url) == before
+    assert rows_of(store_url, VERSION_TABLE) == [(BEFORE_ROW_RULES,)]
+    with closing(Store.open(store_url)) as migrated:
+        assert list(migrated.violations(ENDS_AT)) == []
+    assert len(rules_of(store_url)["days"]) == 9
+    assert rows_of(store_url, "days") == days
+
+
+BROKEN = (
+    "UPDATE days SET operations = -1 WHERE day = 20762 AND database_key = 2",
+    "INSERT INTO plans VALUES (9, 1795000000, 'pro')",
+)
+
+
+@pytest.mark.parametrize("revision", ["0003", "0006"])
+def test_rows_that_break_a_rule_are_named_and_repaired_before_the_schema_refuses_them(
+    lived_file: Path, store_url: str, revision: str
+) -> None:
+    make_older(store_url, revision, filled_from=f"sqlite:///{lived_file}")
+    for statement in BROKEN:
+        execute(store_url, statement)
+    before = rows_of(store_url, "days")
+    for _ in range(2):
+        with pytest.raises(StoreUnavailable) as refused:
+            Store.open(store_url)
+        for named in ("day 20762, database_key 2: operations-not-negative", "plans, workspace_key 9", "`store repair`"):
+            assert named in str(refused.value)
+    assert rows_of(store_url, "days") == before
+    with pytest.raises(StoreOutdated, match="store repair"):
+        Store.open_to_read(store_url)
+
+    with closing(Store.open_to_repair(store_url)) as reading:
+        shown = reading.repair(ENDS_AT)
+    assert {(change.table, change.after) for change in shown.changes} >= {("days", None), ("plans", None)}
+    assert shown.remaining == ()
+    with closing(Store.open_to_repair(store_url, is_applied=True)) as writing:
+        assert writing.repair(ENDS_AT, is_applied=True).remaining == ()
+    assert rows_of(store_url, VERSION_TABLE) == [(HEAD,)]
+    with closing(Store.open_to_read(store_url)) as repaired:
+        assert list(repaired.violations(ENDS_AT)) == []
+
+
+def test_a_store_whose_rows_cannot_be_repaired_stays_as_it_was(lived_file: Path, store_url: str) -> None:
+    make_older(store_url, "0006", filled_from=f"sqlite:///{lived_file}")
+    if store_url.startswith("postgres"):
+        execute(store_url, "ALTER TABLE databases DROP CONSTRAINT databases_workspace_key_fkey")
+    execute(store_url, "UPDATE databases SET workspace_key = 9 WHERE key = 2")
+    execute(store_url, "DELETE FROM days WHERE database_key = 2")
+    with closing(Store.open_to_repair(store_url, is_applied=True)) as writing:
+        done = writing.repair(ENDS_AT, is_applied=True)
+    assert [row.rule for row in done.remaining] == ["database-in-a-workspace"]
+    assert rows_of(store_url, VERSION_TABLE) == [(BEFORE_ROW_RULES,)]
 
 
 def test_an_older_store_without_workspaces_is_migrated(store_url: str) -> None:
@@ -160,7 +269,7 @@ def test_a_store_of_this_version_opens_without_migrating(store_url: str) -> None
 
 def test_a_database_of_another_program_is_left_alone(store_url: str) -> None:
     execute(store_url, "CREATE TABLE events (id INTEGER)")
-    with pytest.raises(prisma_postgres_exporter.errors.StoreUnavailable, match="belongs to another program"):
+    with pytest.raises(StoreUnavailable, match="belongs to another program"):
         Store.open(store_url)
     execute(store_url, "DROP TABLE events")
     Store.open(store_url).close()

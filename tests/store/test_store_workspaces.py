@@ -29,7 +29,8 @@ from store_values import (
 from prisma_postgres_exporter.errors import StoreChanged, StoreUnavailable
 from prisma_postgres_exporter.model import Discovered, Event, EventKind, LedgerState, LedgerUpdate, Workspace
 from prisma_postgres_exporter.store import Store, postgres
-from prisma_postgres_exporter.store.tables import metadata
+from prisma_postgres_exporter.store.rows import day_row
+from prisma_postgres_exporter.store.tables import days, metadata
 
 WRITERS = 6
 
@@ -259,3 +260,17 @@ def at_once(url: str, writes: list[Callable[[Store], object]]) -> None:
 
         for written in [threads.submit(run, *pair) for pair in zip(writes, stores, strict=True)]:
             written.result()
+
+
+def test_two_writers_of_databases_that_moved_both_ways_do_not_wait_for_each_other(postgres_url: str) -> None:
+    """Each writes a day that its database was in the other's workspace: the row refers to it, and locks nobody out."""
+    with closing(Store.open(postgres_url)) as store:
+        held = two(store)
+        with other_program(postgres_url) as first, other_program(postgres_url) as second:
+            postgres.lock_workspaces(first, ["wksp_1"])
+            postgres.lock_workspaces(second, ["wksp_2"])
+            for connection, own, other in ((first, 1, 2), (second, 2, 1)):
+                day = settled_day(held.databases[f"db_{own}"].key, workspace_key=other)
+                postgres.upsert(connection, days, [day_row(day)])
+        assert {row.workspace_key for row in store.days("db_1")} == {2}
+        assert {row.workspace_key for row in store.days("db_2")} == {1}

@@ -21,6 +21,8 @@ READERS_ADVICE = (
 )
 ADVICE = (
     # a part of the library's message, lower case; what to do about it
+    ("check constraint", "nothing was written; that is a bug, or `store check` finds what led to it: report it"),
+    ("foreign key constraint", "nothing was written; that is a bug, or `store check` finds what led to it: report it"),
     ("no such file or directory", "create its directory"),
     ("unable to open database file", "create its directory and let this user write in it"),
     ("readonly database", "let this user write the file and its directory"),

@@ -58,7 +58,8 @@ def require_current(reader: Engine, *, where: str, oldest: str = HEAD) -> None:
         if revision < oldest:
             raise StoreOutdated(
                 f"the store at {where} was made by version {_made_by(connection)}, and this is {__version__}:"
-                " run `serve` or `collect` of this version once, to bring its tables up to date"
+                " run `serve` or `collect` of this version once, to bring its tables up to date; where rows of it break"
+                " a rule, `store repair` comes before"
             )
 
 
