@@ -20,7 +20,7 @@ from processes import Running, ended, fetch, vendor, wait_until
 
 from ports import free_port
 
-LOCK_FILES = ("requirements.txt", "requirements-build.txt", "requirements-dev.txt")
+LOCK_FILES = ("requirements.txt", "requirements-build.txt", "requirements-dev.txt", "requirements-release.txt")
 PIN = re.compile(r"^([\w.-]+)==([\w.]+)[^\n]*((?:\n    --hash=sha256:[0-9a-f]{64}(?: \\)?)+)$", re.MULTILINE)
 COMPILERS = ("gcc", "g++", "clang", "build-essential", "make", "apt-get", "apk")
 

@@ -1,0 +1,108 @@
+"""The workflows: well formed, every action by its commit, no right that is not used, and CI is `.ci/run`."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from deploy_tools import run_tool
+
+ROOT = Path(__file__).parents[2]
+WORKFLOWS = sorted((ROOT / ".github" / "workflows").glob("*.yml"))
+PINNED = re.compile(r"uses: [\w-]+/[\w.-]+@[0-9a-f]{40} # v\d+\.\d+\.\d+$")
+OF_OTHERS = re.compile(r"\$\{\{[^}]*(?:github\.event|github\.head_ref|inputs\.)")
+RIGHTS = {
+    # what a job may write, and what for
+    "packages": ("image", "chart"),
+    "id-token": ("image", "chart", "pypi", "github"),
+    "attestations": ("image", "github"),
+    "contents": ("github",),
+}
+
+each_workflow = pytest.mark.parametrize("path", WORKFLOWS, ids=lambda path: path.name)
+
+
+def loaded(path: Path) -> dict[Any, Any]:
+    workflow: dict[Any, Any] = yaml.safe_load(path.read_text(encoding="utf-8"))
+    return workflow
+
+
+def steps(workflow: dict[Any, Any]) -> list[dict[str, Any]]:
+    return [step for job in workflow["jobs"].values() for step in job.get("steps", ())]
+
+
+def test_there_is_one_to_test_and_one_to_release() -> None:
+    assert [path.name for path in WORKFLOWS] == ["release.yml", "test.yml"]
+
+
+@each_workflow
+def test_it_is_a_workflow(path: Path) -> None:
+    done = run_tool("check-jsonschema", "--builtin-schema", "vendor.github-workflows", str(path))
+    assert done.returncode == 0, done.stdout
+
+
+@each_workflow
+def test_every_action_is_pinned_by_its_commit_with_its_version_beside_it(path: Path) -> None:
+    uses = [
+        line.strip().removeprefix("- ") for line in path.read_text(encoding="utf-8").splitlines() if "uses:" in line
+    ]
+    assert uses
+    assert [line for line in uses if not PINNED.match(line) and line != "uses: ./.github/workflows/test.yml"] == []
+
+
+def test_an_action_has_one_version_everywhere() -> None:
+    found = {use for path in WORKFLOWS for use in re.findall(r"uses: (\S+@.*)", path.read_text(encoding="utf-8"))}
+    assert len(found) == len({use.split("@")[0] for use in found})
+
+
+@each_workflow
+def test_nothing_is_allowed_but_what_a_job_asks_for(path: Path) -> None:
+    workflow = loaded(path)
+    assert workflow["permissions"] == {}
+    for name, job in workflow["jobs"].items():
+        for right, level in job["permissions"].items():
+            assert level in ("read", "write")
+            assert level == "read" or name in RIGHTS[right], f"{name} may write {right}"
+
+
+@each_workflow
+def test_no_step_runs_what_somebody_else_wrote_or_keeps_the_token(path: Path) -> None:
+    for step in steps(loaded(path)):
+        assert not OF_OTHERS.search(step.get("run", "")), step
+        if step.get("uses", "").startswith("actions/checkout@"):
+            assert step["with"]["persist-credentials"] is False
+
+
+@each_workflow
+def test_every_job_ends(path: Path) -> None:
+    assert all("timeout-minutes" in job or "uses" in job for job in loaded(path)["jobs"].values())
+
+
+def test_the_test_is_the_one_that_everyone_runs() -> None:
+    runs = [
+        step["run"] for step in loaded(ROOT / ".github/workflows/test.yml")["jobs"]["test"]["steps"] if "run" in step
+    ]
+    assert runs[-1] == "bash .ci/run"
+    assert ".ci/build" in (ROOT / ".ci" / "run").read_text(encoding="utf-8")
+
+
+def test_nothing_is_published_that_was_not_tested_and_built_before() -> None:
+    jobs = loaded(ROOT / ".github/workflows/release.yml")["jobs"]
+
+    def before(name: str) -> set[str]:
+        needs = jobs[name].get("needs", [])
+        direct = {needs} if isinstance(needs, str) else set(needs)
+        return direct.union(*map(before, direct))
+
+    for name in ("image", "chart", "pypi", "github"):
+        assert {"test", "build"} <= before(name)
+    assert "secrets." not in (ROOT / ".github/workflows/release.yml").read_text(encoding="utf-8")
+
+
+def test_the_release_fills_in_lines_that_the_chart_has() -> None:
+    values = (ROOT / "deploy/helm/prisma-postgres-exporter/values.yaml").read_text(encoding="utf-8").splitlines()
+    for line in ("  repository: prisma-postgres-exporter", '  digest: ""'):
+        assert values.count(line) == 1
