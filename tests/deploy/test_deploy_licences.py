@@ -45,13 +45,14 @@ def packages() -> list[str]:
 def licence(name: str) -> str:
     """The licence of an installed package, as an SPDX expression or as it says it."""
     told = metadata(name)
-    text = told.get("License") or ""
+    text = told["License"] if "License" in told else ""
     if name in ONLY_ITS_TEXT:
         sentence, expression = ONLY_ITS_TEXT[name]
         assert sentence in text
         return expression
     classifiers = [row.split(" :: ")[-1] for row in told.get_all("Classifier") or [] if row.startswith("License ::")]
-    said = told.get("License-Expression") or text or " AND ".join(classifiers)
+    expression = told["License-Expression"] if "License-Expression" in told else ""
+    said = expression or text or " AND ".join(classifiers)
     return OLD_NAMES.get(said, said)
 
 

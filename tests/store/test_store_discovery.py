@@ -93,7 +93,10 @@ def test_a_moved_database_keeps_its_history_and_the_days_their_workspace(store: 
 def test_a_deleted_database_leaves_the_state_when_its_last_month_is_in_no_bill_any_more(store: Store) -> None:
     # Nobody read the second one: what it used is missing in the same bills.
     ledger_state = known(store, databases=2)
-    post(store, update_of(ledger_state.databases["db_1"], months=(month_usage(operations=9),)))
+    post(
+        store,
+        update_of(ledger_state.databases["db_1"], months=(month_usage(operations=9, read_at=NOW, period_end_at=NOW),)),
+    )
     gone = Discovered(at=NOW + timedelta(hours=1), deleted_database_ids=("db_1", "db_2"))
     discover(store, gone)
 

@@ -95,7 +95,7 @@ def life_of_a_day(key: int, back: int) -> Iterator[DayUsage]:
 
 def bytes_taken(path: Path, updates: list[LedgerUpdate]) -> int:
     store = Store.open(f"sqlite:///{path}")
-    known(store, databases=1)
+    known(store, databases=DATABASES)
     store.close()
     empty = path.stat().st_size
     for generation, update in enumerate(updates, start=1):

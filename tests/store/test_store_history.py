@@ -12,7 +12,7 @@ from prisma_postgres_exporter.store import Store
 
 def filled(store: Store, databases: int = 3, days: int = 700) -> list[DayUsage]:
     """A ledger with holes, in the order in which it is to be read."""
-    known(store, databases=databases)
+    known(store, databases=databases, workspaces=2)
     chance = random.Random(7)
     ledger = [
         settled_day(key, TODAY - back * DAY, operations=chance.randrange(1_000), operations_high=2_000)

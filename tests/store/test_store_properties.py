@@ -21,6 +21,7 @@ from prisma_postgres_exporter.model import (
     MonthUsage,
     RollingUsage,
     WorkspaceState,
+    day_start,
 )
 from prisma_postgres_exporter.store import Store
 
@@ -90,7 +91,7 @@ class LedgerInMemory:
 
 
 def random_update(chance: Random, workspace: WorkspaceState, now: datetime) -> LedgerUpdate:
-    """Any rows at all: the store must not rely on their making sense together."""
+    """Any rows that the schema takes: the store must not rely on their making sense together."""
     before = chance.sample(list(workspace.databases.values()), chance.randint(0, len(workspace.databases)))
     after, other_days, other_months = [], [], []
     for state in before:
@@ -112,18 +113,20 @@ def random_update(chance: Random, workspace: WorkspaceState, now: datetime) -> L
         rolling = {usage.window_name: usage for usage in state.rolling}
         name = chance.choice(["24h", "7d", "30d", "1h"])
         rolling[name] = random_rolling(chance, name, now)
+        storage_bytes = chance.choice([None, 0, chance.randrange(2**46)])
+        reason = chance.choice([None, "timeout", "na\nme\t\\N 'x' 😀"])
         after.append(
             replace(
                 state,
                 known_until=state.known_until + chance.randint(0, 20) * DAY,
                 operations_total=state.operations_total + chance.randrange(2**53),
                 revisions_up=state.revisions_up + chance.randint(0, 1),
-                storage_bytes=chance.choice([None, 0, chance.randrange(2**46)]),
-                storage_at=chance.choice([None, now]),
+                storage_bytes=storage_bytes,
+                storage_at=None if storage_bytes is None else now,
                 usage_at=chance.choice([None, now]),
                 last_success_at=chance.choice([None, now]),
-                failing_since_at=chance.choice([None, now]),
-                failure_reason=chance.choice([None, "timeout", "na\nme\t\\N 'x' 😀"]),
+                failing_since_at=None if reason is None else now,
+                failure_reason=reason,
                 recent_days=tuple(days[day] for day in sorted(days)),
                 months=tuple(months[key] for key in sorted(months)),
                 rolling=tuple(rolling[key] for key in sorted(rolling)),
@@ -140,31 +143,35 @@ def random_update(chance: Random, workspace: WorkspaceState, now: datetime) -> L
 
 def random_day(chance: Random, key: int, now: datetime) -> DayUsage:
     operations = chance.choice([0, chance.randrange(1_000), 2**53])
-    unchanged_since_at = chance.choice([None, now - chance.randrange(100) * timedelta(hours=1)])
+    day = now.date() - chance.randrange(100) * DAY
+    is_closed = now >= (closed_at := day_start(day) + DAY)
+    unchanged_since_at = max(closed_at, now - chance.randrange(100) * timedelta(hours=1)) if is_closed else None
     return day_usage(
         key,
-        now.date() - chance.randrange(100) * DAY,
+        day,
         operations=operations,
         operations_high=operations + chance.choice([0, 5]),
         storage_byte_seconds=chance.choice([0, 2**46 * 86_400]),
         read_at=now,
         unchanged_since_at=unchanged_since_at,
-        settled_at=unchanged_since_at and chance.choice([None, now - timedelta(hours=1), now]),
+        settled_at=unchanged_since_at and chance.choice([None, unchanged_since_at, now]),
         is_counted=chance.choice([True, False]),
     )
 
 
 def random_month(chance: Random, key: int, now: datetime) -> MonthUsage:
+    operations = chance.choice([None, 0, 2**53])
+    read_at = None if operations is None else now
     return month_usage(
         key,
         (now.date() - chance.randrange(150) * DAY).replace(day=1),
         workspace_key=chance.choice([1, 2]),
         days_operations=chance.randrange(2**58),
         storage_byte_seconds=chance.choice([0, 2**46 * 86_400 * 31]),
-        operations=chance.choice([None, 0, 2**53]),
-        difference_operations=chance.choice([None, -(2**53), 3]),
-        period_end_at=chance.choice([None, now]),
-        read_at=chance.choice([None, now]),
+        operations=operations,
+        difference_operations=None if operations is None else chance.choice([None, -(2**53), 3]),
+        period_end_at=read_at,
+        read_at=read_at,
     )
 
 

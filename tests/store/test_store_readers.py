@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from collections.abc import Iterable
+from dataclasses import replace
 from datetime import date, timedelta
 from itertools import islice
 from pathlib import Path
@@ -23,7 +25,16 @@ from store_values import (
 )
 
 from prisma_postgres_exporter.errors import StoreMissing, StoreUnavailable
-from prisma_postgres_exporter.model import BilledMonth, Discovered, Event, EventKind, LedgerUpdate, Revision, Workspace
+from prisma_postgres_exporter.model import (
+    BilledMonth,
+    DayUsage,
+    Discovered,
+    Event,
+    EventKind,
+    LedgerUpdate,
+    Revision,
+    Workspace,
+)
 from prisma_postgres_exporter.store import Store
 
 NOVEMBER = date(2026, 11, 1)
@@ -39,10 +50,15 @@ def revision(key: int, day: date, hours: int = 1) -> Revision:
     )
 
 
+def days_of(revisions: Iterable[Revision]) -> tuple[DayUsage, ...]:
+    """The days that these are revisions of."""
+    return tuple(day_usage(row.database_key, row.day) for row in revisions)
+
+
 def test_revisions_are_read_by_day_database_and_time(store: Store) -> None:
     known(store, databases=3)
     kept = [revision(key, TODAY - back * DAY, hours) for back in (700, 2, 1) for key in (1, 3) for hours in (1, 30, 31)]
-    post(store, LedgerUpdate(revisions=tuple(reversed(kept))))
+    post(store, LedgerUpdate(other_days=days_of(kept), revisions=tuple(reversed(kept))))
     assert list(store.revisions()) == kept
     assert list(store.revisions(None, TODAY - 2 * DAY, TODAY - 2 * DAY)) == [
         row for row in kept if row.day == TODAY - 2 * DAY
@@ -115,10 +131,12 @@ def test_events_of_one_subject_are_its_own(store: Store) -> None:
 def test_readers_see_one_moment_while_others_write(store: Store) -> None:
     known(store, databases=3)
     kept = [revision(key, TODAY - back * DAY) for back in range(900, 0, -1) for key in (1, 2, 3)]
-    post(store, LedgerUpdate(revisions=tuple(kept), other_months=(month_usage(1), month_usage(2))))
+    revised = LedgerUpdate(other_days=days_of(kept), revisions=tuple(kept))
+    post(store, replace(revised, other_months=(month_usage(1), month_usage(2))))
     reading, months = store.revisions(), store.months(NOVEMBER)
     first = list(islice(reading, 5)), list(islice(months, 1))
-    post(store, LedgerUpdate(revisions=(revision(1, TODAY),), other_months=(month_usage(3),)))
+    newer = (revision(1, TODAY),)
+    post(store, LedgerUpdate(other_days=days_of(newer), revisions=newer, other_months=(month_usage(3),)))
     assert first[0] + list(reading) == kept
     assert [entry.usage.database_key for entry in first[1] + list(months)] == [1, 2]
     assert len(list(store.months(NOVEMBER))) == 3

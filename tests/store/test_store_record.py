@@ -150,7 +150,7 @@ def test_months_reach_back_to_the_oldest_day_still_to_be_read(
     months = tuple(month_usage(key, date(2026, month, 1)) for key in (1, 2) for month in range(6, 12))
     days = () if unsettled is None else (day_usage(day=unsettled),)
     late, punctual = (
-        replace(states["db_1"], known_until=known_until),
+        replace(states["db_1"], known_until=known_until, checked_until=known_until),
         replace(states["db_2"], known_until=TODAY),
     )
     ledger_state = post(
