@@ -45,13 +45,13 @@ def packages() -> list[str]:
 def licence(name: str) -> str:
     """The licence of an installed package, as an SPDX expression or as it says it."""
     told = metadata(name)
-    text = told["License"] if "License" in told else ""
+    text = " ".join(told.get_all("License") or [])
     if name in ONLY_ITS_TEXT:
-        sentence, expression = ONLY_ITS_TEXT[name]
+        sentence, known = ONLY_ITS_TEXT[name]
         assert sentence in text
-        return expression
+        return known
     classifiers = [row.split(" :: ")[-1] for row in told.get_all("Classifier") or [] if row.startswith("License ::")]
-    expression = told["License-Expression"] if "License-Expression" in told else ""
+    expression = " ".join(told.get_all("License-Expression") or [])
     said = expression or text or " AND ".join(classifiers)
     return OLD_NAMES.get(said, said)
 
