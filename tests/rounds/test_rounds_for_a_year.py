@@ -1,7 +1,7 @@
 """A year at speed: what a service holds, and what a round costs it, do not grow with the days that have passed.
 
 The vendor answers without a network and the clock is moved by hand; rounds, discoveries, pruning, showing and scraping
-are the service's. With `DATABASES=200 DAYS=360 STEP_HOURS=6 STORE=sqlite,postgres`, `pytest -m slow -s` of this file
+are the service's. With `DATABASES=100 DAYS=360 STEP_HOURS=12`, `pytest -m slow -s` of this file
 prints the figures of the guide.
 """
 
@@ -35,10 +35,10 @@ from rounds_bench import Bench, bench, configuration, tokens_of
 
 pytestmark = pytest.mark.slow
 
-DATABASES = int(os.environ.get("DATABASES", "12"))
-DAYS = int(os.environ.get("DAYS", "150"))
-STEP = timedelta(hours=int(os.environ.get("STEP_HOURS", "8")))
-ENGINES = os.environ.get("STORE", "sqlite").split(",")
+DATABASES = int(os.environ.get("DATABASES", "3"))
+DAYS = int(os.environ.get("DAYS", "300"))
+STEP = timedelta(hours=int(os.environ.get("STEP_HOURS", "24")))
+ENGINES = os.environ.get("STORE", "sqlite,postgres").split(",")
 MONTH = timedelta(days=30)
 BEGINS_AT = datetime(2026, 1, 1, tzinfo=UTC)
 MIB = 2**20
@@ -89,7 +89,7 @@ async def test_a_year_leaves_nothing_behind_but_its_days(
     assert last.threads <= THREADS
     # Each of the threads may hold a connection: to a file they are three.
     assert last.descriptors <= second.descriptors + 3 * STORE_THREADS
-    assert last.objects <= 1.10 * second.objects
+    assert last.objects <= 1.02 * second.objects
     assert last.resident_bytes <= 1.10 * second.resident_bytes
     # As many days are kept each month, and raw readings for as long as they are kept: a straight line.
     grown = [after.store_bytes - before.store_bytes for before, after in pairwise(months[1:])]
@@ -123,7 +123,7 @@ async def month(running: Bench) -> Month:
     for _ in range(MONTH // STEP):
         running.clock.advance(STEP)
         begun = time.process_time()
-        if running.clock.now.hour < STEP.seconds // 3_600:
+        if running.clock.now.hour < STEP // timedelta(hours=1):
             await running.discover()
             await running.collector.prune()
         await running.rounds()
