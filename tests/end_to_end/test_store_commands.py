@@ -72,6 +72,7 @@ def test_a_sound_store_is_checked_without_a_credential(tmp_path: Path, ledger: P
 
 def test_a_broken_row_is_named_with_what_to_do_and_leaves_with_1(tmp_path: Path, api: Vendor, ledger: Path) -> None:
     with sqlite3.connect(ledger) as connection:
+        connection.execute("PRAGMA ignore_check_constraints = ON")
         connection.execute(
             "UPDATE days SET operations = -5 WHERE database_key = 1 AND day = (SELECT max(day) FROM days)"
         )

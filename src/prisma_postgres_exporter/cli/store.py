@@ -75,9 +75,9 @@ def repair(
     cannot be repaired (it is named), or if the store cannot be read.
     """
     now = datetime.now(UTC).replace(microsecond=0)
-    with closing(_open_to_repair(config, store_url, is_applied=False)) as store:
+    with closing(_open(config, store_url, is_for_repair=True)) as store:
         if apply:
-            with closing(_open_to_repair(config, store_url, is_applied=True)) as writable:
+            with closing(_open_to_write(config, store_url)) as writable:
                 done = writable.repair(now, is_applied=True)
         else:
             done = store.repair(now)
@@ -152,15 +152,16 @@ def info(config: ConfigOption = None, store_url: StoreUrlOption = None, as_json:
             show(f"{name:<{width}}  {value}")
 
 
-def _open(config: Path | None, store_url: str | None) -> Store:
-    return service.open_to_read(configuration(config, None, store_url, needs_credentials=False)())
+def _open(config: Path | None, store_url: str | None, *, is_for_repair: bool = False) -> Store:
+    found = configuration(config, None, store_url, needs_credentials=False)()
+    return service.open_to_read(found, is_for_repair=is_for_repair)
 
 
-def _open_to_repair(config: Path | None, store_url: str | None, *, is_applied: bool) -> Store:
+def _open_to_write(config: Path | None, store_url: str | None) -> Store:
     from prisma_postgres_exporter.store import Store
 
-    url = configuration(config, None, store_url, needs_credentials=False)().store.url
-    return Store.open_to_repair(url, is_applied=is_applied)
+    found = configuration(config, None, store_url, needs_credentials=False)()
+    return Store.open_to_repair(found.store.url, is_applied=True)
 
 
 def _leave(number: int, _: FrameType | None) -> None:

@@ -13,8 +13,10 @@ SERVICES_FILE = Path("/var/lib/prisma-postgres-exporter/prisma-postgres-exporter
 """Where the systemd unit, the image and the chart keep it."""
 
 
-def open_to_read(config: Config) -> Store:
+def open_to_read(config: Config, *, is_for_repair: bool = False) -> Store:
     """Open the configured store to read it only; nothing is made where there is none.
+
+    `is_for_repair` takes a store of before the schema's rules too: `Store.open_to_repair`.
 
     Raises:
         ConfigurationError: it is not the URL of a store.
@@ -23,7 +25,7 @@ def open_to_read(config: Config) -> Store:
         StoreUnavailable: it cannot be read.
     """
     try:
-        return Store.open_to_read(config.store.url)
+        return (Store.open_to_repair if is_for_repair else Store.open_to_read)(config.store.url)
     except StoreMissing as error:
         raise StoreMissing(f"no store here: {_place(config)}; {_way_out(config)}") from error
 

@@ -12,7 +12,8 @@ from sqlalchemy.dialects import sqlite
 from sqlalchemy.sql.visitors import iterate
 
 from prisma_postgres_exporter.store.constraints import CHECKED
-from prisma_postgres_exporter.store.invariants.rule import Invariant
+from prisma_postgres_exporter.store.invariants.rule import READ_AGAIN, Invariant
+from prisma_postgres_exporter.store.tables import days
 
 REASON = "the schema refuses such a row: an older version, a program that switched that off, or a failing disk wrote it"
 ADVICE = "`store repair` shows how it is set right, and with --apply does it"
@@ -31,7 +32,7 @@ def _rules_of(table: Table) -> Iterator[Invariant]:
                 shows=tuple(column for column in table.columns if column in used and not column.primary_key),
                 must_hold=str(condition).replace(f"{table.name}.", ""),
                 reason=REASON,
-                advice=ADVICE,
+                advice=READ_AGAIN if table is days else ADVICE,
             )
         elif isinstance(constraint, ForeignKeyConstraint):
             # The tables referred to are in the rows that are looked at: `SOURCES`.
