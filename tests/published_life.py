@@ -8,6 +8,7 @@ from __future__ import annotations
 import math
 import random
 from bisect import bisect_left
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from itertools import pairwise
@@ -89,6 +90,7 @@ class Measured:
     reads_of_all: float
     delays: list[float] = field(repr=False)
     unseen: float
+    least: float
     oldest: timedelta
 
     @property
@@ -166,8 +168,32 @@ def _measure(life: PublishedLife, begins_at: datetime, ends_at: datetime) -> Mea
         reads_of_all=everything / len(life.publishers) / (span / 86_400),
         delays=delays,
         unseen=unseen / span,
+        least=least_unseen(life.publishers.values(), life.latency.total_seconds(), begins_at, ends_at),
         oldest=max(later - earlier for instants in answered.values() for earlier, later in pairwise(instants)),
     )
+
+
+def least_unseen(publishers: Iterable[Publisher], read_seconds: float, begins_at: datetime, ends_at: datetime) -> float:
+    """The unseen operations, on average, of one who reads open days alone and knows what is published, and when.
+
+    One reading after the other, always of the database of which most is unseen.
+    """
+    published = sorted(
+        ((at - begins_at).total_seconds(), number, operations)
+        for number, publisher in enumerate(publishers)
+        for at, operations in publisher.between(begins_at, ends_at)
+    )
+    span = (ends_at - begins_at).total_seconds()
+    waiting: dict[int, int] = {}
+    free_at = total = 0.0
+    for (at, number, operations), (following, _, _) in pairwise([*published, (span, 0, 0)]):
+        waiting[number] = waiting.get(number, 0) + operations
+        total -= operations * at
+        free_at = max(free_at, at)
+        while waiting and free_at < following:
+            free_at += read_seconds
+            total += waiting.pop(max(waiting, key=waiting.__getitem__)) * free_at
+    return (total + sum(waiting.values()) * span) / span
 
 
 def publishers_of(

@@ -50,6 +50,45 @@ def test_two_publications_that_were_read_around_tell_the_rhythm(period: int, pha
     assert rhythm.after(published[-1] + INTERVAL) - following <= INTERVAL
 
 
+@given(
+    period=st.sampled_from([period for period in PERIODS if period >= 8 * INTERVAL]),
+    phase=st.integers(-60, 60) | st.integers(0, 12 * HOUR),
+    readings=st.lists(
+        st.tuples(st.integers(1, 5), st.integers(1, INTERVAL), st.integers(0, INTERVAL - 1)), min_size=6, max_size=9
+    ),
+)
+def test_what_is_published_exactly_lies_within_the_phase_that_is_learned(
+    period: int, phase: int, readings: list[tuple[int, int, int]]
+) -> None:
+    published, changes = phase, []
+    for steps, every, place in readings:
+        published += steps * period
+        changes.append(around(published, every, place))
+
+    for rhythm in (rhythm_of(changes, INTERVAL), common_rhythm(changes * 2, INTERVAL)):
+        assert rhythm is not None
+        assert rhythm.period % period == 0
+        assert (rhythm.latest - published) % rhythm.period < rhythm.latest - rhythm.earliest
+
+
+def test_wide_readings_that_nearly_agree_on_a_longer_period_do_not_make_it_one() -> None:
+    # What a database was read by that is published every three hours, 42 minutes and 31 seconds past: an hour apart.
+    read = (("00:41:21", "02:05:31"), ("03:41:41", "03:46:31"), ("05:44:21", "06:42:41"), ("08:42:49", "09:42:41"))
+    changes = [(seconds_of(lo), seconds_of(hi)) for lo, hi in (*read, ("11:42:56", "12:42:51"))]
+    rhythm = rhythm_of(changes, INTERVAL)
+
+    assert rhythm is not None
+    assert rhythm.period == 3 * HOUR
+    assert rhythm.earliest < seconds_of("12:42:31") <= rhythm.latest
+    # The newest two agree on four hours as well, by two seconds: they tell nothing.
+    assert rhythm_of(changes[-2:], INTERVAL) is None
+
+
+def seconds_of(clock: str) -> int:
+    hours, minutes, seconds = map(int, clock.split(":"))
+    return hours * HOUR + minutes * 60 + seconds
+
+
 def test_numbers_that_move_all_the_time_have_no_rhythm() -> None:
     changes = [(at, at + INTERVAL) for at in range(0, 6 * INTERVAL, INTERVAL)]
 
@@ -211,6 +250,28 @@ def test_the_vendors_own_time_narrows_a_change_and_a_time_of_just_now_tells_noth
         due.append(due_at)
     # Published at :56, which the vendor said; else it is known to have been there on the hour.
     assert due[1] - due[0] >= timedelta(minutes=3)
+
+
+def test_with_few_requests_all_are_young_enough_to_wait_when_news_comes() -> None:
+    """Else the bound would ask for those of whom nothing is unseen before those of whom most is."""
+    busy, databases, seconds_each = state(1, operations=10**6, read_at=NOW), 50, 30
+    attention = Attention(ADAPTIVE)
+    news_at = NOW - timedelta(hours=6)
+    for minute in range(0, 6 * 60 + 1, 5):
+        at = news_at + timedelta(minutes=minute)
+        window = replace(day_window(NOW.date()), end_at=at)
+        attention.note([reading(window, minute // 180, read_at=at, database_id="db_0001")])
+
+    def gap_before_news(reads_per_second: float) -> timedelta:
+        attention.pace(databases, reads_per_second)
+        read_at, next_news_at = NOW + timedelta(minutes=20), NOW + timedelta(hours=3)
+        while (due_at := attention.due_at(busy, read_at, read_at)) is not None and due_at < next_news_at:
+            read_at = due_at
+        return next_news_at - read_at
+
+    all_read_in = timedelta(seconds=databases * seconds_each)
+    assert gap_before_news(10.0) > BOUND - 2 * ADAPTIVE.interval - all_read_in
+    assert gap_before_news(1 / seconds_each) <= BOUND - ADAPTIVE.interval - all_read_in
 
 
 # In time -----------------------------------------------------------------------------------------

@@ -102,6 +102,7 @@ class Attention:
         self._prior = Prior()
         self._common: Rhythm | None = None
         self._pooled_at: int | None = None
+        self._young_enough = self._bound - self._interval
 
     def note(self, readings: Iterable[UsageReading]) -> None:
         """Learn from readings, those of an open day."""
@@ -111,6 +112,12 @@ class Attention:
             before = self._seen.get(reading.database_id)
             if before is None or _unix(reading.read_at) > before.read_at:
                 self._seen[reading.database_id] = self._after(before, reading, reading.operations)
+
+    def pace(self, databases: int, reads_per_second: float) -> None:
+        """Take note of how many databases are to be read, with how many requests a second."""
+        longest = self._bound - self._interval
+        all_read_in = databases / (reads_per_second * SHARE_FOR_BOUND) if reads_per_second else longest
+        self._young_enough = max(longest // 2, longest - math.ceil(all_read_in))
 
     def pool(self, states: Mapping[str, DatabaseState], now: datetime) -> None:
         """Learn from all databases together, once in an interval."""
@@ -144,7 +151,8 @@ class Attention:
         if expected is None:
             return None
         # Reads that the bound asks for before are spread evenly: one that came just before the news would be wasted.
-        gaps = max(1, math.ceil((expected - at) / (self._bound - self._interval)))
+        # When the news is there the bound must not ask for the first reads: they are for those of whom most is unseen.
+        gaps = max(1, math.ceil((expected - at) / self._young_enough))
         return datetime.fromtimestamp(at + (expected - at) // gaps, UTC)
 
     def index(self, state: DatabaseState, read_at: datetime, now: datetime, *, is_shown: bool = False) -> float:

@@ -25,6 +25,7 @@ Windows that ask the same (on the 1st, the day and the month) are one read.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
@@ -184,6 +185,7 @@ class Planner:
         attention = None if is_watched else self._attention
         if attention is not None:
             attention.pool(workspace.databases, now)
+            attention.pace(len(followed), math.inf if budget is None else budget / ROUND_SPAN.total_seconds())
         if is_watched != self._is_watched:
             self._is_watched, self._quiet = is_watched, {}
         due: list[Group] = []
