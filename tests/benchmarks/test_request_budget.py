@@ -44,7 +44,8 @@ def compared(
         f" {adaptive.reads_a_day / plain.reads_a_day:.1%}, requests {adaptive.reads_of_all / plain.reads_of_all:.1%},"
         f" mean delay {adaptive.mean_delay:.0f} s / {plain.mean_delay:.0f} s,"
         f" 99% within {adaptive.delay_of(99):.0f} s / {plain.delay_of(99):.0f} s,"
-        f" unseen operations x {adaptive.unseen / plain.unseen:.2f} (least possible: {adaptive.least / plain.unseen:.2f}),"
+        f" unseen operations x {adaptive.unseen / plain.unseen:.2f}"
+        f" (least possible: {adaptive.least / plain.unseen:.2f}),"
         f" oldest {adaptive.oldest} / {plain.oldest}"
     )
     return adaptive, plain
