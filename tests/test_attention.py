@@ -71,6 +71,14 @@ def test_what_is_published_exactly_lies_within_the_phase_that_is_learned(
         assert (rhythm.latest - published) % rhythm.period < rhythm.latest - rhythm.earliest
 
 
+def test_what_is_published_just_before_the_full_hour_is_within_the_phase_that_many_tell() -> None:
+    published = [number * HOUR - 30 for number in range(1, 13)]
+    rhythm = common_rhythm([(at - 100, at + 120) for at in published], INTERVAL)
+
+    assert rhythm is not None
+    assert rhythm.earliest < published[-1] <= rhythm.latest
+
+
 def test_wide_readings_that_nearly_agree_on_a_longer_period_do_not_make_it_one() -> None:
     # What a database was read by that is published every three hours, 42 minutes and 31 seconds past: an hour apart.
     read = (("00:41:21", "02:05:31"), ("03:41:41", "03:46:31"), ("05:44:21", "06:42:41"), ("08:42:49", "09:42:41"))
