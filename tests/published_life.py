@@ -18,12 +18,15 @@ from builders import NOW, database, database_state, workspace_state
 from planned_life import PlannedLife
 from prisma_postgres_exporter.config import PollConfig
 from prisma_postgres_exporter.ledger.plan import Rank
-from prisma_postgres_exporter.model import Window, day_start
+from prisma_postgres_exporter.model import DayUsage, Window, day_start
 
 ONE_DAY = timedelta(days=1)
 BEGINS_AT = day_start(NOW.date())
 EPOCH = BEGINS_AT - ONE_DAY
 LAG = timedelta(minutes=10)
+
+FINAL_AFTER = timedelta(hours=18)
+"""So long after its end a day should be known for good."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -92,6 +95,7 @@ class Measured:
     unseen: float
     least: float
     oldest: timedelta
+    wrong_days: list[DayUsage]
 
     @property
     def mean_delay(self) -> float:
@@ -170,7 +174,21 @@ def _measure(life: PublishedLife, begins_at: datetime, ends_at: datetime) -> Mea
         unseen=unseen / span,
         least=least_unseen(life.publishers.values(), life.latency.total_seconds(), begins_at, ends_at),
         oldest=max(later - earlier for instants in answered.values() for earlier, later in pairwise(instants)),
+        wrong_days=_wrong_days(life, ends_at - FINAL_AFTER),
     )
+
+
+def _wrong_days(life: PublishedLife, until: datetime) -> list[DayUsage]:
+    """The days before, of those in the ledger, that are not what was made."""
+    by_key = {state.key: life.publishers[id_] for id_, state in life.workspace.databases.items()}
+    return [
+        row
+        for row in life.days.values()
+        if day_start(row.day) + ONE_DAY <= until
+        and row.operations
+        != by_key[row.database_key].made(day_start(row.day) + ONE_DAY)
+        - by_key[row.database_key].made(day_start(row.day))
+    ]
 
 
 def least_unseen(publishers: Iterable[Publisher], read_seconds: float, begins_at: datetime, ends_at: datetime) -> float:

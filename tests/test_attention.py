@@ -216,6 +216,47 @@ def test_whoever_reaches_the_bound_goes_before_whatever_is_worth_more() -> None:
     assert order(plan(quiet, *busy, now=NOW, budget=1)) == ["db_0001"]
 
 
+def with_yesterday(today: DatabaseState, *, due_at: datetime) -> DatabaseState:
+    """The state, with a closed day that is due for a recheck at an instant."""
+    yesterday = NOW.date() - timedelta(days=1)
+    closed_at, read_at = day_start(NOW.date()), due_at - timedelta(hours=4)
+    row = day_usage(yesterday, read_at=read_at, unchanged_since_at=closed_at)
+    created_at = day_start(yesterday)
+    return replace(
+        today,
+        database=replace(today.database, created_at=created_at),
+        recent_days=(row, *today.recent_days),
+        known_until=yesterday,
+        checked_until=yesterday - timedelta(days=1),
+    )
+
+
+@pytest.mark.parametrize(("waits", "first"), [(timedelta(minutes=5), Rank.DAY), (timedelta(hours=1), Rank.CLOSED_DAY)])
+def test_whoever_reaches_the_bound_waits_for_closed_days_only_where_these_wait_for_long(
+    waits: timedelta, first: Rank
+) -> None:
+    now = day_start(NOW.date()) + timedelta(hours=8)
+    oldest = state(1, operations=0, read_at=now - BOUND)
+    closed = [
+        with_yesterday(state(number, operations=0, read_at=now), due_at=now - waits - timedelta(seconds=number))
+        for number in range(2, 9)
+    ]
+    assert {read.rank for read in plan(*closed, now=now, budget=None).reads} == {Rank.CLOSED_DAY}
+
+    assert plan(oldest, *closed, now=now, budget=1).reads[0].rank is first
+
+
+def test_a_day_that_begins_is_read_first_where_the_one_before_was_read_longest_ago() -> None:
+    midnight = day_start(NOW.date())
+    states = []
+    for number, minutes in ((1, 10), (2, 87), (3, 86)):
+        row = day_usage(NOW.date() - timedelta(days=1), read_at=midnight - timedelta(minutes=minutes))
+        states.append(replace(with_yesterday(state(number, operations=0, read_at=NOW), due_at=NOW), recent_days=(row,)))
+
+    made = plan(*states, now=midnight + timedelta(seconds=1), budget=2)
+    assert [read.database_id for read in made.reads if read.rank is Rank.DAY][:2] == ["db_0002", "db_0003"]
+
+
 def test_a_quiet_database_is_read_within_the_bound_and_a_watched_one_in_every_interval() -> None:
     quiet = state(1, operations=0, read_at=NOW)
     workspace = workspace_state(quiet)
@@ -293,6 +334,15 @@ def test_few_readings_see_what_is_published_as_soon(hours: int) -> None:
     # In every interval they would be an interval late at most.
     assert max(learned.delays) <= 2 * ADAPTIVE.interval.total_seconds()
     assert learned.oldest <= BOUND
+
+
+@pytest.mark.slow
+def test_with_few_requests_nobody_is_older_than_the_bound_at_midnight_either_and_closed_days_are_exact() -> None:
+    publishers = publishers_of(20, sigma=2, period=timedelta(hours=3), seed=5)
+    scarce = lived(publishers, ADAPTIVE, days=1.25, share=0.1)
+
+    assert scarce.oldest <= BOUND
+    assert scarce.wrong_days == []
 
 
 def test_a_database_that_wakes_is_seen_within_the_bound() -> None:

@@ -66,7 +66,7 @@ def test_a_week_with_enough_requests(hours: int | None) -> None:
 @pytest.mark.parametrize("hours", [1, 3, 6])
 def test_too_few_requests_go_to_those_of_whom_most_is_unseen(hours: int, sigma: int, share: float) -> None:
     adaptive, plain = compared(
-        hours=hours, sigma=sigma, share=share, days=1, databases=DATABASES, measured_from=LEARNING
+        hours=hours, sigma=sigma, share=share, days=1.5, databases=DATABASES, measured_from=LEARNING
     )
 
     # With a tenth of the full rate the bound alone takes more than half of the requests: it leaves less to choose.
@@ -77,7 +77,7 @@ def test_too_few_requests_go_to_those_of_whom_most_is_unseen(hours: int, sigma: 
 
 @pytest.mark.parametrize("hours", [1, 6])
 def test_equal_databases_are_no_worse_off(hours: int) -> None:
-    adaptive, plain = compared(hours=hours, sigma=0, share=0.1, days=1, databases=DATABASES, measured_from=LEARNING)
+    adaptive, plain = compared(hours=hours, sigma=0, share=0.1, days=1.5, databases=DATABASES, measured_from=LEARNING)
 
     assert adaptive.unseen <= plain.unseen
 

@@ -165,19 +165,21 @@ class Attention:
             at = rhythm.by(at)
         return self.rate(state, now) * (_unix(now) - at) ** 2 * (SHOWN_ALREADY if is_shown else 1.0)
 
-    def cannot_wait(self, oldest_first: Iterable[tuple[datetime, int]], reads_per_second: float, now: datetime) -> int:
+    def cannot_wait(
+        self, oldest_first: Iterable[tuple[datetime, int]], before: int, reads_per_second: float, now: datetime
+    ) -> int:
         """How many of the oldest must be read at once, for all of them to be within the bound.
 
-        Each is the instant at which it was read and how many reads it takes now. Of so many requests a second a part
-        is left to others.
+        Each is the instant at which it was read and how many reads it takes now; so many other reads come `before`. Of
+        so many requests a second a part is left to others.
         """
         rate, at = reads_per_second * SHARE_FOR_BOUND, _unix(now)
         sums: list[int] = []
         needed = 0.0
         for read_at, reads in oldest_first:
-            sums.append(reads + (sums[-1] if sums else 0))
+            sums.append(reads + (sums[-1] if sums else before))
             needed = max(needed, sums[-1] - rate * max(0, _unix(read_at) + self._bound - self._interval - at))
-        return bisect_left(sums, needed) + 1 if needed else 0
+        return bisect_left(sums, needed) + 1 if needed > before else 0
 
     def rate(self, state: DatabaseState, now: datetime) -> float:
         """λ̂, in operations a second."""
