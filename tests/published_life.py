@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import math
 import random
-from bisect import bisect_left
-from collections.abc import Iterable
+from bisect import bisect_left, bisect_right
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from itertools import pairwise
@@ -17,7 +17,7 @@ from statistics import fmean, quantiles
 from builders import NOW, database, database_state, workspace_state
 from planned_life import PlannedLife
 from prisma_postgres_exporter.config import PollConfig
-from prisma_postgres_exporter.ledger.plan import Rank
+from prisma_postgres_exporter.ledger.plan import Planner, Rank
 from prisma_postgres_exporter.model import DayUsage, Window, day_start
 
 ONE_DAY = timedelta(days=1)
@@ -74,10 +74,35 @@ class Publisher:
         return found
 
 
+@dataclass(frozen=True, kw_only=True)
+class Timetable(Publisher):
+    """A database of which news is published at `instants`, in their order, and at no other."""
+
+    instants: tuple[datetime, ...]
+
+    def known_until(self, at: datetime) -> datetime:
+        """How far is known at an instant what was made."""
+        number = bisect_right(self.instants, at)
+        return self.instants[number - 1] - LAG if number else EPOCH
+
+    def between(self, begins_at: datetime, ends_at: datetime) -> list[tuple[datetime, int]]:
+        """The publications of a span that say something new of an open day, with its new operations."""
+        found = []
+        for before, at in pairwise(self.instants):
+            told, known = at - LAG, max(before - LAG, min(day_start(at.date()), at - LAG))
+            if begins_at <= at < ends_at and (operations := self.made(told) - self.made(known)):
+                found.append((at, operations))
+        return found
+
+
 class PublishedLife(PlannedLife):
     """A life whose vendor publishes."""
 
-    publishers: dict[str, Publisher]
+    publishers: Mapping[str, Publisher]
+
+    def forget(self) -> None:
+        """Restart: what was learned is gone, the ledger is not."""
+        self._planner = Planner(self.poll)
 
     def _operations(self, database_id: str, window: Window, at: datetime) -> int:
         publisher = self.publishers[database_id]
@@ -107,14 +132,22 @@ class Measured:
 
 
 def lived(
-    publishers: dict[str, Publisher],
+    publishers: Mapping[str, Publisher],
     poll: PollConfig,
     *,
     days: float,
     share: float | None = None,
     measured_from: timedelta = timedelta(0),
 ) -> Measured:
-    """Live so many days with a budget that is a `share` of the full rate; without one: with enough.
+    """Live so many days with a budget that is a `share` of the full rate; without one: with enough."""
+    life = begun(publishers, poll, share=share)
+    ends_at = BEGINS_AT + days * ONE_DAY
+    life.run(ends_at)
+    return measured(life, BEGINS_AT + measured_from, ends_at)
+
+
+def begun(publishers: Mapping[str, Publisher], poll: PollConfig, *, share: float | None = None) -> PublishedLife:
+    """A life that has just begun.
 
     The full rate is the one that `backfill` counts with: the open day and its month in every interval.
     """
@@ -141,12 +174,11 @@ def lived(
         seconds = round(poll.interval.total_seconds() / len(publishers) / share / 2)
         life.latency, life.workers = timedelta(seconds=seconds), 1
         life.budget = max(1, 30 // seconds)
-    ends_at = BEGINS_AT + days * ONE_DAY
-    life.run(ends_at)
-    return _measure(life, BEGINS_AT + measured_from, ends_at)
+    return life
 
 
-def _measure(life: PublishedLife, begins_at: datetime, ends_at: datetime) -> Measured:
+def measured(life: PublishedLife, begins_at: datetime, ends_at: datetime) -> Measured:
+    """What came of a span of a life."""
     asked: dict[str, list[datetime]] = {id_: [] for id_ in life.publishers}
     answered: dict[str, list[datetime]] = {id_: [] for id_ in life.publishers}
     everything = 0

@@ -25,6 +25,9 @@ EXACT_SECONDS = 60
 MISSED = 0.1
 """How likely a publication is in which a number that moves did not."""
 
+CHANGED_LIKE_MISSED = 3
+"""That the vendor changed its rhythm is about as likely as so many publications in a row without a change."""
+
 MOST_BY_CHANCE = 1 / 8
 """Changes that would agree by chance as often as this tell no rhythm."""
 
@@ -118,21 +121,23 @@ def rhythm_of(changes: Sequence[Change], interval: int) -> Rhythm | None:
     """
     for slack in (0, EXACT_SECONDS, interval):
         widened = [(lo - slack, hi + slack) for lo, hi in changes]
+        explained: list[tuple[int, Rhythm, Sequence[Change]]] = []
         for count in sorted({len(changes), 3, LEAST_CHANGES}, reverse=True):
-            if not LEAST_CHANGES <= count <= len(changes):
-                continue
-            newest = widened[-count:]
+            newest = widened[-count:] if LEAST_CHANGES <= count <= len(changes) else []
             periods = (period for period in PERIODS if period >= 2 * interval)
-            found = [explained for period in periods if (explained := _explained(newest, period)) is not None]
+            found = [found for period in periods if (found := _explained(newest, period)) is not None]
             if found:
                 # The likeliest is chosen first: a less likely one may need less to be told from chance.
-                _, rhythm = max(found, key=lambda explained: explained[0])
-                return rhythm if _by_chance(newest, rhythm.period) <= MOST_BY_CHANCE else None
+                _, missed, rhythm = max(found, key=lambda candidate: candidate[0])
+                explained.append((missed if count == len(changes) else missed + CHANGED_LIKE_MISSED, rhythm, newest))
+        if explained:
+            _, rhythm, newest = min(explained, key=lambda candidate: candidate[0])
+            return rhythm if _by_chance(newest, rhythm.period) <= MOST_BY_CHANCE else None
     return None
 
 
-def _explained(changes: Sequence[Change], period: int) -> tuple[float, Rhythm] | None:
-    """How likely changes are with a period, if every phase is as likely, and the phases that explain them."""
+def _explained(changes: Sequence[Change], period: int) -> tuple[float, int, Rhythm] | None:
+    """How likely changes are with a period, if every phase is as likely; publications without one; the phases."""
     narrow = [(lo, hi) for lo, hi in changes if hi - lo < period]
     if not narrow:
         return None
@@ -142,7 +147,7 @@ def _explained(changes: Sequence[Change], period: int) -> tuple[float, Rhythm] |
         return None
     missed = sum((lo - latest) // period - (hi - latest) // period for (_, hi), (lo, _) in pairwise(changes) if hi < lo)
     likelihood = (latest - earliest) / period * MISSED**missed
-    return likelihood, Rhythm(period=period, earliest=earliest, latest=latest)
+    return likelihood, missed, Rhythm(period=period, earliest=earliest, latest=latest)
 
 
 def _by_chance(changes: Sequence[Change], period: int) -> float:
