@@ -187,6 +187,8 @@ def measured(life: PublishedLife, begins_at: datetime, ends_at: datetime) -> Mea
         if done.read.rank is Rank.DAY:
             asked[done.read.database_id].append(done.asked_at)
             answered[done.read.database_id].append(done.answered_at)
+    for instants in (*asked.values(), *answered.values()):
+        instants.sort()  # a clock may be set back
     delays: list[float] = []
     unseen = 0.0
     for id_, publisher in life.publishers.items():
