@@ -28,7 +28,7 @@ def every(span: timedelta, begins_at: datetime, ends_at: datetime) -> Iterator[d
 
 
 def life_by(instants: tuple[datetime, ...]) -> PublishedLife:
-    return begun({"db_a": Timetable(rate=1_000, period=HOUR, phase=timedelta(0), instants=instants)}, POLL)
+    return begun({"db_1": Timetable(rate=1_000, period=HOUR, phase=timedelta(0), instants=instants)}, POLL)
 
 
 def before_and_after(instants: tuple[datetime, ...], *, learned_in: timedelta) -> tuple[Measured, Measured]:

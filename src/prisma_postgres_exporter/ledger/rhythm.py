@@ -121,7 +121,7 @@ def rhythm_of(changes: Sequence[Change], interval: int) -> Rhythm | None:
     """
     for slack in (0, EXACT_SECONDS, interval):
         widened = [(lo - slack, hi + slack) for lo, hi in changes]
-        explained: list[tuple[int, Rhythm, Sequence[Change]]] = []
+        explained: list[tuple[int, Rhythm, list[Change]]] = []
         for count in sorted({len(changes), 3, LEAST_CHANGES}, reverse=True):
             newest = widened[-count:] if LEAST_CHANGES <= count <= len(changes) else []
             periods = (period for period in PERIODS if period >= 2 * interval)
