@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import math
 import random
-from bisect import bisect_left
+from bisect import bisect_left, bisect_right
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from itertools import pairwise
@@ -16,13 +17,16 @@ from statistics import fmean, quantiles
 from builders import NOW, database, database_state, workspace_state
 from planned_life import PlannedLife
 from prisma_postgres_exporter.config import PollConfig
-from prisma_postgres_exporter.ledger.plan import Rank
-from prisma_postgres_exporter.model import Window, day_start
+from prisma_postgres_exporter.ledger.plan import Planner, Rank
+from prisma_postgres_exporter.model import DayUsage, Window, day_start
 
 ONE_DAY = timedelta(days=1)
 BEGINS_AT = day_start(NOW.date())
 EPOCH = BEGINS_AT - ONE_DAY
 LAG = timedelta(minutes=10)
+
+FINAL_AFTER = timedelta(hours=18)
+"""So long after its end a day should be known for good."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -70,10 +74,35 @@ class Publisher:
         return found
 
 
+@dataclass(frozen=True, kw_only=True)
+class Timetable(Publisher):
+    """A database of which news is published at `instants`, in their order, and at no other."""
+
+    instants: tuple[datetime, ...]
+
+    def known_until(self, at: datetime) -> datetime:
+        """How far is known at an instant what was made."""
+        number = bisect_right(self.instants, at)
+        return self.instants[number - 1] - LAG if number else EPOCH
+
+    def between(self, begins_at: datetime, ends_at: datetime) -> list[tuple[datetime, int]]:
+        """The publications of a span that say something new of an open day, with its new operations."""
+        found = []
+        for before, at in pairwise(self.instants):
+            told, known = at - LAG, max(before - LAG, min(day_start(at.date()), at - LAG))
+            if begins_at <= at < ends_at and (operations := self.made(told) - self.made(known)):
+                found.append((at, operations))
+        return found
+
+
 class PublishedLife(PlannedLife):
     """A life whose vendor publishes."""
 
-    publishers: dict[str, Publisher]
+    publishers: Mapping[str, Publisher]
+
+    def forget(self) -> None:
+        """Restart: what was learned is gone, the ledger is not."""
+        self._planner = Planner(self.poll)
 
     def _operations(self, database_id: str, window: Window, at: datetime) -> int:
         publisher = self.publishers[database_id]
@@ -89,7 +118,9 @@ class Measured:
     reads_of_all: float
     delays: list[float] = field(repr=False)
     unseen: float
+    least: float
     oldest: timedelta
+    wrong_days: list[DayUsage]
 
     @property
     def mean_delay(self) -> float:
@@ -101,14 +132,22 @@ class Measured:
 
 
 def lived(
-    publishers: dict[str, Publisher],
+    publishers: Mapping[str, Publisher],
     poll: PollConfig,
     *,
     days: float,
     share: float | None = None,
     measured_from: timedelta = timedelta(0),
 ) -> Measured:
-    """Live so many days with a budget that is a `share` of the full rate; without one: with enough.
+    """Live so many days with a budget that is a `share` of the full rate; without one: with enough."""
+    life = begun(publishers, poll, share=share)
+    ends_at = BEGINS_AT + days * ONE_DAY
+    life.run(ends_at)
+    return measured(life, BEGINS_AT + measured_from, ends_at)
+
+
+def begun(publishers: Mapping[str, Publisher], poll: PollConfig, *, share: float | None = None) -> PublishedLife:
+    """A life that has just begun.
 
     The full rate is the one that `backfill` counts with: the open day and its month in every interval.
     """
@@ -135,12 +174,11 @@ def lived(
         seconds = round(poll.interval.total_seconds() / len(publishers) / share / 2)
         life.latency, life.workers = timedelta(seconds=seconds), 1
         life.budget = max(1, 30 // seconds)
-    ends_at = BEGINS_AT + days * ONE_DAY
-    life.run(ends_at)
-    return _measure(life, BEGINS_AT + measured_from, ends_at)
+    return life
 
 
-def _measure(life: PublishedLife, begins_at: datetime, ends_at: datetime) -> Measured:
+def measured(life: PublishedLife, begins_at: datetime, ends_at: datetime) -> Measured:
+    """What came of a span of a life."""
     asked: dict[str, list[datetime]] = {id_: [] for id_ in life.publishers}
     answered: dict[str, list[datetime]] = {id_: [] for id_ in life.publishers}
     everything = 0
@@ -149,6 +187,8 @@ def _measure(life: PublishedLife, begins_at: datetime, ends_at: datetime) -> Mea
         if done.read.rank is Rank.DAY:
             asked[done.read.database_id].append(done.asked_at)
             answered[done.read.database_id].append(done.answered_at)
+    for instants in (*asked.values(), *answered.values()):
+        instants.sort()  # a clock may be set back
     delays: list[float] = []
     unseen = 0.0
     for id_, publisher in life.publishers.items():
@@ -166,8 +206,46 @@ def _measure(life: PublishedLife, begins_at: datetime, ends_at: datetime) -> Mea
         reads_of_all=everything / len(life.publishers) / (span / 86_400),
         delays=delays,
         unseen=unseen / span,
+        least=least_unseen(life.publishers.values(), life.latency.total_seconds(), begins_at, ends_at),
         oldest=max(later - earlier for instants in answered.values() for earlier, later in pairwise(instants)),
+        wrong_days=_wrong_days(life, ends_at - FINAL_AFTER),
     )
+
+
+def _wrong_days(life: PublishedLife, until: datetime) -> list[DayUsage]:
+    """The days before, of those in the ledger, that are not what was made."""
+    by_key = {state.key: life.publishers[id_] for id_, state in life.workspace.databases.items()}
+    return [
+        row
+        for row in life.days.values()
+        if day_start(row.day) + ONE_DAY <= until
+        and row.operations
+        != by_key[row.database_key].made(day_start(row.day) + ONE_DAY)
+        - by_key[row.database_key].made(day_start(row.day))
+    ]
+
+
+def least_unseen(publishers: Iterable[Publisher], read_seconds: float, begins_at: datetime, ends_at: datetime) -> float:
+    """The unseen operations, on average, of one who reads open days alone and knows what is published, and when.
+
+    One reading after the other, always of the database of which most is unseen.
+    """
+    published = sorted(
+        ((at - begins_at).total_seconds(), number, operations)
+        for number, publisher in enumerate(publishers)
+        for at, operations in publisher.between(begins_at, ends_at)
+    )
+    span = (ends_at - begins_at).total_seconds()
+    waiting: dict[int, int] = {}
+    free_at = total = 0.0
+    for (at, number, operations), (following, _, _) in pairwise([*published, (span, 0, 0)]):
+        waiting[number] = waiting.get(number, 0) + operations
+        total -= operations * at
+        free_at = max(free_at, at)
+        while waiting and free_at < following:
+            free_at += read_seconds
+            total += waiting.pop(max(waiting, key=waiting.__getitem__)) * free_at
+    return (total + sum(waiting.values()) * span) / span
 
 
 def publishers_of(

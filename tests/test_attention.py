@@ -50,6 +50,53 @@ def test_two_publications_that_were_read_around_tell_the_rhythm(period: int, pha
     assert rhythm.after(published[-1] + INTERVAL) - following <= INTERVAL
 
 
+@given(
+    period=st.sampled_from([period for period in PERIODS if period >= 8 * INTERVAL]),
+    phase=st.integers(-60, 60) | st.integers(0, 12 * HOUR),
+    readings=st.lists(
+        st.tuples(st.integers(1, 5), st.integers(1, INTERVAL), st.integers(0, INTERVAL - 1)), min_size=6, max_size=9
+    ),
+)
+def test_what_is_published_exactly_lies_within_the_phase_that_is_learned(
+    period: int, phase: int, readings: list[tuple[int, int, int]]
+) -> None:
+    published, changes = phase, []
+    for steps, every, place in readings:
+        published += steps * period
+        changes.append(around(published, every, place))
+
+    for rhythm in (rhythm_of(changes, INTERVAL), common_rhythm(changes * 2, INTERVAL)):
+        assert rhythm is not None
+        # It is the period, or another one by which all of them came.
+        assert (rhythm.latest - published) % rhythm.period < rhythm.latest - rhythm.earliest
+
+
+def test_what_is_published_just_before_the_full_hour_is_within_the_phase_that_many_tell() -> None:
+    published = [number * HOUR - 30 for number in range(1, 13)]
+    rhythm = common_rhythm([(at - 100, at + 120) for at in published], INTERVAL)
+
+    assert rhythm is not None
+    assert rhythm.earliest < published[-1] <= rhythm.latest
+
+
+def test_wide_readings_that_nearly_agree_on_a_longer_period_do_not_make_it_one() -> None:
+    # What a database was read by that is published every three hours, 42 minutes and 31 seconds past: an hour apart.
+    read = (("00:41:21", "02:05:31"), ("03:41:41", "03:46:31"), ("05:44:21", "06:42:41"), ("08:42:49", "09:42:41"))
+    changes = [(seconds_of(lo), seconds_of(hi)) for lo, hi in (*read, ("11:42:56", "12:42:51"))]
+    rhythm = rhythm_of(changes, INTERVAL)
+
+    assert rhythm is not None
+    assert rhythm.period == 3 * HOUR
+    assert rhythm.earliest < seconds_of("12:42:31") <= rhythm.latest
+    # The newest two agree on four hours as well, by two seconds: they tell nothing.
+    assert rhythm_of(changes[-2:], INTERVAL) is None
+
+
+def seconds_of(clock: str) -> int:
+    hours, minutes, seconds = map(int, clock.split(":"))
+    return hours * HOUR + minutes * 60 + seconds
+
+
 def test_numbers_that_move_all_the_time_have_no_rhythm() -> None:
     changes = [(at, at + INTERVAL) for at in range(0, 6 * INTERVAL, INTERVAL)]
 
@@ -169,6 +216,47 @@ def test_whoever_reaches_the_bound_goes_before_whatever_is_worth_more() -> None:
     assert order(plan(quiet, *busy, now=NOW, budget=1)) == ["db_0001"]
 
 
+def with_yesterday(today: DatabaseState, *, due_at: datetime) -> DatabaseState:
+    """The state, with a closed day that is due for a recheck at an instant."""
+    yesterday = NOW.date() - timedelta(days=1)
+    closed_at, read_at = day_start(NOW.date()), due_at - timedelta(hours=4)
+    row = day_usage(yesterday, read_at=read_at, unchanged_since_at=closed_at)
+    created_at = day_start(yesterday)
+    return replace(
+        today,
+        database=replace(today.database, created_at=created_at),
+        recent_days=(row, *today.recent_days),
+        known_until=yesterday,
+        checked_until=yesterday - timedelta(days=1),
+    )
+
+
+@pytest.mark.parametrize(("waits", "first"), [(timedelta(minutes=5), Rank.DAY), (timedelta(hours=1), Rank.CLOSED_DAY)])
+def test_whoever_reaches_the_bound_waits_for_closed_days_only_where_these_wait_for_long(
+    waits: timedelta, first: Rank
+) -> None:
+    now = day_start(NOW.date()) + timedelta(hours=8)
+    oldest = state(1, operations=0, read_at=now - BOUND)
+    closed = [
+        with_yesterday(state(number, operations=0, read_at=now), due_at=now - waits - timedelta(seconds=number))
+        for number in range(2, 9)
+    ]
+    assert {read.rank for read in plan(*closed, now=now, budget=None).reads} == {Rank.CLOSED_DAY}
+
+    assert plan(oldest, *closed, now=now, budget=1).reads[0].rank is first
+
+
+def test_a_day_that_begins_is_read_first_where_the_one_before_was_read_longest_ago() -> None:
+    midnight = day_start(NOW.date())
+    states = []
+    for number, minutes in ((1, 10), (2, 87), (3, 86)):
+        row = day_usage(NOW.date() - timedelta(days=1), read_at=midnight - timedelta(minutes=minutes))
+        states.append(replace(with_yesterday(state(number, operations=0, read_at=NOW), due_at=NOW), recent_days=(row,)))
+
+    made = plan(*states, now=midnight + timedelta(seconds=1), budget=2)
+    assert [read.database_id for read in made.reads if read.rank is Rank.DAY][:2] == ["db_0002", "db_0003"]
+
+
 def test_a_quiet_database_is_read_within_the_bound_and_a_watched_one_in_every_interval() -> None:
     quiet = state(1, operations=0, read_at=NOW)
     workspace = workspace_state(quiet)
@@ -213,6 +301,28 @@ def test_the_vendors_own_time_narrows_a_change_and_a_time_of_just_now_tells_noth
     assert due[1] - due[0] >= timedelta(minutes=3)
 
 
+def test_with_few_requests_all_are_young_enough_to_wait_when_news_comes() -> None:
+    """Else the bound would ask for those of whom nothing is unseen before those of whom most is."""
+    busy, databases, seconds_each = state(1, operations=10**6, read_at=NOW), 50, 30
+    attention = Attention(ADAPTIVE)
+    news_at = NOW - timedelta(hours=6)
+    for minute in range(0, 6 * 60 + 1, 5):
+        at = news_at + timedelta(minutes=minute)
+        window = replace(day_window(NOW.date()), end_at=at)
+        attention.note([reading(window, minute // 180, read_at=at, database_id="db_0001")])
+
+    def gap_before_news(reads_per_second: float) -> timedelta:
+        attention.pace(databases, reads_per_second)
+        read_at, next_news_at = NOW + timedelta(minutes=20), NOW + timedelta(hours=3)
+        while (due_at := attention.due_at(busy, read_at, read_at)) is not None and due_at < next_news_at:
+            read_at = due_at
+        return next_news_at - read_at
+
+    all_read_in = timedelta(seconds=databases * seconds_each)
+    assert gap_before_news(10.0) > BOUND - 2 * ADAPTIVE.interval - all_read_in
+    assert gap_before_news(1 / seconds_each) <= BOUND - ADAPTIVE.interval - all_read_in
+
+
 # In time -----------------------------------------------------------------------------------------
 @pytest.mark.parametrize("hours", [1, 6])
 def test_few_readings_see_what_is_published_as_soon(hours: int) -> None:
@@ -224,6 +334,15 @@ def test_few_readings_see_what_is_published_as_soon(hours: int) -> None:
     # In every interval they would be an interval late at most.
     assert max(learned.delays) <= 2 * ADAPTIVE.interval.total_seconds()
     assert learned.oldest <= BOUND
+
+
+@pytest.mark.slow
+def test_with_few_requests_nobody_is_older_than_the_bound_at_midnight_either_and_closed_days_are_exact() -> None:
+    publishers = publishers_of(20, sigma=2, period=timedelta(hours=3), seed=5)
+    scarce = lived(publishers, ADAPTIVE, days=1.25, share=0.1)
+
+    assert scarce.oldest <= BOUND
+    assert scarce.wrong_days == []
 
 
 def test_a_database_that_wakes_is_seen_within_the_bound() -> None:

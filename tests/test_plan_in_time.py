@@ -138,8 +138,11 @@ def known_on_the_15th() -> DatabaseState:
     )
 
 
-def test_a_settled_day_is_read_once_more_when_its_month_is_over_also_where_it_was_rechecked_before() -> None:
-    poll = PollConfig(interval=timedelta(hours=1), windows=())
+@pytest.mark.parametrize("adaptive", [False, True])
+def test_a_settled_day_is_read_once_more_when_its_month_is_over_also_where_it_was_rechecked_before(
+    adaptive: bool,
+) -> None:
+    poll = PollConfig(interval=timedelta(hours=1), windows=(), adaptive=adaptive)
     life = PlannedLife(
         workspace=workspace_state(known_on_the_15th()),
         poll=poll,

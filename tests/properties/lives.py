@@ -146,6 +146,7 @@ class Life:
     misbehaved: set[str] = field(default_factory=set)
     ending: Ending = Ending.STORED
     also_claimed_by: str | None = None
+    adaptive: bool = False
     calls: Counter[str] = field(default_factory=Counter)
     during: Callable[[], None] | None = None
     totals: dict[str, int] = field(default_factory=dict)
@@ -155,7 +156,7 @@ class Life:
 
     def __post_init__(self) -> None:
         self.clock = ManualClock(self.now)
-        self.config: Config = configuration(self.store_url)
+        self.config: Config = configuration(self.store_url, adaptive=self.adaptive)
         self._stack = contextlib.AsyncExitStack()
 
     def fate_of(self, database_id: str) -> Fate:
@@ -287,7 +288,7 @@ class Life:
                 assert now == day_start(now.date()), (database.id, "today was not read")
                 continue
             age = now - today[0].read_at
-            assert age <= self.config.poll.interval, (database.id, age)
+            assert age <= self.config.poll.read_within, (database.id, age)
             said = self.vendor.usage(
                 database.id, now=today[0].read_at, start_at=day_start(now.date()), end_at=today[0].read_at
             )

@@ -124,6 +124,7 @@ def fresh_store(request: pytest.FixtureRequest, tmp_path: Path) -> Callable[[], 
     seed=st.integers(0, 10_000),
     begins_at=st.sampled_from(BEGINNINGS),
     behaviour=behaviours,
+    adaptive=st.booleans(),
     script=st.lists(steps, min_size=1, max_size=12),
 )
 def test_whatever_happens_the_settled_ledger_is_the_truth(
@@ -131,13 +132,20 @@ def test_whatever_happens_the_settled_ledger_is_the_truth(
     seed: int,
     begins_at: datetime,
     behaviour: VendorBehaviour,
+    adaptive: bool,
     script: Sequence[Step],
 ) -> None:
-    asyncio.run(live(fresh_store(), seed, begins_at, behaviour, script))
+    asyncio.run(live(fresh_store(), seed, begins_at, behaviour, script, adaptive=adaptive))
 
 
 async def live(
-    store_url: str, seed: int, begins_at: datetime, behaviour: VendorBehaviour, script: Sequence[Step]
+    store_url: str,
+    seed: int,
+    begins_at: datetime,
+    behaviour: VendorBehaviour,
+    script: Sequence[Step],
+    *,
+    adaptive: bool,
 ) -> None:
     world = World(
         seed=seed,
@@ -146,7 +154,7 @@ async def live(
         ),
         begins_at=begins_at - timedelta(days=40),
     )
-    life = Life(vendor=Vendor(world, behaviour), store_url=store_url, now=begins_at)
+    life = Life(vendor=Vendor(world, behaviour), store_url=store_url, now=begins_at, adaptive=adaptive)
     await life.start()
     try:
         await life.running.round()

@@ -102,6 +102,7 @@ class Attention:
         self._prior = Prior()
         self._common: Rhythm | None = None
         self._pooled_at: int | None = None
+        self._young_enough = self._bound - self._interval
 
     def note(self, readings: Iterable[UsageReading]) -> None:
         """Learn from readings, those of an open day."""
@@ -111,6 +112,12 @@ class Attention:
             before = self._seen.get(reading.database_id)
             if before is None or _unix(reading.read_at) > before.read_at:
                 self._seen[reading.database_id] = self._after(before, reading, reading.operations)
+
+    def pace(self, databases: int, reads_per_second: float) -> None:
+        """Take note of how many databases are to be read, with how many requests a second."""
+        longest = self._bound - self._interval
+        all_read_in = databases / (reads_per_second * SHARE_FOR_BOUND) if reads_per_second else longest
+        self._young_enough = max(longest // 2, longest - math.ceil(all_read_in))
 
     def pool(self, states: Mapping[str, DatabaseState], now: datetime) -> None:
         """Learn from all databases together, once in an interval."""
@@ -144,7 +151,8 @@ class Attention:
         if expected is None:
             return None
         # Reads that the bound asks for before are spread evenly: one that came just before the news would be wasted.
-        gaps = max(1, math.ceil((expected - at) / (self._bound - self._interval)))
+        # When the news is there the bound must not ask for the first reads: they are for those of whom most is unseen.
+        gaps = max(1, math.ceil((expected - at) / self._young_enough))
         return datetime.fromtimestamp(at + (expected - at) // gaps, UTC)
 
     def index(self, state: DatabaseState, read_at: datetime, now: datetime, *, is_shown: bool = False) -> float:
@@ -157,19 +165,21 @@ class Attention:
             at = rhythm.by(at)
         return self.rate(state, now) * (_unix(now) - at) ** 2 * (SHOWN_ALREADY if is_shown else 1.0)
 
-    def cannot_wait(self, oldest_first: Iterable[tuple[datetime, int]], reads_per_second: float, now: datetime) -> int:
+    def cannot_wait(
+        self, oldest_first: Iterable[tuple[datetime, int]], before: int, reads_per_second: float, now: datetime
+    ) -> int:
         """How many of the oldest must be read at once, for all of them to be within the bound.
 
-        Each is the instant at which it was read and how many reads it takes now. Of so many requests a second a part
-        is left to others.
+        Each is the instant at which it was read and how many reads it takes now; so many other reads come `before`. Of
+        so many requests a second a part is left to others.
         """
         rate, at = reads_per_second * SHARE_FOR_BOUND, _unix(now)
         sums: list[int] = []
         needed = 0.0
         for read_at, reads in oldest_first:
-            sums.append(reads + (sums[-1] if sums else 0))
+            sums.append(reads + (sums[-1] if sums else before))
             needed = max(needed, sums[-1] - rate * max(0, _unix(read_at) + self._bound - self._interval - at))
-        return bisect_left(sums, needed) + 1 if needed else 0
+        return bisect_left(sums, needed) + 1 if needed > before else 0
 
     def rate(self, state: DatabaseState, now: datetime) -> float:
         """λ̂, in operations a second."""

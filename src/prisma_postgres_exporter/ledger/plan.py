@@ -26,6 +26,7 @@ Windows that ask the same (on the 1st, the day and the month) are one read.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
@@ -67,6 +68,9 @@ LONGEST_WAIT = timedelta(hours=1)
 
 ROUND_SPAN = timedelta(seconds=30)
 """A round makes no more requests than fit into this span: then it plans anew, with what it learned."""
+
+LATE_AFTER = timedelta(minutes=45)
+"""Open days that would be older than the bound go before whatever else is not due for so long."""
 
 MISSING_DAYS_AT_ONCE = 4
 SETTLED_DAYS_AT_ONCE = 8
@@ -185,6 +189,7 @@ class Planner:
         attention = None if is_watched else self._attention
         if attention is not None:
             attention.pool(workspace.databases, now)
+            attention.pace(len(followed), math.inf if budget is None else budget / ROUND_SPAN.total_seconds())
         if is_watched != self._is_watched:
             self._is_watched, self._quiet = is_watched, {}
         due: list[Group] = []
@@ -241,30 +246,36 @@ def _by_worth(
 ) -> list[Group]:
     """Give the places of what is not over and was read before to what is worth most; every other read keeps its place.
 
-    Before these come the open days that would else be older than the bound: as many of the oldest as cannot wait.
+    The open days that would else be older than the bound, as many of the oldest as cannot wait, come before all but
+    what waits for long.
     """
-    places = [index for index, group in enumerate(ordered) if _is_weighed(group)]
-    weighed = [ordered[index] for index in places]
-    read_at = {id(group): _read_at(group[0], databases[group[0].database_id]) for group in weighed}
-    days = sorted(
-        (group for group in weighed if _has_open_day(group)), key=lambda group: (read_at[id(group)], _age_order(group))
-    )
-    asked = ((read_at[id(group)], len(group)) for group in days)
-    urgent = days[: attention.cannot_wait(asked, budget / ROUND_SPAN.total_seconds(), now)]
-    is_urgent = {id(group) for group in urgent}
+    late = [group for group in ordered if _is_late(group, now)]
+    weighed = [group for group in ordered if _is_weighed(group)]
+    days = [group for group in ordered if _has_open_day(group) and not _is_late(group, now)]
+    read_at = {id(group): _read_at(group[0], databases[group[0].database_id]) for group in (*weighed, *days)}
+    days.sort(key=lambda group: (read_at[id(group)], _age_order(group)))
+    urgent = days[
+        : attention.cannot_wait(
+            ((read_at[id(group)], len(group)) for group in days),
+            sum(map(len, late)),
+            budget / ROUND_SPAN.total_seconds(),
+            now,
+        )
+    ]
     # A sort that is stable leaves ties oldest first.
-    rest = sorted(
-        (group for group in weighed if id(group) not in is_urgent),
-        key=lambda group: (
-            -attention.index(
-                databases[group[0].database_id], read_at[id(group)], now, is_shown=not _has_open_day(group)
-            )
-        ),
+    is_first = {id(group) for group in (*late, *urgent)}
+    rest = iter(
+        sorted(
+            (group for group in weighed if id(group) not in is_first),
+            key=lambda group: (
+                -attention.index(
+                    databases[group[0].database_id], read_at[id(group)], now, is_shown=not _has_open_day(group)
+                )
+            ),
+        )
     )
-    placed = list(ordered)
-    for index, group in zip(places, [*urgent, *rest], strict=True):
-        placed[index] = group
-    return placed
+    others = (group for group in ordered if id(group) not in is_first)
+    return [*late, *urgent, *(next(rest) if _is_weighed(group) else group for group in others)]
 
 
 def _has_open_day(group: Group) -> bool:
@@ -272,7 +283,23 @@ def _has_open_day(group: Group) -> bool:
 
 
 def _is_weighed(group: Group) -> bool:
-    return all(read.rank in {Rank.DAY, Rank.MONTH, Rank.ROLLING} and read.due_at > NEVER for read in group)
+    return all(map(_is_of_now, group))
+
+
+def _is_late(group: Group, now: datetime) -> bool:
+    """Whether it has what waits for so long that it does not wait for open days any more."""
+    return any(
+        read.rank is not Rank.DAY
+        and read.rank < Rank.MISSING_DAY
+        and read.due_at <= now - LATE_AFTER
+        and not _is_of_now(read)
+        for read in group
+    )
+
+
+def _is_of_now(read: PlannedRead) -> bool:
+    """Whether it is of what is not over, and was read before."""
+    return read.rank in {Rank.DAY, Rank.MONTH, Rank.ROLLING} and read.due_at > NEVER
 
 
 def _read_at(read: PlannedRead, state: DatabaseState) -> datetime:
@@ -280,7 +307,8 @@ def _read_at(read: PlannedRead, state: DatabaseState) -> datetime:
     window = read.windows[0]
     match window.kind:
         case WindowKind.DAY:
-            found = (row.read_at for row in state.recent_days if row.day == window.start_at.date())
+            # Of a day that has just begun: what was read before midnight.
+            found = (row.read_at for row in reversed(state.recent_days))
         case WindowKind.MONTH:
             found = (row.read_at for row in (_month_row(state, window),) if row is not None and row.read_at is not None)
         case WindowKind.ROLLING:

@@ -1,14 +1,17 @@
 """When the vendor publishes a number: learned from the readings between which it changed.
 
 Pure. A change that was found at `hi` by a reading, after another one at `lo` that did not show it, was published
-within (lo, hi]. A period explains changes if some phase of it lies in every one of these windows; the longest that
-does is taken, since a shorter one would have shown itself in between. All instants here are unix seconds.
+within (lo, hi]. A period explains changes if some phase of it lies in every one of these windows. Of those that do the
+likeliest is taken: the one of whose phases the largest part does, with few publications in between in which nothing
+changed. All instants here are unix seconds.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 HOUR = 3_600
 PERIODS = (*(hours * HOUR for hours in range(6, 0, -1)), 1_800, 1_200, 900)
@@ -18,6 +21,15 @@ CHANGES_KEPT = 6
 LEAST_CHANGES = 2
 EXACT_SECONDS = 60
 """How exactly the instant is worth knowing."""
+
+MISSED = 0.1
+"""How likely a publication is in which a number that moves did not."""
+
+CHANGED_LIKE_MISSED = 3
+"""That the vendor changed its rhythm is about as likely as so many publications in a row without a change."""
+
+MOST_BY_CHANCE = 1 / 8
+"""Changes that would agree by chance as often as this tell no rhythm."""
 
 LEAST_SHARED = 10
 SHARED = 0.9
@@ -94,64 +106,73 @@ def common_rhythm(changes: Sequence[Change], interval: int) -> Rhythm | None:
         if period < 2 * interval or len(told) < LEAST_SHARED or 2 * len(told) < len(changes):
             continue
         by_chance = sum(hi - lo for lo, hi in told) / period / len(told)
-        share, first, last = _fullest(told, period)
+        share, earliest, latest = _fullest(told, period)
         if share >= SHARED and share - by_chance >= BEYOND_CHANCE:
             newest = max(hi for _, hi in told)
-            latest = newest - (newest - last) % period
-            return Rhythm(period=period, earliest=latest - (last - first) - 1, latest=latest)
+            moved = (newest - latest) // period * period
+            return Rhythm(period=period, earliest=earliest + moved, latest=latest + moved)
     return None
 
 
-def _fullest(changes: Sequence[Change], period: int) -> tuple[float, int, int]:
-    """The part of the windows that hold the best phase, and the first and last second that are as good."""
-    steps: list[tuple[int, int]] = []
-    for lo, hi in changes:
-        begins, ends = (lo + 1) % period, hi % period + 1
-        steps += [(begins, 1), (ends, -1)] + ([(0, 1)] if ends <= begins else [])
-    steps.sort()
-    held = best = 0
-    first = last = 0
-    for index, (at, step) in enumerate(steps):
-        held += step
-        if held > best:
-            best, first = held, at
-            last = (steps[index + 1][0] if index + 1 < len(steps) else period) - 1
-    return best / len(changes), first, last
-
-
 def rhythm_of(changes: Sequence[Change], interval: int) -> Rhythm | None:
-    """Find the rhythm of changes, the oldest first; `None` where no rhythm explains the newest two of them.
+    """Find the rhythm of changes, the oldest first; `None` where none explains the newest two, or chance would as well.
 
     First one that is kept exactly; else one that is kept to the minute, or to the `interval` (seconds) of the readings.
     """
     for slack in (0, EXACT_SECONDS, interval):
+        widened = [(lo - slack, hi + slack) for lo, hi in changes]
+        explained: list[tuple[int, Rhythm, list[Change]]] = []
         for count in sorted({len(changes), 3, LEAST_CHANGES}, reverse=True):
-            if not LEAST_CHANGES <= count <= len(changes):
-                continue
-            for period in PERIODS:
-                if period >= 2 * interval and (rhythm := _explained(changes[-count:], period, slack)) is not None:
-                    return rhythm
+            newest = widened[-count:] if LEAST_CHANGES <= count <= len(changes) else []
+            periods = (period for period in PERIODS if period >= 2 * interval)
+            found = [found for period in periods if (found := _explained(newest, period)) is not None]
+            if found:
+                # The likeliest is chosen first: a less likely one may need less to be told from chance.
+                _, missed, rhythm = max(found, key=lambda candidate: candidate[0])
+                explained.append((missed if count == len(changes) else missed + CHANGED_LIKE_MISSED, rhythm, newest))
+        if explained:
+            _, rhythm, newest = min(explained, key=lambda candidate: candidate[0])
+            return rhythm if _by_chance(newest, rhythm.period) <= MOST_BY_CHANCE else None
     return None
 
 
-def _explained(changes: Sequence[Change], period: int, slack: int) -> Rhythm | None:
-    """The part of the newest narrow window that all share, moved by whole periods: each older one by one more."""
-    narrow = [index for index, (lo, hi) in enumerate(changes) if 4 * (hi - lo + 2 * slack) <= period]
-    if len(narrow) < LEAST_CHANGES:
-        return None  # the others are so wide that nearly every period would do
-    newest = narrow[-1]
-    earliest, latest = changes[newest][0] - slack, changes[newest][1] + slack
-    steps = 0
-    for lo, hi in reversed([change for index, change in enumerate(changes) if index != newest]):
-        if hi - lo >= period:
-            continue  # it holds an instant of every phase
-        moved = -((hi + slack - earliest) // period)
-        if hi <= changes[newest][0]:
-            if moved <= steps:
-                return None
-            steps = moved
-        if lo - slack + moved * period >= latest:
-            return None
-        earliest = max(earliest, lo - slack + moved * period)
-        latest = min(latest, hi + slack + moved * period)
-    return Rhythm(period=period, earliest=earliest, latest=latest)
+def _explained(changes: Sequence[Change], period: int) -> tuple[float, int, Rhythm] | None:
+    """How likely changes are with a period, if every phase is as likely; publications without one; the phases."""
+    narrow = [(lo, hi) for lo, hi in changes if hi - lo < period]
+    if not narrow:
+        return None
+    share, earliest, latest = _fullest(narrow, period)
+    numbers = [(hi - latest) // period for _, hi in narrow]
+    if share < 1 or any(later <= earlier for earlier, later in pairwise(numbers)):
+        return None
+    missed = sum((lo - latest) // period - (hi - latest) // period for (_, hi), (lo, _) in pairwise(changes) if hi < lo)
+    likelihood = (latest - earliest) / period * MISSED**missed
+    return likelihood, missed, Rhythm(period=period, earliest=earliest, latest=latest)
+
+
+def _by_chance(changes: Sequence[Change], period: int) -> float:
+    """About how likely windows as wide as these are to hold one phase, wherever they lie."""
+    parts = sorted(min(1.0, (hi - lo) / period) for lo, hi in changes)
+    return math.prod(parts[1:])
+
+
+def _fullest(changes: Sequence[Change], period: int) -> tuple[float, int, int]:
+    """The part of the windows that hold the best phase, after its earliest and until its latest second.
+
+    These are near to the newest window, and no whole periods apart.
+    """
+    origin = changes[-1][0]
+    steps: list[tuple[int, int]] = []
+    for lo, hi in changes:
+        begins = (lo - origin) % period
+        ends = begins + hi - lo
+        # Where the first second ends nothing, the best phase cannot lie on both sides of it.
+        steps += [(begins, 1), (ends, -1)] if ends <= period else [(begins, 1), (0, 1), (ends - period, -1)]
+    steps.sort()
+    held = best = first = last = 0
+    for index, (at, step) in enumerate(steps):
+        held += step
+        if held > best:
+            best, first = held, at
+            last = steps[index + 1][0] if index + 1 < len(steps) else period
+    return best / len(changes), origin + first, origin + last
