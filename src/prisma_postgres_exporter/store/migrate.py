@@ -29,6 +29,7 @@ def migrate(reader: Engine, writer: Engine, backend: Backend, *, where: str) -> 
     if revision == HEAD:
         return
     with writer.begin() as connection:
+        backend.wait_long(connection)
         backend.lock_schema(connection)
         _upgrade(connection, where)
 

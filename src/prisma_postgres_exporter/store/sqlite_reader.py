@@ -16,7 +16,7 @@ import os
 import sqlite3
 from pathlib import Path
 
-from prisma_postgres_exporter.errors import StoreMissing, StoreUnavailable
+from prisma_postgres_exporter.errors import StoreGone, StoreMissing, StoreUnavailable
 
 BESIDE = ("-wal", "-shm", "-journal")
 Stamp = tuple[tuple[int, int, int] | None, ...]
@@ -35,8 +35,10 @@ def require_readable(path: str) -> None:
 
     Raises:
         StoreMissing: there is none.
+        StoreGone: there was one.
         StoreUnavailable: it may not be read.
     """
+    require_kept(path)
     try:
         is_directory = Path(path).is_dir()
         Path(path).stat()
@@ -50,6 +52,35 @@ def require_readable(path: str) -> None:
                 f"cannot read the store at {path}: permission denied for {Path(name).name}; let this user read the "
                 "file, and the -wal and -shm beside it"
             )
+
+
+def lock_of(path: str) -> Path:
+    """The file that is locked while a service uses the store, and stays: by one name, as many links as lead there."""
+    return Path(f"{os.path.realpath(path)}.lock")
+
+
+def require_kept(path: str) -> None:
+    """Make sure that no store was lost there.
+
+    Raises:
+        StoreGone: there was one, and its file is missing or empty now.
+    """
+    lock = lock_of(path)
+    # In this order: the lock's file is made once the store is whole.
+    if not lock.exists():
+        return
+    try:
+        size = Path(path).stat().st_size
+    except FileNotFoundError:
+        found = "is gone"
+    else:
+        if size:
+            return
+        found = "is empty now"
+    raise StoreGone(
+        f"the store at {path} {found}, and no new one is made in its place: put it or a backup of it there; to begin"
+        f" anew, without its history, remove {lock} too"
+    )
 
 
 def connect(path: str, *, timeout_seconds: float) -> Reader:
