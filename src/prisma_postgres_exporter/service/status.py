@@ -52,7 +52,7 @@ def describe(
         started_at=started_at,
         api_url=config.api_url,
         store_url=display_url(config.store.url),
-        store_error=None if collector.ledger.failure is None else str(collector.ledger.failure),
+        store_error=_store_error(collector, leases),
         not_ready_reason=None if is_ready else "nothing is stored yet and no round has finished",
         unhealthy_reason=next(_unhealthy_reasons(collector, display, now, time), None),
         credentials=tuple(_credential(collector, state) for state in collector.readers.states.values()),
@@ -92,6 +92,11 @@ def _has_stopped(turn: Turn, config: Config, now: datetime, time: float) -> bool
     if turn.running.locked():
         return silence > ATTEMPTS * config.poll.total_timeout + LATE
     return now - turn.next_at > LATE if turn.next_at is not None else silence > LATE
+
+
+def _store_error(collector: Collector, leases: LeaseKeeper | None) -> str | None:
+    failure = collector.ledger.failure or (leases.failure if leases is not None else None)
+    return None if failure is None else str(failure)
 
 
 def _clock_notes(collector: Collector) -> Iterator[str]:

@@ -21,7 +21,7 @@ from prisma_postgres_exporter.store.tables import store_state, workspaces
 from prisma_postgres_exporter.store.urls import public_url
 
 if TYPE_CHECKING:
-    from prisma_postgres_exporter.store.postgres_connection import ImpatientConnection
+    from prisma_postgres_exporter.store.postgres_connection import StoreConnection
 
 READING: Mapping[str, Any] = {"isolation_level": "REPEATABLE READ", "postgresql_readonly": True}
 WRITING: Mapping[str, Any] = {"isolation_level": "READ COMMITTED"}
@@ -49,7 +49,7 @@ ROWS_AT_ONCE = 1_000
 def create_engine(url: URL, *, is_read_only: bool, patience: Patience) -> Engine:
     """Make the engine; a connection that died is replaced when it is next taken. To read only takes no other one."""
     # With the library itself: a store in a file does without.
-    from prisma_postgres_exporter.store.postgres_connection import ImpatientConnection  # noqa: PLC0415
+    from prisma_postgres_exporter.store.postgres_connection import StoreConnection  # noqa: PLC0415
 
     options = {name: value for name, value in CONNECT_OPTIONS.items() if name not in url.query}
     engine = sqlalchemy.create_engine(
@@ -63,7 +63,7 @@ def create_engine(url: URL, *, is_read_only: bool, patience: Patience) -> Engine
     @event.listens_for(engine, "do_connect")
     def connect(_dialect: Dialect, _record: object, arguments: list[str], options: dict[str, Any]) -> DBAPIConnection:
         longest = min(float(options["connect_timeout"]), patience.seconds)
-        connection = ImpatientConnection.connect(*arguments, **{**options, "connect_timeout": longest})
+        connection = StoreConnection.connect(*arguments, **{**options, "connect_timeout": longest})
         connection.patience = patience
         return cast("DBAPIConnection", connection)
 
@@ -71,7 +71,7 @@ def create_engine(url: URL, *, is_read_only: bool, patience: Patience) -> Engine
     def hurry_again(connection: DBAPIConnection | None, _: object) -> None:
         # Not when it is taken: it is pinged before.
         if connection is not None:
-            cast("ImpatientConnection", connection).waits_long = False
+            cast("StoreConnection", connection).waits_long = False
 
     return engine
 
@@ -93,7 +93,7 @@ def require_makeable(url: URL) -> None:
 
 def wait_long(connection: Connection) -> None:
     """Let the server take its time, until the connection is given back."""
-    cast("ImpatientConnection", connection.connection.driver_connection).waits_long = True
+    cast("StoreConnection", connection.connection.driver_connection).waits_long = True
 
 
 def limit_stalling(connection: Connection) -> None:

@@ -1,4 +1,4 @@
-"""A connection that does not wait for ever for a server which says nothing, and has not gone away either."""
+"""A connection that leaves it to its server what may be written, and does not wait for ever for one that is silent."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ NOTHING_YET = 0
 T = TypeVar("T")
 
 
-class ImpatientConnection(psycopg.Connection[Any]):
+class StoreConnection(psycopg.Connection[Any]):
     """Is closed when `patience` is over, which no timeout of the server or of TCP sees to.
 
     The kernel of a machine whose server was stopped, or hangs, goes on to confirm what it gets.
@@ -24,6 +24,14 @@ class ImpatientConnection(psycopg.Connection[Any]):
 
     patience = Patience()
     waits_long = False
+
+    def set_read_only(self, value: bool | None) -> None:
+        """Make transactions read-only, or leave it to the server.
+
+        SQLAlchemy asks for `False` after a transaction that only read, and with it the next one would insist on writing,
+        also where the server was made read-only, because its disk is full, say.
+        """
+        super().set_read_only(value or None)
 
     def wait(self, gen: Generator[Any, Any, T], *arguments: Any, **options: Any) -> T:
         """Run a call to its end.

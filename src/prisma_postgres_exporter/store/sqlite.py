@@ -95,22 +95,26 @@ def keep_others_out(url: URL) -> Iterator[None]:
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            holder = os.pread(descriptor, 200, 0).decode(errors="replace").strip() or "another process"
+            holder = _read_lock(descriptor)[0] or "another process"
             raise StoreInUse(
                 f"the store at {url.database} is in use by {holder}: stop it, or give this service a store of its own;"
                 " services that share one need Postgres"
             ) from None
-        os.ftruncate(descriptor, 0)
-        os.pwrite(descriptor, f"process {os.getpid()} on {socket.gethostname()}\n".encode(), 0)
+        _write_lock(descriptor, [f"process {os.getpid()} on {socket.gethostname()}", _inode_line(url)])
         yield
     finally:
         os.close(descriptor)
 
 
 def remember(url: URL) -> None:
-    """Leave the file of that lock: where it is, a store that is missing or empty was lost, and is not made anew."""
-    if not sqlite_reader.lock_of(url.database or "").exists():
-        os.close(_open_lock(url))
+    """Note in the file of that lock which file the store is: `sqlite_reader.require_kept` goes by it."""
+    descriptor = _open_lock(url)
+    try:
+        holder, inode = _read_lock(descriptor)
+        if inode != _inode_line(url):
+            _write_lock(descriptor, [holder, _inode_line(url)])
+    finally:
+        os.close(descriptor)
 
 
 def lock_schema(connection: Connection) -> None:
@@ -221,6 +225,21 @@ class _File:
 
 def _open_lock(url: URL) -> int:
     return os.open(sqlite_reader.lock_of(url.database or ""), os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, FILE_MODE)
+
+
+def _read_lock(descriptor: int) -> list[str]:
+    """Who holds it, or did last, and the line of the inode."""
+    lines = os.pread(descriptor, 1000, 0).decode(errors="replace").splitlines()
+    return [*lines, "", ""][:2]
+
+
+def _write_lock(descriptor: int, lines: list[str]) -> None:
+    os.ftruncate(descriptor, 0)
+    os.pwrite(descriptor, "".join(f"{line}\n" for line in lines).encode(), 0)
+
+
+def _inode_line(url: URL) -> str:
+    return f"{sqlite_reader.INODE} {os.stat(url.database or '').st_ino}"
 
 
 def _create_file(path: str) -> None:
