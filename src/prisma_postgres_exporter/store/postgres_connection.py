@@ -28,8 +28,8 @@ class StoreConnection(psycopg.Connection[Any]):
     def set_read_only(self, value: bool | None) -> None:
         """Make transactions read-only, or leave it to the server.
 
-        SQLAlchemy asks for `False` after a transaction that only read, and with it the next one would insist on writing,
-        also where the server was made read-only, because its disk is full, say.
+        SQLAlchemy asks for `False` after a transaction that only read. The next one would then insist on writing, also
+        where the server was made read-only, because its disk is full, say.
         """
         super().set_read_only(value or None)
 

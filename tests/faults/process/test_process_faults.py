@@ -16,8 +16,18 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
-from faulted import OWN, Setting
-from processes import EXPORTER, Exporter, Vendor, command, ended, run, vendor
+from faulted import LONGEST_SECONDS, Setting
+from processes import (
+    EXPORTER,
+    Exporter,
+    Vendor,
+    assert_nothing_is_missing,
+    command,
+    ended,
+    run,
+    vendor,
+    wait_until,
+)
 from test_store_migrations import make_older
 
 from reliability import Fault, record
@@ -112,13 +122,11 @@ def test_with_32_descriptors_it_works_and_clients_wait_their_turn(on_file: Setti
         with ExitStack() as idle:
             for _ in range(40):
                 idle.enter_context(socket.create_connection(("127.0.0.1", port)))
-            time.sleep(5)
-            assert running.is_alive
+            running.wait_for("Too many open files")
         seconds = on_file.goes_on(running, before)
         on_file.wait_for_exact()
         running.send(signal.SIGTERM)
         assert running.wait() == 0
-    print(running.output)
     remember("32 file descriptors, and 40 idle connections", 1, "it works; goes on when they are gone", seconds)
 
 
@@ -128,17 +136,15 @@ def test_without_memory_for_a_round_the_ledger_stays_whole(busy: Setting) -> Non
         unlimited = resource.prlimit(running.pid, resource.RLIMIT_AS)
         taken = int(Path(f"/proc/{running.pid}/statm").read_text().split()[0]) * resource.getpagesize()
         resource.prlimit(running.pid, resource.RLIMIT_AS, (taken, unlimited[1]))
-        time.sleep(8)
-        is_alive = running.is_alive
-        if is_alive:
-            resource.prlimit(running.pid, resource.RLIMIT_AS, unlimited)
-            print(running.output[-3000:])
-            busy.goes_on(running, before)
-    with busy.serving() as running:
-        busy.known(running)
+        wait_until(lambda: running.output.count("MemoryError") >= 3, "something to fail", LONGEST_SECONDS)
+        resource.prlimit(running.pid, resource.RLIMIT_AS, unlimited)
+        seconds = busy.goes_on(running, before)
         busy.wait_for_exact()
-    print(is_alive)
-    remember("no more memory than it has", 1, "what fails is counted and logged; goes on when there is memory", None)
+        running.send(signal.SIGTERM)
+        assert running.wait() == 0
+    with busy.serving() as running:
+        assert_nothing_is_missing(before, busy.known(running))
+    remember("no more memory than it has", 1, "what fails is logged; goes on when there is memory", seconds)
 
 
 @contextmanager

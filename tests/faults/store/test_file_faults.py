@@ -82,10 +82,15 @@ def test_a_file_that_is_replaced_is_not_written_and_a_restart_goes_on_with_the_n
         running.send(signal.SIGTERM)
         assert running.wait() == 0
     assert file.read_bytes() == written
+    if file.with_name(f"{file.name}-wal").exists():
+        assert_refused(on_file, "-wal is of the one before: stop the service that uses it, then remove store.db-wal")
+    for suffix in SIDE_FILES:
+        file.with_name(file.name + suffix).unlink(missing_ok=True)
     assert_restored(
         on_file,
         "SQLite: another file is put in its place",
-        "unhealthy with the reason on page, metric and log; nothing is written to it; a restart goes on with it",
+        "unhealthy with the reason on page, metric and log; nothing is written to it; a restart goes on with it once "
+        "the `-wal` of the old one is removed",
     )
 
 

@@ -6,6 +6,7 @@ import signal
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -83,8 +84,7 @@ def test_a_transaction_that_is_cut_is_written_anew(on_server: Setting, server: P
             for _ in range(times):
                 with psycopg.connect(on_server.store_url) as other:
                     other.execute("LOCK TABLE readings")
-                    waiting = "SELECT 1 FROM pg_stat_activity WHERE wait_event_type = 'Lock'"
-                    wait_until(lambda other=other: other.execute(waiting).fetchall(), "a write that waits")
+                    wait_until(partial(writes_that_wait, other), "a write that waits")
                     proxy.cut()
                     proxy.mend()
                     setting.assert_told(running, running.scrape(), "cannot write the store")
@@ -164,6 +164,10 @@ def test_behind_a_pooler_a_restart_of_the_server_is_survived(
 
 
 # Steps --------------------------------------------------------------------------------------------
+def writes_that_wait(other: psycopg.Connection[tuple[object, ...]]) -> list[tuple[object, ...]]:
+    return other.execute("SELECT 1 FROM pg_stat_activity WHERE wait_event_type = 'Lock'").fetchall()
+
+
 @contextmanager
 def read_only(url: str) -> Iterator[None]:
     """As a provider does whose disk is full."""
