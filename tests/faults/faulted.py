@@ -15,7 +15,7 @@ from processes import (
     Exporter,
     Samples,
     Vendor,
-    assert_nothing_is_missing,
+    assert_no_counter_fell,
     exporter,
     run,
     wait_until,
@@ -73,7 +73,7 @@ class Setting:
             samples = running.scrape()
             return samples if all(samples.get(key, 0) > before[key] for key in keys) else None
 
-        assert_nothing_is_missing(before, wait_until(grown, "every counter to go on", LONGEST_SECONDS))
+        assert_kept(before, wait_until(grown, "every counter to go on", LONGEST_SECONDS))
         return time.monotonic() - began
 
     def assert_told(self, running: Exporter, before: Samples, text: str, *, healthy: int = 200) -> None:
@@ -84,7 +84,7 @@ class Setting:
         after = running.scrape_when(
             lambda samples: (samples.value(f"{OWN}store_errors_total") or 0) > errors, "the counter of errors"
         )
-        assert_nothing_is_missing(before, after)
+        assert_kept(before, after)
         answer = running.get("/-/healthy")
         assert answer.status == healthy
         assert (text in answer.text) == (healthy != 200)
@@ -107,6 +107,12 @@ class Setting:
         """Wait until no day of the month is missing any more, and make sure that all are right."""
         wait_until(lambda: not _missing(self.store_url, self.vendor), "every day of the month", LONGEST_SECONDS)
         self.assert_exact()
+
+
+def assert_kept(before: Samples, after: Samples) -> None:
+    """Everything is still shown, and no counter fell."""
+    assert [key for key in before.named(DATA_PREFIX) if key not in after] == []
+    assert_no_counter_fell(before, after)
 
 
 def assert_exact(url: str, vendor: Vendor, *, asked_seconds: float = 10.0) -> None:

@@ -16,12 +16,11 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
-from faulted import LONGEST_SECONDS, Setting
+from faulted import LONGEST_SECONDS, Setting, assert_kept
 from processes import (
     EXPORTER,
     Exporter,
     Vendor,
-    assert_nothing_is_missing,
     command,
     ended,
     run,
@@ -143,7 +142,7 @@ def test_without_memory_for_a_round_the_ledger_stays_whole(busy: Setting) -> Non
         running.send(signal.SIGTERM)
         assert running.wait() == 0
     with busy.serving() as running:
-        assert_nothing_is_missing(before, busy.known(running))
+        assert_kept(before, busy.known(running))
     remember("no more memory than it has", 1, "what fails is logged; goes on when there is memory", seconds)
 
 

@@ -60,7 +60,7 @@ def test_a_file_that_is_deleted_is_not_made_anew_and_its_backup_goes_on(on_file:
         assert running.wait() == 0
     assert_refused(on_file, "is gone, and no new one is made in its place")
     assert not file.exists()
-    shutil.copy(backup, file)
+    restore(backup, file)
     assert_restored(
         on_file,
         "SQLite: the file is deleted",

@@ -33,10 +33,10 @@ def test_a_server_that_hangs_is_given_up_and_tried_again(on_server: Setting, ser
     with on_server.serving() as running:
         before = on_server.known(running)
         with server.paused():
-            on_server.assert_told(running, before, "did not answer for 30 s")
+            on_server.assert_told(running, before, "; start the server, or correct host and port")
         seconds = on_server.goes_on(running, before)
         on_server.wait_for_exact()
-    remember("it accepts connections and never answers", f"after 30 s {SAYS_SO}", seconds)
+    remember("it accepts connections and never answers", f"after 30 to 40 s {SAYS_SO}", seconds)
 
 
 def test_a_server_that_hangs_does_not_keep_the_service_from_ending(on_server: Setting, server: PostgresServer) -> None:
