@@ -64,14 +64,14 @@ class Setting:
         return running.scrape_when(lambda samples: samples.labels(TOTAL, "database_id") == ids, "every database")
 
     def goes_on(self, running: Exporter, before: Samples) -> float:
-        """Wait until every counter grew, without one that fell or is missing; returns how many seconds that took."""
-        began = time.monotonic()
+        """Wait until every counter grows again, and none fell or is missing; returns how many seconds that took."""
+        began, last = time.monotonic(), running.scrape()
         keys = [key for key in before if key[0] == TOTAL]
 
         def grown() -> Samples | None:
             assert running.is_alive, f"it ended:\n{running.output}"
             samples = running.scrape()
-            return samples if all(samples.get(key, 0) > before[key] for key in keys) else None
+            return samples if all(samples.get(key, 0) > last[key] for key in keys) else None
 
         assert_kept(before, wait_until(grown, "every counter to go on", LONGEST_SECONDS))
         return time.monotonic() - began

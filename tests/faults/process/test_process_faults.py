@@ -32,7 +32,8 @@ from reliability import Fault, record
 
 pytestmark = pytest.mark.slow
 
-STOPPED_SECONDS = float(os.environ.get("STOPPED_SECONDS", "12"))
+USUALLY_STOPPED_SECONDS = 12.0
+STOPPED_SECONDS = float(os.environ.get("STOPPED_SECONDS", USUALLY_STOPPED_SECONDS))
 
 
 def remember(tried: str, times: int, seen: str, seconds: float | None) -> None:
@@ -110,7 +111,8 @@ def test_one_that_was_stopped_for_long_goes_on(
         seconds = setting.goes_on(running, before)
         assert "Traceback" not in running.output
         setting.wait_for_exact()
-    remember(f"SIGSTOP for {STOPPED_SECONDS:.0f} s, {engine}", 1, "no answer meanwhile; goes on by itself", seconds)
+    if STOPPED_SECONDS == USUALLY_STOPPED_SECONDS:
+        remember(f"SIGSTOP for {STOPPED_SECONDS:.0f} s, {engine}", 1, "no answer meanwhile; goes on by itself", seconds)
 
 
 def test_with_32_descriptors_it_works_and_clients_wait_their_turn(on_file: Setting) -> None:
