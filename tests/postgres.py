@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import IO
 from uuid import uuid4
 
+import psutil
 import psycopg
 
 from ports import free_port
@@ -64,6 +65,20 @@ class PostgresServer:
     def stop(self) -> None:
         """Stop the server at once, as if its machine had failed."""
         self._run("pg_ctl", "stop", "--wait", "--mode=immediate", "--pgdata", str(self._data))
+
+    @contextmanager
+    def paused(self) -> Iterator[None]:
+        """Stop every process of the server, as when its machine hangs: it takes connections, and says nothing."""
+        first = psutil.Process(int((self._data / "postmaster.pid").read_text().split()[0]))
+        first.suspend()
+        processes = [first, *first.children()]
+        for process in processes:
+            process.suspend()
+        try:
+            yield
+        finally:
+            for process in reversed(processes):
+                process.resume()
 
     def execute(self, statement: str) -> None:
         """Run a statement outside of a transaction."""

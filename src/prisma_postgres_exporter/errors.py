@@ -17,7 +17,8 @@ ExporterError
 └── StoreError
     ├── StoreUnavailable       wait, or make room: it cannot be read or written now
     │   ├── StoreMissing       run the service first: there is none yet
-    │   └── StoreOutdated      run `serve` or `collect` once: an older version made it
+    │   ├── StoreOutdated      run `serve` or `collect` once: an older version made it
+    │   └── StoreGone          put the file back, or a backup of it: it was deleted, replaced or emptied
     ├── StoreTooNew            run the version that made it, or a newer one
     ├── StoreChanged           load again: another process wrote in between
     ├── LeaseLost              stop: another process collects the workspace now
@@ -140,6 +141,10 @@ class StoreMissing(StoreUnavailable):
 
 class StoreOutdated(StoreUnavailable):
     """An older version made the store, and it was opened to be read only."""
+
+
+class StoreGone(StoreUnavailable):
+    """The file that held the store was deleted, replaced or emptied: nothing is written, and no new one is made."""
 
 
 class StoreTooNew(StoreError):

@@ -80,7 +80,8 @@ def status_of(running: Bench) -> ServiceStatus:
 
 
 def store_error(running: Bench) -> str | None:
-    return running.collector.ledger.error
+    failure = running.collector.ledger.failure
+    return None if failure is None else str(failure)
 
 
 # One workspace ------------------------------------------------------------------------------------

@@ -5,16 +5,18 @@ from __future__ import annotations
 import shutil
 import sqlite3
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
 import sqlalchemy
-from lived_store import ENDS_AT
-from store_values import DAY, ENGINES, execute, other_program
+from lived_store import ENDS_AT, carry, due_windows, live_discovery, live_reads
+from store_values import DAY, ENGINES, NOW, database, discovered, execute, other_program
 
 from longer import spread
 from postgres import PostgresServer
+from prisma_postgres_exporter.model import Discovered, LedgerState
 from prisma_postgres_exporter.store import Store
 from prisma_postgres_exporter.store.invariants import FILE_IS_WHOLE, INVARIANTS, SCHEMA_INVARIANTS, VALUES_OF_THEIR_KIND
 from prisma_postgres_exporter.store.tables import metadata
@@ -331,3 +333,24 @@ def test_clocks_that_disagree_a_little_are_no_violation(url: str) -> None:
     store = Store.open_to_read(url)
     assert list(store.violations(ENDS_AT - DAY / 300)) == []
     store.close()
+
+
+@pytest.mark.parametrize("reads", [0, 1, 3])
+@pytest.mark.parametrize("days_later", [1, 3, 30])
+def test_a_creation_that_moves_later_is_no_violation_before_and_after_it_is_read(
+    store: Store, reads: int, days_later: int
+) -> None:
+    held = live_discovery(store, LedgerState(), discovered(1, at=NOW - 10 * DAY))
+    new, now = database(2, created_at=NOW - 4 * DAY), NOW - 2 * DAY
+    held = live_discovery(store, held, Discovered(at=now, databases=(new,)))
+    for number in range(reads + 8):
+        if number == reads:
+            moved = replace(new, created_at=new.created_at + days_later * DAY)
+            held = live_discovery(store, held, Discovered(at=now, databases=(moved,)))
+            assert list(store.violations(now)) == []
+        now += timedelta(hours=6)
+        held = carry(held, now)
+        for workspace in held.workspaces.values():
+            windows = due_windows(workspace, now, budget=300)
+            held = held.with_workspaces(live_reads(store, workspace, windows, now, failed=set()))
+    assert list(store.violations(now)) == []

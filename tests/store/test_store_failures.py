@@ -86,7 +86,7 @@ def test_a_file_that_may_not_be_written_can_be_read_and_says_so_when_written() -
         store = Store.open(f"sqlite:///{path}")
         ledger_state = known(store)
         path.chmod(0o400)
-        side_files = [path.with_name(f"store.db-{suffix}") for suffix in ("wal", "shm")]
+        side_files = [path.with_name(f"store.db{suffix}") for suffix in ("-wal", "-shm", ".lock")]
         with ordinary_user(Path(directory), path, *side_files):
             reopened = Store.open(f"sqlite:///{path}")
             assert reopened.load(NOW) == ledger_state

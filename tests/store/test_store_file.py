@@ -29,7 +29,7 @@ def test_only_the_owner_can_read_the_file_and_what_lies_beside_it(tmp_path: Path
     store = Store.open(f"sqlite:///{tmp_path / 'store.db'}")
     known(store)
     modes = {path.name: oct(path.stat().st_mode & 0o777) for path in tmp_path.iterdir()}
-    assert modes == {"store.db": "0o600", "store.db-wal": "0o600", "store.db-shm": "0o600"}
+    assert modes == dict.fromkeys(("store.db", "store.db-wal", "store.db-shm", "store.db.lock"), "0o600")
     store.close()
 
 

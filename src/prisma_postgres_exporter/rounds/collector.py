@@ -18,7 +18,7 @@ from typing import TypeVar
 import structlog
 
 from prisma_postgres_exporter.config import Config, Tokens
-from prisma_postgres_exporter.errors import CredentialRefused
+from prisma_postgres_exporter.errors import CredentialRefused, StoreUnavailable
 from prisma_postgres_exporter.ledger.plan import ROUND_SPAN, Plan
 from prisma_postgres_exporter.model import LedgerState, LedgerUpdate, ReadingFailure
 from prisma_postgres_exporter.rounds.discovery import RETRY_AFTER, Discovery
@@ -173,6 +173,7 @@ class Collector:
     def stop(self) -> None:
         """Let the rounds under way end, with what they have read by now."""
         self._is_stopping = True
+        self.ledger.hurry()
         for turn in self.turns.values():
             turn.interrupted.set()
 
@@ -302,7 +303,6 @@ class Collector:
     async def _run(self, turn: Turn, *, is_only_one: bool) -> RoundReport:
         started_at, started = self.now(), self._time()
         turn.live()
-        await self._begin_day(turn)
 
         def report(next_at: datetime, *, is_stored: bool = True) -> RoundReport:
             return RoundReport(
@@ -313,7 +313,12 @@ class Collector:
                 is_stored=is_stored,
             )
 
-        if turn.pending and not await self._post(turn, ()):
+        try:
+            await self._begin_day(turn)
+            is_stored = not turn.pending or await self._post(turn, ())
+        except StoreUnavailable:
+            is_stored = False
+        if not is_stored:
             return report(self.now() + STORE_RETRY, is_stored=False)
         if self.readers.reader(turn.workspace_id) is None and self.readers.are_asking:
             return report(self.now() + ASK_AGAIN)

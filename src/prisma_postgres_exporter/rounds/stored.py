@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import random
 from collections import defaultdict
-from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Iterator, Sequence
 from concurrent.futures import Executor
 from datetime import date, datetime, timedelta
 from functools import partial
@@ -30,26 +30,28 @@ TRIES = 20
 FIRST_WAIT_SECONDS, LONGEST_WAIT_SECONDS = 0.02, 1.0
 """Before it is made anew it waits, longer each time and never in step with the other: some ten seconds in all."""
 
+READABLE, WRITABLE = "readable", "writable"
+
 T = TypeVar("T")
 
 
 class StoredLedger:
     """What is held of every workspace, as the store has it, and the writes that change both.
 
-    A workspace's state changes under its own lock. The store is used in `threads` only. `error` is why it could not be
-    written the last time, `None` where it could. `now` gives UTC instants in whole seconds.
+    A workspace's state changes under its own lock. The store is used in `threads` only. `now` gives UTC instants in
+    whole seconds.
     """
 
     def __init__(
         self, store: Store, threads: Executor, health: Health, now: Callable[[], datetime], leases: Leases
     ) -> None:
         self.state = LedgerState()
-        self.error: str | None = None
         self._store = store
         self._threads = threads
         self._health = health
         self._now = now
         self._leases = leases
+        self._failures: dict[str, StoreUnavailable] = {}
         self._found_anew: set[str] = set()
         self._locks: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
 
@@ -60,6 +62,15 @@ class StoredLedger:
             StoreUnavailable: the store cannot be read or written now.
         """
         return await asyncio.get_running_loop().run_in_executor(self._threads, call, self._store)
+
+    @property
+    def failure(self) -> StoreUnavailable | None:
+        """Why it could not be written the last time, or not be read; `None` where it could."""
+        return next(iter(self._failures.values()), None)
+
+    def hurry(self) -> None:
+        """Give up soon what a server does not answer, as this process is to end."""
+        self._store.hurry()
 
     async def load(self) -> None:
         """Read everything back.
@@ -79,7 +90,9 @@ class StoredLedger:
         found: set[str] = set()
         # Read without locks, as most of the time there is nothing: what a round of ours writes meanwhile is newer.
         now, held = self._now(), {id_: row.generation for id_, row in self.state.workspaces.items()}
-        for id_, newer in (await self.in_store(lambda store: store.load_newer(held, now))).items():
+        with self._noted(READABLE):
+            changed = await self.in_store(lambda store: store.load_newer(held, now))
+        for id_, newer in changed.items():
             async with self._locked([id_]):
                 own = self.state.workspaces.get(id_)
                 if own is not None and own.generation != held.get(id_):
@@ -113,7 +126,8 @@ class StoredLedger:
                 gone = [row for row in self.state.workspaces.values() if row.is_gone and row is not workspace]
                 self._replace(*(ledger.carry_workspace(row, now) for row in (workspace, *gone)))
             elif workspace is not None:
-                await self._reload([workspace_id])
+                with self._noted(READABLE):
+                    await self._reload([workspace_id])
 
     async def record(
         self, workspace_id: str, outcomes: Sequence[Outcome], *, settle_after: timedelta
@@ -133,7 +147,7 @@ class StoredLedger:
                     raise
                 self._replace(after)
                 if not update.is_empty:
-                    self._note_success()
+                    self._note_success(WRITABLE)
                 return update
 
         return await self._written(write)
@@ -164,7 +178,7 @@ class StoredLedger:
                     await self._find_anew(concerned)
                     raise
                 await self._reload(concerned)
-                self._note_success()
+                self._note_success(WRITABLE)
                 return discovered
 
         return await self._written(write)
@@ -172,9 +186,9 @@ class StoredLedger:
     async def prune(self, before: datetime) -> None:
         """Remove raw readings of earlier than `before`; no total changes."""
         try:
-            removed = await self.in_store(lambda store: store.prune(before))
-        except StoreUnavailable as error:
-            self._note_failure(error)
+            with self._noted(WRITABLE):
+                removed = await self.in_store(lambda store: store.prune(before))
+        except StoreUnavailable:
             return
         log.info("old readings removed", readings=removed, before=before.isoformat())
 
@@ -196,7 +210,7 @@ class StoredLedger:
                 await asyncio.sleep(random.uniform(longest / 2, longest))
             log.warning("not written: another process wrote in between each time", tries=TRIES)
         except StoreUnavailable as error:
-            self._note_failure(error)
+            self._note_failure(WRITABLE, error)
         except LeaseLost as error:
             log.info("not written", reason=str(error))
         return None
@@ -214,16 +228,24 @@ class StoredLedger:
     def _replace(self, *workspaces: WorkspaceState) -> None:
         self.state = self.state.with_workspaces(*workspaces)
 
-    def _note_failure(self, error: StoreUnavailable) -> None:
-        self._health.store_failed()
-        if self.error is None:
-            log.error("store not writable", error=str(error))
-        self.error = str(error)
+    @contextlib.contextmanager
+    def _noted(self, able: str) -> Iterator[None]:
+        try:
+            yield
+        except StoreUnavailable as error:
+            self._note_failure(able, error)
+            raise
+        self._note_success(able)
 
-    def _note_success(self) -> None:
-        if self.error is not None:
-            log.info("store writable again")
-        self.error = None
+    def _note_failure(self, able: str, error: StoreUnavailable) -> None:
+        self._health.store_failed()
+        if able not in self._failures:
+            log.error(f"store not {able}", error=str(error))
+        self._failures[able] = error
+
+    def _note_success(self, able: str) -> None:
+        if self._failures.pop(able, None) is not None:
+            log.info(f"store {able} again")
 
 
 def _record(

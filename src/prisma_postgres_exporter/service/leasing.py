@@ -53,10 +53,13 @@ class LeaseKeeper:
     """Renews a session from a thread of its own, so that neither rounds nor the store's other threads delay it.
 
     `on_change` is called in the event loop when other workspaces are held than before, or some are to be given back.
+    `on_failure` is called when the store failed; `failure` is why it did the last time, `None` where it did not.
     """
 
-    def __init__(self, store: Store, *, on_change: Callable[[], None]) -> None:
+    def __init__(self, store: Store, *, on_change: Callable[[], None], on_failure: Callable[[], None]) -> None:
+        self.failure: StoreError | None = None
         self._store = store
+        self._on_failure = on_failure
         self._on_change = on_change
         self.name = f"{socket.gethostname()}:{os.getpid()}"
         self._session: Session | None = None
@@ -70,7 +73,6 @@ class LeaseKeeper:
         self._wake = threading.Event()
         self._is_stopping = False
         self._beat = _clock()
-        self._is_failing = False
         self._loop = asyncio.get_running_loop()
         self._beating = self._loop.create_task(self._keep_beating())
         self._thread = threading.Thread(target=self._run, name="leases", daemon=True)
@@ -153,7 +155,7 @@ class LeaseKeeper:
             began = _clock()
             if began - self._beat < HUNG_SECONDS:
                 self._renew()
-            is_soon = self._known.shares.is_turned_away and not self._is_failing
+            is_soon = self._known.shares.is_turned_away and self.failure is None
             every = TURNED_AWAY_SECONDS if is_soon else RENEWED_EVERY_SECONDS
             # What took long to be renewed is not sure for long.
             self._wake.wait(max(0.0, began + every - _clock()))
@@ -172,17 +174,18 @@ class LeaseKeeper:
             session = self._live_session()
             shares = self._store.share_leases(session, giving_back=giving_back)
         except StoreError as error:
-            if not self._is_failing:
+            if self.failure is None:
                 log.warning("leases not renewed", error=str(error))
-            self._is_failing = True
+            self.failure = error
+            self._on_failure()
             return
         except Exception:
             # Nobody foresaw it; the thread has to go on.
             log.exception("leases not renewed")
             return
-        if self._is_failing:
+        if self.failure is not None:
             log.info("leases renewed again")
-        self._is_failing = False
+        self.failure = None
         with self._lock:
             self._giving_back -= giving_back
         self._unclaimed_since = {id_: self._unclaimed_since.get(id_, began) for id_ in shares.unclaimed}

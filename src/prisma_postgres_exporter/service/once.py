@@ -61,8 +61,8 @@ def _problems(collector: Collector, snapshot: Snapshot) -> Iterator[str]:
     for state in collector.readers.states.values():
         if state.problem is not None:
             yield f"credential {state.name}: {state.problem}"
-    if collector.ledger.error is not None:
-        yield f"store: {collector.ledger.error}"
+    if collector.ledger.failure is not None:
+        yield f"store: {collector.ledger.failure}"
     for workspace in snapshot.workspaces:
         if workspace.failure_reason is not None:
             yield f"workspace {workspace.workspace_id} ({workspace.workspace_name}): {workspace.failure_reason}"

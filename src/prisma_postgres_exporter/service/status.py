@@ -9,6 +9,7 @@ from datetime import datetime, timedelta
 
 from prisma_postgres_exporter import __version__
 from prisma_postgres_exporter.config import Config, display_url
+from prisma_postgres_exporter.errors import StoreGone
 from prisma_postgres_exporter.expose import CredentialStatus, PushStatus, RoundStatus, ServiceStatus
 from prisma_postgres_exporter.model import WorkspaceDay
 from prisma_postgres_exporter.rounds import LARGEST_SKEW, Collector, CredentialState, Turn
@@ -51,7 +52,7 @@ def describe(
         started_at=started_at,
         api_url=config.api_url,
         store_url=display_url(config.store.url),
-        store_error=collector.ledger.error,
+        store_error=_store_error(collector, leases),
         not_ready_reason=None if is_ready else "nothing is stored yet and no round has finished",
         unhealthy_reason=next(_unhealthy_reasons(collector, display, now, time), None),
         credentials=tuple(_credential(collector, state) for state in collector.readers.states.values()),
@@ -81,6 +82,8 @@ def _unhealthy_reasons(collector: Collector, display: Display, now: datetime, ti
             yield f"the rounds of workspace {turn.workspace_id} have stopped"
     if display.failures_in_a_row >= FAILURES_IN_A_ROW:
         yield f"what is shown could not be made anew {display.failures_in_a_row} times in a row: see the log"
+    if isinstance(collector.ledger.failure, StoreGone):
+        yield str(collector.ledger.failure)
     yield from _clock_notes(collector)
 
 
@@ -89,6 +92,11 @@ def _has_stopped(turn: Turn, config: Config, now: datetime, time: float) -> bool
     if turn.running.locked():
         return silence > ATTEMPTS * config.poll.total_timeout + LATE
     return now - turn.next_at > LATE if turn.next_at is not None else silence > LATE
+
+
+def _store_error(collector: Collector, leases: LeaseKeeper | None) -> str | None:
+    failure = collector.ledger.failure or (leases.failure if leases is not None else None)
+    return None if failure is None else str(failure)
 
 
 def _clock_notes(collector: Collector) -> Iterator[str]:

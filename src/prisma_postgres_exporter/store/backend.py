@@ -12,6 +12,7 @@ from sqlalchemy import Connection, Engine, Table
 from sqlalchemy.engine import URL
 
 from prisma_postgres_exporter.store import postgres, sqlite
+from prisma_postgres_exporter.store.patience import Patience
 from prisma_postgres_exporter.store.rows import Values
 
 
@@ -24,11 +25,12 @@ class Backend(Protocol):
     WRITING: Mapping[str, Any]
     """Execution options of a transaction that writes."""
 
-    def create_engine(self, url: URL, *, is_read_only: bool) -> Engine:
+    def create_engine(self, url: URL, *, is_read_only: bool, patience: Patience) -> Engine:
         """Make the engine, and the file where the store is one; to read only, nothing is made or changed.
 
         Raises:
             StoreMissing: there is no file, and it is to be read only.
+            StoreGone: there was a file, and it is missing or empty.
             StoreUnavailable: it is to be read only, and may not be read.
         """
 
@@ -38,6 +40,9 @@ class Backend(Protocol):
         Raises:
             StoreUnavailable, OSError: it could not.
         """
+
+    def wait_long(self, connection: Connection) -> None:
+        """Wait for the answers of this transaction as long as they take, as each may need to read whole tables."""
 
     def limit_stalling(self, connection: Connection) -> None:
         """Have a transaction that writes end if this process says nothing for a few seconds."""
@@ -55,6 +60,9 @@ class Backend(Protocol):
         Raises:
             StoreInUse: one is there already.
         """
+
+    def remember(self, url: URL) -> None:
+        """Note beside the store that there is one, where it is a file that could get lost."""
 
     def lock_schema(self, connection: Connection) -> None:
         """Wait until no other process migrates, and keep others from it until the transaction ends."""

@@ -35,6 +35,7 @@ def migrate(reader: Engine, writer: Engine, backend: Backend, *, where: str, to:
     for step in (BEFORE_ROW_RULES, HEAD):
         if step <= to:
             with writer.begin() as connection:
+                backend.wait_long(connection)
                 backend.lock_schema(connection)
                 _upgrade(connection, where, step)
     # Connections know the tables as they were.

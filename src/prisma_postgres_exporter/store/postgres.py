@@ -7,16 +7,21 @@ from contextlib import AbstractContextManager, nullcontext
 from datetime import datetime, timedelta
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, cast
 
 import sqlalchemy
-from sqlalchemy import Connection, Engine, Table, func, select, text
+from sqlalchemy import Connection, Dialect, Engine, Table, event, func, select, text
 from sqlalchemy.engine import URL
+from sqlalchemy.engine.interfaces import DBAPIConnection
 
 from prisma_postgres_exporter.errors import ConfigurationError, StoreUnavailable
+from prisma_postgres_exporter.store.patience import Patience
 from prisma_postgres_exporter.store.rows import Values, unix_seconds
 from prisma_postgres_exporter.store.tables import store_state, workspaces
 from prisma_postgres_exporter.store.urls import public_url
+
+if TYPE_CHECKING:
+    from prisma_postgres_exporter.store.postgres_connection import StoreConnection
 
 READING: Mapping[str, Any] = {"isolation_level": "REPEATABLE READ", "postgresql_readonly": True}
 WRITING: Mapping[str, Any] = {"isolation_level": "READ COMMITTED"}
@@ -41,10 +46,13 @@ PARTITION_PREFIX = "readings_from_"
 ROWS_AT_ONCE = 1_000
 
 
-def create_engine(url: URL, *, is_read_only: bool) -> Engine:
+def create_engine(url: URL, *, is_read_only: bool, patience: Patience) -> Engine:
     """Make the engine; a connection that died is replaced when it is next taken. To read only takes no other one."""
+    # With the library itself: a store in a file does without.
+    from prisma_postgres_exporter.store.postgres_connection import StoreConnection  # noqa: PLC0415
+
     options = {name: value for name, value in CONNECT_OPTIONS.items() if name not in url.query}
-    return sqlalchemy.create_engine(
+    engine = sqlalchemy.create_engine(
         url,
         # Statements prepared on a session break behind a pooler that hands out one for each transaction.
         connect_args={**options, "prepare_threshold": None},
@@ -52,10 +60,25 @@ def create_engine(url: URL, *, is_read_only: bool) -> Engine:
         hide_parameters=True,
     )
 
+    @event.listens_for(engine, "do_connect")
+    def connect(_dialect: Dialect, _record: object, arguments: list[str], options: dict[str, Any]) -> DBAPIConnection:
+        longest = min(float(options["connect_timeout"]), patience.seconds)
+        connection = StoreConnection.connect(*arguments, **{**options, "connect_timeout": longest})
+        connection.patience = patience
+        return cast("DBAPIConnection", connection)
+
+    @event.listens_for(engine, "checkin")
+    def hurry_again(connection: DBAPIConnection | None, _: object) -> None:
+        # Not when it is taken: it is pinged before.
+        if connection is not None:
+            cast("StoreConnection", connection).waits_long = False
+
+    return engine
+
 
 def require_makeable(url: URL) -> None:
     """Make sure that this role may make tables where it would, and make none."""
-    engine = create_engine(url, is_read_only=True)
+    engine = create_engine(url, is_read_only=True, patience=Patience())
     try:
         with engine.connect() as connection:
             query = "SELECT has_schema_privilege(current_schema(), 'CREATE')"
@@ -66,6 +89,11 @@ def require_makeable(url: URL) -> None:
                 )
     finally:
         engine.dispose()
+
+
+def wait_long(connection: Connection) -> None:
+    """Let the server take its time, until the connection is given back."""
+    cast("StoreConnection", connection.connection.driver_connection).waits_long = True
 
 
 def limit_stalling(connection: Connection) -> None:
@@ -80,6 +108,10 @@ def confirm(connection: Connection) -> None:
 def keep_others_out(url: URL) -> AbstractContextManager[None]:
     """Keep nobody out: the leases of workspaces see to it that each is collected by one."""
     return nullcontext()
+
+
+def remember(url: URL) -> None:
+    """Nothing to do: a server does not make a database by itself."""
 
 
 def lock_schema(connection: Connection) -> None:
@@ -175,6 +207,7 @@ def _drop_partition(engine: Engine, start: int) -> int:
     """Count its rows first, as dropping waits for every reader and keeps new ones waiting meanwhile."""
     name = f"{PARTITION_PREFIX}{start}"
     with engine.begin() as connection:
+        wait_long(connection)
         rows: int = connection.exec_driver_sql(f"SELECT count(*) FROM {name}").scalar_one()  # noqa: S608
     with engine.begin() as connection:
         _limit_waiting(connection)

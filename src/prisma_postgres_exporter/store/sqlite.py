@@ -22,8 +22,9 @@ from sqlalchemy.engine import URL
 from sqlalchemy.engine.interfaces import DBAPIConnection, DBAPICursor
 from sqlalchemy.pool import ConnectionPoolEntry
 
-from prisma_postgres_exporter.errors import StoreInUse, StoreUnavailable
+from prisma_postgres_exporter.errors import StoreGone, StoreInUse, StoreUnavailable
 from prisma_postgres_exporter.store import sqlite_reader
+from prisma_postgres_exporter.store.patience import Patience
 from prisma_postgres_exporter.store.rows import Values
 from prisma_postgres_exporter.store.tables import readings
 
@@ -38,7 +39,7 @@ VACUUM_PAGES = 500
 COPIED_PAGES = 2_000
 
 
-def create_engine(url: URL, *, is_read_only: bool) -> Engine:
+def create_engine(url: URL, *, is_read_only: bool, patience: Patience) -> Engine:
     """Make the engine, and the file: readable by its owner only, as its `-wal` and `-shm` then are too."""
     path = url.database or ""
     if is_read_only:
@@ -52,16 +53,25 @@ def create_engine(url: URL, *, is_read_only: bool) -> Engine:
     )
     event.listen(engine, "connect", _prepare_connection)
     event.listen(engine, "begin", _begin)
+    file = _File(path)
+    event.listen(engine, "connect", file.remember)
+    event.listen(engine, "begin", file.require_same)
+    event.listen(engine, "commit", file.require_same)
     return engine
 
 
 def require_makeable(url: URL) -> None:
     """Make sure that a file could be made there, and make none."""
+    sqlite_reader.require_kept(url.database or "")
     directory = Path(url.database or "").parent
     if not directory.is_dir():
         raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), str(directory))
     if not os.access(directory, os.W_OK | os.X_OK, effective_ids=os.access in os.supports_effective_ids):
         raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(directory))
+
+
+def wait_long(connection: Connection) -> None:
+    """Nothing to do: nobody has to answer."""
 
 
 def limit_stalling(connection: Connection) -> None:
@@ -80,21 +90,29 @@ def confirm(connection: Connection) -> None:
 @contextmanager
 def keep_others_out(url: URL) -> Iterator[None]:
     """Hold a lock on a file beside the store: it ends with this process, however that ends."""
-    # By one name, as many links as lead there.
-    path = Path(f"{os.path.realpath(url.database or '')}.lock")
-    descriptor = os.open(path, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, FILE_MODE)
+    descriptor = _open_lock(url)
     try:
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            holder = os.pread(descriptor, 200, 0).decode(errors="replace").strip() or "another process"
+            holder = _read_lock(descriptor)[0] or "another process"
             raise StoreInUse(
                 f"the store at {url.database} is in use by {holder}: stop it, or give this service a store of its own;"
                 " services that share one need Postgres"
             ) from None
-        os.ftruncate(descriptor, 0)
-        os.pwrite(descriptor, f"process {os.getpid()} on {socket.gethostname()}\n".encode(), 0)
+        _write_lock(descriptor, [f"process {os.getpid()} on {socket.gethostname()}", _inode_line(url)])
         yield
+    finally:
+        os.close(descriptor)
+
+
+def remember(url: URL) -> None:
+    """Note in the file of that lock which file the store is: `sqlite_reader.require_kept` goes by it."""
+    descriptor = _open_lock(url)
+    try:
+        holder, inode = _read_lock(descriptor)
+        if inode != _inode_line(url):
+            _write_lock(descriptor, [holder, _inode_line(url)])
     finally:
         os.close(descriptor)
 
@@ -174,7 +192,67 @@ def prune_readings(engine: Engine, before_unix: int) -> int:
     return pruned
 
 
+class _File:
+    """The file of an open store. SQLite goes on with one that was deleted, and all that it writes is lost."""
+
+    def __init__(self, path: str) -> None:
+        self._path = path
+        self._identity: tuple[int, int] | None = None
+
+    def remember(self, *_: object) -> None:
+        """Note which one was opened first."""
+        if self._identity is None:
+            self._identity = self._look()[:2]
+
+    def require_same(self, *_: object) -> None:
+        """Make sure that it is still what the path leads to.
+
+        Raises:
+            StoreGone: it was deleted, replaced or emptied.
+        """
+        *identity, size = self._look()
+        if tuple(identity) != self._identity:
+            raise StoreGone(
+                f"the store at {self._path} was replaced by another file while it was in use: nothing is written to it;"
+                " restart to go on with the file that is there now, or put the old one back"
+            )
+        if not size:
+            raise StoreGone(
+                f"the store at {self._path} was emptied while it was in use: stop, put a backup in its place, and start"
+            )
+
+    def _look(self) -> tuple[int, int, int]:
+        try:
+            found = os.stat(self._path)
+        except FileNotFoundError:
+            raise StoreGone(
+                f"the store at {self._path} was deleted or moved away while it was in use: nothing is written; put it"
+                " back, or stop, put a backup in its place, and start"
+            ) from None
+        return found.st_dev, found.st_ino, found.st_size
+
+
+def _open_lock(url: URL) -> int:
+    return os.open(sqlite_reader.lock_of(url.database or ""), os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, FILE_MODE)
+
+
+def _read_lock(descriptor: int) -> list[str]:
+    """Who holds it, or did last, and the line of the inode."""
+    lines = os.pread(descriptor, 1000, 0).decode(errors="replace").splitlines()
+    return [*lines, "", ""][:2]
+
+
+def _write_lock(descriptor: int, lines: list[str]) -> None:
+    os.ftruncate(descriptor, 0)
+    os.pwrite(descriptor, "".join(f"{line}\n" for line in lines).encode(), 0)
+
+
+def _inode_line(url: URL) -> str:
+    return f"{sqlite_reader.INODE} {os.stat(url.database or '').st_ino}"
+
+
 def _create_file(path: str) -> None:
+    sqlite_reader.require_kept(path)
     try:
         # Only ever a new one: to close a database's file would drop the locks that SQLite holds on it.
         os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_RDWR, FILE_MODE))

@@ -16,8 +16,9 @@ import os
 import sqlite3
 from pathlib import Path
 
-from prisma_postgres_exporter.errors import StoreMissing, StoreUnavailable
+from prisma_postgres_exporter.errors import StoreGone, StoreMissing, StoreUnavailable
 
+INODE = "inode"
 BESIDE = ("-wal", "-shm", "-journal")
 Stamp = tuple[tuple[int, int, int] | None, ...]
 """What tells whether files changed: inode, size and time of change of each, `None` where it is not there."""
@@ -35,8 +36,10 @@ def require_readable(path: str) -> None:
 
     Raises:
         StoreMissing: there is none.
+        StoreGone: there was one.
         StoreUnavailable: it may not be read.
     """
+    require_kept(path)
     try:
         is_directory = Path(path).is_dir()
         Path(path).stat()
@@ -50,6 +53,43 @@ def require_readable(path: str) -> None:
                 f"cannot read the store at {path}: permission denied for {Path(name).name}; let this user read the "
                 "file, and the -wal and -shm beside it"
             )
+
+
+def lock_of(path: str) -> Path:
+    """The file that is locked while a service uses the store, and stays: by one name, as many links as lead there."""
+    return Path(f"{os.path.realpath(path)}.lock")
+
+
+def require_kept(path: str) -> None:
+    """Make sure that no store was lost there.
+
+    Raises:
+        StoreGone: there was one, and its file is missing or empty now, or another one without what belongs to it.
+    """
+    lock, wal = lock_of(path), Path(f"{os.path.realpath(path)}-wal")
+    try:
+        # Before the file is looked at: this one is made once the store is whole.
+        lines = lock.read_text(errors="replace").splitlines()
+    except FileNotFoundError:
+        return
+    except PermissionError:
+        lines = []
+    try:
+        found = Path(path).stat()
+    except FileNotFoundError:
+        found = None
+    if found is None or not found.st_size:
+        raise StoreGone(
+            f"the store at {path} is {'gone' if found is None else 'empty now'}, and no new one is made in its place:"
+            f" put it or a backup of it there; to begin anew, without its history, remove {lock} too"
+        )
+    is_another = f"{INODE} {found.st_ino}" not in lines and any(line.startswith(INODE) for line in lines)
+    # SQLite would write the pages of the one into the other.
+    if is_another and wal.exists() and wal.stat().st_size:
+        raise StoreGone(
+            f"the store at {path} was replaced by another file, and {wal} is of the one before: stop the service that"
+            f" uses it, then remove {wal.name} and {path}-shm; if all were copied here together, remove {lock}"
+        )
 
 
 def connect(path: str, *, timeout_seconds: float) -> Reader:

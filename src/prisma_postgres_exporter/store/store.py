@@ -44,6 +44,7 @@ from prisma_postgres_exporter.store.leasing import (
 )
 from prisma_postgres_exporter.store.loading import Newer, load_newer, load_states
 from prisma_postgres_exporter.store.migrate import BEFORE_ROW_RULES, HEAD, migrate, require_current
+from prisma_postgres_exporter.store.patience import Patience
 from prisma_postgres_exporter.store.recording import has_new_windows, write_update
 from prisma_postgres_exporter.store.repairing import Repair, plan_repair, write_repair
 from prisma_postgres_exporter.store.rows import unix_seconds
@@ -70,9 +71,10 @@ class Store:
     def __init__(self, url: URL, *, is_read_only: bool = False) -> None:
         self.url = public_url(url)
         self._backend = backend_of(url)
+        self._patience = Patience()
         self._is_read_only = is_read_only
         with translated("open", self.url, is_read_only=is_read_only):
-            self._engine = self._backend.create_engine(url, is_read_only=is_read_only)
+            self._engine = self._backend.create_engine(url, is_read_only=is_read_only, patience=self._patience)
         self._reader = self._engine.execution_options(**self._backend.READING)
         self._writer = self._engine.execution_options(
             **(self._backend.READING if is_read_only else self._backend.WRITING)
@@ -87,6 +89,7 @@ class Store:
         Raises:
             ConfigurationError: `url` is not the URL of a store.
             StoreTooNew: a newer version made it.
+            StoreGone: there was one, and its file is missing or empty.
             StoreUnavailable: it cannot be opened.
         """
         return cls._to_write(parse_url(url), HEAD)
@@ -315,6 +318,7 @@ class Store:
     def summary(self) -> StoreSummary:
         """Return what the store holds, in numbers; counting reads every table."""
         with self._reading() as connection:
+            self._backend.wait_long(connection)
             return summarise(connection, self._backend)
 
     def violations(self, now: datetime) -> Iterator[Violation]:
@@ -323,6 +327,7 @@ class Store:
         Reads the whole store, all from one moment of it, while others write; `now` (UTC) tells the future.
         """
         with self._reading() as connection:
+            self._backend.wait_long(connection)
             yield from audit(connection, self._backend, now)
 
     def ledger_rows(self, pairs: Iterable[tuple[int, date]]) -> LedgerRows:
@@ -376,9 +381,11 @@ class Store:
         """
         if not is_applied:
             with self._reading() as connection:
+                self._backend.wait_long(connection)
                 return plan_repair(connection, self._backend, now)
         with translated("write", self.url):
             with self._writer.begin() as connection:
+                self._backend.wait_long(connection)
                 self._backend.lock_keys(connection)
                 self._backend.lock_workspaces(connection, connection.execute(select(workspaces.c.id)).scalars().all())
                 done = write_repair(connection, self._backend, now)
@@ -393,6 +400,10 @@ class Store:
             connection.execute(store_state.update().values(made_by=store_state.c.made_by))
             connection.rollback()
 
+    def hurry(self) -> None:
+        """Give up soon what a server does not answer, as this process is to end."""
+        self._patience.hurry()
+
     def close(self) -> None:
         """Close every connection; an open iteration keeps its own until it ends."""
         self._engine.dispose()
@@ -403,6 +414,7 @@ class Store:
         try:
             with translated("open", store.url):
                 migrate(store._reader, store._writer, store._backend, where=store.url, to=revision)
+                store._backend.remember(store._engine.url)
         except BaseException:
             store.close()
             raise

@@ -38,13 +38,15 @@ SUBJECT_INVARIANTS: tuple[Invariant, ...] = (
         broken=and_(
             databases.c.counted_from < databases.c.created_at // DAY_SECONDS,
             databases.c.counted_from < databases.c.first_seen_at // DAY_SECONDS,
-            # The vendor may correct created_at to a later one: what was counted before stays so.
+            # The vendor may correct created_at to a later one, before that day was read: nothing was counted then.
+            positions.c.known_until >= databases.c.counted_from,
+            # Or after it: what was counted stays so.
             ~exists().where(
                 days.c.day == databases.c.counted_from, days.c.database_key == databases.c.key, days.c.is_counted
             ),
         ),
         shows=(databases.c.counted_from, databases.c.created_at, databases.c.first_seen_at),
-        must_hold="counted_from is not before its creation and its first sight, or it is a counted day",
+        must_hold="counted_from is not before its creation and its first sight, or a counted day, or not read yet",
         reason="the counter begins with the day on which a database was first seen, or made",
         advice=RESTORE,
     ),

@@ -1,0 +1,167 @@
+"""A process that is ended, stopped, or kept short of descriptors or memory."""
+
+from __future__ import annotations
+
+import os
+import random
+import resource
+import shutil
+import signal
+import socket
+import subprocess
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+from faulted import Setting, assert_kept
+from processes import (
+    EXPORTER,
+    Exporter,
+    Vendor,
+    command,
+    ended,
+    run,
+    vendor,
+)
+from test_store_migrations import make_older
+
+from reliability import Fault, record
+
+pytestmark = pytest.mark.slow
+
+USUALLY_STOPPED_SECONDS = 12.0
+STOPPED_SECONDS = float(os.environ.get("STOPPED_SECONDS", USUALLY_STOPPED_SECONDS))
+
+
+def remember(tried: str, times: int, seen: str, seconds: float | None) -> None:
+    record(Fault(part="process", tried=tried, times=times, seen=seen, lost="nothing", seconds=seconds))
+
+
+@pytest.fixture
+def busy(tmp_path: Path) -> Iterator[Setting]:
+    """A service that reads a dozen databases each second."""
+    with vendor(workspaces=1, databases=12) as running:
+        yield Setting(tmp_path, running, f"sqlite:///{tmp_path / 'store.db'}")
+
+
+def test_sigterm_at_any_moment_ends_it_in_order(busy: Setting) -> None:
+    chance, times = random.Random(5), 5
+    for _ in range(times):
+        with busy.serving() as running:
+            time.sleep(chance.random())
+            running.send(signal.SIGTERM)
+            assert running.wait() == 0
+            assert "Traceback" not in running.output
+            assert "abandoned" not in running.output
+            assert "lost" not in running.output
+    with busy.serving() as running:
+        busy.known(running)
+        busy.wait_for_exact()
+    remember("SIGTERM in the middle of a round", times, "it stores what it read, and ends with status 0", None)
+
+
+def test_sigterm_in_a_backfill_keeps_what_was_read(busy: Setting) -> None:
+    first = (datetime.now(UTC) - timedelta(days=50)).date().isoformat()
+    assert run("collect", *busy.options, cwd=busy.directory).returncode == 0
+    with command("backfill", "--from", first, *busy.options, cwd=busy.directory) as running:
+        busy.vendor.wait_for_calls("usage")
+        running.send(signal.SIGTERM)
+        assert running.wait() in {130, 143, -signal.SIGTERM}
+        assert "Traceback" not in running.output
+    done = run("backfill", "--from", first, *busy.options, cwd=busy.directory)
+    assert done.returncode == 0, done.stderr
+    busy.assert_exact()
+    remember("SIGTERM in the middle of a backfill", 1, "it ends; the next one reads the rest", None)
+
+
+def test_ended_at_any_moment_of_a_migration_the_next_start_does_it(busy: Setting, tmp_path: Path) -> None:
+    old, file = tmp_path / "old.db", tmp_path / "store.db"
+    make_older(f"sqlite:///{old}", "0001")
+    chance, times = random.Random(9), 10
+    for number in range(times):
+        for name in ("store.db", "store.db-wal", "store.db-shm", "store.db.lock"):
+            (tmp_path / name).unlink(missing_ok=True)
+        shutil.copy(old, file)
+        with command("serve", *busy.options, "--listen", "127.0.0.1:0", cwd=tmp_path) as starting:
+            time.sleep(chance.random() * 0.6)
+            starting.send(signal.SIGTERM if number % 2 else signal.SIGKILL)
+            starting.wait()
+        done = run("store", "info", "--store-url", busy.store_url, cwd=tmp_path)
+        assert done.returncode == 0 or "run `serve` or `collect` of this version once" in done.stderr, done.stderr
+    with busy.serving() as running:
+        busy.known(running)
+        busy.wait_for_exact()
+    remember("SIGTERM or `kill -9` in the middle of a migration", times, "the next start does it", None)
+
+
+@pytest.mark.parametrize("engine", ["SQLite", "Postgres"])
+def test_one_that_was_stopped_for_long_goes_on(
+    engine: str, tmp_path: Path, world: Vendor, request: pytest.FixtureRequest
+) -> None:
+    url = f"sqlite:///{tmp_path / 'store.db'}" if engine == "SQLite" else request.getfixturevalue("postgres_url")
+    setting = Setting(tmp_path, world, url)
+    with setting.serving() as running:
+        before = setting.known(running)
+        running.send(signal.SIGSTOP)
+        time.sleep(STOPPED_SECONDS)
+        running.send(signal.SIGCONT)
+        seconds = setting.goes_on(running, before)
+        assert "Traceback" not in running.output
+        setting.wait_for_exact()
+    if STOPPED_SECONDS == USUALLY_STOPPED_SECONDS:
+        remember(f"SIGSTOP for {STOPPED_SECONDS:.0f} s, {engine}", 1, "no answer meanwhile; goes on by itself", seconds)
+
+
+def test_with_32_descriptors_it_works_and_clients_wait_their_turn(on_file: Setting) -> None:
+    with limited(on_file, "--nofile=32") as running:
+        before = on_file.known(running)
+        port = int(running.url.rpartition(":")[2])
+        with ExitStack() as idle:
+            for _ in range(40):
+                idle.enter_context(socket.create_connection(("127.0.0.1", port)))
+            running.wait_for("Too many open files")
+        seconds = on_file.goes_on(running, before)
+        on_file.wait_for_exact()
+        running.send(signal.SIGTERM)
+        assert running.wait() == 0
+    remember("32 file descriptors, and 40 idle connections", 1, "it works; goes on when they are gone", seconds)
+
+
+def test_without_memory_for_a_round_the_ledger_stays_whole(busy: Setting) -> None:
+    with busy.serving() as running:
+        # From the start on, as it takes more then than ever after.
+        unlimited = resource.prlimit(running.pid, resource.RLIMIT_AS)
+        taken = int(Path(f"/proc/{running.pid}/statm").read_text().split()[0]) * resource.getpagesize()
+        resource.prlimit(running.pid, resource.RLIMIT_AS, (taken, unlimited[1]))
+        running.wait_for(r"MemoryError|can't start new thread|annot allocate memory|out of memory")
+        resource.prlimit(running.pid, resource.RLIMIT_AS, unlimited)
+        began = time.monotonic()
+        before = busy.known(running)
+        seconds = time.monotonic() - began
+        busy.goes_on(running, before)
+        busy.wait_for_exact()
+        running.send(signal.SIGTERM)
+        assert running.wait() == 0
+    with busy.serving() as running:
+        assert_kept(before, busy.known(running))
+    remember("no more memory than it has", 1, "what fails is logged; goes on when there is memory", seconds)
+
+
+@contextmanager
+def limited(setting: Setting, *limits: str) -> Iterator[Exporter]:
+    """Run the service under limits of its own."""
+    popen = subprocess.Popen(
+        ["prlimit", *limits, *EXPORTER, "serve", *setting.options, "--listen", "127.0.0.1:0"],
+        cwd=setting.directory,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        env={**os.environ, "NO_COLOR": "1", "PYTHONUNBUFFERED": "1", "COLUMNS": "200"},
+    )
+    running = Exporter(popen)
+    with ended(running):
+        yield running
