@@ -115,6 +115,7 @@ class Collector:
         turn.interrupted.set()
         async with turn.running:
             await turn.polling.give_up()
+            await turn.look_no_more()
             if self.leases.holds(workspace_id):
                 await self._post(turn, turn.polling.take())
             self._health.workspace_gone(workspace_id)
@@ -159,6 +160,7 @@ class Collector:
         """Store what could not be stored before, if that goes now, and end what is still waited for."""
         self.stop()
         await asyncio.gather(*(turn.polling.give_up() for turn in self.turns.values()))
+        await asyncio.gather(*(turn.look_no_more() for turn in self.turns.values()))
         waiting = [turn for turn in self.turns.values() if turn.pending or turn.polling.outcomes]
         try:
             async with asyncio.timeout(CLOSE_SECONDS):
