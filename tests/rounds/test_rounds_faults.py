@@ -137,7 +137,8 @@ async def test_a_list_that_is_never_read_to_its_end_keeps_no_usage_waiting_and_i
         vendor.faults.add(Fault(kind=FaultKind.SLOW, call="projects", token=token_of(vendor, 0), seconds=60))
         clock.advance(timedelta(minutes=11))
         await running.collector.discover(id_)
-        assert (turn.look, turn.failure) == (None, "endless_list")
+        assert running.collector.turns[id_].look is None
+        assert running.collector.workspace_failures[id_] == "endless_list"
 
 
 async def test_an_exception_that_nobody_foresaw_ends_one_round_is_told_and_the_next_round_runs(

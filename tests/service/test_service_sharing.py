@@ -15,6 +15,7 @@ import pytest
 
 from ports import free_port
 from prisma_postgres_exporter.config import Config, differences
+from prisma_postgres_exporter.expose import ExporterHealth
 from prisma_postgres_exporter.model import EventKind, WorkspaceState
 from prisma_postgres_exporter.rounds import Collector
 from prisma_postgres_exporter.service import Service, collect_once, leasing, service
@@ -246,7 +247,7 @@ async def test_one_that_was_turned_away_asks_again_soon(postgres_url: str, monke
     monkeypatch.setattr(leasing, "RENEWED_EVERY_SECONDS", 3600.0)
     with closing(Store.open(postgres_url)) as store, psycopg.connect(postgres_url) as another:
         another.execute("SELECT pg_advisory_xact_lock(%s)", [SHARING_LOCK])
-        keeper = leasing.LeaseKeeper(store, on_change=lambda: None)
+        keeper = leasing.LeaseKeeper(store, ExporterHealth(), on_change=lambda: None)
         keeper.claim(Claims(workspaces=frozenset({"wksp_1"})))
         await until(lambda: keeper.shares.is_turned_away)
         another.rollback()
@@ -262,7 +263,7 @@ async def test_a_lease_that_took_long_to_be_renewed_is_renewed_again_before_it_i
     with closing(Store.open(postgres_url)) as store:
         with psycopg.connect(postgres_url) as another:
             another.execute("LOCK TABLE sessions")
-            keeper = leasing.LeaseKeeper(store, on_change=lambda: None)
+            keeper = leasing.LeaseKeeper(store, ExporterHealth(), on_change=lambda: None)
             await asyncio.sleep(5.0)
         await until(lambda: keeper.seconds_left > 0)
         while keeper.seconds_left < 8.0:

@@ -169,6 +169,7 @@ class Discovery:
         return False
 
     def _fail(self, turn: Turn, reason: str, message: str = "") -> None:
+        self._health.discovery_failed(reason)
         if turn.failure != reason:
             log.warning("workspace failing", workspace_id=turn.workspace_id, reason=reason, error=message or None)
             turn.failure = reason
@@ -276,6 +277,7 @@ class Discovery:
         try:
             said = await reader.api.subscription(turn.workspace_id)
         except ApiError as error:
+            self._health.discovery_failed(error.reason)
             log.warning("subscription not read", workspace_id=turn.workspace_id, reason=error.reason)
             return
         turn.live()

@@ -19,8 +19,9 @@ from prisma_postgres_exporter.errors import LeaseLost, StoreChanged, StoreUnavai
 from prisma_postgres_exporter.model import Discovered, Lease, LedgerRows, LedgerState, LedgerUpdate, WorkspaceState
 from prisma_postgres_exporter.rounds.health import Health
 from prisma_postgres_exporter.rounds.leases import Leases
-from prisma_postgres_exporter.rounds.polling import Outcome
+from prisma_postgres_exporter.rounds.polling import UNFORESEEN, Outcome
 from prisma_postgres_exporter.store import Store
+from prisma_postgres_exporter.tracing import span
 
 log = structlog.get_logger(__name__)
 
@@ -59,7 +60,11 @@ class StoredLedger:
         Raises:
             StoreUnavailable: the store cannot be read or written now.
         """
-        return await asyncio.get_running_loop().run_in_executor(self._threads, call, self._store)
+        try:
+            return await asyncio.get_running_loop().run_in_executor(self._threads, call, self._store)
+        except StoreUnavailable:
+            self._health.store_failed()
+            raise
 
     async def load(self) -> None:
         """Read everything back.
@@ -126,7 +131,7 @@ class StoredLedger:
                 lease = self._leases.lease(workspace_id)
                 try:
                     update, after = await self.in_store(
-                        partial(_record, workspace, outcomes, settle_after, self._now(), lease)
+                        partial(_record, workspace, outcomes, settle_after, self._now(), lease, self._health)
                     )
                 except StoreChanged:
                     await self._find_anew([workspace_id])
@@ -188,12 +193,20 @@ class StoredLedger:
 
     async def _written(self, write: Callable[[], Awaitable[T]]) -> T | None:
         """Run `write` on the newest state; returns what it returned, `None` where it did not come through."""
+        with span("store write") as traced:
+            written = await self._tried(write)
+            if written is None:
+                traced.fail("store_unavailable" if self.error is not None else "not_written")
+            return written
+
+    async def _tried(self, write: Callable[[], Awaitable[T]]) -> T | None:
         try:
             for number in range(TRIES):
                 with contextlib.suppress(StoreChanged):
                     return await write()
                 longest = min(LONGEST_WAIT_SECONDS, FIRST_WAIT_SECONDS * 2**number)
                 await asyncio.sleep(random.uniform(longest / 2, longest))
+            self._health.store_failed()
             log.warning("not written: another process wrote in between each time", tries=TRIES)
         except StoreUnavailable as error:
             self._note_failure(error)
@@ -215,7 +228,6 @@ class StoredLedger:
         self.state = self.state.with_workspaces(*workspaces)
 
     def _note_failure(self, error: StoreUnavailable) -> None:
-        self._health.store_failed()
         if self.error is None:
             log.error("store not writable", error=str(error))
         self.error = str(error)
@@ -232,6 +244,7 @@ def _record(
     settle_after: timedelta,
     now: datetime,
     lease: Lease | None,
+    health: Health,
     store: Store,
 ) -> tuple[LedgerUpdate, WorkspaceState]:
     """Turn outcomes into rows and write them: work of a store's thread."""
@@ -241,7 +254,7 @@ def _record(
     try:
         update = post(outcomes)
     except Exception:
-        update = post(_without_broken(outcomes, post))
+        update = post(_without_broken(outcomes, post, health))
     if update.is_empty:
         return update, workspace
     generation = store.record(
@@ -251,7 +264,7 @@ def _record(
 
 
 def _without_broken(
-    outcomes: Sequence[Outcome], post: Callable[[Sequence[Outcome]], LedgerUpdate]
+    outcomes: Sequence[Outcome], post: Callable[[Sequence[Outcome]], LedgerUpdate], health: Health
 ) -> Sequence[Outcome]:
     """Leave out what was read of a database that the ledger cannot take, for a reason that nobody foresaw."""
     good: list[Outcome] = []
@@ -261,6 +274,7 @@ def _without_broken(
             post(own)
         except Exception:
             log.exception("reading broke", database_id=id_)
+            health.reading_failed(UNFORESEEN)
         else:
             good.extend(own)
     return good

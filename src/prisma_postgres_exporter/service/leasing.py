@@ -17,6 +17,7 @@ import structlog
 
 from prisma_postgres_exporter.config import Difference, differences
 from prisma_postgres_exporter.errors import LeaseLost, StoreError
+from prisma_postgres_exporter.expose import ExporterHealth
 from prisma_postgres_exporter.model import Lease
 from prisma_postgres_exporter.store import SESSION_SECONDS, Claims, Session, Shares, Store
 
@@ -55,8 +56,9 @@ class LeaseKeeper:
     `on_change` is called in the event loop when other workspaces are held than before, or some are to be given back.
     """
 
-    def __init__(self, store: Store, *, on_change: Callable[[], None]) -> None:
+    def __init__(self, store: Store, health: ExporterHealth, *, on_change: Callable[[], None]) -> None:
         self._store = store
+        self._health = health
         self._on_change = on_change
         self.name = f"{socket.gethostname()}:{os.getpid()}"
         self._session: Session | None = None
@@ -172,6 +174,7 @@ class LeaseKeeper:
             session = self._live_session()
             shares = self._store.share_leases(session, giving_back=giving_back)
         except StoreError as error:
+            self._health.store_failed()
             if not self._is_failing:
                 log.warning("leases not renewed", error=str(error))
             self._is_failing = True
@@ -179,6 +182,7 @@ class LeaseKeeper:
         except Exception:
             # Nobody foresaw it; the thread has to go on.
             log.exception("leases not renewed")
+            self._health.fault("leases")
             return
         if self._is_failing:
             log.info("leases renewed again")

@@ -97,9 +97,13 @@ def test_names_that_are_not_resolved_are_told_of_and_made_up_for(tmp_path: Path)
     @contextmanager
     def unresolved(seen: Scene) -> Iterator[None]:
         marker.touch()
-        seen.front.drop()
-        # A kept connection, or an address that is remembered for some seconds, needs no look-up.
-        wait_until(lambda: seen.front.drop() or "Temporary failure" in seen.service.output, "a look-up that fails")
+
+        def looked_up() -> bool:
+            # A kept connection, or an address that is remembered for some seconds, needs no look-up.
+            seen.front.drop()
+            return "Temporary failure" in seen.service.output
+
+        wait_until(looked_up, "a look-up that fails")
         yield
         marker.unlink()
 
