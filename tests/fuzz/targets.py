@@ -126,6 +126,7 @@ TARGETS: Mapping[str, Target] = {
                         b'"project":{"id":"proj_1","name":"p"}}],"pagination":{"nextCursor":"c","hasMore":true}}'
                     ),
                 ),
+                ("projects", b"[" * 100_000),
                 ("me", b'{"data":{"workspace":{"id":"wksp_1","name":"w"}}}'),
                 ("subscription", b'{"data":{"planName":"Pro","usageBlocked":false}}'),
                 ("backups", b'{"data":[],"meta":{"backupRetentionDays":7},"pagination":{"hasMore":false}}'),
