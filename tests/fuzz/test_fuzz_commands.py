@@ -17,6 +17,7 @@ from test_fuzz_bytes import EXAMPLES
 from typer.testing import CliRunner
 
 from prisma_postgres_exporter.cli import app
+from prisma_postgres_exporter.cli.terminal import sentence
 from prisma_postgres_exporter.errors import ConfigurationError, ExporterError
 
 pytestmark = pytest.mark.slow
@@ -117,7 +118,8 @@ def assert_ended(runner: CliRunner, arguments: Sequence[str]) -> None:
         # What `main` says of it.
         assert isinstance(ended.exception, ExporterError), arguments
         error = ended.exception
-        assert_readable(error.problems if isinstance(error, ConfigurationError) else [str(error)])
+        told = error.problems if isinstance(error, ConfigurationError) else [str(error)]
+        assert_readable(map(sentence, told))
     assert "Traceback" not in ended.output
     assert ended.exit_code in (0, 1, 2, 3, 75, 130), arguments
 
