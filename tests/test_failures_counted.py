@@ -46,6 +46,7 @@ NO_FAILURE: Final[Mapping[str, str]] = {
     "service.costs:costs_in_force": "of a command, which prints it",
     "service.costs:is_in_store": "another version's costs are others",
     "service.costs:_keep": "somebody decided otherwise: it is on the status page until they agree",
+    "service.service:_note_differences": "somebody decided otherwise: it is on the status page until they agree",
     "service.display:_warn": "costs say how much of them is known",
     "service.traces:exported_traces": "said once, at the start",
     "service.traces:_begin": "said once, at the start",

@@ -314,6 +314,25 @@ async def test_leases_change_hands_while_a_write_hangs(
             await until_shared(one, two)
 
 
+async def test_a_fault_in_handing_over_is_counted_and_ends_no_service(
+    postgres_url: str, vendor: tuple[Mapping[str, str], str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tokens, url = vendor
+
+    async def broken(self: Collector, workspace_id: str) -> None:
+        raise ZeroDivisionError
+
+    monkeypatch.setattr(Collector, "hand_over", broken)
+    async with serving(postgres_url, url, *tokens) as one:
+        await until(lambda: len(one.own) == len(one.workspaces) == 2)
+        async with serving(postgres_url, url, *tokens) as two:
+            await until_shared(one, two)
+        faults = one.service.health._registry.get_sample_value(
+            "prisma_postgres_exporter_faults_total", {"part": "leases"}
+        )
+        assert faults == 1
+
+
 async def test_leases_that_were_lost_and_taken_again_by_the_same_process_are_written_under(
     postgres_url: str, vendor: tuple[Mapping[str, str], str]
 ) -> None:

@@ -442,11 +442,21 @@ class Service:
             self.health.leases_held({id_: id_ in self._own for id_ in followed})
             if shares.unclaimed and (self._letting_go is None or self._letting_go.done()):
                 # Beside: a store that hangs must not keep from noticing that leases are over.
-                self._letting_go = asyncio.create_task(self.running.collector.let_unclaimed_go())
+                self._letting_go = asyncio.create_task(self._let_unclaimed_go())
+
+    async def _let_unclaimed_go(self) -> None:
+        try:
+            await self.running.collector.let_unclaimed_go()
+        except Exception:
+            log.exception("workspaces not let go")
+            self.health.fault("leases")
 
     async def _hand_over(self, leases: LeaseKeeper, workspace_id: str) -> None:
         try:
             await self.running.collector.hand_over(workspace_id)
+        except Exception:
+            log.exception("workspace not handed over", workspace_id=workspace_id)
+            self.health.fault("leases")
         finally:
             del self._handing_over[workspace_id]
             # It may be this one's again by now.
