@@ -31,6 +31,7 @@ from processes import (
 from raw_front import Behaviour, Choose, Front, Seen, front
 
 from prisma_postgres_exporter.model import day_start
+from prisma_postgres_exporter.reasons import reason_in_words
 
 DATABASES = 6
 STRUCK, WELL = "simulator-token-1", "simulator-token-2"
@@ -165,6 +166,17 @@ class Scene:
         """Whether a line of the log says so, behind its first `logged` characters."""
         lines = self.service.output[logged:].splitlines()
         return any(what in line and f"reason={reason}" in line for line in lines)
+
+    def is_down(self, samples: Samples, ids: frozenset[str], reason: str, failed: float) -> bool:
+        """Whether each of these is down, and more than `failed` requests failed for this reason."""
+        are_down = all(samples.value(UP, database_id=id_) == 0 for id_ in ids)
+        return are_down and self.failures(samples).get(reason, 0) > failed
+
+    def wait_until_told(self, logged: int, reason: str) -> None:
+        """Wait until log and page say why a workspace and its databases fail."""
+        for what in ("workspace failing", "database failing"):
+            wait_until(lambda what=what: self.told(logged, what, reason), f"{what} in the log")  # type: ignore[misc]
+        wait_until(lambda: reason_in_words(reason) in self.page, "the reason on the page")
 
     def assert_no_secret(self) -> None:
         """No token is in anything that was shown."""

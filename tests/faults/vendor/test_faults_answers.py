@@ -96,7 +96,7 @@ def test_a_list_that_does_not_end_leaves_its_databases_read(seen: Scene, case: C
         missing, text = seen.doctor()
         assert missing
         assert "GET /v1/databases" in text
-        assert reason_in_words(case.reason) in seen.page
+        wait_until(lambda: reason_in_words(case.reason) in seen.page, "the reason on the page")
     seconds = seen.well_again()
     wait_until(lambda: "workspace recovered" in seen.service.output[logged:], "the workspace recovers")
     seen.assert_nothing_was_lost()
@@ -130,8 +130,8 @@ def test_a_database_that_is_answered_badly_hurts_no_other(seen: Scene, case: Cas
         seen.service.scrape_when(lambda samples: samples.value(UP, database_id=one) == 0, "it is down")
         samples = seen.read_after(others, datetime.now(UTC).timestamp())
         assert [id_ for id_ in others if samples.value(UP, database_id=id_) != 1] == []
-        assert seen.told(logged, "database failing", case.reason)
-        assert reason_in_words(case.reason) in seen.page
+        wait_until(lambda: seen.told(logged, "database failing", case.reason), "the line in the log")
+        wait_until(lambda: reason_in_words(case.reason) in seen.page, "the reason on the page")
         assert reason_in_words(case.reason) in seen.doctor()[1]
     seconds = seen.well_again()
     assert seen.service.output[logged:].count("database failing") == 1
@@ -158,13 +158,10 @@ def struck(seen: Scene, case: Case) -> float:
     failed, logged = seen.failures(before).get(case.reason, 0), len(seen.service.output)
     with seen.fault(case.behaviour, seen.of_struck):
         down = seen.service.scrape_when(
-            lambda samples: all(samples.value(UP, database_id=id_) == 0 for id_ in seen.struck), "the workspace is down"
+            lambda samples: seen.is_down(samples, seen.struck, case.reason, failed), "the workspace is down"
         )
         # Metrics, log, page and doctor say the same.
-        assert seen.failures(down)[case.reason] > failed
-        for what in ("workspace failing", "database failing"):
-            assert seen.told(logged, what, case.reason)
-        assert reason_in_words(case.reason) in seen.page
+        seen.wait_until_told(logged, case.reason)
         missing, text = seen.doctor()
         assert missing
         assert f"{case.reason}: " in text or reason_in_words(case.reason) in text
