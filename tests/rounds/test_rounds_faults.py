@@ -110,6 +110,38 @@ async def test_a_workspace_that_hangs_in_any_call_is_waited_for_by_nobody(
         await asyncio.gather(waiting, return_exceptions=True)
 
 
+async def test_a_list_that_is_never_read_to_its_end_keeps_no_usage_waiting_and_is_given_up(
+    store_url: str, vendor: Simulator, clock: ManualClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("prisma_postgres_exporter.rounds.discovery.LOOK_SECONDS", 0.05)
+    id_ = workspace_of(vendor, 0)
+    async with http_bench(store_url, vendor, clock) as running:
+        await running.round()
+        turn = running.collector.turns[id_]
+        number = vendor.faults.add(Fault(kind=FaultKind.SLOW, call="projects", token=token_of(vendor, 0), seconds=60))
+        clock.advance(timedelta(minutes=11))
+        report = await running.collector.round(id_)
+        await running.display.refresh()
+
+        assert turn.look is not None
+        assert report.next_at - clock.now <= timedelta(seconds=5)
+        assert {view.last_success_at for view in running.snapshot.databases if view.workspace_id == id_} == {clock.now}
+        assert (turn.failure, vendor.requests["projects"]) == (None, 3)
+
+        # It goes on beside the next rounds, which ask no second time.
+        await running.collector.round(id_)
+        assert vendor.requests["projects"] == 3
+        vendor.faults.clear(number)
+        await turn.look_no_more()
+
+        monkeypatch.setattr("prisma_postgres_exporter.rounds.discovery.LONGEST_LOOK", timedelta(seconds=0.1))
+        vendor.faults.add(Fault(kind=FaultKind.SLOW, call="projects", token=token_of(vendor, 0), seconds=60))
+        clock.advance(timedelta(minutes=11))
+        await running.collector.discover(id_)
+        assert running.collector.turns[id_].look is None
+        assert running.collector.workspace_failures[id_] == "endless_list"
+
+
 async def test_an_exception_that_nobody_foresaw_ends_one_round_is_told_and_the_next_round_runs(
     store_url: str, vendor: Simulator, clock: ManualClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -15,6 +15,7 @@ import pytest
 
 from ports import free_port
 from prisma_postgres_exporter.config import Config, differences
+from prisma_postgres_exporter.expose import ExporterHealth
 from prisma_postgres_exporter.model import EventKind, WorkspaceState
 from prisma_postgres_exporter.rounds import Collector
 from prisma_postgres_exporter.service import Service, collect_once, leasing, service
@@ -246,7 +247,7 @@ async def test_one_that_was_turned_away_asks_again_soon(postgres_url: str, monke
     monkeypatch.setattr(leasing, "RENEWED_EVERY_SECONDS", 3600.0)
     with closing(Store.open(postgres_url)) as store, psycopg.connect(postgres_url) as another:
         another.execute("SELECT pg_advisory_xact_lock(%s)", [SHARING_LOCK])
-        keeper = leasing.LeaseKeeper(store, on_change=lambda: None, on_failure=lambda: None)
+        keeper = leasing.LeaseKeeper(store, ExporterHealth(), on_change=lambda: None)
         keeper.claim(Claims(workspaces=frozenset({"wksp_1"})))
         await until(lambda: keeper.shares.is_turned_away)
         another.rollback()
@@ -262,7 +263,7 @@ async def test_a_lease_that_took_long_to_be_renewed_is_renewed_again_before_it_i
     with closing(Store.open(postgres_url)) as store:
         with psycopg.connect(postgres_url) as another:
             another.execute("LOCK TABLE sessions")
-            keeper = leasing.LeaseKeeper(store, on_change=lambda: None, on_failure=lambda: None)
+            keeper = leasing.LeaseKeeper(store, ExporterHealth(), on_change=lambda: None)
             await asyncio.sleep(5.0)
         await until(lambda: keeper.seconds_left > 0)
         while keeper.seconds_left < 8.0:
@@ -311,6 +312,25 @@ async def test_leases_change_hands_while_a_write_hangs(
         await hanging.wait()
         async with serving(postgres_url, url, *tokens) as two:
             await until_shared(one, two)
+
+
+async def test_a_fault_in_handing_over_is_counted_and_ends_no_service(
+    postgres_url: str, vendor: tuple[Mapping[str, str], str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tokens, url = vendor
+
+    async def broken(self: Collector, workspace_id: str) -> None:
+        raise ZeroDivisionError
+
+    monkeypatch.setattr(Collector, "hand_over", broken)
+    async with serving(postgres_url, url, *tokens) as one:
+        await until(lambda: len(one.own) == len(one.workspaces) == 2)
+        async with serving(postgres_url, url, *tokens) as two:
+            await until_shared(one, two)
+        faults = one.service.health._registry.get_sample_value(
+            "prisma_postgres_exporter_faults_total", {"part": "leases"}
+        )
+        assert faults == 1
 
 
 async def test_leases_that_were_lost_and_taken_again_by_the_same_process_are_written_under(

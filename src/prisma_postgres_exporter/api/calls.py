@@ -39,6 +39,7 @@ from prisma_postgres_exporter.errors import (
     Throttled,
     Unavailable,
 )
+from prisma_postgres_exporter.tracing import span
 
 T = TypeVar("T")
 
@@ -165,7 +166,10 @@ class Calls:
             with self._one_under_way():
                 async with self._limiter:
                     sent_at = self._clock.monotonic()
-                    outcome = await self._told_if_ended(operation, request, is_raw=options.is_raw)
+                    with span(operation.endpoint, _traced(request, attempt), is_request=True) as traced:
+                        outcome = await self._told_if_ended(operation, request, is_raw=options.is_raw)
+                        if isinstance(outcome, _Failure):
+                            traced.fail(outcome.error.reason)
                     seconds = self._clock.monotonic() - sent_at
             if isinstance(outcome, _Success):
                 self._limiter.recover()
@@ -405,6 +409,11 @@ def log_as_the_environment_says() -> None:
         handler = logging.StreamHandler()
         handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
         log.addHandler(handler)
+
+
+def _traced(request: Request, attempt: int) -> Mapping[str, str | int]:
+    """By the names of https://opentelemetry.io/docs/specs/semconv/http/http-spans/; paths hold ids, queries cursors."""
+    return {"http.request.method": request.method, "http.request.resend_count": attempt - 1}
 
 
 def _raw(answer: Answer, parse: Callable[[], T]) -> RawResponse[T]:

@@ -86,6 +86,12 @@ OWN_METRICS = (
         "Rounds of a workspace that an unforeseen fault of the exporter ended; the log has its traceback.",
     ),
     OwnMetric(
+        "faults_total",
+        "counter",
+        ("part",),
+        "Unforeseen faults of the exporter outside rounds and exposition, by what was done; the log has the traceback.",
+    ),
+    OwnMetric(
         "display_failures_total",
         "counter",
         (),
@@ -103,6 +109,13 @@ OWN_METRICS = (
         (),
         "This machine's clock less the Prisma Management API's, as its newest answers tell; beyond 300 either way "
         "nothing is stored.",
+    ),
+    OwnMetric(
+        "discovery_failures_total",
+        "counter",
+        ("reason",),
+        "Looks at what a workspace holds, and at its subscription, that failed or could not be used; what was known "
+        "stays.",
     ),
     OwnMetric(
         "discovery_refusals_total",
@@ -176,6 +189,12 @@ OWN_METRICS = (
         "When a target of push last took a request.",
     ),
     OwnMetric(
+        "trace_export_failures_total",
+        "counter",
+        (),
+        "Batches of spans that the receiver of traces did not take; they are lost.",
+    ),
+    OwnMetric(
         "series_capped",
         "gauge",
         (),
@@ -214,6 +233,9 @@ class ExporterHealth:
         self._reading_failures = self._counter("reading_failures_total")
         self._rounds = self._counter("rounds_total")
         self._round_failures = self._counter("round_failures_total")
+        self._discovery_failures = self._counter("discovery_failures_total")
+        self._faults = self._counter("faults_total")
+        self._trace_failures = self._counter("trace_export_failures_total")
         self._refusals = self._counter("discovery_refusals_total")
         self._display_failures = self._counter("display_failures_total")
         self._store_errors = self._counter("store_errors_total")
@@ -244,6 +266,18 @@ class ExporterHealth:
     def reading_failed(self, reason: str) -> None:
         """A reading did not come, or said something that cannot be."""
         self._reading_failures.labels(reason).inc()
+
+    def discovery_failed(self, reason: str) -> None:
+        """What a workspace holds, or its subscription, could not be found out."""
+        self._discovery_failures.labels(reason).inc()
+
+    def fault(self, part: str) -> None:
+        """Nobody foresaw what ended this."""
+        self._faults.labels(part).inc()
+
+    def traces_lost(self) -> None:
+        """A batch of spans did not reach its receiver."""
+        self._trace_failures.inc()
 
     def record_refused(self, reason: str, count: int) -> None:
         """A discovery left out so many records."""

@@ -31,6 +31,7 @@ from prisma_postgres_exporter.rounds.stored import StoredLedger
 from prisma_postgres_exporter.rounds.turn import RoundReport, Turn, Turns
 from prisma_postgres_exporter.rounds.vendor import MakeApi
 from prisma_postgres_exporter.store import Store
+from prisma_postgres_exporter.tracing import span
 
 log = structlog.get_logger(__name__)
 
@@ -115,6 +116,7 @@ class Collector:
         turn.interrupted.set()
         async with turn.running:
             await turn.polling.give_up()
+            await turn.look_no_more()
             if self.leases.holds(workspace_id):
                 await self._post(turn, turn.polling.take())
             self._health.workspace_gone(workspace_id)
@@ -159,6 +161,7 @@ class Collector:
         """Store what could not be stored before, if that goes now, and end what is still waited for."""
         self.stop()
         await asyncio.gather(*(turn.polling.give_up() for turn in self.turns.values()))
+        await asyncio.gather(*(turn.look_no_more() for turn in self.turns.values()))
         waiting = [turn for turn in self.turns.values() if turn.pending or turn.polling.outcomes]
         try:
             async with asyncio.timeout(CLOSE_SECONDS):
@@ -190,7 +193,7 @@ class Collector:
             turn.next_at = None
             self._let_run(turn)
             try:
-                report = await self._run(turn, is_only_one=is_only_one)
+                report = await self._traced(turn, is_only_one=is_only_one)
                 turn.failures_in_a_row = 0
             except Exception:
                 # Nobody foresaw it: it ends this round and nothing else.
@@ -299,6 +302,16 @@ class Collector:
         """What interrupted the last round is over, unless everything is to end."""
         if not self._is_stopping:
             turn.interrupted.clear()
+
+    async def _traced(self, turn: Turn, *, is_only_one: bool) -> RoundReport:
+        with span("round", {"workspace.id": turn.workspace_id}) as traced:
+            report = await self._run(turn, is_only_one=is_only_one)
+            traced.set("readings", report.reads - report.failures)
+            traced.set("readings.failed", report.failures)
+            traced.set("readings.deferred", report.deferred)
+            if not report.is_stored:
+                traced.fail("store_unavailable")
+            return report
 
     async def _run(self, turn: Turn, *, is_only_one: bool) -> RoundReport:
         started_at, started = self.now(), self._time()

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import datetime, timedelta
 
 import structlog
 
-from prisma_postgres_exporter.errors import ApiError, CredentialRefused, NotAllowed
+from prisma_postgres_exporter.errors import ApiError, CredentialRefused, MalformedAnswer, NotAllowed
 from prisma_postgres_exporter.model import DatabaseState, Discovered, Workspace, WorkspaceState
 from prisma_postgres_exporter.rounds.changes import find_changes, workspace_gone
 from prisma_postgres_exporter.rounds.health import Health
@@ -17,12 +18,19 @@ from prisma_postgres_exporter.rounds.inventory import Inventory, read_inventory
 from prisma_postgres_exporter.rounds.leases import Leases
 from prisma_postgres_exporter.rounds.readers import Reader, Readers
 from prisma_postgres_exporter.rounds.stored import StoredLedger
-from prisma_postgres_exporter.rounds.turn import Turn, Turns
+from prisma_postgres_exporter.rounds.turn import Look, Turn, Turns
 
 log = structlog.get_logger(__name__)
 
 RETRY_AFTER = timedelta(minutes=1)
 """How soon a discovery or a subscription that failed is asked for again, at most."""
+
+LOOK_SECONDS = 5.0
+"""So long a round waits for what exists: a longer list is read beside the rounds, and noted by a later one."""
+
+LOOK_AGAIN = timedelta(seconds=5)
+LONGEST_LOOK = timedelta(minutes=15)
+"""A list that takes longer is given up: a thousand pages, each of them late, would take hours."""
 
 
 class Discovery:
@@ -51,9 +59,16 @@ class Discovery:
         self._on_change = on_change
 
     async def run_due(self, turn: Turn, *, is_asked_for: bool) -> None:
-        """Discover what exists if that is due or `is_asked_for`, and read the subscription if that is due."""
-        if is_asked_for or self._is_due(turn.discovery_tried_at, self._wait(turn)):
+        """Discover what exists if that is due or `is_asked_for`, and read the subscription if that is due.
+
+        What is not asked for is waited for a few seconds: the reads of its databases do not wait for a slow list.
+        """
+        if is_asked_for:
             await self.discover(turn)
+        elif turn.look is not None:
+            await self._discover(turn, seconds=0.0)
+        elif self._is_due(turn.discovery_tried_at, self._wait(turn)):
+            await self._discover(turn, seconds=LOOK_SECONDS)
         is_known = turn.workspace_id in self._ledger.state.workspaces
         if is_known and self._is_due(turn.subscribed_at, self._subscription_wait(turn)):
             await self._read_subscription(turn)
@@ -62,22 +77,28 @@ class Discovery:
         """When a discovery or a subscription is due again."""
         if turn.discovery_tried_at is None:
             return self._now()
+        if turn.look is not None:
+            return self._now() + LOOK_AGAIN
         next_at = turn.discovery_tried_at + self._wait(turn)
         if turn.subscribed_at is None:
             return next_at
         return min(next_at, turn.subscribed_at + self._subscription_wait(turn))
 
     async def discover(self, turn: Turn) -> None:
-        """Find out what exists in a workspace, with the first of its credentials that may."""
+        """Find out what exists in a workspace, with the first of its credentials that may, however long it takes."""
+        await self._discover(turn, seconds=None)
+
+    async def _discover(self, turn: Turn, *, seconds: float | None) -> None:
         turn.discovery_tried_at = self._now()
         turn.was_tried = True
         tried: set[Reader] = set()
         while (reader := self._readers.reader(turn.workspace_id)) is not None and reader not in tried:
             tried.add(reader)
             # Another credential of the workspace may be allowed what this one is not.
-            if await self._discover_with(turn, reader):
+            if await self._discover_with(turn, reader, seconds=seconds):
                 return
         if reader is None:
+            await turn.look_no_more()
             self._fail(turn, self._readers.why_unread(turn.workspace_id))
 
     async def let_unclaimed_go(self) -> None:
@@ -105,16 +126,21 @@ class Discovery:
         return last_at is None or not timedelta(0) <= self._now() - last_at < interval
 
     # What exists --------------------------------------------------------------------------------
-    async def _discover_with(self, turn: Turn, reader: Reader) -> bool:
-        """Look what one credential sees; whether there is nothing that another one could do better."""
-        now = self._now()
+    async def _discover_with(self, turn: Turn, reader: Reader, *, seconds: float | None) -> bool:
+        """Look what one credential sees; whether there is nothing now that another one could do better."""
+        if turn.look is not None and turn.look.reader != reader:
+            await turn.look_no_more()
+        look = turn.look = turn.look or self._begin_look(turn, reader)
+        done, _ = await asyncio.wait({look.task}, timeout=seconds)
+        if not done:
+            return True
+        turn.look = None
+        if look.task.cancelled():
+            # The workspace is let go, or everything ends.
+            turn.discovery_tried_at = None
+            return True
         try:
-            me = await reader.api.me()
-            turn.live()
-            inventory = None
-            if me.workspace is not None and me.workspace.id == turn.workspace_id:
-                workspace = Workspace(id=me.workspace.id, name=me.workspace.name)
-                inventory = await read_inventory(reader.api, workspace, on_page=turn.live)
+            inventory = look.task.result()
         except ApiError as error:
             if not self._is_in_force(turn, reader):
                 return True
@@ -129,8 +155,11 @@ class Discovery:
             self._fail(turn, CLOCK_SKEW, "this machine's clock is wrong: nothing is written")
         else:
             self._readers.note_success(reader)
-            await self._store(turn, reader, inventory, now)
+            await self._store(turn, reader, inventory, look.began_at)
         return True
+
+    def _begin_look(self, turn: Turn, reader: Reader) -> Look:
+        return Look(reader=reader, began_at=self._now(), task=asyncio.create_task(_look(turn, reader)))
 
     def _is_in_force(self, turn: Turn, reader: Reader) -> bool:
         """Whether what was asked with `reader` counts: else it is asked again at once."""
@@ -140,6 +169,7 @@ class Discovery:
         return False
 
     def _fail(self, turn: Turn, reason: str, message: str = "") -> None:
+        self._health.discovery_failed(reason)
         if turn.failure != reason:
             log.warning("workspace failing", workspace_id=turn.workspace_id, reason=reason, error=message or None)
             turn.failure = reason
@@ -247,6 +277,7 @@ class Discovery:
         try:
             said = await reader.api.subscription(turn.workspace_id)
         except ApiError as error:
+            self._health.discovery_failed(error.reason)
             log.warning("subscription not read", workspace_id=turn.workspace_id, reason=error.reason)
             return
         turn.live()
@@ -274,6 +305,7 @@ class Discovery:
     async def _let_go(self, turn: Turn) -> None:
         turn.is_gone = True
         turn.interrupted.set()
+        await turn.look_no_more()
 
         def find() -> Discovered:
             held = self._ledger.state.workspaces.get(turn.workspace_id)
@@ -298,6 +330,24 @@ class Discovery:
                 before=event.before,
                 after=event.after,
             )
+
+
+async def _look(turn: Turn, reader: Reader) -> Inventory | None:
+    """What a credential sees of a workspace, `None` where it is of another one; nothing is noted yet.
+
+    Raises:
+        ApiError: a list could not be read to its end.
+    """
+    try:
+        async with asyncio.timeout(LONGEST_LOOK.total_seconds()):
+            me = await reader.api.me()
+            turn.live()
+            if me.workspace is None or me.workspace.id != turn.workspace_id:
+                return None
+            workspace = Workspace(id=me.workspace.id, name=me.workspace.name)
+            return await read_inventory(reader.api, workspace, on_page=turn.live)
+    except TimeoutError:
+        raise MalformedAnswer(f"a list had no end after {LONGEST_LOOK}", reason="endless_list") from None
 
 
 def _newest_success(workspace: WorkspaceState | None) -> datetime | None:

@@ -30,6 +30,9 @@ class Health(Protocol):
     def reading_failed(self, reason: str) -> None:
         """A reading did not come, or said something that cannot be."""
 
+    def discovery_failed(self, reason: str) -> None:
+        """What a workspace holds, or its subscription, could not be found out."""
+
     def record_refused(self, reason: str, count: int) -> None:
         """A discovery left out so many records."""
 

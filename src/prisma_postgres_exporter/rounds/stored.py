@@ -19,8 +19,9 @@ from prisma_postgres_exporter.errors import LeaseLost, StoreChanged, StoreUnavai
 from prisma_postgres_exporter.model import Discovered, Lease, LedgerRows, LedgerState, LedgerUpdate, WorkspaceState
 from prisma_postgres_exporter.rounds.health import Health
 from prisma_postgres_exporter.rounds.leases import Leases
-from prisma_postgres_exporter.rounds.polling import Outcome
+from prisma_postgres_exporter.rounds.polling import UNFORESEEN, Outcome
 from prisma_postgres_exporter.store import Store
+from prisma_postgres_exporter.tracing import span
 
 log = structlog.get_logger(__name__)
 
@@ -61,7 +62,11 @@ class StoredLedger:
         Raises:
             StoreUnavailable: the store cannot be read or written now.
         """
-        return await asyncio.get_running_loop().run_in_executor(self._threads, call, self._store)
+        try:
+            return await asyncio.get_running_loop().run_in_executor(self._threads, call, self._store)
+        except StoreUnavailable:
+            self._health.store_failed()
+            raise
 
     @property
     def failure(self) -> StoreUnavailable | None:
@@ -140,7 +145,7 @@ class StoredLedger:
                 lease = self._leases.lease(workspace_id)
                 try:
                     update, after = await self.in_store(
-                        partial(_record, workspace, outcomes, settle_after, self._now(), lease)
+                        partial(_record, workspace, outcomes, settle_after, self._now(), lease, self._health)
                     )
                 except StoreChanged:
                     await self._find_anew([workspace_id])
@@ -202,12 +207,20 @@ class StoredLedger:
 
     async def _written(self, write: Callable[[], Awaitable[T]]) -> T | None:
         """Run `write` on the newest state; returns what it returned, `None` where it did not come through."""
+        with span("store write") as traced:
+            written = await self._tried(write)
+            if written is None:
+                traced.fail("store_unavailable" if WRITABLE in self._failures else "not_written")
+            return written
+
+    async def _tried(self, write: Callable[[], Awaitable[T]]) -> T | None:
         try:
             for number in range(TRIES):
                 with contextlib.suppress(StoreChanged):
                     return await write()
                 longest = min(LONGEST_WAIT_SECONDS, FIRST_WAIT_SECONDS * 2**number)
                 await asyncio.sleep(random.uniform(longest / 2, longest))
+            self._health.store_failed()
             log.warning("not written: another process wrote in between each time", tries=TRIES)
         except StoreUnavailable as error:
             self._note_failure(WRITABLE, error)
@@ -238,7 +251,6 @@ class StoredLedger:
         self._note_success(able)
 
     def _note_failure(self, able: str, error: StoreUnavailable) -> None:
-        self._health.store_failed()
         if able not in self._failures:
             log.error(f"store not {able}", error=str(error))
         self._failures[able] = error
@@ -254,6 +266,7 @@ def _record(
     settle_after: timedelta,
     now: datetime,
     lease: Lease | None,
+    health: Health,
     store: Store,
 ) -> tuple[LedgerUpdate, WorkspaceState]:
     """Turn outcomes into rows and write them: work of a store's thread."""
@@ -263,7 +276,7 @@ def _record(
     try:
         update = post(outcomes)
     except Exception:
-        update = post(_without_broken(outcomes, post))
+        update = post(_without_broken(outcomes, post, health))
     if update.is_empty:
         return update, workspace
     generation = store.record(
@@ -273,7 +286,7 @@ def _record(
 
 
 def _without_broken(
-    outcomes: Sequence[Outcome], post: Callable[[Sequence[Outcome]], LedgerUpdate]
+    outcomes: Sequence[Outcome], post: Callable[[Sequence[Outcome]], LedgerUpdate], health: Health
 ) -> Sequence[Outcome]:
     """Leave out what was read of a database that the ledger cannot take, for a reason that nobody foresaw."""
     good: list[Outcome] = []
@@ -283,6 +296,7 @@ def _without_broken(
             post(own)
         except Exception:
             log.exception("reading broke", database_id=id_)
+            health.reading_failed(UNFORESEEN)
         else:
             good.extend(own)
     return good

@@ -12,8 +12,9 @@ from prisma_postgres_exporter.ledger.plan import Planner
 from prisma_postgres_exporter.rounds.attempts import Attempts
 from prisma_postgres_exporter.rounds.filters import is_followed
 from prisma_postgres_exporter.rounds.health import Health
+from prisma_postgres_exporter.rounds.inventory import Inventory
 from prisma_postgres_exporter.rounds.polling import Outcome, Polling
-from prisma_postgres_exporter.rounds.readers import Readers
+from prisma_postgres_exporter.rounds.readers import Reader, Readers
 from prisma_postgres_exporter.rounds.stored import StoredLedger
 
 
@@ -36,16 +37,25 @@ class RoundReport:
         return sum(self.failure_reasons.values())
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Look:
+    """A look under way at what a credential sees of a workspace; it has no effect until its result is noted."""
+
+    reader: Reader
+    began_at: datetime
+    task: asyncio.Task[Inventory | None]
+
+
 @dataclass(slots=True, kw_only=True)
 class Turn:
     """One workspace's turn. `running` is held by the round under way, and `interrupted` ends it.
 
     `followed` are the ids of the databases that are polled and shown, `listed` those of its newest inventory, `missing`
     since when held ones are in none, `refused` what it left out, by reason. `pending` was read and could not be stored
-    yet. `put_off` is why the rest of its reads were, until some succeed again. `failure` is why it could not be
-    discovered, `None` where it could; `was_tried` says whether that is known. `is_gone`: no credential is its any more.
-    `is_watched`: a limit is near, at which the vendor blocks it. `beat` is the event loop's time of the newest sign of
-    life.
+    yet. `look` finds out what exists, for as long as that takes. `put_off` is why the rest of its reads were, until
+    some succeed again. `failure` is why it could not be discovered, `None` where it could; `was_tried` says whether
+    that is known. `is_gone`: no credential is its any more. `is_watched`: a limit is near, at which the vendor blocks
+    it. `beat` is the event loop's time of the newest sign of life.
     """
 
     workspace_id: str
@@ -59,6 +69,7 @@ class Turn:
     missing: dict[str, datetime] = field(default_factory=dict)
     refused: Mapping[str, int] = field(default_factory=dict)
     pending: list[Outcome] = field(default_factory=list)
+    look: Look | None = None
     put_off: str | None = None
     discovered_at: datetime | None = None
     discovery_tried_at: datetime | None = None
@@ -77,6 +88,13 @@ class Turn:
     def live(self) -> None:
         """Note a sign of life."""
         self.beat = asyncio.get_running_loop().time()
+
+    async def look_no_more(self) -> None:
+        """End a look under way."""
+        look, self.look = self.look, None
+        if look is not None:
+            look.task.cancel()
+            await asyncio.gather(look.task, return_exceptions=True)
 
 
 class Turns(Mapping[str, Turn]):

@@ -21,6 +21,7 @@ from prisma_postgres_exporter.model import LedgerState, WorkspaceDay
 from prisma_postgres_exporter.rounds import Collector
 from prisma_postgres_exporter.service import memory
 from prisma_postgres_exporter.snapshot import INTERVALS_MISSED, Snapshot, take_snapshot
+from prisma_postgres_exporter.tracing import span
 
 log = structlog.get_logger(__name__)
 
@@ -98,7 +99,8 @@ class Display:
             self._drawn_seconds = 0.0
             memory.collect_young()
             try:
-                await self.refresh()
+                with span("show"):
+                    await self.refresh()
                 memory.set_aside()
                 self.failures_in_a_row = 0
             except Exception:

@@ -17,6 +17,7 @@ import structlog
 
 from prisma_postgres_exporter.config import Difference, differences
 from prisma_postgres_exporter.errors import LeaseLost, StoreError
+from prisma_postgres_exporter.expose import ExporterHealth
 from prisma_postgres_exporter.model import Lease
 from prisma_postgres_exporter.store import SESSION_SECONDS, Claims, Session, Shares, Store
 
@@ -53,13 +54,13 @@ class LeaseKeeper:
     """Renews a session from a thread of its own, so that neither rounds nor the store's other threads delay it.
 
     `on_change` is called in the event loop when other workspaces are held than before, or some are to be given back.
-    `on_failure` is called when the store failed; `failure` is why it did the last time, `None` where it did not.
+    `failure` is why the store failed the last time, `None` where it did not.
     """
 
-    def __init__(self, store: Store, *, on_change: Callable[[], None], on_failure: Callable[[], None]) -> None:
+    def __init__(self, store: Store, health: ExporterHealth, *, on_change: Callable[[], None]) -> None:
         self.failure: StoreError | None = None
         self._store = store
-        self._on_failure = on_failure
+        self._health = health
         self._on_change = on_change
         self.name = f"{socket.gethostname()}:{os.getpid()}"
         self._session: Session | None = None
@@ -174,14 +175,15 @@ class LeaseKeeper:
             session = self._live_session()
             shares = self._store.share_leases(session, giving_back=giving_back)
         except StoreError as error:
+            self._health.store_failed()
             if self.failure is None:
                 log.warning("leases not renewed", error=str(error))
             self.failure = error
-            self._on_failure()
             return
         except Exception:
             # Nobody foresaw it; the thread has to go on.
             log.exception("leases not renewed")
+            self._health.fault("leases")
             return
         if self.failure is not None:
             log.info("leases renewed again")

@@ -64,12 +64,15 @@ class LedgerReader:
         clock: Callable[[], datetime],
         *,
         patience_seconds: float = PATIENCE_SECONDS,
+        on_failure: Callable[[], None] = lambda: None,
     ) -> None:
+        """`on_failure` is called when the store could not be read."""
         self._config = config
         self._clock = clock
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="ledger-reader")
         self._waiting = 0
         self._patience_seconds = patience_seconds
+        self._on_failure = on_failure
         self._costs_thread = ThreadPoolExecutor(1, thread_name_prefix="ledger-costs")
         self._costs_reading: asyncio.Task[None] | None = None
         self._kept: tuple[Config, MonthCosts] | None = None
@@ -152,6 +155,7 @@ class LedgerReader:
             self._kept, self._failed = (config, costs), None
         except StoreError as error:
             self._failed = self.now(), str(error)
+            self._on_failure()
         finally:
             self._costs_reading = None
 
@@ -167,6 +171,9 @@ class LedgerReader:
         self._waiting += 1
         try:
             return await asyncio.get_running_loop().run_in_executor(self._thread, answer)
+        except StoreError:
+            self._on_failure()
+            raise
         finally:
             self._waiting -= 1
 

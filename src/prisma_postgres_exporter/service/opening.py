@@ -91,7 +91,7 @@ async def opened(
             if (await in_thread(threads, store.shares)).processes:
                 unshared = Unshared(None)
         elif store.is_shared:
-            leases = LeaseKeeper(store, on_change=on_leases, on_failure=health.store_failed)
+            leases = LeaseKeeper(store, health, on_change=on_leases)
             closing.push_async_callback(leases.stop)
         else:
             closing.enter_context(store.keep_others_out())

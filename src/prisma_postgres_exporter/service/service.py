@@ -15,6 +15,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import structlog
+from apscheduler.events import EVENT_JOB_ERROR, JobExecutionEvent
 from apscheduler.schedulers.asyncio import AsyncIOScheduler
 from apscheduler.triggers.date import DateTrigger
 from apscheduler.triggers.interval import IntervalTrigger
@@ -23,13 +24,15 @@ from prisma_postgres_exporter.config import Config, Difference, fingerprints, re
 from prisma_postgres_exporter.errors import ConfigurationError, StoreUnavailable
 from prisma_postgres_exporter.expose import ExporterHealth, Reload, ServiceStatus, web_app
 from prisma_postgres_exporter.rounds import MakeApi, Turn
-from prisma_postgres_exporter.service import memory
+from prisma_postgres_exporter.service import memory, summary
 from prisma_postgres_exporter.service.costs import CostKeeper
 from prisma_postgres_exporter.service.leasing import LeaseKeeper
 from prisma_postgres_exporter.service.ledger_reader import LedgerReader
 from prisma_postgres_exporter.service.opening import opened, utc_now
 from prisma_postgres_exporter.service.pushing import Pusher
 from prisma_postgres_exporter.service.status import ReloadFailure, describe
+from prisma_postgres_exporter.service.summary import Summary
+from prisma_postgres_exporter.service.traces import exported_traces
 from prisma_postgres_exporter.service.web import listening
 from prisma_postgres_exporter.store import Claims
 
@@ -90,6 +93,7 @@ class Service:
             # The defaults lose a run that starts a second late and pile up missed ones.
             job_defaults={"misfire_grace_time": None, "coalesce": True, "max_instances": 1},
         )
+        self._scheduler.add_listener(self._on_job_error, EVENT_JOB_ERROR)
         self._stop = asyncio.Event()
         self._leases_changed = asyncio.Event()
         self._own: set[str] = set()
@@ -99,6 +103,7 @@ class Service:
         self._pusher: Pusher | None = None
         self._printed: tuple[Config, Mapping[str, str]] | None = None
         self._differences: tuple[Difference, ...] = ()
+        self._summary = Summary()
 
     async def run(self, on_listening: Callable[[str], None] = lambda url: None) -> None:
         """Serve until SIGTERM, SIGINT or `stop()`; `on_listening` is told the URL.
@@ -112,6 +117,10 @@ class Service:
         sys.setswitchinterval(SWITCH_SECONDS)
         memory.settle_allocator()
         memory.spare_the_old()
+        with exported_traces(self.health):
+            await self._run(on_listening)
+
+    async def _run(self, on_listening: Callable[[str], None]) -> None:
         async with opened(
             self._config,
             clock=self._clock,
@@ -124,7 +133,7 @@ class Service:
             await self._costs.keep()
             self.is_ready = bool(collector.ledger_state.workspaces)
             self.health.config_reloaded(True, self._clock())
-            with self._signals(), contextlib.closing(LedgerReader(lambda: collector.config, self._clock)) as ledger:
+            with self._signals(), contextlib.closing(self._ledger_reader()) as ledger:
                 web = collector.config.web
                 app = web_app(
                     self.running.exposition,
@@ -193,6 +202,10 @@ class Service:
             pushes=self._pusher.statuses if self._pusher is not None else (),
         )
 
+    def _ledger_reader(self) -> LedgerReader:
+        collector = self.running.collector
+        return LedgerReader(lambda: collector.config, self._clock, on_failure=self.health.store_failed)
+
     @contextlib.asynccontextmanager
     async def _pushing(self, url: str) -> AsyncIterator[None]:
         collector, display = self.running.collector, self.running.display
@@ -252,6 +265,7 @@ class Service:
             (self._read_tokens, "tokens", tokens_every),
             (self._show_health, "health", HEALTH_SHOWN_EVERY),
             (self._costs.keep, "costs", COSTS_LOOKED_AT_EVERY),
+            (self._sum_up, "summary", max(summary.SHORTEST, collector.config.poll.interval)),
         ):
             # A trigger does not take the scheduler's time zone.
             trigger = IntervalTrigger(seconds=every.total_seconds(), timezone=UTC)
@@ -290,6 +304,7 @@ class Service:
             workspace_id = await collector.identify(name)
         except Exception:
             log.exception("credential not tried", credential=name)
+            self.health.fault("credential")
         finally:
             self.is_ready = True
             self._claim()
@@ -308,7 +323,7 @@ class Service:
         if turn is None or turn.is_gone or turn.running.locked() or not self._collects(workspace_id):
             return  # the round under way plans the next one, or another process does
         try:
-            await collector.round(workspace_id)
+            self._summary.note(await collector.round(workspace_id))
         finally:
             # Whatever ended it: another one follows.
             self.is_ready = True
@@ -337,6 +352,9 @@ class Service:
 
     async def _show_health(self) -> None:
         await asyncio.to_thread(self.running.exposition.refresh_health)
+
+    async def _sum_up(self) -> None:
+        self._summary.say(self.running.collector)
 
     async def _push(self, pusher: Pusher) -> None:
         await self.running.display.current()
@@ -424,11 +442,21 @@ class Service:
             self.health.leases_held({id_: id_ in self._own for id_ in followed})
             if shares.unclaimed and (self._letting_go is None or self._letting_go.done()):
                 # Beside: a store that hangs must not keep from noticing that leases are over.
-                self._letting_go = asyncio.create_task(self.running.collector.let_unclaimed_go())
+                self._letting_go = asyncio.create_task(self._let_unclaimed_go())
+
+    async def _let_unclaimed_go(self) -> None:
+        try:
+            await self.running.collector.let_unclaimed_go()
+        except Exception:
+            log.exception("workspaces not let go")
+            self.health.fault("leases")
 
     async def _hand_over(self, leases: LeaseKeeper, workspace_id: str) -> None:
         try:
             await self.running.collector.hand_over(workspace_id)
+        except Exception:
+            log.exception("workspace not handed over", workspace_id=workspace_id)
+            self.health.fault("leases")
         finally:
             del self._handing_over[workspace_id]
             # It may be this one's again by now.
@@ -445,6 +473,7 @@ class Service:
             except Exception:
                 # Nobody foresaw it: what others write is shown later, and the service goes on.
                 log.exception("store not looked at")
+                self.health.fault("store")
 
     # End ----------------------------------------------------------------------------------------
     @contextlib.contextmanager
@@ -461,7 +490,13 @@ class Service:
                 loop.remove_signal_handler(number)
 
     def _on_hangup(self) -> None:
-        self._scheduler.add_job(self.reload, DateTrigger(timezone=UTC))
+        self._scheduler.add_job(
+            self.reload, DateTrigger(timezone=UTC), id="reload", replace_existing=True, max_instances=MOST_INSTANCES
+        )
+
+    def _on_job_error(self, event: JobExecutionEvent) -> None:
+        # The scheduler logs it with its traceback.
+        self.health.fault(event.job_id.partition(" ")[0])
 
     def _on_signal(self, number: int) -> None:
         if self._stop.is_set():
