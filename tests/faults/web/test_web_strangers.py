@@ -220,4 +220,3 @@ def test_whoever_is_slow_is_cut_off(service: Exporter, watch: Watch) -> None:
             seconds=clock.seconds,
         )
     )
-
