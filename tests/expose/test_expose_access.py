@@ -13,12 +13,12 @@ import pytest
 from expose_views import A_DATABASE, A_SNAPSHOT, A_WORKSPACE, NOW, exposition_of, plain
 from test_expose_parts_of_the_whole import A_BUDGET, families_of, united
 from test_expose_web import A_STATUS
-from web_files import hash_of
 
 from prisma_postgres_exporter.config import WebFile
 from prisma_postgres_exporter.expose import Access, Reload, access, web_app
 from prisma_postgres_exporter.expose.v1 import Ledger
 from prisma_postgres_exporter.snapshot import Snapshot
+from web_files import hash_of
 
 ALICE, BOB, OPS = ("alice", "a secret"), ("bob", "pässwörd"), ("ops", "x" * 100)
 USERS = {name: hash_of(password[:72]) for name, password in (ALICE, BOB, OPS)}

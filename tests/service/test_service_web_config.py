@@ -1,4 +1,4 @@
-"""A web configuration file gets the verdict that exporter-toolkit gives it; what is good is read again when it changes."""
+"""A web configuration file gets the verdict that exporter-toolkit gives it, and is read again when it changes."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from pathlib import Path
 
 import pytest
 import yaml
-from web_files import TLS, VERIFIED, WebFolder, hash_of, web_folder
 
 from prisma_postgres_exporter.config import WebConfig
 from prisma_postgres_exporter.errors import ConfigurationError
 from prisma_postgres_exporter.expose import ExporterHealth
 from prisma_postgres_exporter.service.web_lock import WebLock, WebLockKeeper, exposure, read_lock
+from web_files import TLS, VERIFIED, WebFolder, hash_of, web_folder
 
 ALL_CIPHERS = [
     f"TLS_ECDHE_{key}_WITH_{suite}"
@@ -163,7 +163,7 @@ def test_a_key_with_a_password_is_refused_and_nobody_is_asked_for_it(folder: Web
 def test_who_is_bound_to_workspaces_must_have_a_password(folder: WebFolder) -> None:
     file = folder.write(basic_auth_users={"alice": hash_of("a")})
     assert read_lock(file, ["alice"])
-    with pytest.raises(ConfigurationError, match="has no 'bob', whom web.users binds"):
+    with pytest.raises(ConfigurationError, match=r"has no 'bob', whom web\.users binds"):
         read_lock(file, ["alice", "bob"])
 
 

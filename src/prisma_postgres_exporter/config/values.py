@@ -188,8 +188,8 @@ class WebConfig(Section):
     @field_validator("listen")
     @classmethod
     def _somewhere(cls, value: tuple[str, ...]) -> tuple[str, ...]:
-        if not value or len(set(value)) < len(value):
-            raise ValueError("needs an address, and each once")
+        if not value:
+            raise ValueError("needs an address")
         return value
 
     @model_validator(mode="after")
