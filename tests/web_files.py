@@ -28,7 +28,7 @@ class WebFolder:
         """The web configuration file."""
         return self.path / "web.yml"
 
-    def write(self, text: str | None = None, **sections: object) -> Path:
+    def write(self, text: str | None = None, /, **sections: object) -> Path:
         """Put this in the file's place at once."""
         draft = self.path / ".web.yml"
         draft.write_text(yaml.safe_dump(sections) if text is None else text)

@@ -150,7 +150,7 @@ def test_prometheus_scrapes_with_a_client_certificate_and_a_password(locked: Loc
     client = {"cert_file": str(locked.folder.path / "client.pem"), "key_file": str(locked.folder.path / "client.pem")}
     login = {"basic_auth": {"username": ALICE[0], "password": ALICE[1]}}
     target = {"scheme": "https", "static_configs": [{"targets": [f"localhost:{locked.port}"]}]}
-    jobs = {
+    jobs: dict[str, dict[str, object]] = {
         "both": {"tls_config": tls | client, **login},
         "http2": {"tls_config": tls | client, "enable_http2": True, **login},
         "no certificate": {"tls_config": tls, **login},

@@ -162,7 +162,7 @@ def test_a_key_with_a_password_is_refused_and_nobody_is_asked_for_it(folder: Web
 
 def test_who_is_bound_to_workspaces_must_have_a_password(folder: WebFolder) -> None:
     file = folder.write(basic_auth_users={"alice": hash_of("a")})
-    assert read_lock(file, ["alice"])
+    assert read_lock(file, ["alice"]).file.basic_auth_users
     with pytest.raises(ConfigurationError, match=r"has no 'bob', whom web\.users binds"):
         read_lock(file, ["alice", "bob"])
 
