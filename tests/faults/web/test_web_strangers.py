@@ -119,37 +119,50 @@ def test_headers_without_end_are_not_taken(service: Exporter, watch: Watch) -> N
     )
 
 
-@pytest.mark.parametrize(
-    ("request_", "status"),
-    [
-        (b"GET /-/ready HTTP/1.0\r\n\r\n", 200),
-        (b"GET /-/ready HTTP/1.1\r\nHost: exporter\r\nConnection: Upgrade\r\nUpgrade: h2c\r\n\r\n", 200),
-        (b"GET /-/ready HTTP/1.1\r\nHost: e\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n", 200),
-        (b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", 400),
-        (b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03", 400),
-        (b"GET /metrics HTTP/9.9\r\n\r\n", 400),
-        (b"nonsense\r\n\r\n", 400),
-        (b"BREW /metrics HTTP/1.1\r\nHost: exporter\r\n\r\n", 400),
-        (b"TRACE /metrics HTTP/1.1\r\nHost: exporter\r\n\r\n", 405),
-        (b"DELETE /metrics HTTP/1.1\r\nHost: exporter\r\n\r\n", 405),
-        (b"CONNECT example.com:443 HTTP/1.1\r\nHost: exporter\r\n\r\n", 400),
-        (b"OPTIONS * HTTP/1.1\r\nHost: exporter\r\n\r\n", 404),
-        (b"GET /../../etc/passwd HTTP/1.1\r\nHost: exporter\r\n\r\n", 404),
-        (b"GET /%2e%2e/%2e%2e/etc/passwd HTTP/1.1\r\nHost: exporter\r\n\r\n", 404),
-        (b"GET //metrics HTTP/1.1\r\nHost: exporter\r\n\r\n", 404),
-        (b"GET /metrics%00 HTTP/1.1\r\nHost: exporter\r\n\r\n", 404),
-        (b"GET http://stranger.example/-/ready HTTP/1.1\r\nHost: exporter\r\n\r\n", 200),
-        (b"GET /-/ready HTTP/1.1\r\nHost: e\r\nContent-Length: 1\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n", 400),
-        (b"GET /-/ready HTTP/1.1\r\nHost: e\r\nContent-Length: -1\r\n\r\n", 400),
-        (b"GET /-/ready HTTP/1.1\r\nHost: e\r\nX: a\r\n b\x00\r\n\r\n", 400),
-    ],
-)
+ODD = [
+    (b"GET /-/ready HTTP/1.0\r\n\r\n", 200),
+    (b"GET /-/ready HTTP/1.1\r\nHost: exporter\r\nConnection: Upgrade\r\nUpgrade: h2c\r\n\r\n", 200),
+    (b"GET /-/ready HTTP/1.1\r\nHost: e\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n", 200),
+    (b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", 400),
+    (b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03", 400),
+    (b"GET /metrics HTTP/9.9\r\n\r\n", 400),
+    (b"nonsense\r\n\r\n", 400),
+    (b"BREW /metrics HTTP/1.1\r\nHost: exporter\r\n\r\n", 400),
+    (b"TRACE /metrics HTTP/1.1\r\nHost: exporter\r\n\r\n", 405),
+    (b"DELETE /metrics HTTP/1.1\r\nHost: exporter\r\n\r\n", 405),
+    (b"CONNECT example.com:443 HTTP/1.1\r\nHost: exporter\r\n\r\n", 400),
+    (b"OPTIONS * HTTP/1.1\r\nHost: exporter\r\n\r\n", 404),
+    (b"GET /../../etc/passwd HTTP/1.1\r\nHost: exporter\r\n\r\n", 404),
+    (b"GET /%2e%2e/%2e%2e/etc/passwd HTTP/1.1\r\nHost: exporter\r\n\r\n", 404),
+    (b"GET //metrics HTTP/1.1\r\nHost: exporter\r\n\r\n", 404),
+    (b"GET /metrics%00 HTTP/1.1\r\nHost: exporter\r\n\r\n", 404),
+    (b"GET http://stranger.example/-/ready HTTP/1.1\r\nHost: exporter\r\n\r\n", 200),
+    (b"GET /-/ready HTTP/1.1\r\nHost: e\r\nContent-Length: 1\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n", 400),
+    (b"GET /-/ready HTTP/1.1\r\nHost: e\r\nContent-Length: -1\r\n\r\n", 400),
+    (b"GET /-/ready HTTP/1.1\r\nHost: e\r\nX: a\r\n b\x00\r\n\r\n", 400),
+]
+
+
+@pytest.mark.parametrize(("request_", "status"), ODD)
 def test_odd_requests_get_an_answer_and_do_no_harm(
     service: Exporter, watch: Watch, request_: bytes, status: int
 ) -> None:
     assert status_of(asked(service.url, request_)) == status
     assert status_of(asked(service.url, A_CHECK)) == 200
     assert "Traceback" not in service.output
+    clock = Stopwatch()
+    watch.holds(scrapes=1)
+    if request_ is ODD[-1][0]:
+        record(
+            Fault(
+                part="web",
+                tried="HTTP/1.0, upgrades, HTTP/2 and TLS in clear, unknown methods, paths with tricks, smuggling",
+                times=len(ODD),
+                seen="200 where it is a request all the same, else 400, 404 or 405; the log has its line a minute",
+                lost=LOST_NOTHING,
+                seconds=clock.seconds,
+            )
+        )
 
 
 def test_twenty_thousand_requests_in_one_go_are_not_queued_up(service: Exporter, watch: Watch) -> None:
@@ -186,6 +199,30 @@ def test_a_body_without_end_is_not_taken(service: Exporter, watch: Watch) -> Non
             sent += len(chunk)
     assert sent < 60 * MIB
     watch.holds(scrapes=1)
+
+
+def test_without_descriptors_it_says_so_once_and_goes_on_when_there_are_some(service: Exporter, watch: Watch) -> None:
+    process = psutil.Process(service.pid)
+    before = process.rlimit(psutil.RLIMIT_NOFILE)
+    process.rlimit(psutil.RLIMIT_NOFILE, (3, before[1]))
+    try:
+        with crowd(service.url, 100):
+            wait_until(lambda: "no connection can be accepted" in service.output, "it is said")
+    finally:
+        process.rlimit(psutil.RLIMIT_NOFILE, before)
+    clock = Stopwatch()
+    watch.holds()
+    assert service.output.count("no connection can be accepted") == 1
+    record(
+        Fault(
+            part="web",
+            tried="no file descriptor left, and 100 connections",
+            times=1,
+            seen="connections wait; the log says so once a minute",
+            lost=LOST_NOTHING,
+            seconds=clock.seconds,
+        )
+    )
 
 
 @pytest.mark.slow
