@@ -114,7 +114,7 @@ class _Server(uvicorn.Server):
             self._refusals.count("handshake")
             self._connections.gone(connection)
             client.close()
-        except asyncio.CancelledError:
+        except BaseException:
             self._connections.gone(connection)
             client.close()
             raise

@@ -76,7 +76,7 @@ class WebLockKeeper:
             self.lock = _read(web.config_file, web.users, self._contents)
             health.web_config_read(True)
         for note in self.notes:
-            log.warning("web", note=note)
+            log.warning("to know of the web server", note=note)
 
     @property
     def notes(self) -> list[str]:
