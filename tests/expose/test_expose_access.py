@@ -94,6 +94,11 @@ async def test_without_a_password_nothing_is_told(path: str) -> None:
     assert door.refused == {"login": 4}
 
 
+async def test_the_hash_that_stands_for_whoever_is_not_known_lets_nobody_in() -> None:
+    door = Door(basic_auth_users={"alice": USERS["alice"]})
+    assert (await door.get("/metrics", ("nobody", ALICE[1]))).status_code == 401
+
+
 @pytest.mark.parametrize("user", [ALICE, BOB, OPS], ids=lambda user: user[0])
 async def test_whoever_has_the_password_gets_in(user: tuple[str, str]) -> None:
     door = Door(basic_auth_users=USERS)
