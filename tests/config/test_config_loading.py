@@ -11,7 +11,7 @@ import pytest
 import yaml
 from pydantic import BaseModel
 
-from prisma_postgres_exporter.config import Config, Sources, format_duration, load_config, parse_duration
+from prisma_postgres_exporter.config import Config, Sources, format_duration, host_and_port, load_config, parse_duration
 from prisma_postgres_exporter.errors import ConfigurationError
 
 EXAMPLE = Path(__file__).parents[2] / "deploy" / "config.example.yaml"
@@ -70,7 +70,7 @@ def test_flags_win_over_environment_and_environment_over_file(tmp_path: Path) ->
 
     config = load_config(config_path=path, listen=":3", environ=environ)
 
-    assert (config.web.listen, config.store.url) == (":3", "sqlite:///environment.db")
+    assert (config.web.listen, config.store.url) == ((":3",), "sqlite:///environment.db")
     assert (config.store.keep_readings, config.poll.interval) == (timedelta(days=3), timedelta(minutes=1))
 
 
@@ -112,7 +112,7 @@ def test_a_variable_that_is_unknown_is_a_warning_with_the_nearest_name() -> None
 
     config = load_config(environ=environ)
 
-    assert config.web.listen == ":9478"
+    assert config.web.listen == (":9478",)
     assert len(config.warnings) == 2
     assert (
         config.warnings[0] == "PRISMA_POSTGRES_LISTENS: unknown variable, ignored; did you mean PRISMA_POSTGRES_LISTEN?"
@@ -226,7 +226,7 @@ def test_what_is_no_duration_is_refused(text: str) -> None:
 def test_an_address_has_a_host_and_a_port(listen: str, host: str, port: int) -> None:
     web = load_config(listen=listen, environ={}).web
 
-    assert (web.host, web.port) == (host, port)
+    assert [host_and_port(address) for address in web.listen] == [(host, port)]
 
 
 def test_the_example_holds_every_key_with_its_default() -> None:

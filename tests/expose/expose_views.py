@@ -134,6 +134,8 @@ def tell_everything(health: ExporterHealth) -> None:
     health.push_dropped("otlp", "refused", 2)
     health.push_waiting("otlp", 0)
     health.series_capped(3)
+    health.web_refused("too_slow")
+    health.web_config_read(True)
 
 
 def plain(exposition: Exposition, exposition_format: Format = Format.TEXT) -> bytes:

@@ -126,7 +126,7 @@ async def test_no_answer_repeats_the_host(path: str) -> None:
 
 
 async def test_no_answer_may_be_taken_for_another_kind_than_it_says() -> None:
-    async with listening(app_of(), host="127.0.0.1", port=0) as url, httpx.AsyncClient() as client:
+    async with listening(app_of(), ["127.0.0.1:0"]) as (url,), httpx.AsyncClient() as client:
         for path in ("/nowhere/", "/metrics", "/sd", "/-/ready", "/-/reload", "/databases/absent", "/sd?x=1"):
             answer = await client.get(url + path)
             assert answer.headers.get_list("x-content-type-options") == ["nosniff"]
@@ -139,7 +139,7 @@ async def test_a_fault_of_ours_too() -> None:
         raise RuntimeError("nobody foresaw this")
 
     app = web_app(exposition_of(A_SNAPSHOT), fail, None)  # type: ignore[arg-type]  # what fails has no type
-    async with listening(app, host="127.0.0.1", port=0) as url, httpx.AsyncClient() as client:
+    async with listening(app, ["127.0.0.1:0"]) as (url,), httpx.AsyncClient() as client:
         answer = await client.get(f"{url}/-/ready")
     assert (answer.status_code, answer.headers["x-content-type-options"]) == (500, "nosniff")
 

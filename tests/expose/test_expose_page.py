@@ -61,6 +61,7 @@ FULL = replace(
     widened_windows={"24h": 3},
     rounds=(
         RoundStatus(
+            workspace_id="wksp_1",
             workspace_name="Beta",
             finished_at=NOW - timedelta(minutes=9),
             seconds=7.0,
@@ -69,6 +70,7 @@ FULL = replace(
             next_at=NOW + timedelta(minutes=7),
         ),
         RoundStatus(
+            workspace_id="wksp_1",
             workspace_name="Acme",
             finished_at=NOW - timedelta(seconds=90),
             seconds=4.25,

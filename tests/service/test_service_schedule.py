@@ -48,7 +48,7 @@ async def run_beside(
     async with serve_simulator(vendor.app) as url:
         config = configuration(f"sqlite:///{store}", api_url=url, interval=timedelta(seconds=1))
         tokens = [{"name": row.name, "token": row.token} for row in tokens_of(vendor.world).credentials]
-        web = config.web.model_copy(update={"listen": f"127.0.0.1:{free_port()}"})
+        web = config.web.model_copy(update={"listen": (f"127.0.0.1:{free_port()}",)})
         config = Config.model_validate({**dict(config), "credentials": tokens, "web": web})
         running = Service(config, load=lambda: load(config), clock=clock)
         listening = asyncio.Event()
@@ -107,7 +107,7 @@ async def test_a_reload_keeps_the_store_and_the_address_and_says_that_they_need_
         return config.model_copy(
             update={
                 "store": config.store.model_copy(update={"url": f"sqlite:///{elsewhere}"}),
-                "web": config.web.model_copy(update={"listen": f"127.0.0.1:{free_port()}"}),
+                "web": config.web.model_copy(update={"listen": (f"127.0.0.1:{free_port()}",)}),
                 "push": PushConfig(labels={"cluster": "other"}),
                 "poll": config.poll.model_copy(update={"interval": timedelta(seconds=2)}),
             }

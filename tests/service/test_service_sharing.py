@@ -103,7 +103,7 @@ async def serving(
     """Run a service."""
     config = configuration(store_url, api_url=api_url, interval=interval)
     discovery = config.discovery.model_copy(update={"interval": timedelta(seconds=1)})
-    web = config.web.model_copy(update={"listen": f"127.0.0.1:{free_port()}"})
+    web = config.web.model_copy(update={"listen": (f"127.0.0.1:{free_port()}",)})
     config = with_tokens(config.model_copy(update={"web": web, "discovery": discovery}), *tokens)
     member = Member(Service(config, load=lambda: member.config), config)
     listening = asyncio.Event()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import closing
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -13,7 +13,14 @@ from typing import TYPE_CHECKING
 import typer
 
 from prisma_postgres_exporter.cli.logs import configure_logs
-from prisma_postgres_exporter.cli.options import ApiUrlOption, ConfigOption, ListenOption, StoreUrlOption, configuration
+from prisma_postgres_exporter.cli.options import (
+    ApiUrlOption,
+    ConfigOption,
+    ListenOption,
+    StoreUrlOption,
+    WebConfigFileOption,
+    configuration,
+)
 from prisma_postgres_exporter.cli.terminal import mark
 from prisma_postgres_exporter.config import (
     Config,
@@ -55,6 +62,7 @@ def check(
     api_url: ApiUrlOption = None,
     store_url: StoreUrlOption = None,
     listen: ListenOption = None,
+    web_config_file: WebConfigFileOption = None,
 ) -> None:
     """Check configuration, credentials, store and clock, and print every problem; makes no store and migrates none.
 
@@ -62,7 +70,7 @@ def check(
     has to be corrected.
     """
     configure_logs("console", level=logging.CRITICAL)
-    findings = _findings(config, api_url, store_url, listen)
+    findings = _findings(configuration(config, api_url, store_url, listen, web_config_file))
     for finding in findings:
         text = f"{finding.subject}: {finding.text}"
         if finding.is_warning:
@@ -76,11 +84,9 @@ def check(
         raise typer.Exit(worst)
 
 
-def _findings(
-    config: ConfigOption, api_url: ApiUrlOption, store_url: StoreUrlOption, listen: ListenOption
-) -> tuple[Finding, ...]:
+def _findings(load: Callable[[], Config]) -> tuple[Finding, ...]:
     try:
-        loaded = configuration(config, api_url, store_url, listen)()
+        loaded = load()
     except ConfigurationError as error:
         return _to_fix("configuration", error)
     warnings = (Finding(subject="configuration", text=warning, is_warning=True) for warning in loaded.warnings)
@@ -92,6 +98,7 @@ def _findings(
             text=f"{len(tokens.credentials)} credential(s), API at {loaded.api_url}{_through_proxy(loaded)}",
         ),
         *warnings,
+        *_check_web(loaded),
         *store,
         *(Finding(subject="credentials", text=str(problem), exit_code=2) for problem in tokens.problems),
         *asyncio.run(_check_credentials(loaded, tokens.credentials)),
@@ -107,6 +114,26 @@ def _through_proxy(config: Config) -> str:
     except ConfigurationError:
         return ""  # said for each credential, whose client needs it
     return f" through the proxy {proxy}" if proxy else ", without a proxy"
+
+
+def _check_web(config: Config) -> Iterator[Finding]:
+    """Say what keeps whom out."""
+    from prisma_postgres_exporter.service.web_lock import exposure, read_lock
+
+    path, file = config.web.config_file, None
+    if path is not None:
+        try:
+            lock = read_lock(path, config.web.users)
+        except ConfigurationError as error:
+            yield from _to_fix("web", error)
+            return
+        file = lock.file
+        clients = ", verified client certificates alone" if file.tls_server_config.verifies_clients else ""
+        spoken = "plain HTTP" if lock.context is None else f"TLS{clients}"
+        yield Finding(subject="web", text=f"{path}: {spoken}, {len(file.basic_auth_users)} user(s)")
+        yield from (Finding(subject="web", text=note, is_warning=True) for note in lock.notes)
+    if warning := exposure(config.web, file):
+        yield Finding(subject="web", text=warning, is_warning=True)
 
 
 def _to_fix(subject: str, error: ConfigurationError) -> tuple[Finding, ...]:

@@ -25,17 +25,17 @@ REQUESTS_PER_SECOND = 200.0
 MOST_REQUESTS_PER_SECOND = 1_000.0
 
 
-def demo(listen: ListenOption = "127.0.0.1:9478", log_format: LogFormatOption = "console") -> None:
+def demo(listen: ListenOption = None, log_format: LogFormatOption = "console") -> None:
     """Run against a simulated vendor with three workspaces and about forty databases: no account, no network.
 
     The store is a temporary file that goes with the demo.
     """
     configure_logs(log_format)
     with tempfile.TemporaryDirectory(prefix="prisma-postgres-exporter-demo-") as folder:
-        asyncio.run(_demo(listen or "127.0.0.1:9478", Path(folder)))
+        asyncio.run(_demo(listen or ["127.0.0.1:9478"], Path(folder)))
 
 
-async def _demo(listen: str, folder: Path) -> None:
+async def _demo(listen: list[str], folder: Path) -> None:
     from prisma_postgres_exporter.service import Service, live_through_the_past
     from prisma_postgres_exporter.simulator import demo_simulator, serve_simulator
 
@@ -53,7 +53,7 @@ async def _demo(listen: str, folder: Path) -> None:
         await service.run(partial(_announce, environment))
 
 
-def _config(url: str, listen: str, folder: Path, vendor: Simulator) -> Config:
+def _config(url: str, listen: list[str], folder: Path, vendor: Simulator) -> Config:
     config = load_config(
         api_url=url,
         store_url=_store_url(folder),

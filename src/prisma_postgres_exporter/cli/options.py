@@ -34,11 +34,21 @@ StoreUrlOption = Annotated[
     ),
 ]
 ListenOption = Annotated[
-    str | None,
+    list[str] | None,
     typer.Option(
         "--listen",
-        help="Address and port to serve on (env: PRISMA_POSTGRES_LISTEN; default: :9478).",
+        help="Address and port to serve on, unix:FILE, or systemd for the sockets that it passes on; repeatable "
+        "(env: PRISMA_POSTGRES_LISTEN; default: :9478).",
         metavar="HOST:PORT",
+    ),
+]
+WebConfigFileOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--web-config-file",
+        "--web.config.file",
+        help="TLS and users, in the format of Prometheus' exporter-toolkit (env: PRISMA_POSTGRES_WEB_CONFIG_FILE).",
+        metavar="FILE",
     ),
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help='Print JSON: `{"version": 1, "data": […]}`.')]
@@ -65,7 +75,8 @@ def configuration(
     config: Path | None,
     api_url: str | None,
     store_url: str | None,
-    listen: str | None = None,
+    listen: list[str] | None = None,
+    web_config_file: Path | None = None,
     *,
     needs_credentials: bool = True,
 ) -> Callable[[], Config]:
@@ -81,6 +92,7 @@ def configuration(
             api_url=api_url,
             store_url=store_url,
             listen=listen,
+            web_config_file=str(web_config_file) if web_config_file else None,
             environ=os.environ,
         )
         if needs_credentials:

@@ -12,6 +12,7 @@ from prisma_postgres_exporter.cli.options import (
     ListenOption,
     LogFormatOption,
     StoreUrlOption,
+    WebConfigFileOption,
     configuration,
 )
 from prisma_postgres_exporter.config import secrets_of
@@ -25,6 +26,7 @@ def serve(
     api_url: ApiUrlOption = None,
     store_url: StoreUrlOption = None,
     listen: ListenOption = None,
+    web_config_file: WebConfigFileOption = None,
     log_format: LogFormatOption = "console",
 ) -> None:
     """Collect usage and serve it on /metrics until SIGTERM or Ctrl-C.
@@ -35,7 +37,7 @@ def serve(
     """
     from prisma_postgres_exporter.service import Service
 
-    load = configuration(config, api_url, store_url, listen)
+    load = configuration(config, api_url, store_url, listen, web_config_file)
     loaded = load()
     configure_logs(log_format, secrets=secrets_of(loaded))
     asyncio.run(_serve(Service(loaded, load=load)))

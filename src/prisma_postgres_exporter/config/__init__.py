@@ -1,6 +1,13 @@
 """What can be configured, as frozen values, and how it is read from flags, environment and file."""
 
-from prisma_postgres_exporter.config.address import address_problem, token_problem
+from prisma_postgres_exporter.config.address import (
+    SYSTEMD,
+    UNIX,
+    address_problem,
+    host_and_port,
+    is_of_this_machine,
+    token_problem,
+)
 from prisma_postgres_exporter.config.claims import Claims, claims
 from prisma_postgres_exporter.config.costs import costs_document, differing_costs, with_costs
 from prisma_postgres_exporter.config.durations import format_duration, parse_duration
@@ -40,8 +47,13 @@ from prisma_postgres_exporter.config.values import (
     WebConfig,
     WorkspaceConfig,
 )
+from prisma_postgres_exporter.config.web_config import CIPHERS, CURVES, TlsConfig, WebFile, read_web_file
 
 __all__ = [
+    "CIPHERS",
+    "CURVES",
+    "SYSTEMD",
+    "UNIX",
     "BudgetConfig",
     "Claims",
     "Config",
@@ -62,9 +74,11 @@ __all__ = [
     "SecretConfig",
     "Sources",
     "StoreConfig",
+    "TlsConfig",
     "Tokens",
     "Unusable",
     "WebConfig",
+    "WebFile",
     "WorkspaceConfig",
     "address_problem",
     "claims",
@@ -74,9 +88,12 @@ __all__ = [
     "display_url",
     "fingerprints",
     "format_duration",
+    "host_and_port",
+    "is_of_this_machine",
     "load_config",
     "parse_duration",
     "read_tokens",
+    "read_web_file",
     "require_credentials",
     "require_usable",
     "secrets_of",

@@ -1,11 +1,17 @@
-"""What makes a token or an address of the API unfit for use: one rule for the configuration and for the client."""
+"""What makes a token or an address unfit for use: one rule for the configuration and for the client."""
 
 from __future__ import annotations
 
 import ipaddress
 import re
+from typing import Annotated
 from urllib.parse import urlsplit
 
+from pydantic import AfterValidator
+
+SYSTEMD = "systemd"
+UNIX = "unix:"
+_LISTEN = re.compile(r"(?P<host>\[[0-9A-Fa-f:.]+\]|[^:\s\[\]]*):(?P<port>\d{1,5})")
 # What RFC 6750 allows in a bearer token is less; what a header can carry safely is this.
 _VISIBLE = re.compile(r"[\x21-\x7e]+")
 
@@ -61,3 +67,33 @@ def _is_loopback(host: str) -> bool:
         return ipaddress.ip_address(host).is_loopback
     except ValueError:
         return host == "localhost"
+
+
+def host_and_port(listen: str) -> tuple[str, int]:
+    """An address to listen on, without brackets; the host is empty for every address, port 0 is any free one.
+
+    Raises:
+        ValueError: it is no such address.
+    """
+    matched = _LISTEN.fullmatch(listen)
+    if not matched or int(matched["port"]) > 65_535:
+        raise ValueError(
+            f"{listen!r} is no address to listen on; write :9478, 127.0.0.1:9478, [::1]:9478, unix:FILE or systemd"
+        )
+    return matched["host"].strip("[]"), int(matched["port"])
+
+
+def is_of_this_machine(listen: str) -> bool:
+    """Whether only programs of this machine reach an address; of a socket of systemd nobody knows it."""
+    if listen.startswith(UNIX):
+        return True
+    return listen != SYSTEMD and _is_loopback(host_and_port(listen)[0])
+
+
+def _listen_address(listen: str) -> str:
+    if listen != SYSTEMD and (not listen.startswith(UNIX) or listen == UNIX):
+        host_and_port(listen)
+    return listen
+
+
+ListenAddress = Annotated[str, AfterValidator(_listen_address)]

@@ -30,6 +30,7 @@ ENVIRONMENT = {
     "PRISMA_POSTGRES_API_URL": ("api_url",),
     "PRISMA_POSTGRES_STORE_URL": ("store", "url"),
     "PRISMA_POSTGRES_LISTEN": ("web", "listen"),
+    "PRISMA_POSTGRES_WEB_CONFIG_FILE": ("web", "config_file"),
     "PRISMA_POSTGRES_POLL_INTERVAL": ("poll", "interval"),
     "PRISMA_POSTGRES_WINDOWS": ("poll", "windows"),
     "PRISMA_POSTGRES_LOG": (),
@@ -54,7 +55,8 @@ def load_config(
     config_path: str | None = None,
     api_url: str | None = None,
     store_url: str | None = None,
-    listen: str | None = None,
+    listen: str | Sequence[str] | None = None,
+    web_config_file: str | None = None,
     needed: Collection[str] | None = None,
 ) -> Config:
     """Read the configuration; a flag that is `None` was not given.
@@ -86,7 +88,8 @@ def load_config(
     flags = (
         ("--api-url", ("api_url",), api_url),
         ("--store-url", ("store", "url"), store_url),
-        ("--listen", ("web", "listen"), listen),
+        ("--listen", ("web", "listen"), listen or None),
+        ("--web-config-file", ("web", "config_file"), web_config_file),
     )
     for flag, key, given in flags:
         if given is not None:
@@ -95,11 +98,11 @@ def load_config(
         config = Config.model_validate(values)
     except ValidationError as error:
         errors = error.errors(include_url=False, include_input=False)
-        described = _described(errors, places)
+        found_wrong = described(errors, places)
         wrong = {str(details["loc"][0]) if details["loc"] else "" for details in errors}
         if needed is None or problems or not wrong.isdisjoint({"", *needed}):
-            raise ConfigurationError([*problems, *described, *warnings]) from None
-        warnings.extend(f"{line}; not needed here, ignored" for line in described)
+            raise ConfigurationError([*problems, *found_wrong, *warnings]) from None
+        warnings.extend(f"{line}; not needed here, ignored" for line in found_wrong)
         config = Config.model_validate({key: value for key, value in values.items() if key not in wrong})
     prices, found = _read_prices(config)
     problems.extend((*found, *_unknown_prices(config, prices, places)))
@@ -158,7 +161,7 @@ def _read_prices(config: Config) -> tuple[tuple[PriceRow, ...], list[str]]:
         rows = PriceFile.model_validate(values).prices
     except ValidationError as error:
         found = error.errors(include_url=False, include_input=False)
-        return (), _described(found, places, PriceFile)
+        return (), described(found, places, PriceFile)
     wrong = [f"{places['prices', number]}: {message}" for number, message in contradictions(rows)]
     return rows, wrong
 
@@ -191,7 +194,7 @@ def _set_from_environment(values: dict[str, object], places: dict[Key, str], var
     elif key == ("credentials",):
         tokens = [part.strip() for part in value.split(",") if part.strip()]
         given = [*_from_environment(values, places), *({"token": token} for token in tokens)]
-    elif variable == "PRISMA_POSTGRES_WINDOWS":
+    elif variable in {"PRISMA_POSTGRES_WINDOWS", "PRISMA_POSTGRES_LISTEN"}:
         given = [part.strip() for part in value.split(",")]
     _set(values, places, key, given, variable)
 
@@ -223,7 +226,8 @@ def _set(values: dict[str, object], places: dict[Key, str], key: tuple[str, ...]
 
 
 # Messages ---------------------------------------------------------------------------------------
-def _described(errors: Sequence[ErrorDetails], places: Mapping[Key, str], root: type[BaseModel] = Config) -> list[str]:
+def described(errors: Sequence[ErrorDetails], places: Mapping[Key, str], root: type[BaseModel] = Config) -> list[str]:
+    """A line for each problem that pydantic found: file and line, key, what is wrong."""
     lines = [_describe(details, places, root) for details in errors[:MOST_PROBLEMS]]
     left_out = len(errors) - len(lines)
     return [*lines, f"and {left_out:,} more problems"] if left_out else lines

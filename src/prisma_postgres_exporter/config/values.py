@@ -14,7 +14,7 @@ from typing import Annotated, Literal
 
 from pydantic import BeforeValidator, Field, SecretStr, field_validator, model_validator
 
-from prisma_postgres_exporter.config.address import address_problem
+from prisma_postgres_exporter.config.address import ListenAddress, address_problem, is_of_this_machine
 from prisma_postgres_exporter.config.durations import parse_duration
 from prisma_postgres_exporter.config.prices import Money, PriceRow
 from prisma_postgres_exporter.config.push import PushConfig
@@ -152,15 +152,18 @@ class StoreConfig(Section):
 
 
 class WebConfig(Section):
-    """Where to serve: `:9478` (every address), `127.0.0.1:9478` or `[::1]:9478`.
+    """Where to serve, to whom: `:9478` (every address), `127.0.0.1:9478`, `unix:FILE`, `systemd`, or several of them.
 
-    `shard` is what one of several services on a store shows: everything, or what it collects. `max_series` bounds the
-    samples of `/metrics`: beyond it the smallest databases are summed up. With `created` OpenMetrics says since when
-    each database's counters count. `hosts` are the names that are answered to, all if there are none; with
-    `enable_lifecycle` a program of this machine may reload the configuration by a POST.
+    `config_file` is a web configuration file of Prometheus' exporter-toolkit, and `users` the workspaces of those of
+    its users who see some alone. `shard` is what one of several services on a store shows: everything, or what it
+    collects. `max_series` bounds the samples of `/metrics`: beyond it the smallest databases are summed up. With
+    `created` OpenMetrics says since when each database's counters count. `hosts` are the names that are answered to,
+    all if there are none; with `enable_lifecycle` a program of this machine may reload the configuration by a POST.
     """
 
-    listen: str = ":9478"
+    listen: tuple[ListenAddress, ...] = (":9478",)
+    config_file: Path | None = None
+    users: dict[str, Annotated[tuple[str, ...], Field(min_length=1)]] = Field(default={})
     max_series: Annotated[int, Field(ge=1_000)] | None = None
     shard: Literal["all", "owned"] = "all"
     created: bool = False
@@ -177,23 +180,28 @@ class WebConfig(Section):
                 )
         return value
 
+    @field_validator("listen", mode="before")
+    @classmethod
+    def _one_or_several(cls, value: object) -> object:
+        return [value] if isinstance(value, str) else value
+
     @field_validator("listen")
     @classmethod
-    def _address(cls, value: str) -> str:
-        matched = re.fullmatch(r"(\[[0-9A-Fa-f:.]+\]|[^:\s\[\]]*):(\d{1,5})", value)
-        if not matched or int(matched[2]) > 65_535:
-            raise ValueError(f"{value!r} is no address to listen on; write :9478, 127.0.0.1:9478 or [::1]:9478")
+    def _somewhere(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        if not value:
+            raise ValueError("needs an address")
         return value
 
-    @property
-    def host(self) -> str:
-        """The address to bind, empty for every one."""
-        return self.listen.rpartition(":")[0].strip("[]")
+    @model_validator(mode="after")
+    def _users_have_passwords(self) -> WebConfig:
+        if self.users and self.config_file is None:
+            raise ValueError("users needs web.config_file, whose basic_auth_users have their passwords")
+        return self
 
     @property
-    def port(self) -> int:
-        """The port to bind, 0 for any free one."""
-        return int(self.listen.rpartition(":")[2])
+    def is_reachable(self) -> bool:
+        """Whether others than programs of this machine may reach it."""
+        return any(not is_of_this_machine(address) for address in self.listen)
 
 
 class WorkspaceConfig(Section):

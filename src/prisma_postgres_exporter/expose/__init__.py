@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 from prisma_postgres_exporter.lazily import exported
 
 if TYPE_CHECKING:
+    from prisma_postgres_exporter.expose.access import Access
     from prisma_postgres_exporter.expose.cap import Room, SeriesCap, room
     from prisma_postgres_exporter.expose.catalogue import Description, describe
     from prisma_postgres_exporter.expose.health import ExporterHealth
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from prisma_postgres_exporter.expose.web import web_app
 
 __all__ = [
+    "Access",
     "CredentialStatus",
     "Description",
     "ExporterHealth",
@@ -42,6 +44,7 @@ __all__ = [
 __getattr__ = exported(
     __name__,
     {
+        "Access": "access",
         "CredentialStatus": "status",
         "Description": "catalogue",
         "ExporterHealth": "health",

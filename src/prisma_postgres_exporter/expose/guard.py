@@ -10,6 +10,8 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from prisma_postgres_exporter.expose.visible import USER, seen
+
 _HOST = re.compile(r"(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]+)(?::[0-9]{1,5})?")
 _BROWSERS = ("origin", "sec-fetch-site")
 """What every browser sends with a POST, and no script of a page can leave out."""
@@ -48,9 +50,11 @@ class KnownHosts:
 
 
 def why_not_to_reload(request: Request) -> str | None:
-    """Why a request may not reload the configuration; `None` if it may: it is of a program of this machine."""
+    """Why a request may not reload the configuration; `None`: it is of a program of this machine, or of a user."""
     if any(name in request.headers for name in _BROWSERS):
         return "the request came from a browser"
+    if USER in request.scope:
+        return None if seen(request.scope) is None else "this user sees some workspaces alone"
     if request.client is None or not _is_loopback(request.client.host):
         return "the request came from another machine; ask on this one, or send SIGHUP"
     return None

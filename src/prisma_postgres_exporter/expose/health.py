@@ -195,6 +195,19 @@ OWN_METRICS = (
         "Batches of spans that the receiver of traces did not take; they are lost.",
     ),
     OwnMetric(
+        "web_refused_total",
+        "counter",
+        ("reason",),
+        "Connections and requests that the web server refused or cut off; made_room is one that waited, for a new one.",
+    ),
+    OwnMetric(
+        "web_config_reload_success",
+        "gauge",
+        (),
+        "Whether web.config_file was good (1) when it was last read, or not (0), and the one before is in "
+        "force. Absent without web.config_file.",
+    ),
+    OwnMetric(
         "series_capped",
         "gauge",
         (),
@@ -242,6 +255,7 @@ class ExporterHealth:
         self._events = self._counter("events_total")
         self._pushed = self._counter("push_samples_total")
         self._push_failures = self._counter("push_failures_total")
+        self._web_refused = self._counter("web_refused_total")
         self._push_dropped = self._counter("push_dropped_samples_total")
         self._gauges = {
             metric.name: Gauge(metric.full_name, metric.help, metric.labels, registry=None)
@@ -367,6 +381,14 @@ class ExporterHealth:
         self._set("config_reload_success", ok)
         if ok:
             self._set("config_reload_success_timestamp_seconds", at.timestamp())
+
+    def web_refused(self, reason: str) -> None:
+        """The web server refused a connection or a request."""
+        self._web_refused.labels(reason).inc()
+
+    def web_config_read(self, ok: bool) -> None:
+        """The web configuration file was read, at the start or again."""
+        self._set("web_config_reload_success", ok)
 
     def costs_worked_out(self, at: datetime) -> None:
         """The costs that are shown are of the usage at `at`."""

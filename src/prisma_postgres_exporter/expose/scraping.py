@@ -9,14 +9,17 @@ from starlette.exceptions import HTTPException
 
 from prisma_postgres_exporter.expose.lines import showable
 from prisma_postgres_exporter.expose.selection import NO_WORKSPACE
+from prisma_postgres_exporter.expose.visible import Seen
 
 PARAMETER = "workspace"
 META = "__meta_prisma_postgres_workspace"
 SHOWN_CHARACTERS = 100
 
 
-def chosen_workspaces(asked: QueryParams, shown: Collection[str]) -> frozenset[str] | None:
+def chosen_workspaces(asked: QueryParams, shown: Collection[str], mine: Seen = None) -> frozenset[str] | None:
     """The workspaces that a request names, `None` where it names none and wants the whole.
+
+    Of a user who may see `mine` alone, these are what there is: such a user is never given `None`.
 
     Raises:
         HTTPException: 400 for a parameter that is not known, 404 for a workspace that is not shown.
@@ -29,13 +32,19 @@ def chosen_workspaces(asked: QueryParams, shown: Collection[str]) -> frozenset[s
             )
     chosen = frozenset(asked.getlist(PARAMETER))
     for workspace in sorted(chosen):
-        if workspace != NO_WORKSPACE and workspace not in shown:
+        if not _is_shown(workspace, shown, mine):
             raise HTTPException(
                 404,
                 f"no workspace {workspace[:SHOWN_CHARACTERS]!r} is shown here; /sd lists those that are, and "
                 f"{NO_WORKSPACE!r} is what belongs to no workspace",
             )
-    return chosen or None
+    if chosen or mine is None:
+        return chosen or None
+    return frozenset(workspace for workspace in mine if _is_shown(workspace, shown, mine))
+
+
+def _is_shown(workspace: str, shown: Collection[str], mine: Seen) -> bool:
+    return (workspace == NO_WORKSPACE or workspace in shown) and (mine is None or workspace in mine)
 
 
 def target_groups(

@@ -16,6 +16,7 @@ class CredentialStatus:
 
     name: str
     is_up: bool
+    workspace_id: str | None = None
     workspace_name: str | None = None
     reason: str | None = None
     failing_since_at: datetime | None = None
@@ -26,6 +27,7 @@ class CredentialStatus:
 class RoundStatus:
     """One workspace's last round: readings that came, and that did not. `next_at` is when the next one begins."""
 
+    workspace_id: str
     workspace_name: str
     finished_at: datetime
     seconds: float

@@ -17,6 +17,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from prisma_postgres_exporter.cost import By
 from prisma_postgres_exporter.errors import StoreError, TooBusy
+from prisma_postgres_exporter.expose.access import Access, Gate
 from prisma_postgres_exporter.expose.database_page import database_page, missing_page
 from prisma_postgres_exporter.expose.guard import KnownHosts, why_not_to_reload
 from prisma_postgres_exporter.expose.negotiate import choose_format, is_gzip_wanted
@@ -28,6 +29,7 @@ from prisma_postgres_exporter.expose.scraping import chosen_workspaces, target_g
 from prisma_postgres_exporter.expose.selection import Format
 from prisma_postgres_exporter.expose.status import Reload, ServiceStatus
 from prisma_postgres_exporter.expose.v1 import Ledger, json_api
+from prisma_postgres_exporter.expose.visible import seen, visible_ledger, visible_status
 from prisma_postgres_exporter.report import Chosen, UsageRow
 from prisma_postgres_exporter.snapshot import Snapshot
 
@@ -49,6 +51,7 @@ def web_app(
     snapshot: Callable[[], Snapshot | None] | None = None,
     ledger: Ledger | None = None,
     hosts: Collection[str] = (),
+    access: Access | None = None,
     send_limit_seconds: float = 60.0,
 ) -> Starlette:
     """The application; `status` is asked at each request of a page or a check.
@@ -57,36 +60,38 @@ def web_app(
     the month that are over are gone. `snapshot` gives what is shown, in whatever thread it is asked. `ledger` answers
     what is not in the snapshot, below `/api/v1` and on a database's page. `reload` reads the configuration again and
     gives what is wrong with it, `None` when it is in use now; without it `/-/reload` is refused. `hosts` are the names
-    that are answered to, all if there are none. A scrape that takes longer than `send_limit_seconds` to read its
-    answer is cut off, since it keeps an old exposition in memory.
+    that are answered to, all if there are none, and `access` says who gets in, everyone if it is `None`. A scrape that
+    takes longer than `send_limit_seconds` to read its answer is cut off, since it keeps an old exposition in memory.
     """
 
-    async def healthy(_: Request) -> Response:
-        return _check(status().unhealthy_reason, "healthy")
+    async def healthy(request: Request) -> Response:
+        return _check(visible_status(status(), seen(request.scope)).unhealthy_reason, "healthy")
 
-    async def ready(_: Request) -> Response:
-        return _check(status().not_ready_reason, "ready")
+    async def ready(request: Request) -> Response:
+        return _check(visible_status(status(), seen(request.scope)).not_ready_reason, "ready")
 
     async def page(request: Request) -> Response:
         asked = request.query_params
         number = int(asked["page"]) if re.fullmatch("[0-9]{1,6}", asked.get("page", "")) else 1
-        costs = await ledger.costs() if ledger is not None else "it is not open"
-        html = status_page(status(), costs, search=asked.get("q", "")[:200], page=number)
+        mine = seen(request.scope)
+        costs = await visible_ledger(ledger, mine).costs() if ledger is not None else "it is not open"
+        html = status_page(visible_status(status(), mine), costs, search=asked.get("q", "")[:200], page=number)
         return HTMLResponse(html, headers=_PAGE_HEADERS)
 
     async def database(request: Request) -> Response:
-        id_, shown = request.path_params["database_id"], status()
+        id_, mine = request.path_params["database_id"], seen(request.scope)
+        shown = visible_status(status(), mine)
         taken = shown.snapshot
         view = next((view for view in taken.databases if view.database_id == id_), None) if taken else None
         if view is None:
             return HTMLResponse(missing_page(id_), status_code=404, headers=_PAGE_HEADERS)
-        days, problem = await _days_of(ledger, view.database_id)
+        days, problem = await _days_of(ledger and visible_ledger(ledger, mine), view.database_id)
         wait_until = shown.waits.get(view.database_id)
         html = database_page(view, days, problem, shown.now_at, wait_until=wait_until)
         return HTMLResponse(html, headers=_PAGE_HEADERS)
 
     async def discovery(request: Request) -> Response:
-        chosen = chosen_workspaces(request.query_params, exposition.workspaces)
+        chosen = chosen_workspaces(request.query_params, exposition.workspaces, seen(request.scope))
         address = request.headers.get("host") or request.url.netloc
         return JSONResponse(target_groups(exposition.workspaces, chosen, address), headers=_CHECK_HEADERS)
 
@@ -101,7 +106,8 @@ def web_app(
     ]
     if ledger is not None:
         routes.append(Mount("/api/v1", json_api(snapshot or (lambda: status().snapshot), ledger)))
-    middleware = [Middleware(KnownHosts, hosts)]
+    middleware = [] if access is None else [Middleware(Gate, access)]
+    middleware.append(Middleware(KnownHosts, hosts))
     if current is not None:
         middleware.append(Middleware(_Current, current))
     app = Starlette(routes=routes, middleware=middleware)
@@ -172,7 +178,7 @@ class _Metrics:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         exposition_format = choose_format(_header(scope, b"accept"))
         is_gzip = is_gzip_wanted(_header(scope, b"accept-encoding"))
-        body = await self._body(QueryParams(scope["query_string"]), exposition_format, is_gzip=is_gzip)
+        body = await self._body(scope, exposition_format, is_gzip=is_gzip)
         headers = [
             (b"content-type", exposition_format.value.encode()),
             (b"content-length", str(body.length).encode()),
@@ -192,8 +198,8 @@ class _Metrics:
         except TimeoutError:
             return
 
-    async def _body(self, asked: QueryParams, exposition_format: Format, *, is_gzip: bool) -> Body:
-        chosen = chosen_workspaces(asked, self._exposition.workspaces)
+    async def _body(self, scope: Scope, exposition_format: Format, *, is_gzip: bool) -> Body:
+        chosen = chosen_workspaces(QueryParams(scope["query_string"]), self._exposition.workspaces, seen(scope))
         if chosen is None:
             return self._exposition.body(exposition_format, is_gzip=is_gzip)
         async with self._making:

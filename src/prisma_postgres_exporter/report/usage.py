@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
 from itertools import groupby
@@ -46,11 +46,12 @@ class UsageRow:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Chosen:
-    """Which databases count: `None` is every one."""
+    """Which databases count: `None` is every one. Those of other `workspaces` do not."""
 
     workspace_id: str | None = None
     project_id: str | None = None
     database_id: str | None = None
+    workspaces: Collection[str] | None = None
 
     def has(self, workspace_id: str, project_id: str | None, database_id: str | None) -> bool:
         """Whether one of them is asked for."""
@@ -58,6 +59,7 @@ class Chosen:
             self.workspace_id in (None, workspace_id)
             and self.project_id in (None, project_id)
             and self.database_id in (None, database_id)
+            and (self.workspaces is None or workspace_id in self.workspaces)
         )
 
 

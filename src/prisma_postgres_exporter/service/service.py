@@ -22,9 +22,10 @@ from apscheduler.triggers.interval import IntervalTrigger
 
 from prisma_postgres_exporter.config import Config, Difference, fingerprints, read_tokens, require_usable
 from prisma_postgres_exporter.errors import ConfigurationError, StoreUnavailable
-from prisma_postgres_exporter.expose import ExporterHealth, Reload, ServiceStatus, web_app
+from prisma_postgres_exporter.expose import Access, ExporterHealth, Reload, ServiceStatus, web_app
 from prisma_postgres_exporter.rounds import MakeApi, Turn
 from prisma_postgres_exporter.service import memory, summary
+from prisma_postgres_exporter.service.connections import Refusals
 from prisma_postgres_exporter.service.costs import CostKeeper
 from prisma_postgres_exporter.service.leasing import LeaseKeeper
 from prisma_postgres_exporter.service.ledger_reader import LedgerReader
@@ -34,6 +35,7 @@ from prisma_postgres_exporter.service.status import ReloadFailure, describe
 from prisma_postgres_exporter.service.summary import Summary
 from prisma_postgres_exporter.service.traces import exported_traces
 from prisma_postgres_exporter.service.web import listening
+from prisma_postgres_exporter.service.web_lock import WebLockKeeper
 from prisma_postgres_exporter.store import Claims
 
 log = structlog.get_logger(__name__)
@@ -135,18 +137,23 @@ class Service:
             self.health.config_reloaded(True, self._clock())
             with self._signals(), contextlib.closing(self._ledger_reader()) as ledger:
                 web = collector.config.web
+                self._lock = await asyncio.to_thread(WebLockKeeper, web, self.health, self._clock)
+                refusals = Refusals(self.health)
                 app = web_app(
                     self.running.exposition,
                     self._describe,
                     self.reload if web.enable_lifecycle else None,
                     hosts=web.hosts,
+                    access=Access(file=lambda: self._lock.lock.file, users=web.users, refused=refusals.count),
                     current=display.current,
                     snapshot=lambda: display.snapshot,
                     ledger=ledger,
                 )
-                async with listening(app, host=web.host, port=web.port) as url, self._pushing(url):
-                    log.info("listening", url=url)
-                    on_listening(url)
+                serving = listening(app, web.listen, refusals=refusals, lock=lambda: self._lock.lock)
+                async with serving as urls, self._pushing(urls[0]):
+                    for url in urls:
+                        log.info("listening", url=url)
+                    on_listening(urls[0])
                     await self._collect()
 
     def stop(self) -> None:
@@ -171,6 +178,7 @@ class Service:
                 since_at = self.reload_failure.since_at if self.reload_failure else self._clock()
                 self.reload_failure = ReloadFailure(text=text, since_at=since_at)
                 return Reload(problem=text)
+            await self._lock.look()
             old = collector.config
             self.awaits_restart = _awaiting_restart(old, config)
             if self.awaits_restart is not None:
@@ -194,6 +202,7 @@ class Service:
             now=self._clock(),
             time=asyncio.get_running_loop().time(),
             notes=[
+                *self._lock.notes,
                 *(note for note in (self.awaits_restart, self._costs.rivalry) if note is not None),
                 *map(str, self._differences),
             ],
@@ -234,6 +243,7 @@ class Service:
             asyncio.create_task(self.running.display.run()),
             asyncio.create_task(self._watch_clock()),
             asyncio.create_task(self._watch_store()),
+            asyncio.create_task(self._lock.run()),
             *([] if self.running.leases is None else [asyncio.create_task(self._follow_leases(self.running.leases))]),
         ]
         try:

@@ -144,6 +144,7 @@ def _rounds(collector: Collector) -> Iterator[RoundStatus]:
         report, workspace = turn.report, collector.ledger_state.workspaces.get(id_)
         if report is not None:
             yield RoundStatus(
+                workspace_id=id_,
                 workspace_name=workspace.workspace.name if workspace else id_,
                 finished_at=report.started_at + timedelta(seconds=report.seconds),
                 seconds=report.seconds,
@@ -158,6 +159,7 @@ def _credential(collector: Collector, state: CredentialState) -> CredentialStatu
     return CredentialStatus(
         name=state.name,
         is_up=state.problem is None,
+        workspace_id=state.workspace_id,
         workspace_name=workspace.workspace.name if workspace else state.workspace_id,
         reason=state.problem,
         failing_since_at=state.failing_since_at,

@@ -42,6 +42,7 @@ from prisma_postgres_exporter.expose.v1.parameters import (
     parsed,
 )
 from prisma_postgres_exporter.expose.v1.problems import NO_STORE, Refused, on_http_problem, problem_answer
+from prisma_postgres_exporter.expose.visible import seen, visible_ledger, visible_snapshot
 from prisma_postgres_exporter.model import day_start, next_month_start
 from prisma_postgres_exporter.report import Chosen, beside, last_instant, usage_of_month
 from prisma_postgres_exporter.snapshot import DatabaseView, Snapshot
@@ -145,15 +146,15 @@ class _Shown:
     def __init__(self, snapshot: Callable[[], Snapshot | None]) -> None:
         self._snapshot = snapshot
 
-    def _taken(self) -> Snapshot:
-        taken = self._snapshot()
+    def _taken(self, request: Request) -> Snapshot:
+        taken = visible_snapshot(self._snapshot(), seen(request.scope))
         if taken is None:
             raise Refused(503, "nothing is known yet: the store was not read back", {"Retry-After": RETRY_SECONDS})
         return taken
 
     async def workspaces(self, request: Request) -> BaseModel:
         parsed(NoParameters, request.query_params)
-        taken = self._taken()
+        taken = self._taken(request)
         return Workspaces(
             taken_at=taken.taken_at,
             costs_at=taken.costs_at,
@@ -161,10 +162,10 @@ class _Shown:
         )
 
     async def databases(self, request: Request) -> BaseModel:
-        return await asyncio.to_thread(self._page, parsed(DatabasesParameters, request.query_params))
+        return await asyncio.to_thread(self._page, request, parsed(DatabasesParameters, request.query_params))
 
-    def _page(self, asked: DatabasesParameters) -> Databases:
-        taken = self._taken()
+    def _page(self, request: Request, asked: DatabasesParameters) -> Databases:
+        taken = self._taken(request)
         views: Sequence[DatabaseView] = taken.databases
         if asked.after is not None:
             views = views[bisect_right(views, tuple(asked.after.split("/")), key=_place) :]
@@ -180,7 +181,7 @@ class _Shown:
 
     async def database(self, request: Request) -> BaseModel:
         parsed(NoParameters, request.query_params)
-        taken, id_ = self._taken(), request.path_params["database_id"]
+        taken, id_ = self._taken(request), request.path_params["database_id"]
         view = next((view for view in taken.databases if view.database_id == id_), None)
         if view is None:
             raise Refused(404, f"there is no database {id_!r} now; {PREFIX}/databases lists those there are")
@@ -190,7 +191,7 @@ class _Shown:
 
     async def budgets(self, request: Request) -> BaseModel:
         parsed(NoParameters, request.query_params)
-        taken = self._taken()
+        taken = self._taken(request)
         return Budgets(
             taken_at=taken.taken_at, costs_at=taken.costs_at, data=[budget_document(budget) for budget in taken.budgets]
         )
@@ -204,7 +205,8 @@ class _Questions:
 
     async def usage(self, request: Request) -> BaseModel:
         asked = parsed(UsageParameters, request.query_params)
-        today = self._ledger.now().date()
+        ledger = visible_ledger(self._ledger, seen(request.scope))
+        today = ledger.now().date()
         to = asked.to or today
         from_ = asked.from_ or (
             to.replace(day=1) if asked.by is Step.MONTH else to - min(DAYS_BY_DEFAULT, to - date.min)
@@ -214,34 +216,35 @@ class _Questions:
         from_, to = max(from_, EARLIEST), min(to, today)
         chosen = Chosen(workspace_id=asked.workspace, project_id=asked.project, database_id=asked.database)
         if asked.by is Step.MONTH:
-            return await self._months(from_, to, asked.group, chosen)
+            return await self._months(ledger, from_, to, asked.group, chosen)
         last = min(to, from_ + DAYS_AT_ONCE)
-        rows, next_from = await self._ledger.days(from_, last, asked.group, chosen, most_rows=ROWS_AT_ONCE)
+        rows, next_from = await ledger.days(from_, last, asked.group, chosen, most_rows=ROWS_AT_ONCE)
         if next_from is None and last < to:
             next_from = last + timedelta(days=1)
         data = await asyncio.to_thread(lambda: [usage_document(row) for row in rows])
         return UsageRows(data=data, next_from=next_from)
 
-    async def _months(self, from_: date, to: date, group: By, chosen: Chosen) -> UsageRows:
+    async def _months(self, ledger: Ledger, from_: date, to: date, group: By, chosen: Chosen) -> UsageRows:
         data: list[UsageDocument] = []
-        month, last, now = day_start(from_.replace(day=1)), day_start(to), self._ledger.now()
+        month, last, now = day_start(from_.replace(day=1)), day_start(to), ledger.now()
         for _ in range(MONTHS_AT_ONCE):
             if month > last:
                 return UsageRows(data=data, next_from=None)
-            read = await self._ledger.month(last_instant(month, now))
+            read = await ledger.month(last_instant(month, now))
             data += [usage_document(row) for row in usage_of_month(read, group, chosen)]
             month = next_month_start(month)
         return UsageRows(data=data, next_from=month.date() if month <= last else None)
 
     async def cost(self, request: Request) -> BaseModel:
         asked = parsed(CostParameters, request.query_params)
-        now = self._ledger.now()
+        ledger = visible_ledger(self._ledger, seen(request.scope))
+        now = ledger.now()
         starts_at = datetime(asked.month.year, asked.month.month, 1, tzinfo=UTC) if asked.month else now
         if starts_at > now:
             raise Refused(422, f"month={starts_at:%Y-%m} has not begun; this month is {now:%Y-%m}")
         if asked.project is not None and asked.by is By.WORKSPACE:
             raise Refused(422, "project is of no use by=workspace; ask by=project or by=database")
-        read = await self._ledger.month(last_instant(starts_at, now) if asked.month else now)
+        read = await ledger.month(last_instant(starts_at, now) if asked.month else now)
         chosen = Chosen(workspace_id=asked.workspace, project_id=asked.project)
         rows = [row for row in read.rows(asked.by) if chosen.has(row.workspace_id, row.project_id, row.database_id)]
         return cost_rows_answer(read, rows, beside(read, asked.by))

@@ -1,0 +1,125 @@
+"""What a user sees who may see some workspaces alone: the same values, without what is of others."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import replace
+from datetime import date, datetime
+from typing import TYPE_CHECKING
+
+from starlette.types import Scope
+
+from prisma_postgres_exporter.cost import By, Costs
+from prisma_postgres_exporter.errors import StoreError, TooBusy
+from prisma_postgres_exporter.expose.selection import NO_WORKSPACE
+from prisma_postgres_exporter.expose.status import ServiceStatus
+from prisma_postgres_exporter.model import LedgerState
+from prisma_postgres_exporter.report import Chosen, LedgerMonth, MonthCosts, UsageRow, month_costs
+from prisma_postgres_exporter.snapshot import Snapshot
+
+if TYPE_CHECKING:
+    from prisma_postgres_exporter.expose.v1 import Ledger
+
+USER = "prisma_postgres_exporter.user"
+SEEN = "prisma_postgres_exporter.workspaces"
+"""Keys of a request's scope: who asks, and the workspaces that this user may see."""
+
+Seen = frozenset[str] | None
+"""Ids of workspaces, and `none` for what belongs to none; `None`: everything."""
+
+NOT_SHOWN = "not shown to this user"
+
+
+def seen(scope: Scope) -> Seen:
+    """The workspaces that whoever asks may see."""
+    found: Seen = scope.get(SEEN)
+    return found
+
+
+def visible_snapshot(taken: Snapshot | None, workspaces: Seen) -> Snapshot | None:
+    """The part of a snapshot that may be seen."""
+    if taken is None or workspaces is None:
+        return taken
+    return replace(
+        taken,
+        workspaces=tuple(view for view in taken.workspaces if view.workspace_id in workspaces),
+        databases=tuple(view for view in taken.databases if view.workspace_id in workspaces),
+        budgets=taken.budgets if NO_WORKSPACE in workspaces else (),
+        filtered=0,
+    )
+
+
+def visible_status(status: ServiceStatus, workspaces: Seen) -> ServiceStatus:
+    """The part of a status that may be seen: nothing of how the service runs, which may name what is of others."""
+    if workspaces is None:
+        return status
+    taken = visible_snapshot(status.snapshot, workspaces)
+    databases = {view.database_id for view in taken.databases} if taken else set()
+    return ServiceStatus(
+        version=status.version,
+        now_at=status.now_at,
+        started_at=status.started_at,
+        api_url=status.api_url,
+        store_url=NOT_SHOWN,
+        store_error=None if status.store_error is None else NOT_SHOWN,
+        not_ready_reason=None if status.not_ready_reason is None else NOT_SHOWN,
+        unhealthy_reason=None if status.unhealthy_reason is None else NOT_SHOWN,
+        credentials=tuple(row for row in status.credentials if row.workspace_id in workspaces),
+        snapshot=taken,
+        workspace_days={id_: days for id_, days in status.workspace_days.items() if id_ in workspaces},
+        waits={id_: at for id_, at in status.waits.items() if id_ in databases},
+        rounds=tuple(row for row in status.rounds if row.workspace_id in workspaces),
+        collected_by={id_: name for id_, name in status.collected_by.items() if id_ in workspaces},
+    )
+
+
+def visible_ledger(ledger: Ledger, workspaces: Seen) -> Ledger:
+    """A ledger that knows of these workspaces alone."""
+    return ledger if workspaces is None else _VisibleLedger(ledger, workspaces)
+
+
+class _VisibleLedger:
+    def __init__(self, ledger: Ledger, workspaces: frozenset[str]) -> None:
+        self._ledger = ledger
+        self._workspaces = workspaces
+
+    def now(self) -> datetime:
+        return self._ledger.now()
+
+    async def month(self, until: datetime) -> LedgerMonth:
+        return _visible_month(await self._ledger.month(until), self._workspaces)
+
+    async def costs(self) -> MonthCosts | str | None:
+        try:
+            return month_costs(await self.month(self.now()))
+        except (StoreError, TooBusy) as error:
+            return str(error)
+
+    async def days(
+        self, from_day: date, to_day: date, by: By, chosen: Chosen, *, most_rows: int
+    ) -> tuple[list[UsageRow], date | None]:
+        mine = replace(chosen, workspaces=self._workspaces)
+        return await self._ledger.days(from_day, to_day, by, mine, most_rows=most_rows)
+
+
+def _visible_month(month: LedgerMonth, workspaces: Collection[str]) -> LedgerMonth:
+    states = {id_: row for id_, row in month.ledger_state.workspaces.items() if id_ in workspaces}
+    keys = {row.key for row in states.values()}
+    return replace(
+        month,
+        ledger_state=LedgerState(workspaces=states),
+        days=[day for day in month.days if day.workspace_key in keys],
+        costs=_visible_costs(month.costs, workspaces),
+        previous=None if month.previous is None else _visible_month(month.previous, workspaces),
+    )
+
+
+def _visible_costs(costs: Costs, workspaces: Collection[str]) -> Costs:
+    return Costs(
+        workspaces={id_: cost for id_, cost in costs.workspaces.items() if id_ in workspaces},
+        used={id_: used for id_, used in costs.used.items() if id_ in workspaces},
+        shares={place: bill for place, bill in costs.shares.items() if place[0] in workspaces},
+        expected={place: usd for place, usd in costs.expected.items() if place[0] in workspaces},
+        budgets=costs.budgets if NO_WORKSPACE in workspaces else (),
+        worked_out_at=costs.worked_out_at,
+    )

@@ -1,0 +1,232 @@
+"""The web server's bounds: who makes room for whom, who is refused, what is said of it, and who may show which name."""
+
+from __future__ import annotations
+
+import asyncio
+import resource
+import socket
+import ssl
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+import httpx
+import pytest
+import structlog
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import PlainTextResponse, Response
+from starlette.routing import Route
+from strangers import A_CHECK, PATIENCE_SECONDS, asked, connect, status_of
+
+from prisma_postgres_exporter.expose import ExporterHealth
+from prisma_postgres_exporter.service import connections, http_protocol
+from prisma_postgres_exporter.service.connections import Connection, Connections, Refusals, affordable_connections
+from prisma_postgres_exporter.service.web import listening
+from prisma_postgres_exporter.service.web_lock import read_lock
+from web_files import CLIENT, VERIFIED, WebFolder, web_folder
+
+
+def counts_of(health: ExporterHealth) -> dict[str, float]:
+    prefix = 'prisma_postgres_exporter_web_refused_total{reason="'
+    lines = [line for line in health.text(0).text.decode().splitlines() if line.startswith(prefix)]
+    return {line.removeprefix(prefix).partition('"')[0]: float(line.rpartition(" ")[2]) for line in lines}
+
+
+# Connections --------------------------------------------------------------------------------------
+def of(most: int, most_of_one: int) -> tuple[Connections, list[Connection], ExporterHealth]:
+    health = ExporterHealth()
+    return Connections(Refusals(health), most=most, most_of_one=most_of_one), [], health
+
+
+def admitted(bound: Connections, closed: list[Connection], address: str) -> Connection | None:
+    connection = bound.admit(address)
+    if connection is not None:
+        connection.close = lambda: closed.append(connection)
+    return connection
+
+
+def test_whoever_has_waited_longest_makes_room() -> None:
+    bound, closed, health = of(3, 3)
+    first, second, third = (admitted(bound, closed, address) for address in "abc")
+    assert first
+    assert second
+    bound.works(first)
+    bound.waits(first)  # it was answered, and waits again
+    assert admitted(bound, closed, "d")
+    assert admitted(bound, closed, "e")
+    assert closed == [second, third]
+    assert len(bound) == 3
+    assert counts_of(health) == {"made_room": 2}
+
+
+def test_whoever_is_answered_makes_no_room() -> None:
+    bound, closed, health = of(2, 2)
+    for address in "ab":
+        connection = admitted(bound, closed, address)
+        assert connection
+        bound.works(connection)
+    assert admitted(bound, closed, "c") is None
+    assert closed == []
+    assert counts_of(health) == {"too_many_connections": 1}
+
+
+def test_an_address_makes_room_for_itself_before_others_do() -> None:
+    bound, closed, health = of(4, 2)
+    other = admitted(bound, closed, "other")
+    mine = [admitted(bound, closed, "mine") for _ in range(4)]
+    assert closed == mine[:2]
+    for connection in mine[2:]:
+        assert connection
+        bound.works(connection)
+    assert admitted(bound, closed, "mine") is None
+    assert admitted(bound, closed, "another")
+    assert other not in closed
+    assert counts_of(health) == {"made_room": 2, "too_many_of_one_address": 1}
+
+
+def test_what_is_gone_counts_no_more() -> None:
+    bound, closed, _ = of(2, 1)
+    for _ in range(5):
+        connection = admitted(bound, closed, "a")
+        assert connection
+        bound.gone(connection)
+        bound.gone(connection)
+        bound.waits(connection)
+    assert (len(bound), closed) == (0, [])
+
+
+@pytest.mark.parametrize(
+    ("descriptors", "most"), [(resource.RLIM_INFINITY, 256), (1_048_576, 256), (1_024, 256), (256, 128), (32, 4)]
+)
+def test_there_are_as_many_connections_as_descriptors_allow(
+    monkeypatch: pytest.MonkeyPatch, descriptors: int, most: int
+) -> None:
+    monkeypatch.setattr(resource, "getrlimit", lambda _: (descriptors, descriptors))
+    assert affordable_connections() == most
+
+
+def test_refusals_are_said_once_a_minute_and_all_counted(monkeypatch: pytest.MonkeyPatch) -> None:
+    now = 0.0
+    monkeypatch.setattr(time, "monotonic", lambda: now)
+    health = ExporterHealth()
+    refusals = Refusals(health)
+    with structlog.testing.capture_logs() as lines:
+        for now in (0.0, 1.0, 59.0, 60.0, 61.0):  # noqa: B007  # the clock reads it
+            refusals.count("too_slow")
+    assert [line["too_slow"] for line in lines] == [1, 3]
+    assert counts_of(health) == {"too_slow": 5}
+
+
+# A server that is at work -------------------------------------------------------------------------
+class Slow:
+    """An application that answers `/slow` when it is told to, and anything else at once."""
+
+    def __init__(self) -> None:
+        self.asked = 0
+        self.go_on = asyncio.Event()
+        self.app = Starlette(routes=[Route("/slow", self._slow), Route("/{path:path}", self._quick)])
+
+    async def _slow(self, _: Request) -> Response:
+        self.asked += 1
+        await self.go_on.wait()
+        return PlainTextResponse("done")
+
+    async def _quick(self, _: Request) -> Response:
+        return PlainTextResponse("done")
+
+
+async def until(is_so: Callable[[], bool]) -> None:
+    async with asyncio.timeout(PATIENCE_SECONDS):
+        while not is_so():  # noqa: ASYNC110  # what it waits for is in other threads too
+            await asyncio.sleep(0.01)
+
+
+async def test_where_all_are_at_work_a_new_one_is_refused_at_once_and_the_old_are_answered(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(connections, "MOST_CONNECTIONS", 5)
+    slow, health = Slow(), ExporterHealth()
+    async with listening(slow.app, ["127.0.0.1:0"], refusals=Refusals(health)) as (url,):
+        working = [
+            asyncio.create_task(asyncio.to_thread(asked_whole, url, b"GET /slow HTTP/1.0\r\n\r\n")) for _ in range(5)
+        ]
+        await until(lambda: slow.asked == 5)
+        refused = await asyncio.to_thread(asked, url, A_CHECK)
+        assert refused == b"" or status_of(refused) == 503
+        assert counts_of(health) == {"too_many_of_one_address": 1}
+        slow.go_on.set()
+        assert [status_of(text) for text in await asyncio.gather(*working)] == [200] * 5
+        assert status_of(await asyncio.to_thread(asked, url, A_CHECK)) == 200
+
+
+def asked_whole(url: str, request: bytes) -> bytes:
+    """The answer, with the other direction left open meanwhile."""
+    with connect(url) as connection:
+        connection.sendall(request)
+        parts = []
+        while part := connection.recv(65_536):
+            parts.append(part)
+        return b"".join(parts)
+
+
+async def test_an_answer_that_nobody_reads_or_that_never_comes_is_ended(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(http_protocol, "ANSWER_SECONDS", 0.2)
+    slow, health = Slow(), ExporterHealth()
+    async with listening(slow.app, ["127.0.0.1:0"], refusals=Refusals(health)) as (url,):
+        with connect(url) as stranger:
+            stranger.sendall(b"GET /slow HTTP/1.1\r\nHost: e\r\n\r\n")
+            await until(lambda: counts_of(health) == {"too_slow": 1})
+        slow.go_on.set()
+        assert status_of(await asyncio.to_thread(asked, url, A_CHECK)) == 200
+
+
+@contextmanager
+def descriptors(count: int) -> Iterator[None]:
+    """So many more descriptors than are open now, and no more."""
+    before = resource.getrlimit(resource.RLIMIT_NOFILE)
+    with socket.socket() as probe:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (probe.fileno() + count, before[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, before)
+
+
+async def test_without_a_descriptor_it_says_so_once_and_goes_on() -> None:
+    slow, health = Slow(), ExporterHealth()
+    async with listening(slow.app, ["127.0.0.1:0"], refusals=Refusals(health)) as (url,):
+        with structlog.testing.capture_logs() as lines, connect(url) as first, connect(url) as second:
+            await until(lambda: True)
+            with descriptors(0):
+                await until(lambda: counts_of(health).get("accept", 0) >= 3)
+            said = [line for line in lines if line["event"] == "no connection can be accepted"]
+            assert [line["error"] for line in said] == ["Too many open files"]
+            del first, second
+        assert status_of(await asyncio.to_thread(asked, url, A_CHECK)) == 200
+
+
+# Names of client certificates ---------------------------------------------------------------------
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> WebFolder:
+    return web_folder(tmp_path_factory.mktemp("web"))
+
+
+@pytest.mark.parametrize(("names", "is_let_in"), [([CLIENT, "two"], True), (["bad"], False), ([], True)])
+async def test_a_client_certificate_needs_one_of_the_names(
+    folder: WebFolder, names: list[str], is_let_in: bool
+) -> None:
+    lock, health = (
+        read_lock(folder.write(tls_server_config={**VERIFIED, "client_allowed_sans": names})),
+        ExporterHealth(),
+    )
+    async with listening(Slow().app, ["127.0.0.1:0"], refusals=Refusals(health), lock=lambda: lock) as (url,):
+        context = ssl.create_default_context(cafile=str(folder.path / "ca.pem"))
+        context.load_cert_chain(folder.path / "client.pem")
+        async with httpx.AsyncClient(verify=context) as client:
+            if is_let_in:
+                assert (await client.get(url)).status_code == 200
+            else:
+                with pytest.raises(httpx.TransportError):
+                    await client.get(url)
+    assert counts_of(health) == ({} if is_let_in else {"certificate": 1})
