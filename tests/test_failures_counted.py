@@ -17,6 +17,7 @@ OF_COMMANDS = frozenset({"service.doctor", "service.once", "service.past", "serv
 
 COUNTED_BY: Final[Mapping[str, str]] = {
     "rounds.attempts:_note_width": "window_widened",
+    "rounds.collector:_run": "store_errors_total",
     "rounds.collector:_log_failures": "reading_failures_total",
     "rounds.collector:_note_polling": "reading_failures_total",
     "rounds.discovery:_discover_with": "discovery_failures_total",
@@ -34,6 +35,13 @@ COUNTED_BY: Final[Mapping[str, str]] = {
     "service.pushing:_send_next": "push_failures_total",
     "service.service:_watch_clock": "clock_skew_seconds",
     "expose.web:_days_of": "store_errors_total",
+    "expose.visible:costs": "store_errors_total",
+    "expose.access:_login": "web_refused_total",
+    "service.http_protocol:data_received": "web_refused_total",
+    "service.web:_accept": "web_refused_total",
+    "service.web:_turn_away": "web_refused_total",
+    "service.web_lock:_content": "web_config_reload_success",
+    "service.web_lock:_why_unreadable": "web_config_reload_success",
 }
 """Where the counter is not in the same function: the name of the metric that tells of it."""
 
@@ -48,6 +56,7 @@ NO_FAILURE: Final[Mapping[str, str]] = {
     "service.costs:_keep": "somebody decided otherwise: it is on the status page until they agree",
     "service.service:_note_differences": "somebody decided otherwise: it is on the status page until they agree",
     "service.display:_warn": "costs say how much of them is known",
+    "service.listeners:_file": "it does not start",
     "service.traces:exported_traces": "said once, at the start",
     "service.traces:_begin": "said once, at the start",
     "expose.guard:_is_address": "a question with two answers",
@@ -90,7 +99,7 @@ def fails_silently(function: ast.FunctionDef | ast.AsyncFunctionDef) -> bool:
     calls = [ast.unparse(node.func) for node in nodes if isinstance(node, ast.Call)]
     warns = any(call in ("log.warning", "log.error", "log.exception", "log.critical") for call in calls)
     swallows = any(call.endswith("suppress") for call in calls)
-    counts = any("health." in call or call.endswith("_on_failure") for call in calls)
+    counts = any("health." in call or call.endswith(("_on_failure", "refusals.count", ".refused")) for call in calls)
     return bool(handlers or warns or swallows) and not counts
 
 
