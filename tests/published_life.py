@@ -1,6 +1,6 @@
 """Databases whose open days a vendor publishes by a rhythm, read by plan and ledger on simulated time; and the measure.
 
-What is measured knows nothing of the plan: a publication is seen by the first reading that was asked for after it.
+What is measured knows nothing of the plan: a publication is seen by the first reading that is answered after it.
 """
 
 from __future__ import annotations
@@ -193,9 +193,10 @@ def measured(life: PublishedLife, begins_at: datetime, ends_at: datetime) -> Mea
     unseen = 0.0
     for id_, publisher in life.publishers.items():
         for at, operations in publisher.between(begins_at, ends_at):
-            found = bisect_left(asked[id_], at)
+            # An answer says what is published when it is given.
+            found = bisect_left(answered[id_], at)
             # At the end of its day it is a closed day's, which is read at once.
-            seen_at = answered[id_][found] if found < len(asked[id_]) else ends_at
+            seen_at = answered[id_][found] if found < len(answered[id_]) else ends_at
             delay = (min(seen_at, day_start(at.date()) + ONE_DAY, ends_at) - at).total_seconds()
             delays.append(delay)
             unseen += operations * delay

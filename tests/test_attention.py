@@ -6,6 +6,7 @@ import math
 import random
 from dataclasses import replace
 from datetime import datetime, timedelta
+from itertools import pairwise
 from statistics import fmean
 
 import pytest
@@ -129,6 +130,30 @@ def test_a_phase_that_moves_is_followed() -> None:
     assert later.by(11 * HOUR) == 10 * HOUR + INTERVAL
     # Half an hour away it is another rhythm.
     assert rhythm.kept((10 * HOUR + 1_800, 10 * HOUR + 1_800 + INTERVAL), INTERVAL) is None
+
+
+def test_a_rhythm_of_few_readings_is_not_trusted_where_the_workspaces_explains_them_as_well() -> None:
+    published = [seconds_of(clock) for clock in ("00:42:31", "06:42:31", "12:42:31")]
+    midnight = day_start(NOW.date())
+    every_interval = range(60, 13 * HOUR, INTERVAL)
+    few = [seconds_of(clock) for clock in ("00:41:01", "02:04:51", "06:41:31", "06:46:31", "11:31:51", "12:42:41")]
+    attention = Attention(ADAPTIVE)
+    for number in range(1, 9):
+        for second in few if number == 1 else every_interval:
+            at = midnight + timedelta(seconds=second)
+            answer = reading(day_window(NOW.date(), until=at), sum(second >= each for each in published), read_at=at)
+            attention.note([replace(answer, database_id=f"db_{number:04}")])
+    # By themselves they look like five hours.
+    assert rhythm_of(list(pairwise(few))[::2], INTERVAL).period == 5 * HOUR  # type: ignore[union-attr]  # it is found
+    read_at = midnight + timedelta(seconds=few[-1])
+    states = [state(number, operations=10**6, read_at=read_at) for number in range(1, 9)]
+    attention.pool({row.database.id: row for row in states}, read_at)
+
+    news_at = midnight + timedelta(seconds=seconds_of("18:42:31"))
+    while (due_at := attention.due_at(states[0], read_at, read_at)) is not None and due_at < news_at:
+        read_at = due_at
+    assert due_at is not None
+    assert due_at - news_at <= ADAPTIVE.interval
 
 
 # Whose news is worth most ------------------------------------------------------------------------

@@ -216,7 +216,8 @@ class Attention:
         if own is None or own.explains(common):
             return common if fits or own == common else own
         if not common.explains(own):
-            return own
+            # Few readings may tell a wrong one: only where a change is not the workspace's is it known to be another.
+            return own if misfits else common
         narrower = min(own, common, key=lambda rhythm: rhythm.latest - rhythm.earliest)
         return Rhythm(period=common.period, earliest=narrower.earliest, latest=narrower.latest)
 
