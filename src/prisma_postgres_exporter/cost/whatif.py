@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -9,10 +10,12 @@ from decimal import Decimal, InvalidOperation
 from fractions import Fraction
 
 from prisma_postgres_exporter.config import Config, WorkspaceConfig
-from prisma_postgres_exporter.cost.charging import charge
+from prisma_postgres_exporter.cost.charging import Costs, charge
+from prisma_postgres_exporter.cost.estimate import WorkspaceUsage, estimate
 from prisma_postgres_exporter.cost.prices import configured
+from prisma_postgres_exporter.cost.usage import add_up
 from prisma_postgres_exporter.errors import ConfigurationError
-from prisma_postgres_exporter.model import DatabaseState, LedgerState, MonthUsage, WorkspaceDay
+from prisma_postgres_exporter.model import DatabaseState, LedgerState, MonthUsage, WorkspaceDay, month_start
 
 SCALED = ("operations", "storage")
 
@@ -101,6 +104,46 @@ def compare_plans(
             if bill is not None and bill.total is not None and not is_stopped:
                 found[id_][plan] = bill.total
     return {id_: dict(sorted(plans.items(), key=lambda entry: entry[1])) for id_, plans in found.items()}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Saving:
+    """What a month that is over cost a workspace on its own plan, and what it would have cost on the cheapest one."""
+
+    plan: str
+    would_usd: Decimal
+    paid_usd: Decimal
+
+
+def savings(
+    ledger_state: LedgerState, config: Config, costs: Costs, days: Sequence[WorkspaceDay], until: datetime
+) -> dict[str, Saving]:
+    """Return by workspace id what another plan would have saved in the month of `until`, which is over.
+
+    Only where that is certain: the whole month is known, its plan was read by its end and is at the list price. A plan
+    that stops at what it includes is no advice: it would have stopped.
+    """
+    month, days_by_key = month_start(until).date(), defaultdict[int, list[WorkspaceDay]](list)
+    for day in days:
+        if month <= day.day <= until.date():
+            days_by_key[day.workspace_key].append(day)
+    certain: dict[str, tuple[Decimal, WorkspaceUsage]] = {}
+    for id_, cost in costs.workspaces.items():
+        row, used = ledger_state.workspaces[id_], add_up(costs.used[id_].values())
+        paid = cost.bill.total if cost.bill is not None else None
+        own = configured(config, row.workspace)
+        is_list_price = own is None or (own.prices is None and own.price_version is None)
+        if paid is not None and is_list_price and cost.plan_assumed_at is None and used.is_complete and not row.is_gone:
+            certain[id_] = paid, WorkspaceUsage(used=used, days=days_by_key[row.key])
+    found: dict[str, Saving] = {}
+    for plan in dict.fromkeys(row.plan.lower() for row in config.prices if not row.hard_stop):
+        supposed = with_plan(config, ledger_state, plan)
+        for id_, (paid, usage) in certain.items():
+            bill = estimate(supposed, ledger_state.workspaces[id_], usage, until).bill
+            would = bill.total if bill is not None else None
+            if would is not None and would < (found[id_].would_usd if id_ in found else paid):
+                found[id_] = Saving(plan=plan.capitalize(), would_usd=would, paid_usd=paid)
+    return found
 
 
 def _factor(text: str) -> Fraction | None:

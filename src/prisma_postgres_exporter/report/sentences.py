@@ -282,12 +282,11 @@ def total_rows(report: MonthReport) -> Iterator[tuple[str, ...]]:
         yield "Total", *use(usage, bill), *_beside(report.beside)
 
 
-def total_sentences(report: MonthReport) -> Iterator[str]:
-    """What changed in all, what is not known, and what is assumed."""
-    change = change_sentence(report.beside, is_over=report.is_over) if len(report.workspaces) > 1 else None
+def unknown_sentences(report: MonthReport) -> Iterator[str]:
+    """What is not known of a month and of the one before it, and what is assumed."""
     missing = missing_sentence(report.total[0], report.missing, report.gaps)
     assumed = assumed_sentence(workspace.total for workspace in report.workspaces)
-    yield from (sentence for sentence in (change, missing, assumed) if sentence is not None)
+    yield from (sentence for sentence in (missing, assumed) if sentence is not None)
     yield from absence_sentences(report)
     yield from previous_sentences(report.previous)
 

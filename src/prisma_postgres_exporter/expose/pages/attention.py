@@ -1,0 +1,258 @@
+"""What a person should see first: what fails, what blocks, what will, and what another plan would save."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from prisma_postgres_exporter.cost import BudgetState, SpendLimit, WorkspaceCost, likely_block
+from prisma_postgres_exporter.expose.pages.drawing import count, distance, least, size, usd
+from prisma_postgres_exporter.expose.pages.listing import Asked, is_failing
+from prisma_postgres_exporter.expose.status import ServiceStatus
+from prisma_postgres_exporter.model import next_month_start
+from prisma_postgres_exporter.reasons import reason_in_words
+from prisma_postgres_exporter.report import CostLine
+from prisma_postgres_exporter.snapshot import DatabaseView, Snapshot, WorkspaceView
+
+GIB = 2**30
+NOT_BLOCKED = "by our estimate; the vendor blocks the databases then, and has not said so yet"
+NOT_DOCUMENTED = "what the vendor does then is not documented"
+NOT_READ = "not read when it should have been"
+ONE_MINUTE = timedelta(minutes=1)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Alert:
+    """A line that is `bad`, `warn`, `save` (money) or `note`: about what, what it is, and what to do.
+
+    `path` is a page of ours, below the first one, or `None`; `since_at` is since when.
+    """
+
+    tone: str
+    subject: str
+    text: str
+    path: str | None = None
+    since_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reach:
+    """A limit or budget that is reached `at` an instant, which is past where it was; `todo` is what to do about it."""
+
+    at: datetime
+    title: str
+    subject: str
+    text: str
+    todo: str
+    path: str
+
+
+def reaches(snapshot: Snapshot, now: datetime) -> list[Reach]:
+    """Return what is reached in this month, the nearest first."""
+    found = [
+        *(reach for view in snapshot.workspaces if view.cost is not None for reach in _limits(view, view.cost, now)),
+        *(reach for budget in snapshot.budgets if (reach := _budget(budget, now)) is not None),
+    ]
+    return sorted(found, key=lambda reach: reach.at)
+
+
+def alerts(
+    status: ServiceStatus, snapshot: Snapshot | None, reached: Iterable[Reach], lines: Iterable[CostLine]
+) -> Iterator[Alert]:
+    """Yield what is wrong, the gravest first, and what could be better."""
+    yield from _of_the_service(status)
+    if snapshot is not None:
+        yield from _of_workspaces(status, snapshot.workspaces)
+        yield from of_databases(snapshot.databases, status)
+    for reach in reached:
+        if reach.at <= status.now_at:
+            yield Alert(tone="warn", subject=reach.subject, text=f"{reach.text} {reach.todo}", path=reach.path)
+    for line in lines:
+        if line.saving is not None:
+            yield saving_alert(line)
+    yield from (Alert(tone="note", subject="", text=note) for note in status.notes)
+
+
+def saving_alert(line: CostLine) -> Alert:
+    """What another plan would have saved last month: of a month that is wholly known alone."""
+    saving = line.saving
+    assert saving is not None
+    return Alert(
+        tone="save",
+        subject=line.name,
+        text=f"On {saving.plan} it would have cost {usd(saving.would_usd)} last month instead of "
+        f"{usd(saving.paid_usd)}: compare plans with `prisma-postgres-exporter cost --what-if "
+        f"plan={saving.plan.lower()}`.",
+        path=f"workspaces/{line.workspace_id}",
+    )
+
+
+def of_databases(views: Sequence[DatabaseView], status: ServiceStatus) -> Iterator[Alert]:
+    """What fails, databases that fail alike together."""
+    alike: dict[tuple[str, str], list[DatabaseView]] = defaultdict(list)
+    for view in views:
+        if is_failing(view):
+            alike[view.workspace_name, _why_failing(view, status.waits.get(view.database_id))].append(view)
+    for (workspace, why), failing in sorted(alike.items(), key=lambda entry: (-len(entry[1]), entry[0])):
+        if len(failing) == 1:
+            (view,) = failing
+            subject, path = view.database_name or view.database_id, f"databases/{view.database_id}"
+        else:
+            subject = f"{len(failing):,} databases of {workspace}"
+            path = Asked(is_failing=True).link("databases")
+        since_at = min(map(_failing_since, failing))
+        yield Alert(
+            tone="bad", subject=subject, text=f"{why}. The last numbers read are shown.", path=path, since_at=since_at
+        )
+
+
+def of_workspace(view: WorkspaceView) -> Iterator[Alert]:
+    """What is wrong with a workspace as a whole."""
+    path = f"workspaces/{view.workspace_id}"
+    if view.is_usage_blocked:
+        text = f"Blocked by the vendor: {likely_block(view.plan, view.cost)}."
+        yield Alert(tone="bad", subject=view.workspace_name, text=text, path=path)
+    if view.failure_reason:
+        text = f"Cannot be discovered: {reason_in_words(view.failure_reason)}."
+        yield Alert(tone="bad", subject=view.workspace_name, text=text, path=path)
+    if view.cost is not None and view.cost.unpriced is not None:
+        text = f"Cost not known: {view.cost.unpriced}."
+        yield Alert(tone="warn", subject=view.workspace_name, text=text, path=path)
+
+
+def _of_workspaces(status: ServiceStatus, views: Iterable[WorkspaceView]) -> Iterator[Alert]:
+    for credential in status.credentials:
+        if not credential.is_up:
+            text = reason_in_words(credential.reason) if credential.reason else "not tried yet"
+            since_at = credential.failing_since_at
+            yield Alert(tone="bad", subject=f"Credential {credential.name}", text=f"{text}.", since_at=since_at)
+    for view in views:
+        yield from of_workspace(view)
+
+
+def _of_the_service(status: ServiceStatus) -> Iterator[Alert]:
+    if status.unhealthy_reason is not None:
+        yield Alert(tone="bad", subject="Not healthy", text=status.unhealthy_reason)
+    elif status.not_ready_reason is not None:
+        yield Alert(tone="warn", subject="Not ready", text=status.not_ready_reason)
+    if status.store_error is not None:
+        yield Alert(tone="bad", subject="Store", text=f"failing: {status.store_error}")
+    if status.reload_error is not None:
+        text = f"the one before is in force: {status.reload_error}"
+        since_at = status.reload_failing_since_at
+        yield Alert(tone="bad", subject="Configuration not reloaded", text=text, since_at=since_at)
+    for push in status.pushes:
+        if push.failing_since_at is not None:
+            since_at, text = push.failing_since_at, push.problem or "failing"
+            yield Alert(tone="bad", subject=f"Push to {push.target}", text=text, since_at=since_at)
+
+
+def _why_failing(view: DatabaseView, wait_until: datetime | None) -> str:
+    why = reason_in_words(view.failure_reason) if view.failure_reason else NOT_READ
+    return why if wait_until is None else f"{why}; not asked before {wait_until:%H:%M} UTC, as the vendor asked"
+
+
+def _failing_since(view: DatabaseView) -> datetime:
+    """When its open day failed first, or when it was read last, if at all."""
+    return view.failing_since_at or view.last_success_at or view.created_at
+
+
+# Limits and budgets -------------------------------------------------------------------------------
+def _limits(view: WorkspaceView, cost: WorkspaceCost, now: datetime) -> Iterator[Reach]:
+    name, path = view.workspace_name, f"workspaces/{view.workspace_id}"
+    until = f"until {_date(next_month_start(now))}"
+    for limit, at in cost.limits:
+        is_reached = at <= now
+        when = "" if is_reached else f" on {_day(at)}"
+        if limit == "free_operations":
+            what = f"Free plan: {_used(view.usage.operations, cost.included_operations, are_known=view.usage.are_operations_known)}"
+            title = f"{name}: blocked{when}"
+            text = f"{what} operations. {_blocks(view, is_reached=is_reached, until=until)}"
+            todo = "Upgrade its plan, or have it used less."
+        elif limit == "free_storage":
+            title = f"{name}: Free storage full{when}"
+            text = f"Free plan's storage: {_included_storage(cost)} as the month's average; {NOT_DOCUMENTED}."
+            todo = "Upgrade its plan, or delete data."
+        else:
+            title = f"{name}: spend limit reached{when}"
+            text = f"{spend_sentence(cost)} {_blocks(view, is_reached=is_reached, until=until)}"
+            todo = "Raise the limit in the vendor's console, or have it used less."
+        yield Reach(at=at, title=title, subject=name, text=text, todo=todo, path=path)
+
+
+def spend_sentence(cost: WorkspaceCost) -> str:
+    """How much of a spend limit is used, and what the vendor counts that is not in it."""
+    limit, bill = cost.spend_limit, cost.bill
+    if limit is None:
+        return ""
+    return f"Spend limit: {_counted(limit, cost)}{usd(limit.usd)}{_left_out(limit)}." if bill else ""
+
+
+def _counted(limit: SpendLimit, cost: WorkspaceCost) -> str:
+    bill = cost.bill
+    if bill is None or bill.known_charges is None:
+        return ""
+    return f"{least(limit.counted(bill.known_charges), bill.are_charges_known)} of "
+
+
+def _left_out(limit: SpendLimit) -> str:
+    return f"; {' and '.join(limit.not_counted)} not counted" if limit.not_counted else ""
+
+
+def _blocks(view: WorkspaceView, *, is_reached: bool, until: str) -> str:
+    if not is_reached:
+        return f"The vendor blocks its databases then, {until}: by our estimate."
+    return f"The vendor blocks its databases, {until}." if view.is_usage_blocked else f"Reached, {NOT_BLOCKED}."
+
+
+def _budget(budget: BudgetState, now: datetime) -> Reach | None:
+    """A budget is reached where it is spent, or on the straight way from now to what is expected."""
+    spent, expected, limit = budget.spent_usd, budget.expected_usd, budget.limit_usd
+    if spent is None:
+        return None
+    if spent >= limit:
+        at, title = now, f"Budget {budget.name}: spent"
+    elif expected is not None and expected >= limit > spent:
+        at = now + (next_month_start(now) - now) * float((limit - spent) / (expected - spent))
+        at = max(at, now + ONE_MINUTE)
+        title = f"Budget {budget.name}: spent on {_day(at)}"
+    else:
+        return None
+    said = f"{least(spent, budget.is_complete)} of {usd(limit)} spent, {least(expected, budget.is_expected_complete)}"
+    return Reach(
+        at=at,
+        title=title,
+        subject=f"Budget {budget.name}",
+        text=f"{said} expected by the end of the month.",
+        todo="A budget stops nothing: see below which databases spend it.",
+        path="#databases",
+    )
+
+
+def _used(used: int | None, included: int | None, *, are_known: bool) -> str:
+    said = f"{'' if are_known else 'at least '}{count(used)}"
+    return f"{said} of {included:,} ({used / included:.0%})" if included and used is not None else said
+
+
+def _included_storage(cost: WorkspaceCost) -> str:
+    return "" if cost.included_storage_bytes is None else f"{size(cost.included_storage_bytes)} included"
+
+
+def _day(at: datetime) -> str:
+    return f"{at:%A}, {_date(at)}"
+
+
+def _date(at: datetime) -> str:
+    return f"{at.day} {at:%B}"
+
+
+def days_left(reach: Reach, now: datetime) -> str:
+    """How soon, and when exactly."""
+    return "reached" if reach.at <= now else f"{distance(reach.at, now)}, {at_hour(reach.at)}"
+
+
+def at_hour(at: datetime) -> str:
+    """An instant to the minute."""
+    return f"{at:%Y-%m-%d %H:%M} UTC"
