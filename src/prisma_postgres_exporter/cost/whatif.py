@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from decimal import Decimal, InvalidOperation
@@ -18,6 +18,8 @@ from prisma_postgres_exporter.errors import ConfigurationError
 from prisma_postgres_exporter.model import DatabaseState, LedgerState, MonthUsage, WorkspaceDay, month_start
 
 SCALED = ("operations", "storage")
+WORTH_IT = Decimal("0.95")
+"""The most of its own plan's cost at which another plan is worth a word."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -108,41 +110,49 @@ def compare_plans(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Saving:
-    """What a month that is over cost a workspace on its own plan, and what it would have cost on the cheapest one."""
+    """What the use of a month that is over costs on the plan of now, and on the cheapest one."""
 
+    own_plan: str
+    own_usd: Decimal
     plan: str
     would_usd: Decimal
-    paid_usd: Decimal
 
 
 def savings(
-    ledger_state: LedgerState, config: Config, costs: Costs, days: Sequence[WorkspaceDay], until: datetime
+    month: tuple[LedgerState, Config, Costs, Sequence[WorkspaceDay], datetime], plans: Mapping[str, str]
 ) -> dict[str, Saving]:
-    """Return by workspace id what another plan would have saved in the month of `until`, which is over.
+    """Return by workspace id what another plan than its own of now, which is in `plans`, would have saved.
 
-    Only where that is certain: the whole month is known, its plan was read by its end and is at the list price. A plan
-    that stops at what it includes is no advice: it would have stopped.
+    `month` is one that is over: its ledger state, configuration, costs, days, and last second. Only where that is
+    certain: its whole use is known, and the list prices are asked of it. A plan that stops at what it includes is no
+    advice, as it would have stopped.
     """
-    month, days_by_key = month_start(until).date(), defaultdict[int, list[WorkspaceDay]](list)
+    ledger_state, config, costs, days, until = month
+    days_by_key: dict[int, list[WorkspaceDay]] = defaultdict(list)
     for day in days:
-        if month <= day.day <= until.date():
+        if month_start(until).date() <= day.day <= until.date():
             days_by_key[day.workspace_key].append(day)
-    certain: dict[str, tuple[Decimal, WorkspaceUsage]] = {}
-    for id_, cost in costs.workspaces.items():
+    certain: dict[str, WorkspaceUsage] = {}
+    for id_ in plans.keys() & costs.workspaces.keys():
         row, used = ledger_state.workspaces[id_], add_up(costs.used[id_].values())
-        paid = cost.bill.total if cost.bill is not None else None
         own = configured(config, row.workspace)
-        is_list_price = own is None or (own.prices is None and own.price_version is None)
-        if paid is not None and is_list_price and cost.plan_assumed_at is None and used.is_complete and not row.is_gone:
-            certain[id_] = paid, WorkspaceUsage(used=used, days=days_by_key[row.key])
-    found: dict[str, Saving] = {}
+        if used.is_complete and (own is None or (own.prices is None and own.price_version is None)):
+            certain[id_] = WorkspaceUsage(used=used, days=days_by_key[row.key])
+    bills: dict[str, dict[str, Decimal]] = {id_: {} for id_ in certain}
     for plan in dict.fromkeys(row.plan.lower() for row in config.prices if not row.hard_stop):
         supposed = with_plan(config, ledger_state, plan)
-        for id_, (paid, usage) in certain.items():
+        for id_, usage in certain.items():
             bill = estimate(supposed, ledger_state.workspaces[id_], usage, until).bill
-            would = bill.total if bill is not None else None
-            if would is not None and would < (found[id_].would_usd if id_ in found else paid):
-                found[id_] = Saving(plan=plan.capitalize(), would_usd=would, paid_usd=paid)
+            if bill is not None and bill.total is not None:
+                bills[id_][plan] = bill.total
+    found: dict[str, Saving] = {}
+    for id_, by_plan in bills.items():
+        own_usd = by_plan.get(plans[id_].lower())
+        cheapest = min(by_plan, key=lambda plan: by_plan[plan], default=None)
+        if own_usd is not None and cheapest is not None and by_plan[cheapest] <= own_usd * WORTH_IT:
+            found[id_] = Saving(
+                own_plan=plans[id_], own_usd=own_usd, plan=cheapest.capitalize(), would_usd=by_plan[cheapest]
+            )
     return found
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
@@ -57,7 +57,7 @@ class MonthCosts:
 def month_costs(month: LedgerMonth) -> MonthCosts:
     """Return what a month costs, without the ledger that it was made from."""
     rows, besides = month.rows(By.WORKSPACE), beside(month, By.WORKSPACE)
-    saved = _savings(month.previous)
+    saved = _savings(month, rows)
     bounds = {row.workspace_id: expected_bounds(row, is_over=month.is_over) for row in rows}
     lines = [
         CostLine(
@@ -69,7 +69,7 @@ def month_costs(month: LedgerMonth) -> MonthCosts:
             beside=besides[row.place],
             low_usd=bounds[row.workspace_id][0],
             high_usd=bounds[row.workspace_id][1],
-            saving=_still_to_be_had(saved.get(row.workspace_id), row),
+            saving=saved.get(row.workspace_id),
         )
         for row in rows
     ]
@@ -103,15 +103,10 @@ def month_costs(month: LedgerMonth) -> MonthCosts:
     )
 
 
-def _savings(before: LedgerMonth | None) -> Mapping[str, Saving]:
+def _savings(month: LedgerMonth, rows: Iterable[CostRow]) -> Mapping[str, Saving]:
+    """What other plans would have saved in the month before, of the workspaces that are there still."""
+    before = month.previous
     if before is None:
         return {}
-    return savings(before.ledger_state, before.config, before.costs, before.days, before.until)
-
-
-def _still_to_be_had(saving: Saving | None, row: CostRow) -> Saving | None:
-    """What it would have saved, unless the workspace is gone or on that plan by now."""
-    plan = row.cost.plan if row.cost is not None else None
-    if saving is None or row.is_deleted or plan is None or plan.lower() == saving.plan.lower():
-        return None
-    return saving
+    plans = {row.workspace_id: row.cost.plan for row in rows if row.cost and row.cost.plan and not row.is_deleted}
+    return savings((before.ledger_state, before.config, before.costs, before.days, before.until), plans)

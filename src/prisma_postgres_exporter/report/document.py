@@ -97,7 +97,8 @@ def _summary(report: MonthReport) -> Iterator[str]:
     expected = added(row.total.expected_usd for row in report.workspaces)
     is_sure = all(row.total.is_expected_complete for row in report.workspaces)
     ahead = f"; {at_least(expected, is_complete=is_sure)} USD are expected of the whole month"
-    yield f"In {report.name}, {who} cost {bill_sentence(bill)}{when}{'' if report.is_over or expected is None else ahead}."
+    told = "" if report.is_over or expected is None else ahead
+    yield f"In {report.name}, {who} cost {bill_sentence(bill)}{when}{told}."
     change = change_sentence(report.beside, is_over=report.is_over)
     yield change or "What it cost the month before is not known, and so is no change."
     top = _top(report)

@@ -96,14 +96,17 @@ def newest(
     noticed = select(events).order_by(events.c.at.desc(), events.c.subject, events.c.subject_id).limit(most)
     noticed = noticed.where(of_what if project_id or database_id else events.c.workspace_id == workspace_id)
     found = tuple(map(rows.read_event, connection.execute(noticed)))
-    ids = {text for event in found for text in (event.subject_id, event.before, event.after) if text}
+    changed = tuple((row[-1], rows.read_revision(row[:-1])) for row in connection.execute(revised))
+    ids = {id_ for id_, _ in changed} | {
+        text for event in found for text in (event.subject_id, event.before, event.after) if text
+    }
     columns = (databases.c.id, databases.c.name, databases.c.project_id, databases.c.project_name)
     named = select(*columns).where(databases.c.id.in_(ids) | databases.c.project_id.in_(ids))
     names: dict[str, str] = {}
     for key, name, of_project, project_name in connection.execute(named):
         names |= {key: name, of_project: project_name}
     return Happened(
-        revisions=tuple((row[-1], rows.read_revision(row[:-1])) for row in connection.execute(revised)),
+        revisions=changed,
         events=found,
         names=names,
     )

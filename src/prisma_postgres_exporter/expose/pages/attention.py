@@ -7,16 +7,16 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from prisma_postgres_exporter.cost import BudgetState, SpendLimit, WorkspaceCost, likely_block
-from prisma_postgres_exporter.expose.pages.drawing import count, distance, least, size, usd
+from prisma_postgres_exporter.cost import BudgetState, Saving, SpendLimit, WorkspaceCost, likely_block
+from prisma_postgres_exporter.expose.pages.drawing import cut, distance, least, usd
 from prisma_postgres_exporter.expose.pages.listing import Asked, is_failing
+from prisma_postgres_exporter.expose.pages.use import Meter, meters
 from prisma_postgres_exporter.expose.status import ServiceStatus
 from prisma_postgres_exporter.model import next_month_start
 from prisma_postgres_exporter.reasons import reason_in_words
-from prisma_postgres_exporter.report import CostLine
+from prisma_postgres_exporter.report import NONE, CostLine
 from prisma_postgres_exporter.snapshot import DatabaseView, Snapshot, WorkspaceView
 
-GIB = 2**30
 NOT_BLOCKED = "by our estimate; the vendor blocks the databases then, and has not said so yet"
 NOT_DOCUMENTED = "what the vendor does then is not documented"
 NOT_READ = "not read when it should have been"
@@ -71,22 +71,17 @@ def alerts(
             yield Alert(tone="warn", subject=reach.subject, text=f"{reach.text} {reach.todo}", path=reach.path)
     for line in lines:
         if line.saving is not None:
-            yield saving_alert(line)
+            yield saving_alert(line, line.saving)
     yield from (Alert(tone="note", subject="", text=note) for note in status.notes)
 
 
-def saving_alert(line: CostLine) -> Alert:
-    """What another plan would have saved last month: of a month that is wholly known alone."""
-    saving = line.saving
-    assert saving is not None
-    return Alert(
-        tone="save",
-        subject=line.name,
-        text=f"On {saving.plan} it would have cost {usd(saving.would_usd)} last month instead of "
-        f"{usd(saving.paid_usd)}: compare plans with `prisma-postgres-exporter cost --what-if "
-        f"plan={saving.plan.lower()}`.",
-        path=f"workspaces/{line.workspace_id}",
+def saving_alert(line: CostLine, saving: Saving) -> Alert:
+    """What another plan would have saved last month."""
+    text = (
+        f"What it used last month would have cost {usd(saving.would_usd)} on {saving.plan}, instead of "
+        f"{usd(saving.own_usd)} on {saving.own_plan}."
     )
+    return Alert(tone="save", subject=line.name, text=text, path=f"workspaces/{line.workspace_id}")
 
 
 def of_databases(views: Sequence[DatabaseView], status: ServiceStatus) -> Iterator[Alert]:
@@ -161,19 +156,19 @@ def _failing_since(view: DatabaseView) -> datetime:
 
 # Limits and budgets -------------------------------------------------------------------------------
 def _limits(view: WorkspaceView, cost: WorkspaceCost, now: datetime) -> Iterator[Reach]:
-    name, path = view.workspace_name, f"workspaces/{view.workspace_id}"
+    name, path = cut(view.workspace_name), f"workspaces/{view.workspace_id}"
     until = f"until {_date(next_month_start(now))}"
     for limit, at in cost.limits:
         is_reached = at <= now
         when = "" if is_reached else f" on {_day(at)}"
+        operations, storage = (_said(meter) for meter in meters(view))
         if limit == "free_operations":
-            what = f"Free plan: {_used(view.usage.operations, cost.included_operations, are_known=view.usage.are_operations_known)}"
             title = f"{name}: blocked{when}"
-            text = f"{what} operations. {_blocks(view, is_reached=is_reached, until=until)}"
+            text = f"Free plan: {operations} operations. {_blocks(view, is_reached=is_reached, until=until)}"
             todo = "Upgrade its plan, or have it used less."
         elif limit == "free_storage":
             title = f"{name}: Free storage full{when}"
-            text = f"Free plan's storage: {_included_storage(cost)} as the month's average; {NOT_DOCUMENTED}."
+            text = f"Free plan: {storage} of storage, as the month's average; {NOT_DOCUMENTED}."
             todo = "Upgrade its plan, or delete data."
         else:
             title = f"{name}: spend limit reached{when}"
@@ -213,11 +208,11 @@ def _budget(budget: BudgetState, now: datetime) -> Reach | None:
     if spent is None:
         return None
     if spent >= limit:
-        at, title = now, f"Budget {budget.name}: spent"
+        at, title = now, f"Budget {cut(budget.name)}: spent"
     elif expected is not None and expected >= limit > spent:
         at = now + (next_month_start(now) - now) * float((limit - spent) / (expected - spent))
         at = max(at, now + ONE_MINUTE)
-        title = f"Budget {budget.name}: spent on {_day(at)}"
+        title = f"Budget {cut(budget.name)}: spent on {_day(at)}"
     else:
         return None
     said = f"{least(spent, budget.is_complete)} of {usd(limit)} spent, {least(expected, budget.is_expected_complete)}"
@@ -231,13 +226,8 @@ def _budget(budget: BudgetState, now: datetime) -> Reach | None:
     )
 
 
-def _used(used: int | None, included: int | None, *, are_known: bool) -> str:
-    said = f"{'' if are_known else 'at least '}{count(used)}"
-    return f"{said} of {included:,} ({used / included:.0%})" if included and used is not None else said
-
-
-def _included_storage(cost: WorkspaceCost) -> str:
-    return "" if cost.included_storage_bytes is None else f"{size(cost.included_storage_bytes)} included"
+def _said(meter: Meter | None) -> str:
+    return f"{meter.used} of {meter.included} ({meter.percent})" if meter is not None and meter.included else NONE
 
 
 def _day(at: datetime) -> str:
@@ -250,9 +240,4 @@ def _date(at: datetime) -> str:
 
 def days_left(reach: Reach, now: datetime) -> str:
     """How soon, and when exactly."""
-    return "reached" if reach.at <= now else f"{distance(reach.at, now)}, {at_hour(reach.at)}"
-
-
-def at_hour(at: datetime) -> str:
-    """An instant to the minute."""
-    return f"{at:%Y-%m-%d %H:%M} UTC"
+    return "reached" if reach.at <= now else f"{distance(reach.at, now)}, {reach.at:%Y-%m-%d %H:%M} UTC"

@@ -8,6 +8,7 @@ import math
 from datetime import datetime, timedelta
 from decimal import Decimal
 from functools import cache
+from importlib.resources import files
 
 from jinja2 import Environment, PackageLoader, StrictUndefined, pass_context
 from jinja2.runtime import Context
@@ -22,6 +23,7 @@ from prisma_postgres_exporter.snapshot import WorkspaceView
 
 UNITS = ((10**12, "T"), (10**9, "G"), (10**6, "M"), (10**3, "k"))
 SIZES = ((2**40, "TiB"), (2**30, "GiB"), (2**20, "MiB"), (2**10, "KiB"))
+LONGEST_NAME = 60
 SMALLEST_SHOWN = 0.1
 """Of a unit, before the next smaller one is taken."""
 
@@ -73,7 +75,19 @@ def least(known: Decimal | None, is_complete: bool) -> str:
 
 def signed(value: float | Decimal | None, digits: int = 1) -> str:
     """A change with its sign."""
-    return NONE if value is None else f"{value:+,.{digits}f}".replace("-", "−")
+    if not value:
+        return NONE if value is None else "0"
+    return f"{value:+,.{digits}f}".replace("-", "−")
+
+
+def percent(part: float | Decimal) -> str:
+    """A part in percent: what is not reached yet is never 100."""
+    return f"{math.floor(part * 100):,} %"
+
+
+def cut(name: str) -> str:
+    """A name of at most so many characters: the whole one stands in a title."""
+    return name if len(name) <= LONGEST_NAME else f"{name[: LONGEST_NAME - 1]}…"
 
 
 def duration(span: timedelta) -> str:
@@ -91,9 +105,11 @@ def distance(at: datetime, now: datetime) -> str:
 
 
 def parts(bill: Bill | None) -> str:
-    """What a cost is made of, where each part is known whole."""
-    named = zip(("fee", "operations", "storage"), bill.parts if bill is not None else (), strict=False)
-    return " · ".join(f"{name} {usd(part)}" for name, part in named)
+    """What a cost is made of; of a part that is not known whole, at least how much, if anything."""
+    if bill is None:
+        return ""
+    named = zip(("fee", "operations", "storage"), bill.parts, (bill.fee, bill.operations, bill.storage), strict=True)
+    return " · ".join(f"{name} {least(known or part, part is not None)}" for name, part, known in named)
 
 
 def mean_storage(view: WorkspaceView) -> str:
@@ -146,18 +162,14 @@ def _environment() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    for named in (count, short, size, usd, least, signed, parts, mean_storage, seconds, instant, ago):
+    for named in (count, short, size, usd, least, signed, percent, cut, parts, mean_storage, seconds, instant, ago):
         environment.filters[named.__name__] = named
     environment.filters |= {"operations": operations_of, "reason": reason_in_words}
     environment.globals["NONE"] = NONE
-    environment.globals["style"] = Markup(_read_style(environment))
+    environment.globals["style"] = Markup(_style())  # noqa: S704 - our own file
     return environment
 
 
+@cache
 def _style() -> str:
-    return str(_environment().globals["style"])
-
-
-def _read_style(environment: Environment) -> str:
-    assert environment.loader is not None
-    return environment.loader.get_source(environment, "style.css")[0]
+    return files(__package__).joinpath("templates", "style.css").read_text(encoding="utf-8")

@@ -19,10 +19,11 @@ from prisma_postgres_exporter.expose.pages.attention import (
     saving_alert,
     spend_sentence,
 )
-from prisma_postgres_exporter.expose.pages.drawing import count, draw, least, parts, short, size, usd
+from prisma_postgres_exporter.expose.pages.drawing import count, cut, draw, least, parts, short, size, usd
 from prisma_postgres_exporter.expose.pages.listing import Asked, Listing, databases, operations_of
-from prisma_postgres_exporter.expose.pages.overview import Meter, line_of, meters
+from prisma_postgres_exporter.expose.pages.overview import line_of
 from prisma_postgres_exporter.expose.pages.plots import Band, Bars, band, bars
+from prisma_postgres_exporter.expose.pages.use import Meter, meters
 from prisma_postgres_exporter.expose.status import ServiceStatus
 from prisma_postgres_exporter.forecast import Forecast, forecast_operations
 from prisma_postgres_exporter.model import Happened, WorkspaceDay, day_start
@@ -30,10 +31,12 @@ from prisma_postgres_exporter.report import CostLine, MonthCosts, UsageRow, even
 from prisma_postgres_exporter.snapshot import DatabaseView, Snapshot, WorkspaceView
 
 DAYS_DRAWN = timedelta(days=60)
-HAPPENED = 20
+HAPPENED = 12
 """How many revisions and events a page lists."""
 
 PROJECTS = 25
+NOTHING_HAPPENED, NOTHING_ASKED = Happened(), Asked()
+NOT_KNOWN = "not known yet"
 ONE_DAY = timedelta(days=1)
 
 
@@ -42,7 +45,7 @@ class Told:
     """What the ledger says of a place: its days, oldest first, and what happened; or why it cannot say."""
 
     days: Sequence[UsageRow] = ()
-    happened: Happened = Happened()
+    happened: Happened = NOTHING_HAPPENED
     problem: str | None = None
 
 
@@ -105,7 +108,7 @@ class Place:
     projects: Sequence[ProjectRow] = ()
     more_projects: int = 0
     databases: Listing[DatabaseView] | None = None
-    asked: Asked = Asked()
+    asked: Asked = NOTHING_ASKED
     view: DatabaseView | None = None
     workspace: WorkspaceView | None = None
 
@@ -131,7 +134,7 @@ def workspace_page(
         *of_workspace(view),
         *of_databases(views, status),
         *(Alert(tone="warn", subject=reach.title, text=f"{reach.text} {reach.todo}") for reach in reached),
-        *((saving_alert(line),) if line.saving is not None else ()),
+        *((saving_alert(line, line.saving),) if line.saving is not None else ()),
     ]
     return _drawn(
         now,
@@ -150,9 +153,7 @@ def workspace_page(
             ),
             meters=tuple(
                 (name, meter)
-                for name, meter in zip(
-                    ("Operations", "Storage, billed as the month's average"), meters(view), strict=True
-                )
+                for name, meter in zip(("Operations", "Storage, as the month's average"), meters(view), strict=True)
                 if meter is not None
             ),
             alerts=alerts,
@@ -240,7 +241,7 @@ def database_page(status: ServiceStatus, snapshot: Snapshot, view: DatabaseView,
                 Card(
                     label=f"Operations in {now:%B}",
                     value=count(all_of_it),
-                    text=f"of which {here:,} are known of this workspace" if is_part else "",
+                    text=f"Of which {here:,} are known of this workspace" if is_part else "",
                 ),
                 Card(label="Storage now", value=size(view.storage_bytes)),
             ),
@@ -284,13 +285,10 @@ def _money_cards(line: CostLine, now: datetime) -> Iterator[Card]:
     )
 
 
-NOT_KNOWN = "not known yet"
-
-
 def _share_card(bill: Bill | None, now: datetime) -> Card:
     is_known = bill is not None and bill.known is not None
     value = least(bill.known, bill.total is not None) if bill is not None and is_known else NOT_KNOWN
-    text = f"its share of the workspace's cost: {parts(bill)}" if is_known else ""
+    text = f"Its share of the workspace's cost: {parts(bill)}" if is_known else ""
     return Card(label=f"Cost in {now:%B} so far", value=value, text=text)
 
 
@@ -446,7 +444,8 @@ def _revisions(views: Iterable[DatabaseView]) -> tuple[int, int]:
 
 def _events(happened: Happened, snapshot: Snapshot) -> Sequence[str]:
     names = {view.workspace_id: view.workspace_name for view in snapshot.workspaces} | dict(happened.names)
-    return [event_sentence(event, names) for event in happened.events]
+    short_names = {id_: cut(name) for id_, name in names.items()}
+    return [event_sentence(event, short_names) for event in happened.events]
 
 
 def _sum(values: Iterable[int | None]) -> int | None:

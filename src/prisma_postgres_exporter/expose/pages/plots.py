@@ -38,7 +38,7 @@ class Bars:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Band:
-    """A month's sum so far as the `past` line, and where it is meant to end: `low` to `high`, most likely `expected`."""
+    """A month's sum so far as the `past` line, and where it is meant to end: in the `band`, most likely `expected`."""
 
     label: str
     past: str
