@@ -47,6 +47,7 @@ from prisma_postgres_exporter.report.sentences import (
     money,
     previous_sentences,
     quality_sentences,
+    unknown_sentences,
     use,
     workspace_name,
 )
@@ -127,6 +128,7 @@ __all__ = [
     "total_line",
     "usage_by_day",
     "usage_of_month",
+    "unknown_sentences",
     "use",
     "workspace_name",
 ]

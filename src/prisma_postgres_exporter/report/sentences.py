@@ -251,7 +251,11 @@ def event_sentence(event: Event, names: Mapping[str, str]) -> str:
 
 def bill_sentence(bill: Bill) -> str:
     """A cost and its parts."""
-    fee, operations, storage = map(money, bill.parts)
+    whole, known = bill.parts, (bill.fee, bill.operations, bill.storage)
+    fee, operations, storage = (
+        money(part) if part is not None else at_least(so_far or None, is_complete=False)
+        for part, so_far in zip(whole, known, strict=True)
+    )
     total = at_least(bill.known, is_complete=_is_whole(bill))
     return f"{total} USD (fee {fee}, operations {operations}, storage {storage})"
 

@@ -55,8 +55,8 @@ def short(value: int | None) -> str:
 
 def size(size_bytes: int | None) -> str:
     """Bytes in the unit in which they are not too small."""
-    if size_bytes is None:
-        return NONE
+    if not size_bytes:
+        return NONE if size_bytes is None else "0 B"
     unit_bytes, unit = next((unit for unit in SIZES if size_bytes >= unit[0] * SMALLEST_SHOWN), SIZES[-1])
     return f"{size_bytes / unit_bytes:,.2f} {unit}"
 

@@ -111,6 +111,7 @@ class Place:
     asked: Asked = NOTHING_ASKED
     view: DatabaseView | None = None
     workspace: WorkspaceView | None = None
+    collected_by: str | None = None
 
 
 def workspace_page(
@@ -172,6 +173,7 @@ def workspace_page(
             databases=databases(views, asked),
             asked=asked,
             workspace=view,
+            collected_by=status.collected_by.get(view.workspace_id),
         ),
     )
 
@@ -247,7 +249,7 @@ def database_page(status: ServiceStatus, snapshot: Snapshot, view: DatabaseView,
             ),
             meters=(),
             alerts=tuple(of_databases((view,), status)),
-            notes=tuple(_knowledge(view.usage)),
+            notes=(*_waits(status.waits.get(view.database_id)), *_knowledge(view.usage)),
             told=told,
             days=days,
             plots=_plots(days),
@@ -431,6 +433,11 @@ def _workspace_link(view: DatabaseView) -> tuple[str, str, str]:
 def _knowledge(usage: Usage) -> Iterator[str]:
     if not usage.is_complete:
         yield f"Not all of this month is known: {knowledge(usage)}."
+
+
+def _waits(until: datetime | None) -> Iterator[str]:
+    if until is not None:
+        yield f"Not asked before {until:%H:%M} UTC, as the vendor asked."
 
 
 def _least_count(usage: Usage) -> str:
