@@ -14,8 +14,7 @@ from hypothesis import given
 from test_expose_web import A_STATUS, app_of, client_of
 
 from prisma_postgres_exporter.cost import Bill, BudgetState, Saving, SpendLimit, Usage, WorkspaceCost
-from prisma_postgres_exporter.expose import CredentialStatus, RoundStatus
-from prisma_postgres_exporter.expose import ServiceStatus
+from prisma_postgres_exporter.expose import CredentialStatus, RoundStatus, ServiceStatus
 from prisma_postgres_exporter.expose.pages import attention, overview, places
 from prisma_postgres_exporter.expose.pages.listing import ROWS, Asked
 from prisma_postgres_exporter.expose.pages.use import meters
@@ -438,7 +437,12 @@ def test_a_search_stays_where_one_sorts_or_turns_the_page() -> None:
 def test_a_limit_and_a_budget_are_told_with_their_day_and_the_nearest_first() -> None:
     """200 of 300 on the 23rd at noon, 400 expected at the end of the 30th: half of the way is on the 27th."""
     budget = BudgetState(
-        name="all", limit_usd=Decimal(300), thresholds=(), databases=1, spent_usd=Decimal(200), expected_usd=Decimal(400)
+        name="all",
+        limit_usd=Decimal(300),
+        thresholds=(),
+        databases=1,
+        spent_usd=Decimal(200),
+        expected_usd=Decimal(400),
     )
     free = replace(
         A_WORKSPACE,
@@ -494,7 +498,7 @@ async def test_what_is_not_there_is_told_with_a_way_back(path: str) -> None:
         program = await client.get(path)
         person = await client.get(path, headers={"Accept": "text/html,*/*;q=0.8"})
 
-    assert (program.status_code, program.text) == (404, "not found\n")
+    assert (program.status_code, program.text) == (404, "Not Found")
     assert person.status_code == 404
     assert "Back to the overview" in words(person.text)
     depth = path.count("/") - 1

@@ -126,9 +126,9 @@ __all__ = [
     "same_days",
     "total_change",
     "total_line",
+    "unknown_sentences",
     "usage_by_day",
     "usage_of_month",
-    "unknown_sentences",
     "use",
     "workspace_name",
 ]

@@ -93,12 +93,12 @@ def _summary(report: MonthReport) -> Iterator[str]:
     """The whole month in three sentences."""
     count, bill = len(report.workspaces), report.total[1]
     who = f"{count:,} workspaces" if count != 1 else workspace_name(report.workspaces[0].total)
-    when = "" if report.is_over else " so far"
+    when = "In" if report.is_over else "So far in"
     expected = added(row.total.expected_usd for row in report.workspaces)
     is_sure = all(row.total.is_expected_complete for row in report.workspaces)
     ahead = f"; {at_least(expected, is_complete=is_sure)} USD are expected of the whole month"
     told = "" if report.is_over or expected is None else ahead
-    yield f"In {report.name}, {who} cost {bill_sentence(bill)}{when}{told}."
+    yield f"{when} {report.name}, {who} cost {bill_sentence(bill)}{told}."
     change = change_sentence(report.beside, is_over=report.is_over)
     yield change or "What it cost the month before is not known, and so is no change."
     top = _top(report)

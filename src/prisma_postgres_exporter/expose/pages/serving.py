@@ -30,6 +30,8 @@ from prisma_postgres_exporter.report import Chosen, MonthCosts
 from prisma_postgres_exporter.snapshot import Snapshot
 
 NOT_OPEN = "it is not open"
+NOT_FOUND = "Not Found"
+"""What Starlette says of a path that it has no route for."""
 
 
 class Drawing:
@@ -85,10 +87,11 @@ class Pages:
         return Told(days=days, happened=happened)
 
 
-async def not_found(request: Request, _: Exception | None = None) -> Response:
-    """A page with a way back for a person, a line for a program."""
-    if "text/html" not in request.headers.get("accept", ""):
-        return PlainTextResponse("not found\n", status_code=404)
+async def not_found(request: Request, error: Exception | None = None) -> Response:
+    """A page with a way back for a person, a line for a program, and for whoever is told more than that."""
+    said = getattr(error, "detail", NOT_FOUND)
+    if said != NOT_FOUND or "text/html" not in request.headers.get("accept", ""):
+        return PlainTextResponse(said, status_code=404)
     return _page(missing_page(request.url.path), status_code=404)
 
 
