@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from prisma_postgres_exporter.cost import BudgetState, Saving, SpendLimit, WorkspaceCost, likely_block
@@ -20,6 +20,9 @@ from prisma_postgres_exporter.snapshot import DatabaseView, Snapshot, WorkspaceV
 NOT_BLOCKED = "by our estimate; the vendor blocks the databases then, and has not said so yet"
 NOT_DOCUMENTED = "what the vendor does then is not documented"
 NOT_READ = "not read when it should have been"
+NAMED = 3
+"""How many are named of those of whom the same is said."""
+
 ONE_MINUTE = timedelta(minutes=1)
 
 
@@ -60,8 +63,27 @@ def reaches(snapshot: Snapshot, now: datetime) -> list[Reach]:
 
 def alerts(
     status: ServiceStatus, snapshot: Snapshot | None, reached: Iterable[Reach], lines: Iterable[CostLine]
+) -> Sequence[Alert]:
+    """Return what is wrong, the gravest first, and what could be better; what is said alike is said once."""
+    alike: dict[tuple[str, str], list[Alert]] = defaultdict(list)
+    for alert in _alerts(status, snapshot, reached, lines):
+        alike[alert.tone, alert.text].append(alert)
+    return [_together(alerts) for alerts in alike.values()]
+
+
+def _together(alike: Sequence[Alert]) -> Alert:
+    first, *rest = alike
+    if not rest:
+        return first
+    names = [cut(alert.subject) for alert in alike[:NAMED]]
+    more = f" and {len(alike) - NAMED:,} more" if len(alike) > NAMED else ""
+    since_at = min((alert.since_at for alert in alike if alert.since_at is not None), default=None)
+    return replace(first, subject=f"{', '.join(names)}{more}", path=None, since_at=since_at)
+
+
+def _alerts(
+    status: ServiceStatus, snapshot: Snapshot | None, reached: Iterable[Reach], lines: Iterable[CostLine]
 ) -> Iterator[Alert]:
-    """Yield what is wrong, the gravest first, and what could be better."""
     yield from _of_the_service(status)
     if snapshot is not None:
         yield from _of_workspaces(status, snapshot.workspaces)
@@ -105,16 +127,16 @@ def of_databases(views: Sequence[DatabaseView], status: ServiceStatus) -> Iterat
 
 def of_workspace(view: WorkspaceView) -> Iterator[Alert]:
     """What is wrong with a workspace as a whole."""
-    path = f"workspaces/{view.workspace_id}"
+    path, name = f"workspaces/{view.workspace_id}", view.workspace_name or view.workspace_id
     if view.is_usage_blocked:
         text = f"Blocked by the vendor: {likely_block(view.plan, view.cost)}."
-        yield Alert(tone="bad", subject=view.workspace_name, text=text, path=path)
+        yield Alert(tone="bad", subject=name, text=text, path=path)
     if view.failure_reason:
         text = f"Cannot be discovered: {reason_in_words(view.failure_reason)}."
-        yield Alert(tone="bad", subject=view.workspace_name, text=text, path=path)
+        yield Alert(tone="bad", subject=name, text=text, path=path)
     if view.cost is not None and view.cost.unpriced is not None:
         text = f"Cost not known: {view.cost.unpriced}."
-        yield Alert(tone="warn", subject=view.workspace_name, text=text, path=path)
+        yield Alert(tone="warn", subject=name, text=text, path=path)
 
 
 def _of_workspaces(status: ServiceStatus, views: Iterable[WorkspaceView]) -> Iterator[Alert]:
@@ -156,7 +178,7 @@ def _failing_since(view: DatabaseView) -> datetime:
 
 # Limits and budgets -------------------------------------------------------------------------------
 def _limits(view: WorkspaceView, cost: WorkspaceCost, now: datetime) -> Iterator[Reach]:
-    name, path = cut(view.workspace_name), f"workspaces/{view.workspace_id}"
+    name, path = cut(view.workspace_name or view.workspace_id), f"workspaces/{view.workspace_id}"
     until = f"until {_date(next_month_start(now))}"
     for limit, at in cost.limits:
         is_reached = at <= now

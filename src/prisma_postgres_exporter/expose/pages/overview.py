@@ -87,7 +87,7 @@ def overview(
         reach=nearest,
         reach_when="" if nearest is None else days_left(nearest, now),
         is_every_cost_expected=all(line.expected_usd is not None and line.is_expected_complete for line in lines),
-        alerts=tuple(alerts(status, snapshot, reached, lines)),
+        alerts=alerts(status, snapshot, reached, lines),
         notes=notes,
         workspaces=Listing(rows=rows, found=shown.found, there=shown.there, page=shown.page, pages=shown.pages),
         databases=databases(views, asked),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from calendar import monthrange
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
 from decimal import Decimal
 from itertools import accumulate
@@ -20,7 +20,7 @@ from prisma_postgres_exporter.expose.pages.attention import (
     spend_sentence,
 )
 from prisma_postgres_exporter.expose.pages.drawing import count, cut, draw, least, parts, short, size, usd
-from prisma_postgres_exporter.expose.pages.listing import Asked, Listing, databases, operations_of
+from prisma_postgres_exporter.expose.pages.listing import Asked, Listing, databases, is_failing, operations_of
 from prisma_postgres_exporter.expose.pages.overview import line_of
 from prisma_postgres_exporter.expose.pages.plots import Band, Bars, band, bars
 from prisma_postgres_exporter.expose.pages.use import Meter, meters
@@ -107,6 +107,7 @@ class Place:
     events: Sequence[str]
     projects: Sequence[ProjectRow] = ()
     more_projects: int = 0
+    failing: int = 0
     databases: Listing[DatabaseView] | None = None
     asked: Asked = NOTHING_ASKED
     view: DatabaseView | None = None
@@ -171,6 +172,7 @@ def workspace_page(
             projects=projects[:PROJECTS],
             more_projects=max(0, len(projects) - PROJECTS),
             databases=databases(views, asked),
+            failing=sum(map(is_failing, views)),
             asked=asked,
             workspace=view,
             collected_by=status.collected_by.get(view.workspace_id),
@@ -216,6 +218,7 @@ def project_page(status: ServiceStatus, snapshot: Snapshot, project_id: str, tol
             revisions=_revisions(views),
             events=_events(told.happened, snapshot),
             databases=databases(views, asked),
+            failing=sum(map(is_failing, views)),
             asked=asked,
         ),
     )
@@ -451,8 +454,15 @@ def _revisions(views: Iterable[DatabaseView]) -> tuple[int, int]:
 
 def _events(happened: Happened, snapshot: Snapshot) -> Sequence[str]:
     names = {view.workspace_id: view.workspace_name for view in snapshot.workspaces} | dict(happened.names)
-    short_names = {id_: cut(name) for id_, name in names.items()}
-    return [event_sentence(event, short_names) for event in happened.events]
+    short = {id_: cut(name) for id_, name in names.items()}
+    return [
+        event_sentence(replace(event, before=_cut(event.before), after=_cut(event.after)), short)
+        for event in happened.events
+    ]
+
+
+def _cut(name: str | None) -> str | None:
+    return None if name is None else cut(name)
 
 
 def _sum(values: Iterable[int | None]) -> int | None:
