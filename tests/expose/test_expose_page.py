@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import threading
 from dataclasses import replace
 from datetime import timedelta
 from decimal import Decimal
@@ -15,7 +17,7 @@ from test_expose_web import A_STATUS, app_of, client_of
 
 from prisma_postgres_exporter.cost import Bill, BudgetState, Saving, SpendLimit, Usage, WorkspaceCost
 from prisma_postgres_exporter.expose import CredentialStatus, RoundStatus, ServiceStatus
-from prisma_postgres_exporter.expose.pages import attention, overview, places
+from prisma_postgres_exporter.expose.pages import attention, overview, places, serving
 from prisma_postgres_exporter.expose.pages.listing import ROWS, Asked
 from prisma_postgres_exporter.expose.pages.use import meters
 from prisma_postgres_exporter.report import Beside, CostLine, MonthCosts
@@ -513,3 +515,38 @@ async def test_a_place_is_drawn_without_a_ledger_too(path: str) -> None:
 
     assert answer.status_code == 200
     assert "The ledger cannot be read now : it is not open" in words(answer.text)
+
+
+# Beside the event loop -----------------------------------------------------------------------------
+async def test_a_scrape_is_answered_while_a_page_is_drawn_and_pages_are_drawn_one_at_a_time(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    has_begun, may_end, drawn_at_once, most = threading.Event(), threading.Event(), 0, 0
+
+    def slow(*asked: object) -> str:
+        nonlocal drawn_at_once, most
+        drawn_at_once += 1
+        has_begun.set()
+        most = max(most, drawn_at_once)
+        may_end.wait()
+        drawn_at_once -= 1
+        return "drawn"
+
+    monkeypatch.setattr(serving, "status_page", slow)
+    async with client_of(app_of(exposition_of(A_SNAPSHOT), FULL)) as client:
+        pages = [asyncio.create_task(client.get("/")) for _ in range(5)]
+        await asyncio.to_thread(has_begun.wait)
+        scrape = await client.get("/metrics")
+        assert not any(page.done() for page in pages)
+        may_end.set()
+        answers = await asyncio.gather(*pages)
+
+    assert scrape.status_code == 200
+    assert [answer.text for answer in answers] == ["drawn"] * 5
+    assert most == 1
+
+
+def test_pages_about_ten_thousand_databases_are_no_longer_than_about_a_hundred() -> None:
+    few, lots = (status_page(many(number), COSTS) for number in (100, 10_000))
+
+    assert abs(len(lots) - len(few)) < 1_000
