@@ -459,6 +459,18 @@ class Event:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Happened:
+    """The newest that happened to a workspace, project or database, newest first, and to what it holds.
+
+    `revisions` come with their database's id; `names` are those of databases and projects in it, by id.
+    """
+
+    revisions: tuple[tuple[str, Revision], ...] = ()
+    events: tuple[Event, ...] = ()
+    names: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Discovered:
     """What a discovery found to be different from the ledger state, to be written in one transaction.
 

@@ -17,12 +17,14 @@ from builders import GIB, database, database_state, month_usage, workspace_state
 from prisma_postgres_exporter.config import BudgetConfig, Config, FeeShare, WorkspaceConfig, load_config
 from prisma_postgres_exporter.cost import (
     By,
+    Saving,
     WhatIf,
     charge,
     compare_plans,
     cost_rows,
     cost_warnings,
     parse_what_if,
+    savings,
     suppose,
     total_of,
 )
@@ -258,6 +260,30 @@ def test_what_if_scales_usage_and_changes_plans() -> None:
     # 9 million in all: Starter 10 + 64, Pro 49, Business 129; Free would stop.
     assert list(plans) == ["pro", "starter", "business"]
     assert plans["pro"] == Decimal("49.00")
+
+
+def saved(of: LedgerState, config: Config = DEFAULTS, plan: str = "Starter") -> Saving | None:
+    """What another plan would have saved in the month of `NOW`, were it over."""
+    costs = charge(of, config, (), NOW, is_over=True)
+    return savings((of, config, costs, (), NOW), {"wksp_1": plan}).get("wksp_1")
+
+
+def test_what_another_plan_would_have_saved_is_that_of_the_whole_known_use() -> None:
+    """40 million: Starter 10 + 39 x 8, Pro 49 + 30 x 2, Business 129."""
+    of = ledger_state(state(1, 40_000_000))
+
+    assert saved(of) == Saving(own_plan="Starter", own_usd=Decimal("322.00"), plan="Pro", would_usd=Decimal("109.00"))
+    assert saved(of, plan="Pro") is None
+    assert saved(of, plan="Free") is None
+    assert saved(ledger_state(state(1, 100))) is None
+
+
+def test_no_saving_is_told_of_what_is_not_known_whole_or_not_at_the_list_price() -> None:
+    never_read = replace(state(2, 0), months=())
+    old_price = configured(workspaces=(WorkspaceConfig(workspace="wksp_1", price_version="2026-08"),))
+
+    assert saved(ledger_state(state(1, 40_000_000), never_read)) is None
+    assert saved(ledger_state(state(1, 40_000_000)), old_price) is None
 
 
 @pytest.mark.parametrize("text", ["plan=porr", "operations=2", "operations=x-1", "speed=x2", "operations=xNaN", ""])

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-import html
+import asyncio
+import threading
 from dataclasses import replace
 from datetime import timedelta
 from decimal import Decimal
@@ -14,11 +15,13 @@ from expose_views import A_DATABASE, A_SNAPSHOT, A_WORKSPACE, NOW, exposition_of
 from hypothesis import given
 from test_expose_web import A_STATUS, app_of, client_of
 
-from prisma_postgres_exporter.cost import Bill, SpendLimit, Usage, WorkspaceCost
-from prisma_postgres_exporter.expose import CredentialStatus, RoundStatus
-from prisma_postgres_exporter.expose.database_page import database_page
-from prisma_postgres_exporter.expose.overview import status_page
+from prisma_postgres_exporter.cost import Bill, BudgetState, Saving, SpendLimit, Usage, WorkspaceCost
+from prisma_postgres_exporter.expose import CredentialStatus, RoundStatus, ServiceStatus
+from prisma_postgres_exporter.expose.pages import attention, overview, places, serving
+from prisma_postgres_exporter.expose.pages.listing import ROWS, Asked
+from prisma_postgres_exporter.expose.pages.use import meters
 from prisma_postgres_exporter.report import Beside, CostLine, MonthCosts
+from prisma_postgres_exporter.snapshot import DatabaseView, WorkspaceView
 
 COSTS = MonthCosts(
     name="2026-11",
@@ -26,12 +29,27 @@ COSTS = MonthCosts(
     lines=(
         CostLine(
             is_expected_complete=True,
+            workspace_id="wksp_a",
             name="Acme",
             bill=Bill(fee=Decimal(10), operations=Decimal("2.5"), storage=Decimal(0)),
             expected_usd=Decimal("14.00"),
             beside=Beside(share_percent=100.0, last_month_usd=Decimal("12.00"), change_usd=Decimal("2.00")),
         ),
-        CostLine(name="<b>Beta</b>", bill=None, expected_usd=None, is_expected_complete=True, beside=Beside()),
+        CostLine(
+            workspace_id="wksp_b",
+            name="<b>Beta</b>",
+            bill=None,
+            expected_usd=None,
+            is_expected_complete=True,
+            beside=Beside(),
+        ),
+        CostLine(
+            name="total",
+            bill=Bill(fee=Decimal(10), operations=Decimal("2.5"), storage=Decimal(0), is_storage_known=False),
+            expected_usd=Decimal("14.00"),
+            is_expected_complete=True,
+            beside=Beside(last_month_usd=Decimal("12.00"), change_usd=Decimal("2.00")),
+        ),
     ),
     notes=("Not all of it is known.",),
 )
@@ -115,6 +133,19 @@ def read(page: str) -> _Reader:
     return reader
 
 
+def status_page(status: ServiceStatus, costs: MonthCosts | str | None, **asked: str) -> str:
+    return overview.status_page(status, status.snapshot, costs, Asked.of(asked))
+
+
+def database_page(view: DatabaseView) -> str:
+    return places.database_page(FULL, snapshot_of([view]), view, places.Told())
+
+
+def workspace_page(view: WorkspaceView, status: ServiceStatus = FULL, costs: MonthCosts | str = COSTS) -> str:
+    snapshot = snapshot_of([A_DATABASE], [view])
+    return places.workspace_page(status, snapshot, view, costs, places.Told(), Asked())
+
+
 def words(page: str) -> str:
     return " ".join(" ".join(read(page).words).split())
 
@@ -122,6 +153,15 @@ def words(page: str) -> str:
 def test_it_says_everything_a_person_asks_for() -> None:
     text = words(status_page(FULL, COSTS))
     for said in (
+        "November so far at least $12.50 fee $10.00 · operations $2.50 · storage –",
+        "Whole month, expected $14.00 +16.7 % against October ($12.00)",
+        "Data until 11:55 UTC, 4 min ago · 2 databases, 1 failing",
+        "broken http_503: the vendor's API is unavailable for the moment; ",
+        "again on its own. The last numbers read are shown. Since 2026-11-23 11:40:00 UTC, 20 min ago",
+        "Acme Blocked by the vendor: likely the spend limit (raise it; ",
+        "or an unpaid invoice (ends with its payment only)",
+        "Acme Cannot be discovered: timeout: the API did not answer in time; ",
+        "Credential us the token was refused. Since 2026-11-23 09:00:00 UTC, 3 h ago",
         "1.2.3",
         "2026-11-23 09:00:00 UTC, 3 h ago",
         "Demo: the world is simulated.",
@@ -132,43 +172,36 @@ def test_it_says_everything_a_person_asks_for() -> None:
         "24h of 3 database(s): the API answers for more time than was asked for",
         "us not known yet down the token was refused",
         "in 30 days",
-        "Acme Id wksp_a Plan Pro State down timeout: the API did not answer in time; ",
-        "again on its own, blocked : likely the spend limit (raise it; ",
-        "or an unpaid invoice (ends with its payment only) Databases 2",
-        "broken db_f Acme http_503: the vendor's API is unavailable for the moment; ",
-        "again on its own 2026-11-23 11:40:00 UTC, 20 min ago",
     ):
         assert said in text
 
 
 def test_a_service_that_knows_nothing_yet_says_so() -> None:
-    text = words(status_page(replace(A_STATUS, not_ready_reason="the store was not read yet"), COSTS))
-    assert "Not ready : the store was not read yet" in text
+    text = words(status_page(replace(A_STATUS, not_ready_reason="the store was not read yet"), None))
+    assert "Not ready the store was not read yet" in text
+    assert "November so far Not known yet Whole month, expected Not known yet" in text
+    assert "No data yet" in text
     assert "None is configured." in text
     assert "Last round none has finished yet" in text
     assert "Next round not planned" in text
 
 
-def test_a_database_and_a_workspace_are_up_down_or_not_tried_yet() -> None:
-    def state_of(is_up: bool | None) -> tuple[bool, bool, bool]:
-        snapshot = snapshot_of([replace(A_DATABASE, is_up=is_up)], [replace(A_WORKSPACE, is_up=is_up)])
-        text = words(status_page(replace(A_STATUS, snapshot=snapshot), COSTS))
-        row, article = text.rpartition("Databases, the most used first")[2], text.partition("Plan Pro State")[2]
-        assert ("not read when it should have been" in text) is (is_up is False)
-        return (
-            " up " in row and article.startswith(" up"),
-            " down " in row and article.startswith(" down"),
-            " not read yet " in row and article.startswith(" not read yet"),
-        )
+@pytest.mark.parametrize(("is_up", "said"), [(True, "up"), (False, "down"), (None, "not read yet")])
+def test_a_database_and_a_workspace_are_up_down_or_not_tried_yet(is_up: bool | None, said: str) -> None:
+    database, workspace = replace(A_DATABASE, is_up=is_up), replace(A_WORKSPACE, is_up=is_up)
+    text = words(status_page(replace(A_STATUS, snapshot=snapshot_of([database], [workspace])), COSTS))
 
-    def own_page(is_up: bool | None) -> str:
-        return words(database_page(replace(A_DATABASE, is_up=is_up), (), None, NOW))
+    assert ("not read when it should have been" in text) is (is_up is False)
+    assert f"orders shop Acme 0 100 3.00 GiB – {said} " in text
+    assert f"Acme Pro {'' if is_up else said}".rstrip() in text
+    assert f"State {said} Region" in words(database_page(database))
+    assert f"State {said} Databases" in words(workspace_page(workspace))
 
-    for is_up, said in ((True, " Up "), (False, " Down "), (None, " Not read yet. ")):
-        assert said in own_page(is_up)
-    assert state_of(True) == (True, False, False)
-    assert state_of(False) == (False, True, False)
-    assert state_of(None) == (False, False, True)
+
+def test_who_collects_a_workspace_is_on_its_page() -> None:
+    status = replace(FULL, collected_by={"wksp_a": "replica-2"})
+
+    assert "State collected by replica-2 Databases" in words(workspace_page(A_WORKSPACE, status))
 
 
 def test_a_reload_that_failed_is_told_with_its_reason_and_since_when() -> None:
@@ -176,8 +209,8 @@ def test_a_reload_that_failed_is_told_with_its_reason_and_since_when() -> None:
 
     said = words(status_page(failed, COSTS))
 
-    assert "Configuration not reloaded since 2026-11-23 10:00:00 UTC, 2 h ago" in said
-    assert "the one before is in force: poll.interval: is not valid" in said
+    assert "Configuration not reloaded the one before is in force: poll.interval: is not valid" in said
+    assert "Since 2026-11-23 10:00:00 UTC, 2 h ago" in said
     assert "not reloaded" not in words(status_page(FULL, COSTS))
 
 
@@ -192,7 +225,7 @@ async def test_the_page_of_a_database_says_until_when_the_vendor_asked_to_be_lef
 
 def test_an_unhealthy_service_says_so_first() -> None:
     status = replace(A_STATUS, unhealthy_reason="no round began for an hour", not_ready_reason="nothing stored")
-    assert "Not healthy : no round began for an hour" in words(status_page(status, COSTS))
+    assert "Not healthy no round began for an hour" in words(status_page(status, COSTS))
 
 
 @given(name=names)
@@ -215,20 +248,33 @@ def test_names_never_become_markup(name: str) -> None:
     assert "script" not in read(page).elements
 
 
-def test_it_loads_nothing_and_links_only_to_itself() -> None:
-    reader = read(status_page(FULL, COSTS))
-    assert all(link.startswith(("/", "#")) and not link.startswith("//") for link in reader.links)
-    assert {"/metrics", "/-/healthy", "/-/ready", "/databases/db_a", "/databases/db_f"} <= set(reader.links)
-    assert not {"script", "img", "link", "iframe", "object"} & set(reader.elements)
+def test_it_loads_nothing_and_its_links_hold_below_the_path_of_a_proxy() -> None:
+    project = places.project_page(FULL, A_SNAPSHOT, "proj_a", places.Told(), Asked())
+    below = (workspace_page(A_WORKSPACE), database_page(A_DATABASE), project)
+    for page, root in ((status_page(FULL, COSTS), "./"), *((page, "../") for page in below)):
+        reader = read(page)
+        assert all(link.startswith((root, "#", "?")) for link in reader.links), reader.links
+        assert {root, f"{root}metrics", f"{root}api/v1/openapi.json"} <= set(reader.links)
+        assert not {"script", "img", "link", "iframe", "object"} & set(reader.elements)
+    links = set(read(status_page(FULL, COSTS)).links)
+    assert {"./-/healthy", "./-/ready", "./databases/db_a", "./databases/db_f", "./workspaces/wksp_a"} <= links
 
 
-def test_a_long_list_is_cut_and_says_so() -> None:
-    failing = [
+def test_what_fails_alike_is_one_line_and_many_lines_are_folded() -> None:
+    alike = [
         replace(A_DATABASE, database_id=f"db_{number}", failing_since_at=NOW, failure_reason="timeout")
         for number in range(1250)
     ]
-    page = status_page(replace(FULL, snapshot=snapshot_of(failing)), COSTS)
-    assert "And 1,150 more, in the metrics." in words(page)
+    page = status_page(replace(FULL, snapshot=snapshot_of(alike)), COSTS)
+    assert "1,250 databases of Acme timeout: the API did not answer in time" in words(page)
+    assert len(page) < 100_000
+
+    unlike = [
+        replace(view, failure_reason=f"reason_{place}", database_name=f"n{place}") for place, view in enumerate(alike)
+    ]
+    page = status_page(replace(FULL, snapshot=snapshot_of(unlike)), COSTS)
+    assert "And 1,245 more" in words(page)
+    assert "And 1,153 more, in the metrics." in words(page)
     assert len(page) < 200_000
 
 
@@ -243,26 +289,28 @@ async def test_the_page_is_guarded_by_its_headers() -> None:
 
 def test_what_the_month_costs_stands_beside_the_last_one() -> None:
     text = words(status_page(FULL, COSTS))
-    assert "Cost of 2026-11 in USD, until 2026-11-23 12:00 UTC" in text
-    assert "Acme 12.50 14.00 100.0 12.00 +2.00 +16.7" in text
-    assert "<b>Beta</b> – – – – – –" in text
+    assert "Acme Pro blocked 950 0 B $12.50 $14.00 $12.00 –" in text
+    assert "<b>Beta</b> – – – – – – –" in text
     assert "Not all of it is known." in text
-    assert "The ledger cannot be read now : it is locked" in words(status_page(FULL, "it is locked"))
+    assert "Costs in USD, until 2026-11-23 12:00 UTC." in text
+    assert "The ledger cannot be read now: it is locked" in words(status_page(FULL, "it is locked"))
+    assert "The ledger is being read." in words(status_page(FULL, None))
+
+
+SPENT = Bill(fee=Decimal(49), operations=Decimal("378.94"), storage=Decimal(0))
 
 
 @pytest.mark.parametrize(
     ("is_storage_known", "said"),
-    [(True, "378.94 USD of 600.00 USD; tax not counted"), (False, "at least 378.94 USD of 600.00 USD")],
+    [(True, "$378.94 of $600.00; tax not counted"), (False, "at least $378.94 of $600.00")],
 )
 def test_what_counts_against_the_spend_limit_is_at_least_so_much_where_usage_is_missing(
     is_storage_known: bool, said: str
 ) -> None:
-    bill = Bill(fee=Decimal(49), operations=Decimal("378.94"), storage=Decimal(0), is_storage_known=is_storage_known)
     limit = SpendLimit(usd=Decimal(600), other_usage_usd=Decimal(0))
-    workspace = replace(A_WORKSPACE, cost=WorkspaceCost(bill=bill, spend_limit=limit))
-    status = replace(FULL, snapshot=replace(A_SNAPSHOT, workspaces=(workspace,)))
+    cost = WorkspaceCost(bill=replace(SPENT, is_storage_known=is_storage_known), spend_limit=limit)
 
-    assert f"<dd>{said}" in status_page(status, COSTS)
+    assert f"Spend limit: {said}" in words(workspace_page(replace(A_WORKSPACE, cost=cost)))
 
 
 @pytest.mark.parametrize(
@@ -280,11 +328,11 @@ def test_page_and_metric_count_against_the_spend_limit_where_anything_is_known(
         is_storage_known=False,
     )
     limit = SpendLimit(usd=Decimal(20), other_usage_usd=Decimal(0), tax_percent=Decimal(0))
-    snapshot = replace(A_SNAPSHOT, workspaces=(replace(A_WORKSPACE, cost=WorkspaceCost(bill=bill, spend_limit=limit)),))
-    shown = exposition_of(snapshot).snapshot_text().decode()
+    workspace = replace(A_WORKSPACE, cost=WorkspaceCost(bill=bill, spend_limit=limit))
+    shown = exposition_of(replace(A_SNAPSHOT, workspaces=(workspace,))).snapshot_text().decode()
 
-    said = "<dd>20.00 USD<" if counted is None else f"<dd>at least {counted} USD of 20.00 USD<"
-    assert said in status_page(replace(FULL, snapshot=snapshot), COSTS)
+    said = "Spend limit: $20.00." if counted is None else f"Spend limit: at least ${counted} of $20.00."
+    assert said in words(workspace_page(workspace))
     for name in ("usage_charges_usd", "spend_limit_counted_usd"):
         assert (f"\nprisma_postgres_workspace_{name}{{" in shown) == (counted is not None)
 
@@ -304,9 +352,9 @@ def test_storage_is_held_against_what_is_included_as_it_is_billed() -> None:
     view = replace(A_WORKSPACE, usage=usage, month_average_storage_bytes=level, cost=cost)
     text = words(status_page(replace(FULL, snapshot=replace(A_SNAPSHOT, workspaces=(view,))), COSTS))
 
-    assert "Storage, mean of the month so far 10.15 GiB Storage billed so far, GiB-months 7.61" in text
-    assert "included (76%)" in text
+    assert "7.61 GiB of 10.00 GiB (76 %)" in text
     assert "102" not in text
+    assert "Storage, mean of the month so far 10.15 GiB" in words(workspace_page(view))
 
 
 def test_storage_that_is_known_in_part_says_so() -> None:
@@ -314,12 +362,12 @@ def test_storage_that_is_known_in_part_says_so() -> None:
     view = replace(A_WORKSPACE, usage=usage, month_average_storage_bytes=2**30)
 
     def shown(usage: Usage) -> str:
-        snapshot = replace(A_SNAPSHOT, workspaces=(replace(view, usage=usage),))
-        return words(status_page(replace(FULL, snapshot=snapshot), COSTS))
+        return words(workspace_page(replace(view, usage=usage)))
 
-    known = "(11 % of the storage's time is known) Storage billed so far, GiB-months at least 0.03 GiB"
-    assert f"month so far 1.00 GiB {known}" in html.unescape(shown(usage))
-    assert f"month so far at least 1.00 GiB {known}" in html.unescape(shown(replace(usage, unlevelled=1)))
+    known = "(11 % of the storage's time is known)"
+    assert f"month so far 1.00 GiB {known}" in shown(usage)
+    assert f"month so far at least 1.00 GiB {known}" in shown(replace(usage, unlevelled=1))
+    assert "at least 34.13 MiB" in shown(usage)
 
 
 def test_a_moved_databases_operations_stand_beside_the_cost_of_the_same_workspace() -> None:
@@ -327,9 +375,7 @@ def test_a_moved_databases_operations_stand_beside_the_cost_of_the_same_workspac
     status = replace(FULL, snapshot=replace(A_SNAPSHOT, databases=(moved,)))
 
     assert "orders shop Acme 77 100 " in words(status_page(status, COSTS))
-    assert "Operations this month 900, of which 77 are known of this workspace" in words(
-        database_page(moved, (), None, NOW)
-    )
+    assert "Operations in November 900 Of which 77 are known of this workspace" in words(database_page(moved))
 
 
 def test_the_list_of_failing_databases_says_until_when_one_is_not_asked() -> None:
@@ -337,3 +383,172 @@ def test_the_list_of_failing_databases_says_until_when_one_is_not_asked() -> Non
 
     assert "; not asked before 12:40 UTC, as the vendor asked" in status_page(status, COSTS)
     assert "not asked before" not in status_page(FULL, COSTS)
+
+
+# Lists --------------------------------------------------------------------------------------------
+def many(number: int) -> ServiceStatus:
+    views = [
+        replace(
+            A_DATABASE,
+            database_id=f"db_{place:05}",
+            database_name=f"orders {place:05}",
+            storage_bytes=None if place == 0 else place,
+            cost=Bill(fee=Decimal(0), operations=Decimal(place), storage=Decimal(0)),
+            is_up=place % 2 == 0,
+        )
+        for place in range(number)
+    ]
+    return replace(FULL, snapshot=snapshot_of(views))
+
+
+def listed(page: str) -> list[int]:
+    return [int(link.rpartition("_")[2]) for link in read(page).links if link.startswith("./databases/db_0")]
+
+
+@pytest.mark.parametrize(
+    ("asked", "first", "last"),
+    [
+        ({}, 59, 35),
+        ({"sort": "-cost"}, 0, 24),
+        ({"sort": "name"}, 0, 24),
+        ({"sort": "-name", "page": "3"}, 9, 0),
+        ({"sort": "storage", "page": "3"}, 9, 0),
+        ({"sort": "-storage", "page": "3"}, 51, 0),
+        ({"page": "99"}, 9, 0),
+        ({"page": "no", "sort": "no"}, 59, 35),
+        ({"show": "failing"}, 59, 11),
+        ({"q": "ORDERS 0001"}, 19, 10),
+    ],
+)
+def test_databases_are_sorted_searched_and_cut_into_pages(asked: dict[str, str], first: int, last: int) -> None:
+    """What is not known comes last, whatever is sorted by."""
+    found = listed(status_page(many(60), COSTS, **asked))
+
+    assert (found[0], found[-1]) == (first, last)
+    assert len(found) <= ROWS
+
+
+def test_a_search_stays_where_one_sorts_or_turns_the_page() -> None:
+    links = read(status_page(many(200), COSTS, q="orders & co", sort="name")).links
+    kept = read(status_page(many(200), COSTS, q="orders", sort="name")).links
+
+    assert "?q=orders&sort=name&page=2#databases" in kept
+    assert "?q=orders&sort=-name#databases" in kept
+    assert "?q=orders&sort=storage#databases" in kept
+    assert any(link.startswith("?q=orders+%26+co&sort=") for link in links)
+
+
+def test_a_limit_and_a_budget_are_told_with_their_day_and_the_nearest_first() -> None:
+    """200 of 300 on the 23rd at noon, 400 expected at the end of the 30th: half of the way is on the 27th."""
+    budget = BudgetState(
+        name="all",
+        limit_usd=Decimal(300),
+        thresholds=(),
+        databases=1,
+        spent_usd=Decimal(200),
+        expected_usd=Decimal(400),
+    )
+    free = replace(
+        A_WORKSPACE,
+        plan="Free",
+        usage=Usage(known_operations=171_300, days=23, days_known=23),
+        month_to_date_operations=171_300,
+        cost=WorkspaceCost(included_operations=200_000, limits=(("free_operations", NOW + timedelta(days=2)),)),
+    )
+    snapshot = replace(A_SNAPSHOT, workspaces=(free,), budgets=(budget,))
+    text = words(status_page(replace(FULL, snapshot=snapshot), COSTS))
+
+    assert "Next limit or budget Acme: blocked on Wednesday, 25 November" in text
+    assert "Free plan: 171 k of 200 k (85 %) operations." in text
+    found = attention.reaches(snapshot, NOW)
+    assert [(reach.at.day, reach.title) for reach in found] == [
+        (25, "Acme: blocked on Wednesday, 25 November"),
+        (27, "Budget all: spent on Friday, 27 November"),
+    ]
+    spent = replace(snapshot, budgets=(replace(budget, spent_usd=Decimal(300)),))
+    assert attention.reaches(spent, NOW)[0].title == "Budget all: spent"
+    far = replace(snapshot, budgets=(replace(budget, expected_usd=Decimal(299)), replace(budget, spent_usd=None)))
+    assert [reach.title for reach in attention.reaches(far, NOW)] == ["Acme: blocked on Wednesday, 25 November"]
+
+
+def test_use_over_what_is_included_is_no_fault_on_a_plan_that_charges_for_it() -> None:
+    usage = Usage(known_operations=300, days=1, days_known=1)
+    cost = WorkspaceCost(included_operations=100, included_storage_bytes=2**30)
+    view = replace(A_WORKSPACE, usage=usage, month_to_date_operations=300, cost=cost)
+    paid, free = (meters(replace(view, plan=plan))[0] for plan in ("Pro", "Free"))
+
+    assert paid is not None
+    assert free is not None
+    assert (round(paid.fill, 3), round(paid.over, 3), paid.tone) == (0.333, 0.667, "")
+    assert free.tone == "bad"
+    page = status_page(replace(FULL, snapshot=replace(A_SNAPSHOT, workspaces=(view,))), COSTS)
+    assert "300 , 100 included" in words(page)
+    assert '<svg class="meter bad"' not in page
+
+
+def test_what_another_plan_would_have_saved_is_told() -> None:
+    saving = Saving(own_plan="Starter", own_usd=Decimal("326.96"), plan="Pro", would_usd=Decimal("98.96"))
+    costs = replace(COSTS, lines=(replace(COSTS.lines[0], saving=saving), *COSTS.lines[1:]))
+    said = "Acme What it used last month would have cost $98.96 on Pro, instead of $326.96 on Starter."
+
+    assert said in words(status_page(FULL, costs))
+    assert said in words(workspace_page(A_WORKSPACE, costs=costs))
+    assert "would have cost" not in words(status_page(FULL, COSTS))
+
+
+@pytest.mark.parametrize("path", ["/no", "/databases/db_unknown", "/workspaces/no", "/projects/no", "/a/b/c"])
+async def test_what_is_not_there_is_told_with_a_way_back(path: str) -> None:
+    async with client_of(app_of(exposition_of(A_SNAPSHOT), FULL)) as client:
+        program = await client.get(path)
+        person = await client.get(path, headers={"Accept": "text/html,*/*;q=0.8"})
+
+    assert (program.status_code, program.text) == (404, "Not Found")
+    assert person.status_code == 404
+    assert "Back to the overview" in words(person.text)
+    depth = path.count("/") - 1
+    assert ("../" * depth or "./") in read(person.text).links
+    assert "content-security-policy" in person.headers
+
+
+@pytest.mark.parametrize("path", ["/workspaces/wksp_a", "/projects/proj_a", "/databases/db_a"])
+async def test_a_place_is_drawn_without_a_ledger_too(path: str) -> None:
+    async with client_of(app_of(exposition_of(A_SNAPSHOT), FULL)) as client:
+        answer = await client.get(path)
+
+    assert answer.status_code == 200
+    assert "The ledger cannot be read now : it is not open" in words(answer.text)
+
+
+# Beside the event loop -----------------------------------------------------------------------------
+async def test_a_scrape_is_answered_while_a_page_is_drawn_and_pages_are_drawn_one_at_a_time(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    has_begun, may_end, drawn_at_once, most = threading.Event(), threading.Event(), 0, 0
+
+    def slow(*asked: object) -> str:
+        nonlocal drawn_at_once, most
+        drawn_at_once += 1
+        has_begun.set()
+        most = max(most, drawn_at_once)
+        may_end.wait()
+        drawn_at_once -= 1
+        return "drawn"
+
+    monkeypatch.setattr(serving, "status_page", slow)
+    async with client_of(app_of(exposition_of(A_SNAPSHOT), FULL)) as client:
+        pages = [asyncio.create_task(client.get("/")) for _ in range(5)]
+        await asyncio.to_thread(has_begun.wait)
+        scrape = await client.get("/metrics")
+        assert not any(page.done() for page in pages)
+        may_end.set()
+        answers = await asyncio.gather(*pages)
+
+    assert scrape.status_code == 200
+    assert [answer.text for answer in answers] == ["drawn"] * 5
+    assert most == 1
+
+
+def test_pages_about_ten_thousand_databases_are_no_longer_than_about_a_hundred() -> None:
+    few, lots = (status_page(many(number), COSTS) for number in (100, 10_000))
+
+    assert abs(len(lots) - len(few)) < 1_000

@@ -9,7 +9,7 @@ from html.parser import HTMLParser
 from report_values import NOW, ledger_state, month_of, state
 
 from prisma_postgres_exporter.expose import report_page
-from prisma_postgres_exporter.expose.plots import bars
+from prisma_postgres_exporter.expose.pages.plots import band, bars, sparkline
 from prisma_postgres_exporter.model import WorkspaceDay
 from prisma_postgres_exporter.report import MonthReport, report_markdown, report_month
 
@@ -98,11 +98,57 @@ def test_a_day_that_nobody_read_has_its_line() -> None:
     assert "| 2026-11-20 | 2,000 | 1.00 |\n| 2026-11-21 | – | – |\n" in text
 
 
-def test_a_plot_has_gaps_and_words() -> None:
-    plot = bars([("a", 1), ("b", None), ("c", 4)], label="Things", shown=lambda value: f"{value} pieces")
+def test_it_says_the_month_in_three_sentences_first() -> None:
+    """6 million operations on Starter: 10.00, and 5 over what is included at 8.00 a million."""
+    report = a_report()
+    page, text = "".join(report_page(report, most_databases=10)), "".join(report_markdown(report, most_databases=10))
+    summary = (
+        "So far in 2026-11, Acme cost 50.00 USD (fee 10.00, operations 40.00, storage 0.00); "
+        "50.11 USD are expected of the whole month. "
+        "What it cost the month before is not known, and so is no change. "
+        "Acme / project 1 / database 3 costs most, 25.00 USD; everything is known."
+    )
 
-    assert plot.count("<rect") == 2
-    assert 'aria-label="Things, a to c: lowest 1 pieces, highest 4 pieces"' in plot
-    assert "<title>c: 4 pieces</title>" in plot
-    assert "nothing is known yet" in bars([("a", None)], label="Things", shown=str)
-    assert 'height="0"' in bars([("a", 0)], label="Things", shown=str)
+    for written in (page, text):
+        assert summary in written
+        assert written.index(summary) < written.index("Workspaces")
+
+
+def test_markdown_and_html_have_the_same_parts_in_the_same_order() -> None:
+    report = a_report(databases=5)
+    page, text = "".join(report_page(report, most_databases=2)), "".join(report_markdown(report, most_databases=2))
+
+    heads = re.findall("<h([1-6])>([^<]*)</h", page)
+    assert heads == [(f"{len(level)}", title) for level, title in re.findall("^(#+) (.*)$", text, re.MULTILINE)]
+    assert [title for _, title in heads] == [
+        "Prisma Postgres in 2026-11",
+        "Workspaces",
+        "What is not known",
+        "Acme",
+        "Projects of Acme",
+        "Databases of Acme",
+        "Days of Acme (UTC)",
+    ]
+
+
+def test_a_plot_has_gaps_and_words() -> None:
+    plot = bars([("a", 1), ("b", None), ("c", 4)], "Things", lambda value: f"{value} pieces")
+
+    assert plot is not None
+    assert [bar.title for bar in plot.bars] == ["a: 1 pieces", "c: 4 pieces"]
+    assert (plot.lowest, plot.highest, plot.first, plot.last) == ("1 pieces", "4 pieces", "a", "c")
+    assert bars([("a", None)], "Things", str) is None
+    flat = bars([("a", 0)], "Things", str)
+    assert flat is not None
+    assert flat.bars[0].height == "0"
+    assert sparkline([1, 2, None, 4, 4]).count("M") == 2
+    assert sparkline([None, 1, None]) == ""
+
+
+def test_a_band_reaches_from_now_to_the_end_of_the_month() -> None:
+    drawn = band([0, 10, 20], 4, (30, 40, 50), "Cost", lambda value: f"{value:.0f}")
+
+    assert drawn.past == "0,99 250,79.4 500,59.8"
+    assert drawn.ahead == "500,59.8 1000,20.6"
+    assert drawn.band == "500,59.8 1000,1 1000,40.2"
+    assert (drawn.so_far, drawn.low, drawn.expected, drawn.high) == ("20", "30", "40", "50")

@@ -8,13 +8,18 @@ import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Literal
+from urllib.parse import urljoin, urlsplit
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
+from page_worlds import WORLDS, served
 from playwright.sync_api import Browser, Page, sync_playwright
-from processes import Exporter, exporter
+from processes import Exporter, exporter, fetch, program, run
+
+from ports import free_port
 
 CHROMIUM = shutil.which("chromium")
+NGINX = shutil.which("nginx") or shutil.which("/usr/sbin/nginx")
 pytestmark = [
     pytest.mark.slow,
     pytest.mark.skipif(CHROMIUM is None and "CI" not in os.environ, reason="needs chromium"),
@@ -28,8 +33,14 @@ ARGUMENTS = [
     "--disable-component-update",
     "--disable-sync",
 ]
-PHONE, DESKTOP = 390, 1_280
+PHONE, DESKTOP = 360, 1_280
+WIDTHS = (PHONE, 768, DESKTOP, 1_920)
+DEMO = "demo"
+HIGHEST = 6_000
 Scheme = Literal["light", "dark"]
+SCHEMES: tuple[Scheme, ...] = ("light", "dark")
+LOOKED_AT = ((PHONE, "dark"), (DESKTOP, "light"))
+"""Where axe reads a page: each layout and each scheme once."""
 
 
 @pytest.fixture(scope="module")
@@ -52,14 +63,18 @@ def browser() -> Iterator[Browser]:
         chromium.close()
 
 
-def database_path(page: Page) -> str:
-    path = page.locator(".wide[aria-label^='Databases'] a").first.get_attribute("href")
-    assert path is not None
-    return path
+@pytest.fixture
+def world(request: pytest.FixtureRequest) -> Iterator[str]:
+    """The URL of the pages about a world."""
+    if request.param == DEMO:
+        yield request.getfixturevalue("demo").url
+        return
+    with served(WORLDS[request.param]) as url:
+        yield url
 
 
-def opened(browser: Browser, url: str, *, width: int, scheme: Scheme = "light") -> Page:
-    """Open a page, and keep what Chromium complains about and asks for in the page's own list."""
+def opened(browser: Browser, url: str, *, width: int = DESKTOP, scheme: Scheme = "light", status: int = 200) -> Page:
+    """Open a page that nothing is wrong with, and that asks for nothing else."""
     page = browser.new_page(viewport={"width": width, "height": 900}, color_scheme=scheme)
     complaints: list[str] = []
     page.on("console", lambda message: complaints.append(message.text))
@@ -68,57 +83,162 @@ def opened(browser: Browser, url: str, *, width: int, scheme: Scheme = "light") 
     page.on("request", lambda request: asked.append(request.url))
     answer = page.goto(url)
     assert answer is not None
-    assert answer.ok
-    assert complaints == []
-    assert asked == [url], "the page alone was asked for"
+    assert answer.status == status
+    assert status == 404 or complaints == []
+    assert asked == [url.partition("#")[0]], "the page alone was asked for"
     return page
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-@pytest.mark.parametrize("width", [PHONE, DESKTOP])
-def test_both_pages_fit_and_everybody_can_read_them(
-    demo: Exporter, browser: Browser, width: int, scheme: Scheme
+def linked(page: Page, kind: str) -> str | None:
+    """The address of the first page of a kind that the overview has a link to."""
+    found = page.locator(f"table a[href*='{kind}/']")
+    return urljoin(page.url, found.first.get_attribute("href") or "") if found.count() else None
+
+
+def links_of(page: Page) -> set[str]:
+    """The addresses of a page's links to others, without their fragments."""
+    hrefs = page.eval_on_selector_all("a", "found => found.map(one => one.getAttribute('href'))")
+    return {urljoin(page.url, href).partition("#")[0] for href in hrefs if not href.startswith("#")}
+
+
+@pytest.mark.parametrize("world", [DEMO, *WORLDS], indirect=True)
+def test_every_page_fits_every_width_and_everybody_can_read_it(
+    browser: Browser, world: str, request: pytest.FixtureRequest
 ) -> None:
-    page = opened(browser, f"{demo.url}/", width=width, scheme=scheme)
-    of_database = opened(browser, demo.url + database_path(page), width=width, scheme=scheme)
-    for shown in (page, of_database):
-        assert shown.evaluate("document.documentElement.scrollWidth") <= width
-        found = Axe().run(shown)
-        assert found.violations_count == 0, found.generate_report()
-        shown.close()
+    overview = opened(browser, f"{world}/")
+    found = [linked(overview, kind) for kind in ("workspaces", "projects", "databases")]
+    overview.close()
+    wrong = []
+    for url, status in [*((url, 200) for url in (f"{world}/", *found) if url), (f"{world}/no/such/page", 404)]:
+        page = opened(browser, url, status=status)
+        page.evaluate("document.querySelectorAll('details').forEach(one => one.open = true)")
+        for scheme in SCHEMES:
+            page.emulate_media(color_scheme=scheme)
+            for width in WIDTHS:
+                page.set_viewport_size({"width": width, "height": 900})
+                drawn = page.evaluate("document.documentElement.scrollWidth")
+                wrong += [f"{url} is {drawn} wide at {width}"] if drawn > width else []
+                if (width, scheme) in LOOKED_AT:
+                    result = Axe().run(page)
+                    wrong += [f"{url} at {width}, {scheme}: {result.generate_report()}"] * bool(result.violations_count)
+        page.close()
+    assert wrong == []
+
+
+def test_the_demos_page_is_not_high_and_neither_are_odd_names(demo: Exporter, browser: Browser) -> None:
+    with served(WORLDS["odd names"]) as odd:
+        for url in (demo.url, odd):
+            for width in WIDTHS:
+                page = opened(browser, f"{url}/", width=width)
+                assert page.evaluate("document.documentElement.scrollHeight") <= HIGHEST, (url, width)
+                page.close()
 
 
 def test_the_keyboard_reaches_the_content_first_and_then_every_link(demo: Exporter, browser: Browser) -> None:
-    page = opened(browser, f"{demo.url}/", width=DESKTOP)
+    page = opened(browser, f"{demo.url}/")
     reached = []
     for _ in range(6):
         page.keyboard.press("Tab")
         reached.append(page.evaluate("document.activeElement.textContent.trim()"))
     page.close()
 
-    assert reached[:4] == ["Skip to the content", "Status", "Metrics", "JSON"]
+    assert reached == ["Skip to the content", "Prisma Postgres usage", "Overview", "Databases", "Metrics", "API"]
 
 
-def test_a_database_is_found_by_its_name(demo: Exporter, browser: Browser) -> None:
-    page = opened(browser, f"{demo.url}/", width=DESKTOP)
-    name = page.locator(".wide[aria-label^='Databases'] tbody th").nth(2).inner_text()
+def test_a_database_is_found_by_its_name_and_its_places_are_linked(demo: Exporter, browser: Browser) -> None:
+    page = opened(browser, f"{demo.url}/")
+    name = page.locator("table[aria-label='Databases'] tbody th").nth(2).inner_text()
     page.get_by_label("Name or id").fill(name)
     page.get_by_role("button", name="Search").click()
-    names = page.locator(".wide[aria-label^='Databases'] tbody th").all_inner_texts()
+    names = page.locator("table[aria-label='Databases'] tbody th").all_inner_texts()
     assert names
     assert all(name in found for found in names)
     page.get_by_role("link", name=name, exact=True).first.click()
     assert page.locator("h1").inner_text() == name
     assert re.search(r"/databases/db_", page.url)
-    assert page.locator("svg.plot").count() == 2
+    assert page.locator("svg.plot").count() >= 3
+    for kind in ("projects", "workspaces"):
+        page.locator(f".crumbs a[href*='{kind}/']").first.click()
+        assert f"/{kind}/" in page.url
+        assert page.locator("svg.plot").count() >= 3
+        assert page.get_by_role("heading", name="Revisions by the vendor").count() == 1
+        assert page.get_by_role("heading", name="Events").count() == 1
+
+
+def test_columns_sort_and_pages_turn(browser: Browser) -> None:
+    with served(WORLDS["ten thousand"]) as url:
+        page = opened(browser, f"{url}/")
+        first = page.locator("table[aria-label='Databases'] tbody th a").first
+        assert first.inner_text() == "database 9999"
+        page.get_by_role("link", name="Database", exact=True).click()
+        assert first.inner_text() == "database 0"
+        assert page.locator("th[aria-sort=ascending]").inner_text().startswith("Database")
+        page.get_by_role("link", name="Next databases").click()
+        assert first.inner_text() != "database 0"
+        assert "26–50 of 10,000" in page.inner_text("main")
+        page.get_by_role("link", name="Next workspaces").click()
+        assert "26–50 of 1,000" in page.inner_text("main")
+        assert "26–50 of 10,000" in page.inner_text("main")
+        page.close()
+
+
+def test_every_link_holds_below_the_path_of_a_proxy(demo: Exporter, browser: Browser, tmp_path: Path) -> None:
+    assert NGINX is not None, "nginx is not installed"
+    port = free_port()
+    for name in ("body", "proxy", "fastcgi", "uwsgi", "scgi"):
+        (tmp_path / name).mkdir()
+    (tmp_path / "nginx.conf").write_text(
+        f"""daemon off; pid {tmp_path}/pid; error_log stderr;
+        events {{}}
+        http {{ access_log off; client_body_temp_path {tmp_path}/body; proxy_temp_path {tmp_path}/proxy;
+          fastcgi_temp_path {tmp_path}/fastcgi; uwsgi_temp_path {tmp_path}/uwsgi; scgi_temp_path {tmp_path}/scgi;
+          server {{ listen 127.0.0.1:{port}; location /ppe/ {{ proxy_pass {demo.url}/; }} }} }}
+        """,
+        encoding="utf-8",
+    )
+    with program(NGINX, "-c", f"{tmp_path}/nginx.conf", "-e", "stderr", cwd=tmp_path) as running:
+        root = f"http://127.0.0.1:{port}/ppe/"
+        while running.is_alive and fetch_status(root) == 0:
+            pass
+        seen: set[str] = set()
+        page = opened(browser, root)
+        places = [url for kind in ("workspaces", "projects", "databases") if (url := linked(page, kind))]
+        page.close()
+        for url in (root, *places, f"{root}no/such/page"):
+            page = opened(browser, url, status=404 if "/no/" in url else 200)
+            seen |= links_of(page)
+            page.close()
+        assert {f"{root}metrics", f"{root}-/healthy", f"{root}-/ready", f"{root}api/v1/openapi.json"} <= seen
+        assert all(link.startswith(root) for link in seen), seen
+        kinds = {re.sub(r"(wksp|proj|db)_\w+", "", link.partition("?")[0]): link for link in seen}
+        assert {link: fetch_status(link) for link in kinds.values()} == dict.fromkeys(kinds.values(), 200)
+        assert urlsplit(root).path == "/ppe/"
+
+
+def fetch_status(url: str) -> int:
+    """The status of an answer, 0 where nobody answers yet."""
+    try:
+        return fetch(url).status
+    except OSError:
+        return 0
+
+
+def test_a_report_fits_a_phone_and_a_sheet_of_paper(demo: Exporter, browser: Browser, tmp_path: Path) -> None:
+    url = re.findall(r"PRISMA_POSTGRES_STORE_URL=(\S+)", demo.output)[0]
+    report = tmp_path / "report.html"
+    run("report", "--format", "html", "-o", str(report), cwd=tmp_path, environ={"PRISMA_POSTGRES_STORE_URL": url})
+    page = opened(browser, report.as_uri(), width=PHONE)
+    for width in WIDTHS:
+        page.set_viewport_size({"width": width, "height": 900})
+        assert page.evaluate("document.documentElement.scrollWidth") <= width
+    for scheme in SCHEMES:
+        page.emulate_media(color_scheme=scheme)
+        assert Axe().run(page).violations_count == 0
+    page.emulate_media(media="print", color_scheme="light")
+    page.set_viewport_size({"width": 687, "height": 1_000})  # A4 without its margins
+    assert page.evaluate("document.documentElement.scrollWidth") <= 687
+    assert page.pdf(prefer_css_page_size=True).startswith(b"%PDF")
     page.close()
-
-
-def test_a_database_that_is_not_there_is_told(demo: Exporter) -> None:
-    answer = demo.get("/databases/db_unknown")
-
-    assert answer.status == 404
-    assert "There is no database" in answer.text
 
 
 def test_pictures_are_made_where_they_are_asked_for(demo: Exporter, browser: Browser, tmp_path: Path) -> None:
@@ -126,7 +246,9 @@ def test_pictures_are_made_where_they_are_asked_for(demo: Exporter, browser: Bro
     desktop = opened(browser, f"{demo.url}/", width=1_100)
     desktop.set_viewport_size({"width": 1_100, "height": 1_400})
     desktop.screenshot(path=folder / "status-page.png")
-    phone = opened(browser, demo.url + database_path(desktop), width=PHONE, scheme="dark")
+    of_database = linked(desktop, "databases")
+    assert of_database is not None
+    phone = opened(browser, of_database, width=390, scheme="dark")
     phone.screenshot(path=folder / "database-page.png", full_page=True)
 
     assert (folder / "status-page.png").stat().st_size > 10_000

@@ -34,7 +34,7 @@ from prisma_postgres_exporter.report import (
     left_out,
     month_costs,
     report_month,
-    total_sentences,
+    unknown_sentences,
 )
 
 CHANGED_PLAN = (
@@ -158,7 +158,7 @@ def test_a_month_names_the_workspaces_that_were_gone_before_it() -> None:
     assert sentence.startswith("Not in it: Acme, gone since 2026-10-31. No credential lists")
     assert sentence in month_costs(month).notes
     report = report_month(month, (), (), NOW)
-    assert sentence in list(total_sentences(report))
+    assert sentence in list(unknown_sentences(report))
     gone = [{"workspace_id": "wksp_1", "workspace_name": "Acme", "gone_at": "2026-10-31T23:59:59Z"}]
     besides = beside(month, By.WORKSPACE)
     for answer in (
@@ -183,7 +183,7 @@ def test_a_month_names_the_workspaces_that_were_first_followed_after_it_began() 
         "Not in it: what was used by databases that were deleted before 2026-11-09, when Acme was first followed."
     )
     assert sentence in month_costs(month).notes
-    assert sentence in list(total_sentences(report_month(month, (), (), NOW)))
+    assert sentence in list(unknown_sentences(report_month(month, (), (), NOW)))
     [late] = cost_rows_answer(month, (), {}).followed_late
     assert (late.workspace_id, late.first_seen_at) == ("wksp_1", seen_at)
     assert list(absence_sentences(month_of(held.with_workspaces(replace(row, first_seen_at=OCTOBER))))) == []

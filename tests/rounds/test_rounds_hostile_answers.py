@@ -11,7 +11,7 @@ import pytest
 from odd_vendor import MISSING, VALUES, OddVendor, Place, Victim, places
 
 from prisma_postgres_exporter.config import Config
-from prisma_postgres_exporter.expose.overview import status_page
+from prisma_postgres_exporter.expose.pages.overview import status_page
 from prisma_postgres_exporter.model import day_start
 from prisma_postgres_exporter.service.doctor import examine
 from prisma_postgres_exporter.service.status import describe
@@ -78,7 +78,7 @@ async def test_records_that_are_left_out_are_told_on_the_page_and_by_doctor(tmp_
                 time=asyncio.get_running_loop().time(),
             )
             assert status.notes == (told.format(vendor.world.tokens[victim.token]),)
-            assert status.notes[0] in status_page(status, "not asked for")
+            assert status.notes[0] in status_page(status, status.snapshot, "not asked for")
 
         examined = await examine(config, clock=vendor.clock)
         left_out = {finding.subject: finding.lines for finding in examined.findings if finding.step == "workspace"}

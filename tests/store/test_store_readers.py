@@ -31,6 +31,7 @@ from prisma_postgres_exporter.model import (
     Discovered,
     Event,
     EventKind,
+    Happened,
     LedgerUpdate,
     Revision,
     Workspace,
@@ -174,3 +175,42 @@ def test_an_older_store_is_not_migrated_by_reading(store: Store, store_url: str)
     with pytest.raises(StoreUnavailable, match=r"run `serve` or `collect` of this version once"):
         Store.open_to_read(store_url)
     assert query(store_url, "SELECT version_num FROM store_version") == [("0000",)]
+
+
+def test_the_newest_of_a_workspace_a_project_and_a_database_are_its_own(store: Store) -> None:
+    """Two databases in one workspace and a third in another: each place has what happened in it, newest first."""
+    known(store, databases=2, workspaces=2)
+    discover(store, Discovered(at=NOW, databases=(database(3, workspace=2),)))
+    told = [revision(key, TODAY, hours) for hours, key in enumerate((1, 2, 1, 3))]
+    old = revision(1, TODAY - 90 * DAY, hours=9)
+    post(store, LedgerUpdate(revisions=(*told[:3], old)))
+    post(store, LedgerUpdate(revisions=tuple(told[3:])), workspace_id="wksp_2")
+    moved = Event(
+        at=NOW + DAY,
+        kind=EventKind.RENAMED,
+        subject="database",
+        subject_id="db_2",
+        workspace_id="wksp_1",
+        before="old",
+        after="database 2",
+    )
+    of_project = replace(moved, at=NOW + 2 * DAY, subject="project", subject_id="proj_1")
+    elsewhere = replace(moved, subject_id="db_3", workspace_id="wksp_2")
+    store.record_discovery(Discovered(at=NOW, events=(moved, of_project, elsewhere)), generations={})
+    since = TODAY - 30 * DAY
+
+    of_workspace = store.newest(workspace_id="wksp_1", from_day=since, most=9)
+    assert of_workspace.revisions == (("db_1", told[2]), ("db_2", told[1]), ("db_1", told[0]))
+    assert of_workspace.events == (of_project, moved)
+    assert of_workspace.names == {
+        "db_1": "database 1",
+        "db_2": "database 2",
+        "proj_1": "project 1",
+    }
+    assert store.newest(project_id="proj_1", from_day=since, most=9) == of_workspace
+    assert store.newest(project_id="proj_2", from_day=since, most=9).events == (elsewhere,)
+    of_database = store.newest(database_id="db_2", from_day=since, most=9)
+    assert (of_database.revisions, of_database.events) == ((("db_2", told[1]),), (moved,))
+    cut = store.newest(workspace_id="wksp_1", from_day=since, most=1)
+    assert (cut.revisions, cut.events) == ((("db_1", told[2]),), (of_project,))
+    assert store.newest(workspace_id="wksp_9", from_day=since, most=9) == Happened()

@@ -8,7 +8,7 @@ from prisma_postgres_exporter.cost.limits import is_limit_near
 from prisma_postgres_exporter.cost.outlook import moved_on
 from prisma_postgres_exporter.cost.prices import Unpriced, price_of, price_spans
 from prisma_postgres_exporter.cost.showback import share_out
-from prisma_postgres_exporter.cost.table import By, CostRow, added, cost_rows, total_of, total_row
+from prisma_postgres_exporter.cost.table import By, CostRow, add_bills, added, cost_rows, total_of, total_row
 from prisma_postgres_exporter.cost.usage import (
     NOTHING,
     SHORT_GAP,
@@ -23,7 +23,7 @@ from prisma_postgres_exporter.cost.usage import (
     used_in_month,
 )
 from prisma_postgres_exporter.cost.warnings import cost_warnings, likely_block
-from prisma_postgres_exporter.cost.whatif import WhatIf, compare_plans, parse_what_if, suppose
+from prisma_postgres_exporter.cost.whatif import Saving, WhatIf, compare_plans, parse_what_if, savings, suppose
 
 __all__ = [
     "HISTORY",
@@ -35,6 +35,7 @@ __all__ = [
     "By",
     "CostRow",
     "Costs",
+    "Saving",
     "Span",
     "SpendLimit",
     "Unpriced",
@@ -42,6 +43,7 @@ __all__ = [
     "WhatIf",
     "WorkspaceCost",
     "WorkspaceUsage",
+    "add_bills",
     "add_up",
     "added",
     "charge",
@@ -60,6 +62,7 @@ __all__ = [
     "parse_what_if",
     "price_of",
     "price_spans",
+    "savings",
     "share_out",
     "suppose",
     "total_of",

@@ -89,7 +89,7 @@ def total_of(rows: Iterable[CostRow]) -> tuple[Usage, Bill]:
     """Return the sum of rows that have nothing in common."""
     listed = tuple(rows)
     bills = [row.bill for row in listed]
-    return add_up(row.usage for row in listed), _sum(bills)
+    return add_up(row.usage for row in listed), add_bills(bills)
 
 
 def total_row(rows: Sequence[CostRow], by: By) -> CostRow:
@@ -210,7 +210,7 @@ def _projects(rows: Iterable[CostRow]) -> Iterable[CostRow]:
         )
 
 
-def _sum(bills: Iterable[Bill | None]) -> Bill:
+def add_bills(bills: Iterable[Bill | None]) -> Bill:
     """The sum of what is known of bills; a part that one of them lacks is not known whole."""
     listed = [bill if bill is not None else UNPRICED for bill in bills]
     return Bill(

@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from decimal import Decimal, InvalidOperation
 from fractions import Fraction
 
 from prisma_postgres_exporter.config import Config, WorkspaceConfig
-from prisma_postgres_exporter.cost.charging import charge
+from prisma_postgres_exporter.cost.charging import Costs, charge
+from prisma_postgres_exporter.cost.estimate import WorkspaceUsage, estimate
 from prisma_postgres_exporter.cost.prices import configured
+from prisma_postgres_exporter.cost.usage import add_up
 from prisma_postgres_exporter.errors import ConfigurationError
-from prisma_postgres_exporter.model import DatabaseState, LedgerState, MonthUsage, WorkspaceDay
+from prisma_postgres_exporter.model import DatabaseState, LedgerState, MonthUsage, WorkspaceDay, month_start
 
 SCALED = ("operations", "storage")
+WORTH_IT = Decimal("0.95")
+"""The most of its own plan's cost at which another plan is worth a word."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -101,6 +106,54 @@ def compare_plans(
             if bill is not None and bill.total is not None and not is_stopped:
                 found[id_][plan] = bill.total
     return {id_: dict(sorted(plans.items(), key=lambda entry: entry[1])) for id_, plans in found.items()}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Saving:
+    """What the use of a month that is over costs on the plan of now, and on the cheapest one."""
+
+    own_plan: str
+    own_usd: Decimal
+    plan: str
+    would_usd: Decimal
+
+
+def savings(
+    month: tuple[LedgerState, Config, Costs, Sequence[WorkspaceDay], datetime], plans: Mapping[str, str]
+) -> dict[str, Saving]:
+    """Return by workspace id what another plan than its own of now, which is in `plans`, would have saved.
+
+    `month` is one that is over: its ledger state, configuration, costs, days, and last second. Only where that is
+    certain: its whole use is known, and the list prices are asked of it. A plan that stops at what it includes is no
+    advice, as it would have stopped.
+    """
+    ledger_state, config, costs, days, until = month
+    days_by_key: dict[int, list[WorkspaceDay]] = defaultdict(list)
+    for day in days:
+        if month_start(until).date() <= day.day <= until.date():
+            days_by_key[day.workspace_key].append(day)
+    certain: dict[str, WorkspaceUsage] = {}
+    for id_ in plans.keys() & costs.workspaces.keys():
+        row, used = ledger_state.workspaces[id_], add_up(costs.used[id_].values())
+        own = configured(config, row.workspace)
+        if used.is_complete and (own is None or (own.prices is None and own.price_version is None)):
+            certain[id_] = WorkspaceUsage(used=used, days=days_by_key[row.key])
+    bills: dict[str, dict[str, Decimal]] = {id_: {} for id_ in certain}
+    for plan in dict.fromkeys(row.plan.lower() for row in config.prices if not row.hard_stop):
+        supposed = with_plan(config, ledger_state, plan)
+        for id_, usage in certain.items():
+            bill = estimate(supposed, ledger_state.workspaces[id_], usage, until).bill
+            if bill is not None and bill.total is not None:
+                bills[id_][plan] = bill.total
+    found: dict[str, Saving] = {}
+    for id_, by_plan in bills.items():
+        own_usd = by_plan.get(plans[id_].lower())
+        cheapest = min(by_plan, key=lambda plan: by_plan[plan], default=None)
+        if own_usd is not None and cheapest is not None and by_plan[cheapest] <= own_usd * WORTH_IT:
+            found[id_] = Saving(
+                own_plan=plans[id_], own_usd=own_usd, plan=cheapest.capitalize(), would_usd=by_plan[cheapest]
+            )
+    return found
 
 
 def _factor(text: str) -> Fraction | None:

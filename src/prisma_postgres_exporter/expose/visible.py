@@ -13,7 +13,7 @@ from prisma_postgres_exporter.cost import By, Costs
 from prisma_postgres_exporter.errors import StoreError, TooBusy
 from prisma_postgres_exporter.expose.selection import NO_WORKSPACE
 from prisma_postgres_exporter.expose.status import ServiceStatus
-from prisma_postgres_exporter.model import LedgerState
+from prisma_postgres_exporter.model import Event, EventKind, Happened, LedgerState
 from prisma_postgres_exporter.report import Chosen, LedgerMonth, MonthCosts, UsageRow, month_costs
 from prisma_postgres_exporter.snapshot import Snapshot
 
@@ -100,6 +100,15 @@ class _VisibleLedger:
     ) -> tuple[list[UsageRow], date | None]:
         mine = replace(chosen, workspaces=self._workspaces)
         return await self._ledger.days(from_day, to_day, by, mine, most_rows=most_rows)
+
+    async def newest(self, chosen: Chosen, from_day: date, *, most: int) -> Happened:
+        happened = await self._ledger.newest(chosen, from_day, most=most)
+        return replace(happened, events=tuple(event for event in happened.events if self._may_see(event)))
+
+    def _may_see(self, event: Event) -> bool:
+        """Not where a database moved from or to a workspace of others."""
+        between = {event.before, event.after} if event.kind is EventKind.MOVED else set()
+        return {event.workspace_id, *between} - {None} <= self._workspaces
 
 
 def _visible_month(month: LedgerMonth, workspaces: Collection[str]) -> LedgerMonth:

@@ -3,26 +3,20 @@
 from __future__ import annotations
 
 import asyncio
-import re
-from collections.abc import Awaitable, Callable, Collection, Sequence
-from datetime import timedelta
+from collections.abc import Awaitable, Callable, Collection
 
 from starlette.applications import Starlette
 from starlette.datastructures import QueryParams
 from starlette.middleware import Middleware
 from starlette.requests import Request
-from starlette.responses import HTMLResponse, JSONResponse, PlainTextResponse, Response
+from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import BaseRoute, Mount, Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from prisma_postgres_exporter.cost import By
-from prisma_postgres_exporter.errors import StoreError, TooBusy
 from prisma_postgres_exporter.expose.access import Access, Gate
-from prisma_postgres_exporter.expose.database_page import database_page, missing_page
 from prisma_postgres_exporter.expose.guard import KnownHosts, why_not_to_reload
 from prisma_postgres_exporter.expose.negotiate import choose_format, is_gzip_wanted
-from prisma_postgres_exporter.expose.overview import status_page
-from prisma_postgres_exporter.expose.page import CONTENT_SECURITY_POLICY
+from prisma_postgres_exporter.expose.pages.serving import Drawing, Pages, not_found
 from prisma_postgres_exporter.expose.parts import Body
 from prisma_postgres_exporter.expose.render import Exposition
 from prisma_postgres_exporter.expose.scraping import chosen_workspaces, target_groups
@@ -30,15 +24,8 @@ from prisma_postgres_exporter.expose.selection import Format
 from prisma_postgres_exporter.expose.status import Reload, ServiceStatus
 from prisma_postgres_exporter.expose.v1 import Ledger, json_api
 from prisma_postgres_exporter.expose.visible import seen, visible_ledger, visible_status
-from prisma_postgres_exporter.report import Chosen, UsageRow
 from prisma_postgres_exporter.snapshot import Snapshot
 
-_PAGE_HEADERS = {
-    "Content-Security-Policy": CONTENT_SECURITY_POLICY,
-    "Referrer-Policy": "no-referrer",
-    "Cache-Control": "no-store",
-}
-_DAYS_DRAWN = timedelta(days=60)
 _CHECK_HEADERS = {"Cache-Control": "no-store"}
 
 
@@ -58,11 +45,13 @@ def web_app(
 
     `current` waits, before anything is shown, until what is shown is of today: at midnight the numbers of the day and
     the month that are over are gone. `snapshot` gives what is shown, in whatever thread it is asked. `ledger` answers
-    what is not in the snapshot, below `/api/v1` and on a database's page. `reload` reads the configuration again and
+    what is not in the snapshot, below `/api/v1` and on pages. `reload` reads the configuration again and
     gives what is wrong with it, `None` when it is in use now; without it `/-/reload` is refused. `hosts` are the names
     that are answered to, all if there are none, and `access` says who gets in, everyone if it is `None`. A scrape that
     takes longer than `send_limit_seconds` to read its answer is cut off, since it keeps an old exposition in memory.
     """
+
+    drawing = Drawing()
 
     async def healthy(request: Request) -> Response:
         return _check(visible_status(status(), seen(request.scope)).unhealthy_reason, "healthy")
@@ -70,25 +59,15 @@ def web_app(
     async def ready(request: Request) -> Response:
         return _check(visible_status(status(), seen(request.scope)).not_ready_reason, "ready")
 
-    async def page(request: Request) -> Response:
-        asked = request.query_params
-        number = int(asked["page"]) if re.fullmatch("[0-9]{1,6}", asked.get("page", "")) else 1
+    def pages(request: Request) -> Pages:
         mine = seen(request.scope)
-        costs = await visible_ledger(ledger, mine).costs() if ledger is not None else "it is not open"
-        html = status_page(visible_status(status(), mine), costs, search=asked.get("q", "")[:200], page=number)
-        return HTMLResponse(html, headers=_PAGE_HEADERS)
+        return Pages(visible_status(status(), mine), ledger and visible_ledger(ledger, mine), drawing)
 
-    async def database(request: Request) -> Response:
-        id_, mine = request.path_params["database_id"], seen(request.scope)
-        shown = visible_status(status(), mine)
-        taken = shown.snapshot
-        view = next((view for view in taken.databases if view.database_id == id_), None) if taken else None
-        if view is None:
-            return HTMLResponse(missing_page(id_), status_code=404, headers=_PAGE_HEADERS)
-        days, problem = await _days_of(ledger and visible_ledger(ledger, mine), view.database_id)
-        wait_until = shown.waits.get(view.database_id)
-        html = database_page(view, days, problem, shown.now_at, wait_until=wait_until)
-        return HTMLResponse(html, headers=_PAGE_HEADERS)
+    async def overview(request: Request) -> Response:
+        return await pages(request).overview(request)
+
+    async def place(request: Request) -> Response:
+        return await pages(request).place(request)
 
     async def discovery(request: Request) -> Response:
         chosen = chosen_workspaces(request.query_params, exposition.workspaces, seen(request.scope))
@@ -101,8 +80,10 @@ def web_app(
         Route("/-/healthy", healthy),
         Route("/-/ready", ready),
         Route("/-/reload", _reload_endpoint(reload), methods=["POST"]),
-        Route("/", page),
-        Route("/databases/{database_id}", database),
+        Route("/", overview),
+        Route("/workspaces/{workspace_id}", place),
+        Route("/projects/{project_id}", place),
+        Route("/databases/{database_id}", place),
     ]
     if ledger is not None:
         routes.append(Mount("/api/v1", json_api(snapshot or (lambda: status().snapshot), ledger)))
@@ -110,24 +91,10 @@ def web_app(
     middleware.append(Middleware(KnownHosts, hosts))
     if current is not None:
         middleware.append(Middleware(_Current, current))
-    app = Starlette(routes=routes, middleware=middleware)
+    app = Starlette(routes=routes, middleware=middleware, exception_handlers={404: not_found})
     # It would redirect to whatever the Host header says.
     app.router.redirect_slashes = False
     return app
-
-
-async def _days_of(ledger: Ledger | None, database_id: str) -> tuple[Sequence[UsageRow], str | None]:
-    """A database's newest days, or why there are none."""
-    if ledger is None:
-        return (), "it is not open"
-    today = ledger.now().date()
-    try:
-        days, _ = await ledger.days(
-            today - _DAYS_DRAWN, today, By.DATABASE, Chosen(database_id=database_id), most_rows=1_000
-        )
-    except (StoreError, TooBusy) as error:
-        return (), str(error)
-    return days, None
 
 
 def _check(reason: str | None, state: str) -> Response:

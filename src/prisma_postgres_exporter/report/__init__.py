@@ -3,6 +3,7 @@
 from prisma_postgres_exporter.report.changing import TOTAL, Beside, Place, beside, expected_bounds
 from prisma_postgres_exporter.report.comparing import Change, compare_months, same_days, total_change
 from prisma_postgres_exporter.report.costs import CostLine, MonthCosts, month_costs
+from prisma_postgres_exporter.report.document import Section, report_sections
 from prisma_postgres_exporter.report.exporting import (
     DAY_COLUMNS,
     EVENT_COLUMNS,
@@ -46,9 +47,7 @@ from prisma_postgres_exporter.report.sentences import (
     money,
     previous_sentences,
     quality_sentences,
-    total_rows,
-    total_sentences,
-    until_sentence,
+    unknown_sentences,
     use,
     workspace_name,
 )
@@ -80,6 +79,7 @@ __all__ = [
     "Place",
     "Ranked",
     "Row",
+    "Section",
     "UsageRow",
     "WorkspaceReport",
     "absence_sentences",
@@ -121,13 +121,12 @@ __all__ = [
     "rank",
     "report_markdown",
     "report_month",
+    "report_sections",
     "revision_rows",
     "same_days",
     "total_change",
     "total_line",
-    "total_rows",
-    "total_sentences",
-    "until_sentence",
+    "unknown_sentences",
     "usage_by_day",
     "usage_of_month",
     "use",

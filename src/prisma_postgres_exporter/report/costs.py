@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
 
-from prisma_postgres_exporter.cost import Bill, By, added, total_of
-from prisma_postgres_exporter.report.changing import TOTAL, Beside, beside
+from prisma_postgres_exporter.cost import Bill, By, CostRow, Saving, added, savings, total_of
+from prisma_postgres_exporter.report.changing import TOTAL, Beside, beside, expected_bounds
 from prisma_postgres_exporter.report.gaps import gap_sentences
 from prisma_postgres_exporter.report.months import LedgerMonth
 from prisma_postgres_exporter.report.sentences import (
@@ -23,9 +24,10 @@ from prisma_postgres_exporter.report.sentences import (
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CostLine:
-    """What one workspace, or all of them, cost; `bill` is `None` where the price is not known.
+    """What one workspace, or all of them (`workspace_id` is `None`), cost; `bill` is `None` where no price is known.
 
-    Where not `is_expected_complete`, at least so much is expected.
+    `low_usd` to `high_usd` is where the whole month is meant to end; that of all is the sum of theirs. Where not
+    `is_expected_complete`, at least so much is expected. `saving` is what another plan would have saved last month.
     """
 
     name: str
@@ -33,6 +35,10 @@ class CostLine:
     expected_usd: Decimal | None
     is_expected_complete: bool
     beside: Beside
+    workspace_id: str | None = None
+    low_usd: Decimal | None = None
+    high_usd: Decimal | None = None
+    saving: Saving | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,13 +57,19 @@ class MonthCosts:
 def month_costs(month: LedgerMonth) -> MonthCosts:
     """Return what a month costs, without the ledger that it was made from."""
     rows, besides = month.rows(By.WORKSPACE), beside(month, By.WORKSPACE)
+    saved = _savings(month, rows)
+    bounds = {row.workspace_id: expected_bounds(row, is_over=month.is_over) for row in rows}
     lines = [
         CostLine(
+            workspace_id=row.workspace_id,
             name=workspace_name(row),
             bill=row.bill,
             expected_usd=row.expected_usd,
             is_expected_complete=row.is_expected_complete,
             beside=besides[row.place],
+            low_usd=bounds[row.workspace_id][0],
+            high_usd=bounds[row.workspace_id][1],
+            saving=saved.get(row.workspace_id),
         )
         for row in rows
     ]
@@ -71,6 +83,8 @@ def month_costs(month: LedgerMonth) -> MonthCosts:
                 expected_usd=expected,
                 is_expected_complete=all(row.is_expected_complete for row in rows),
                 beside=besides[TOTAL],
+                low_usd=added(low for low, _ in bounds.values()),
+                high_usd=added(high for _, high in bounds.values()),
             )
         )
     notes = (
@@ -87,3 +101,12 @@ def month_costs(month: LedgerMonth) -> MonthCosts:
         lines=tuple(lines),
         notes=tuple(note for note in notes if note is not None),
     )
+
+
+def _savings(month: LedgerMonth, rows: Iterable[CostRow]) -> Mapping[str, Saving]:
+    """What other plans would have saved in the month before, of the workspaces that are there still."""
+    before = month.previous
+    if before is None:
+        return {}
+    plans = {row.workspace_id: row.cost.plan for row in rows if row.cost and row.cost.plan and not row.is_deleted}
+    return savings((before.ledger_state, before.config, before.costs, before.days, before.until), plans)

@@ -251,7 +251,11 @@ def event_sentence(event: Event, names: Mapping[str, str]) -> str:
 
 def bill_sentence(bill: Bill) -> str:
     """A cost and its parts."""
-    fee, operations, storage = map(money, bill.parts)
+    whole, known = bill.parts, (bill.fee, bill.operations, bill.storage)
+    fee, operations, storage = (
+        money(part) if part is not None else at_least(so_far or None, is_complete=False)
+        for part, so_far in zip(whole, known, strict=True)
+    )
     total = at_least(bill.known, is_complete=_is_whole(bill))
     return f"{total} USD (fee {fee}, operations {operations}, storage {storage})"
 
@@ -282,12 +286,11 @@ def total_rows(report: MonthReport) -> Iterator[tuple[str, ...]]:
         yield "Total", *use(usage, bill), *_beside(report.beside)
 
 
-def total_sentences(report: MonthReport) -> Iterator[str]:
-    """What changed in all, what is not known, and what is assumed."""
-    change = change_sentence(report.beside, is_over=report.is_over) if len(report.workspaces) > 1 else None
+def unknown_sentences(report: MonthReport) -> Iterator[str]:
+    """What is not known of a month and of the one before it, and what is assumed."""
     missing = missing_sentence(report.total[0], report.missing, report.gaps)
     assumed = assumed_sentence(workspace.total for workspace in report.workspaces)
-    yield from (sentence for sentence in (change, missing, assumed) if sentence is not None)
+    yield from (sentence for sentence in (missing, assumed) if sentence is not None)
     yield from absence_sentences(report)
     yield from previous_sentences(report.previous)
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import partial
@@ -46,7 +47,7 @@ SHORTEST_GAP_SECONDS = 0.5
 class Display:
     """Keeps what is shown: what is in `snapshot` is stored. `warnings` are what a person should know of the costs.
 
-    `workspace_days` are the workspaces' newest days of the ledger, by day.
+    `workspace_days` are the workspaces' newest days of the ledger, by day, and `days_by_workspace` the same by id.
     """
 
     def __init__(
@@ -56,6 +57,7 @@ class Display:
         self.costs = Costs()
         self.warnings: tuple[str, ...] = ()
         self.workspace_days: tuple[WorkspaceDay, ...] = ()
+        self.days_by_workspace: Mapping[str, Sequence[WorkspaceDay]] = {}
         self._collector = collector
         self._exposition = exposition
         self._health = health
@@ -219,8 +221,9 @@ class Display:
             return
         try:
             drawn_seconds = self._drawn_seconds
-            self.workspace_days = await self._collector.in_store(
-                lambda store: self._timed(lambda: store.workspace_days((now - HISTORY).date()))
+            ids = {row.key: id_ for id_, row in self._collector.ledger_state.workspaces.items()}
+            self.workspace_days, self.days_by_workspace = await self._collector.in_store(
+                lambda store: self._timed(lambda: _by_workspace(store.workspace_days((now - HISTORY).date()), ids))
             )
             self._days_read = _Done(now, news, self._drawn_seconds - drawn_seconds)
         except StoreUnavailable as error:
@@ -247,6 +250,17 @@ def _news(ledger_state: LedgerState, config: Config, now: datetime) -> News:
     )
     plans = tuple((row.workspace, row.plans, row.is_gone) for row in ledger_state.workspaces.values())
     return (now.date(), config, plans), known_days
+
+
+def _by_workspace(
+    days: tuple[WorkspaceDay, ...], ids: Mapping[int, str]
+) -> tuple[tuple[WorkspaceDay, ...], Mapping[str, Sequence[WorkspaceDay]]]:
+    """The days as they are, and by the workspace's id."""
+    found: dict[str, list[WorkspaceDay]] = defaultdict(list)
+    for day in days:
+        if day.workspace_key in ids:
+            found[ids[day.workspace_key]].append(day)
+    return days, found
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import replace
@@ -13,7 +13,7 @@ from typing import TypeVar
 from prisma_postgres_exporter.config import Config
 from prisma_postgres_exporter.cost import HISTORY, By
 from prisma_postgres_exporter.errors import StoreError, TooBusy
-from prisma_postgres_exporter.model import month_start
+from prisma_postgres_exporter.model import DayUsage, Happened, month_start
 from prisma_postgres_exporter.report import (
     Chosen,
     LedgerMonth,
@@ -123,16 +123,39 @@ class LedgerReader:
             TooBusy: too many questions wait already.
             StoreError: the ledger cannot be read now.
         """
-        now = self.now()
+        now, span = self.now(), (from_day, to_day)
 
         def read(store: Store) -> tuple[list[UsageRow], date | None]:
             # A service writes meanwhile: whose databases these are is read after them.
             databases = tuple(store.databases())
+            days: Iterable[DayUsage]
+            if chosen.project_id is not None and chosen.database_id is None:
+                # Each looked up by itself, as those of all others lie between.
+                databases = tuple(known for known in databases if known.database.project_id == chosen.project_id)
+                days = sorted((day for known in databases for day in store.days(known.database.id, *span)), key=_day)
+            else:
+                days = store.days(chosen.database_id, *span)
             owners = Owners.of(databases, store.load(now))
-            days = store.days(chosen.database_id, from_day, to_day)
-            return usage_by_day(days, owners, by, chosen, (from_day, to_day), most_rows=most_rows, now=now)
+            return usage_by_day(days, owners, by, chosen, span, most_rows=most_rows, now=now)
 
         return await self._ask(read)
+
+    async def newest(self, chosen: Chosen, from_day: date, *, most: int) -> Happened:
+        """Return the newest revisions of days from `from_day` on and the newest events of what is chosen.
+
+        Raises:
+            TooBusy: too many questions wait already.
+            StoreError: the ledger cannot be read now.
+        """
+        return await self._ask(
+            lambda store: store.newest(
+                workspace_id=chosen.workspace_id,
+                project_id=chosen.project_id,
+                database_id=chosen.database_id,
+                from_day=from_day,
+                most=most,
+            )
+        )
 
     def close(self) -> None:
         """End the threads; a question that is being answered is answered first."""
@@ -176,6 +199,10 @@ class LedgerReader:
             raise
         finally:
             self._waiting -= 1
+
+
+def _day(usage: DayUsage) -> tuple[date, int]:
+    return usage.day, usage.database_key
 
 
 def _is_recent(until: datetime, now: datetime) -> bool:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -11,13 +11,11 @@ from prisma_postgres_exporter import __version__
 from prisma_postgres_exporter.config import Config, display_url
 from prisma_postgres_exporter.errors import StoreGone
 from prisma_postgres_exporter.expose import CredentialStatus, PushStatus, RoundStatus, ServiceStatus
-from prisma_postgres_exporter.model import WorkspaceDay
 from prisma_postgres_exporter.rounds import LARGEST_SKEW, Collector, CredentialState, Turn
 from prisma_postgres_exporter.service.display import Display
 from prisma_postgres_exporter.service.leasing import LeaseKeeper
 from prisma_postgres_exporter.service.limits import ATTEMPTS
 
-DAYS_DRAWN = timedelta(days=30)
 FAILURES_IN_A_ROW = 3
 LATE = timedelta(minutes=1)
 """A round that is this much late has stopped, or one under way that gives no sign of life for longer than a call."""
@@ -57,7 +55,7 @@ def describe(
         unhealthy_reason=next(_unhealthy_reasons(collector, display, now, time), None),
         credentials=tuple(_credential(collector, state) for state in collector.readers.states.values()),
         snapshot=display.snapshot,
-        workspace_days=_workspace_days(collector, display, now),
+        workspace_days=display.days_by_workspace,
         widened_windows={name: count for name, count in sorted(collector.widened_windows.items()) if count},
         waits=collector.waits(),
         reload_error=reload_failure.text if reload_failure else None,
@@ -126,15 +124,6 @@ def _sharing(leases: LeaseKeeper) -> Mapping[str, int]:
 
 def _collected_by_others(leases: LeaseKeeper) -> Mapping[str, str]:
     return {id_: name for id_, name in leases.shares.holders.items() if name != leases.name}
-
-
-def _workspace_days(collector: Collector, display: Display, now: datetime) -> Mapping[str, Sequence[WorkspaceDay]]:
-    ids = {row.key: id_ for id_, row in collector.ledger_state.workspaces.items()}
-    found: dict[str, list[WorkspaceDay]] = defaultdict(list)
-    for day in display.workspace_days:
-        if day.workspace_key in ids and day.day > (now - DAYS_DRAWN).date():
-            found[ids[day.workspace_key]].append(day)
-    return found
 
 
 def _rounds(collector: Collector) -> Iterator[RoundStatus]:

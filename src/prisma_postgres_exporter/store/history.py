@@ -9,10 +9,10 @@ from operator import itemgetter
 
 from sqlalchemy import Column, ColumnElement, Connection, Double, ScalarSelect, Table, cast, func, select
 
-from prisma_postgres_exporter.model import DayUsage, Event, MonthUsage, Revision, WorkspaceDay
+from prisma_postgres_exporter.model import DayUsage, Event, Happened, MonthUsage, Revision, WorkspaceDay
 from prisma_postgres_exporter.store import rows
 from prisma_postgres_exporter.store.absent import absent_databases
-from prisma_postgres_exporter.store.tables import databases, days, events, months, revisions
+from prisma_postgres_exporter.store.tables import databases, days, events, months, revisions, workspaces
 
 LOOKED_UP_ROWS = 500
 MIB = 2**20
@@ -63,6 +63,53 @@ def stream_events(
     if subject_id is not None:
         query = query.where(events.c.subject_id == subject_id)
     return map(rows.read_event, rows.fetched(connection, query))
+
+
+def newest(
+    connection: Connection,
+    *,
+    workspace_id: str | None,
+    project_id: str | None,
+    database_id: str | None,
+    from_day: date,
+    most: int,
+) -> Happened:
+    """The newest revisions of days from `from_day` on and the newest events of what is chosen, `most` of each."""
+    here = [
+        column == id_
+        for column, id_ in (
+            (workspaces.c.id, workspace_id),
+            (databases.c.project_id, project_id),
+            (databases.c.id, database_id),
+        )
+        if id_ is not None
+    ]
+    held = select(databases.c.key, databases.c.id).join(workspaces).where(*here).subquery()
+    revised = (
+        select(revisions, held.c.id)
+        .join(held, held.c.key == revisions.c.database_key)
+        .where(revisions.c.day >= rows.day_number(from_day))
+        .order_by(revisions.c.revised_at.desc(), revisions.c.day, held.c.id)
+        .limit(most)
+    )
+    of_what = events.c.subject_id.in_(select(held.c.id)) | events.c.subject_id.in_([project_id, database_id])
+    noticed = select(events).order_by(events.c.at.desc(), events.c.subject, events.c.subject_id).limit(most)
+    noticed = noticed.where(of_what if project_id or database_id else events.c.workspace_id == workspace_id)
+    found = tuple(map(rows.read_event, connection.execute(noticed)))
+    changed = tuple((row[-1], rows.read_revision(row[:-1])) for row in connection.execute(revised))
+    ids = {id_ for id_, _ in changed} | {
+        text for event in found for text in (event.subject_id, event.before, event.after) if text
+    }
+    columns = (databases.c.id, databases.c.name, databases.c.project_id, databases.c.project_name)
+    named = select(*columns).where(databases.c.id.in_(ids) | databases.c.project_id.in_(ids))
+    names: dict[str, str] = {}
+    for key, name, of_project, project_name in connection.execute(named):
+        names |= {key: name, of_project: project_name}
+    return Happened(
+        revisions=changed,
+        events=found,
+        names=names,
+    )
 
 
 def look_up_days(connection: Connection, pairs: Collection[tuple[int, date]]) -> tuple[DayUsage, ...]:

@@ -283,7 +283,7 @@ def read_months(rows: Iterable[Sequence[Any]]) -> Iterator[MonthUsage]:
         )
 
 
-def read_revision(row: AnyRow) -> Revision:
+def read_revision(row: Sequence[Any]) -> Revision:
     """Turn a row of `revisions` into a value."""
     day, database_key, revised_at, operations_before, operations_after = row
     return Revision(

@@ -16,6 +16,7 @@ from prisma_postgres_exporter.model import (
     DayUsage,
     Discovered,
     Event,
+    Happened,
     KnownDatabase,
     Lease,
     LedgerRows,
@@ -299,6 +300,26 @@ class Store:
         """
         with self._reading() as connection:
             yield from history.stream_events(connection, from_at, to_at, subject_id)
+
+    def newest(
+        self,
+        *,
+        workspace_id: str | None = None,
+        project_id: str | None = None,
+        database_id: str | None = None,
+        from_day: date,
+        most: int,
+    ) -> Happened:
+        """Return the newest revisions of days from `from_day` on and the newest events of what is chosen."""
+        with self._reading() as connection:
+            return history.newest(
+                connection,
+                workspace_id=workspace_id,
+                project_id=project_id,
+                database_id=database_id,
+                from_day=from_day,
+                most=most,
+            )
 
     def costs(self) -> StoredCosts | None:
         """Return the cost configuration that a service left here; `None`: none has yet."""

@@ -1,0 +1,1 @@
+"""Pages for a person with a browser: pure views of a snapshot, and the templates that draw them."""

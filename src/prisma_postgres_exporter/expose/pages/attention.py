@@ -1,0 +1,265 @@
+"""What a person should see first: what fails, what blocks, what will, and what another plan would save."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+
+from prisma_postgres_exporter.cost import BudgetState, Saving, SpendLimit, WorkspaceCost, likely_block
+from prisma_postgres_exporter.expose.pages.drawing import cut, distance, least, usd
+from prisma_postgres_exporter.expose.pages.listing import Asked, is_failing
+from prisma_postgres_exporter.expose.pages.use import Meter, meters
+from prisma_postgres_exporter.expose.status import ServiceStatus
+from prisma_postgres_exporter.model import next_month_start
+from prisma_postgres_exporter.reasons import reason_in_words
+from prisma_postgres_exporter.report import NONE, CostLine
+from prisma_postgres_exporter.snapshot import DatabaseView, Snapshot, WorkspaceView
+
+NOT_BLOCKED = "by our estimate; the vendor blocks the databases then, and has not said so yet"
+NOT_DOCUMENTED = "what the vendor does then is not documented"
+NOT_READ = "not read when it should have been"
+NAMED = 3
+"""How many are named of those of whom the same is said."""
+
+ONE_MINUTE = timedelta(minutes=1)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Alert:
+    """A line that is `bad`, `warn`, `save` (money) or `note`: about what, what it is, and what to do.
+
+    `path` is a page of ours, below the first one, or `None`; `since_at` is since when.
+    """
+
+    tone: str
+    subject: str
+    text: str
+    path: str | None = None
+    since_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reach:
+    """A limit or budget that is reached `at` an instant, which is past where it was; `todo` is what to do about it."""
+
+    at: datetime
+    title: str
+    subject: str
+    text: str
+    todo: str
+    path: str
+
+
+def reaches(snapshot: Snapshot, now: datetime) -> list[Reach]:
+    """Return what is reached in this month, the nearest first."""
+    found = [
+        *(reach for view in snapshot.workspaces if view.cost is not None for reach in _limits(view, view.cost, now)),
+        *(reach for budget in snapshot.budgets if (reach := _budget(budget, now)) is not None),
+    ]
+    return sorted(found, key=lambda reach: reach.at)
+
+
+def alerts(
+    status: ServiceStatus, snapshot: Snapshot | None, reached: Iterable[Reach], lines: Iterable[CostLine]
+) -> Sequence[Alert]:
+    """Return what is wrong, the gravest first, and what could be better; what is said alike is said once."""
+    alike: dict[tuple[str, str], list[Alert]] = defaultdict(list)
+    for alert in _alerts(status, snapshot, reached, lines):
+        alike[alert.tone, alert.text].append(alert)
+    return [_together(alerts) for alerts in alike.values()]
+
+
+def _together(alike: Sequence[Alert]) -> Alert:
+    first, *rest = alike
+    if not rest:
+        return first
+    names = [cut(alert.subject) for alert in alike[:NAMED]]
+    more = f" and {len(alike) - NAMED:,} more" if len(alike) > NAMED else ""
+    since_at = min((alert.since_at for alert in alike if alert.since_at is not None), default=None)
+    return replace(first, subject=f"{', '.join(names)}{more}", path=None, since_at=since_at)
+
+
+def _alerts(
+    status: ServiceStatus, snapshot: Snapshot | None, reached: Iterable[Reach], lines: Iterable[CostLine]
+) -> Iterator[Alert]:
+    yield from _of_the_service(status)
+    if snapshot is not None:
+        yield from _of_workspaces(status, snapshot.workspaces)
+        yield from of_databases(snapshot.databases, status)
+    for reach in reached:
+        if reach.at <= status.now_at:
+            yield Alert(tone="warn", subject=reach.subject, text=f"{reach.text} {reach.todo}", path=reach.path)
+    for line in lines:
+        if line.saving is not None:
+            yield saving_alert(line, line.saving)
+    yield from (Alert(tone="note", subject="", text=note) for note in status.notes)
+
+
+def saving_alert(line: CostLine, saving: Saving) -> Alert:
+    """What another plan would have saved last month."""
+    text = (
+        f"What it used last month would have cost {usd(saving.would_usd)} on {saving.plan}, instead of "
+        f"{usd(saving.own_usd)} on {saving.own_plan}."
+    )
+    return Alert(tone="save", subject=line.name, text=text, path=f"workspaces/{line.workspace_id}")
+
+
+def of_databases(views: Sequence[DatabaseView], status: ServiceStatus) -> Iterator[Alert]:
+    """What fails, databases that fail alike together."""
+    alike: dict[tuple[str, str], list[DatabaseView]] = defaultdict(list)
+    for view in views:
+        if is_failing(view):
+            alike[view.workspace_name, _why_failing(view, status.waits.get(view.database_id))].append(view)
+    for (workspace, why), failing in sorted(alike.items(), key=lambda entry: (-len(entry[1]), entry[0])):
+        if len(failing) == 1:
+            (view,) = failing
+            subject, path = view.database_name or view.database_id, f"databases/{view.database_id}"
+        else:
+            subject = f"{len(failing):,} databases of {workspace}"
+            path = Asked(is_failing=True).link("databases")
+        since_at = min(map(_failing_since, failing))
+        yield Alert(
+            tone="bad", subject=subject, text=f"{why}. The last numbers read are shown.", path=path, since_at=since_at
+        )
+
+
+def of_workspace(view: WorkspaceView) -> Iterator[Alert]:
+    """What is wrong with a workspace as a whole."""
+    path, name = f"workspaces/{view.workspace_id}", view.workspace_name or view.workspace_id
+    if view.is_usage_blocked:
+        text = f"Blocked by the vendor: {likely_block(view.plan, view.cost)}."
+        yield Alert(tone="bad", subject=name, text=text, path=path)
+    if view.failure_reason:
+        text = f"Cannot be discovered: {reason_in_words(view.failure_reason)}."
+        yield Alert(tone="bad", subject=name, text=text, path=path)
+    if view.cost is not None and view.cost.unpriced is not None:
+        text = f"Cost not known: {view.cost.unpriced}."
+        yield Alert(tone="warn", subject=name, text=text, path=path)
+
+
+def _of_workspaces(status: ServiceStatus, views: Iterable[WorkspaceView]) -> Iterator[Alert]:
+    for credential in status.credentials:
+        if not credential.is_up:
+            text = reason_in_words(credential.reason) if credential.reason else "not tried yet"
+            since_at = credential.failing_since_at
+            yield Alert(tone="bad", subject=f"Credential {credential.name}", text=f"{text}.", since_at=since_at)
+    for view in views:
+        yield from of_workspace(view)
+
+
+def _of_the_service(status: ServiceStatus) -> Iterator[Alert]:
+    if status.unhealthy_reason is not None:
+        yield Alert(tone="bad", subject="Not healthy", text=status.unhealthy_reason)
+    elif status.not_ready_reason is not None:
+        yield Alert(tone="warn", subject="Not ready", text=status.not_ready_reason)
+    if status.store_error is not None:
+        yield Alert(tone="bad", subject="Store", text=f"failing: {status.store_error}")
+    if status.reload_error is not None:
+        text = f"the one before is in force: {status.reload_error}"
+        since_at = status.reload_failing_since_at
+        yield Alert(tone="bad", subject="Configuration not reloaded", text=text, since_at=since_at)
+    for push in status.pushes:
+        if push.failing_since_at is not None:
+            since_at, text = push.failing_since_at, push.problem or "failing"
+            yield Alert(tone="bad", subject=f"Push to {push.target}", text=text, since_at=since_at)
+
+
+def _why_failing(view: DatabaseView, wait_until: datetime | None) -> str:
+    why = reason_in_words(view.failure_reason) if view.failure_reason else NOT_READ
+    return why if wait_until is None else f"{why}; not asked before {wait_until:%H:%M} UTC, as the vendor asked"
+
+
+def _failing_since(view: DatabaseView) -> datetime:
+    """When its open day failed first, or when it was read last, if at all."""
+    return view.failing_since_at or view.last_success_at or view.created_at
+
+
+# Limits and budgets -------------------------------------------------------------------------------
+def _limits(view: WorkspaceView, cost: WorkspaceCost, now: datetime) -> Iterator[Reach]:
+    name, path = cut(view.workspace_name or view.workspace_id), f"workspaces/{view.workspace_id}"
+    until = f"until {_date(next_month_start(now))}"
+    for limit, at in cost.limits:
+        is_reached = at <= now
+        when = "" if is_reached else f" on {_day(at)}"
+        operations, storage = (_said(meter) for meter in meters(view))
+        if limit == "free_operations":
+            title = f"{name}: blocked{when}"
+            text = f"Free plan: {operations} operations. {_blocks(view, is_reached=is_reached, until=until)}"
+            todo = "Upgrade its plan, or have it used less."
+        elif limit == "free_storage":
+            title = f"{name}: Free storage full{when}"
+            text = f"Free plan: {storage} of storage, as the month's average; {NOT_DOCUMENTED}."
+            todo = "Upgrade its plan, or delete data."
+        else:
+            title = f"{name}: spend limit reached{when}"
+            text = f"{spend_sentence(cost)} {_blocks(view, is_reached=is_reached, until=until)}"
+            todo = "Raise the limit in the vendor's console, or have it used less."
+        yield Reach(at=at, title=title, subject=name, text=text, todo=todo, path=path)
+
+
+def spend_sentence(cost: WorkspaceCost) -> str:
+    """How much of a spend limit is used, and what the vendor counts that is not in it."""
+    limit, bill = cost.spend_limit, cost.bill
+    if limit is None:
+        return ""
+    return f"Spend limit: {_counted(limit, cost)}{usd(limit.usd)}{_left_out(limit)}." if bill else ""
+
+
+def _counted(limit: SpendLimit, cost: WorkspaceCost) -> str:
+    bill = cost.bill
+    if bill is None or bill.known_charges is None:
+        return ""
+    return f"{least(limit.counted(bill.known_charges), bill.are_charges_known)} of "
+
+
+def _left_out(limit: SpendLimit) -> str:
+    return f"; {' and '.join(limit.not_counted)} not counted" if limit.not_counted else ""
+
+
+def _blocks(view: WorkspaceView, *, is_reached: bool, until: str) -> str:
+    if not is_reached:
+        return f"The vendor blocks its databases then, {until}: by our estimate."
+    return f"The vendor blocks its databases, {until}." if view.is_usage_blocked else f"Reached, {NOT_BLOCKED}."
+
+
+def _budget(budget: BudgetState, now: datetime) -> Reach | None:
+    """A budget is reached where it is spent, or on the straight way from now to what is expected."""
+    spent, expected, limit = budget.spent_usd, budget.expected_usd, budget.limit_usd
+    if spent is None:
+        return None
+    if spent >= limit:
+        at, title = now, f"Budget {cut(budget.name)}: spent"
+    elif expected is not None and expected >= limit > spent:
+        at = now + (next_month_start(now) - now) * float((limit - spent) / (expected - spent))
+        at = max(at, now + ONE_MINUTE)
+        title = f"Budget {cut(budget.name)}: spent on {_day(at)}"
+    else:
+        return None
+    said = f"{least(spent, budget.is_complete)} of {usd(limit)} spent, {least(expected, budget.is_expected_complete)}"
+    return Reach(
+        at=at,
+        title=title,
+        subject=f"Budget {budget.name}",
+        text=f"{said} expected by the end of the month.",
+        todo="A budget stops nothing: see below which databases spend it.",
+        path="#databases",
+    )
+
+
+def _said(meter: Meter | None) -> str:
+    return f"{meter.used} of {meter.included} ({meter.percent})" if meter is not None and meter.included else NONE
+
+
+def _day(at: datetime) -> str:
+    return f"{at:%A}, {_date(at)}"
+
+
+def _date(at: datetime) -> str:
+    return f"{at.day} {at:%B}"
+
+
+def days_left(reach: Reach, now: datetime) -> str:
+    """How soon, and when exactly."""
+    return "reached" if reach.at <= now else f"{distance(reach.at, now)}, {reach.at:%Y-%m-%d %H:%M} UTC"

@@ -1,0 +1,175 @@
+"""Templates become HTML: every text is escaped, and the policy lets nothing else in."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import math
+from datetime import datetime, timedelta
+from decimal import Decimal
+from functools import cache
+from importlib.resources import files
+
+from jinja2 import Environment, PackageLoader, StrictUndefined, pass_context
+from jinja2.runtime import Context
+from markupsafe import Markup
+
+from prisma_postgres_exporter.cost import Bill
+from prisma_postgres_exporter.expose.lines import showable
+from prisma_postgres_exporter.expose.pages.listing import operations_of
+from prisma_postgres_exporter.reasons import reason_in_words
+from prisma_postgres_exporter.report import NONE
+from prisma_postgres_exporter.snapshot import WorkspaceView
+
+UNITS = ((10**12, "T"), (10**9, "G"), (10**6, "M"), (10**3, "k"))
+SIZES = ((2**40, "TiB"), (2**30, "GiB"), (2**20, "MiB"), (2**10, "KiB"))
+LONGEST_NAME = 60
+SMALLEST_SHOWN = 0.1
+"""Of a unit, before the next smaller one is taken."""
+
+
+def draw(template: str, **values: object) -> str:
+    """A whole HTML document."""
+    return _environment().get_template(template).render(values)
+
+
+@cache
+def content_security_policy() -> str:
+    """What a browser may do with a page: use its one style, and send its one form here."""
+    style = base64.b64encode(hashlib.sha256(_style().encode()).digest()).decode()
+    return (
+        f"default-src 'none'; style-src 'sha256-{style}'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'"
+    )
+
+
+def count(value: int | None) -> str:
+    """A whole number, a dash where nobody told us."""
+    return NONE if value is None else f"{value:,}"
+
+
+def short(value: int | None) -> str:
+    """A number of at most five characters and its unit: `11.9 M`."""
+    unit = next((unit for unit in UNITS if value is not None and value >= unit[0]), None)
+    return count(value) if value is None or unit is None else f"{value / unit[0]:.3g} {unit[1]}".replace("e+03", "000")
+
+
+def size(size_bytes: int | None) -> str:
+    """Bytes in the unit in which they are not too small."""
+    if not size_bytes:
+        return NONE if size_bytes is None else "0 B"
+    unit_bytes, unit = next((unit for unit in SIZES if size_bytes >= unit[0] * SMALLEST_SHOWN), SIZES[-1])
+    return f"{size_bytes / unit_bytes:,.2f} {unit}"
+
+
+def usd(amount: Decimal | None) -> str:
+    """Dollars to the cent, a dash where no amount is known."""
+    if amount is None:
+        return NONE
+    return f"−${-amount:,.2f}" if amount < 0 else f"${amount:,.2f}"
+
+
+def least(known: Decimal | None, is_complete: bool) -> str:
+    """Dollars; of what is not known whole, that it is at least so much."""
+    return usd(known) if known is None or is_complete else f"at least {usd(known)}"
+
+
+def signed(value: float | Decimal | None, digits: int = 1) -> str:
+    """A change with its sign."""
+    if not value:
+        return NONE if value is None else "0"
+    return f"{value:+,.{digits}f}".replace("-", "−")
+
+
+def percent(part: float | Decimal) -> str:
+    """A part in percent: what is not reached yet is never 100."""
+    return f"{math.floor(part * 100):,} %"
+
+
+def cut(name: str) -> str:
+    """A name of at most so many characters: the whole one stands in a title."""
+    return name if len(name) <= LONGEST_NAME else f"{name[: LONGEST_NAME - 1]}…"
+
+
+def duration(span: timedelta) -> str:
+    """A span in its largest whole unit: `42 s`, `5 min`, `3 h`, `12 days`."""
+    seconds = int(span.total_seconds())
+    for unit_seconds, unit in ((2 * 86400, "days"), (2 * 3600, "h"), (120, "min")):
+        if seconds >= unit_seconds:
+            return f"{seconds // (unit_seconds // 2)} {unit}"
+    return f"{seconds} s"
+
+
+def distance(at: datetime, now: datetime) -> str:
+    """How long ago an instant was, or how soon it is."""
+    return f"{duration(now - at)} ago" if at <= now else f"in {duration(at - now)}"
+
+
+def parts(bill: Bill | None) -> str:
+    """What a cost is made of; of a part that is not known whole, at least how much, if anything."""
+    if bill is None:
+        return ""
+    named = zip(("fee", "operations", "storage"), bill.parts, (bill.fee, bill.operations, bill.storage), strict=True)
+    return " · ".join(f"{name} {least(known or part, part is not None)}" for name, part, known in named)
+
+
+def mean_storage(view: WorkspaceView) -> str:
+    """Each database at its own mean of the time that is known, which is said where it is not all."""
+    mean, usage = view.month_average_storage_bytes, view.usage
+    if mean is None or usage.is_storage_known:
+        return size(mean)
+    said = "" if usage.is_mean_storage_known else "at least "
+    part = math.floor((usage.storage_covered_ratio or 0) * 100)
+    return f"{said}{size(mean)} ({part} % of the storage's time is known)"
+
+
+def seconds(span: float) -> str:
+    """How long a round took."""
+    return f"{span:.1f} s" if span < 120 else duration(timedelta(seconds=span))
+
+
+@pass_context
+def instant(context: Context, at: datetime | None) -> Markup | str:
+    """An instant in UTC with its distance from the page's `now`; a dash where there is none."""
+    if at is None:
+        return NONE
+    words = f"{at:%Y-%m-%d %H:%M:%S} UTC, {distance(at, context['now'])}"
+    return Markup('<time datetime="{}">{}</time>').format(at.isoformat(), words)
+
+
+@pass_context
+def ago(context: Context, at: datetime | None) -> Markup | str:
+    """The distance of an instant alone, the instant where one points at it."""
+    if at is None:
+        return NONE
+    words = f"{at:%Y-%m-%d %H:%M:%S} UTC"
+    return Markup('<time datetime="{}" title="{}">{}</time>').format(
+        at.isoformat(), words, distance(at, context["now"])
+    )
+
+
+def _shown(value: object) -> object:
+    """No text may hold what HTML cannot carry."""
+    return showable(value) if type(value) is str else value
+
+
+@cache
+def _environment() -> Environment:
+    environment = Environment(
+        loader=PackageLoader("prisma_postgres_exporter.expose.pages"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        finalize=_shown,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    for named in (count, short, size, usd, least, signed, percent, cut, parts, mean_storage, seconds, instant, ago):
+        environment.filters[named.__name__] = named
+    environment.filters |= {"operations": operations_of, "reason": reason_in_words}
+    environment.globals["NONE"] = NONE
+    environment.globals["style"] = Markup(_style())  # noqa: S704 - our own file
+    return environment
+
+
+@cache
+def _style() -> str:
+    return files(__package__).joinpath("templates", "style.css").read_text(encoding="utf-8")

@@ -1,0 +1,162 @@
+"""The first page: what it costs, what will stop and when, what fails, who spends."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from prisma_postgres_exporter.cost import WorkspaceCost, add_bills, added
+from prisma_postgres_exporter.expose.pages.attention import Alert, Reach, alerts, days_left, reaches
+from prisma_postgres_exporter.expose.pages.drawing import draw
+from prisma_postgres_exporter.expose.pages.listing import Asked, Listing, databases, is_failing, one_page
+from prisma_postgres_exporter.expose.pages.plots import sparkline
+from prisma_postgres_exporter.expose.pages.use import Meter, meters
+from prisma_postgres_exporter.expose.status import RoundStatus, ServiceStatus
+from prisma_postgres_exporter.model import WorkspaceDay, previous_month_start
+from prisma_postgres_exporter.report import LEFT_OUT, Beside, CostLine, MonthCosts
+from prisma_postgres_exporter.snapshot import DatabaseView, Snapshot, WorkspaceView
+
+SPARK_DAYS = 30
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WorkspaceRow:
+    """One workspace beside what it costs; `view` is `None` where it is gone."""
+
+    line: CostLine
+    view: WorkspaceView | None = None
+    operations: Meter | None = None
+    storage: Meter | None = None
+    spark: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Overview:
+    """What the first page shows, as `overview.html` draws it. `total` is `None` where there is no workspace."""
+
+    status: ServiceStatus
+    asked: Asked
+    total: CostLine | None
+    month: str
+    last_month: str
+    costs_until: datetime | None
+    reach: Reach | None
+    reach_when: str
+    is_every_cost_expected: bool
+    alerts: Sequence[Alert]
+    notes: Sequence[str]
+    workspaces: Listing[WorkspaceRow]
+    databases: Listing[DatabaseView]
+    failing: int
+    data_until: datetime | None
+    last_round: RoundStatus | None
+    next_round: RoundStatus | None
+
+
+def status_page(
+    status: ServiceStatus, snapshot: Snapshot | None, costs: MonthCosts | str | None, asked: Asked | None = None
+) -> str:
+    """A whole HTML document about what is in `snapshot`.
+
+    `costs` are those of this month, or why they cannot be had, `None` while they are read.
+    """
+    page = overview(status, snapshot, costs, asked or Asked())
+    return draw("overview.html", page=page, now=status.now_at, root="./")
+
+
+def overview(
+    status: ServiceStatus, snapshot: Snapshot | None, costs: MonthCosts | str | None, asked: Asked
+) -> Overview:
+    """Return what the first page shows."""
+    now, views = status.now_at, snapshot.databases if snapshot else ()
+    lines, total, until, notes = _money(snapshot, costs)
+    reached = reaches(snapshot, now) if snapshot else []
+    nearest = next((reach for reach in reached if reach.at > now), None)
+    held = {view.workspace_id: view for view in snapshot.workspaces} if snapshot else {}
+    shown = one_page(lines, asked.workspaces)
+    rows = [_row(line, held.get(line.workspace_id or ""), status.workspace_days, now) for line in shown.rows]
+    planned = [row for row in status.rounds if row.next_at is not None]
+    return Overview(
+        status=status,
+        asked=asked,
+        total=total,
+        month=f"{now:%B}",
+        last_month=f"{previous_month_start(now):%B}",
+        costs_until=until,
+        reach=nearest,
+        reach_when="" if nearest is None else days_left(nearest, now),
+        is_every_cost_expected=all(line.expected_usd is not None and line.is_expected_complete for line in lines),
+        alerts=alerts(status, snapshot, reached, lines),
+        notes=notes,
+        workspaces=Listing(rows=rows, found=shown.found, there=shown.there, page=shown.page, pages=shown.pages),
+        databases=databases(views, asked),
+        failing=sum(map(is_failing, views)),
+        data_until=min((view.usage_at for view in views if view.usage_at and not is_failing(view)), default=None),
+        last_round=max(status.rounds, key=lambda row: row.finished_at, default=None),
+        next_round=min(planned, key=lambda row: row.next_at or now, default=None),
+    )
+
+
+def line_of(view: WorkspaceView) -> CostLine:
+    """What a workspace costs as the snapshot has it: without last month, which the ledger has."""
+    cost = view.cost or WorkspaceCost()
+    low, expected, high = (
+        bill.total if bill is not None else None for bill in (cost.low_bill, cost.expected_bill, cost.high_bill)
+    )
+    return CostLine(
+        workspace_id=view.workspace_id,
+        name=view.workspace_name,
+        bill=cost.bill,
+        expected_usd=expected,
+        is_expected_complete=cost.is_expected_complete,
+        beside=Beside(),
+        low_usd=low,
+        high_usd=high,
+    )
+
+
+def _money(
+    snapshot: Snapshot | None, costs: MonthCosts | str | None
+) -> tuple[Sequence[CostLine], CostLine | None, datetime | None, Sequence[str]]:
+    """The line of each workspace and of all of them, of when they are, and what is to be known of them."""
+    views = snapshot.workspaces if snapshot else ()
+    if isinstance(costs, MonthCosts):
+        lines = [line for line in costs.lines if line.workspace_id is not None]
+        # One that was found since costs nothing that is known yet, and is there all the same.
+        told = {line.workspace_id for line in lines}
+        lines += [line_of(view) for view in views if view.workspace_id not in told]
+        return lines, costs.lines[-1] if costs.lines else None, costs.until, costs.notes
+    note = "The ledger is being read." if costs is None else f"The ledger cannot be read now: {costs}"
+    lines = [line_of(view) for view in views]
+    lines.sort(key=lambda line: -float(line.bill.known or 0) if line.bill else 0)
+    until = snapshot.costs_at if snapshot else None
+    return lines, _total(lines) if lines else None, until, (note, LEFT_OUT)
+
+
+def _total(lines: Sequence[CostLine]) -> CostLine:
+    return CostLine(
+        name="total",
+        bill=add_bills(line.bill for line in lines),
+        expected_usd=added(line.expected_usd for line in lines),
+        is_expected_complete=all(line.is_expected_complete for line in lines),
+        beside=Beside(),
+        low_usd=added(line.low_usd for line in lines),
+        high_usd=added(line.high_usd for line in lines),
+    )
+
+
+def _row(
+    line: CostLine, view: WorkspaceView | None, days: Mapping[str, Sequence[WorkspaceDay]], now: datetime
+) -> WorkspaceRow:
+    if view is None:
+        return WorkspaceRow(line=line)
+    operations, storage = meters(view)
+    spark = sparkline(last_days(days.get(view.workspace_id, ()), now))
+    return WorkspaceRow(line=line, view=view, operations=operations, storage=storage, spark=spark)
+
+
+def last_days(days: Iterable[WorkspaceDay], now: datetime) -> Sequence[int | None]:
+    """The operations of the last 30 days, `None` where a day is not known."""
+    known = {(now.date() - day.day).days: day.operations for day in days}
+    return [known.get(back) for back in range(SPARK_DAYS - 1, -1, -1)]

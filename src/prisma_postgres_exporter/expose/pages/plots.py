@@ -1,0 +1,119 @@
+"""Small plots, as the geometry of inline SVG and the words for those who do not see them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+WIDTH, HEIGHT = 1_000, 100
+"""A plot's own units: it is stretched to the room there is, and its words stand outside of it."""
+
+SPARK_WIDTH, SPARK_HEIGHT = 120, 24
+BAR = 0.8
+"""How much of its place a bar takes."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Bar:
+    """One bar, and its name and value."""
+
+    x: str
+    y: str
+    width: str
+    height: str
+    title: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Bars:
+    """One bar for each point of which something is known."""
+
+    label: str
+    first: str
+    last: str
+    lowest: str
+    highest: str
+    bars: tuple[Bar, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Band:
+    """A month's sum so far as the `past` line, and where it is meant to end: in the `band`, most likely `expected`."""
+
+    label: str
+    past: str
+    ahead: str
+    band: str
+    so_far: str
+    low: str
+    expected: str
+    high: str
+
+
+def bars(points: Sequence[tuple[str, int | None]], label: str, shown: Callable[[int], str]) -> Bars | None:
+    """Return the bars of named values with a gap where one is not known; `None` where none is."""
+    known = [value for _, value in points if value is not None]
+    if not known:
+        return None
+    step, scale = WIDTH / len(points), HEIGHT / (max(known) or 1)
+    return Bars(
+        label=label,
+        first=points[0][0],
+        last=points[-1][0],
+        lowest=shown(min(known)),
+        highest=shown(max(known)),
+        bars=tuple(
+            Bar(
+                x=_number(step * (place + (1 - BAR) / 2)),
+                y=_number(HEIGHT - value * scale),
+                width=_number(step * BAR),
+                height=_number(value * scale),
+                title=f"{name}: {shown(value)}",
+            )
+            for place, (name, value) in enumerate(points)
+            if value is not None
+        ),
+    )
+
+
+def sparkline(values: Sequence[int | None]) -> str:
+    """Return the path of a line through values, broken where one is not known; empty where there is no line."""
+    known = [value for value in values if value is not None]
+    if len(known) < 2:
+        return ""
+    step, scale = SPARK_WIDTH / (len(values) - 1), (SPARK_HEIGHT - 4) / (max(known) or 1)
+    path, is_drawing = [], False
+    for place, value in enumerate(values):
+        if value is not None:
+            path.append(
+                f"{'L' if is_drawing else 'M'}{_number(place * step)} {_number(SPARK_HEIGHT - 2 - value * scale)}"
+            )
+        is_drawing = value is not None
+    return "".join(path)
+
+
+def band(
+    sums: Sequence[float], days: int, ends: tuple[float, float, float], label: str, shown: Callable[[float], str]
+) -> Band:
+    """Return a month of so many `days`: its sums at the end of each day so far, and its low, expected and high end."""
+    low, expected, high = ends
+    step, scale = WIDTH / days, (HEIGHT - 2) / (max(high, *sums) or 1)
+
+    def at(day: float, value: float) -> str:
+        return f"{_number(day * step)},{_number(HEIGHT - 1 - value * scale)}"
+
+    now = at(len(sums) - 1, sums[-1])
+    return Band(
+        label=label,
+        past=" ".join(at(day, value) for day, value in enumerate(sums)),
+        ahead=f"{now} {at(days, expected)}",
+        band=f"{now} {at(days, high)} {at(days, low)}",
+        so_far=shown(sums[-1]),
+        low=shown(low),
+        expected=shown(expected),
+        high=shown(high),
+    )
+
+
+def _number(value: float) -> str:
+    return f"{value:.2f}".rstrip("0").rstrip(".")

@@ -1,0 +1,62 @@
+"""How much of what a plan includes a workspace uses."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from prisma_postgres_exporter.expose.pages.drawing import percent, short, size
+from prisma_postgres_exporter.model import next_month_start
+from prisma_postgres_exporter.snapshot import WorkspaceView
+
+NEAR = 0.8
+"""The part of what a plan that stops includes, from which on it is time to do something."""
+
+STOPS = "free"
+"""The plan that charges nothing over what it includes, and stops."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Meter:
+    """A bar of what is used of what is included: `fill` and `over` are parts of it (0 to 1), `tone` how bad it is."""
+
+    used: str
+    included: str
+    percent: str
+    fill: float
+    over: float
+    tone: str
+
+
+def meters(view: WorkspaceView) -> tuple[Meter | None, Meter | None]:
+    """How much of what is included is used of operations, and of storage as it is billed: over the whole month."""
+    cost, usage, starts_at = view.cost, view.usage, view.period_start_at
+    billed = usage.gib_months(int((next_month_start(starts_at) - starts_at).total_seconds()))
+    included = (cost.included_operations, cost.included_storage_bytes) if cost else (None, None)
+    used = (view.month_to_date_operations, None if billed is None else round(billed * 2**30))
+    known = (usage.days_known >= usage.days, usage.is_storage_known)
+    is_stopping = (view.plan or "").lower() == STOPS
+    return (
+        _meter(used[0], included[0], short, is_known=known[0], is_stopping=is_stopping),
+        _meter(used[1], included[1], size, is_known=known[1], is_stopping=is_stopping),
+    )
+
+
+def _meter(
+    used: int | None, included: int | None, write: Callable[[int], str], *, is_known: bool, is_stopping: bool
+) -> Meter | None:
+    if used is None:
+        return None
+    said = f"{'' if is_known else 'at least '}{write(used)}"
+    if not included:
+        return Meter(used=said, included="", percent="", fill=0, over=0, tone="")
+    part = used / included
+    tone = "" if part < NEAR or not is_stopping else "bad" if part >= 1 else "warn"
+    return Meter(
+        used=said,
+        included=write(included),
+        percent=percent(part),
+        fill=min(part, 1 / part) if part else 0,
+        over=max(0.0, 1 - 1 / part) if part else 0,
+        tone=tone,
+    )

@@ -1,0 +1,176 @@
+"""A month's report as sections: what Markdown and HTML write down alike."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import date
+
+from prisma_postgres_exporter.cost import CostRow, added, total_of
+from prisma_postgres_exporter.report.changing import PARTS
+from prisma_postgres_exporter.report.sentences import (
+    LEFT_OUT,
+    NO_PROJECT,
+    NONE,
+    at_least,
+    bill_sentence,
+    budget_cells,
+    change_sentence,
+    cost_sentences,
+    database_name,
+    database_path,
+    day_level,
+    event_sentence,
+    money,
+    quality_sentences,
+    total_rows,
+    unknown_sentences,
+    until_sentence,
+    use,
+    workspace_name,
+)
+from prisma_postgres_exporter.report.whole import MonthReport, WorkspaceReport
+
+USE_HEADS = ("Operations", "GiB", "Fee", "Usage", "Storage", "USD")
+ROW_HEADS = (*USE_HEADS, "% of all", "Last month", "Change")
+TOP = 10
+"""How many databases of all workspaces are named as those that cost most."""
+
+Cells = tuple[str, ...]
+Day = tuple[date, int | None, int | None]
+"""A UTC day, its operations, and its mean level of storage in bytes; `None` is not known."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Table:
+    """Rows of texts: the first column is text, the others are numbers."""
+
+    label: str
+    heads: Cells
+    rows: Sequence[Cells]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Section:
+    """A part of a report, as its parts follow each other; `level` 1 is the document's own title."""
+
+    title: str
+    level: int = 2
+    paragraphs: Sequence[str] = ()
+    points: Sequence[str] = ()
+    table: Table | None = None
+    days: Sequence[Day] = ()
+    after: Sequence[str] = ()
+
+
+def report_sections(report: MonthReport, *, most_databases: int) -> Iterator[Section]:
+    """Yield the report; of each workspace the `most_databases` most expensive databases are listed."""
+    yield Section(
+        title=f"Prisma Postgres in {report.name}",
+        level=1,
+        paragraphs=(" ".join(_summary(report)), f"{until_sentence(report)} {LEFT_OUT}"),
+    )
+    workspaces = Table(label="Workspaces", heads=("Workspace", *ROW_HEADS), rows=tuple(total_rows(report)))
+    yield Section(title="Workspaces", table=workspaces)
+    if changes := tuple(_changes(report)):
+        heads = ("Workspace", "Change", *(part.capitalize() for part in PARTS))
+        yield Section(title="What changed, and why", table=Table(label="Changes", heads=heads, rows=changes))
+    if len(report.workspaces) > 1 and (top := _top(report)):
+        yield Section(title="Databases that cost most", table=_rows(top, "Workspace / project / database", _full_path))
+        yield Section(title="Days", days=_all_days(report))
+    if report.budgets:
+        budgets = [(budget.name, *budget_cells(budget)) for budget in report.budgets]
+        yield Section(
+            title="Budgets", table=Table(label="Budgets", heads=("Budget", "Limit", "Spent", "Expected"), rows=budgets)
+        )
+    unknown = tuple(unknown_sentences(report))
+    yield Section(title="What is not known", paragraphs=unknown or ("Everything of this month is known.",))
+    for workspace in report.workspaces:
+        yield from _workspace(report, workspace, most_databases)
+
+
+def _summary(report: MonthReport) -> Iterator[str]:
+    """The whole month in three sentences."""
+    count, bill = len(report.workspaces), report.total[1]
+    who = f"{count:,} workspaces" if count != 1 else workspace_name(report.workspaces[0].total)
+    when = "In" if report.is_over else "So far in"
+    expected = added(row.total.expected_usd for row in report.workspaces)
+    is_sure = all(row.total.is_expected_complete for row in report.workspaces)
+    ahead = f"; {at_least(expected, is_complete=is_sure)} USD are expected of the whole month"
+    told = "" if report.is_over or expected is None else ahead
+    yield f"{when} {report.name}, {who} cost {bill_sentence(bill)}{told}."
+    change = change_sentence(report.beside, is_over=report.is_over)
+    yield change or "What it cost the month before is not known, and so is no change."
+    top = _top(report)
+    if not top or top[0].bill is None:
+        yield "What no database cost is the fee." if report.workspaces else "No workspace is known of it."
+        return
+    first = top[0]
+    cost = at_least(first.bill.known, is_complete=first.bill.total is not None) if first.bill else NONE
+    known = "everything is known" if report.total[0].is_complete else "not everything is known: see below"
+    yield f"{_full_path(first)} costs most, {cost} USD; {known}."
+
+
+def _changes(report: MonthReport) -> Iterator[Cells]:
+    rows = [(workspace_name(row.total), row.beside) for row in report.workspaces]
+    if len(rows) > 1:
+        rows.append(("Total", report.beside))
+    for name, beside in rows:
+        if beside.change_usd is not None and beside.split is not None:
+            parts = (beside.split.get(part) for part in PARTS)
+            yield name, f"{beside.change_usd:+,.2f}", *(f"{part:+,.2f}" if part else money(part) for part in parts)
+
+
+def _top(report: MonthReport) -> Sequence[CostRow]:
+    """The most expensive databases of all workspaces."""
+    rows = [row for workspace in report.workspaces for row in workspace.databases if row.database_id is not None]
+    return sorted(rows, key=lambda row: (-(row.known_usd or 0), -row.usage.known_operations, row.place))[:TOP]
+
+
+def _all_days(report: MonthReport) -> Sequence[Day]:
+    """The days of all workspaces together; one that is not known of any of them is not known."""
+    found: dict[date, list[Day]] = {}
+    for workspace in report.workspaces:
+        for day in _days(workspace):
+            found.setdefault(day[0], []).append(day)
+    return [(day, _sum(row[1] for row in rows), _sum(row[2] for row in rows)) for day, rows in sorted(found.items())]
+
+
+def _workspace(report: MonthReport, workspace: WorkspaceReport, most_databases: int) -> Iterator[Section]:
+    name = workspace_name(workspace.total)
+    events = (event_sentence(event, report.names) for event in workspace.events)
+    yield Section(title=name, points=(*cost_sentences(workspace), *quality_sentences(workspace), *events))
+    if workspace.projects:
+        projects = _rows(workspace.projects, "Project", lambda row: row.project_name or NO_PROJECT)
+        yield Section(title=f"Projects of {name}", level=3, table=projects)
+    if workspace.databases:
+        listed, rest = workspace.databases[:most_databases], workspace.databases[most_databases:]
+        databases = _rows(listed, "Project / database", database_path)
+        yield Section(title=f"Databases of {name}", level=3, table=databases, after=tuple(_rest(rest)))
+    if workspace.days:
+        yield Section(title=f"Days of {name} (UTC)", level=3, days=_days(workspace))
+
+
+def _days(workspace: WorkspaceReport) -> Sequence[Day]:
+    return [(day, read.operations if read else None, day_level(read)) for day, read in workspace.days]
+
+
+def _rows(rows: Iterable[CostRow], head: str, named: Callable[[CostRow], str]) -> Table:
+    cells = [(named(row), *use(row.usage, row.bill, row)) for row in rows]
+    return Table(label=head, heads=(head, *USE_HEADS), rows=cells)
+
+
+def _rest(rest: Sequence[CostRow]) -> Iterator[str]:
+    if rest:
+        usage, bill = total_of(rest)
+        together = at_least(bill.known, is_complete=bill.total is not None)
+        yield f"And {len(rest):,} more: {usage.known_operations:,} operations, {together} USD together."
+
+
+def _full_path(row: CostRow) -> str:
+    return f"{row.workspace_name} / {row.project_name} / {database_name(row)}"
+
+
+def _sum(values: Iterable[int | None]) -> int | None:
+    listed = list(values)
+    return None if None in listed else sum(value for value in listed if value is not None)
