@@ -34,7 +34,7 @@ COUNTED_BY: Final[Mapping[str, str]] = {
     "service.leasing:_live_session": "lease",
     "service.pushing:_send_next": "push_failures_total",
     "service.service:_watch_clock": "clock_skew_seconds",
-    "expose.web:_days_of": "store_errors_total",
+    "expose.pages.serving:_told": "store_errors_total",
     "expose.visible:costs": "store_errors_total",
     "expose.access:_login": "web_refused_total",
     "service.http_protocol:data_received": "web_refused_total",

@@ -24,7 +24,6 @@ from prisma_postgres_exporter.cli.options import ConfigOption, RawOption, StoreU
 from prisma_postgres_exporter.cli.terminal import pour, say
 from prisma_postgres_exporter.cost import By
 from prisma_postgres_exporter.documents import LevelDocument, documents_csv, level_documents, report_answer
-from prisma_postgres_exporter.expose import report_page
 from prisma_postgres_exporter.model import month_start
 from prisma_postgres_exporter.report import (
     Chosen,
@@ -108,6 +107,8 @@ def _parts(
     if format_ is Format.MARKDOWN:
         texts: Iterable[str] = report_markdown(whole, most_databases=databases)
     elif format_ is Format.HTML:
+        from prisma_postgres_exporter.expose import report_page
+
         texts = report_page(whole, most_databases=databases)
     else:
         texts = (report_answer(whole, days).model_dump_json(indent=2), "\n")
