@@ -184,7 +184,8 @@ async def test_configured_headers_are_on_every_answer_that_has_none_of_its_own()
     for user in (None, ALICE):
         answer = await door.get("/metrics", user)
         assert {name: answer.headers[name] for name in headers} == {name: str(value) for name, value in headers.items()}
-    assert (await door.get("/", ALICE)).headers["content-security-policy"].startswith("default-src 'none'")
+    page = await door.get("/databases/absent", ALICE, accept="text/html")
+    assert page.headers["content-security-policy"].startswith("default-src 'none'")
 
 
 # Users bound to workspaces -------------------------------------------------------------------------
