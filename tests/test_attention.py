@@ -364,7 +364,7 @@ def test_few_readings_see_what_is_published_as_soon(hours: int) -> None:
 @pytest.mark.slow
 def test_with_few_requests_nobody_is_older_than_the_bound_at_midnight_either_and_closed_days_are_exact() -> None:
     publishers = publishers_of(20, sigma=2, period=timedelta(hours=3), seed=5)
-    scarce = lived(publishers, ADAPTIVE, days=1.25, share=0.1)
+    scarce = lived(publishers, ADAPTIVE, days=1.8, share=0.1)
 
     assert scarce.oldest <= BOUND
     assert scarce.wrong_days == []
