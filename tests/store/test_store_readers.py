@@ -183,8 +183,9 @@ def test_the_newest_of_a_workspace_a_project_and_a_database_are_its_own(store: S
     discover(store, Discovered(at=NOW, databases=(database(3, workspace=2),)))
     told = [revision(key, TODAY, hours) for hours, key in enumerate((1, 2, 1, 3))]
     old = revision(1, TODAY - 90 * DAY, hours=9)
-    post(store, LedgerUpdate(revisions=(*told[:3], old)))
-    post(store, LedgerUpdate(revisions=tuple(told[3:])), workspace_id="wksp_2")
+    days = tuple(day_usage(row.database_key, row.day) for row in (*told, old))
+    post(store, LedgerUpdate(other_days=(*days[:2], days[4]), revisions=(*told[:3], old)))
+    post(store, LedgerUpdate(other_days=days[3:4], revisions=tuple(told[3:])), workspace_id="wksp_2")
     moved = Event(
         at=NOW + DAY,
         kind=EventKind.RENAMED,
