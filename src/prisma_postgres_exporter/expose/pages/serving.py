@@ -12,11 +12,11 @@ from starlette.responses import HTMLResponse, PlainTextResponse, Response
 
 from prisma_postgres_exporter.cost import By
 from prisma_postgres_exporter.errors import StoreError, TooBusy
+from prisma_postgres_exporter.expose.pages.days import DAYS_DRAWN
 from prisma_postgres_exporter.expose.pages.drawing import content_security_policy
 from prisma_postgres_exporter.expose.pages.listing import Asked
 from prisma_postgres_exporter.expose.pages.overview import status_page
 from prisma_postgres_exporter.expose.pages.places import (
-    DAYS_DRAWN,
     HAPPENED,
     Told,
     database_page,
@@ -91,7 +91,7 @@ async def not_found(request: Request, error: Exception | None = None) -> Respons
     """A page with a way back for a person, a line for a program, and for whoever is told more than that."""
     said = getattr(error, "detail", NOT_FOUND)
     if said != NOT_FOUND or "text/html" not in request.headers.get("accept", ""):
-        return PlainTextResponse(said, status_code=404)
+        return PlainTextResponse(said, status_code=404, headers=_headers())
     return _page(missing_page(request.url.path), status_code=404)
 
 
@@ -120,9 +120,12 @@ def _is_there(snapshot: Snapshot, chosen: Chosen) -> bool:
 
 
 def _page(html: str, *, status_code: int = 200) -> Response:
-    headers = {
+    return HTMLResponse(html, status_code=status_code, headers=_headers())
+
+
+def _headers() -> dict[str, str]:
+    return {
         "Content-Security-Policy": content_security_policy(),
         "Referrer-Policy": "no-referrer",
         "Cache-Control": "no-store",
     }
-    return HTMLResponse(html, status_code=status_code, headers=headers)
