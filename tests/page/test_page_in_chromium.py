@@ -34,7 +34,11 @@ ARGUMENTS = [
     "--disable-sync",
 ]
 PHONE, DESKTOP = 360, 1_280
-WIDTHS = (PHONE, 768, DESKTOP, 1_920)
+WIDTHS = (PHONE, 768, 1_040, DESKTOP, 1_920)
+CUT_OFF = """[...document.querySelectorAll('.list')].filter(list => list.scrollWidth > list.clientWidth)
+    .map(list => `${list.querySelector('table').ariaLabel}: ${list.scrollWidth} of ${list.clientWidth}`)"""
+"""What is wider than its frame, which cuts it off."""
+
 DEMO = "demo"
 HIGHEST = 6_000
 Scheme = Literal["light", "dark"]
@@ -118,6 +122,7 @@ def test_every_page_fits_every_width_and_everybody_can_read_it(
                 page.set_viewport_size({"width": width, "height": 900})
                 drawn = page.evaluate("document.documentElement.scrollWidth")
                 wrong += [f"{url} is {drawn} wide at {width}"] if drawn > width else []
+                wrong += [f"{url} at {width} is cut off: {table}" for table in page.evaluate(CUT_OFF)]
                 if (width, scheme) in LOOKED_AT:
                     result = Axe().run(page)
                     wrong += [f"{url} at {width}, {scheme}: {result.generate_report()}"] * bool(result.violations_count)
@@ -188,7 +193,7 @@ def test_every_link_holds_below_the_path_of_a_proxy(demo: Exporter, browser: Bro
     for name in ("body", "proxy", "fastcgi", "uwsgi", "scgi"):
         (tmp_path / name).mkdir()
     (tmp_path / "nginx.conf").write_text(
-        f"""daemon off; pid {tmp_path}/pid; error_log stderr;
+        f"""daemon off; master_process off; pid {tmp_path}/pid; error_log stderr;
         events {{}}
         http {{ access_log off; client_body_temp_path {tmp_path}/body; proxy_temp_path {tmp_path}/proxy;
           fastcgi_temp_path {tmp_path}/fastcgi; uwsgi_temp_path {tmp_path}/uwsgi; scgi_temp_path {tmp_path}/scgi;
@@ -231,12 +236,14 @@ def test_a_report_fits_a_phone_and_a_sheet_of_paper(demo: Exporter, browser: Bro
     for width in WIDTHS:
         page.set_viewport_size({"width": width, "height": 900})
         assert page.evaluate("document.documentElement.scrollWidth") <= width
+        assert page.evaluate(CUT_OFF) == []
     for scheme in SCHEMES:
         page.emulate_media(color_scheme=scheme)
         assert Axe().run(page).violations_count == 0
     page.emulate_media(media="print", color_scheme="light")
     page.set_viewport_size({"width": 687, "height": 1_000})  # A4 without its margins
     assert page.evaluate("document.documentElement.scrollWidth") <= 687
+    assert page.evaluate(CUT_OFF) == []
     assert page.pdf(prefer_css_page_size=True).startswith(b"%PDF")
     page.close()
 
