@@ -180,10 +180,10 @@ def test_columns_sort_and_pages_turn(browser: Browser) -> None:
         assert page.locator("th[aria-sort=ascending]").inner_text().startswith("Database")
         page.get_by_role("link", name="Next databases").click()
         assert first.inner_text() != "database 0"
-        assert "26–50 of 10,000" in page.inner_text("main")
+        assert "21–40 of 10,000" in page.inner_text("main")
         page.get_by_role("link", name="Next workspaces").click()
-        assert "26–50 of 1,000" in page.inner_text("main")
-        assert "26–50 of 10,000" in page.inner_text("main")
+        assert "21–40 of 1,000" in page.inner_text("main")
+        assert "21–40 of 10,000" in page.inner_text("main")
         page.close()
 
 

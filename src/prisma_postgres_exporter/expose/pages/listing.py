@@ -10,7 +10,7 @@ from urllib.parse import urlencode
 
 from prisma_postgres_exporter.snapshot import DatabaseView
 
-ROWS = 25
+ROWS = 20
 LONGEST_SEARCH = 200
 FAILING = "failing"
 

@@ -43,6 +43,7 @@ class Overview:
     costs_until: datetime | None
     reach: Reach | None
     reach_when: str
+    is_any_reached: bool
     is_every_cost_expected: bool
     alerts: Sequence[Alert]
     notes: Sequence[str]
@@ -86,6 +87,7 @@ def overview(
         costs_until=until,
         reach=nearest,
         reach_when="" if nearest is None else days_left(nearest, now),
+        is_any_reached=any(reach.at <= now for reach in reached),
         is_every_cost_expected=all(line.expected_usd is not None and line.is_expected_complete for line in lines),
         alerts=alerts(status, snapshot, reached, lines),
         notes=notes,
