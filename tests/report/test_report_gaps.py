@@ -81,7 +81,7 @@ def test_of_a_database_that_just_moved_nothing_is_known_in_its_new_workspace() -
 
     for by in (By.PROJECT, By.DATABASE):
         (row,) = [row for row in month.rows(by) if row.workspace_id == "wksp_2"]
-        operations, gib, *_, cost = use(row.usage, row.bill, row)
+        operations, gib, *_, cost = use(row)
         assert (operations, gib) == ("–", "–")
         assert cost == "at least 10.00"  # the fee
         document = month_document(row, is_over=False)
@@ -99,7 +99,7 @@ def test_what_nobody_read_and_bears_no_fee_costs_what_is_not_known() -> None:
     )
     (row,) = [row for row in month_of(held).rows(By.DATABASE) if row.place[::2] == ("wksp_2", "db_1")]
 
-    assert use(row.usage, row.bill, row) == ("–",) * 6
+    assert use(row) == ("–",) * 6
 
 
 def test_what_moved_out_of_a_workspace_that_is_gone_is_not_of_it() -> None:

@@ -11,7 +11,7 @@ from report_values import CONFIG, NOW, ledger_state, month_of, state
 
 from builders import GIB
 from prisma_postgres_exporter.config import CostConfig
-from prisma_postgres_exporter.cost import UNREAD, BudgetState, By, Usage, WorkspaceCost
+from prisma_postgres_exporter.cost import UNREAD, BudgetState, By, Usage, WorkspaceCost, total_row
 from prisma_postgres_exporter.documents import report_answer
 from prisma_postgres_exporter.model import DatabaseState, Event, EventKind, WorkspaceDay
 from prisma_postgres_exporter.report import (
@@ -55,8 +55,8 @@ def test_only_the_part_that_is_missing_is_named(days_known: int, seconds_known: 
 def test_a_mean_level_without_some_databases_is_at_least_so_much(by: By) -> None:
     """One of two in a project was never read: 4 GiB is not what both store."""
     both = [state(1, 5, gib=4), replace(state(3, 5), months=())]
-    told = {row.database_id: use(row.usage, row.bill, row)[1] for row in month_of(ledger_state(*both)).rows(by)}
-    read = {row.database_id: use(row.usage, row.bill, row)[1] for row in month_of(ledger_state(both[0])).rows(by)}
+    told = {row.database_id: use(row)[1] for row in month_of(ledger_state(*both)).rows(by)}
+    read = {row.database_id: use(row)[1] for row in month_of(ledger_state(both[0])).rows(by)}
 
     assert told == ({"db_1": "4.00", "db_3": "–"} if by is By.DATABASE else {None: "at least 4.00"})
     assert set(read.values()) == {"4.00"}
@@ -161,3 +161,11 @@ def test_a_workspace_without_a_credential_is_not_told_to_be_deleted() -> None:
     )
     assert event_sentence(replace(gone, kind=EventKind.RETURNED), names).endswith("Initech followed again.")
     assert event_sentence(replace(gone, subject="project"), names).endswith("project Initech deleted.")
+
+
+def test_a_total_has_the_mean_of_all_where_all_of_them_are_known() -> None:
+    rows = month_of(ledger_state(state(1, 5, gib=4), state(3, 5, gib=2))).rows(By.DATABASE)
+    unread = month_of(ledger_state(state(1, 5, gib=4), replace(state(3, 5), months=()))).rows(By.DATABASE)
+
+    assert use(total_row(rows, By.DATABASE))[1] == "6.00"
+    assert use(total_row(unread, By.DATABASE))[1] == "at least 4.00"

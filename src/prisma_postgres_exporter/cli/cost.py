@@ -39,6 +39,7 @@ from prisma_postgres_exporter.cost import (
     parse_what_if,
     suppose,
     total_of,
+    total_row,
 )
 from prisma_postgres_exporter.documents import CostDocument, cost_rows_answer, documents_csv, supposed_answer
 from prisma_postgres_exporter.model import next_month_start
@@ -137,7 +138,7 @@ def _print(
     is_supposed: bool,
 ) -> None:
     rows, workspaces = month.rows(by), month.rows(By.WORKSPACE)
-    usage, bill = total_of(workspaces)
+    usage, _ = total_of(workspaces)
     whole = "the whole month" if usage.is_complete else "what is known of the month"
     until = whole if month.is_over else f"until {month.until:%Y-%m-%d %H:%M} UTC"
     lines = [_cells(row, besides[row.place], by, is_over=month.is_over) for row in rows]
@@ -146,7 +147,10 @@ def _print(
             added(row.expected_usd for row in workspaces),
             is_complete=all(row.is_expected_complete for row in workspaces),
         )
-        lines.append(_numbers(use(usage, bill), besides[TOTAL], expected, is_over=month.is_over) | {NAMES[by]: "total"})
+        lines.append(
+            _numbers(use(total_row(workspaces, By.WORKSPACE)), besides[TOTAL], expected, is_over=month.is_over)
+            | {NAMES[by]: "total"}
+        )
     fields = [
         replace(field, heading=heading, cells=[line.get(heading, "") for line in lines])
         for heading, field in _FIELDS.items()
@@ -233,7 +237,7 @@ def _cells(row: CostRow, entry: Beside, by: By, *, is_over: bool) -> dict[str, s
     if by is By.DATABASE:
         cells["database"] = database_name(row) if row.database_id is not None else ""
         cells["database id"] = row.database_id or ""
-    cells |= _numbers(use(row.usage, row.bill, row), entry, _expected(row), is_over=is_over)
+    cells |= _numbers(use(row), entry, _expected(row), is_over=is_over)
     return {heading: harmless(cell) for heading, cell in cells.items()}
 
 

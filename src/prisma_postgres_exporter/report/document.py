@@ -156,7 +156,7 @@ def _days(workspace: WorkspaceReport) -> Sequence[Day]:
 
 
 def _rows(rows: Iterable[CostRow], head: str, named: Callable[[CostRow], str]) -> Table:
-    cells = [(named(row), *use(row.usage, row.bill, row)) for row in rows]
+    cells = [(named(row), *use(row)) for row in rows]
     return Table(label=head, heads=(head, *USE_HEADS), rows=cells)
 
 

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import date, datetime
 from decimal import Decimal
 
-from prisma_postgres_exporter.cost import Bill, BudgetState, By, CostRow, Usage, WorkspaceCost, add_up
+from prisma_postgres_exporter.cost import Bill, BudgetState, By, CostRow, Usage, WorkspaceCost, add_up, total_row
 from prisma_postgres_exporter.model import Event, EventKind, WorkspaceDay
 from prisma_postgres_exporter.report.changing import Beside
 from prisma_postgres_exporter.report.gaps import gap_sentences
@@ -265,9 +265,9 @@ def database_path(row: CostRow) -> str:
     return f"{row.project_name} / {database_name(row)}" if row.database_id is not None else database_name(row)
 
 
-def use(usage: Usage, bill: Bill | None, row: CostRow | None = None) -> tuple[str, ...]:
-    """Operations, mean storage so far in GiB, fee, charges and cost of a line; a sum has no mean of its own."""
-    mean = NONE if row is None else mean_gib(row)
+def use(row: CostRow) -> tuple[str, ...]:
+    """Operations, mean storage so far in GiB, fee, charges and cost of a line."""
+    usage, bill, mean = row.usage, row.bill, mean_gib(row)
     if bill is None:
         return (count(usage.operations), mean, *[NONE] * 4)
     # That nobody read what it used is no amount of 0.
@@ -280,10 +280,10 @@ def total_rows(report: MonthReport) -> Iterator[tuple[str, ...]]:
     """The lines of all workspaces, and their total where there are several."""
     for workspace in report.workspaces:
         row = workspace.total
-        yield workspace_name(row), *use(row.usage, row.bill, row), *_beside(workspace.beside)
+        yield workspace_name(row), *use(row), *_beside(workspace.beside)
     if len(report.workspaces) > 1:
-        usage, bill = report.total
-        yield "Total", *use(usage, bill), *_beside(report.beside)
+        total = total_row([workspace.total for workspace in report.workspaces], By.WORKSPACE)
+        yield "Total", *use(total), *_beside(report.beside)
 
 
 def unknown_sentences(report: MonthReport) -> Iterator[str]:
