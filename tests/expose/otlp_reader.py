@@ -57,6 +57,9 @@ def _points(metric: pb.Metric) -> Iterator[tuple[tuple[str, Labels], Point]]:
 
 
 def _histogram(name: str, point: pb.HistogramDataPoint) -> Iterator[tuple[tuple[str, Labels], Point]]:
+    if point.flags & pb.DATA_POINT_FLAGS_NO_RECORDED_VALUE_MASK:
+        yield (f"{name}_count", frozenset()), _point("histogram", None, point)
+        return
     assert len(point.bucket_counts) == len(point.explicit_bounds) + 1
     below = 0
     for bound, inside in zip((*point.explicit_bounds, float("inf")), point.bucket_counts, strict=True):

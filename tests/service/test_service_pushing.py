@@ -300,7 +300,6 @@ def pusher() -> Callable[[dict[str, Any]], Pusher]:
             exposition=exposition,
             snapshot=lambda: A_SNAPSHOT,
             holds=lambda _: True,
-            is_shared=False,
             health=health,
             clock=ManualClock(BEGAN_AT),
             port=9478,
@@ -350,13 +349,16 @@ async def test_points_that_an_otlp_receiver_refuses_are_counted(
     assert resource["service.instance.id"].endswith(":9478")
 
 
-async def test_what_is_shown_at_the_end_is_sent(
+async def test_what_is_shown_at_the_end_is_sent_and_then_every_series_ends(
     at_target: Receiver, pusher: Callable[[dict[str, Any]], Pusher]
 ) -> None:
-    running = pusher({"remote_write": {"url": f"{at_target.url}/write"}})
+    running = pusher({"otlp": {"endpoint": at_target.url}})
     async with running.running():
         pass
-    assert len(at_target.taken) == 1
+    shown, ended = (read_export_request(request.body)[1] for request in at_target.taken)
+    assert all(point.value is not None for point in shown.values())
+    assert all(point.value is None for point in ended.values())
+    assert shown.keys() - ended.keys() == {key for key in shown if key[0].endswith(("_bucket", "_sum"))}
 
 
 async def test_two_scrapes_at_once_have_two_instants(

@@ -124,10 +124,13 @@ class _Attributes:
 def _add_histogram(histogram: pb.Histogram, name: str, samples: Sequence[Sample], scrape: Scrape) -> None:
     """Own histograms have no labels: all samples are one point. Prometheus' buckets add up, those of OTLP do not."""
     values = {sample.key: sample.value for sample in samples}
-    bounds, counts = zip(*_buckets(name, values), strict=True)
     point = histogram.data_points.add()
     point.time_unix_nano = scrape.at_ms * 1_000_000
     point.start_time_unix_nano = int(scrape.own_started_at * 1000) * 1_000_000
+    if math.isnan(values[f"{name}_count"]):
+        point.flags = pb.DATA_POINT_FLAGS_NO_RECORDED_VALUE_MASK
+        return
+    bounds, counts = zip(*_buckets(name, values), strict=True)
     point.count, point.sum = int(values[f"{name}_count"]), values[f"{name}_sum"]
     point.explicit_bounds.extend(bounds[:-1])  # the last one is infinite, and goes without saying
     point.bucket_counts.extend([later - earlier for earlier, later in zip((0, *counts[:-1]), counts, strict=True)])

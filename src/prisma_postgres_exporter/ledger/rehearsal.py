@@ -126,20 +126,17 @@ def rehearse_start(poll: PollConfig, vendor: Vendor, *, databases: int, known_un
     """Live the start at `now` of a workspace whose ledger begins after `known_until`, younger than its databases."""
     begins_at = now.replace(microsecond=0)
     life = _Life(poll, vendor, databases, begins_at, lived=min(databases, MOST_FOR_A_START), known_until=known_until)
-    first_numbers_at: datetime | None = None
-    while life.now < begins_at + LONGEST_FILL:
+    filled_at: datetime | None = None
+    while filled_at is None and life.now < begins_at + LONGEST_FILL:
         life.run(life.now + timedelta(seconds=1))
-        states = life.workspace.databases.values()
-        if first_numbers_at is None and all(state.last_success_at is not None for state in states):
-            first_numbers_at = life.now
-        if all(_is_filled(state, poll, life.now) for state in states):
-            return Filling(
-                first_numbers_seconds=((first_numbers_at or life.now) - begins_at).total_seconds(),
-                filled_seconds=(life.now - begins_at).total_seconds(),
-            )
+        if all(_is_filled(state, poll, life.now) for state in life.workspace.databases.values()):
+            filled_at = life.now
+    is_everybody_read = len(life.first_answers) == life.lived
     return Filling(
-        first_numbers_seconds=(first_numbers_at - begins_at).total_seconds() if first_numbers_at else None,
-        filled_seconds=None,
+        first_numbers_seconds=(max(life.first_answers.values()) - begins_at).total_seconds()
+        if is_everybody_read
+        else None,
+        filled_seconds=(filled_at - begins_at).total_seconds() if filled_at is not None else None,
     )
 
 
@@ -180,6 +177,7 @@ class _Life:
     asked: list[datetime] = field(default_factory=list)
     open_days: dict[str, list[datetime]] = field(default_factory=lambda: defaultdict(list))
     kept: int = 0
+    first_answers: dict[str, datetime] = field(default_factory=dict)
     workspace: WorkspaceState = field(init=False)
     _planner: Planner = field(init=False)
     _days: dict[tuple[int, date], DayUsage] = field(default_factory=dict)
@@ -257,6 +255,7 @@ class _Life:
     def _ask(self, read: PlannedRead, at: datetime) -> list[UsageReading]:
         answered_at = at + self.vendor.latency
         self.asked.append(at)
+        self.first_answers.setdefault(read.database_id, answered_at)
         if read.rank is Rank.DAY or any(
             window.kind is WindowKind.DAY and window.start_at.date() == at.date() for window in read.windows
         ):

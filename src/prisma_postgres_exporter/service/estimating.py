@@ -22,7 +22,7 @@ OWN_SERIES = 110
 OWN_SERIES_EACH = 4
 """What the exporter shows of itself when all is well, and as much more for each workspace."""
 
-RESIDENT_BYTES = 90 * 2**20
+RESIDENT_BYTES = 108 * 2**20
 RESIDENT_BYTES_EACH = 9_800
 """Measured: tests/benchmarks/test_against_others.py prints the line through what is resident of each size."""
 

@@ -180,9 +180,9 @@ class Target:
 
 
 class Pusher:
-    """Takes a scrape now and then, and has it sent to each target.
+    """Takes a scrape now and then, and has it sent to each target; when it ends, all of its series end too.
 
-    One of several services that share a store (`is_shared`) ends its series when it ends: another one pushes them on.
+    So they do where a target of scrapes is gone; and of several services on one store another pushes them on.
 
     Raises:
         ConfigurationError: a target's extra is not installed.
@@ -195,7 +195,6 @@ class Pusher:
         exposition: Exposition,
         snapshot: Callable[[], Snapshot],
         holds: Callable[[str], bool],
-        is_shared: bool,
         health: ExporterHealth,
         clock: Callable[[], datetime],
         port: int,
@@ -203,7 +202,6 @@ class Pusher:
         self._exposition = exposition
         self._snapshot = snapshot
         self._holds = holds
-        self._is_shared = is_shared
         self._clock = clock
         self._own_started_at = clock()
         self._before: Scrape | None = None
@@ -228,15 +226,15 @@ class Pusher:
         """Each target's, for people."""
         return tuple(target.status for target in self.targets)
 
-    async def take(self) -> None:
-        """Take a scrape of what is shown now, for every target. Waits for none of them."""
+    async def take(self, *, is_last: bool = False) -> None:
+        """Take a scrape of what is shown now, or of nothing any more, for every target. Waits for none of them."""
         async with self._taking:
             at = self._clock()
             if self._before is not None and -_A_SECOND < at - self._before.at < _SHORTEST:
                 at = self._before.at + _SHORTEST
             take = partial(
                 take_scrape,
-                self._exposition.body(Format.TEXT, is_gzip=False).messages,
+                () if is_last else self._exposition.body(Format.TEXT, is_gzip=False).messages,
                 self._snapshot(),
                 at=at,
                 own_started_at=self._own_started_at,
@@ -265,9 +263,7 @@ class Pusher:
         try:
             async with asyncio.timeout(LAST_SECONDS):
                 await self.take()
-                if self._is_shared:
-                    self._holds = lambda _: False
-                    await self.take()
+                await self.take(is_last=True)
                 await asyncio.gather(*(target.flush() for target in self.targets))
         except TimeoutError:
             lost = {target.status.target: target.waiting_samples for target in self.targets}

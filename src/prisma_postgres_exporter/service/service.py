@@ -226,7 +226,6 @@ class Service:
             exposition=self.running.exposition,
             snapshot=lambda: display.snapshot,
             holds=collector.leases.holds,
-            is_shared=self.running.leases is not None,
             health=self.health,
             clock=self._clock,
             port=urlsplit(url).port or 0,
