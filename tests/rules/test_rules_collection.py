@@ -189,7 +189,7 @@ CASES = (
         deployments=(one_replica, two_replicas),
     ),
     Case(
-        name="a workspace that cannot be listed fires as that alone, and a discovery that fails now and then not at all",
+        name="a workspace that cannot be listed fires as that alone, a discovery that fails now and then as nothing",
         series={
             WORKSPACE_UP: level(1, h1=0, h4=1),
             'prisma_postgres_workspace_up{workspace_id="wksp_b"}': level(1),
