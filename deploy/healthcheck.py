@@ -2,26 +2,93 @@
 
 import http.client
 import os
+import socket
+import ssl
 import sys
+from collections.abc import Mapping
 
-DEFAULT_PORT = 9478
+from prisma_postgres_exporter.config import SYSTEMD, UNIX, WebConfig, WebFile, host_and_port, load_config, read_web_file
+from prisma_postgres_exporter.errors import ConfigurationError
+
 TIMEOUT_SECONDS = 4
+ALIVE = (http.HTTPStatus.UNAUTHORIZED, http.HTTPStatus.TOO_MANY_REQUESTS)
+"""What a service answers that asks for a password or has a rate limit, and is there."""
 
 
 def main() -> int:
-    """Return 0 when `/-/healthy` answers 200 on the port of `PRISMA_POSTGRES_LISTEN`, otherwise 1."""
-    listen = os.environ.get("PRISMA_POSTGRES_LISTEN", "")
-    port = int(listen.rpartition(":")[2] or DEFAULT_PORT)
-    # A connection of its own: urllib would follow the proxy that the environment names.
-    connection = http.client.HTTPConnection("localhost", port, timeout=TIMEOUT_SECONDS)
-    try:
-        connection.request("GET", "/-/healthy")
-        answer = connection.getresponse()
-        print(answer.status, answer.read().decode(errors="replace").strip())
-    except (OSError, http.client.HTTPException) as error:
-        print(f"port {port} does not answer: {error}")
+    """Return 0 when the first address of `web.listen` is healthy, otherwise 1.
+
+    That is when `/-/healthy` answers 200, or asks for a password. Where clients need a certificate, or the web
+    configuration file cannot be read just now, it is when the connection is taken.
+    """
+    web = _web(os.environ)
+    address = next((listen for listen in web.listen if listen != SYSTEMD), None)
+    if address is None:
+        print("systemd has the only address that is listened on: nothing can be asked")
         return 1
-    return 0 if answer.status == http.HTTPStatus.OK else 1
+    try:
+        file = read_web_file(web.config_file, web.users) if web.config_file is not None else WebFile()
+    except ConfigurationError as error:
+        print(*error.problems, sep="\n")
+        file = None
+    try:
+        with _connected(address) as connection:
+            return _ask(connection, file)
+    except (OSError, http.client.HTTPException) as error:
+        print(f"{address} does not answer: {error}")
+        return 1
+
+
+def _web(environ: Mapping[str, str]) -> WebConfig:
+    """How the service serves; from the environment alone where the file, changed since its start, is wrong."""
+    try:
+        return load_config(environ=environ, needed=("web",)).web
+    except ConfigurationError as error:
+        print(*error.problems, sep="\n")
+        without = {name: value for name, value in environ.items() if name != "PRISMA_POSTGRES_CONFIG"}
+        return load_config(environ=without, needed=("web",)).web
+
+
+def _connected(address: str) -> socket.socket:
+    """A connection of its own: urllib would follow the proxy that the environment names."""
+    if address.startswith(UNIX):
+        connection = socket.socket(socket.AF_UNIX)
+        connection.settimeout(TIMEOUT_SECONDS)
+        connection.connect(address.removeprefix(UNIX))
+        return connection
+    host, port = host_and_port(address)
+    return socket.create_connection((host or "localhost", port), TIMEOUT_SECONDS)
+
+
+def _ask(connection: socket.socket, file: WebFile | None) -> int:
+    if file is None:
+        print("the connection is taken")
+        return 0
+    if file.tls_server_config.is_enabled:
+        try:
+            connection = _handshaken(connection)
+        except (ssl.SSLError, ConnectionResetError):
+            # Before TLS 1.3 a server that wants a certificate ends it here.
+            if not file.tls_server_config.verifies_clients:
+                raise
+    if file.tls_server_config.verifies_clients:
+        print("the handshake is answered")
+        return 0
+    asking = http.client.HTTPConnection("localhost")
+    asking.sock = connection
+    asking.request("GET", "/-/healthy")
+    answer = asking.getresponse()
+    print(answer.status, answer.read().decode(errors="replace").strip())
+    return 0 if answer.status == http.HTTPStatus.OK or answer.status in ALIVE else 1
+
+
+def _handshaken(connection: socket.socket) -> ssl.SSLSocket:
+    """With the server's certificate as it is: this is the same machine, and nothing secret is sent."""
+    context = ssl.create_default_context()
+    context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+    context.minimum_version = ssl.TLSVersion.MINIMUM_SUPPORTED
+    context.set_ciphers("DEFAULT@SECLEVEL=0")
+    return context.wrap_socket(connection)
 
 
 if __name__ == "__main__":

@@ -30,12 +30,24 @@ RELABELING = _strict(
     sourceLabels={"type": "array", "items": TEXT},
     targetLabel=TEXT,
 )
+KEY = _strict(("key",), name=TEXT, key=TEXT)
+TLS = _strict(
+    (),
+    ca=_strict((), secret=KEY, configMap=KEY),
+    cert=_strict((), secret=KEY, configMap=KEY),
+    keySecret=KEY,
+    serverName=TEXT,
+    insecureSkipVerify={"type": "boolean"},
+)
 ENDPOINT = _strict(
     (),
     port=TEXT,
     path={"type": "string", "pattern": "^/"},
     interval=SPAN,
     scrapeTimeout=SPAN,
+    scheme={"enum": ["http", "https"]},
+    tlsConfig=TLS,
+    basicAuth=_strict((), username=KEY, password=KEY),
     relabelings={"type": "array", "items": RELABELING},
     metricRelabelings={"type": "array", "items": RELABELING},
 )

@@ -48,6 +48,10 @@ def test_the_operator_scrapes_the_service_as_often_as_the_rules_need(whole: list
     assert endpoint["port"] in [port["name"] for port in service["spec"]["ports"]]
     assert (endpoint["path"], endpoint["interval"]) == ("/metrics", "60s")
     assert monitor["metadata"]["labels"]["release"] == "monitoring"
+    given = EVERYTHING["serviceMonitor"]
+    assert {key: endpoint[key] for key in ("scheme", "tlsConfig", "basicAuth")} == {
+        key: given[key] for key in ("scheme", "tlsConfig", "basicAuth")
+    }
 
 
 def test_each_dashboard_is_a_config_map_that_grafanas_sidecar_finds(whole: list[Object]) -> None:

@@ -2,15 +2,23 @@
 
 from __future__ import annotations
 
+import http.client
 import signal
+import socket
+import ssl
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
 
+import pytest
 from dockerfile import command, stages
 from helm_chart import NEEDS_HELM, Object, Values, objects, the
 from processes import Samples, Vendor, fetch, parse_metrics, run, vendor, wait_until
 from processes import command as started
+
+from web_files import TLS, VERIFIED, hash_of, web_folder
 
 pytestmark = NEEDS_HELM
 
@@ -44,10 +52,9 @@ class Pod:
         return found
 
     def probes(self, url: str) -> dict[str, int]:
-        """Ask what the kubelet asks, and return the statuses by the name of the probe."""
+        """Ask what the kubelet asks, and return the statuses by the name of the probe, 0 for a connection alone."""
         names = ("startupProbe", "livenessProbe", "readinessProbe")
-        paths = {name: self._container[name]["httpGet"]["path"] for name in names}
-        return {name: fetch(url + path).status for name, path in paths.items()}
+        return {name: _probed(self._container[name], urlsplit(url).port) for name in names}
 
     def _fill(self, name: str, folder: Path) -> None:
         volume = next(each for each in self._spec["volumes"] if each["name"] == name)
@@ -131,6 +138,29 @@ def test_the_variables_that_kubernetes_adds_for_services_are_switched_off_and_wo
     assert the("Deployment", rendered)["spec"]["template"]["spec"]["enableServiceLinks"] is False
 
 
+@pytest.mark.parametrize(
+    ("probes", "statuses", "sections"),
+    [
+        ("HTTPS", {200}, {"tls_server_config": TLS}),
+        ("", {0}, {"tls_server_config": VERIFIED, "basic_auth_users": {"alice": hash_of("of-alice")}}),
+    ],
+    ids=["TLS", "client certificates and passwords"],
+)
+def test_the_pod_speaks_as_the_secret_of_its_web_configuration_says(
+    tmp_path: Path, probes: str, statuses: set[int], sections: Mapping[str, object]
+) -> None:
+    folder = web_folder(tmp_path / "made")
+    folder.write(**sections)
+    web = {name: (folder.path / name).read_text() for name in ("web.yml", "server.crt", "server.key", "ca.pem")}
+    values = {"webConfig": {"existingSecret": "web", "probes": probes}}
+    with vendor(workspaces=2, databases=1) as upstream, _pod(upstream, tmp_path / "pod", values, web=web) as (pod, url):
+        assert url.startswith("https://")
+        wait_until(lambda: set(pod.probes(url).values()) == statuses, "the probes")
+        checked = run("check", cwd=tmp_path, environ=pod.environ)
+
+    assert "web.yml: TLS" in checked.stdout
+
+
 @contextmanager
 def _pod(upstream: Vendor, folder: Path, values: Values, **secrets: Mapping[str, str]) -> Iterator[tuple[Pod, str]]:
     """Run the pod of these values against a vendor, with a token for each of its workspaces."""
@@ -145,9 +175,26 @@ def _pod(upstream: Vendor, folder: Path, values: Values, **secrets: Mapping[str,
 @contextmanager
 def _running(pod: Pod, folder: Path) -> Iterator[str]:
     with started(*pod.arguments, cwd=folder, environ=pod.environ) as running:
-        yield running.wait_for(r'"url": "(http://127\.0\.0\.1:\d+)"')
+        yield running.wait_for(r'"url": "(https?://127\.0\.0\.1:\d+)"')
         running.send(signal.SIGTERM)
         assert running.wait() == 0, running.output
+
+
+def _probed(probe: Mapping[str, Any], port: int | None) -> int:
+    """What the kubelet sees; it verifies no certificate."""
+    if "tcpSocket" in probe:
+        socket.create_connection(("127.0.0.1", port or 0)).close()
+        return 0
+    asked = probe["httpGet"]
+    if asked.get("scheme") == "HTTPS":
+        context = ssl.create_default_context()
+        context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+        connection: http.client.HTTPConnection = http.client.HTTPSConnection("127.0.0.1", port, context=context)
+    else:
+        connection = http.client.HTTPConnection("127.0.0.1", port)
+    with closing(connection):
+        connection.request("GET", asked["path"])
+        return connection.getresponse().status
 
 
 def _with_usage(url: str) -> Samples:

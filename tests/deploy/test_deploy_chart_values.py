@@ -47,6 +47,8 @@ def test_values_and_schema_have_the_same_keys() -> None:
         ({"podDisruptionBudget": {"maxUnavailable": "half"}}, "maxUnavailable"),
         ({"config": None}, "config"),
         ({"logFormat": "xml"}, "logFormat"),
+        ({"webConfig": {"probes": "https"}}, "probes"),
+        ({"serviceMonitor": {"scheme": "HTTPS"}}, "scheme"),
     ],
     ids=str,
 )
@@ -71,6 +73,14 @@ def test_helm_refuses_values_that_the_schema_does_not_know(values: Values, key: 
         ),
         ({"config": {"store": {"url": "sqlite:///x"}}}, "config.store.url: the ledger's place is said with store.kind"),
         ({"config": {"web": {"listen": ":80"}}}, "config.web.listen: the port is said with service.port"),
+        (
+            {"webConfig": {"existingSecret": "web"}, "demo": {"enabled": True}},
+            "webConfig.existingSecret with demo.enabled: the demo is open to everyone; leave one of them out",
+        ),
+        (
+            {"webConfig": {"existingSecret": "web"}, "config": {"web": {"config_file": "web.yml"}}},
+            "config.web.config_file: the web configuration file is said with webConfig.existingSecret; leave",
+        ),
         ({"config": {"credentials": [{"token": "x"}]}}, "config.credentials[0].token: a ConfigMap is no place for a"),
     ],
     ids=str,

@@ -33,6 +33,7 @@ from prisma_postgres_exporter.diagnosis import (
     PushFacts,
     Reason,
     StoreFacts,
+    WebFacts,
     WorkspaceFacts,
     diagnose,
     walk,
@@ -146,6 +147,13 @@ FAILING = {"failing_since_at": NOW - timedelta(hours=2)}
             Level.MISSING,
             "does not take an empty request: answered 401",
             id="a push that fails",
+        ),
+        pytest.param(
+            facts(web=WebFacts(path="web.yml", problems=("web.yml: no such file",))),
+            Reason.WEB_CONFIG_WRONG,
+            Level.MISSING,
+            "a running service keeps the one before, and the next start fails",
+            id="a web configuration that is wrong",
         ),
         pytest.param(
             facts(store=StoreFacts(url="x", written_at=NOW + ONE_DAY)),

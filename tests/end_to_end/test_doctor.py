@@ -15,6 +15,7 @@ from processes import TOKEN_MARK, Vendor, exporter, run, vendor, write_config
 from prisma_postgres_exporter.model import Database
 from prisma_postgres_exporter.simulator import Fault, FaultKind
 from push_receiver import Answered, receiver
+from web_files import TLS, hash_of, web_folder
 
 BOTH_TOKENS = {"PRISMA_POSTGRES_TOKEN": "simulator-token-1,simulator-token-2"}
 ONE_WRONG_TOKEN = {"PRISMA_POSTGRES_TOKEN": "simulator-token-1,simulator-token-of-nobody"}
@@ -128,6 +129,22 @@ def test_a_target_of_push_that_takes_nothing_is_named_and_its_secret_is_not(
     assert found["remote_write"]["reason"] == "push_failing"
     assert "answered 401: no such token: ***" in found["remote_write"]["text"]
     assert found["remote_write"]["facts"]["url"] == f"{fails.url}/write"
+
+
+@pytest.mark.usefixtures("collected")
+def test_a_web_configuration_that_is_wrong_is_named_with_what_is_wrong(tmp_path: Path, options: Sequence[str]) -> None:
+    folder = web_folder(tmp_path / "web")
+    file = folder.write(tls_server_config=TLS, basic_auth_users={"alice": hash_of("of-alice")})
+    options = [*options, "--web-config-file", str(file)]
+    good, document = examine(tmp_path, *options)
+    (folder.path / "server.key").write_text("no key")
+    wrong, wrong_document = examine(tmp_path, *options)
+
+    assert (good.returncode, wrong.returncode) == (0, 1), good.stdout + wrong.stdout
+    assert [found["text"] for found in document["findings"] if found["step"] == "web"] == ["TLS, 1 user(s)"]
+    (found,) = [found for found in wrong_document["findings"] if found["step"] == "web"]
+    assert (found["subject"], found["reason"]) == (str(file), "web_config_wrong")
+    assert found["lines"] == [f"{file}: tls_server_config: cert_file and key_file cannot be used: not a pem file"]
 
 
 def test_an_empty_store_is_said_to_be_and_not_made(tmp_path: Path, options: Sequence[str]) -> None:

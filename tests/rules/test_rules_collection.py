@@ -35,6 +35,9 @@ STORE_ERRORS = "prisma_postgres_exporter_store_errors_total"
 PUSH_FAILURES = 'prisma_postgres_exporter_push_failures_total{target="otlp",reason="http_503"}'
 PUSHED_AT = 'prisma_postgres_exporter_push_last_success_timestamp_seconds{target="otlp"}'
 PUSH_DROPPED = 'prisma_postgres_exporter_push_dropped_samples_total{target="otlp",reason="too_old"}'
+DISCOVERY_FAILURES = 'prisma_postgres_exporter_discovery_failures_total{reason="http_403"}'
+FAULTS = 'prisma_postgres_exporter_faults_total{part="costs"}'
+WEB_RELOADED = "prisma_postgres_exporter_web_config_reload_success"
 RELOADED = "prisma_postgres_exporter_config_reload_success"
 WORKSPACE_UP = 'prisma_postgres_workspace_up{workspace_id="wksp_a"}'
 ROUND_FAILURES = 'prisma_postgres_exporter_round_failures_total{workspace_id="wksp_a"}'
@@ -55,6 +58,9 @@ EXPIRING = fires("PrismaPostgresCredentialExpiring", credential="acme", **JOB)
 THROTTLING = fires("PrismaPostgresThrottled", **JOB)
 NOT_WRITABLE = fires("PrismaPostgresStoreNotWritable", **JOB)
 PUSH_FAILING = fires("PrismaPostgresPushFailing", target="otlp", **JOB)
+DISCOVERY_FAILING = fires("PrismaPostgresDiscoveryFailing", reason="http_403", **JOB)
+FAULT = fires("PrismaPostgresUnforeseenFault", part="costs", **JOB)
+WEB_RELOAD_FAILED = fires("PrismaPostgresWebConfigReloadFailed", **JOB)
 RELOAD_FAILED = fires("PrismaPostgresConfigReloadFailed", **JOB)
 DOWN = fires("PrismaPostgresExporterDown", **JOB)
 GONE = fires("PrismaPostgresExporterDown")
@@ -158,6 +164,40 @@ CASES = (
             'prisma_postgres_workspace_up{workspace_id="gone"}': level(1, h3=0, m190=None),
         },
         firing={"70m": [], "2h": [], "4h": []},
+    ),
+    Case(
+        name="a subscription that cannot be read fires after an hour, until it can",
+        series={
+            WORKSPACE_UP: level(1),
+            DISCOVERY_FAILURES: lambda at: max(min(at, 4 * HOUR) - HOUR, 0) // MINUTE or None,
+        },
+        firing={"1h": [], "110m": [], "140m": [DISCOVERY_FAILING], "4h": [DISCOVERY_FAILING], "5h": []},
+        says={
+            "4h": (
+                "prisma-postgres cannot read a subscription, or a workspace that it has never listed",
+                (
+                    "For an hour discoveries have failed, with the reason http_403, though each known workspace can be "
+                    "listed: a plan or a block may be out of date, or a new workspace is not seen."
+                ),
+            )
+        },
+    ),
+    Case(
+        name="a workspace that was never listed fires as a discovery that fails, as nothing shows that it is down",
+        series={DISCOVERY_FAILURES: lambda at: at // MINUTE},
+        firing={"1h": [], "100m": [DISCOVERY_FAILING]},
+        deployments=(one_replica, two_replicas),
+    ),
+    Case(
+        name="a workspace that cannot be listed fires as that alone, a discovery that fails now and then as nothing",
+        series={
+            WORKSPACE_UP: level(1, h1=0, h4=1),
+            'prisma_postgres_workspace_up{workspace_id="wksp_b"}': level(1),
+            DISCOVERY_FAILURES: lambda at: (
+                min(max(at - HOUR, 0), 3 * HOUR) // MINUTE + max(at - 5 * HOUR, 0) // HOUR or None
+            ),
+        },
+        firing={"2h": [WORKSPACE_FAILING], "235m": [WORKSPACE_FAILING], "5h": [], "8h": []},
     ),
     Case(
         name="a month that is not the sum of its days fires after a day",
@@ -270,6 +310,27 @@ CASES = (
         name="one round that fails, and another one hours later, fire nothing",
         series={ROUND_FAILURES: level(None, h1=1, h3=2)},
         firing={"66m": [], "75m": [], "85m": [], "190m": [], "200m": []},
+    ),
+    Case(
+        name="a fault that nobody foresaw fires for an hour, the first one and any other",
+        series={FAULTS: level(None, h1=1, h4=2)},
+        firing={"55m": [], "60m": [FAULT], "115m": [FAULT], "125m": [], "4h": [FAULT], "295m": [FAULT], "305m": []},
+        says={
+            "115m": (
+                "prisma-postgres had an unforeseen fault in costs",
+                (
+                    "In the last hour a fault of prisma-postgres itself ended what it did in costs. It goes on without "
+                    "that, and tries again; the log has the traceback."
+                ),
+            )
+        },
+        deployments=(one_replica,),
+    ),
+    Case(
+        name="a fault of long ago fires nothing, also where scrapes are missed",
+        series={FAULTS: lambda at: None if HOUR <= at % (3 * HOUR) < HOUR + 40 * MINUTE else 3},
+        firing={"2h": [], "170m": [], "250m": [], "285m": [], "340m": []},
+        deployments=(one_replica,),
     ),
     Case(
         name="a workspace whose rounds have stopped fires, until there is one",
@@ -415,7 +476,7 @@ CASES = (
             PUSH_FAILURES: lambda at: max(min(at, 4 * HOUR) - HOUR, 0) // MINUTE,
             PUSHED_AT: lambda at: at if not HOUR < at < 4 * HOUR else HOUR,
         },
-        firing={"70m": [], "80m": [], "90m": [PUSH_FAILING], "239m": [PUSH_FAILING], "242m": [], "5h": []},
+        firing={"70m": [], "80m": [], "90m": [PUSH_FAILING], "239m": [PUSH_FAILING], "250m": [], "5h": []},
         says={
             "239m": (
                 "Push of prisma-postgres to otlp fails",
@@ -458,6 +519,25 @@ CASES = (
     Case(
         name="a good configuration, and one that is mended at once, fire nothing",
         series={RELOADED: level(1, h2=0, m125=1)},
+        firing={"1h": [], "130m": [], "4h": []},
+    ),
+    Case(
+        name="a web configuration that was refused fires, until a good one is read",
+        series={WEB_RELOADED: level(1, h1=0, h5=1)},
+        firing={"55m": [], "70m": [], "85m": [WEB_RELOAD_FAILED], "4h": [WEB_RELOAD_FAILED], "6h": []},
+        says={
+            "85m": (
+                "prisma-postgres refused its new web configuration",
+                (
+                    "The web configuration file, or a certificate or key that it names, could not be used when it was "
+                    "last read: the old ones stay in force, until the next restart, which may fail."
+                ),
+            )
+        },
+    ),
+    Case(
+        name="a good web configuration, and one that is mended at once, fire nothing",
+        series={WEB_RELOADED: level(1, h2=0, m125=1)},
         firing={"1h": [], "130m": [], "4h": []},
     ),
     Case(

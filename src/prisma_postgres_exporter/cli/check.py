@@ -128,9 +128,7 @@ def _check_web(config: Config) -> Iterator[Finding]:
             yield from _to_fix("web", error)
             return
         file = lock.file
-        clients = ", verified client certificates alone" if file.tls_server_config.verifies_clients else ""
-        spoken = "plain HTTP" if lock.context is None else f"TLS{clients}"
-        yield Finding(subject="web", text=f"{path}: {spoken}, {len(file.basic_auth_users)} user(s)")
+        yield Finding(subject="web", text=f"{path}: {lock.access}")
         yield from (Finding(subject="web", text=note, is_warning=True) for note in lock.notes)
     if warning := exposure(config.web, file):
         yield Finding(subject="web", text=warning, is_warning=True)

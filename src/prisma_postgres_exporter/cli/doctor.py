@@ -15,7 +15,14 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from prisma_postgres_exporter.cli.logs import configure_logs
-from prisma_postgres_exporter.cli.options import ApiUrlOption, ConfigOption, StoreUrlOption, configuration, examples
+from prisma_postgres_exporter.cli.options import (
+    ApiUrlOption,
+    ConfigOption,
+    StoreUrlOption,
+    WebConfigFileOption,
+    configuration,
+    examples,
+)
 from prisma_postgres_exporter.cli.printing import print_document
 from prisma_postgres_exporter.cli.terminal import Style, mark, sentence, show
 from prisma_postgres_exporter.config import secrets_of
@@ -47,6 +54,7 @@ def doctor(
     config: ConfigOption = None,
     api_url: ApiUrlOption = None,
     store_url: StoreUrlOption = None,
+    web_config_file: WebConfigFileOption = None,
 ) -> None:
     """Say at each step from token to series what is to be seen, and where something is missing, why.
 
@@ -58,7 +66,7 @@ def doctor(
     """
     from prisma_postgres_exporter.service import examine
 
-    loaded = configuration(config, api_url, store_url)()
+    loaded = configuration(config, api_url, store_url, web_config_file=web_config_file)()
     configure_logs("console", level=logging.CRITICAL, secrets=secrets_of(loaded))
     examination = asyncio.run(examine(loaded, name))
     worst = worst_of(finding.worst for finding in examination.findings)

@@ -9,6 +9,7 @@ from prisma_postgres_exporter.diagnosis.facts import (
     Settings,
     StoreFacts,
     UsageFacts,
+    WebFacts,
     WorkspaceFacts,
 )
 from prisma_postgres_exporter.diagnosis.findings import Finding, Level, Reason, walk, worst_of
@@ -28,6 +29,7 @@ __all__ = [
     "StoreFacts",
     "Subject",
     "UsageFacts",
+    "WebFacts",
     "WorkspaceFacts",
     "diagnose",
     "find_subjects",

@@ -84,6 +84,15 @@ class PushFacts:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class WebFacts:
+    """The web configuration file: who gets in by it, or why it cannot be used."""
+
+    path: str
+    access: str = ""
+    problems: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class CredentialFacts:
     """One credential: the workspace it told, or why it could not tell it or list what is in it."""
 
@@ -169,6 +178,7 @@ class Facts:
     workspaces: tuple[WorkspaceFacts, ...]
     databases: tuple[DatabaseFacts, ...]
     pushes: tuple[PushFacts, ...] = ()
+    web: WebFacts | None = None
 
 
 _REASONS = (

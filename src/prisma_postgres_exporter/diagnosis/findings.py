@@ -49,13 +49,14 @@ class Reason(StrEnum):
     VENDOR_DISAGREES = "vendor_disagrees"
     SETTINGS_DIFFER = "settings_differ"
     PUSH_FAILING = "push_failing"
+    WEB_CONFIG_WRONG = "web_config_wrong"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Finding:
     """One thing that was looked at.
 
-    `step` is where on the way it stands: store, push, token, workspace, project, database, usage, ledger or
+    `step` is where on the way it stands: store, push, web, token, workspace, project, database, usage, ledger or
     series. `text` is a sentence for people, `lines` what it rests on, `facts` the same for programs:
     text, whole numbers, truth values, `None`, and lists and mappings of them.
     """

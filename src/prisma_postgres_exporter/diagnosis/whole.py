@@ -15,6 +15,7 @@ from prisma_postgres_exporter.diagnosis.facts import (
     PushFacts,
     Settings,
     StoreFacts,
+    WebFacts,
     WorkspaceFacts,
 )
 from prisma_postgres_exporter.diagnosis.findings import Finding, Level, Reason, at, span
@@ -28,6 +29,7 @@ def diagnose(facts: Facts) -> tuple[Finding, ...]:
     return (
         _store(facts.store, facts.settings, facts.now),
         *(_push(push) for push in facts.pushes),
+        *(_web(web) for web in (facts.web,) if web is not None),
         *(_credential(credential, facts.now) for credential in facts.credentials),
         *_workspaces(facts),
     )
@@ -90,6 +92,19 @@ def _push(push: PushFacts) -> Finding:
         level=Level.OK if push.problem is None else Level.MISSING,
         reason=None if push.problem is None else Reason.PUSH_FAILING,
         facts={"target": push.name, "url": push.url},
+    )
+
+
+def _web(web: WebFacts) -> Finding:
+    wrong = "cannot be used: correct it; a running service keeps the one before, and the next start fails"
+    return Finding(
+        step="web",
+        subject=web.path,
+        text=wrong if web.problems else web.access,
+        level=Level.MISSING if web.problems else Level.OK,
+        reason=Reason.WEB_CONFIG_WRONG if web.problems else None,
+        lines=web.problems,
+        facts={"path": web.path, "problems": list(web.problems)},
     )
 
 

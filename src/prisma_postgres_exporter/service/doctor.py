@@ -14,6 +14,7 @@ from prisma_postgres_exporter.config import (
     CredentialProblem,
     OtlpConfig,
     RemoteWriteConfig,
+    WebConfig,
     claims,
     differences,
     display_url,
@@ -33,6 +34,7 @@ from prisma_postgres_exporter.diagnosis import (
     StoreFacts,
     Subject,
     UsageFacts,
+    WebFacts,
     WorkspaceFacts,
     diagnose,
     find_subjects,
@@ -46,6 +48,7 @@ from prisma_postgres_exporter.service.costs import costs_in_force
 from prisma_postgres_exporter.service.opening import api_maker, utc_now
 from prisma_postgres_exporter.service.push_sender import Sender
 from prisma_postgres_exporter.service.reading import open_to_read
+from prisma_postgres_exporter.service.web_lock import read_lock
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -94,7 +97,7 @@ async def examine(config: Config, name: str | None = None, *, clock: Callable[[]
     """Diagnose everything, or the workspace, project or database that `name` (or an id) means.
 
     Changes nothing. Makes the calls of one discovery, and for a database asked for by name one of usage; without a name
-    each target of push gets an empty request.
+    the web configuration file is read, and each target of push gets an empty request.
 
     Raises:
         ConfigurationError: tokens or addresses cannot be used, or `name` means nothing, or several things.
@@ -129,6 +132,7 @@ async def examine(config: Config, name: str | None = None, *, clock: Callable[[]
             workspaces=tuple(workspaces[id_] for id_ in sorted(wanted)),
             databases=tuple(chosen),
             pushes=tuple(pushes),
+            web=await asyncio.to_thread(_look_at_web, config.web) if subject is None else None,
         )
         return Examination(examined_at=now, subject=subject, findings=diagnose(facts))
     finally:
@@ -175,6 +179,16 @@ async def _look_at_target(name: str, target: OtlpConfig | RemoteWriteConfig) -> 
     except ConfigurationError as error:
         return replace(found, problem="; ".join(error.problems))
     return found if outcome.state == "taken" else replace(found, problem=outcome.text or outcome.reason)
+
+
+def _look_at_web(web: WebConfig) -> WebFacts | None:
+    """Read the web configuration file as the service does, where there is one."""
+    if web.config_file is None:
+        return None
+    try:
+        return WebFacts(path=str(web.config_file), access=read_lock(web.config_file, web.users).access)
+    except ConfigurationError as error:
+        return WebFacts(path=str(web.config_file), problems=tuple(error.problems))
 
 
 def _read_store(config: Config, now: datetime) -> _Stored:

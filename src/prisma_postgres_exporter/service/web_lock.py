@@ -30,6 +30,13 @@ class WebLock:
     context: ssl.SSLContext | None
     notes: tuple[str, ...] = ()
 
+    @property
+    def access(self) -> str:
+        """Who gets in, and how, for people."""
+        clients = ", verified client certificates alone" if self.file.tls_server_config.verifies_clients else ""
+        spoken = "plain HTTP" if self.context is None else f"TLS{clients}"
+        return f"{spoken}, {len(self.file.basic_auth_users)} user(s)"
+
 
 OPEN = WebLock(file=WebFile(), context=None)
 """What holds without a file."""

@@ -57,6 +57,17 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" | 
 {{- end }}
 {{- end }}
 
+{{/* What the kubelet asks, given the root and a path. */}}
+{{- define "prisma-postgres-exporter.probe" -}}
+{{- $web := .root.Values.webConfig }}
+{{- $probes := default (ternary "TCP" "HTTP" (ne $web.existingSecret "")) $web.probes }}
+{{- if eq $probes "TCP" -}}
+tcpSocket: { port: http }
+{{- else -}}
+httpGet: { path: {{ .path }}, port: http{{ if eq $probes "HTTPS" }}, scheme: HTTPS{{ end }} }
+{{- end }}
+{{- end }}
+
 {{/* Every problem at once, each with what to do about it. */}}
 {{- define "prisma-postgres-exporter.check" -}}
 {{- $problems := list }}
@@ -78,6 +89,12 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" | 
 {{- end }}
 {{- if dig "web" "listen" "" .Values.config }}
 {{- $problems = append $problems "config.web.listen: the port is said with service.port" }}
+{{- end }}
+{{- if and .Values.webConfig.existingSecret .Values.demo.enabled }}
+{{- $problems = append $problems "webConfig.existingSecret with demo.enabled: the demo is open to everyone; leave one of them out" }}
+{{- end }}
+{{- if and .Values.webConfig.existingSecret (dig "web" "config_file" "" .Values.config) }}
+{{- $problems = append $problems "config.web.config_file: the web configuration file is said with webConfig.existingSecret; leave one of them out" }}
 {{- end }}
 {{- range $number, $credential := .Values.config.credentials }}
 {{- if $credential.token }}
