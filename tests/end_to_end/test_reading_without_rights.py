@@ -33,6 +33,7 @@ REPORTS: Sequence[Sequence[str]] = (
     ("store", "check", "--json"),
     ("store", "info", "--json"),
 )
+DOCUMENT = '{"version": 1}'
 TOKEN = {"PRISMA_POSTGRES_TOKEN": "synthetic-token"}
 NO_API = ("--api-url", "http://127.0.0.1:9")
 # Root may write what no mode allows; without these two capabilities it is a user like others.
@@ -179,12 +180,12 @@ def test_a_file_that_changes_while_it_is_read_without_locks_is_noticed(
     with closing(Store.open_to_read(f"sqlite:///{file}")) as store:
         assert store.costs() is None
         with closing(Store.open(f"sqlite:///{file}")) as service:
-            service.keep_costs("{}", ENDS_AT)
+            service.keep_costs(DOCUMENT, ENDS_AT)
         with pytest.raises(StoreUnavailable, match="written while it was read: run the command again"):
             store.costs()
         again = store.costs()
     assert again is not None
-    assert again.document == "{}"
+    assert again.document == DOCUMENT
 
 
 # Postgres -----------------------------------------------------------------------------------------

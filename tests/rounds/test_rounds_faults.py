@@ -426,11 +426,11 @@ async def test_at_midnight_what_is_shown_waits_for_no_store(
         waiting: list[object] = []
         answers = asyncio.Event()
 
-        async def silent(call: object) -> tuple[()]:
+        async def silent(call: object) -> tuple[dict[str, object], dict[str, object]]:
             assert not waiting, "the store is asked by who must not wait for it"
             waiting.append(call)
             await answers.wait()
-            return ()
+            return {}, {}
 
         monkeypatch.setattr(running.collector.ledger, "in_store", silent)
         clock.advance(timedelta(seconds=2))
