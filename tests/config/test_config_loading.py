@@ -107,6 +107,13 @@ web:
     assert "--api-url: api_url: the API's address must begin with https://" in found
 
 
+def test_a_pattern_that_is_too_deep_to_be_read_is_told(tmp_path: Path) -> None:
+    path = tmp_path / "config.yaml"
+    path.write_text(f"discovery: {{ include: {{ databases: ['{'(' * 3000}{')' * 3000}'] }} }}\n")
+    (said,) = problems(config_path=str(path))
+    assert "is no regular expression: maximum recursion depth" in said
+
+
 def test_a_variable_that_is_unknown_is_a_warning_with_the_nearest_name() -> None:
     environ = {"PRISMA_POSTGRES_LISTENS": ":1", "PRISMA_POSTGRES_PORT": "9478", "PRISMA_SOMETHING": "x"}
 

@@ -8,6 +8,7 @@ from collections import Counter
 from dataclasses import replace
 from typing import cast
 
+import bcrypt
 import httpx
 import pytest
 from expose_views import A_DATABASE, A_SNAPSHOT, A_WORKSPACE, NOW, exposition_of, plain
@@ -126,9 +127,9 @@ async def test_whoever_is_not_known_takes_as_much_work_as_whoever_is(monkeypatch
     compared: list[bytes] = []
     is_equal = access._is_equal
 
-    def counted(password: bytes, hash_: bytes) -> bool:
+    def counted(password: bytes, hash_: bytes, most_cost: int) -> bool:
         compared.append(hash_)
-        return is_equal(password, hash_)
+        return is_equal(password, hash_, most_cost)
 
     monkeypatch.setattr(access, "_is_equal", counted)
     door = Door(basic_auth_users=USERS)
@@ -138,6 +139,16 @@ async def test_whoever_is_not_known_takes_as_much_work_as_whoever_is(monkeypatch
     assert len(compared) == 5
     assert compared[2] == compared[3]
     assert {hash_.decode() for hash_ in compared} <= set(USERS.values())
+
+
+async def test_a_cheap_hash_takes_as_much_work_as_the_dearest(monkeypatch: pytest.MonkeyPatch) -> None:
+    hashes = {b"cheap": hash_of("a", cost=4).encode(), b"dear": hash_of("b", cost=7).encode()}
+    made: list[int] = []
+    monkeypatch.setattr(bcrypt, "hashpw", lambda _, salt: made.append(access._cost(salt)))
+    for user, work in ((b"cheap", [4, 5, 6]), (b"dear", []), (b"nobody", [])):
+        made.clear()
+        assert not await access._Logins().is_right(hashes, user, b"wrong", "")
+        assert made == work, "2^4 for the comparison, and as much as is missing to 2^7"
 
 
 async def test_what_is_kept_of_right_passwords_is_bounded() -> None:

@@ -66,9 +66,12 @@ async def test_no_other_machine_may_reload(address: str) -> None:
         # A page that DNS rebinding led here is of the same origin, as far as the browser knows.
         {"Sec-Fetch-Site": "same-origin", "Origin": "http://stranger.example:9478", "Host": "stranger.example:9478"},
         {"Origin": "http://exporter:9478"},
+        {"Sec-Fetch-Mode": "navigate"},
+        {"X-Forwarded-For": "192.0.2.1"},
+        {"Forwarded": "for=192.0.2.1"},
     ],
 )
-async def test_no_browser_may_reload(headers: dict[str, str]) -> None:
+async def test_no_browser_and_no_proxy_may_reload(headers: dict[str, str]) -> None:
     reload = Reloads()
     async with client_from(app_of(reload), "127.0.0.1") as client:
         answer = await client.post("/-/reload", headers=headers)

@@ -139,7 +139,8 @@ def test_a_day_asks_what_was_planned_and_its_numbers_are_as_old(tmp_path: Path, 
     ]
     assert planned.mean_age_seconds == pytest.approx(sum(gap**2 for gap in gaps) / sum(gaps) / 2, rel=0.1)
     assert planned.longest_age_seconds == pytest.approx(max(gaps), rel=0.1)
-    assert planned.mean_delay_seconds == pytest.approx(_mean_delay(happened, known_every), rel=0.1)
+    # A few publications, each somewhere in an interval: within a tenth of one.
+    assert planned.mean_delay_seconds == pytest.approx(_mean_delay(happened, known_every), abs=30.0)
 
 
 def test_an_adaptive_day_asks_what_was_planned(tmp_path: Path) -> None:
@@ -151,8 +152,8 @@ def test_an_adaptive_day_asks_what_was_planned(tmp_path: Path) -> None:
     usage = sum(at >= 16 * ONE_HOUR for at in happened.asked) / 24
     # What is learned hangs on the instants of publication, which the rehearsal cannot know.
     assert planned.usage_requests_per_hour == pytest.approx(usage, rel=0.25)
-    # Within a tenth of the interval.
-    assert planned.mean_delay_seconds == pytest.approx(_mean_delay(happened, timedelta(hours=3)), abs=30.0)
+    # Within a fifth of the interval, for the same reason.
+    assert planned.mean_delay_seconds == pytest.approx(_mean_delay(happened, timedelta(hours=3)), abs=60.0)
 
 
 def _mean_delay(happened: Lived, known_every: timedelta) -> float:

@@ -251,6 +251,23 @@ async def test_a_file_that_an_editor_has_just_emptied_opens_nothing(
     assert not is_good(health)
 
 
+async def test_names_of_client_certificates_are_not_taken_off_while_it_runs(folder: WebFolder) -> None:
+    folder.write(tls_server_config={**VERIFIED, "client_allowed_sans": ["prometheus"]})
+    keeper, _ = keeper_of(folder)
+    first = keeper.lock
+    written(folder, {"tls_server_config": VERIFIED})
+    assert await look(keeper) is first
+    assert "client_allowed_sans is gone" in str(keeper.problem)
+
+
+async def test_a_bound_user_who_is_taken_out_gets_in_no_more(folder: WebFolder) -> None:
+    folder.write(basic_auth_users={"alice": hash_of("a"), "bob": hash_of("b")})
+    keeper, health = keeper_of(folder, users={"alice": ["wksp_1"]})
+    written(folder, {"basic_auth_users": {"bob": hash_of("b")}})
+    assert (await look(keeper)).file.basic_auth_users.keys() == {"bob"}
+    assert is_good(health)
+
+
 @pytest.mark.parametrize(
     ("listen", "content", "is_said"),
     [

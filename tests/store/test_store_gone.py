@@ -52,6 +52,15 @@ def test_a_file_that_is_gone_is_neither_read_nor_written(file: Path, harm: Calla
         assert (file.read_bytes() if file.exists() else None) == found
 
 
+def test_an_older_copy_that_was_put_over_the_open_file_is_not_gone_on_with(file: Path) -> None:
+    with closing(opened(file)) as store:
+        known(store)
+        post(store, UPDATE)
+        execute(f"sqlite:///{file}", "UPDATE workspaces SET generation = 1")  # as an older copy has it
+        with pytest.raises(StoreGone, match="is older than what this process wrote to it"):
+            store.record(UPDATE, workspace_id="wksp_1", generation=2, at=NOW)
+
+
 def test_a_file_that_goes_in_the_middle_of_a_write_has_not_got_it(file: Path) -> None:
     with closing(opened(file)) as store:
         known(store)

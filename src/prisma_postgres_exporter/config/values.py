@@ -31,8 +31,8 @@ def _pattern(value: object) -> object:
         return value
     try:
         return re.compile(value)
-    except re.error as error:
-        raise ValueError(f"{value!r} is no regular expression: {error}") from None
+    except (re.error, RecursionError, OverflowError) as error:
+        raise ValueError(f"{value[:100]!r} is no regular expression: {error}") from None
 
 
 def _secret(value: object) -> object:

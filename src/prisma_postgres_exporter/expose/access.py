@@ -106,21 +106,23 @@ class _Logins:
         self._queues: dict[str, tuple[asyncio.Lock, int]] = {}
 
     async def is_right(self, hashes: Mapping[bytes, bytes], user: bytes, password: bytes, address: str) -> bool:
-        """Whether this is the password of a user; of one that is not known the hash of another is compared in vain."""
+        """Whether this is the password of a user; of one that is not known the dearest hash is compared in vain."""
         known = hashes.get(user)
         digest = self._digest(user, known or b"", password)
         if known is not None and digest in self._right:
             self._right.move_to_end(digest)
             return True
-        others = sorted(hashes.values())
-        hash_ = known or others[int.from_bytes(self._digest(user)[:8]) % len(others)]
+        dearest = max(hashes.values(), key=_cost)
+        hash_ = known or dearest
         lock, waiting = self._queues.get(address, (asyncio.Lock(), 0))
         if waiting >= MOST_WAITING:
             raise _TooMany
         self._queues[address] = lock, waiting + 1
         try:
             async with lock:
-                is_equal = await asyncio.get_running_loop().run_in_executor(self._thread, _is_equal, password, hash_)
+                is_equal = await asyncio.get_running_loop().run_in_executor(
+                    self._thread, _is_equal, password, hash_, _cost(dearest)
+                )
         finally:
             waiting = self._queues[address][1] - 1
             if waiting:
@@ -161,8 +163,17 @@ class _Bucket:
         return True
 
 
-def _is_equal(password: bytes, hash_: bytes) -> bool:
-    return bcrypt.checkpw(password[:BCRYPT_BYTES], hash_)
+def _cost(hash_: bytes) -> int:
+    """The logarithm of the work that a hash takes: `$2b$10$…` is 10."""
+    return int(hash_.split(b"$")[2])
+
+
+def _is_equal(password: bytes, hash_: bytes, most_cost: int) -> bool:
+    """Compare, and do in vain what a hash of the most cost takes more: 2^c + 2^c + 2^(c+1) + … + 2^(n-1) is 2^n."""
+    is_equal = bcrypt.checkpw(password[:BCRYPT_BYTES], hash_)
+    for cost in range(_cost(hash_), most_cost):
+        bcrypt.hashpw(password[:BCRYPT_BYTES], bcrypt.gensalt(cost))
+    return is_equal
 
 
 def _login(scope: Scope) -> tuple[bytes, bytes] | None:

@@ -13,8 +13,10 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from prisma_postgres_exporter.expose.visible import USER, seen
 
 _HOST = re.compile(r"(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]+)(?::[0-9]{1,5})?")
-_BROWSERS = ("origin", "sec-fetch-site")
+_BROWSERS = ("origin", "sec-fetch-site", "sec-fetch-mode", "sec-fetch-dest")
 """What every browser sends with a POST, and no script of a page can leave out."""
+_PROXIES = ("forwarded", "x-forwarded-for", "via")
+"""What a proxy adds to a request that it passes on: it is of this machine, and whoever asks need not be."""
 
 
 class KnownHosts:
@@ -55,6 +57,8 @@ def why_not_to_reload(request: Request) -> str | None:
         return "the request came from a browser"
     if USER in request.scope:
         return None if seen(request.scope) is None else "this user sees some workspaces alone"
+    if any(name in request.headers for name in _PROXIES):
+        return "the request came through a proxy; ask on this machine without it, or send SIGHUP"
     if request.client is None or not _is_loopback(request.client.host):
         return "the request came from another machine; ask on this one, or send SIGHUP"
     return None

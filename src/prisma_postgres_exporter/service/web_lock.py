@@ -111,7 +111,8 @@ class WebLockKeeper:
             return
         contents: dict[str, bytes] = {}
         try:
-            lock = _read(path, self._web.users, contents)
+            # Whom it has no more gets in no more; that web.users binds one of them is a mistake only at the start.
+            lock = _read(path, (), contents)
             _require_as_closed(path, self.lock, lock)
         except ConfigurationError as error:
             # What the good one named stays watched: a certificate that comes back is a change.
@@ -174,6 +175,8 @@ def _require_as_closed(path: Path, before: WebLock, after: WebLock) -> None:
         "basic_auth_users": bool(before.file.basic_auth_users) and not after.file.basic_auth_users,
         "tls_server_config.client_auth_type: RequireAndVerifyClientCert": before.file.tls_server_config.verifies_clients
         and not after.file.tls_server_config.verifies_clients,
+        "tls_server_config.client_allowed_sans": bool(before.file.tls_server_config.client_allowed_sans)
+        and not after.file.tls_server_config.client_allowed_sans,
     }
     problems = [f"{path}: {name} is gone: only a restart takes it off" for name, is_lost in lost.items() if is_lost]
     if problems:

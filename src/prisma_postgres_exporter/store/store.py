@@ -10,7 +10,7 @@ from pathlib import Path
 from sqlalchemy import Connection, select
 from sqlalchemy.engine import URL
 
-from prisma_postgres_exporter.errors import StoreChanged
+from prisma_postgres_exporter.errors import StoreChanged, StoreGone
 from prisma_postgres_exporter.model import (
     BilledMonth,
     DayUsage,
@@ -475,9 +475,17 @@ class Store:
         query = select(workspaces.c.id, workspaces.c.generation).where(workspaces.c.id.in_(list(generations)))
         stored = dict(connection.execute(query).all())
         for id_, generation in generations.items():
-            if stored.get(id_) != generation:
+            now_at = stored.get(id_)
+            if not self.is_shared and generation is not None and now_at is not None and now_at < generation:
+                # Nobody undoes a write. (A server may fail over to one that had not got all of them.)
+                raise StoreGone(
+                    f"the store at {self.url} is older than what this process wrote to it (workspace {id_} is at"
+                    f" generation {now_at}, and was at {generation}): a copy was put over it while it was in use."
+                    " Nothing is written: stop, put the newest backup in its place, and start"
+                )
+            if now_at != generation:
                 raise StoreChanged(
-                    f"workspace {id_} in the store at {self.url} is at generation {stored.get(id_)}, not {generation}:"
+                    f"workspace {id_} in the store at {self.url} is at generation {now_at}, not {generation}:"
                     " another process wrote to it"
                 )
 
