@@ -214,7 +214,7 @@ class _File:
         if tuple(identity) != self._identity:
             raise StoreGone(
                 f"the store at {self._path} was replaced by another file while it was in use: nothing is written to it;"
-                " put the old one back, or stop, remove the -wal and -shm beside it, which are of the old one, and start"
+                " put the old one back, or stop, remove -wal and -shm beside it, which are of the old one, and start"
             )
         if not size:
             raise StoreGone(
