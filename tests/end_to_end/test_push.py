@@ -392,6 +392,7 @@ def test_check_tries_each_target_with_nothing_in_it(tmp_path: Path, api: Vendor,
         assert SECRET not in done.stdout + done.stderr
 
 
+@pytest.mark.slow
 def test_of_two_services_on_a_store_each_pushes_what_it_collects_and_nothing_comes_twice(
     tmp_path: Path, api: Vendor, postgres_url: str
 ) -> None:

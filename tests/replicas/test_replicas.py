@@ -132,6 +132,7 @@ def test_a_signal_ends_one_whose_store_says_nothing(tmp_path: Path, postgres_url
         assert "leases not given back: they end by themselves" in ending.output
 
 
+@pytest.mark.slow
 @NEEDS_PGBOUNCER
 def test_they_share_behind_a_pooler_that_hands_out_a_connection_for_each_transaction(
     tmp_path: Path, postgres_url: str, six_workspaces: Vendor

@@ -171,7 +171,7 @@ def _mean_delay(happened: Lived, known_every: timedelta) -> float:
     return sum(delays) / len(delays)
 
 
-@pytest.mark.parametrize(("databases", "pace"), [(30, 1.0), (30, 0.4)])
+@pytest.mark.parametrize(("databases", "pace"), [(30, 1.0), pytest.param(30, 0.4, marks=pytest.mark.slow)])
 def test_the_start_takes_as_long_as_was_planned(tmp_path: Path, databases: int, pace: float) -> None:
     config = configuration(f"sqlite:///{tmp_path / 'ledger.db'}", requests_per_second=pace)
     happened = run_virtually(lived(config, databases=databases, hours=3.0, known_every=timedelta(hours=3)))
