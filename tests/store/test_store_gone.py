@@ -59,6 +59,10 @@ def test_an_older_copy_that_was_put_over_the_open_file_is_not_gone_on_with(file:
         execute(f"sqlite:///{file}", "UPDATE workspaces SET generation = 1")  # as an older copy has it
         with pytest.raises(StoreGone, match="is older than what this process wrote to it"):
             store.record(UPDATE, workspace_id="wksp_1", generation=2, at=NOW)
+        # Nor after it was read again, with what is held as old as the copy.
+        execute(f"sqlite:///{file}", "UPDATE workspaces SET generation = 0")
+        with pytest.raises(StoreGone, match="is older than what this process wrote to it"):
+            store.record(UPDATE, workspace_id="wksp_1", generation=0, at=NOW)
 
 
 def test_a_file_that_goes_in_the_middle_of_a_write_has_not_got_it(file: Path) -> None:

@@ -74,6 +74,8 @@ class Store:
         self._backend = backend_of(url)
         self._patience = Patience()
         self._is_read_only = is_read_only
+        self._newest: dict[str, int] = {}
+        """The newest generation of each workspace that a write of this process met: what is older was put over it."""
         with translated("open", self.url, is_read_only=is_read_only):
             self._engine = self._backend.create_engine(url, is_read_only=is_read_only, patience=self._patience)
         self._reader = self._engine.execution_options(**self._backend.READING)
@@ -476,11 +478,12 @@ class Store:
         stored = dict(connection.execute(query).all())
         for id_, generation in generations.items():
             now_at = stored.get(id_)
-            if not self.is_shared and generation is not None and now_at is not None and now_at < generation:
+            newest = max(generation or 0, self._newest.get(id_, 0))
+            if not self.is_shared and now_at is not None and now_at < newest:
                 # Nobody undoes a write. (A server may fail over to one that had not got all of them.)
                 raise StoreGone(
                     f"the store at {self.url} is older than what this process wrote to it (workspace {id_} is at"
-                    f" generation {now_at}, and was at {generation}): a copy was put over it while it was in use."
+                    f" generation {now_at}, and was at {newest}): a copy was put over it while it was in use."
                     " Nothing is written: stop, put the newest backup in its place, and start"
                 )
             if now_at != generation:
@@ -488,6 +491,7 @@ class Store:
                     f"workspace {id_} in the store at {self.url} is at generation {now_at}, not {generation}:"
                     " another process wrote to it"
                 )
+            self._newest[id_] = newest
 
 
 def _count_write(connection: Connection, workspace_ids: Iterable[str], at: datetime, *, is_whole: bool = False) -> None:

@@ -158,7 +158,7 @@ def test_a_file_that_is_damaged_under_a_running_service_is_told(on_file: Setting
     restore(backup, file)
     assert_restored(
         on_file,
-        "SQLite: the file is overwritten while the service runs",
+        "SQLite: the file is overwritten with nonsense while the service runs",
         "the reason on page, metric and log; the last picture, until a backup is put there",
     )
 
