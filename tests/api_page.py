@@ -1,4 +1,4 @@
-"""The table of operations in the client's README: run this module to print it."""
+"""The table of operations in the client's README."""
 
 from __future__ import annotations
 
@@ -56,7 +56,3 @@ def operations_table() -> str:
         for name, operation in OPERATIONS.items()
     ]
     return "| operation | method | command `api …` |\n|---|---|---|\n" + "".join(rows)
-
-
-if __name__ == "__main__":
-    print(operations_table(), end="")

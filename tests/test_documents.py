@@ -1,4 +1,4 @@
-"""The one JSON form: a key has one meaning, and README and OpenAPI document say what the models say."""
+"""The one JSON form: a key has one meaning, and the OpenAPI document says what the models say."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ import csv
 import io
 import json
 import re
-from pathlib import Path
 from typing import Any
 
 import httpx
@@ -19,20 +18,10 @@ from prisma_postgres_exporter.documents import (
     Document,
     RankedDocument,
     documents_csv,
-    keys_table,
     kinds,
     meanings,
 )
 from prisma_postgres_exporter.expose.v1 import json_api
-
-README = Path(__file__).parents[1] / "README.md"
-
-
-def test_the_readme_explains_every_key_as_the_models_do() -> None:
-    readme = README.read_text(encoding="utf-8")
-    table = readme.partition("<!-- json-table -->\n")[2].partition("<!-- /json-table -->")[0]
-
-    assert table == keys_table()
 
 
 def test_a_key_has_one_meaning_and_one_type_of_value() -> None:
@@ -100,7 +89,3 @@ def _types(part: dict[str, Any]) -> set[str]:
     if "anyOf" in part:
         return {name for each in part["anyOf"] for name in _types(each)}
     return {part.get("format") or part.get("type") or "object"}
-
-
-if __name__ == "__main__":
-    print(keys_table(), end="")

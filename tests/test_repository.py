@@ -6,8 +6,10 @@ import re
 import subprocess
 from pathlib import Path
 
+import pytest
+
+from made_tables import TABLES, with_table
 from prisma_postgres_exporter import __version__
-from prisma_postgres_exporter.expose import describe
 
 ROOT = Path(__file__).parents[1]
 TOP_LEVEL = {"pyproject.toml", "README.md", "LICENSE", "CHANGELOG.md", "src", "tests", "deploy", "grafana"}
@@ -53,20 +55,13 @@ def test_the_changelog_speaks_of_this_version_or_of_what_is_coming() -> None:
     assert "## [Unreleased]" in changelog or f"## [{__version__}]" in changelog
 
 
-def test_the_readme_lists_every_metric_as_the_code_has_it() -> None:
-    readme = (ROOT / "README.md").read_text(encoding="utf-8")
-    table = readme.partition("<!-- metrics-table -->\n")[2].partition("<!-- /metrics-table -->")[0]
+@pytest.mark.parametrize("mark", TABLES)
+def test_a_table_of_the_manual_is_the_codes(mark: str) -> None:
+    page, made = TABLES[mark]
+    text = page.read_text(encoding="utf-8")
 
-    assert table == metrics_table()
-
-
-def metrics_table() -> str:
-    """Return the README's table of metrics: run this module to print it."""
-    rows = [
-        f"| `{metric.name}` | {metric.kind} | {', '.join(metric.labels)} | {metric.help} |\n" for metric in describe()
-    ]
-    return "| metric | kind | labels | what it says |\n|---|---|---|---|\n" + "".join(rows)
+    assert with_table(text, mark, made()) == text, "run `python tests/made_tables.py`"
 
 
-if __name__ == "__main__":
-    print(metrics_table(), end="")
+def test_the_first_page_is_short() -> None:
+    assert len((ROOT / "README.md").read_text(encoding="utf-8").splitlines()) <= 150

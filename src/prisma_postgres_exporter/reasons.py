@@ -9,7 +9,7 @@ _NEXT_TRY = "the exporter tries again on its own"
 _REPORT = "the exporter uses no such answer; report it if it lasts"
 _VENDOR_DOWN = f"the vendor's API has a fault; {_NEXT_TRY}, see the vendor's status page if it lasts"
 
-_MEANINGS: Final[Mapping[str, str]] = {
+MEANINGS: Final[Mapping[str, str]] = {
     # The way to the API
     "timeout": f"the API did not answer in time; {_NEXT_TRY}",
     "connect_timeout": f"no connection to the API in time: check network and firewall; {_NEXT_TRY}",
@@ -67,8 +67,8 @@ def reason_in_words(reason: str) -> str:
 
 
 def _meaning(reason: str) -> str | None:
-    if reason in _MEANINGS:
-        return _MEANINGS[reason]
+    if reason in MEANINGS:
+        return MEANINGS[reason]
     if reason.startswith("http_4"):
         return f"the API refuses the request ({reason.removeprefix('http_')}); {_REPORT}"
     if reason.startswith("http_5"):

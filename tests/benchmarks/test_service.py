@@ -1,6 +1,6 @@
 """What the running service does from its first second on: `pytest -m benchmark -s tests/benchmarks/test_service.py`.
 
-Prints the table of README's chapter "Performance". The vendor is simulated in a process of its own, with the default
+Prints the table of the guide's chapter "Performance". The vendor is simulated in a process of its own, with the default
 budget of 10 requests/s for each credential. `DATABASES=10000` chooses a size. Times count from "listening" on.
 
 How long an event loop stands still depends on what else the machine does: an idle loop in a process of its own,

@@ -260,14 +260,6 @@ def fields_of(model: type[BaseModel], prefix: str = "") -> Iterator[str]:
             yield from fields_of(field.annotation, f"{prefix}{name}.")
 
 
-def test_the_readme_names_every_variable() -> None:
-    from prisma_postgres_exporter.config.loading import ENVIRONMENT, VENDORS_TOKEN
-
-    readme = (EXAMPLE.parents[1] / "README.md").read_text(encoding="utf-8")
-
-    assert all(f"`{variable}`" in readme for variable in (*ENVIRONMENT, VENDORS_TOKEN))
-
-
 def test_what_is_wrong_in_a_section_that_is_not_needed_is_a_warning(tmp_path: Path) -> None:
     path = write(tmp_path, "poll:\n  interval: soon\nstore:\n  url: sqlite:///own.db\nsotre: 1\n")
     found = load_config(environ={}, config_path=path, needed=("store", "cost"))

@@ -37,6 +37,14 @@ ENVIRONMENT = {
 }
 """Every variable that is read, with the key it sets; the client reads that of its log itself."""
 
+FLAGS = {
+    "--api-url": ("api_url",),
+    "--store-url": ("store", "url"),
+    "--listen": ("web", "listen"),
+    "--web-config-file": ("web", "config_file"),
+}
+"""Every flag that sets a key; they win over variables."""
+
 VENDORS_TOKEN = "PRISMA_SERVICE_TOKEN"  # noqa: S105  # a variable's name, no token
 VENDORS_URL = "PRISMA_MANAGEMENT_API_URL"
 PREFIX = "PRISMA_POSTGRES_"
@@ -85,15 +93,15 @@ def load_config(
         _set_from_environment(values, places, VENDORS_TOKEN, environ[VENDORS_TOKEN])
     if environ.get(VENDORS_URL) and not environ.get("PRISMA_POSTGRES_API_URL"):
         _set(values, places, ("api_url",), environ[VENDORS_URL], VENDORS_URL)
-    flags = (
-        ("--api-url", ("api_url",), api_url),
-        ("--store-url", ("store", "url"), store_url),
-        ("--listen", ("web", "listen"), listen or None),
-        ("--web-config-file", ("web", "config_file"), web_config_file),
-    )
-    for flag, key, given in flags:
+    flags = {
+        "--api-url": api_url,
+        "--store-url": store_url,
+        "--listen": listen or None,
+        "--web-config-file": web_config_file,
+    }
+    for flag, given in flags.items():
         if given is not None:
-            _set(values, places, key, given, flag)
+            _set(values, places, FLAGS[flag], given, flag)
     try:
         config = Config.model_validate(values)
     except ValidationError as error:

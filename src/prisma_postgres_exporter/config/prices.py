@@ -44,18 +44,23 @@ class PriceRow(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True, populate_by_name=True)
 
-    plan: str = Field(min_length=1)
-    version: str = Field(min_length=1)
-    from_: Annotated[date | None, Field(alias="from")] = None
-    until: date | None = None
-    fee_usd: Money | None
-    included_operations: Annotated[int, Field(ge=0)]
-    included_storage: Size
-    usd_per_million_operations: Money | None = None
-    usd_per_gib_month: Money | None = None
-    hard_stop: bool = False
-    source: str = ""
-    read_on: date | None = None
+    plan: str = Field(min_length=1, description="The plan, by the vendor's name")
+    version: str = Field(min_length=1, description="What this version of its prices is called")
+    from_: Annotated[date | None, Field(alias="from")] = Field(
+        default=None, description="The first day on which it is the plan's price"
+    )
+    until: date | None = Field(default=None, description="The first day on which it is no more")
+    fee_usd: Money | None = Field(description="The fee of a month; `null`: not known")
+    included_operations: Annotated[int, Field(ge=0)] = Field(description="Operations that the fee includes in a month")
+    included_storage: Size = Field(description="Storage that the fee includes, like `10GiB` or `500MB`")
+    usd_per_million_operations: Money | None = Field(default=None, description="The price of a million more operations")
+    usd_per_gib_month: Money | None = Field(default=None, description="The price of a GiB more for a month")
+    hard_stop: bool = Field(
+        default=False,
+        description="Nothing is charged over what is included: the vendor blocks the databases there",
+    )
+    source: str = Field(default="", description="Where it was read")
+    read_on: date | None = Field(default=None, description="When it was read")
 
     @model_validator(mode="after")
     def _in_order(self) -> PriceRow:

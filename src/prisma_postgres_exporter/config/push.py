@@ -32,9 +32,11 @@ def _secret(value: object) -> object:
 class SecretConfig(Section):
     """One secret: exactly one of a file, the name of an environment variable, or the text itself."""
 
-    file: Path | None = None
-    env: str | None = None
-    value: Annotated[SecretStr, BeforeValidator(_secret)] | None = None
+    file: Path | None = Field(default=None, description="The file that holds it, read anew for each request")
+    env: str | None = Field(default=None, description="The environment variable that holds it")
+    value: Annotated[SecretStr, BeforeValidator(_secret)] | None = Field(
+        default=None, description="The text itself; prefer the other two"
+    )
 
     @model_validator(mode="after")
     def _one_source(self) -> SecretConfig:
@@ -71,7 +73,7 @@ class SecretConfig(Section):
 class HeaderConfig(SecretConfig):
     """A header to send along."""
 
-    name: str
+    name: str = Field(description="Its name, like `X-Scope-OrgID`")
 
     @field_validator("name")
     @classmethod
@@ -84,15 +86,15 @@ class HeaderConfig(SecretConfig):
 class BasicAuthConfig(Section):
     """A user and a password."""
 
-    username: str
-    password: SecretConfig
+    username: str = Field(description="The user")
+    password: SecretConfig = Field(description="The password, a [secret](#secrets)")
 
 
 class _TargetConfig(Section):
-    bearer_token: SecretConfig | None = None
-    basic_auth: BasicAuthConfig | None = None
-    headers: tuple[HeaderConfig, ...] = ()
-    timeout: Duration = timedelta(seconds=10)
+    bearer_token: SecretConfig | None = Field(default=None, description="A token to send along, a [secret](#secrets)")
+    basic_auth: BasicAuthConfig | None = Field(default=None, description="A user and a password, in place of a token")
+    headers: tuple[HeaderConfig, ...] = Field(default=(), description="Headers: each a `name` and a [secret](#secrets)")
+    timeout: Duration = Field(default=timedelta(seconds=10), description="After how long a request is given up")
 
     @model_validator(mode="after")
     def _one_login(self) -> _TargetConfig:
@@ -109,7 +111,7 @@ class _TargetConfig(Section):
 class OtlpConfig(_TargetConfig):
     """An OTLP receiver over HTTP: `endpoint` is as in OTEL_EXPORTER_OTLP_ENDPOINT, without `/v1/metrics`."""
 
-    endpoint: str
+    endpoint: str = Field(description="Its address, as in `OTEL_EXPORTER_OTLP_ENDPOINT`; `/v1/metrics` is appended")
 
     @property
     def url(self) -> str:
@@ -126,7 +128,7 @@ class OtlpConfig(_TargetConfig):
 class RemoteWriteConfig(_TargetConfig):
     """A receiver of Prometheus remote write 1.0."""
 
-    url: str
+    url: str = Field(description="Its address")
 
     @model_validator(mode="after")
     def _reachable(self) -> RemoteWriteConfig:
@@ -140,11 +142,23 @@ class PushConfig(Section):
     `labels` go with every series, beside `job` and `instance`, which they may set.
     """
 
-    interval: Duration = timedelta(minutes=1)
-    keep: Duration = timedelta(hours=2)
-    labels: Mapping[str, str] = Field(default_factory=dict)
-    otlp: OtlpConfig | None = None
-    remote_write: RemoteWriteConfig | None = None
+    interval: Duration = Field(
+        default=timedelta(minutes=1),
+        description="How often; less often than every 4 minutes makes gaps, as Prometheus forgets a sample after 5",
+    )
+    keep: Duration = Field(
+        default=timedelta(hours=2),
+        description="How old samples may become that wait for a target, 256 MiB of them at most",
+    )
+    labels: Mapping[str, str] = Field(
+        default_factory=dict,
+        description="Go with every series, beside `job` (`prisma-postgres-exporter`) and `instance` (host:port), which "
+        "can be set here too",
+    )
+    otlp: OtlpConfig | None = Field(default=None, description="An OTLP receiver over HTTP; needs the extra `otlp`")
+    remote_write: RemoteWriteConfig | None = Field(
+        default=None, description="A receiver of Prometheus remote write 1.0; needs the extra `remote-write`"
+    )
 
     @field_validator("labels")
     @classmethod

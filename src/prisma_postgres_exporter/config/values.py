@@ -47,10 +47,15 @@ Pattern = Annotated[re.Pattern[str], BeforeValidator(_pattern)]
 class CredentialConfig(Section):
     """One credential: exactly one of a file, the name of an environment variable, or the token itself."""
 
-    name: str | None = None
-    token_file: Path | None = None
-    token_env: str | None = None
-    token: Annotated[SecretStr, BeforeValidator(_secret)] | None = None
+    name: str | None = Field(default=None, description="What labels, logs and messages call it")
+    token_file: Path | None = Field(
+        default=None,
+        description="A file with one token, or a directory with one token a file; read again when it changes",
+    )
+    token_env: str | None = Field(default=None, description="The environment variable that holds the token")
+    token: Annotated[SecretStr, BeforeValidator(_secret)] | None = Field(
+        default=None, description="The token itself; prefer the other two"
+    )
 
     @model_validator(mode="after")
     def _one_source(self) -> CredentialConfig:
@@ -62,19 +67,24 @@ class CredentialConfig(Section):
 class Filter(Section):
     """Regular expressions, searched for in names and ids (regions: in the id)."""
 
-    workspaces: tuple[Pattern, ...] = ()
-    projects: tuple[Pattern, ...] = ()
-    databases: tuple[Pattern, ...] = ()
-    regions: tuple[Pattern, ...] = ()
+    workspaces: tuple[Pattern, ...] = Field(default=(), description="Names or ids of workspaces")
+    projects: tuple[Pattern, ...] = Field(default=(), description="Names or ids of projects")
+    databases: tuple[Pattern, ...] = Field(default=(), description="Names or ids of databases")
+    regions: tuple[Pattern, ...] = Field(default=(), description="Ids of regions")
 
 
 class DiscoveryConfig(Section):
     """How often to look what exists, and which databases to follow."""
 
-    interval: Duration = timedelta(minutes=10)
-    subscription_interval: Duration = timedelta(hours=1)
-    include: Filter = Filter()
-    exclude: Filter = Filter()
+    interval: Duration = Field(default=timedelta(minutes=10), description="How often to look which databases exist")
+    subscription_interval: Duration = Field(
+        default=timedelta(hours=1), description="How often to read plan and block of each workspace"
+    )
+    include: Filter = Field(
+        default=Filter(),
+        description="What to follow: where there are patterns of a kind, one of them must match",
+    )
+    exclude: Filter = Field(default=Filter(), description="What not to follow, whatever `include` says")
 
 
 class RollingWindow(Section):
@@ -106,16 +116,35 @@ class PollConfig(Section):
     One that is `adaptive` reads the open day when there should be news, and not in every interval.
     """
 
-    interval: Duration = timedelta(minutes=5)
-    adaptive: bool = False
-    windows: tuple[RollingWindow, ...] = rolling_windows(("24h", "7d", "30d"))
-    requests_per_second: Annotated[float, Field(gt=0, le=1_000, allow_inf_nan=False)] = 10.0
-    concurrency: Annotated[int, Field(ge=1, le=256)] = 8
-    connect_timeout: Duration = timedelta(seconds=5)
-    read_timeout: Duration = timedelta(seconds=15)
-    total_timeout: Duration = timedelta(seconds=30)
-    keep_last_value: Duration = timedelta(days=1)
-    settle_after: Duration = timedelta(hours=6)
+    interval: Duration = Field(
+        default=timedelta(minutes=5),
+        description="How often the open day of each database is read; two intervals without a reading make its `up` 0",
+    )
+    adaptive: bool = Field(
+        default=False,
+        description="Read the open day when there should be news, and not in every interval: about a fifth of the "
+        "requests ([how](requests.md))",
+    )
+    windows: tuple[RollingWindow, ...] = Field(
+        default=rolling_windows(("24h", "7d", "30d")),
+        description="Rolling windows, of any width from 1s to 366d; each is read when 1/96 of its width has passed",
+    )
+    requests_per_second: Annotated[float, Field(gt=0, le=1_000, allow_inf_nan=False)] = Field(
+        default=10.0, description="The request budget of each credential"
+    )
+    concurrency: Annotated[int, Field(ge=1, le=256)] = Field(
+        default=8, description="Requests under way at once, for each credential"
+    )
+    connect_timeout: Duration = Field(default=timedelta(seconds=5), description="Time to connect")
+    read_timeout: Duration = Field(default=timedelta(seconds=15), description="Time between two pieces of an answer")
+    total_timeout: Duration = Field(default=timedelta(seconds=30), description="Time for one try in all")
+    keep_last_value: Duration = Field(
+        default=timedelta(days=1),
+        description="How long the last values of a database that stopped answering are shown",
+    )
+    settle_after: Duration = Field(
+        default=timedelta(hours=6), description="A closed day is final when readings this far apart agree"
+    )
 
     @field_validator("windows", mode="before")
     @classmethod
@@ -140,8 +169,15 @@ class PollConfig(Section):
 class StoreConfig(Section):
     """Where the ledger is kept, and how long raw readings are; days and months are kept for ever."""
 
-    url: str = "sqlite:///prisma-postgres-exporter.db"
-    keep_readings: Duration = timedelta(days=30)
+    url: str = Field(
+        default="sqlite:///prisma-postgres-exporter.db",
+        description="The ledger: `sqlite:///FILE` (`sqlite:////ABSOLUTE/FILE`) or "
+        "`postgresql://USER:PASSWORD@HOST/DATABASE`; in user and password `/ ? # [ ] @` are percent-encoded "
+        "(`%2F %3F %23 %5B %5D %40`)",
+    )
+    keep_readings: Duration = Field(
+        default=timedelta(days=30), description="How long raw readings are kept; days and months are kept for ever"
+    )
 
     @field_validator("url")
     @classmethod
@@ -152,23 +188,48 @@ class StoreConfig(Section):
 
 
 class WebConfig(Section):
-    """Where to serve, to whom: `:9478` (every address), `127.0.0.1:9478`, `unix:FILE`, `systemd`, or several of them.
+    """Where to serve, and what to whom."""
 
-    `config_file` is a web configuration file of Prometheus' exporter-toolkit, and `users` the workspaces of those of
-    its users who see some alone. `shard` is what one of several services on a store shows: everything, or what it
-    collects. `max_series` bounds the samples of `/metrics`: beyond it the smallest databases are summed up. With
-    `created` OpenMetrics says since when each database's counters count. `hosts` are the names that are answered to,
-    all if there are none; with `enable_lifecycle` a program of this machine may reload the configuration by a POST.
-    """
-
-    listen: tuple[ListenAddress, ...] = (":9478",)
-    config_file: Path | None = None
-    users: dict[str, Annotated[tuple[str, ...], Field(min_length=1)]] = Field(default={})
-    max_series: Annotated[int, Field(ge=1_000)] | None = None
-    shard: Literal["all", "owned"] = "all"
-    created: bool = False
-    hosts: tuple[str, ...] = ()
-    enable_lifecycle: bool = False
+    listen: tuple[ListenAddress, ...] = Field(
+        default=(":9478",),
+        description="Where to serve: `:9478` (every address), `127.0.0.1:9478`, `[::1]:9478`, `unix:FILE`, `systemd` "
+        "(the sockets that a `.socket` unit passes on), or a list of them",
+    )
+    config_file: Path | None = Field(
+        default=None,
+        description="TLS, client certificates and users, in the format of Prometheus' exporter-toolkit; read again "
+        "when it changes ([how](security.md))",
+    )
+    users: dict[str, Annotated[tuple[str, ...], Field(min_length=1)]] = Field(
+        default={},
+        description="The workspaces of those users who see some alone: `{alice: [wksp_…]}`; others see everything, "
+        "and `none` among the workspaces is what belongs to none",
+    )
+    max_series: Annotated[int, Field(ge=1_000)] | None = Field(
+        default=None,
+        description="The most series that `/metrics` may have; beyond it the smallest databases are "
+        "[summed up](metrics.md#a-bound-on-series)",
+    )
+    shard: Literal["all", "owned"] = Field(
+        default="all",
+        description="What one of several services on a Postgres shows on `/metrics`: `all`, or the workspaces that it "
+        "collects itself (`owned`)",
+    )
+    created: bool = Field(
+        default=False,
+        description="OpenMetrics with `_created` for the databases' counters, for a Prometheus with the feature "
+        "`created-timestamp-zero-ingestion`",
+    )
+    hosts: tuple[str, ...] = Field(
+        default=(),
+        description="The names that are answered to (`exporter.example.com`), besides addresses and `localhost`: "
+        "others get 421, which keeps out pages that DNS rebinding leads here. Empty: any name",
+    )
+    enable_lifecycle: bool = Field(
+        default=False,
+        description="Whether `POST /-/reload` reads the configuration again, for programs of this machine; SIGHUP "
+        "always does",
+    )
 
     @field_validator("hosts")
     @classmethod
@@ -205,34 +266,44 @@ class WebConfig(Section):
 
 
 class WorkspaceConfig(Section):
-    """What the API does not tell of a workspace: `workspace` is its id or name.
+    """What the API does not report of a workspace."""
 
-    `plan` and `price_version` choose the prices instead of what the API says and what is in force;
-    `prices` are prices of its own. `spend_limit_usd` is the vendor's limit on usage charges, against which count,
-    besides ours, `other_usage_usd` (what a month of Compute and Accelerate costs) and `tax_percent` on all of them.
-    """
-
-    workspace: str
-    plan: str | None = None
-    price_version: str | None = None
-    prices: PriceRow | None = None
-    spend_limit_usd: Money | None = None
-    tax_percent: Annotated[Money, Field(le=100)] | None = None
-    other_usage_usd: Money | None = None
+    workspace: str = Field(description="Its id or name")
+    plan: str | None = Field(default=None, description="Its plan, instead of what the API says")
+    price_version: str | None = Field(
+        default=None,
+        description="The version of its prices, instead of those in force: older workspaces may keep older ones",
+    )
+    prices: PriceRow | None = Field(
+        default=None, description="Prices of its own (Enterprise), instead of `plan` and `price_version`"
+    )
+    spend_limit_usd: Money | None = Field(
+        default=None, description="The vendor's limit on usage charges; at it the databases are blocked"
+    )
+    tax_percent: Annotated[Money, Field(le=100)] | None = Field(
+        default=None,
+        description="The tax on all usage, which counts against the limit too; 0 for workspaces that Vercel bills",
+    )
+    other_usage_usd: Money | None = Field(
+        default=None,
+        description="What a month of Compute and Accelerate costs: it counts against the limit too, from the 1st on",
+    )
 
 
 class BudgetConfig(Section):
     """An amount for a calendar month (UTC), for all databases that match: regular expressions on names and ids.
 
-    Without any expression it is for everything. `thresholds` are parts of the amount, 1 is all of it.
+    Each kind of expression that is given must match; without any it is for everything.
     """
 
-    name: Annotated[str, Field(min_length=1)]
-    monthly_usd: Annotated[Money, Field(gt=0)]
-    thresholds: tuple[Annotated[float, Field(gt=0, le=10, allow_inf_nan=False)], ...] = (0.5, 0.8, 1.0)
-    workspaces: tuple[Pattern, ...] = ()
-    projects: tuple[Pattern, ...] = ()
-    databases: tuple[Pattern, ...] = ()
+    name: Annotated[str, Field(min_length=1)] = Field(description="Its name, which no other budget has")
+    monthly_usd: Annotated[Money, Field(gt=0)] = Field(description="The amount")
+    thresholds: tuple[Annotated[float, Field(gt=0, le=10, allow_inf_nan=False)], ...] = Field(
+        default=(0.5, 0.8, 1.0), description="At which parts of the amount to be told; 1 is all of it"
+    )
+    workspaces: tuple[Pattern, ...] = Field(default=(), description="Names or ids of workspaces that it is for")
+    projects: tuple[Pattern, ...] = Field(default=(), description="Names or ids of projects that it is for")
+    databases: tuple[Pattern, ...] = Field(default=(), description="Names or ids of databases that it is for")
 
 
 class FeeShare(StrEnum):
@@ -244,12 +315,25 @@ class FeeShare(StrEnum):
 
 
 class CostConfig(Section):
-    """What it costs: prices, how the fee is shared out, what the API does not tell of workspaces, and budgets."""
+    """What it costs: prices, how the fee is shared out, what the API does not report of workspaces, and budgets."""
 
-    prices_file: Path | None = None
-    fee_share: FeeShare = FeeShare.OPERATIONS
-    workspaces: tuple[WorkspaceConfig, ...] = ()
-    budgets: tuple[BudgetConfig, ...] = ()
+    prices_file: Path | None = Field(
+        default=None,
+        description="A price file of your own, in the form of the "
+        "[packaged one](../../src/prisma_postgres_exporter/config/prices.yaml)",
+    )
+    fee_share: FeeShare = Field(
+        default=FeeShare.OPERATIONS,
+        description="By what a workspace's fee is shared out to its databases: `operations`, `storage` or `equal`",
+    )
+    workspaces: tuple[WorkspaceConfig, ...] = Field(
+        default=(), description="What the API does not report of workspaces"
+    )
+    budgets: tuple[BudgetConfig, ...] = Field(
+        default=(),
+        description="Amounts for a calendar month (UTC), for all databases that match: each kind of pattern that is "
+        "given must match, without any it is for everything",
+    )
 
     @field_validator("budgets")
     @classmethod
@@ -278,8 +362,15 @@ class Config(Section):
     `sources` say where it comes from. `warnings` are lines for people: nothing that stops the service.
     """
 
-    api_url: str = "https://api.prisma.io"
-    credentials: tuple[CredentialConfig, ...] = ()
+    api_url: str = Field(
+        default="https://api.prisma.io",
+        description="Where the Management API is; https only, plain http for this machine",
+    )
+    credentials: tuple[CredentialConfig, ...] = Field(
+        default=(),
+        description="Service tokens, one for each workspace; each entry has exactly one of `token_file`, `token_env` "
+        "and `token`",
+    )
     discovery: DiscoveryConfig = DiscoveryConfig()
     poll: PollConfig = PollConfig()
     store: StoreConfig = StoreConfig()

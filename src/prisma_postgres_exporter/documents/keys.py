@@ -1,4 +1,4 @@
-"""The table of keys in the README, made from the models."""
+"""The table of keys in the guide, made from the models."""
 
 from __future__ import annotations
 

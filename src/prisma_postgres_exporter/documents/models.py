@@ -1,7 +1,7 @@
 """The one JSON form of everything that the commands print for programs and the JSON API answers.
 
 Amounts are USD as exact texts, instants RFC 3339 in UTC, days and months UTC. `null` is what was not reported, never 0.
-A key has one meaning and one unit wherever it stands; README's table of keys is made from what is said here.
+A key has one meaning and one unit wherever it stands; the guide's table of keys is made from what is said here.
 """
 
 from __future__ import annotations

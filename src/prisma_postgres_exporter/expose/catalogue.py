@@ -1,4 +1,4 @@
-"""What can be exposed, in a list: for the README's table of metrics and the tests."""
+"""What can be exposed, in a list: for the guide's table of metrics and the tests."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Every metric family that shows the snapshot: the one source for the exposition, the README's table and the tests."""
+"""Every metric family that shows the snapshot: the one source for the exposition, the guide's table and the tests."""
 
 from __future__ import annotations
 
