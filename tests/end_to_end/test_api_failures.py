@@ -9,6 +9,7 @@ import sys
 import pytest
 from api_commands import CREATIONS, FIRST, NOBODYS, SECOND, Terminal, creation
 
+from longer import spread
 from prisma_postgres_exporter.simulator import Fault, FaultKind, system_clock
 
 PASSWORD = "simulated-password"
@@ -53,8 +54,13 @@ NEW_SECRETS = {
 
 
 # Standard output takes no more --------------------------------------------------------------------
-@pytest.mark.parametrize("form", [(), ("--json",), ("--csv",)], ids=["table", "json", "csv"])
-@pytest.mark.parametrize("method", CREATIONS)
+@pytest.mark.parametrize(
+    ("method", "form"),
+    [
+        pytest.param(method, form, marks=marks, id=f"{method}-{'-'.join(form)}")
+        for method, form, marks in spread((method, [(), ("--json",), ("--csv",)]) for method in CREATIONS)
+    ],
+)
 def test_what_was_done_is_said_where_its_secrets_cannot_be_printed(
     terminal: Terminal, method: str, form: tuple[str, ...]
 ) -> None:

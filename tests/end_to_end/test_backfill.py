@@ -203,7 +203,7 @@ def test_a_database_that_nobody_knows_is_told_with_the_nearest_name(
 
 @needs_program("prometheus")
 @needs_program("promtool")
-@pytest.mark.parametrize("store_url", ["sqlite", pytest.param("postgres", marks=pytest.mark.slow)], indirect=True)
+@pytest.mark.slow
 def test_history_loads_into_a_real_prometheus(options: list[str], store_url: str, api: Vendor, tmp_path: Path) -> None:
     written = tmp_path / "history.om"
     assert run("backfill", *options, *span(), "--openmetrics", str(written), cwd=tmp_path).returncode == 0

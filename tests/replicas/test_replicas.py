@@ -36,6 +36,7 @@ def three(tmp_path: Path, postgres_url: str, six_workspaces: Vendor) -> Iterator
         yield running
 
 
+@pytest.mark.slow
 def test_three_share_the_workspaces_and_each_shows_everything(three: Fleet) -> None:
     for member in three.members.values():
         member.running.scrape_when(lambda samples: len(samples.labels(TOTAL, "database_id")) == 12, "every database")
@@ -68,6 +69,7 @@ def test_what_a_killed_one_collected_is_taken_over_in_time(three: Fleet) -> None
     three.assert_one_writer_an_epoch()
 
 
+@pytest.mark.slow
 def test_one_that_ends_gives_its_workspaces_back_at_once(three: Fleet) -> None:
     leaving = three.members["a"].running
     leaving.send(signal.SIGTERM)

@@ -9,6 +9,8 @@ from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 from pathlib import Path
 
+import pytest
+
 from builders import day_window
 from prisma_postgres_exporter.api import Usage
 from prisma_postgres_exporter.expose import ExporterHealth
@@ -79,6 +81,7 @@ def gaps(answers: Answers) -> list[float]:
     )
 
 
+@pytest.mark.slow
 def test_the_interval_is_kept_while_the_days_of_a_whole_month_are_not_settled_yet(tmp_path: Path) -> None:
     found = gaps(run_virtually(lived(tmp_path / "ledger.db", databases=24, latency_seconds=20.0, hours=2.0)))
 

@@ -24,7 +24,7 @@ from rounds_bench import bench, configuration, http_bench, small_vendor, tokens_
 BEGINS_AT = datetime(2026, 11, 20, 10, 0, tzinfo=UTC)
 
 
-@pytest.fixture(params=["sqlite", "postgres"])
+@pytest.fixture(params=["sqlite", pytest.param("postgres", marks=pytest.mark.slow)])
 def store_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     if request.param == "postgres":
         url = request.getfixturevalue("postgres_url")
@@ -33,7 +33,6 @@ def store_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     return f"sqlite:///{tmp_path / 'ledger.db'}"
 
 
-@pytest.mark.parametrize("store_url", ["sqlite", pytest.param("postgres", marks=pytest.mark.slow)], indirect=True)
 async def test_over_days_the_ledger_equals_the_truth_however_late_and_revised_the_vendor_is(store_url: str) -> None:
     clock = ManualClock(BEGINS_AT)
     behaviour = VendorBehaviour(

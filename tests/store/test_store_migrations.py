@@ -149,7 +149,7 @@ def rules_of(url: str) -> dict[str, list[tuple[str, str]]]:
         }
 
 
-@pytest.mark.parametrize("at", [1, 5, 9])
+@pytest.mark.parametrize("at", [pytest.param(1, marks=pytest.mark.slow), 5, pytest.param(9, marks=pytest.mark.slow)])
 def test_a_migration_that_is_killed_changes_nothing_and_is_made_by_the_next_start(
     lived_file: Path, store_url: str, at: int
 ) -> None:
@@ -244,6 +244,7 @@ def copy_rows(source: sqlalchemy.Connection, target: sqlalchemy.Connection) -> N
             target.execute(table.insert(), found)
 
 
+@pytest.mark.parametrize("store_url", ["sqlite", pytest.param("postgres", marks=pytest.mark.slow)], indirect=True)
 def test_eight_processes_open_a_new_store_at_once(store_url: str) -> None:
     # They fork from one, which has imported what a store needs: a second for each of eight is saved.
     done = subprocess.run([sys.executable, "-c", OPEN_TOGETHER, store_url], capture_output=True, text=True, check=False)

@@ -8,6 +8,7 @@ from dataclasses import replace
 from datetime import date, datetime, timedelta
 from random import Random
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from store_values import DAY, NOW, FreshUrl, concerned, database, day_usage, discover, discovered, month_usage, reading
@@ -193,6 +194,7 @@ def random_discovery(chance: Random, ledger_state: LedgerState, now: datetime) -
     return Discovered(at=now, databases=(replace(state.database, workspace_id=chance.choice(["wksp_1", "wksp_2"])),))
 
 
+@pytest.mark.parametrize("fresh_url", ["sqlite", pytest.param("postgres", marks=pytest.mark.slow)], indirect=True)
 @settings(max_examples=15)
 @given(chance=st.randoms(use_true_random=False))
 def test_what_is_loaded_is_what_was_posted(fresh_url: FreshUrl, chance: Random) -> None:
