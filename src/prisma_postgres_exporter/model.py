@@ -336,6 +336,13 @@ class WorkspaceState:
         """Whether no credential was its any more at an instant."""
         return self.gone_at is not None and self.gone_at <= at
 
+    def was_followed_late(self, month_starts_at: datetime) -> bool:
+        """Whether a month had begun when it was first followed: what was deleted before is in no list of the vendor's.
+
+        When a workspace was created nobody tells a service token, so one that is younger than the month counts too.
+        """
+        return self.first_seen_at > month_starts_at
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class KnownDatabase:

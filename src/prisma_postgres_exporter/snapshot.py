@@ -18,6 +18,7 @@ from prisma_postgres_exporter.cost import (
     WorkspaceCost,
     add_up,
     month_differences,
+    unlisted,
     used_in_month,
 )
 from prisma_postgres_exporter.model import (
@@ -175,7 +176,7 @@ def take_snapshot(
             _view_workspace(
                 row,
                 by_workspace[id_],
-                add_up(used[row.key].values()) if row.key in used else NOTHING,
+                add_up((*used.get(row.key, {}).values(), unlisted(row, now))),
                 differences.get(row.key),
                 workspace_failures,
                 costs.workspaces.get(id_),

@@ -331,7 +331,7 @@ def test_the_total_of_a_comparison_is_the_sum_of_its_lines(by: By) -> None:
     after = replace(month_of(ledger_state(state(1, 5_000_000, gib=4))), is_over=True)
     changes = compare_months(before, after, by, ())
 
-    total = total_change(changes, by)
+    total = total_change(changes, by, before, after)
 
     assert (total.operations_before, total.operations_after) == (4_000_000, 5_000_000)
     assert total.cost_change == sum((change.cost_change or Decimal(0) for change in changes), Decimal(0))
@@ -344,7 +344,7 @@ def test_the_total_of_a_comparison_is_not_known_where_a_line_is_not() -> None:
     after = replace(month_of(ledger_state(state(1, 5_000_000), unread)), is_over=True)
     changes = compare_months(before, after, By.DATABASE, ())
 
-    total = total_change(changes, By.DATABASE)
+    total = total_change(changes, By.DATABASE, before, after)
 
     assert any(change.cost_change is None for change in changes)
     assert (total.cost_change, total.operations_change) == (None, None)

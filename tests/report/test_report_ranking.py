@@ -114,9 +114,9 @@ def test_the_total_of_a_ranking_is_the_sum_of_its_lines_and_grows_by_what_is_kno
     month = month_of(ledger_state(state(1, 100), state(2, 50), state(3, 10)))
     lines = rank(month, By.DATABASE, Key.OPERATIONS, ledger_days(1, 10, 10, 10, 50, 50, 50), SPANS)
 
-    total = total_line(lines, By.DATABASE)
+    total = total_line(lines, By.DATABASE, month)
 
     assert (total.row.operations, total.row.database_name) == (160, "total")
     assert total.operations_share == pytest.approx(1)
     assert (total.recent_operations, total.earlier_operations, total.growth_operations) == (150, 30, 120)
-    assert total_line(lines[1:], By.DATABASE).growth_operations is None
+    assert total_line(lines[1:], By.DATABASE, month).growth_operations is None

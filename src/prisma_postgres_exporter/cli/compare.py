@@ -104,7 +104,7 @@ def compare(
         chosen,
         what=f"{by}s in these months",
         how_to_see_more=every,
-        total=total_change(changes, by) if len(changes) > 1 else None,
+        total=total_change(changes, by, earlier, later) if len(changes) > 1 else None,
     )
     for read in (earlier, later):
         rows = read.rows(By.WORKSPACE)

@@ -59,13 +59,16 @@ from prisma_postgres_exporter.report import (
     database_name,
     expected_bounds,
     gap_sentences,
+    how_whole,
     incomplete_sentence,
     knowledge,
+    last_month,
     ledger_month,
     limit_sentences,
     missing_sentence,
     money,
     previous_sentences,
+    share_head,
     use,
     workspace_name,
 )
@@ -138,9 +141,8 @@ def _print(
     is_supposed: bool,
 ) -> None:
     rows, workspaces = month.rows(by), month.rows(By.WORKSPACE)
-    usage, _ = total_of(workspaces)
-    whole = "the whole month" if usage.is_complete else "what is known of the month"
-    until = whole if month.is_over else f"until {month.until:%Y-%m-%d %H:%M} UTC"
+    usage, bill = total_of(workspaces)
+    until = how_whole(month, usage) if month.is_over else f"until {month.until:%Y-%m-%d %H:%M} UTC"
     lines = [_cells(row, besides[row.place], by, is_over=month.is_over) for row in rows]
     if len(rows) > 1:
         expected = at_least(
@@ -151,8 +153,9 @@ def _print(
             _numbers(use(total_row(workspaces, By.WORKSPACE)), besides[TOTAL], expected, is_over=month.is_over)
             | {NAMES[by]: "total"}
         )
+    share = share_head(is_whole=bill.total is not None)
     fields = [
-        replace(field, heading=heading, cells=[line.get(heading, "") for line in lines])
+        replace(field, heading=share if heading == "%" else heading, cells=[line.get(heading, "") for line in lines])
         for heading, field in _FIELDS.items()
         if any(heading in line for line in lines)
     ]
@@ -250,7 +253,7 @@ def _numbers(used: Sequence[str], entry: Beside, expected: str, *, is_over: bool
     numbers["%"] = NONE if entry.share_percent is None else f"{entry.share_percent:.1f}"
     if not is_over:
         numbers["expected"] = expected
-    numbers["last month"] = money(entry.last_month_usd)
+    numbers["last month"] = last_month(entry)
     numbers["change"] = NONE if entry.change_usd is None else f"{entry.change_usd:+,.2f}"
     numbers["change %"] = NONE if entry.change_percent is None else f"{entry.change_percent:+,.1f}"
     return numbers

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import date
 from typing import Annotated
 
 import typer
@@ -33,15 +32,16 @@ from prisma_postgres_exporter.cost import By, CostRow, add_up
 from prisma_postgres_exporter.documents import Ranking, of_month, percent, ranked_document
 from prisma_postgres_exporter.report import (
     Key,
-    LedgerMonth,
     Ranked,
     absence_sentences,
     at_least,
     gap_sentences,
     growth_days,
+    how_whole,
     mean_gib,
     missing_sentence,
     rank,
+    share_head,
     total_line,
 )
 
@@ -89,9 +89,11 @@ def top(
         read = service.read_month(store, with_costs_in_force(store, loaded), until, now)
         spans = earlier_from, _, last = growth_days(read, days)
         lines = rank(read, by, sort, store.days(from_day=earlier_from, to_day=last), spans)
-    usage = add_up(line.row.usage for line in lines)
+    usage = add_up(row.usage for row in read.rows(By.WORKSPACE))
     if chosen in TABLES:
-        _title(read, sort, by, days, last, is_whole=usage.is_complete)
+        how_far = how_whole(read, usage) if read.is_over else f"until {read.until:%Y-%m-%d %H:%M} UTC"
+        span = "1 day" if days == 1 else f"{days} days"
+        show(f"Top {by}s of {read.name} by {sort}, {how_far}; growth over {span} to {last}, same weekdays")
     answer = Ranking(
         **of_month(read),
         data=[ranked_document(line, is_over=read.is_over) for line in lines[:limit]],
@@ -101,11 +103,11 @@ def top(
     print_documents(
         answer,
         lines[:limit],
-        _columns(by, sort, days),
+        _columns(by, sort, days, is_whole=usage.are_operations_known),
         chosen,
         what=f"{by}s in this month",
         how_to_see_more=every,
-        total=total_line(lines, by) if len(lines) > 1 else None,
+        total=total_line(lines, by, read) if len(lines) > 1 else None,
     )
     if sort is Key.GROWTH and all(line.growth_operations is None for line in lines):
         say(f"No growth is known: no day of {earlier_from} to {last} was read in both spans; sorted by operations.")
@@ -115,21 +117,16 @@ def top(
             say(sentence)
 
 
-def _title(month: LedgerMonth, sort: Key, by: By, days: int, last: date, *, is_whole: bool) -> None:
-    whole = "the whole month" if is_whole else "what is known of the month"
-    until = whole if month.is_over else f"until {month.until:%Y-%m-%d %H:%M} UTC"
-    span = "1 day" if days == 1 else f"{days} days"
-    show(f"Top {by}s of {month.name} by {sort}, {until}; growth over {span} to {last}, same weekdays")
-
-
-def _columns(by: By, sort: Key, days: int) -> Columns[Ranked]:
+def _columns(by: By, sort: Key, days: int, *, is_whole: bool) -> Columns[Ranked]:
     deleted = (Column("is_deleted", _is_deleted, "deleted"),) if by is By.DATABASE else ()
     columns: Columns[Ranked] = (
         Column("rank", lambda line: str(line.rank or ""), "", is_for_people=True),
         *row_columns(by, _row),
         *deleted,
         Column("operations", lambda line: line.row.operations, "operations", weight=7),
-        Column("operations_percent", lambda line: percent(line.operations_share), "%", weight=4),
+        Column(
+            "operations_percent", lambda line: percent(line.operations_share), share_head(is_whole=is_whole), weight=4
+        ),
         Column("mean_storage_gib", lambda line: mean_gib(line.row), "GiB", is_for_people=True, weight=5),
         Column("cost", _cost, "USD", is_for_people=True, weight=8),
         Column("recent_operations", lambda line: line.recent_operations, f"last {days} d", weight=2),

@@ -12,6 +12,7 @@ from prisma_postgres_exporter.cost.table import By, CostRow, add_bills, added, c
 from prisma_postgres_exporter.cost.usage import (
     NOTHING,
     SHORT_GAP,
+    UNLISTED,
     UNREAD,
     Usage,
     add_up,
@@ -19,6 +20,7 @@ from prisma_postgres_exporter.cost.usage import (
     days_held,
     month_differences,
     month_operations,
+    unlisted,
     unread_days,
     used_in_month,
 )
@@ -29,6 +31,7 @@ __all__ = [
     "HISTORY",
     "NOTHING",
     "SHORT_GAP",
+    "UNLISTED",
     "UNREAD",
     "Bill",
     "BudgetState",
@@ -67,6 +70,7 @@ __all__ = [
     "suppose",
     "total_of",
     "total_row",
+    "unlisted",
     "unread_days",
     "used_in_month",
 ]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from decimal import ROUND_HALF_UP, Decimal
 from fractions import Fraction
@@ -30,7 +30,8 @@ class Span:
 class Bill:
     """What a month costs in USD, each part to the cent; `None` where a price is not known.
 
-    A part that is not known whole (`is_fee_known`, `are_operations_known`, `is_storage_known`) is at least so much.
+    A part that is not known whole (`is_fee_known`, `are_operations_known`, `is_storage_known`) is at least so much. If
+    not `is_listed`, databases may have used more that nobody saw: charges are at least so much.
     """
 
     fee: Decimal | None
@@ -39,15 +40,23 @@ class Bill:
     is_fee_known: bool = True
     are_operations_known: bool = True
     is_storage_known: bool = True
+    is_listed: bool = True
 
     @property
     def parts(self) -> tuple[Decimal | None, Decimal | None, Decimal | None]:
         """Fee, operations and storage; `None` where it is not known whole."""
         return (
             self.fee if self.is_fee_known else None,
-            self.operations if self.are_operations_known else None,
-            self.storage if self.is_storage_known else None,
+            self.operations if self.are_operations_known and self.is_listed else None,
+            self.storage if self.is_storage_known and self.is_listed else None,
         )
+
+    @property
+    def known_parts(self) -> tuple[Decimal | None, Decimal | None, Decimal | None]:
+        """What is known of each: it is at least so much. A part of which nothing is known yet is no 0."""
+        pairs = zip((self.fee, self.operations, self.storage), self.parts, strict=True)
+        fee, operations, storage = (known if known or whole is not None else None for known, whole in pairs)
+        return fee, operations, storage
 
     @property
     def charges(self) -> Decimal | None:
@@ -63,12 +72,17 @@ class Bill:
     @property
     def are_charges_known(self) -> bool:
         """Whether all usage is known that is charged for; else they are at least `charges`."""
-        return self.are_operations_known and self.is_storage_known
+        return self.are_operations_known and self.is_storage_known and self.is_listed
 
     @property
     def total(self) -> Decimal | None:
         """Everything, where all of it is known."""
         return self.known if None not in self.parts else None
+
+    @property
+    def listed_total(self) -> Decimal | None:
+        """The same of the databases that are known."""
+        return replace(self, is_listed=True).total
 
     @property
     def known(self) -> Decimal | None:
@@ -104,8 +118,9 @@ def make_bill(spans: Sequence[Span]) -> Bill:
         fee=_fee(spans, month_seconds),
         operations=None if operations is None else _cents(operations),
         storage=None if storage is None else _cents(storage),
-        are_operations_known=all(span.usage.are_operations_known for span in charged),
-        is_storage_known=all(span.usage.is_storage_known for span in charged),
+        are_operations_known=all(span.usage.listed.are_operations_known for span in charged),
+        is_storage_known=all(span.usage.listed.is_storage_known for span in charged),
+        is_listed=not any(span.usage.unlisted for span in charged),
     )
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 
@@ -63,8 +63,12 @@ def state_of(
     shares: Mapping[Place, Bill],
     expected: Mapping[Place, Decimal],
     used: Mapping[Place, Usage],
+    unlisted: Collection[str] = (),
 ) -> BudgetState:
-    """Add up what a budget is for; what has no price is left out, and it is not complete then."""
+    """Add up what a budget is for; what has no price is left out, and it is not complete then.
+
+    `unlisted` are the workspaces in which databases may have cost something that nobody saw.
+    """
     bills = [shares.get(place) for place in places]
     known_spent = [bill.known for bill in bills if bill is not None and bill.known is not None]
     forecast = [place for place in places if place in expected]
@@ -77,7 +81,9 @@ def state_of(
         spent_usd=sum(known_spent, Decimal(0)) if known_spent else None,
         expected_usd=sum(known_expected, Decimal(0)) if forecast else None,
         is_empty=not places,
-        is_complete=bool(places) and all(bill is not None and bill.total is not None for bill in bills),
+        is_complete=bool(places)
+        and all(bill is not None and bill.total is not None for bill in bills)
+        and not any(workspace_id in unlisted for workspace_id, _ in places),
         is_expected_complete=bool(places) and len(forecast) == len(places),
         spent_covered_ratio=_covered(places, shares, used),
     )

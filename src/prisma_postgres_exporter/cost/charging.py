@@ -14,7 +14,7 @@ from prisma_postgres_exporter.cost.budgets import BudgetState, Place, matches, m
 from prisma_postgres_exporter.cost.estimate import WorkspaceCost, WorkspaceUsage, estimate
 from prisma_postgres_exporter.cost.outlook import outlook
 from prisma_postgres_exporter.cost.showback import share_out
-from prisma_postgres_exporter.cost.usage import Usage, add_up, used_in_month
+from prisma_postgres_exporter.cost.usage import Usage, add_up, unlisted, used_in_month
 from prisma_postgres_exporter.forecast import Forecast
 from prisma_postgres_exporter.model import DatabaseState, LedgerState, WorkspaceDay, month_start
 
@@ -65,7 +65,7 @@ def charge(
         if row.was_gone_at(month_start(now)):
             continue
         by_database = used[id_] = by_key.get(row.key, {})
-        total = add_up(by_database.values())
+        total = add_up((*by_database.values(), unlisted(row, now)))
         if now < month_start(row.first_seen_at) and not total.days_known:
             workspaces[id_] = WorkspaceCost(
                 is_unread=True,
@@ -98,7 +98,9 @@ def charge(
         used=used,
         shares=shares,
         expected=expected,
-        budgets=tuple(_budget(budget, ledger_state, used, shares, expected) for budget in config.cost.budgets),
+        budgets=tuple(
+            _budget(budget, ledger_state, workspaces, used, shares, expected) for budget in config.cost.budgets
+        ),
         worked_out_at=now,
     )
 
@@ -162,6 +164,8 @@ def _shares(bill: Bill, used: Mapping[str, Usage], fee_share: FeeShare) -> Mappi
             operations=for_operations[id_],
             storage=for_storage[id_],
             is_fee_known=bill.is_fee_known and (not bill.fee or _is_fee_shared_by_what_is_known(used, fee_share)),
+            # What is shared out is what those cost that are known.
+            is_listed=True,
         )
         for id_ in used
     }
@@ -179,6 +183,7 @@ def _is_fee_shared_by_what_is_known(used: Mapping[str, Usage], fee_share: FeeSha
 def _budget(
     budget: BudgetConfig,
     ledger_state: LedgerState,
+    workspaces: Mapping[str, WorkspaceCost],
     used: Mapping[str, Mapping[str, Usage]],
     shares: Mapping[Place, Bill],
     expected: Mapping[Place, Decimal],
@@ -198,4 +203,5 @@ def _budget(
         if not in_month and matches_workspace(budget, workspace_id=id_, workspace_name=name):
             places.append((id_, None))
     by_place: dict[Place, Usage] = {(id_, key): usage for id_, held in used.items() for key, usage in held.items()}
-    return state_of(budget, places, shares, expected, by_place)
+    late = {id_ for id_ in used if (bill := workspaces[id_].bill) is not None and not bill.is_listed}
+    return state_of(budget, places, shares, expected, by_place, late)

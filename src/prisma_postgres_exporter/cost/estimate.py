@@ -203,7 +203,7 @@ class _Month:
                 )
             )
         )
-        return replace(bill, are_operations_known=True, is_storage_known=True)
+        return replace(bill, are_operations_known=True, is_storage_known=True, is_listed=True)
 
     def limits(self, expected: Usage, spend_limit: SpendLimit | None) -> Iterator[tuple[str, datetime]]:
         """The limits that were reached, or are on the straight way from now to what is expected."""

@@ -13,7 +13,7 @@ from fractions import Fraction
 from prisma_postgres_exporter.cost.bill import Bill
 from prisma_postgres_exporter.cost.charging import Costs
 from prisma_postgres_exporter.cost.estimate import WorkspaceCost
-from prisma_postgres_exporter.cost.usage import NOTHING, UNREAD, Usage, add_up
+from prisma_postgres_exporter.cost.usage import NOTHING, UNREAD, Usage, add_up, unlisted
 from prisma_postgres_exporter.model import LedgerState, WorkspaceState, month_start, next_month_start
 
 UNPRICED = Bill(fee=None, operations=None, storage=None)
@@ -64,9 +64,19 @@ class CostRow:
         return self.bill.total if self.bill is not None else None
 
     @property
+    def listed_total(self) -> Decimal | None:
+        """The same of the databases that are known."""
+        return self.bill.listed_total if self.bill is not None else None
+
+    @property
     def known_usd(self) -> Decimal | None:
         """What is known of it: it costs at least so much."""
         return self.bill.known if self.bill is not None else None
+
+    @property
+    def is_any_cost_known(self) -> bool:
+        """Whether `known_usd` is of anything: that nobody read what it used is no amount of 0."""
+        return bool(self.known_usd) or self.operations is not None or self.total is not None
 
     @property
     def is_expected_complete(self) -> bool:
@@ -120,7 +130,7 @@ def cost_rows(ledger_state: LedgerState, costs: Costs, by: By, now: datetime) ->
     else:
         rows = _databases(ledger_state, costs, now)
         if by is By.PROJECT:
-            rows = _projects(rows)
+            rows = _projects(ledger_state, rows)
     return tuple(sorted(rows, key=_by_cost))
 
 
@@ -135,7 +145,7 @@ def _workspaces(ledger_state: LedgerState, costs: Costs, now: datetime) -> Itera
             continue  # it was gone before the month
         yield replace(
             _undivided(row, cost, now),
-            usage=add_up(costs.used[id_].values()) if costs.used.get(id_) else _of_none(cost),
+            usage=_whole(row, costs, now),
             bill=cost.bill if cost is not None else None,
             expected_usd=cost.expected_bill.total if cost is not None and cost.expected_bill is not None else None,
         )
@@ -184,28 +194,37 @@ def _databases(ledger_state: LedgerState, costs: Costs, now: datetime) -> Iterab
         if not costs.used.get(id_):
             # Without a price too it is a row: all rows together would look whole.
             bill, expected = costs.shares.get((id_, None)), costs.expected.get((id_, None))
-            yield replace(_undivided(row, cost, now), usage=_of_none(cost), bill=bill, expected_usd=expected)
+            yield replace(_undivided(row, cost, now), usage=_whole(row, costs, now), bill=bill, expected_usd=expected)
 
 
-def _of_none(cost: WorkspaceCost | None) -> Usage:
-    """What a workspace without databases used: nothing, unless nobody knows whether it had some."""
-    return UNREAD if cost is not None and cost.is_unread else NOTHING
+def _whole(row: WorkspaceState, costs: Costs, now: datetime) -> Usage:
+    """What a workspace used; nothing without databases, unless nobody knows whether it had some."""
+    used, cost = costs.used.get(row.workspace.id), costs.workspaces.get(row.workspace.id)
+    if not used and cost is not None and cost.is_unread:
+        return UNREAD
+    return add_up((*(used or {}).values(), unlisted(row, now)))
 
 
-def _projects(rows: Iterable[CostRow]) -> Iterable[CostRow]:
+def _projects(ledger_state: LedgerState, rows: Iterable[CostRow]) -> Iterable[CostRow]:
+    """A database that nobody saw may have been in any project."""
     by_project: dict[tuple[str, str | None], list[CostRow]] = defaultdict(list)
     for row in rows:
         by_project[row.workspace_id, row.project_id].append(row)
     for of_project in by_project.values():
+        first = of_project[0]
         usage, bill = total_of(of_project)
+        whole = first.cost.bill if first.cost is not None else None
+        late = unlisted(ledger_state.workspaces[first.workspace_id], first.until)
         expected = [row.expected_usd for row in of_project]
         yield replace(
-            of_project[0],
+            first,
             database_id=None,
             database_name=None,
             is_deleted=all(row.is_deleted for row in of_project),
-            usage=usage,
-            bill=None if all(row.bill is None for row in of_project) else bill,
+            usage=replace(usage, unlisted=late.unlisted),
+            bill=None
+            if all(row.bill is None for row in of_project)
+            else replace(bill, is_listed=whole is None or whole.is_listed),
             expected_usd=added(expected),
         )
 
@@ -220,6 +239,7 @@ def add_bills(bills: Iterable[Bill | None]) -> Bill:
         is_fee_known=all(bill.is_fee_known and bill.fee is not None for bill in listed),
         are_operations_known=all(bill.are_operations_known and bill.operations is not None for bill in listed),
         is_storage_known=all(bill.is_storage_known and bill.storage is not None for bill in listed),
+        is_listed=all(bill.is_listed for bill in listed),
     )
 
 

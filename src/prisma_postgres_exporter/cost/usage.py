@@ -12,6 +12,7 @@ from prisma_postgres_exporter.model import (
     DatabaseState,
     LedgerState,
     MonthUsage,
+    WorkspaceState,
     day_start,
     month_start,
     next_month_start,
@@ -37,7 +38,8 @@ class Usage:
     `unplaced_operations` and `unplaced_storage` are of how many databases that moved in the month days, or levels, are
     missing that may belong to any of their holders. `unlevelled` is of how many databases no level at all is known:
     a mean level is without them. `unread` is how many workspaces nobody followed then: what they
-    used, and whether they had databases, is not known.
+    used, and whether they had databases, is not known. `unlisted` is how many workspaces were followed only since after
+    the month began: what was used by databases that were deleted before is not known, and never will be.
     """
 
     known_operations: int = 0
@@ -52,6 +54,7 @@ class Usage:
     unplaced_storage: int = 0
     unlevelled: int = 0
     unread: int = 0
+    unlisted: int = 0
 
     def __add__(self, other: Usage) -> Usage:
         return Usage(**{name: getattr(self, name) + getattr(other, name) for name in _FIELDS})
@@ -60,30 +63,35 @@ class Usage:
     def operations(self) -> int | None:
         """What is known of the operations; `None` where there was something to know and nothing is."""
         is_anything_known = self.days_known or self.known_operations
-        is_anything_there = self.days or self.storage_seconds or self.unread
+        is_anything_there = self.days or self.storage_seconds or self.unread or self.unlisted
         return self.known_operations if is_anything_known or not is_anything_there else None
 
     @property
     def are_operations_known(self) -> bool:
         """Whether the operations of every day are known."""
-        is_all_read = self.days_known >= self.days and not self.unread
+        is_all_read = self.days_known >= self.days and not (self.unread or self.unlisted)
         return self.operations is not None and is_all_read and not self.unplaced_operations
 
     @property
     def is_storage_known(self) -> bool:
         """Whether a level is known of all the time that the databases lived."""
-        is_all_read = self.storage_seconds_known >= self.storage_seconds and not self.unlevelled and not self.unread
+        is_all_read = self.storage_seconds_known >= self.storage_seconds and self.is_mean_storage_known
         return is_all_read and not self.unplaced_storage
 
     @property
     def is_mean_storage_known(self) -> bool:
         """Whether a mean level is of every database, each at its own mean: else it is at least so much."""
-        return not self.unlevelled and not self.unread
+        return not (self.unlevelled or self.unread or self.unlisted)
 
     @property
     def is_complete(self) -> bool:
         """Whether nothing is missing."""
         return self.are_operations_known and self.is_storage_known
+
+    @property
+    def listed(self) -> Usage:
+        """The same as a sum over the databases that are known, and no others."""
+        return replace(self, unlisted=0) if self.unlisted else self
 
     @property
     def unplaced_databases(self) -> int:
@@ -114,13 +122,16 @@ class Usage:
 
     @property
     def _is_any_level_known(self) -> bool:
-        return bool(self.storage_seconds_known) or not (self.storage_seconds or self.unlevelled or self.unread)
+        is_any_missing = self.storage_seconds or self.unlevelled or self.unread or self.unlisted
+        return bool(self.storage_seconds_known) or not is_any_missing
 
 
 _FIELDS = tuple(field.name for field in fields(Usage))
 NOTHING = Usage()
 UNREAD = Usage(unread=1)
 """What is known of a workspace that nobody followed then."""
+UNLISTED = Usage(unlisted=1)
+"""What is known of databases that were deleted before their workspace was followed."""
 
 
 def add_up(usages: Iterable[Usage]) -> Usage:
@@ -130,6 +141,11 @@ def add_up(usages: Iterable[Usage]) -> Usage:
         for name in _FIELDS:
             sums[name] += getattr(usage, name)
     return Usage(**sums)
+
+
+def unlisted(row: WorkspaceState, until: datetime) -> Usage:
+    """Return what a workspace has beside its databases in the month of `until`: ones that nobody saw, or nothing."""
+    return UNLISTED if row.was_followed_late(month_start(until)) else NOTHING
 
 
 def used_in_month(ledger_state: LedgerState, until: datetime) -> Mapping[int, Mapping[str, Usage]]:

@@ -13,7 +13,7 @@ from prisma_postgres_exporter.config import Config, WorkspaceConfig
 from prisma_postgres_exporter.cost.charging import Costs, charge
 from prisma_postgres_exporter.cost.estimate import WorkspaceUsage, estimate
 from prisma_postgres_exporter.cost.prices import configured
-from prisma_postgres_exporter.cost.usage import add_up
+from prisma_postgres_exporter.cost.usage import add_up, unlisted
 from prisma_postgres_exporter.errors import ConfigurationError
 from prisma_postgres_exporter.model import DatabaseState, LedgerState, MonthUsage, WorkspaceDay, month_start
 
@@ -134,7 +134,8 @@ def savings(
             days_by_key[day.workspace_key].append(day)
     certain: dict[str, WorkspaceUsage] = {}
     for id_ in plans.keys() & costs.workspaces.keys():
-        row, used = ledger_state.workspaces[id_], add_up(costs.used[id_].values())
+        row = ledger_state.workspaces[id_]
+        used = add_up((*costs.used[id_].values(), unlisted(row, until)))
         own = configured(config, row.workspace)
         if used.is_complete and (own is None or (own.prices is None and own.price_version is None)):
             certain[id_] = WorkspaceUsage(used=used, days=days_by_key[row.key])

@@ -8,7 +8,7 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
-from prisma_postgres_exporter.cost import Bill, BudgetState, By, CostRow, Usage, added
+from prisma_postgres_exporter.cost import Bill, BudgetState, By, CostRow, Usage, added, total_of, total_row
 from prisma_postgres_exporter.documents.models import (
     BudgetDocument,
     ChangeDocument,
@@ -35,6 +35,7 @@ from prisma_postgres_exporter.documents.models import (
 )
 from prisma_postgres_exporter.model import month_start
 from prisma_postgres_exporter.report import (
+    TOTAL,
     Beside,
     Change,
     LedgerMonth,
@@ -82,10 +83,12 @@ def of_month(month: LedgerMonth | MonthReport) -> Keys:
     return {"until": month.until, "is_over": month.is_over, "not_followed": gone, "followed_late": late}
 
 
-def cost_rows_answer(month: LedgerMonth, rows: Iterable[CostRow], besides: Mapping[Place, Beside]) -> CostRows:
-    """Return rows of a month's costs."""
+def cost_rows_answer(
+    month: LedgerMonth, rows: Iterable[CostRow], besides: Mapping[Place, Beside], *, is_part: bool = False
+) -> CostRows:
+    """Return rows of a month's costs, with the total of all workspaces unless a part of them was asked for."""
     data = [cost_document(row, besides[row.place], is_over=month.is_over) for row in rows]
-    return CostRows(**of_month(month), data=data)
+    return CostRows(**of_month(month), data=data, total=None if is_part else _total_of_month(month, besides))
 
 
 def supposed_answer(
@@ -103,7 +106,20 @@ def supposed_answer(
         )
         for row in rows
     ]
-    return SupposedCostRows(**of_month(month), data=data)
+    return SupposedCostRows(**of_month(month), data=data, total=_total_of_month(month, besides))
+
+
+def total_document(rows: Sequence[CostRow], beside: Beside) -> TotalDocument:
+    """Return the sum of all workspaces' rows."""
+    usage, bill = total_of(rows)
+    return TotalDocument(
+        **_used(usage, total_row(rows, By.WORKSPACE).mean_storage_bytes if rows else None),
+        **_priced(usage, bill),
+        **_beside(beside),
+        expected_usd=added(row.expected_usd for row in rows),
+        is_expected_complete=all(row.is_expected_complete for row in rows),
+        change_split_usd=_split(beside),
+    )
 
 
 def ranked_document(line: Ranked, *, is_over: bool) -> RankedDocument:
@@ -216,19 +232,11 @@ def report_answer(report: MonthReport, days: Iterable[UsageRow]) -> ReportAnswer
     by_workspace: dict[str, list[UsageDocument]] = {}
     for row in days:
         by_workspace.setdefault(row.workspace_id, []).append(usage_document(row))
-    usage, bill = report.total
     missing = report.missing
     document = ReportDocument(
         month=report.name,
         made_at=report.made_at,
-        total=TotalDocument(
-            **_known(usage),
-            **_priced(usage, bill),
-            **_beside(report.beside),
-            expected_usd=added(row.total.expected_usd for row in report.workspaces),
-            is_expected_complete=all(row.total.is_expected_complete for row in report.workspaces),
-            change_split_usd=_split(report.beside),
-        ),
+        total=total_document([row.total for row in report.workspaces], report.beside),
         missing=MissingDocument(from_day=missing.first_day, to_day=missing.last_day, requests=missing.requests)
         if missing is not None
         else None,
@@ -255,6 +263,10 @@ def level_documents(report: MonthReport) -> Iterable[LevelDocument]:
 def percent(part: float | None) -> float | None:
     """A part (0 to 1) in percent."""
     return None if part is None else round(part * 100, 1)
+
+
+def _total_of_month(month: LedgerMonth, besides: Mapping[Place, Beside]) -> TotalDocument:
+    return total_document(month.rows(By.WORKSPACE), besides.get(TOTAL, Beside()))
 
 
 def _reported(
@@ -335,6 +347,7 @@ def _mean_so_far(usage: Usage, now: datetime) -> int | None:
 
 def _priced(usage: Usage, bill: Bill | None) -> Keys:
     fee, operations, storage = bill.parts if bill is not None else (None, None, None)
+    known_fee, known_operations, known_storage = bill.known_parts if bill is not None else (None, None, None)
     total = bill.total if bill is not None else None
     return {
         "fee_usd": fee,
@@ -342,6 +355,9 @@ def _priced(usage: Usage, bill: Bill | None) -> Keys:
         "storage_usd": storage,
         "total_usd": total,
         "known_usd": bill.known if bill is not None else None,
+        "known_fee_usd": known_fee,
+        "known_operations_usd": known_operations,
+        "known_storage_usd": known_storage,
         "is_complete": usage.is_complete and total is not None,
     }
 
@@ -350,6 +366,7 @@ def _beside(beside: Beside) -> Keys:
     return {
         "share_percent": beside.share_percent,
         "last_month_usd": beside.last_month_usd,
+        "last_month_known_usd": beside.last_month_known_usd,
         "change_usd": beside.change_usd,
         "change_percent": beside.change_percent,
     }

@@ -50,8 +50,9 @@ NOT_FOLLOWED = (
 )
 FOLLOWED_LATE = (
     "The workspaces that were first followed after the month began: what databases used that were deleted before that "
-    "is not in it"
+    "is not in it, so sums of the workspace and of its projects are at least so much"
 )
+TOTAL = "All workspaces together; `null` where a part of them was asked for"
 HAS_MORE = "Whether there are more rows than were asked for"
 INCLUDED_OPERATIONS = "Operations that the price includes in a month, for all databases of the workspace together"
 INCLUDED_STORAGE = "Storage that the price includes, as the month's mean over all databases of the workspace together"
@@ -118,6 +119,13 @@ class Priced(Document):
     storage_usd: Usd | None = Field(description="What is charged for storage; `null` where not all is known")
     total_usd: Usd | None = Field(description="The whole cost of the month so far; `null` where not all is known")
     known_usd: Usd | None = Field(description="What is known of the cost: it costs at least so much; `null`: no price")
+    known_fee_usd: Usd | None = Field(description="What is known of `fee_usd`, at least so much; `null`: nothing")
+    known_operations_usd: Usd | None = Field(
+        description="What is known of `operations_usd`, at least so much; `null`: nothing"
+    )
+    known_storage_usd: Usd | None = Field(
+        description="What is known of `storage_usd`, at least so much; `null`: nothing"
+    )
     is_complete: bool = Field(description="Whether nothing is missing, neither usage nor a price")
 
 
@@ -128,6 +136,9 @@ class Compared(Document):
     last_month_usd: Usd | None = Field(
         description="What the month before cost, whole: 0 if it was not there; `null` where not all is known"
     )
+    last_month_known_usd: Usd | None = Field(
+        description="What is known of `last_month_usd`, at least so much; `null`: nothing"
+    )
     change_percent: float | None = Field(description="`change_usd` as a part of what the earlier month cost")
 
 
@@ -135,8 +146,8 @@ class Changed(Document):
     """What a month costs against an earlier one."""
 
     change_usd: Usd | None = Field(
-        description="What the month costs (one that runs: is expected to) less what the earlier did, if both are known"
-        "; what was not there in one of them cost 0 in it"
+        description="What the month costs (one that runs: is expected to) less what the earlier did, if both are known "
+        "of all databases that were ever seen; what was not there in one of them cost 0 in it"
     )
 
 
@@ -313,6 +324,7 @@ class MissingDocument(Document):
 class TotalDocument(Compared, Changed, Priced, Known):
     """All workspaces together."""
 
+    mean_storage_bytes: int | None = Field(description=Used.model_fields["mean_storage_bytes"].description)
     expected_usd: Usd | None = Field(description=MonthDocument.model_fields["expected_usd"].description)
     is_expected_complete: bool = Field(description=IS_EXPECTED_COMPLETE)
     change_split_usd: dict[str, Usd] | None = Field(description=SPLIT)
@@ -338,7 +350,7 @@ class ReportDocument(Document):
 
     month: Month
     made_at: datetime = Field(description=TAKEN_AT)
-    total: TotalDocument = Field(description="All workspaces together")
+    total: TotalDocument = Field(description=TOTAL)
     missing: MissingDocument | None = Field(description="What `backfill` could still read; `null`: nothing")
     workspaces: list[ReportedWorkspaceDocument] = Field(description="Workspaces")
     budgets: list[BudgetDocument] = Field(description="The budgets of the configuration in force")
@@ -434,12 +446,14 @@ class CostRows(OfMonth):
     """Costs, the highest first."""
 
     data: list[CostDocument]
+    total: TotalDocument | None = Field(description=TOTAL)
 
 
 class SupposedCostRows(OfMonth):
     """What `cost --what-if --json` prints."""
 
     data: list[SupposedDocument]
+    total: TotalDocument | None = Field(description=TOTAL)
 
 
 class Ranking(OfMonth):

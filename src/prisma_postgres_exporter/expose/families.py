@@ -254,6 +254,16 @@ _WORKSPACE_FAMILIES: tuple[Family[WorkspaceView], ...] = (
         attrgetter("operations_covered_ratio"),
     ),
     single(
+        "prisma_postgres_workspace_month_usage_complete",
+        "gauge",
+        _W,
+        "Whether nothing of the workspace's usage in the current calendar month (UTC) is missing (1); if it is 0, the "
+        "cost is at least so much. It is 0 also if the workspace was first followed after the month began: the Prisma "
+        "Management API does not list databases that were deleted before, so no covered ratio counts them. Cached.",
+        lambda view: view.usage.is_complete,
+        show=flag,
+    ),
+    single(
         "prisma_postgres_workspace_reconciliation_difference_operations",
         "gauge",
         _W,

@@ -196,13 +196,13 @@ def budget_families(labels: tuple[str, ...]) -> tuple[Family[BudgetState], ...]:
 
 
 def shown_components(bill: Bill | None) -> tuple[Row, ...]:
-    """What is known of each part."""
+    """What is known of each part: `known_fee_usd` and so on of the JSON form."""
     if bill is None:
         return ()
-    parts = zip(COMPONENTS, (bill.fee, bill.operations, bill.storage), bill.parts, strict=True)
-    # A part of which nothing is known yet is no 0.
     return tuple(
-        ((component,), known) for component, known, whole in parts if known is not None and (known or whole is not None)
+        ((component,), known)
+        for component, known in zip(COMPONENTS, bill.known_parts, strict=True)
+        if known is not None
     )
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
@@ -34,22 +34,24 @@ PARTS = ("new databases", "gone databases", "operations", "storage", "plan", "pr
 class Beside:
     """One row of a month beside everything else, and beside the month before.
 
-    `share_percent` is its part of what is known of all. `change_usd` is what the month costs (of one that runs: is
-    expected to cost) less what the one before did, where both are known whole. `split` says what it is made of, by
-    `PARTS`, where the price of both is known: its amounts add up to the change.
+    `share_percent` is its part of what is known of all. `last_month_known_usd` is at least what the one before cost,
+    `last_month_usd` where it is known whole. `change_usd` is what the month costs (of one that runs: is expected to
+    cost) less what the one before did, where both are known whole of the databases that are known at all. `split` says
+    what it is made of, by `PARTS`, where the price of both is known: its amounts add up to the change.
     """
 
     share_percent: float | None = None
     last_month_usd: Decimal | None = None
+    last_month_known_usd: Decimal | None = None
     change_usd: Decimal | None = None
     split: Mapping[str, Decimal] | None = None
 
     @property
     def change_percent(self) -> float | None:
         """The change as a part of last month."""
-        if self.change_usd is None or not self.last_month_usd:
+        if self.change_usd is None or not self.last_month_known_usd:
             return None
-        return round(float(self.change_usd / self.last_month_usd * 100), 1)
+        return round(float(self.change_usd / self.last_month_known_usd * 100), 1)
 
 
 def beside(month: LedgerMonth, by: By) -> Mapping[Place, Beside]:
@@ -61,11 +63,13 @@ def beside(month: LedgerMonth, by: By) -> Mapping[Place, Beside]:
     shares = _percents(rows) if known else {}
     found: dict[Place, Beside] = {}
     for row in rows:
-        last = cost_then(before.get(row.place)) if month.previous is not None else None
-        change = _change(_this(row, month), last)
+        earlier = before.get(row.place)
+        last, last_known = _last_month((earlier,) if earlier is not None else (), month)
+        change = _change(_this(row, month), cost_then(earlier)) if month.previous is not None else None
         found[row.place] = Beside(
             share_percent=shares.get(row.place),
             last_month_usd=last,
+            last_month_known_usd=last_known,
             change_usd=change,
             split=split(month, row.workspace_id, change) if by is By.WORKSPACE and change is not None else None,
         )
@@ -73,11 +77,13 @@ def beside(month: LedgerMonth, by: By) -> Mapping[Place, Beside]:
     not_followed = {row.workspace.id for row in month.not_followed}
     # A workspace of which nothing is known has no databases to say so.
     whole = month.previous.rows(By.WORKSPACE) if month.previous is not None else ()
-    last_total = added(row.total for row in whole) if month.previous is not None else None
+    last_total = added(cost_then(row) for row in whole) if month.previous is not None else None
+    last, last_known = _last_month(whole, month)
     splits = [entry.split for entry in found.values()]
     found[TOTAL] = Beside(
         share_percent=100.0 if known else None,
-        last_month_usd=last_total,
+        last_month_usd=last,
+        last_month_known_usd=last_known,
         # What a workspace costs that is not followed any more is not known, and not nothing.
         change_usd=None
         if any(row.workspace_id in not_followed for row in whole)
@@ -88,11 +94,11 @@ def beside(month: LedgerMonth, by: By) -> Mapping[Place, Beside]:
 
 
 def cost_then(row: CostRow | None) -> Decimal | None:
-    """What a workspace, project or database cost in a month: nothing where it was not there (`None`).
+    """What the known databases of a workspace or project cost in a month: nothing where it was not there (`None`).
 
     So the change of what is new is its cost. Who was there and was not read has a row, which costs what is not known.
     """
-    return row.total if row is not None else Decimal("0.00")
+    return row.listed_total if row is not None else Decimal("0.00")
 
 
 def split(month: LedgerMonth, workspace_id: str, change: Decimal) -> Mapping[str, Decimal] | None:
@@ -139,8 +145,16 @@ def expected_bounds(row: CostRow, *, is_over: bool) -> tuple[Decimal | None, Dec
     return cost.low_bill.total, cost.high_bill.total
 
 
+def _last_month(rows: Sequence[CostRow], month: LedgerMonth) -> tuple[Decimal | None, Decimal | None]:
+    """What the month before cost, if that is known whole, and what is known of it: nothing where nothing was there."""
+    if month.previous is None:
+        return None, None
+    known = [row.known_usd for row in rows if row.is_any_cost_known and row.known_usd is not None]
+    return added(row.total for row in rows), sum(known, Decimal(0)) if known or not rows else None
+
+
 def _this(row: CostRow, month: LedgerMonth) -> Decimal | None:
-    return row.total if month.is_over else row.expected_usd
+    return row.listed_total if month.is_over else row.expected_usd
 
 
 def _expected(month: LedgerMonth, workspace_id: str) -> Mapping[str, Usage]:

@@ -55,13 +55,16 @@ class Change:
 
     @property
     def operations_change(self) -> int | None:
-        """The difference, where both are known whole; of a month that runs, over the days that both know."""
+        """The difference, where both are known whole of the databases that are known at all.
+
+        Of a month that runs it is over the days that both know.
+        """
         if not self.is_followed:
             return None
         if self.is_running:
             return self.pair.recent - self.pair.earlier if self.pair is not None and self.pair.days else None
         for row in (self.before, self.after):
-            if row is not None and not row.usage.are_operations_known:
+            if row is not None and not row.usage.listed.are_operations_known:
                 return None
         return (self.operations_after or 0) - (self.operations_before or 0)
 
@@ -77,7 +80,7 @@ class Change:
 
     @property
     def cost_change(self) -> Decimal | None:
-        """In USD, where both are known whole; of a month that runs, what is expected of it counts.
+        """In USD, where both are known whole of the databases that are known; of a month that runs, what is expected.
 
         Where it was not there in one of the months it cost nothing then.
         """
@@ -134,10 +137,9 @@ def compare_months(
     return tuple(sorted(changes, key=_by_size))
 
 
-def total_change(changes: Sequence[Change], by: By) -> Change:
-    """Return the sum of all changes."""
-    befores = [change.before for change in changes if change.before is not None]
-    afters = [change.after for change in changes if change.after is not None]
+def total_change(changes: Sequence[Change], by: By, before: LedgerMonth, after: LedgerMonth) -> Change:
+    """Return the sum of all changes. The months are those of workspaces: databases do not say which nobody saw."""
+    befores, afters = before.rows(By.WORKSPACE), after.rows(By.WORKSPACE)
     pairs = [change.pair for change in changes if change.pair is not None]
     row = total_row([change.row for change in changes], by)
     return Change(
@@ -206,7 +208,7 @@ class _Reasons:
 
     def _price(self, id_: str, earlier: CostRow | None, later: CostRow | None, change: Decimal | None) -> Iterator[str]:
         """Which part of a workspace's change in cost comes from its usage, and which from another price."""
-        if earlier is None or later is None or earlier.total is None or later.total is None:
+        if earlier is None or later is None or earlier.listed_total is None or later.listed_total is None:
             cost = later.cost if later else None
             if cost is not None and cost.unpriced is not None:
                 yield cost.unpriced

@@ -23,6 +23,7 @@ from prisma_postgres_exporter.report.sentences import (
     event_sentence,
     money,
     quality_sentences,
+    share_head,
     total_rows,
     unknown_sentences,
     until_sentence,
@@ -32,7 +33,6 @@ from prisma_postgres_exporter.report.sentences import (
 from prisma_postgres_exporter.report.whole import MonthReport, WorkspaceReport
 
 USE_HEADS = ("Operations", "GiB", "Fee", "Usage", "Storage", "USD")
-ROW_HEADS = (*USE_HEADS, "% of all", "Last month", "Change")
 TOP = 10
 """How many databases of all workspaces are named as those that cost most."""
 
@@ -70,11 +70,13 @@ def report_sections(report: MonthReport, *, most_databases: int) -> Iterator[Sec
         level=1,
         paragraphs=(" ".join(_summary(report)), f"{until_sentence(report)} {LEFT_OUT}"),
     )
-    workspaces = Table(label="Workspaces", heads=("Workspace", *ROW_HEADS), rows=tuple(total_rows(report)))
+    share = share_head("% of all", is_whole=report.total[1].total is not None)
+    heads = (*USE_HEADS, share, "Last month", "Change")
+    workspaces = Table(label="Workspaces", heads=("Workspace", *heads), rows=tuple(total_rows(report)))
     yield Section(title="Workspaces", table=workspaces)
     if changes := tuple(_changes(report)):
-        heads = ("Workspace", "Change", *(part.capitalize() for part in PARTS))
-        yield Section(title="What changed, and why", table=Table(label="Changes", heads=heads, rows=changes))
+        parts = ("Workspace", "Change", *(part.capitalize() for part in PARTS))
+        yield Section(title="What changed, and why", table=Table(label="Changes", heads=parts, rows=changes))
     if len(report.workspaces) > 1 and (top := _top(report)):
         yield Section(title="Databases that cost most", table=_rows(top, "Workspace / project / database", _full_path))
         yield Section(title="Days", days=_all_days(report))

@@ -83,10 +83,13 @@ class _Charge:
 
 
 def focus_rows(month: LedgerMonth) -> Iterator[tuple[object, ...]]:
-    """Yield rows of `FOCUS_COLUMNS`. A workspace that is not known whole has none: `left_out` says why."""
+    """Yield rows of `FOCUS_COLUMNS`. A workspace that is not known whole has none: `left_out` says why.
+
+    One that may have had databases that nobody saw has those of the databases that are known.
+    """
     names = tuple(FOCUS_COLUMNS)
     for row in month.rows(By.DATABASE):
-        if row.total is not None and row.cost is not None:
+        if row.listed_total is not None and row.cost is not None:
             price = _price(month, row.workspace_id)
             for charge in _charges(month, row, price):
                 values = _values(month, row, price, charge)
@@ -94,9 +97,15 @@ def focus_rows(month: LedgerMonth) -> Iterator[tuple[object, ...]]:
 
 
 def left_out(month: LedgerMonth) -> Iterator[str]:
-    """Yield the workspaces that have no rows, and why."""
+    """Yield the workspaces that have no rows, or not all, and why."""
     for row in month.rows(By.WORKSPACE):
-        if row.cost is not None and row.total is None:
+        if row.listed_total is not None and row.total is None:
+            followed_at = month.ledger_state.workspaces[row.workspace_id].first_seen_at
+            yield (
+                f"{month.name}: workspace {row.workspace_name} ({row.workspace_id}) costs at least what its rows say: "
+                f"left out are databases deleted before {followed_at:%Y-%m-%d}, when it was first followed"
+            )
+        elif row.cost is not None and row.total is None:
             # A workspace that is gone may have got databases or another plan since.
             since = "what it has since is not known"
             lacks = since if row.usage.is_complete else f"its usage is incomplete ({knowledge(row.usage)})"

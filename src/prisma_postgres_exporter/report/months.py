@@ -106,8 +106,13 @@ class LedgerMonth:
     @property
     def followed_late(self) -> tuple[WorkspaceState, ...]:
         """The workspaces that were first followed after it began, by name: what was deleted before is in no list."""
-        late = [row for row in self.ledger_state.workspaces.values() if row.first_seen_at > month_start(self.until)]
+        late = [row for row in self.ledger_state.workspaces.values() if row.was_followed_late(month_start(self.until))]
         return tuple(sorted(late, key=lambda row: (row.workspace.name, row.workspace.id)))
+
+    @property
+    def workspace_count(self) -> int:
+        """How many workspaces it has."""
+        return len(self.ledger_state.workspaces) - len(self.not_followed)
 
     def rows(self, by: By) -> tuple[CostRow, ...]:
         """What each workspace, project or database used and cost, the most expensive first."""

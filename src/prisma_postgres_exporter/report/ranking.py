@@ -105,13 +105,16 @@ def rank(
     return tuple(replace(line, rank=place) for place, line in enumerate(lines, 1))
 
 
-def total_line(lines: Sequence[Ranked], by: By) -> Ranked:
-    """Return the sum of all lines; its growth is that of those whose growth is known."""
+def total_line(lines: Sequence[Ranked], by: By, month: LedgerMonth) -> Ranked:
+    """Return the sum of all lines; its growth is that of those whose growth is known.
+
+    What is used and costs is that of workspaces: databases do not say which nobody saw.
+    """
     known = [line for line in lines if line.growth_operations is not None]
     shares = [line.operations_share for line in lines if line.operations_share is not None]
     return Ranked(
         rank=0,
-        row=total_row([line.row for line in lines], by),
+        row=total_row(month.rows(By.WORKSPACE), by),
         operations_share=min(1.0, sum(shares)) if shares else None,
         recent_operations=sum(line.recent_operations or 0 for line in known) if known else None,
         earlier_operations=sum(line.earlier_operations or 0 for line in known) if known else None,

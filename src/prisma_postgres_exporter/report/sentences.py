@@ -8,7 +8,7 @@ from datetime import date, datetime
 from decimal import Decimal
 
 from prisma_postgres_exporter.cost import Bill, BudgetState, By, CostRow, Usage, WorkspaceCost, add_up, total_row
-from prisma_postgres_exporter.model import Event, EventKind, WorkspaceDay
+from prisma_postgres_exporter.model import Event, EventKind, WorkspaceDay, WorkspaceState, next_month_start
 from prisma_postgres_exporter.report.changing import Beside
 from prisma_postgres_exporter.report.gaps import gap_sentences
 from prisma_postgres_exporter.report.months import LedgerMonth, Missing
@@ -61,7 +61,7 @@ def at_least(known: Decimal | None, *, is_complete: bool) -> str:
 
 def knowledge(usage: Usage) -> str:
     """How much of what is missing in a sum is known: of the days, of the storage, or of both."""
-    if usage.operations is None:
+    if usage.listed.operations is None:
         return "not read"
     parts = []
     if usage.days_known < usage.days:
@@ -71,6 +71,8 @@ def knowledge(usage: Usage) -> str:
         parts.append(f"{math.floor(usage.storage_covered_ratio * 100)} % of the storage's time")
     if usage.unread:
         parts.append("1 workspace not read" if usage.unread == 1 else f"{usage.unread:,} workspaces not read")
+    if usage.unlisted:
+        parts.append("without databases deleted before their workspace was followed")
     if not parts and usage.unplaced_databases:
         count = usage.unplaced_databases
         parts.append(f"{count:,} moved database{'' if count == 1 else 's'}, of which a missing part may belong here")
@@ -81,12 +83,33 @@ def until_sentence(report: MonthReport) -> str:
     """How much of the month is in it."""
     if not report.is_over:
         return f"The month so far, until {report.until:%Y-%m-%d %H:%M} UTC."
-    whole = "The whole month" if report.total[0].is_complete else "What is known of the month"
-    return f"{whole}, UTC; from the ledger of {report.made_at:%Y-%m-%d %H:%M} UTC."
+    whole = how_whole(report, report.total[0])
+    return f"{whole[0].upper()}{whole[1:]}, UTC; from the ledger of {report.made_at:%Y-%m-%d %H:%M} UTC."
+
+
+def how_whole(month: LedgerMonth | MonthReport, usage: Usage) -> str:
+    """What a month that is over is of: all of it, every day of the databases that were ever seen, or what is known."""
+    if not usage.listed.is_complete:
+        return "what is known of the month"
+    if not usage.unlisted:
+        return "the whole month"
+    days = {row.first_seen_at.date() for row in month.followed_late}
+    is_alike = len(days) == 1 and usage.unlisted >= month.workspace_count
+    there = f"were there on {days.pop()}" if is_alike else "are known"
+    return f"every day of the databases that {there}"
+
+
+def share_head(of_all: str = "%", *, is_whole: bool) -> str:
+    """What stands above parts of a sum in percent: of one that is not known whole they are of what is known."""
+    return of_all if is_whole else "% of known"
 
 
 def missing_sentence(usage: Usage, missing: Missing | None, gaps: Sequence[str]) -> str | None:
-    """What is not known of a month, the command that gets it, if there is one, and why there is none for the rest."""
+    """What is not known of a month, the command that gets it, if there is one, and why there is none for the rest.
+
+    What nobody can get any more, `absence_sentences` say.
+    """
+    usage = usage.listed
     if usage.is_complete and missing is None:
         return None
     if usage.is_complete and missing is not None:
@@ -111,7 +134,9 @@ def previous_sentences(previous: LedgerMonth | None) -> Iterator[str]:
     rows = previous.rows(By.WORKSPACE)
     gaps = tuple(gap_sentences(previous))
     usage = add_up(row.usage for row in rows)
-    for sentence in (missing_sentence(usage, previous.missing, gaps), assumed_sentence(rows)):
+    # Of one that this month is late for too, this month's own sentence says it.
+    late = [row for row in previous.followed_late if row.first_seen_at < next_month_start(previous.until)]
+    for sentence in (missing_sentence(usage, previous.missing, gaps), assumed_sentence(rows), *_late_sentences(late)):
         if sentence is not None:
             yield f"Last month, {previous.name}: {sentence}"
 
@@ -136,12 +161,16 @@ def absence_sentences(month: LedgerMonth | MonthReport) -> Iterator[str]:
     if gone:
         named = _named(gone, "; ")
         yield f"Not in it: {named}. No credential lists them, so what the vendor bills for them is not known."
+    yield from _late_sentences(month.followed_late)
+
+
+def _late_sentences(late: Iterable[WorkspaceState]) -> Iterator[str]:
     by_day: dict[date, list[str]] = {}
-    for row in month.followed_late:
+    for row in late:
         by_day.setdefault(row.first_seen_at.date(), []).append(row.workspace.name)
     for day, names in sorted(by_day.items()):
         since = f"{day}, when {_named(names)} {'was' if len(names) == 1 else 'were'} first followed"
-        yield f"Not in it: what was used by databases that were deleted before {since}."
+        yield f"Not in it: what was used by databases that were deleted before {since}. No command gets it."
 
 
 def _named(names: Sequence[str], between: str = ", ") -> str:
@@ -151,13 +180,19 @@ def _named(names: Sequence[str], between: str = ", ") -> str:
 
 def change_sentence(beside: Beside, *, is_over: bool) -> str | None:
     """How it differs from the month before, and why."""
-    if beside.change_usd is None or beside.last_month_usd is None or not (beside.change_usd or beside.last_month_usd):
+    last = beside.last_month_known_usd
+    if beside.change_usd is None or last is None or not (beside.change_usd or last):
         return None
     percent = "" if beside.change_percent is None else f" ({beside.change_percent:+,} %)"
     what = "Last month" if is_over else "Expected, against last month's"
-    said = f"{what} {money(beside.last_month_usd)} USD: {beside.change_usd:+,.2f} USD{percent}"
+    said = f"{what} {last_month(beside)} USD: {beside.change_usd:+,.2f} USD{percent}"
     parts = [f"{name} {amount:+,.2f}" for name, amount in (beside.split or {}).items() if amount]
     return f"{said}: {', '.join(parts)}." if parts else f"{said}."
+
+
+def last_month(beside: Beside) -> str:
+    """What the month before cost, or at least so much."""
+    return at_least(beside.last_month_known_usd, is_complete=beside.last_month_usd is not None)
 
 
 def workspace_name(row: CostRow) -> str:
@@ -270,9 +305,7 @@ def use(row: CostRow) -> tuple[str, ...]:
     usage, bill, mean = row.usage, row.bill, mean_gib(row)
     if bill is None:
         return (count(usage.operations), mean, *[NONE] * 4)
-    # That nobody read what it used is no amount of 0.
-    is_any_known = bool(bill.known) or usage.operations is not None or _is_whole(bill)
-    cost = at_least(bill.known, is_complete=_is_whole(bill)) if is_any_known else NONE
+    cost = at_least(bill.known, is_complete=_is_whole(bill)) if row.is_any_cost_known else NONE
     return (count(usage.operations), mean, *map(money, bill.parts), cost)
 
 
@@ -313,7 +346,7 @@ def day_level(day: WorkspaceDay | None) -> int | None:
 def _beside(beside: Beside) -> tuple[str, str, str]:
     percent = NONE if beside.share_percent is None else f"{beside.share_percent:.1f}"
     change = NONE if beside.change_usd is None else f"{beside.change_usd:+,.2f}"
-    return percent, money(beside.last_month_usd), change
+    return percent, last_month(beside), change
 
 
 def _is_whole(bill: Bill) -> bool:

@@ -64,6 +64,11 @@ class MonthReport:
     budgets: tuple[BudgetState, ...]
     names: Mapping[str, str]
 
+    @property
+    def workspace_count(self) -> int:
+        """How many workspaces it has."""
+        return len(self.workspaces)
+
 
 def report_month(
     month: LedgerMonth, revisions: Iterable[Revision], events: Iterable[Event], made_at: datetime

@@ -118,6 +118,8 @@ def mean_storage(view: WorkspaceView) -> str:
     if mean is None or usage.is_storage_known:
         return size(mean)
     said = "" if usage.is_mean_storage_known else "at least "
+    if usage.listed.is_storage_known:
+        return f"{said}{size(mean)}"
     part = math.floor((usage.storage_covered_ratio or 0) * 100)
     return f"{said}{size(mean)} ({part} % of the storage's time is known)"
 

@@ -294,11 +294,12 @@ def _money_cards(line: CostLine, now: datetime) -> Iterator[Card]:
     known = NOT_KNOWN if bill is None else least(bill.known, bill.total is not None)
     yield Card(label=f"{now:%B} so far", value=known, text=parts(bill))
     bounds = "" if None in (line.low_usd, line.high_usd) else f"{usd(line.low_usd)} – {usd(line.high_usd)}"
-    last = line.beside.last_month_usd
+    last, is_whole = line.beside.last_month_known_usd, line.beside.last_month_usd is not None
+    before = "" if last is None else f"last month {least(last, is_whole)}"
     yield Card(
         label="Whole month, expected",
         value=least(line.expected_usd, line.is_expected_complete),
-        text="; ".join(part for part in (bounds, f"last month {usd(last)}" if last is not None else "") if part),
+        text="; ".join(part for part in (bounds, before) if part),
     )
 
 

@@ -34,7 +34,7 @@ def meters(view: WorkspaceView) -> tuple[Meter | None, Meter | None]:
     billed = usage.gib_months(int((next_month_start(starts_at) - starts_at).total_seconds()))
     included = (cost.included_operations, cost.included_storage_bytes) if cost else (None, None)
     used = (view.month_to_date_operations, None if billed is None else round(billed * 2**30))
-    known = (usage.days_known >= usage.days, usage.is_storage_known)
+    known = (usage.days_known >= usage.days and not usage.unlisted, usage.is_storage_known)
     is_stopping = (view.plan or "").lower() == STOPS
     return (
         _meter(used[0], included[0], short, is_known=known[0], is_stopping=is_stopping),

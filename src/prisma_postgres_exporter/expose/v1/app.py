@@ -247,7 +247,8 @@ class _Questions:
         read = await ledger.month(last_instant(starts_at, now) if asked.month else now)
         chosen = Chosen(workspace_id=asked.workspace, project_id=asked.project)
         rows = [row for row in read.rows(asked.by) if chosen.has(row.workspace_id, row.project_id, row.database_id)]
-        return cost_rows_answer(read, rows, beside(read, asked.by))
+        is_part = asked.workspace is not None or asked.project is not None
+        return cost_rows_answer(read, rows, beside(read, asked.by), is_part=is_part)
 
 
 def _place(view: DatabaseView) -> tuple[str, ...]:
