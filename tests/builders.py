@@ -27,6 +27,7 @@ from prisma_postgres_exporter.model import (
 )
 
 NOW = datetime(2026, 11, 23, 12, tzinfo=UTC)
+SEEN_AT = datetime(2025, 1, 1, tzinfo=UTC)
 ONE_DAY = timedelta(days=1)
 GIB = 2**30
 
@@ -69,11 +70,11 @@ def workspace_state(
     plan: str | None = None,
     **changes: Any,
 ) -> WorkspaceState:
-    """A workspace that holds these databases."""
+    """A workspace that holds these databases, followed since long before any of their months."""
     plain = WorkspaceState(
         key=key,
         workspace=Workspace(id=id_, name=name, plan=plan),
-        first_seen_at=NOW,
+        first_seen_at=SEEN_AT,
         databases={state.database.id: state for state in databases},
     )
     return replace(plain, **changes)
