@@ -44,6 +44,7 @@ NAMED_ALIKE = {
     "workspace_month_to_date_operations": "operations",
     "workspace_month_average_storage_bytes": "mean_storage_bytes",
     "workspace_month_storage_covered_ratio": "storage_covered_ratio",
+    "workspace_month_usage_complete": "is_usage_complete",
     "workspace_databases": "database_count",
     "workspace_up": "is_up",
     "workspace_usage_blocked": "is_usage_blocked",
@@ -51,6 +52,8 @@ NAMED_ALIKE = {
     "budget_forecast_usd": "expected_usd",
 }
 """Metrics whose key in a document is another one: their names say of what, and keys need not."""
+BY_COMPONENT = {"workspace_month_to_date_cost_usd", "database_month_to_date_cost_usd"}
+"""What is known of each part of a cost: `known_fee_usd` and so on in a document."""
 METRICS_ALONE = {
     "database_info",
     "database_created_timestamp_seconds",
@@ -58,12 +61,10 @@ METRICS_ALONE = {
     "database_last_success_timestamp_seconds",
     "database_window_operations",
     "database_revisions_total",
-    "database_month_to_date_cost_usd",
     "workspace_info",
     "workspace_month_operations_covered_ratio",
     "usage_period_start_timestamp_seconds",
     "workspace_unpriced",
-    "workspace_month_to_date_cost_usd",
     "workspace_usage_charges_usd",
     "workspace_forecast_month_operations",
     "workspace_forecast_month_average_storage_bytes",
@@ -121,6 +122,18 @@ def test_a_number_has_one_value_wherever_it_is_told(told: Told) -> None:
     assert different == {}
 
 
+def test_a_part_of_a_cost_is_in_the_metrics_where_it_is_in_documents(told: Told) -> None:
+    """Of whom `/metrics` shows: workspaces, and databases that are there; never a 0 of what nobody read."""
+    shown = {subject for (subject, _), said in told.items() if "metrics" in said and subject[0] and subject[4] == MONTH}
+    parts = [f"known_{component}_usd" for component in ("fee", "operations", "storage")]
+    told_in_json = [(subject, name) for subject in shown for name in parts if told.get((subject, name))]
+
+    assert told_in_json
+    for key in told_in_json:
+        said = told[key]
+        assert said.get("metrics", "") == said["collect"], (key, said)
+
+
 def begin(store: Store) -> None:
     """The last days of a month in which a database of each workspace was created; no month before was followed."""
     now = ENDS_AT - timedelta(days=4)
@@ -147,7 +160,7 @@ def test_every_data_metric_has_its_key_or_is_known_to_have_none(told: Told) -> N
     names = {family.name.removeprefix("prisma_postgres_") for family in describe() if "_exporter_" not in family.name}
     keys = {name for _, name in told}
 
-    lacking = {name for name in names - METRICS_ALONE if _key(name) not in keys}
+    lacking = {name for name in names - METRICS_ALONE - BY_COMPONENT if _key(name) not in keys}
     assert lacking == set()
     assert names >= METRICS_ALONE
 
@@ -241,7 +254,9 @@ async def _asked(config: Config, snapshot: Snapshot, now: datetime) -> list[tupl
             metrics = parse_metrics((await client.get("/metrics")).text)
     for (name, labels), value in metrics.items():
         own = name.removeprefix("prisma_postgres_")
-        if "exporter_" not in name and own not in METRICS_ALONE and name.startswith("prisma_postgres_"):
+        if own in BY_COMPONENT:
+            found.append(("metrics", {**dict(labels), f"known_{dict(labels)['component']}_usd": value}))
+        elif "exporter_" not in name and own not in METRICS_ALONE and name.startswith("prisma_postgres_"):
             is_flag = _key(own).startswith("is_")
             found.append(("metrics", {**dict(labels), _key(own): bool(value) if is_flag else value}))
     return found

@@ -180,7 +180,8 @@ def test_a_month_names_the_workspaces_that_were_first_followed_after_it_began() 
 
     [sentence] = absence_sentences(month)
     assert sentence == (
-        "Not in it: what was used by databases that were deleted before 2026-11-09, when Acme was first followed."
+        "Not in it: what was used by databases that were deleted before 2026-11-09, when Acme was first followed. "
+        "No command gets it."
     )
     assert sentence in month_costs(month).notes
     assert sentence in list(unknown_sentences(report_month(month, (), (), NOW)))

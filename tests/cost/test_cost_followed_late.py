@@ -1,0 +1,220 @@
+"""A month that began before its workspaces were followed: every sum is at least so much, every database as it is known."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+
+import pytest
+from gap_worlds import World, ledger_of, workspace_days, worlds
+from hypothesis import given, settings
+
+from builders import GIB, SEEN_AT, database, database_state, ledger_state, month_usage, workspace_state
+from prisma_postgres_exporter.config import BudgetConfig, load_config
+from prisma_postgres_exporter.cost import By, charge, compare_plans, savings, total_of
+from prisma_postgres_exporter.documents import cost_rows_answer, month_document
+from prisma_postgres_exporter.model import DatabaseState, LedgerState, month_start, next_month_start
+from prisma_postgres_exporter.report import (
+    FOCUS_COLUMNS,
+    TOTAL,
+    LedgerMonth,
+    absence_sentences,
+    beside,
+    focus_rows,
+    how_whole,
+    knowledge,
+    ledger_month,
+    left_out,
+    missing_sentence,
+    month_costs,
+    previous_sentences,
+)
+
+DEFAULTS = load_config(environ={})
+BUDGETS = (BudgetConfig.model_validate({"name": "all", "monthly_usd": 100}),)
+CONFIG = DEFAULTS.model_copy(update={"cost": DEFAULTS.cost.model_copy(update={"budgets": BUDGETS})})
+OCTOBER = datetime(2026, 10, 31, 23, 59, 59, tzinfo=UTC)
+SINCE = datetime(2026, 10, 22, 8, tzinfo=UTC)
+NOVEMBER = datetime(2026, 11, 30, 23, 59, 59, tzinfo=UTC)
+NOW = datetime(2026, 12, 2, tzinfo=UTC)
+
+
+def late(held: LedgerState, since: datetime) -> LedgerState:
+    return held.with_workspaces(*(replace(row, first_seen_at=since) for row in held.workspaces.values()))
+
+
+def month(world: World, *, is_late: bool) -> LedgerMonth:
+    held = ledger_of(world)
+    now = world.until + timedelta(seconds=1) if world.is_over else world.until
+    return ledger_month(
+        late(held, world.until) if is_late else held, CONFIG, workspace_days(world), world.until, now
+    )
+
+
+@settings(max_examples=40)
+@given(worlds(plan_changes=True) | worlds())
+def test_sums_are_a_lower_bound_and_databases_and_forecasts_are_what_they_were(world: World) -> None:
+    from_the_start, since = month(world, is_late=False), month(world, is_late=True)
+
+    before, after = ({row.place: row for row in of.rows(By.DATABASE)} for of in (from_the_start, since))
+    assert after.keys() == before.keys()
+    for place, row in after.items():
+        if row.database_id is not None:
+            assert (row.usage, row.bill, row.expected_usd) == (
+                before[place].usage,
+                before[place].bill,
+                before[place].expected_usd,
+            )
+    plans_of = {workspace.id: workspace.plans for workspace in world.workspaces}
+    for by in (By.WORKSPACE, By.PROJECT):
+        known = {row.place: row for row in from_the_start.rows(by)}
+        for row in since.rows(by):
+            earlier, cost = known[row.place], since.costs.workspaces[row.workspace_id]
+            assert (row.known_usd, row.expected_usd, row.usage.listed) == (
+                earlier.known_usd,
+                earlier.expected_usd,
+                earlier.usage,
+            )
+            is_free = cost.bill is not None and cost.bill.is_listed
+            plans = plans_of[row.workspace_id]
+            assert len(plans) > 1 or is_free == (plans[0][1] == "free")
+            assert row.listed_total == earlier.total
+            assert row.total == (earlier.total if is_free else None)
+            assert not month_document(row, is_over=since.is_over).is_complete
+    totals = [total_of(of.rows(By.WORKSPACE)) for of in (from_the_start, since)]
+    assert totals[0][1].known == totals[1][1].known
+    assert not totals[1][0].is_complete
+    (budget,) = since.costs.budgets
+    (known_budget,) = from_the_start.costs.budgets
+    assert (budget.spent_usd, budget.expected_usd) == (known_budget.spent_usd, known_budget.expected_usd)
+    is_all_free = all(cost.bill is not None and cost.bill.is_listed for cost in since.costs.workspaces.values())
+    assert budget.is_complete == (known_budget.is_complete and is_all_free)
+
+
+def whole(until: datetime, *, databases: int = 1, operations: int = 3_000_000) -> tuple[DatabaseState, ...]:
+    """Databases of which every day and level of a month is known."""
+    ends_at = next_month_start(until)
+    days = (ends_at - month_start(until)).days
+    seconds = days * 86_400
+    return tuple(
+        database_state(
+            f"db_{number}",
+            key=number,
+            database=database(f"db_{number}", name=f"database {number}", workspace_id="wksp_1"),
+            months=(
+                month_usage(
+                    month_start(until).date(),
+                    operations,
+                    database_key=number,
+                    days=days,
+                    days_operations=operations,
+                    read_at=ends_at,
+                    period_end_at=ends_at,
+                    storage_byte_seconds=2 * GIB * seconds,
+                    storage_seconds=seconds,
+                ),
+            ),
+        )
+        for number in range(1, databases + 1)
+    )
+
+
+def held(*states: DatabaseState, since: datetime = SINCE, plan: str = "Starter") -> LedgerState:
+    return ledger_state(workspace_state(*states, id_="wksp_1", name="Acme", plan=plan, first_seen_at=since))
+
+
+def october(*, since: datetime = SINCE, plan: str = "Starter") -> LedgerMonth:
+    return ledger_month(held(*whole(OCTOBER), since=since, plan=plan), CONFIG, (), OCTOBER, NOW)
+
+
+def test_what_is_known_of_it_is_named_and_no_command_that_cannot_help() -> None:
+    over = october()
+    usage, bill = total_of(over.rows(By.WORKSPACE))
+
+    # Starter: 10.00, two million over the first at 8.00.
+    assert (bill.known, bill.total, bill.parts) == (Decimal("26.00"), None, (Decimal("10.00"), None, None))
+    assert how_whole(over, usage) == "every day of the databases that were there on 2026-10-22"
+    assert knowledge(usage) == "without databases deleted before their workspace was followed"
+    assert missing_sentence(usage, over.missing, ()) is None
+    (sentence,) = absence_sentences(over)
+    assert sentence.endswith("before 2026-10-22, when Acme was first followed. No command gets it.")
+    assert how_whole(october(since=SEEN_AT), total_of(october(since=SEEN_AT).rows(By.WORKSPACE))[0]) == "the whole month"
+
+
+def test_where_only_some_workspaces_were_followed_late_the_title_names_no_day() -> None:
+    first = held(*whole(OCTOBER)).workspaces["wksp_1"]
+    other = workspace_state(key=2, id_="wksp_2", name="Beta", plan="Starter", first_seen_at=SEEN_AT)
+    over = ledger_month(ledger_state(first, other), CONFIG, (), OCTOBER, NOW)
+
+    assert how_whole(over, total_of(over.rows(By.WORKSPACE))[0]) == "every day of the databases that are known"
+
+
+def test_focus_has_the_rows_of_the_databases_that_are_known_and_names_the_workspace() -> None:
+    over = october()
+    rows = [dict(zip(FOCUS_COLUMNS, row, strict=True)) for row in focus_rows(over)]
+
+    assert sum(row["BilledCost"] for row in rows if isinstance(row["BilledCost"], Decimal)) == Decimal("26.00")
+    assert list(left_out(over)) == [
+        "2026-10: workspace Acme (wksp_1) costs at least what its rows say: left out are databases deleted before "
+        "2026-10-22, when it was first followed"
+    ]
+    assert list(left_out(october(since=SEEN_AT))) == []
+
+
+def test_of_a_plan_that_charges_for_nothing_the_cost_is_known() -> None:
+    free = october(plan="Free")
+    (row,) = free.rows(By.WORKSPACE)
+
+    assert (row.total, row.usage.is_complete, list(left_out(free))) == (Decimal("0.00"), False, [])
+
+
+def test_a_change_is_over_the_databases_that_are_known_and_last_month_is_at_least_so_much() -> None:
+    after = held(*whole(NOVEMBER, operations=5_000_000))
+    november = ledger_month(after, CONFIG, (), NOVEMBER, NOW, october())
+
+    besides = beside(november, By.WORKSPACE)
+    for place in (("wksp_1", "", ""), TOTAL):
+        entry = besides[place]
+        assert (entry.last_month_usd, entry.last_month_known_usd) == (None, Decimal("26.00"))
+        assert (entry.change_usd, entry.change_percent) == (Decimal("16.00"), 61.5)
+    (of_database,) = (entry for place, entry in beside(november, By.DATABASE).items() if place != TOTAL)
+    assert (of_database.last_month_usd, of_database.change_usd) == (Decimal("26.00"), Decimal("16.00"))
+    notes = month_costs(november).notes
+    assert notes[0].startswith("Last month at least 26.00 USD: +16.00 USD (+61.5 %): operations +16.00")
+    # November is whole; what October lacks is said of October.
+    assert list(absence_sentences(november)) == []
+    assert any(note.startswith("Last month, 2026-10: Not in it: what was used by") for note in notes)
+    assert list(previous_sentences(october(since=SEEN_AT))) == []
+
+
+def test_no_saving_is_advised_on_what_may_be_less_than_was_used() -> None:
+    def advised(since: datetime) -> bool:
+        states = whole(OCTOBER, operations=300_000_000)
+        of = ledger_month(held(*states, since=since), DEFAULTS, (), OCTOBER, NOW)
+        month = (of.ledger_state, of.config, of.costs, of.days, of.until)
+        return bool(savings(month, {"wksp_1": "Starter"}))
+
+    assert (advised(SEEN_AT), advised(SINCE)) == (True, False)
+    plans = compare_plans(held(*whole(OCTOBER)), DEFAULTS, (), OCTOBER, is_over=True)
+    assert plans == {"wksp_1": {}}
+
+
+def test_a_workspace_without_databases_has_no_zero() -> None:
+    empty = charge(held(), CONFIG, (), OCTOBER.replace(day=25))
+    (row,) = ledger_month(held(), CONFIG, (), OCTOBER, NOW).rows(By.WORKSPACE)
+
+    assert (row.operations, row.mean_storage_bytes, row.known_usd, row.total) == (None, None, Decimal("10.00"), None)
+    assert empty.workspaces["wksp_1"].expected_bill is not None
+    assert empty.workspaces["wksp_1"].expected_bill.total == Decimal("10.00")
+
+
+@pytest.mark.parametrize("by", list(By))
+def test_the_total_of_an_answer_is_that_of_all_workspaces(by: By) -> None:
+    over = october()
+    answer = cost_rows_answer(over, over.rows(by), beside(over, by))
+
+    assert answer.total is not None
+    assert (answer.total.known_usd, answer.total.total_usd, answer.total.is_complete) == (Decimal("26.00"), None, False)
+    assert (answer.total.operations, answer.total.mean_storage_bytes) == (3_000_000, 2 * GIB)
+    assert cost_rows_answer(over, over.rows(by), beside(over, by), is_part=True).total is None
