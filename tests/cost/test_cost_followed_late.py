@@ -47,9 +47,7 @@ def late(held: LedgerState, since: datetime) -> LedgerState:
 def month(world: World, *, is_late: bool) -> LedgerMonth:
     held = ledger_of(world)
     now = world.until + timedelta(seconds=1) if world.is_over else world.until
-    return ledger_month(
-        late(held, world.until) if is_late else held, CONFIG, workspace_days(world), world.until, now
-    )
+    return ledger_month(late(held, world.until) if is_late else held, CONFIG, workspace_days(world), world.until, now)
 
 
 @settings(max_examples=40)
@@ -139,7 +137,9 @@ def test_what_is_known_of_it_is_named_and_no_command_that_cannot_help() -> None:
     assert missing_sentence(usage, over.missing, ()) is None
     (sentence,) = absence_sentences(over)
     assert sentence.endswith("before 2026-10-22, when Acme was first followed. No command gets it.")
-    assert how_whole(october(since=SEEN_AT), total_of(october(since=SEEN_AT).rows(By.WORKSPACE))[0]) == "the whole month"
+    assert (
+        how_whole(october(since=SEEN_AT), total_of(october(since=SEEN_AT).rows(By.WORKSPACE))[0]) == "the whole month"
+    )
 
 
 def test_where_only_some_workspaces_were_followed_late_the_title_names_no_day() -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import csv
+import io
 import re
 from collections.abc import Sequence
 from datetime import UTC, date, datetime, timedelta
@@ -97,7 +99,8 @@ def test_on_the_first_day_nothing_has_grown(first_day: Sequence[str]) -> None:
             assert (row["growth_operations"], row["growth_percent"]) == (None, None)
 
 
-def test_after_a_backfill_the_whole_bill_is_told(tmp_path: Path) -> None:
+def test_after_a_backfill_the_bill_is_told_and_called_a_lower_bound(tmp_path: Path) -> None:
+    """Every day of both databases is known; whether a third was deleted before the installation, nobody can know."""
     url = f"sqlite:///{tmp_path / 'store.db'}"
     options = ("--config", str(write_config(tmp_path / "config.yaml")), "--store-url", url)
     follow(url, DEAR, [INSTALLED_AT])
@@ -106,24 +109,45 @@ def test_after_a_backfill_the_whole_bill_is_told(tmp_path: Path) -> None:
 
     table = say(SOON, "cost", "--month", "2026-10", *options)
     (row,) = say(SOON, "cost", "--month", "2026-10", "--json", *options).json["data"]
-    assert "1,008.35" in table.output
-    assert "the whole month" in table.output
-    assert "at least" not in table.output
-    assert "--from 2026-10" not in table.errors
-    assert (row["fee_usd"], row["operations_usd"], row["storage_usd"]) == ("49.00", "855.49", "103.86")
-    assert (row["total_usd"], row["known_usd"], row["is_complete"]) == ("1008.35", "1008.35", True)
-    for by in ("project", "database"):
-        rows = say(SOON, "cost", "--month", "2026-10", "--by", by, "--json", *options).json["data"]
-        assert sum(Decimal(told["total_usd"]) for told in rows) == Decimal("1008.35")
-    assert say(SOON, "export", "focus", "--from", "2026-10", "--to", "2026-10", *options).code == 0
+    assert "at least 1,008.35" in table.output
+    assert "every day of the databases that were there on 2026-11-03" in table.output
+    assert "the whole month" not in table.output
+    assert "% of known" in table.output
+    assert "backfill" not in table.errors
+    assert "Not in it: what was used by databases that were deleted before 2026-11-03" in table.errors
+    for by in ("workspace", "project", "database"):
+        answer = say(SOON, "cost", "--month", "2026-10", "--by", by, "--json", *options).json
+        for told in (answer["total"], *(answer["data"] if by != "database" else ())):
+            assert (told["fee_usd"], told["operations_usd"], told["storage_usd"]) == ("49.00", None, None)
+            assert (told["known_operations_usd"], told["known_storage_usd"]) == ("855.49", "103.86")
+            assert (told["total_usd"], told["known_usd"], told["is_complete"]) == (None, "1008.35", False)
+    # What each database cost is known.
+    assert all(told["is_complete"] for told in answer["data"])
+    assert sum(Decimal(told["total_usd"]) for told in answer["data"]) == Decimal("1008.35")
+    # What was is compared with what is, over the databases that are known in both.
+    (november,) = say(SOON, "cost", "--json", *options).json["data"]
+    assert (november["last_month_usd"], november["last_month_known_usd"]) == (None, "1008.35")
+    assert Decimal(november["change_usd"]) == Decimal(november["expected_usd"]) - Decimal("1008.35")
+    running = say(SOON, "cost", "--wide", *options).output
+    assert re.search(r"at least 1,008\.35 +[+-]\d", running)
+    focus = say(SOON, "export", "focus", "--from", "2026-10", "--to", "2026-10", *options)
+    assert focus.code == 1
+    assert "workspace Acme (wksp_1) costs at least what its rows say" in focus.errors
+    billed = [Decimal(line["BilledCost"]) for line in csv.DictReader(io.StringIO(focus.output))]
+    assert sum(billed) == Decimal("1008.35")
     # Nothing is expected of a month that is over: by plan it is what the bill would have been.
     for format_ in ("markdown", "html"):
         report = say(SOON, "report", "--month", "2026-10", "--format", format_, *options).output
-        assert "1,008.35" in report
+        assert "at least 1,008.35" in report
+        assert "every day of the databases that were there on 2026-11-03, UTC" in report.replace("Every", "every")
+        assert "Everything of this month is known" not in report
+        assert "% of known" in report
         assert "Expected of the whole month" not in report
         assert "forecast" not in report
-    supposed = say(SOON, "cost", "--month", "2026-10", "--what-if", "operations=x1", "--json", *options).json["data"]
-    assert supposed[0]["by_plan_usd"]["pro"] == supposed[0]["total_usd"] == "1008.35"
+    supposed = say(SOON, "cost", "--month", "2026-10", "--what-if", "operations=x1", "--json", *options).json
+    assert (supposed["total"]["known_usd"], supposed["data"][0]["by_plan_usd"]) == ("1008.35", {})
+    said = say(SOON, "cost", "--month", "2026-10", "--what-if", "operations=x1", *options).output
+    assert "is not known, its usage is incomplete (without databases deleted before" in " ".join(said.split())
 
 
 def test_of_a_month_that_was_read_in_part_each_change_says_how_much_it_is_of(tmp_path: Path) -> None:
@@ -181,7 +205,7 @@ def test_a_constant_use_has_not_grown(since_the_22nd: Sequence[str]) -> None:
             assert (grown["growth_operations"] is None) == (grown["growth_days"] == 0)
     (october,) = say(at, "cost", "--month", "2026-10", "--json", *since_the_22nd).json["data"]
     # The days from the 1st on were read too: 21 million at 2.00 and 10 GiB at 1.50 over what Pro includes, and its fee.
-    assert (october["operations"], october["total_usd"]) == (31_000_000, "106.00")
+    assert (october["operations"], october["known_usd"], october["total_usd"]) == (31_000_000, "106.00", None)
     (week,) = say(at, "top", "--json", *since_the_22nd).json["data"]
     assert (week["growth_days"], week["growth_operations"]) == (7, 0)
 
@@ -196,7 +220,8 @@ def test_a_constant_use_has_not_grown(since_the_22nd: Sequence[str]) -> None:
         ),
         (
             ("--month", "2026-10", "--sort", "growth"),
-            "databases of 2026-10 by growth, the whole month; growth over 7 days to 2026-10-31",
+            "databases of 2026-10 by growth, every day of the databases that were there on 2026-10-22; "
+            "growth over 7 days to 2026-10-31",
         ),
     ],
 )

@@ -18,6 +18,7 @@ from prometheus_client.openmetrics.parser import text_string_to_metric_families 
 from prometheus_client.parser import text_string_to_metric_families as parse_text
 from starlette.types import ASGIApp
 
+from prisma_postgres_exporter.cost import Usage
 from prisma_postgres_exporter.expose import ExporterHealth, Exposition, Format
 from prisma_postgres_exporter.snapshot import DatabaseView, Snapshot, WorkspaceView
 
@@ -84,6 +85,7 @@ A_WORKSPACE = WorkspaceView(
     month_average_storage_bytes=2**31,
     storage_covered_ratio=0.75,
     operations_covered_ratio=0.966667,
+    usage=Usage(known_operations=950, days=30, days_known=29),
     reconciliation_difference_operations=0,
     period_start_at=datetime(2026, 11, 1, tzinfo=UTC),
     failure_reason=None,
@@ -223,6 +225,7 @@ def expected_samples(snapshot: Snapshot) -> Samples:
         expect("workspace_month_average_storage_bytes", workspace.month_average_storage_bytes, **id_)
         expect("workspace_month_storage_covered_ratio", workspace.storage_covered_ratio, **id_)
         expect("workspace_month_operations_covered_ratio", workspace.operations_covered_ratio, **id_)
+        expect("workspace_month_usage_complete", workspace.usage.is_complete, **id_)
         expect("workspace_reconciliation_difference_operations", workspace.reconciliation_difference_operations, **id_)
         expect("usage_period_start_timestamp_seconds", seconds(workspace.period_start_at), **id_)
     return expected

@@ -207,7 +207,8 @@ def _sentences(
             yield f"{names[id_]}, the whole month by plan, cheapest first: {offers}"
         elif id_ in used and not used[id_].is_complete:
             why = f"its usage is incomplete ({knowledge(used[id_])})"
-            yield f"{names[id_]}: what other plans would cost in the whole month is not known yet, {why}"
+            yet = "" if used[id_].listed.is_complete else " yet"
+            yield f"{names[id_]}: what other plans would cost in the whole month is not known{yet}, {why}"
     for id_, cost_of in month.costs.workspaces.items() if is_supposed else ():
         for name, at in cost_of.limits:
             # Days that the ledger lacks may have passed it earlier.

@@ -54,9 +54,12 @@ class Bill:
     @property
     def known_parts(self) -> tuple[Decimal | None, Decimal | None, Decimal | None]:
         """What is known of each: it is at least so much. A part of which nothing is known yet is no 0."""
-        pairs = zip((self.fee, self.operations, self.storage), self.parts, strict=True)
-        fee, operations, storage = (known if known or whole is not None else None for known, whole in pairs)
-        return fee, operations, storage
+        fee, operations, storage = replace(self, is_listed=True).parts
+        return (
+            self.fee if self.fee else fee,
+            self.operations if self.operations else operations,
+            self.storage if self.storage else storage,
+        )
 
     @property
     def charges(self) -> Decimal | None:

@@ -14,6 +14,10 @@ ESTIMATE = (
     "An estimate from the Prisma Management API's usage at prisma_postgres_exporter_costs_timestamp_seconds and the "
     "price table, cached; Postgres only, before tax."
 )
+ABSENT = (
+    "A component is absent if it has no known price, or if it comes to 0 while some of the workspace's usage that can be "
+    "read was not."
+)
 BOUNDS = ("low", "expected", "high")
 COMPONENTS = ("fee", "operations", "storage")
 LIMITS = ("free_operations", "free_storage", "spend_limit")
@@ -29,7 +33,7 @@ def database_families(labels: tuple[str, ...]) -> tuple[Family[DatabaseView], ..
             "gauge",
             labels,
             "The database's share of its workspace's cost of the current calendar month (UTC) so far: operations by "
-            f"operations, storage by byte-seconds, the fee as configured. {ESTIMATE}",
+            f"operations, storage by byte-seconds, the fee as configured. {ABSENT} {ESTIMATE}",
             lambda view: shown_components(view.cost),
             own_labels=("component",),
             most_rows=len(COMPONENTS),
@@ -91,7 +95,7 @@ def workspace_families(labels: tuple[str, ...]) -> tuple[Family[WorkspaceView], 
         table(
             "prisma_postgres_workspace_month_to_date_cost_usd",
             f"The workspace's cost of the current calendar month (UTC) so far, deleted databases included; where a "
-            f"part of its usage is not known, it is at least so much. {ESTIMATE}",
+            f"part of its usage is not known, it is at least so much. {ABSENT} {ESTIMATE}",
             lambda cost: shown_components(cost.bill),
             "component",
             COMPONENTS,
