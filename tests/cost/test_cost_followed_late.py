@@ -1,4 +1,4 @@
-"""A month that began before its workspaces were followed: every sum is at least so much, every database as it is known."""
+"""A month that began before its workspaces were followed: sums are at least so much, each database as it is known."""
 
 from __future__ import annotations
 
@@ -156,8 +156,10 @@ def test_focus_has_the_rows_of_the_databases_that_are_known_and_names_the_worksp
 
     assert sum(row["BilledCost"] for row in rows if isinstance(row["BilledCost"], Decimal)) == Decimal("26.00")
     assert list(left_out(over)) == [
-        "2026-10: workspace Acme (wksp_1) costs at least what its rows say: left out are databases deleted before "
-        "2026-10-22, when it was first followed"
+        (
+            "2026-10: workspace Acme (wksp_1) costs at least what its rows say: left out are databases deleted before "
+            "2026-10-22, when it was first followed"
+        )
     ]
     assert list(left_out(october(since=SEEN_AT))) == []
 

@@ -15,8 +15,8 @@ ESTIMATE = (
     "price table, cached; Postgres only, before tax."
 )
 ABSENT = (
-    "A component is absent if it has no known price, or if it comes to 0 while some of the workspace's usage that can be "
-    "read was not."
+    "A component is absent if its price is not known, or if it is 0 so far and some of the workspace's usage was not "
+    "read."
 )
 BOUNDS = ("low", "expected", "high")
 COMPONENTS = ("fee", "operations", "storage")

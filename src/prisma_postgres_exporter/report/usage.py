@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
 from itertools import groupby
 
-from prisma_postgres_exporter.cost import SHORT_GAP, By, CostRow, total_of
+from prisma_postgres_exporter.cost import NOTHING, SHORT_GAP, By, CostRow, Usage, total_of, unlisted
 from prisma_postgres_exporter.model import DayUsage, day_start
 from prisma_postgres_exporter.report.exporting import Owner, Owners
 from prisma_postgres_exporter.report.months import LedgerMonth
@@ -145,8 +145,15 @@ def _chosen_rows(month: LedgerMonth, by: By, chosen: Chosen) -> Iterable[CostRow
             project_name=project_name,
             database_id=database_id,
             database_name=database_name,
-            usage=total_of(rows)[0],
+            usage=total_of(rows)[0] + _unlisted(month, rows[0].workspace_id, by, chosen),
         )
+
+
+def _unlisted(month: LedgerMonth, workspace_id: str, by: By, chosen: Chosen) -> Usage:
+    """What a workspace or project may have had that nobody saw."""
+    if by is By.DATABASE or chosen.database_id is not None:
+        return NOTHING
+    return unlisted(month.ledger_state.workspaces[workspace_id], month.until)
 
 
 def _day(usage: DayUsage) -> date:
