@@ -33,7 +33,12 @@ COSTS = MonthCosts(
             name="Acme",
             bill=Bill(fee=Decimal(10), operations=Decimal("2.5"), storage=Decimal(0)),
             expected_usd=Decimal("14.00"),
-            beside=Beside(share_percent=100.0, last_month_usd=Decimal("12.00"), change_usd=Decimal("2.00")),
+            beside=Beside(
+                share_percent=100.0,
+                last_month_usd=Decimal("12.00"),
+                last_month_known_usd=Decimal("12.00"),
+                change_usd=Decimal("2.00"),
+            ),
         ),
         CostLine(
             workspace_id="wksp_b",
@@ -48,7 +53,9 @@ COSTS = MonthCosts(
             bill=Bill(fee=Decimal(10), operations=Decimal("2.5"), storage=Decimal(0), is_storage_known=False),
             expected_usd=Decimal("14.00"),
             is_expected_complete=True,
-            beside=Beside(last_month_usd=Decimal("12.00"), change_usd=Decimal("2.00")),
+            beside=Beside(
+                last_month_usd=Decimal("12.00"), last_month_known_usd=Decimal("12.00"), change_usd=Decimal("2.00")
+            ),
         ),
     ),
     notes=("Not all of it is known.",),

@@ -229,7 +229,9 @@ def costs_of(status: ServiceStatus) -> MonthCosts:
             bill=view.cost.bill if view.cost else None,
             expected_usd=Decimal(number),
             is_expected_complete=number % 3 != 0,
-            beside=Beside(last_month_usd=Decimal(123_456), change_usd=Decimal(-5)),
+            beside=Beside(
+                last_month_usd=Decimal(123_456), last_month_known_usd=Decimal(123_456), change_usd=Decimal(-5)
+            ),
             low_usd=Decimal(number),
             high_usd=Decimal(number + 9),
             saving=saving if number % 400 == 1 else None,

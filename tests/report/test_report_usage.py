@@ -131,3 +131,19 @@ def test_the_mean_of_a_day_is_over_the_day_so_far_and_of_each_database_at_its_ow
     # One that came at noon fills the half of its day; today has 12 hours until now.
     assert [row.mean_storage_bytes for row in rows] == [150, 100]
     assert [row.storage_covered_ratio for row in rows] == [round(2 / 36, 6), round(1 / 24, 6)]
+
+
+def test_a_day_before_a_workspace_was_followed_is_whole_of_its_databases_and_at_least_so_much_of_the_workspace() -> (
+    None
+):
+    days = [settled_day(day(back), 10, storage_seconds=86_400, workspace_key=1) for back in (3, 2, 1)]
+    since = replace(A, first_seen_at=day_start(day(2)) + timedelta(hours=8))
+
+    for by, chosen, expected in (
+        (By.DATABASE, Chosen(), [True, True, True]),
+        (By.PROJECT, Chosen(), [False, False, True]),
+        (By.WORKSPACE, Chosen(), [False, False, True]),
+        (By.WORKSPACE, Chosen(database_id="db_1"), [True, True, True]),
+    ):
+        rows, _ = used(days, known(1, 1), by=by, chosen=chosen, back=3, workspaces=(since,))
+        assert [row.is_usage_complete for row in rows][:3] == expected

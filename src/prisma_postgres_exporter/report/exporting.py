@@ -90,10 +90,11 @@ class Owner(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Owners:
-    """Who the keys of the ledger's rows are, by their newest names."""
+    """Who the keys of the ledger's rows are, by their newest names; `followed_since_at` by the workspace's id."""
 
     databases: Mapping[int, KnownDatabase]
     workspaces: Mapping[int, tuple[str, str]]
+    followed_since_at: Mapping[str, datetime]
 
     @classmethod
     def of(cls, databases: Iterable[KnownDatabase], ledger_state: LedgerState) -> Owners:
@@ -106,6 +107,7 @@ class Owners:
         return cls(
             {known.key: _ended(known, ends_at.get(known.workspace_key)) for known in databases},
             {row.key: (id_, row.workspace.name) for id_, row in ledger_state.workspaces.items()},
+            {id_: row.first_seen_at for id_, row in ledger_state.workspaces.items()},
         )
 
     def owner(self, database_key: int, workspace_key: int) -> Owner:

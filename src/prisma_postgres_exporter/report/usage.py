@@ -202,6 +202,10 @@ def _rows_of_day(
         # One that was read before its end only may have gone on.
         days_known = sum(row.unchanged_since_at is not None or day == now.date() for row in rows)
         count = len(rows) + len(lacking[place])
+        is_listed = by is By.DATABASE or chosen.database_id is not None
+        # A database that was deleted before its workspace was followed is in no list, and has no row.
+        is_listed = is_listed or owners.followed_since_at[workspace_id] <= starts_at
+        is_read = days_known >= count and whole - covered <= len(rows) * SHORT_GAP.total_seconds()
         yield UsageRow(
             period=f"{day}",
             workspace_id=workspace_id,
@@ -215,7 +219,7 @@ def _rows_of_day(
             days=count,
             mean_storage_bytes=sum(at_own_mean) // elapsed_seconds if at_own_mean else None,
             storage_covered_ratio=round(covered / whole, 6) if whole else None,
-            is_usage_complete=days_known >= count and whole - covered <= len(rows) * SHORT_GAP.total_seconds(),
+            is_usage_complete=is_read and is_listed,
         )
 
 
