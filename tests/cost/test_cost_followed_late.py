@@ -79,6 +79,7 @@ def test_sums_are_a_lower_bound_and_databases_and_forecasts_are_what_they_were(w
             assert len(plans) > 1 or is_free == (plans[0][1] == "free")
             assert row.listed_total == earlier.total
             assert row.total == (earlier.total if is_free else None)
+            assert not row.usage.is_complete
             assert not month_document(row, is_over=since.is_over).is_complete
     totals = [total_of(of.rows(By.WORKSPACE)) for of in (from_the_start, since)]
     assert totals[0][1].known == totals[1][1].known
@@ -135,6 +136,9 @@ def test_what_is_known_of_it_is_named_and_no_command_that_cannot_help() -> None:
     assert how_whole(over, usage) == "every day of the databases that were there on 2026-10-22"
     assert knowledge(usage) == "without databases deleted before their workspace was followed"
     assert missing_sentence(usage, over.missing, ()) is None
+    (budget,) = over.costs.budgets
+    assert (budget.spent_usd, budget.is_complete) == (Decimal("26.00"), False)
+    assert october(since=SEEN_AT).costs.budgets[0].is_complete
     (sentence,) = absence_sentences(over)
     assert sentence.endswith("before 2026-10-22, when Acme was first followed. No command gets it.")
     assert (

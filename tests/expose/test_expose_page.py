@@ -296,7 +296,7 @@ async def test_the_page_is_guarded_by_its_headers() -> None:
 
 def test_what_the_month_costs_stands_beside_the_last_one() -> None:
     text = words(status_page(FULL, COSTS))
-    assert "Acme Pro blocked 950 0 B $12.50 $14.00 $12.00 –" in text
+    assert "Acme Pro blocked at least 950 0 B $12.50 $14.00 $12.00 –" in text
     assert "<b>Beta</b> – – – – – – –" in text
     assert "Not all of it is known." in text
     assert "Costs in USD, until 2026-11-23 12:00 UTC." in text
