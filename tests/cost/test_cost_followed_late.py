@@ -166,6 +166,8 @@ def test_focus_has_the_rows_of_the_databases_that_are_known_and_names_the_worksp
         )
     ]
     assert list(left_out(october(since=SEEN_AT))) == []
+    # The fee of one without databases too.
+    assert len(list(focus_rows(ledger_month(held(), CONFIG, (), OCTOBER.replace(day=25), NOW)))) == 1
 
 
 def test_of_a_plan_that_charges_for_nothing_the_cost_is_known() -> None:
