@@ -14,14 +14,18 @@ from builders import GIB, SEEN_AT, database, database_state, ledger_state, month
 from prisma_postgres_exporter.config import BudgetConfig, load_config
 from prisma_postgres_exporter.cost import By, charge, compare_plans, savings, total_of
 from prisma_postgres_exporter.documents import cost_rows_answer, month_document
+from prisma_postgres_exporter.expose.money import shown_components
 from prisma_postgres_exporter.model import DatabaseState, LedgerState, month_start, next_month_start
 from prisma_postgres_exporter.report import (
     FOCUS_COLUMNS,
     TOTAL,
+    Key,
     LedgerMonth,
     absence_sentences,
     beside,
+    compare_months,
     focus_rows,
+    growth_days,
     how_whole,
     knowledge,
     ledger_month,
@@ -29,6 +33,9 @@ from prisma_postgres_exporter.report import (
     missing_sentence,
     month_costs,
     previous_sentences,
+    rank,
+    total_change,
+    total_line,
 )
 
 DEFAULTS = load_config(environ={})
@@ -194,6 +201,32 @@ def test_a_change_is_over_the_databases_that_are_known_and_last_month_is_at_leas
     assert list(absence_sentences(november)) == []
     assert any(note.startswith("Last month, 2026-10: Not in it: what was used by") for note in notes)
     assert list(previous_sentences(october(since=SEEN_AT))) == []
+
+
+def test_totals_by_database_are_a_lower_bound_too_and_operations_change_over_what_is_known() -> None:
+    over = october()
+    november = ledger_month(held(*whole(NOVEMBER, operations=5_000_000)), CONFIG, (), NOVEMBER, NOW)
+    lines = rank(over, By.DATABASE, Key.COST, (), growth_days(over, 7))
+    changes = compare_months(over, november, By.WORKSPACE, ())
+
+    assert lines[0].row.total == Decimal("26.00")
+    assert total_line(lines, By.DATABASE, over).row.total is None
+    assert [(change.operations_change, change.cost_change) for change in changes] == [(2_000_000, Decimal("16.00"))]
+    by_database = compare_months(over, november, By.DATABASE, ())
+    total = total_change(by_database, By.DATABASE, over, november)
+    assert total.before is not None
+    assert (total.before.total, total.cost_change) == (None, Decimal("16.00"))
+
+
+def test_a_part_of_which_something_is_known_is_shown_where_json_has_it() -> None:
+    bill = charge(held(*whole(OCTOBER)), CONFIG, (), OCTOBER).workspaces["wksp_1"].bill
+    assert bill is not None
+
+    # Storage is within what is included, as far as is known.
+    assert bill.known_parts == (Decimal("10.00"), Decimal("16.00"), Decimal("0.00"))
+    partly = replace(bill, are_operations_known=False, is_storage_known=False)
+    assert partly.known_parts == (Decimal("10.00"), Decimal("16.00"), None)
+    assert dict(shown_components(partly)) == {("fee",): Decimal("10.00"), ("operations",): Decimal("16.00")}
 
 
 def test_no_saving_is_advised_on_what_may_be_less_than_was_used() -> None:

@@ -238,6 +238,9 @@ async def _asked(config: Config, snapshot: Snapshot, now: datetime) -> list[tupl
     with closing(LedgerReader(lambda: config, lambda: now)) as ledger:
         app = web_app(exposition, lambda: status, None, snapshot=lambda: snapshot, ledger=ledger)
         async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://exporter") as client:
+            whole = (await client.get("/api/v1/cost")).json()
+            part = (await client.get("/api/v1/cost?workspace=wksp_1")).json()
+            assert (whole["total"]["days"] >= part["data"][0]["days"], part["total"]) == (True, None)
             for path in (
                 "workspaces",
                 "databases",
