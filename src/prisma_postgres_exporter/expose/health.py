@@ -4,22 +4,19 @@ from __future__ import annotations
 
 import platform
 import threading
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector
-from prometheus_client.exposition import choose_encoder
 from prometheus_client.metrics_core import GaugeMetricFamily, Metric
-from prometheus_client.registry import Collector
 
 from prisma_postgres_exporter import __version__
 from prisma_postgres_exporter.expose.lines import Kind, showable
+from prisma_postgres_exporter.expose.own import HealthText, own_family
 
 _PREFIX = "prisma_postgres_exporter_"
 _CALL_SECONDS = (0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 15.0, 30.0)
-_encode_text, _ = choose_encoder("text/plain; version=0.0.4")
-_encode_openmetrics, _ = choose_encoder("application/openmetrics-text; version=1.0.0")
 
 
 @dataclass(frozen=True, slots=True)
@@ -219,15 +216,6 @@ OWN_METRICS = (
 _DEFINITIONS = {metric.name: metric for metric in OWN_METRICS}
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class HealthText:
-    """The exporter's own families in both formats, OpenMetrics with its end, and how many samples they have."""
-
-    text: bytes
-    openmetrics: bytes
-    samples: int
-
-
 class ExporterHealth:
     """What the exporter knows about itself. Thread-safe; a value nobody reported yet has no sample."""
 
@@ -236,6 +224,7 @@ class ExporterHealth:
         self._shown: set[str] = set()
         self._windows: set[str] = set()
         self._leases: frozenset[str] = frozenset()
+        self._credentials: dict[str, str | None] = {}
         self._showing = threading.Lock()
         self._requests = self._counter("api_requests_total")
         self._failures = self._counter("api_request_failures_total")
@@ -354,8 +343,13 @@ class ExporterHealth:
         else:
             self._set("credential_expiry_timestamp_seconds", at.timestamp(), name)
 
+    def credential_belongs(self, name: str, workspace_id: str | None) -> None:
+        """Whose a credential is, `None` where that is not known."""
+        self._credentials[showable(name)] = workspace_id
+
     def credential_gone(self, name: str) -> None:
         """A credential is no longer configured."""
+        self._credentials.pop(showable(name), None)
         self._unset("credential_up", name)
         self._unset("credential_expiry_timestamp_seconds", name)
 
@@ -413,11 +407,8 @@ class ExporterHealth:
         samples = sum([len(family.samples) for family in families]) + 1
         series = _DEFINITIONS["series"]
         families.append(GaugeMetricFamily(series.full_name, series.help, value=samples + other_samples))
-        collected = _Collected(families)
         return HealthText(
-            text=_encode_text(collected),
-            openmetrics=_encode_openmetrics(collected),
-            samples=samples,
+            families=tuple([own_family(family, self._credentials) for family in families]), samples=samples
         )
 
     def _counter(self, name: str) -> Counter:
@@ -435,16 +426,6 @@ class ExporterHealth:
 
     def _unset(self, name: str, *labels: str) -> None:
         self._gauges[name].remove(*map(showable, labels))
-
-
-class _Collected(Collector):
-    """Families collected once, for both formats."""
-
-    def __init__(self, families: list[Metric]) -> None:
-        self._families = families
-
-    def collect(self) -> Iterable[Metric]:
-        return self._families
 
 
 def _without_created(family: Metric) -> Metric:

@@ -71,7 +71,8 @@ class ServiceStatus:
     id. `reload_error` says why the configuration is not the one that was read last, `reload_failing_since_at` since
     when. `sharing` is how many workspaces each process collects, by its name and this one's first, where several share
     the store, and `collected_by` the other one that collects a workspace, by its id. `pushes` are what is pushed where.
-    `notes` are lines a person should read first.
+    `notes` are lines a person should read first. With `is_part` it is what a user may see of it who sees some
+    workspaces alone: nothing of how the service runs.
     """
 
     version: str
@@ -94,3 +95,4 @@ class ServiceStatus:
     collected_by: Mapping[str, str] = field(default_factory=dict)
     pushes: tuple[PushStatus, ...] = ()
     notes: tuple[str, ...] = ()
+    is_part: bool = False

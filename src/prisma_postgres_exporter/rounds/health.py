@@ -15,6 +15,9 @@ class Health(Protocol):
     def credential_expires(self, name: str, at: datetime | None) -> None:
         """When a credential expires, `None` where it does not say."""
 
+    def credential_belongs(self, name: str, workspace_id: str | None) -> None:
+        """Whose a credential is, `None` where that is not known."""
+
     def credential_gone(self, name: str) -> None:
         """A credential is no longer configured."""
 
