@@ -158,6 +158,8 @@ BAD: dict[str, tuple[str | dict[str, object], str]] = {
     "a hash that takes too little": ("basic_auth_users: {a: " + A_HASH.replace("$04$", "$03$") + "}\n", "not a bcrypt"),
     "a version in small letters": (tls(min_version="tls12"), "min_version"),
     "an unknown key below": ({"http_server_config": {"junk": True}}, "no such key"),
+    "an unknown section without a value": ("basic_auth_user:\n", "did you mean basic_auth_users"),
+    "an unknown key without a value": ("http_server_config: {http: }\n", "no such key"),
     "YAML 1.2": (f"%YAML 1.2\n---\n{TLS_TEXT}", "only 1.1"),
     # What nobody could get in by is refused here: exporter-toolkit takes these.
     "versions that contradict each other": (tls(min_version="TLS13", max_version="TLS12"), "nobody could connect"),

@@ -144,7 +144,8 @@ class _ToolkitSection(Section):
         """A key without a value is as if it were not there, but for booleans, which are false then."""
         if not isinstance(value, dict):
             return {} if value is None else value
-        return {name: inner for name, inner in value.items() if inner is not None or name in FALSE_WITHOUT_VALUE}
+        known = cls.model_fields.keys() - FALSE_WITHOUT_VALUE
+        return {name: inner for name, inner in value.items() if inner is not None or name not in known}
 
 
 class TlsConfig(_ToolkitSection):
