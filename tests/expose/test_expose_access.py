@@ -295,3 +295,4 @@ async def test_a_user_may_reload_from_elsewhere_but_not_one_who_sees_some_worksp
         async with door.client(user) as client:
             assert (await client.post("/-/reload")).status_code == status
     assert door.reloads == 1
+    assert door.refused == {"reload": 1}

@@ -15,6 +15,7 @@ from prisma_postgres_exporter.config import Config, PushConfig
 from prisma_postgres_exporter.errors import ConfigurationError
 from prisma_postgres_exporter.service import Service, service
 from prisma_postgres_exporter.service.display import Display
+from prisma_postgres_exporter.service.telling import Telling
 from prisma_postgres_exporter.simulator import ManualClock, serve_simulator, system_clock
 from rounds_bench import configuration, small_vendor, tokens_of
 
@@ -159,3 +160,19 @@ async def test_a_reload_that_failed_is_on_the_page_until_one_succeeds(tmp_path: 
         assert running._describe().reload_error is None
 
     await run_beside(tmp_path / "ledger.db", clock, reload, load=failing)
+
+
+async def test_whoever_reloads_again_and_again_over_the_web_does_not_fill_the_log(tmp_path: Path) -> None:
+    def bad(config: Config) -> Config:
+        raise ConfigurationError(["config.yaml:1: wrong"])
+
+    async def reload(running: Service) -> None:
+        telling = Telling(lambda: 0.0)
+        with capture_logs() as logs:
+            for _ in range(100):
+                assert (await running.reload(telling)).problem == "config.yaml:1: wrong"
+            # A signal is a person's, who looks into the log.
+            await running.reload()
+        assert [row["event"] for row in logs].count("configuration not reloaded") == 2
+
+    await run_beside(tmp_path / "ledger.db", MovedClock(), reload, load=bad)

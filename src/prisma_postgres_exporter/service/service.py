@@ -11,6 +11,7 @@ import threading
 import time
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Mapping
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -33,6 +34,7 @@ from prisma_postgres_exporter.service.opening import opened, utc_now
 from prisma_postgres_exporter.service.pushing import Pusher
 from prisma_postgres_exporter.service.status import ReloadFailure, describe
 from prisma_postgres_exporter.service.summary import Summary
+from prisma_postgres_exporter.service.telling import Telling
 from prisma_postgres_exporter.service.traces import exported_traces
 from prisma_postgres_exporter.service.web import listening
 from prisma_postgres_exporter.service.web_lock import WebLockKeeper
@@ -142,7 +144,8 @@ class Service:
                 app = web_app(
                     self.running.exposition,
                     self._describe,
-                    self.reload if web.enable_lifecycle else None,
+                    # A program that asks again and again must not fill the log.
+                    partial(self.reload, Telling()) if web.enable_lifecycle else None,
                     hosts=web.hosts,
                     access=Access(file=lambda: self._lock.lock.file, users=web.users, refused=refusals.count),
                     current=display.current,
@@ -160,11 +163,16 @@ class Service:
         """Ask the service to end."""
         self._stop.set()
 
-    async def reload(self) -> Reload:
+    async def reload(self, telling: Telling | None = None) -> Reload:
         """Read the configuration again; where something is wrong with it the old one stays in force.
 
-        Credentials, discovery, polling and costs change at once; changes to store, web and push need a restart.
+        Credentials, discovery, polling and costs change at once; changes to store, web and push need a restart. What
+        is logged is up to `telling`, if it is given.
         """
+
+        def times(what: object) -> int | None:
+            return 1 if telling is None else telling.times(what)
+
         async with self._reloading:
             collector = self.running.collector
             try:
@@ -172,7 +180,8 @@ class Service:
                 tokens = await asyncio.to_thread(read_tokens, config)
                 require_usable(tokens)
             except ConfigurationError as error:
-                log.error("configuration not reloaded", problems=error.problems)
+                if (count := times(error.problems)) is not None:
+                    log.error("configuration not reloaded", problems=error.problems, times=count)
                 self.health.config_reloaded(False, self._clock())
                 text = "\n".join(error.problems)
                 since_at = self.reload_failure.since_at if self.reload_failure else self._clock()
@@ -180,8 +189,8 @@ class Service:
                 return Reload(problem=text)
             await self._lock.look()
             old = collector.config
-            self.awaits_restart = _awaiting_restart(old, config)
-            if self.awaits_restart is not None:
+            awaited, self.awaits_restart = self.awaits_restart, _awaiting_restart(old, config)
+            if self.awaits_restart is not None and self.awaits_restart != awaited:
                 log.warning("changes to store, web and push need a restart", problem=self.awaits_restart)
             collector.reconfigure(config.model_copy(update={name: getattr(old, name) for name in RESTARTED}))
             await collector.use_tokens(tokens)
@@ -190,7 +199,8 @@ class Service:
             self._schedule()
             self.health.config_reloaded(True, self._clock())
             self.reload_failure = None
-            log.info("configuration reloaded")
+            if (count := times("reloaded")) is not None:
+                log.info("configuration reloaded", times=count)
             return Reload(note=self.awaits_restart)
 
     def _describe(self) -> ServiceStatus:
