@@ -156,6 +156,13 @@ FAILING = {"failing_since_at": NOW - timedelta(hours=2)}
             id="a web configuration that is wrong",
         ),
         pytest.param(
+            facts(web=WebFacts(path="web.yml", access="TLS, 1 user(s)", not_in_force="the service at :1 differs")),
+            Reason.WEB_CONFIG_NOT_IN_FORCE,
+            Level.MISSING,
+            "TLS, 1 user(s); but the service at :1 differs. Can the service's user read it",
+            id="a web configuration that the service does not use",
+        ),
+        pytest.param(
             facts(store=StoreFacts(url="x", written_at=NOW + ONE_DAY)),
             Reason.CLOCK_SET_BACK,
             Level.MISSING,

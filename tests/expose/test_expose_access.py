@@ -99,6 +99,7 @@ class Door:
         self.file = WebFile.model_validate(file)
         self.refused: Counter[str] = Counter()
         self.reloads = 0
+        self.is_stale = False
         self.exposition = exposition_of(snapshot)
         status = replace(A_STATUS, snapshot=snapshot, **INTERNALS)
         self.app = web_app(
@@ -107,7 +108,10 @@ class Door:
             self._reload,
             ledger=cast(Ledger, object()) if bound is None else None,
             access=Access(
-                file=lambda: self.file, users=bound or {}, refused=lambda reason: self.refused.update([reason])
+                file=lambda: self.file,
+                users=bound or {},
+                refused=lambda reason: self.refused.update([reason]),
+                is_stale=lambda: self.is_stale,
             ),
         )
 
@@ -138,6 +142,27 @@ async def test_without_a_password_nothing_is_told(path: str) -> None:
         assert (answer.status_code, answer.text) == (401, "Unauthorized\n")
         assert answer.headers["www-authenticate"] == "Basic"
     assert door.refused == {"login": 4}
+
+
+@pytest.mark.parametrize(
+    ("address", "headers", "is_told"),
+    [
+        ("127.0.0.1", {}, True),
+        ("::1", {}, True),
+        ("192.0.2.1", {}, False),
+        ("127.0.0.1", {"X-Forwarded-For": "192.0.2.1"}, False),
+        ("127.0.0.1", {"Sec-Fetch-Site": "cross-site"}, False),
+    ],
+)
+async def test_that_a_new_file_was_not_taken_is_told_to_programs_of_this_machine_alone(
+    address: str, headers: dict[str, str], is_told: bool
+) -> None:
+    door = Door(basic_auth_users=USERS)
+    for door.is_stale in (False, True):
+        async with door.client(None, address) as client:
+            answer = await client.get("/metrics", headers=headers)
+        assert answer.status_code == 401
+        assert (access.STALE in answer.headers) == (is_told and door.is_stale)
 
 
 async def test_the_hash_that_stands_for_whoever_is_not_known_lets_nobody_in() -> None:

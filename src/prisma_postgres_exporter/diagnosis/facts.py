@@ -85,10 +85,11 @@ class PushFacts:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WebFacts:
-    """The web configuration file: who gets in by it, or why it cannot be used."""
+    """The web configuration file: who gets in by it, or why it cannot be used, or why a service does not use it."""
 
     path: str
     access: str = ""
+    not_in_force: str | None = None
     problems: tuple[str, ...] = ()
 
 

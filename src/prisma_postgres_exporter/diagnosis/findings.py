@@ -50,6 +50,7 @@ class Reason(StrEnum):
     SETTINGS_DIFFER = "settings_differ"
     PUSH_FAILING = "push_failing"
     WEB_CONFIG_WRONG = "web_config_wrong"
+    WEB_CONFIG_NOT_IN_FORCE = "web_config_not_in_force"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -96,13 +96,19 @@ def _push(push: PushFacts) -> Finding:
 
 
 def _web(web: WebFacts) -> Finding:
-    wrong = "cannot be used: correct it; a running service keeps the one before, and the next start fails"
+    text, reason = web.access, None
+    if web.problems:
+        text = "cannot be used: correct it; a running service keeps the one before, and the next start fails"
+        reason = Reason.WEB_CONFIG_WRONG
+    elif web.not_in_force is not None:
+        text = f"{web.access}; but {web.not_in_force}. Can the service's user read it and what it names?"
+        reason = Reason.WEB_CONFIG_NOT_IN_FORCE
     return Finding(
         step="web",
         subject=web.path,
-        text=wrong if web.problems else web.access,
-        level=Level.MISSING if web.problems else Level.OK,
-        reason=Reason.WEB_CONFIG_WRONG if web.problems else None,
+        text=text,
+        level=Level.OK if reason is None else Level.MISSING,
+        reason=reason,
         lines=web.problems,
         facts={"path": web.path, "problems": list(web.problems)},
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from contextlib import closing
 from dataclasses import dataclass, field, replace
@@ -48,7 +49,8 @@ from prisma_postgres_exporter.service.costs import costs_in_force
 from prisma_postgres_exporter.service.opening import api_maker, utc_now
 from prisma_postgres_exporter.service.push_sender import Sender
 from prisma_postgres_exporter.service.reading import open_to_read
-from prisma_postgres_exporter.service.web_lock import read_lock
+from prisma_postgres_exporter.service.web_lock import LOOKED_AT_EVERY_SECONDS, read_lock
+from prisma_postgres_exporter.service.web_seen import why_not_in_force
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -182,11 +184,17 @@ async def _look_at_target(name: str, target: OtlpConfig | RemoteWriteConfig) -> 
 
 
 def _look_at_web(web: WebConfig) -> WebFacts | None:
-    """Read the web configuration file as the service does, where there is one."""
+    """Read the web configuration file as the service does, where there is one, and see whether the service did."""
     if web.config_file is None:
         return None
     try:
-        return WebFacts(path=str(web.config_file), access=read_lock(web.config_file, web.users).access)
+        lock = read_lock(web.config_file, web.users)
+        not_in_force = why_not_in_force(web, lock)
+        if not_in_force is not None:
+            # The service looks at the file every two seconds.
+            time.sleep(1.5 * LOOKED_AT_EVERY_SECONDS)
+            not_in_force = why_not_in_force(web, lock)
+        return WebFacts(path=str(web.config_file), access=lock.access, not_in_force=not_in_force)
     except ConfigurationError as error:
         return WebFacts(path=str(web.config_file), problems=tuple(error.problems))
 

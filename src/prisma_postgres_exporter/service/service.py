@@ -147,7 +147,12 @@ class Service:
                     # A program that asks again and again must not fill the log.
                     partial(self.reload, Telling()) if web.enable_lifecycle else None,
                     hosts=web.hosts,
-                    access=Access(file=lambda: self._lock.lock.file, users=web.users, refused=refusals.count),
+                    access=Access(
+                        file=lambda: self._lock.lock.file,
+                        users=web.users,
+                        refused=refusals.count,
+                        is_stale=lambda: self._lock.problem is not None,
+                    ),
                     current=display.current,
                     snapshot=lambda: display.snapshot,
                     ledger=ledger,
