@@ -57,6 +57,7 @@ NO_FAILURE: Final[Mapping[str, str]] = {
     "service.service:_note_differences": "somebody decided otherwise: it is on the status page until they agree",
     "service.display:_warn": "costs say how much of them is known",
     "service.listeners:_file": "it does not start",
+    "service.web_seen:why_not_in_force": "of a command, which prints it",
     "service.traces:exported_traces": "said once, at the start",
     "service.traces:_begin": "said once, at the start",
     "expose.guard:_is_address": "a question with two answers",

@@ -12,9 +12,10 @@ from typing import Annotated, Literal
 
 from pydantic import BeforeValidator, Field, SecretStr, ValidationError, model_validator
 
+from prisma_postgres_exporter.config.go_values import go_count, go_flag, go_seconds, go_text
 from prisma_postgres_exporter.config.loading import described
 from prisma_postgres_exporter.config.section import Section
-from prisma_postgres_exporter.config.yaml_file import Key, Plain, read_texts
+from prisma_postgres_exporter.config.yaml_file import Key, read_texts
 from prisma_postgres_exporter.errors import ConfigurationError
 
 CIPHERS = {
@@ -48,75 +49,6 @@ _OF_HTTP2 = frozenset({"TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256", "TLS_ECDHE_ECDSA
 _VERIFIED = frozenset({"VerifyClientCertIfGiven", "RequireAndVerifyClientCert"})
 _UNVERIFIED = frozenset({"RequestClientCert", "RequireAnyClientCert", "RequireClientCert"})
 _BCRYPT = re.compile(r"\$2[A-Za-z]?\$(?:0[4-9]|[12][0-9]|3[01])\$[./A-Za-z0-9]{53}")
-_GO_DURATION = re.compile(r"[-+]?(?:0|(?:(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:ns|us|µs|μs|ms|s|m|h))+)")
-_GO_PART = re.compile(r"([0-9.]+)(ns|us|µs|μs|ms|s|m|h)")
-_GO_UNITS = {"ns": 1e-9, "us": 1e-6, "µs": 1e-6, "μs": 1e-6, "ms": 1e-3, "s": 1.0, "m": 60.0, "h": 3600.0}
-
-
-_BOOLEANS = {
-    **dict.fromkeys(("y", "Y", "yes", "Yes", "YES", "true", "True", "TRUE", "on", "On", "ON"), True),
-    **dict.fromkeys(("n", "N", "no", "No", "NO", "false", "False", "FALSE", "off", "Off", "OFF"), False),
-}
-_GO_WHOLE = re.compile(r"([-+]?)(?:0[xX]([0-9a-fA-F]+)|0[bB]([01]+)|0[oO]?([0-7]+)|([0-9]|[1-9][0-9]+))")
-_GO_FLOAT = re.compile(r"[-+]?(?:\.[0-9]+|[0-9]+(?:\.[0-9]*)?)(?:[eE][-+]?[0-9]+)?")
-_GO_LARGEST = 2**63 - 1
-
-
-def _text(value: object) -> object:
-    if value is None:
-        return ""
-    if isinstance(value, bool):
-        return str(value).lower()
-    return str(value) if isinstance(value, int | float | Plain) else value
-
-
-def _flag(value: object) -> object:
-    """What Go's YAML takes for a boolean: a word without quotes; nothing is false."""
-    if isinstance(value, Plain):
-        value = _BOOLEANS.get(value, value)
-    if value is not None and not isinstance(value, bool):
-        raise ValueError("must be true or false, without quotes")
-    return bool(value)
-
-
-def _whole(value: object) -> int | None:
-    """What Go's YAML takes for a whole number, or cuts to one; `None` for another text."""
-    if value is None:
-        return 0
-    if isinstance(value, int | float) and not isinstance(value, bool):
-        return int(value)
-    if not isinstance(value, Plain):
-        return None
-    text = value if value.startswith(".") else value.replace("_", "")
-    if (found := _GO_WHOLE.fullmatch(text)) is not None:
-        sign, *digits = found.groups()
-        number = next(int(part, base) for part, base in zip(digits, (16, 2, 8, 10), strict=True) if part)
-        number = -number if sign == "-" else number
-    elif _GO_FLOAT.fullmatch(text) and abs(float(text)) < _GO_LARGEST:
-        number = int(float(text))
-    else:
-        return None
-    return number if -_GO_LARGEST <= number <= _GO_LARGEST else None
-
-
-def _count(value: object) -> int:
-    number = _whole(value)
-    if number is None:
-        raise ValueError("not a number; write it without quotes")
-    return number
-
-
-def _seconds(value: object) -> float:
-    """Go's durations: text with units, or whole nanoseconds."""
-    nanoseconds = _whole(value)
-    if nanoseconds is not None:
-        return nanoseconds / 1e9
-    if not isinstance(value, str) or not _GO_DURATION.fullmatch(value):
-        raise ValueError("not a duration like 1s or 100ms")
-    seconds = sum(float(number) * _GO_UNITS[unit] for number, unit in _GO_PART.findall(value))
-    if seconds * 1e9 > _GO_LARGEST:
-        raise ValueError("too long")
-    return -seconds if value.startswith("-") else seconds
 
 
 def _bcrypt_hash(value: object) -> object:
@@ -128,10 +60,10 @@ def _bcrypt_hash(value: object) -> object:
     return SecretStr(f"$2b${value.partition('$2')[2].partition('$')[2]}")
 
 
-Text = Annotated[str, BeforeValidator(_text)]
-Secret = Annotated[SecretStr, BeforeValidator(_text)]
-Flag = Annotated[bool, BeforeValidator(_flag)]
-Version = Annotated[Literal["TLS10", "TLS11", "TLS12", "TLS13"], BeforeValidator(_text)]
+Text = Annotated[str, BeforeValidator(go_text)]
+Secret = Annotated[SecretStr, BeforeValidator(go_text)]
+Flag = Annotated[bool, BeforeValidator(go_flag)]
+Version = Annotated[Literal["TLS10", "TLS11", "TLS12", "TLS13"], BeforeValidator(go_text)]
 
 
 FALSE_WITHOUT_VALUE = frozenset({"http2", "prefer_server_cipher_suites"})
@@ -144,6 +76,8 @@ class _ToolkitSection(Section):
         """A key without a value is as if it were not there, but for booleans, which are false then."""
         if not isinstance(value, dict):
             return {} if value is None else value
+        if value.get("http_server_config", "") is None:
+            value = {**value, "http_server_config": {"http2": None}}
         known = cls.model_fields.keys() - FALSE_WITHOUT_VALUE
         return {name: inner for name, inner in value.items() if inner is not None or name not in known}
 
@@ -249,8 +183,8 @@ class HttpConfig(_ToolkitSection):
 class RateLimit(_ToolkitSection):
     """`rate_limit`: `burst` requests at once, and one more each `interval` (seconds here); 0: no limit."""
 
-    interval: Annotated[float, BeforeValidator(_seconds)] = 0.0
-    burst: Annotated[int, BeforeValidator(_count)] = 0
+    interval: Annotated[float, BeforeValidator(go_seconds)] = 0.0
+    burst: Annotated[int, BeforeValidator(go_count)] = 0
 
 
 class WebFile(_ToolkitSection):
@@ -260,13 +194,6 @@ class WebFile(_ToolkitSection):
     http_server_config: HttpConfig = HttpConfig()
     basic_auth_users: dict[Text, Annotated[SecretStr, BeforeValidator(_bcrypt_hash)]] = Field(default={})
     rate_limit: RateLimit = RateLimit()
-
-    @model_validator(mode="before")
-    @classmethod
-    def _without_empty_keys(cls, value: object) -> object:
-        if isinstance(value, dict) and value.get("http_server_config", ...) is None:
-            value = {**value, "http_server_config": {"http2": None}}
-        return super()._without_empty_keys(value)
 
     @property
     def is_guarded(self) -> bool:

@@ -65,16 +65,21 @@ def _as_text(loader: _TextLoader, node: yaml.Node) -> object:
         return {"" if key is None else key: value for key, value in loader.construct_mapping(node, deep=True).items()}
     if isinstance(node, yaml.SequenceNode):
         return loader.construct_sequence(node, deep=True)
+    return _text(loader, node) if isinstance(node, yaml.ScalarNode) else None
+
+
+def _text(loader: _TextLoader, node: yaml.ScalarNode) -> str | None:
     is_plain = node.style is None
-    if node.tag != loader.resolve(yaml.ScalarNode, node.value, (is_plain, not is_plain)):
-        # It has a tag.
+    implied = loader.resolve(yaml.ScalarNode, node.value, (is_plain, not is_plain))  # type: ignore[no-untyped-call]
+    if node.tag != implied:
+        # It has a tag of its own.
         is_plain = node.tag in _OF_PLAIN
     if not is_plain:
         return str(node.value)
     return None if node.tag == _NULL else Plain(node.value)
 
 
-_TextLoader.add_constructor(None, _as_text)  # type: ignore[type-var]  # its own kind of loader
+_TextLoader.add_constructor(None, _as_text)
 
 
 def _unknown_tag(loader: _Loader, node: yaml.Node) -> object:
@@ -107,7 +112,7 @@ def _read(path: str, places: dict[Key, str], kind: type[_Loader]) -> tuple[dict[
         loader = kind(text)
         try:
             if kind is _TextLoader:
-                root = loader.get_node() if loader.check_node() else None  # type: ignore[no-untyped-call]
+                root = loader.get_node() if loader.check_node() else None
                 if loader.yaml_version not in {None, (1, 1)}:
                     return {}, [f"{path}:1: %YAML: only 1.1 is read, as by exporter-toolkit"]
             else:
