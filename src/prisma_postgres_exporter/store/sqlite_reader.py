@@ -92,6 +92,18 @@ def require_kept(path: str) -> None:
         )
 
 
+def was_left_open(path: str) -> bool:
+    """Whether something of the file was not written back into it yet, or it is not the one that was here last."""
+    try:
+        found = Path(path).stat()
+        lines = lock_of(path).read_text(errors="replace").splitlines()
+    except OSError:
+        # A new one is soon looked through, and what is wrong with another is said when it is opened.
+        return True
+    wal = Path(f"{os.path.realpath(path)}-wal")
+    return f"{INODE} {found.st_ino}" not in lines or (wal.exists() and wal.stat().st_size > 0)
+
+
 def connect(path: str, *, timeout_seconds: float) -> Reader:
     """Connect as these files allow."""
     require_readable(path)
