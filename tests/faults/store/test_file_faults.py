@@ -159,8 +159,8 @@ def test_a_file_that_is_damaged_under_a_running_service_is_told(on_file: Setting
     assert_restored(
         on_file,
         "SQLite: the file is overwritten with nonsense while the service runs",
-        "unhealthy with the reason on page, metric and log; nothing is written; the last picture, until a backup is put "
-        "there",
+        "unhealthy with the reason on page, metric and log; nothing is written; the last picture, until a backup is put"
+        " there",
     )
 
 
