@@ -264,7 +264,8 @@ class StoredLedger:
         self._failures[able] = error
 
     def _note_success(self, able: str) -> None:
-        if self._failures.pop(able, None) is not None:
+        # A write that was under way when another met damage may have come through.
+        if self._store.damage is None and self._failures.pop(able, None) is not None:
             log.info(f"store {able} again")
 
 
