@@ -59,7 +59,8 @@ def spoil(path: Path, page: int) -> None:
 
 def root_of(path: Path, name: str) -> int:
     with closing(sqlite3.connect(path)) as connection:
-        return dict(connection.execute(ROOTS).fetchall())[name]
+        roots: dict[str, int] = dict(connection.execute(ROOTS).fetchall())
+        return roots[name]
 
 
 def last_leaf(path: Path) -> int:
@@ -204,7 +205,12 @@ def test_what_takes_too_long_is_given_up_and_the_store_is_used(file: Path) -> No
 
 def test_a_process_that_is_to_end_does_not_wait_for_it(file: Path, endless: threading.Event) -> None:
     with closing(opened(file)) as store:
-        hurrying = threading.Thread(target=lambda: (endless.wait(), store.hurry()))
+
+        def hurry() -> None:
+            endless.wait()
+            store.hurry()
+
+        hurrying = threading.Thread(target=hurry)
         hurrying.start()
         assert not store.examine()
         hurrying.join()
