@@ -31,11 +31,11 @@ def file(tmp_path: Path) -> Path:
     path = tmp_path / "store.db"
     with closing(opened(path)) as store:
         known(store, databases=40)
-        for minute in range(200):
+        for minute in range(20):
             at = NOW + timedelta(minutes=minute)
             post(store, LedgerUpdate(readings=tuple(reading(key, at) for key in range(1, 41))))
         post(store, UPDATE)
-        store.prune(NOW + timedelta(minutes=100))
+        store.prune(NOW + timedelta(minutes=5))
     return path
 
 
