@@ -13,6 +13,7 @@ from prisma_postgres_exporter.config.costs import costs_document, differing_cost
 from prisma_postgres_exporter.config.durations import format_duration, parse_duration
 from prisma_postgres_exporter.config.fingerprint import Difference, differences, fingerprints
 from prisma_postgres_exporter.config.loading import load_config
+from prisma_postgres_exporter.config.masking import Mask
 from prisma_postgres_exporter.config.prices import PriceRow
 from prisma_postgres_exporter.config.push import (
     OtlpConfig,
@@ -65,6 +66,7 @@ __all__ = [
     "DiscoveryConfig",
     "FeeShare",
     "Filter",
+    "Mask",
     "OtlpConfig",
     "PollConfig",
     "PriceRow",

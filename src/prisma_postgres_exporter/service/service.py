@@ -228,7 +228,7 @@ class Service:
 
     def _ledger_reader(self) -> LedgerReader:
         collector = self.running.collector
-        return LedgerReader(lambda: collector.config, self._clock, on_failure=self.health.store_failed)
+        return LedgerReader(lambda: collector.config, self._clock, on_failure=collector.ledger.note)
 
     @contextlib.asynccontextmanager
     async def _pushing(self, url: str) -> AsyncIterator[None]:
