@@ -108,7 +108,8 @@ class WorkspaceFacts:
     """One workspace. `failure` is why it was not listed just now, `None` where it was. `is_known`: to the store.
 
     `gone_at` is since when no credential lists it, where that is so. `refused` is how many records of its lists cannot
-    be used, by reason. `cost` is what this month costs, if the store says it.
+    be used, by reason. `cost` is what this month costs, if the store says it. `period` is the rhythm by which its
+    numbers moved in the last day, as far as stored readings tell.
     """
 
     workspace: Workspace
@@ -117,6 +118,7 @@ class WorkspaceFacts:
     gone_at: datetime | None = None
     refused: Mapping[str, int] = field(default_factory=dict)
     cost: WorkspaceCost | None = None
+    period: timedelta | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -210,6 +210,7 @@ class Collector:
             turn.live()
             if not turn.is_gone:
                 self._health.round_finished(workspace_id, self._time() - started, lag, self.now())
+                self._note_learned(turn)
         log.debug(
             "round finished",
             workspace_id=workspace_id,
@@ -341,6 +342,14 @@ class Collector:
         if is_idle or self.readers.reader(turn.workspace_id) is None:
             return report(self._next_at(turn, plan))
         return await self._read(turn, plan, seconds=None if is_only_one else ROUND_SPAN.total_seconds())
+
+    def _note_learned(self, turn: Turn) -> None:
+        before, learned = turn.learned, turn.planner.learned(self.now())
+        turn.learned = learned
+        made, saved = (0, 0) if learned is None else (learned.made, learned.saved)
+        if before is not None:
+            made, saved = made - before.made, saved - before.saved
+        self._health.learned(turn.workspace_id, learned, made=made, saved=saved)
 
     async def _begin_day(self, turn: Turn) -> None:
         today = self.now().date()
