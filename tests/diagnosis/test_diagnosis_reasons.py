@@ -22,7 +22,7 @@ from diagnosis_values import (
 )
 
 from builders import ONE_DAY
-from prisma_postgres_exporter.config import Difference
+from prisma_postgres_exporter.config import Difference, Lack
 from prisma_postgres_exporter.diagnosis import (
     CredentialFacts,
     DatabaseFacts,
@@ -534,3 +534,11 @@ def test_what_stored_readings_tell_of_an_adaptive_plan_is_said() -> None:
     )
     assert lines(workspace) == (f"poll.adaptive: stored readings tell no rhythm yet; {within}",)
     assert [finding.lines for finding in findings(given) if finding.step == "workspace"] == [()]
+
+
+def test_tokens_that_only_some_processes_have_are_noted_with_the_workspaces() -> None:
+    lack = Lack(workspaces=("wksp_a",), processes=("two",))
+    found = seen(facts(store=replace(facts().store, lacks=(lack,))), Reason.TOKENS_DIFFER)
+    assert found.level is Level.NOTE
+    assert found.lines == (str(lack),)
+    assert found.facts["differing_tokens"] == [{"workspaces_without_token": ["wksp_a"], "processes": ["two"]}]

@@ -47,6 +47,10 @@ def _store(store: StoreFacts, settings: Settings, now: datetime) -> Finding:
                 {"settings": list(row.settings), "processes": [list(names) for names in row.groups]}
                 for row in store.differences
             ],
+            "differing_tokens": [
+                {"workspaces_without_token": list(row.workspaces), "processes": list(row.processes)}
+                for row in store.lacks
+            ],
         }
         return Finding(
             step="store",
@@ -54,7 +58,7 @@ def _store(store: StoreFacts, settings: Settings, now: datetime) -> Finding:
             text=text,
             level=level,
             reason=reason,
-            lines=(*_collectors(store), *map(str, store.differences)),
+            lines=(*_collectors(store), *map(str, store.differences), *map(str, store.lacks)),
             facts=facts,
         )
 
@@ -73,9 +77,8 @@ def _store(store: StoreFacts, settings: Settings, now: datetime) -> Finding:
             Level.MISSING,
             Reason.NOT_WRITTEN,
         )
-    if store.differences:
-        return found(last, Level.NOTE, Reason.SETTINGS_DIFFER)
-    return found(last)
+    differing = Reason.SETTINGS_DIFFER if store.differences else Reason.TOKENS_DIFFER if store.lacks else None
+    return found(last, Level.OK if differing is None else Level.NOTE, differing)
 
 
 def _collectors(store: StoreFacts) -> Iterator[str]:

@@ -217,6 +217,7 @@ def _read_store(config: Config, now: datetime) -> _Stored:
                     collectors=shares.processes if store.is_shared else None,
                     collected_by=shares.holders,
                     differences=differences(shares.settings),
+                    lacks=shares.lacks,
                 ),
                 ledger_state=ledger_state,
                 costs=charge(ledger_state, in_force, (), now),
