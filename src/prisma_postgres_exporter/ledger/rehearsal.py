@@ -7,8 +7,6 @@ a pace that leaves each of them its share of the requests, before a vendor that 
 from __future__ import annotations
 
 import heapq
-import math
-from bisect import bisect_left
 from collections import defaultdict, deque
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -25,6 +23,7 @@ from prisma_postgres_exporter.model import (
     DayUsage,
     LedgerRows,
     MonthUsage,
+    Moves,
     UsageReading,
     Window,
     WindowKind,
@@ -48,6 +47,8 @@ FAST_INTERVAL = timedelta(minutes=1)
 FAST_WARM_UP = timedelta(minutes=10)
 FAST_SPAN = timedelta(hours=1)
 LONGEST_FILL = timedelta(days=2)
+LEAST_READ = timedelta(hours=6)
+NEARLY_ALL = 0.8
 
 FIRST_BATCH = timedelta(seconds=0.5)
 BATCH = timedelta(seconds=4)
@@ -61,14 +62,12 @@ class Steady:
     """An ordinary day of a workspace, in the middle of a month.
 
     `reads_per_hour` are requests for usage. The ages are of the newest reading of a database's open day: the mean over
-    all databases and instants, and the longest. `mean_delay_seconds` is from what the vendor publishes to the reading
-    that shows it. `readings_per_day` are the answers that are kept, for each database.
+    all databases and instants, and the longest. `readings_per_day` are the answers that are kept, for each database.
     """
 
     reads_per_hour: float
     mean_age_seconds: float
     longest_age_seconds: float
-    mean_delay_seconds: float
     readings_per_day: float
     workspace: WorkspaceState
 
@@ -86,9 +85,13 @@ class Filling:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Vendor:
-    """How the vendor is taken to be: it publishes `changes_per_day` times a day, and takes `latency` to answer."""
+    """How the vendor is taken to be: it publishes `changes_per_day` times a day, and takes `latency` to answer.
+
+    How often it publishes `is_assumed` where nobody said it and no store tells.
+    """
 
     changes_per_day: float = 8.0
+    is_assumed: bool = False
     latency: timedelta = timedelta(milliseconds=200)
 
     @property
@@ -96,11 +99,24 @@ class Vendor:
         """The time between two publications."""
         return 86_400 / self.changes_per_day if self.changes_per_day else 10.0**9
 
-    def publications(self, begins_at: datetime, ends_at: datetime) -> list[datetime]:
-        """When it publishes from one instant until another."""
-        every = self.published_every_seconds
-        first, end = math.ceil(begins_at.timestamp() / every), math.ceil(ends_at.timestamp() / every)
-        return [datetime.fromtimestamp(number * every, UTC) for number in range(first, end)]
+
+def changes_per_day(moves: Moves, poll: PollConfig, now: datetime) -> float | None:
+    """How often a day open days moved, the mean of all databases; `None` where too little was read to tell.
+
+    Numbers that moved in nearly every reading may move as often as one likes.
+    """
+    if moves.since is None or now - moves.since < LEAST_READ:
+        return None
+    days = (now - moves.since) / ONE_DAY
+    found = [instants for of in moves.by_workspace.values() for instants in of.values()]
+    # What is published at midnight is found to be another day's.
+    mean = sum(len(instants) / days + 1 for instants in found if instants) / len(found)
+    return at_every_reading(poll) if mean >= NEARLY_ALL * (ONE_DAY / poll.interval) else mean
+
+
+def at_every_reading(poll: PollConfig) -> float:
+    """So many changes a day that every reading shows one."""
+    return 2 * (ONE_DAY / poll.interval)
 
 
 def rehearse_day(poll: PollConfig, vendor: Vendor, *, databases: int, now: datetime) -> Steady:
@@ -119,14 +135,10 @@ def rehearse_day(poll: PollConfig, vendor: Vendor, *, databases: int, now: datet
     reads = len(life.asked) / life.lived * databases
     ages = [gap for instants in life.open_days.values() for gap in _gaps(instants, until, until + span)]
     mean_age = sum(gap * gap for gap in ages) / sum(ages) / 2
-    published = vendor.publications(until, until + span)
-    delays = [delay for instants in life.open_days.values() for delay in _delays(published, instants)]
     return Steady(
         reads_per_hour=reads / hours,
         mean_age_seconds=mean_age,
         longest_age_seconds=max(ages),
-        # Without a publication in this time: at any instant there could have been one.
-        mean_delay_seconds=sum(delays) / len(delays) if delays else mean_age,
         readings_per_day=life.kept / life.lived * 24 / hours,
         workspace=life.workspace,
     )
@@ -172,14 +184,6 @@ def _gaps(instants: list[datetime], begins_at: datetime, ends_at: datetime) -> l
     """The seconds between answers, the first and the last ones with the ends of the time."""
     edges = [begins_at, *instants, ends_at]
     return [(later - earlier).total_seconds() for earlier, later in pairwise(edges)]
-
-
-def _delays(published: list[datetime], instants: list[datetime]) -> Iterator[float]:
-    """The seconds from each publication to the first answer after it, if there is one."""
-    for at in published:
-        index = bisect_left(instants, at)
-        if index < len(instants):
-            yield (instants[index] - at).total_seconds()
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -267,6 +271,8 @@ class _Life:
         wait go on, and the next round begins beside them.
         """
         self.workspace = carry_workspace(self.workspace, self.now)
+        self._answer_until(self.now, deque())
+        self._post(self.now)
         plan = self._plan()
         if not plan.groups and not self._under_way:
             return plan.next_due_at

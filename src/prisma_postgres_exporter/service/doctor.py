@@ -47,13 +47,12 @@ from prisma_postgres_exporter.ledger.attention import period_of
 from prisma_postgres_exporter.model import Database, KnownDatabase, LedgerState, Moves, Workspace, previous_month_start
 from prisma_postgres_exporter.rounds import Inventory, VendorApi, read_inventory, why_left_out
 from prisma_postgres_exporter.service.costs import costs_in_force
+from prisma_postgres_exporter.service.looking import MOVES_LOOKED_AT
 from prisma_postgres_exporter.service.opening import api_maker, utc_now
 from prisma_postgres_exporter.service.push_sender import Sender
 from prisma_postgres_exporter.service.reading import open_to_read
 from prisma_postgres_exporter.service.web_lock import LOOKED_AT_EVERY_SECONDS, read_lock
 from prisma_postgres_exporter.service.web_seen import why_not_in_force
-
-MOVES_LOOKED_AT = timedelta(days=1)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
