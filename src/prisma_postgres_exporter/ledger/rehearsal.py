@@ -280,7 +280,7 @@ class _Life:
         at, ends_at = self.now, self.now + ROUND_SPAN
         # What hangs has given its place to another one.
         places = min(2 * self._workers - len(self._under_way), self._workers - len(self._under_way) + self._stuck(at))
-        for _ in range(max(1, places)):
+        for _ in range(places):
             self._begin(waiting, at)
         wait = FIRST_BATCH
         while self._under_way:
@@ -288,7 +288,8 @@ class _Life:
             wait = BATCH
             if at >= ends_at:
                 waiting.clear()
-            wanted = min(self._workers - (len(self._under_way) - self._stuck(at)), 2 * self._workers)
+            under_way = len(self._under_way)
+            wanted = min(self._workers - (under_way - self._stuck(at)), 2 * self._workers - under_way)
             for _ in range(wanted):
                 self._begin(waiting, at)
             self._post(_whole_second(at))
