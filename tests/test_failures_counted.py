@@ -54,6 +54,8 @@ NO_FAILURE: Final[Mapping[str, str]] = {
     "service.costs:costs_in_force": "of a command, which prints it",
     "service.costs:is_in_store": "another version's costs are others",
     "service.costs:_keep": "somebody decided otherwise: it is on the status page until they agree",
+    "service.service:_note_lacks": "somebody has fewer tokens: it is on the status page until all have the same",
+    "service.looking:stored_changes_per_day": "there is no store yet: the plan says that it assumes",
     "service.service:_note_differences": "somebody decided otherwise: it is on the status page until they agree",
     "service.display:_warn": "costs say how much of them is known",
     "service.listeners:_file": "it does not start",

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
-from prisma_postgres_exporter.config import Difference, PollConfig, format_duration
+from prisma_postgres_exporter.config import Difference, Lack, PollConfig, format_duration
 from prisma_postgres_exporter.cost import WorkspaceCost
 from prisma_postgres_exporter.diagnosis.findings import Reason
 from prisma_postgres_exporter.errors import (
@@ -57,7 +57,8 @@ class StoreFacts:
     """The store. `failure` is why it could not be read; `written_at` when it was last written to, if ever.
 
     `collectors` are the names of the processes that share it, `collected_by` the one of each workspace, by its id;
-    `None` where it is for one process. `differences` are settings that they should have in common.
+    `None` where it is for one process. `differences` are settings that they should have in common, `lacks`
+    workspaces of which only some have a token.
     """
 
     url: str
@@ -65,6 +66,7 @@ class StoreFacts:
     collectors: tuple[str, ...] | None = None
     collected_by: Mapping[str, str] = field(default_factory=dict)
     differences: tuple[Difference, ...] = ()
+    lacks: tuple[Lack, ...] = ()
     generation: int = 0
     written_at: datetime | None = None
 
@@ -108,7 +110,8 @@ class WorkspaceFacts:
     """One workspace. `failure` is why it was not listed just now, `None` where it was. `is_known`: to the store.
 
     `gone_at` is since when no credential lists it, where that is so. `refused` is how many records of its lists cannot
-    be used, by reason. `cost` is what this month costs, if the store says it.
+    be used, by reason. `cost` is what this month costs, if the store says it. `period` is the rhythm by which its
+    numbers moved in the last day, as far as stored readings tell.
     """
 
     workspace: Workspace
@@ -117,6 +120,7 @@ class WorkspaceFacts:
     gone_at: datetime | None = None
     refused: Mapping[str, int] = field(default_factory=dict)
     cost: WorkspaceCost | None = None
+    period: timedelta | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -47,6 +47,10 @@ def _store(store: StoreFacts, settings: Settings, now: datetime) -> Finding:
                 {"settings": list(row.settings), "processes": [list(names) for names in row.groups]}
                 for row in store.differences
             ],
+            "differing_tokens": [
+                {"workspaces_without_token": list(row.workspaces), "processes": list(row.processes)}
+                for row in store.lacks
+            ],
         }
         return Finding(
             step="store",
@@ -54,7 +58,7 @@ def _store(store: StoreFacts, settings: Settings, now: datetime) -> Finding:
             text=text,
             level=level,
             reason=reason,
-            lines=(*_collectors(store), *map(str, store.differences)),
+            lines=(*_collectors(store), *map(str, store.differences), *map(str, store.lacks)),
             facts=facts,
         )
 
@@ -73,9 +77,8 @@ def _store(store: StoreFacts, settings: Settings, now: datetime) -> Finding:
             Level.MISSING,
             Reason.NOT_WRITTEN,
         )
-    if store.differences:
-        return found(last, Level.NOTE, Reason.SETTINGS_DIFFER)
-    return found(last)
+    differing = Reason.SETTINGS_DIFFER if store.differences else Reason.TOKENS_DIFFER if store.lacks else None
+    return found(last, Level.OK if differing is None else Level.NOTE, differing)
 
 
 def _collectors(store: StoreFacts) -> Iterator[str]:
@@ -151,14 +154,16 @@ def _workspace(known: WorkspaceFacts, databases: Iterable[DatabaseFacts], facts:
         text=text,
         level=Level.NOTE if level is Level.OK and known.refused else level,
         reason=reason,
-        lines=tuple(
-            f"{count} record(s) cannot be used and are left out: {why}" for why, count in known.refused.items()
+        lines=(
+            *(f"{count} record(s) cannot be used and are left out: {why}" for why, count in known.refused.items()),
+            *_adaptive(known, facts.settings),
         ),
         facts={
             "workspace_id": workspace.id,
             "plan": workspace.plan,
             "usage_blocked": workspace.usage_blocked,
             "collected_by": facts.store.collected_by.get(workspace.id),
+            "publication_period_seconds": None if known.period is None else int(known.period.total_seconds()),
         },
         children=tuple(
             Finding(
@@ -174,6 +179,13 @@ def _workspace(known: WorkspaceFacts, databases: Iterable[DatabaseFacts], facts:
             for (name, id_), found in sorted(by_project.items())
         ),
     )
+
+
+def _adaptive(known: WorkspaceFacts, settings: Settings) -> Iterator[str]:
+    if settings.poll.adaptive and known.is_known and known.gone_at is None:
+        moved = "tell no rhythm yet" if known.period is None else f"tell that numbers move every {span(known.period)}"
+        within = span(settings.poll.read_within)
+        yield f"poll.adaptive: stored readings {moved}; each open day is read within {within} whatever is known"
 
 
 def _workspace_state(known: WorkspaceFacts, collected_by: str | None) -> tuple[str, Level, Reason | None]:

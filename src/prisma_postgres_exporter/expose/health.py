@@ -6,7 +6,7 @@ import platform
 import threading
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector
 from prometheus_client.metrics_core import GaugeMetricFamily, Metric
@@ -14,6 +14,7 @@ from prometheus_client.metrics_core import GaugeMetricFamily, Metric
 from prisma_postgres_exporter import __version__
 from prisma_postgres_exporter.expose.lines import Kind, showable
 from prisma_postgres_exporter.expose.own import HealthText, own_family
+from prisma_postgres_exporter.ledger.attention import Learned
 
 _PREFIX = "prisma_postgres_exporter_"
 _CALL_SECONDS = (0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 15.0, 30.0)
@@ -99,6 +100,26 @@ OWN_METRICS = (
     OwnMetric("last_round_timestamp_seconds", "gauge", ("workspace_id",), "When the workspace's last round ended."),
     OwnMetric(
         "scheduler_lag_seconds", "gauge", ("workspace_id",), "How late the workspace's last round began after its time."
+    ),
+    OwnMetric(
+        "publication_period_seconds",
+        "gauge",
+        ("workspace_id",),
+        "The rhythm by which the workspace's numbers move, as poll.adaptive learned it; absent while none is known.",
+    ),
+    OwnMetric(
+        "reading_age_bound_seconds",
+        "gauge",
+        ("workspace_id",),
+        "Within how long poll.adaptive reads every open day of the workspace again, whatever it learned; absent "
+        "without poll.adaptive.",
+    ),
+    OwnMetric(
+        "open_day_readings_total",
+        "counter",
+        ("workspace_id", "outcome"),
+        "Readings of open days that poll.adaptive made, or saved as no news was expected: one in every poll.interval "
+        "would have been both together.",
     ),
     OwnMetric(
         "clock_skew_seconds",
@@ -235,6 +256,7 @@ class ExporterHealth:
         self._reading_failures = self._counter("reading_failures_total")
         self._rounds = self._counter("rounds_total")
         self._round_failures = self._counter("round_failures_total")
+        self._open_days = self._counter("open_day_readings_total")
         self._discovery_failures = self._counter("discovery_failures_total")
         self._faults = self._counter("faults_total")
         self._trace_failures = self._counter("trace_export_failures_total")
@@ -295,6 +317,15 @@ class ExporterHealth:
         if lag_seconds is not None:
             self._set("scheduler_lag_seconds", lag_seconds, workspace_id)
 
+    def learned(self, workspace_id: str, learned: Learned | None, *, made: int, saved: int) -> None:
+        """What the adaptive plan of a workspace knows, if it has one; what it read and saved since the last call."""
+        period = None if learned is None else learned.period
+        self._set_or_unset("publication_period_seconds", period, workspace_id)
+        self._set_or_unset("reading_age_bound_seconds", None if learned is None else learned.bound, workspace_id)
+        if learned is not None:
+            self._open_days.labels(showable(workspace_id), "made").inc(made)
+            self._open_days.labels(showable(workspace_id), "saved").inc(saved)
+
     def round_failed(self, workspace_id: str) -> None:
         """A round ended by an exception that nobody foresaw."""
         self._round_failures.labels(showable(workspace_id)).inc()
@@ -305,7 +336,13 @@ class ExporterHealth:
 
     def workspace_gone(self, workspace_id: str) -> None:
         """A workspace is not collected any more."""
-        for name in ("round_duration_seconds", "last_round_timestamp_seconds", "scheduler_lag_seconds"):
+        for name in (
+            "round_duration_seconds",
+            "last_round_timestamp_seconds",
+            "scheduler_lag_seconds",
+            "publication_period_seconds",
+            "reading_age_bound_seconds",
+        ):
             self._unset(name, workspace_id)
 
     def leases_held(self, held: Mapping[str, bool]) -> None:
@@ -423,6 +460,12 @@ class ExporterHealth:
             if name not in self._shown:
                 self._shown.add(name)
                 self._registry.register(gauge)
+
+    def _set_or_unset(self, name: str, span: timedelta | None, *labels: str) -> None:
+        if span is None:
+            self._unset(name, *labels)
+        else:
+            self._set(name, span.total_seconds(), *labels)
 
     def _unset(self, name: str, *labels: str) -> None:
         self._gauges[name].remove(*map(showable, labels))

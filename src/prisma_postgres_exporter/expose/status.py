@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
+from prisma_postgres_exporter.ledger.attention import Learned
 from prisma_postgres_exporter.model import WorkspaceDay
 from prisma_postgres_exporter.snapshot import Snapshot
 
@@ -25,7 +26,10 @@ class CredentialStatus:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RoundStatus:
-    """One workspace's last round: readings that came, and that did not. `next_at` is when the next one begins."""
+    """One workspace's last round: readings that came, and that did not. `next_at` is when the next one begins.
+
+    `learned` is what `poll.adaptive` knows of the workspace, if it is on.
+    """
 
     workspace_id: str
     workspace_name: str
@@ -34,6 +38,7 @@ class RoundStatus:
     readings: int
     failed: int
     next_at: datetime | None
+    learned: Learned | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -169,7 +169,10 @@ class _Metrics:
             return
 
     async def _body(self, scope: Scope, exposition_format: Format, *, is_gzip: bool) -> Body:
-        chosen = chosen_workspaces(QueryParams(scope["query_string"]), self._exposition.workspaces, seen(scope))
+        query, mine = scope["query_string"], seen(scope)
+        if not query and mine is None:
+            return self._exposition.body(exposition_format, is_gzip=is_gzip)
+        chosen = chosen_workspaces(QueryParams(query), self._exposition.workspaces, mine)
         if chosen is None:
             return self._exposition.body(exposition_format, is_gzip=is_gzip)
         async with self._making:

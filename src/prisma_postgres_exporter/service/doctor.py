@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from contextlib import closing
 from dataclasses import dataclass, field, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from prisma_postgres_exporter.config import (
     Claims,
@@ -43,9 +43,11 @@ from prisma_postgres_exporter.diagnosis import (
 )
 from prisma_postgres_exporter.errors import ApiError, ConfigurationError, MalformedAnswer, StoreError, StoreMissing
 from prisma_postgres_exporter.expose import ExporterHealth
-from prisma_postgres_exporter.model import Database, KnownDatabase, LedgerState, Workspace, previous_month_start
+from prisma_postgres_exporter.ledger.attention import period_of
+from prisma_postgres_exporter.model import Database, KnownDatabase, LedgerState, Moves, Workspace, previous_month_start
 from prisma_postgres_exporter.rounds import Inventory, VendorApi, read_inventory, why_left_out
 from prisma_postgres_exporter.service.costs import costs_in_force
+from prisma_postgres_exporter.service.looking import MOVES_LOOKED_AT
 from prisma_postgres_exporter.service.opening import api_maker, utc_now
 from prisma_postgres_exporter.service.push_sender import Sender
 from prisma_postgres_exporter.service.reading import open_to_read
@@ -93,6 +95,7 @@ class _Stored:
     ledger_state: LedgerState = field(default_factory=LedgerState)
     costs: Costs = field(default_factory=Costs)
     known: Mapping[str, KnownDatabase] = field(default_factory=dict)
+    moves: Moves = field(default_factory=Moves)
 
 
 async def examine(config: Config, name: str | None = None, *, clock: Callable[[], datetime] = utc_now) -> Examination:
@@ -112,7 +115,7 @@ async def examine(config: Config, name: str | None = None, *, clock: Callable[[]
     try:
         discovery = replace(await _look(clients, said), problems=tokens.problems)
         stored = await asyncio.to_thread(_read_store, config, now)
-        workspaces = {row.workspace.id: row for row in _workspaces(discovery, stored)}
+        workspaces = {row.workspace.id: row for row in _workspaces(discovery, stored, config.poll.interval)}
         databases = tuple(_databases(config, discovery, stored, workspaces))
         subject = _resolve(name, databases, workspaces, discovery) if name is not None else None
         chosen = [database for database in databases if _is_of(database.database, subject)]
@@ -213,17 +216,19 @@ def _read_store(config: Config, now: datetime) -> _Stored:
                     collectors=shares.processes if store.is_shared else None,
                     collected_by=shares.holders,
                     differences=differences(shares.settings),
+                    lacks=shares.lacks,
                 ),
                 ledger_state=ledger_state,
                 costs=charge(ledger_state, in_force, (), now),
                 known={known.database.id: known for known in store.databases()},
+                moves=store.open_day_moves(now - MOVES_LOOKED_AT) if config.poll.adaptive else Moves(),
             )
     except StoreError as error:
         reason = Reason.STORE_MISSING if isinstance(error, StoreMissing) else Reason.STORE_UNAVAILABLE
         return _Stored(facts=StoreFacts(url=display_url(url), failure=Failure(reason=reason, message=str(error))))
 
 
-def _workspaces(discovery: Discovery, stored: _Stored) -> Iterator[WorkspaceFacts]:
+def _workspaces(discovery: Discovery, stored: _Stored, interval: timedelta) -> Iterator[WorkspaceFacts]:
     ledger_state = stored.ledger_state
     listed = {inventory.workspace.id: inventory.workspace for inventory in discovery.inventories}
     refused = {inventory.workspace.id: inventory.refused for inventory in discovery.inventories}
@@ -241,6 +246,7 @@ def _workspaces(discovery: Discovery, stored: _Stored) -> Iterator[WorkspaceFact
             gone_at=gone_at,
             refused=refused.get(id_, {}),
             cost=stored.costs.workspaces.get(id_),
+            period=period_of(stored.moves.by_workspace.get(id_, {}).values(), interval),
         )
 
 

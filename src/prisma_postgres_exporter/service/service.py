@@ -21,7 +21,7 @@ from apscheduler.schedulers.asyncio import AsyncIOScheduler
 from apscheduler.triggers.date import DateTrigger
 from apscheduler.triggers.interval import IntervalTrigger
 
-from prisma_postgres_exporter.config import Config, Difference, fingerprints, read_tokens, require_usable
+from prisma_postgres_exporter.config import Config, Difference, Lack, fingerprints, read_tokens, require_usable
 from prisma_postgres_exporter.errors import ConfigurationError, StoreUnavailable
 from prisma_postgres_exporter.expose import Access, ExporterHealth, Reload, ServiceStatus, web_app
 from prisma_postgres_exporter.rounds import MakeApi, Turn
@@ -107,6 +107,7 @@ class Service:
         self._pusher: Pusher | None = None
         self._printed: tuple[Config, Mapping[str, str]] | None = None
         self._differences: tuple[Difference, ...] = ()
+        self._lacks: tuple[Lack, ...] = ()
         self._summary = Summary()
 
     async def run(self, on_listening: Callable[[str], None] = lambda url: None) -> None:
@@ -220,6 +221,7 @@ class Service:
                 *self._lock.notes,
                 *(note for note in (self.awaits_restart, self._costs.rivalry) if note is not None),
                 *map(str, self._differences),
+                *map(str, self._lacks),
             ],
             reload_failure=self.reload_failure,
             leases=self.running.leases,
@@ -435,6 +437,14 @@ class Service:
             log.info("settings are the same in every process")
         self._differences = found
 
+    def _note_lacks(self, found: tuple[Lack, ...]) -> None:
+        for lack in found:
+            if lack not in self._lacks:
+                log.warning("tokens differ", workspaces_without_token=lack.workspaces, processes=lack.processes)
+        if self._lacks and not found:
+            log.info("tokens are of the same workspaces in every process")
+        self._lacks = found
+
     async def _follow_leases(self, leases: LeaseKeeper) -> None:
         """Begin the rounds of workspaces that are this process's to collect, and hand over those that are not."""
         self._claim()
@@ -446,6 +456,7 @@ class Service:
             self._leases_changed.clear()
             shares = leases.shares
             self._note_differences(leases.differences)
+            self._note_lacks(leases.lacks)
             for workspace_id in self._own - (shares.held.keys() - shares.surplus):
                 self._own.discard(workspace_id)
                 if workspace_id in shares.surplus:

@@ -140,6 +140,7 @@ def _rounds(collector: Collector) -> Iterator[RoundStatus]:
                 readings=report.reads - report.failures,
                 failed=report.failures,
                 next_at=turn.next_at,
+                learned=turn.learned,
             )
 
 

@@ -23,6 +23,7 @@ from prisma_postgres_exporter.model import (
     LedgerRows,
     LedgerState,
     LedgerUpdate,
+    Moves,
     Revision,
     WorkspaceDay,
     WorkspaceState,
@@ -297,6 +298,11 @@ class Store:
         """Return each workspace's days from `from_day` on, summed over its databases, by day and workspace key."""
         with self._reading() as connection:
             return tuple(history.workspace_days(connection, from_day))
+
+    def open_day_moves(self, since: datetime) -> Moves:
+        """Return when the open days of the databases that exist were found to have moved, since then at most."""
+        with self._reading() as connection:
+            return history.open_day_moves(connection, since)
 
     def events(
         self, from_at: datetime | None = None, to_at: datetime | None = None, *, subject_id: str | None = None
