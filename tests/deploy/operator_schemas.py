@@ -1,6 +1,7 @@
-"""What the Prometheus Operator's objects may hold, as far as the chart fills them in; a key that is not here fails.
+"""What the Prometheus Operator's and the Gateway API's objects may hold, as far as the chart fills them in.
 
-From `monitoring.coreos.com_servicemonitors.yaml` and `…_prometheusrules.yaml` of the operator's releases.
+A key that is not here fails. From `gateway.networking.k8s.io_httproutes.yaml` of the Gateway API's releases, and
+`monitoring.coreos.com_servicemonitors.yaml` and `…_prometheusrules.yaml` of the operator's.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ def _strict(required: tuple[str, ...], **properties: Schema) -> Schema:
 TEXT: Schema = {"type": "string"}
 TEXTS: Schema = {"type": "object", "additionalProperties": TEXT}
 SPAN: Schema = {"type": "string", "minLength": 1, "pattern": DURATION}
-METADATA = _strict(("name", "labels"), name=TEXT, labels=TEXTS)
+METADATA = _strict(("name", "labels"), name=TEXT, namespace=TEXT, labels=TEXTS, annotations=TEXTS)
 
 RELABELING = _strict(
     (),
@@ -68,21 +69,43 @@ GROUP = _strict(
     rules={"type": "array", "minItems": 1, "items": {"oneOf": [RECORD, ALERT]}},
 )
 
+PATH_MATCH = _strict((), type={"enum": ["Exact", "PathPrefix", "RegularExpression"]}, value=TEXT)
+REWRITE = _strict((), path=_strict(("type",), type=TEXT, replacePrefixMatch=TEXT, replaceFullPath=TEXT), hostname=TEXT)
+ROUTE = _strict(
+    (),
+    matches={"type": "array", "items": _strict((), path=PATH_MATCH)},
+    filters={"type": "array", "items": _strict(("type",), type=TEXT, urlRewrite=REWRITE)},
+    backendRefs={"type": "array", "items": _strict(("name",), name=TEXT, port={"type": "integer"})},
+)
+SPECS = {
+    "ServiceMonitor": _strict(
+        ("selector", "endpoints"),
+        selector=_strict(("matchLabels",), matchLabels=TEXTS),
+        namespaceSelector=_strict((), any={"type": "boolean"}, matchNames={"type": "array", "items": TEXT}),
+        endpoints={"type": "array", "minItems": 1, "items": ENDPOINT},
+    ),
+    "PrometheusRule": _strict(("groups",), groups={"type": "array", "minItems": 1, "items": GROUP}),
+    "HTTPRoute": _strict(
+        ("parentRefs", "rules"),
+        parentRefs={
+            "type": "array",
+            "minItems": 1,
+            "items": _strict(("name",), name=TEXT, namespace=TEXT, sectionName=TEXT),
+        },
+        hostnames={"type": "array", "items": TEXT},
+        rules={"type": "array", "minItems": 1, "items": ROUTE},
+    ),
+}
+VERSIONS = {"HTTPRoute": "gateway.networking.k8s.io/v1"}
+
 SCHEMAS = {
     kind: _strict(
         ("apiVersion", "kind", "metadata", "spec"),
-        apiVersion={"const": "monitoring.coreos.com/v1"},
+        apiVersion={"const": VERSIONS.get(kind, "monitoring.coreos.com/v1")},
         kind={"const": kind},
         metadata=METADATA,
         spec=spec,
     )
-    for kind, spec in {
-        "ServiceMonitor": _strict(
-            ("selector", "endpoints"),
-            selector=_strict(("matchLabels",), matchLabels=TEXTS),
-            endpoints={"type": "array", "minItems": 1, "items": ENDPOINT},
-        ),
-        "PrometheusRule": _strict(("groups",), groups={"type": "array", "minItems": 1, "items": GROUP}),
-    }.items()
+    for kind, spec in SPECS.items()
 }
 """By kind."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -10,9 +12,9 @@ import jsonschema
 import kubernetes_validate
 import pytest
 import yaml
-from chart_value_sets import ENABLED, EVERYTHING, POSTGRES, VALUE_SETS
+from chart_value_sets import ENABLED, EVERYTHING, OF_A_VARIABLE, POSTGRES, VALUE_SETS
 from dockerfile import stages, values
-from helm_chart import CHART, NEEDS_HELM, OPERATOR, Object, Values, helm, objects, render, the
+from helm_chart import CHART, NEEDS_HELM, Object, Values, helm, objects, render, the
 from operator_schemas import SCHEMAS
 
 from prisma_postgres_exporter import __version__
@@ -42,7 +44,7 @@ def test_helm_finds_nothing_to_complain_about() -> None:
 
 def test_kubernetes_and_the_operator_take_every_object(rendered: list[Object]) -> None:
     for found in rendered:
-        if found["apiVersion"] == OPERATOR:
+        if found["kind"] in SCHEMAS:
             jsonschema.validate(found, SCHEMAS[found["kind"]])
         else:
             for version in KUBERNETES:
@@ -52,7 +54,7 @@ def test_kubernetes_and_the_operator_take_every_object(rendered: list[Object]) -
 def test_every_name_is_given_once_and_everything_named_is_there(rendered: list[Object]) -> None:
     names = [(found["kind"], found["metadata"]["name"]) for found in rendered]
     pod = the("Deployment", rendered)["spec"]["template"]
-    (container,) = pod["spec"]["containers"]
+    container = pod["spec"]["containers"][0]
     volumes = {volume["name"]: volume for volume in pod["spec"]["volumes"]}
 
     assert len(names) == len(set(names))
@@ -90,7 +92,7 @@ def test_two_pods_never_share_a_sqlite_file() -> None:
 
 def test_pods_keep_to_the_restricted_standard_and_cannot_ask_the_cluster(rendered: list[Object]) -> None:
     pod = the("Deployment", rendered)["spec"]["template"]["spec"]
-    (container,) = pod["containers"]
+    container = pod["containers"][0]
 
     assert pod["securityContext"]["runAsNonRoot"] is True
     assert pod["securityContext"]["seccompProfile"] == {"type": "RuntimeDefault"}
@@ -152,6 +154,101 @@ def test_credentials_of_the_configuration_win_over_the_folder_of_tokens() -> Non
     assert "PRISMA_POSTGRES_TOKEN_FILE" not in [variable["name"] for variable in container["env"]]
 
 
+@pytest.mark.parametrize("name", ["a token in a variable", "variables of a Secret"])
+def test_tokens_that_are_variables_wait_for_no_other_secret(name: str) -> None:
+    pod = the("Deployment", objects(VALUE_SETS[name]))["spec"]["template"]["spec"]
+    (container,) = pod["containers"]
+
+    assert [volume for volume in pod["volumes"] if "secret" in volume] == []
+    assert "PRISMA_POSTGRES_TOKEN_FILE" not in [variable["name"] for variable in container["env"]]
+    notes = helm("install", "usage", str(CHART), "--dry-run=client", "--values=-", stdin=json.dumps(VALUE_SETS[name]))
+    assert "prisma-postgres-token" not in notes
+
+
+def test_a_file_beside_a_variable_is_still_mounted() -> None:
+    folder = "/etc/prisma-postgres-exporter/tokens"
+    credentials = [*OF_A_VARIABLE["config"]["credentials"], {"name": "acme", "token_file": f"{folder}/acme"}]
+
+    assert _volume(objects({**OF_A_VARIABLE, "config": {"credentials": credentials}}), "tokens")
+
+
+@pytest.mark.parametrize(
+    "release",
+    ["u" * 53, f"{'usage-' * 8}long", f"{'u' * 52}v", "a.b", "123", f"prisma-postgres-exporter-{'x' * 28}"],
+)
+def test_names_of_the_longest_releases_are_whole_labels_and_tell_two_releases_apart(release: str) -> None:
+    values = {name: EVERYTHING[name] for name in ("serviceMonitor", "prometheusRule", "dashboards", "ingress")}
+    found = [*yaml.safe_load_all(helm("template", release, str(CHART), "--values=-", stdin=json.dumps(values)))]
+    names = [each["metadata"]["name"] for each in found if each]
+    other = the("Service", [*yaml.safe_load_all(helm("template", f"{release[:-1]}w", str(CHART)))])
+
+    assert [name for name in names if not re.fullmatch(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?", name)] == []
+    assert len([name for name in names if name.endswith(("-cost", "-database", "-exporter", "-overview"))]) >= 4
+    assert other["metadata"]["name"] not in names
+    for each in found:
+        if each["kind"] not in SCHEMAS:
+            kubernetes_validate.validate(each, "1.37", strict=True)
+
+
+def test_common_labels_and_annotations_are_on_every_object_and_the_objects_own_win(whole: list[Object]) -> None:
+    pod = the("Deployment", whole)["spec"]["template"]
+    for found in [*whole, pod]:
+        metadata = found["metadata"]
+        assert metadata["labels"]["cost-centre"] == "42"
+        assert metadata["labels"]["app.kubernetes.io/name"] == "prisma-postgres-exporter"
+        assert metadata["annotations"]["example.com/owner"] == "platform"
+    assert pod["metadata"]["labels"]["team"] == "data"
+    assert the("Service", whole)["metadata"]["annotations"]["example.com/team"] == "data"
+    assert the("HTTPRoute", whole)["metadata"]["annotations"]["example.com/team"] == "data"
+    assert the("Deployment", whole)["metadata"]["annotations"]["reloader.stakater.com/auto"] == "true"
+    for selector in _selectors(whole):
+        assert "cost-centre" not in selector
+
+
+def test_the_claim_is_kept_whatever_its_annotations_are() -> None:
+    chosen = {"annotations": {"helm.sh/resource-policy": "delete", "example.com/backup": "daily"}}
+    claim = the("PersistentVolumeClaim", objects({"store": {"sqlite": chosen}}))
+
+    assert claim["metadata"]["annotations"] == {"helm.sh/resource-policy": "keep", "example.com/backup": "daily"}
+
+
+def test_arguments_variables_and_containers_of_your_own_stand_behind_the_charts(whole: list[Object]) -> None:
+    exporter, proxy = the("Deployment", whole)["spec"]["template"]["spec"]["containers"]
+
+    assert exporter["args"] == ["serve", "--log-format=json", "--api-url=https://api.example.com"]
+    assert exporter["env"][-1]["name"] == "HTTPS_PROXY"
+    assert exporter["envFrom"] == [{"secretRef": {"name": "more"}}]
+    assert proxy["name"] == "proxy"
+
+
+def test_the_ingress_and_the_route_lead_to_the_service(whole: list[Object]) -> None:
+    service = the("Service", whole)
+    (port,) = service["spec"]["ports"]
+    ingress, route = the("Ingress", whole)["spec"], the("HTTPRoute", whole)["spec"]
+    backends = [path["backend"]["service"] for rule in ingress["rules"] for path in rule["http"]["paths"]]
+
+    assert backends == [{"name": service["metadata"]["name"], "port": {"name": port["name"]}}] * 2
+    assert route["rules"][0]["backendRefs"] == [{"name": service["metadata"]["name"], "port": port["port"]}]
+    assert (service["spec"]["ipFamilyPolicy"], service["spec"]["ipFamilies"]) == ("PreferDualStack", ["IPv6", "IPv4"])
+
+
+def test_the_probes_ask_the_port_that_is_listened_on_as_the_web_configuration_answers() -> None:
+    def asked(chosen: Values) -> list[str]:
+        (container,) = the("Deployment", objects(chosen))["spec"]["template"]["spec"]["containers"]
+        (port,) = container["ports"]
+        listen = [each["value"] for each in container["env"] if each["name"] == "PRISMA_POSTGRES_LISTEN"]
+        assert listen == [f":{port['containerPort']}"]
+        probes = [container[f"{name}Probe"] for name in ("startup", "liveness", "readiness")]
+        actions = [next(each[key] for key in ("httpGet", "tcpSocket") if key in each) for each in probes]
+        assert {action["port"] for action in actions} == {port["name"]}
+        return [action.get("scheme", "HTTP") if "path" in action else "TCP" for action in actions]
+
+    assert asked({"service": {"port": 80}}) == ["HTTP"] * 3
+    assert asked({"webConfig": {"existingSecret": "web"}}) == ["TCP"] * 3
+    assert asked({"config": {"web": {"config_file": "/web/web.yml"}}}) == ["TCP"] * 3
+    assert asked({"webConfig": {"existingSecret": "web", "probes": "HTTPS"}}) == ["HTTPS"] * 3
+
+
 def test_the_configuration_is_the_one_that_was_given_to_the_last_digit(tmp_path: Path) -> None:
     prices = {"plan": "enterprise", "version": "contract", "fee_usd": 900, "included_operations": 500_000_000}
     prices |= {"included_storage": "1000GiB", "usd_per_million_operations": 0.5, "usd_per_gib_month": 0.05}
@@ -197,8 +294,8 @@ def test_the_policy_lets_out_what_the_exporter_asks_for() -> None:
         policy = the("NetworkPolicy", objects({"networkPolicy": ENABLED, **chosen}))["spec"]
         return [port["port"] for rule in policy["egress"] for port in rule["ports"]]
 
-    assert ports({}) == [53, 53, 443]
-    assert ports({"store": POSTGRES}) == [53, 53, 443, 5432]
+    assert ports({}) == [53, 53, 5353, 5353, 443]
+    assert ports({"store": POSTGRES}) == [53, 53, 5353, 5353, 443, 5432]
 
 
 def test_a_packed_chart_is_the_same_chart(tmp_path: Path) -> None:

@@ -48,6 +48,8 @@ def test_the_operator_scrapes_the_service_as_often_as_the_rules_need(whole: list
     assert endpoint["port"] in [port["name"] for port in service["spec"]["ports"]]
     assert (endpoint["path"], endpoint["interval"]) == ("/metrics", "60s")
     assert monitor["metadata"]["labels"]["release"] == "monitoring"
+    assert monitor["metadata"]["namespace"] == "monitoring"
+    assert monitor["spec"]["namespaceSelector"] == {"matchNames": ["default"]}
     given = EVERYTHING["serviceMonitor"]
     assert {key: endpoint[key] for key in ("scheme", "tlsConfig", "basicAuth")} == {
         key: given[key] for key in ("scheme", "tlsConfig", "basicAuth")

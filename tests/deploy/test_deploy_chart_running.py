@@ -13,6 +13,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
+from chart_value_sets import OF_A_VARIABLE
 from dockerfile import command, stages
 from helm_chart import NEEDS_HELM, Object, Values, objects, the
 from processes import Samples, Vendor, fetch, parse_metrics, run, vendor, wait_until
@@ -28,7 +29,7 @@ class Pod:
 
     def __init__(self, rendered: list[Object], folder: Path, secrets: Mapping[str, Mapping[str, str]]) -> None:
         self._spec = the("Deployment", rendered)["spec"]["template"]["spec"]
-        (self._container,) = self._spec["containers"]
+        self._container = self._spec["containers"][0]
         self._config_maps = {each["metadata"]["name"]: each["data"] for each in rendered if each["kind"] == "ConfigMap"}
         self._secrets = secrets
         self._mounts = {mount["mountPath"]: folder / mount["name"] for mount in self._container["volumeMounts"]}
@@ -45,6 +46,8 @@ class Pod:
     def environ(self) -> dict[str, str]:
         """The container's variables, with this machine's folders in the place of the volumes."""
         found = {}
+        for source in self._container.get("envFrom", ()):
+            found |= self._secrets[source["secretRef"]["name"]]
         for variable in self._container["env"]:
             reference = variable.get("valueFrom", {}).get("secretKeyRef")
             text = self._secrets[reference["name"]][reference["key"]] if reference else variable["value"]
@@ -98,6 +101,25 @@ def test_two_pods_share_a_ledger_in_postgres_and_keep_nothing_themselves(tmp_pat
 
     for folder in (tmp_path / "first", tmp_path / "second"):
         assert sorted(path.name for path in folder.iterdir()) == ["config", "tmp", "tokens"]
+
+
+@pytest.mark.parametrize(
+    ("values", "variable"),
+    [
+        (OF_A_VARIABLE, "shop"),
+        ({"token": {"existingSecret": ""}, "envFrom": [{"secretRef": {"name": "shop"}}]}, "token-1"),
+    ],
+    ids=["token_env", "envFrom"],
+)
+def test_the_pod_takes_its_token_from_a_variable(tmp_path: Path, values: Values, variable: str) -> None:
+    with vendor(workspaces=2, databases=2) as upstream:
+        (token, _) = upstream.world.tokens
+        shop = {"prisma": token, "PRISMA_POSTGRES_TOKEN": token}
+        with _pod(upstream, tmp_path, values, shop=shop) as (pod, url):
+            samples = _with_usage(url)
+
+    assert samples.labels("prisma_postgres_exporter_credential_up", "credential") == {variable}
+    assert "PRISMA_POSTGRES_TOKEN_FILE" not in pod.environ
 
 
 def test_the_pod_of_the_demo_needs_nothing_but_a_place_for_temporary_files(tmp_path: Path) -> None:
@@ -165,9 +187,9 @@ def test_the_pod_speaks_as_the_secret_of_its_web_configuration_says(
 def _pod(upstream: Vendor, folder: Path, values: Values, **secrets: Mapping[str, str]) -> Iterator[tuple[Pod, str]]:
     """Run the pod of these values against a vendor, with a token for each of its workspaces."""
     folder.mkdir(exist_ok=True)
-    config = {"api_url": upstream.url, "poll": {"requests_per_second": 1000}}
+    config = {"api_url": upstream.url, "poll": {"requests_per_second": 1000}, **values.get("config", {})}
     tokens = dict(zip(("acme", "globex"), upstream.world.tokens, strict=True))
-    pod = Pod(objects({"config": config, **values}), folder, {"prisma-postgres-token": tokens, **secrets})
+    pod = Pod(objects({**values, "config": config}), folder, {"prisma-postgres-token": tokens, **secrets})
     with _running(pod, folder) as url:
         yield pod, url
 

@@ -49,6 +49,10 @@ def test_values_and_schema_have_the_same_keys() -> None:
         ({"logFormat": "xml"}, "logFormat"),
         ({"webConfig": {"probes": "https"}}, "probes"),
         ({"serviceMonitor": {"scheme": "HTTPS"}}, "scheme"),
+        ({"service": {"ipFamilies": ["IPv5"]}}, "ipFamilies"),
+        ({"ingress": {"hosts": [{"host": "usage.example.com"}]}}, "paths"),
+        ({"commonLabels": {"team": 1}}, "team"),
+        ({"extraArgs": "--log-format=json"}, "extraArgs"),
     ],
     ids=str,
 )
@@ -69,7 +73,7 @@ def test_helm_refuses_values_that_the_schema_does_not_know(values: Values, key: 
         ({"store": {"kind": "postgres"}}, "store.postgres.existingSecret: name the Secret with the server's URL"),
         (
             {"token": {"existingSecret": ""}},
-            "token.existingSecret: name the Secret with the service token, or set demo",
+            "token.existingSecret: name the Secret with the service token, give PRISMA_POSTGRES_TOKEN with extraEnv or",
         ),
         ({"config": {"store": {"url": "sqlite:///x"}}}, "config.store.url: the ledger's place is said with store.kind"),
         ({"config": {"web": {"listen": ":80"}}}, "config.web.listen: the port is said with service.port"),
@@ -82,6 +86,18 @@ def test_helm_refuses_values_that_the_schema_does_not_know(values: Values, key: 
             "config.web.config_file: the web configuration file is said with webConfig.existingSecret; leave",
         ),
         ({"config": {"credentials": [{"token": "x"}]}}, "config.credentials[0].token: a ConfigMap is no place for a"),
+        (
+            {"config": {"credentials": [{"token_env": "SHOP"}]}},
+            "config.credentials[0].token_env: give SHOP with extraEnv",
+        ),
+        ({"extraArgs": ["--listen=:80"]}, "extraArgs: --listen is said with service.port"),
+        ({"extraArgs": ["--store-url", "x"]}, "extraArgs: --store-url is said with store.kind"),
+        ({"extraEnv": [{"name": "PRISMA_POSTGRES_LISTEN", "value": ":1"}]}, "extraEnv: PRISMA_POSTGRES_LISTEN is said"),
+        ({"httpRoute": {"enabled": True}}, "httpRoute.parentRefs: name the gateway that it belongs to"),
+        (
+            {"ingress": {"enabled": True}, "config": {"web": {"hosts": ["a.example.com"]}}},
+            "config.web.hosts: without usage.example.com the exporter refuses what the ingress or the route sends",
+        ),
     ],
     ids=str,
 )

@@ -2,21 +2,37 @@
 {{- default .Chart.Name .Values.nameOverride | trunc 63 | trimSuffix "-" }}
 {{- end }}
 
-{{/* At most 40 characters, so that what is added to it still is a name. */}}
+{{/* At most 54 characters, so that with the longest suffix, of 9, it is still a label of 63; without dots, as a Service's is. */}}
 {{- define "prisma-postgres-exporter.fullname" -}}
 {{- $name := include "prisma-postgres-exporter.name" . }}
+{{- $full := printf "%s-%s" .Release.Name $name }}
 {{- if .Values.fullnameOverride }}
-{{- .Values.fullnameOverride | trunc 40 | trimSuffix "-" }}
+{{- $full = .Values.fullnameOverride }}
 {{- else if contains $name .Release.Name }}
-{{- .Release.Name | trunc 40 | trimSuffix "-" }}
-{{- else }}
-{{- printf "%s-%s" .Release.Name $name | trunc 40 | trimSuffix "-" }}
+{{- $full = .Release.Name }}
+{{- end }}
+{{- $full | replace "." "-" | trunc 54 | trimAll "-" }}
+{{- end }}
+
+{{/* Given the root and an object's own name, namespace, labels and annotations, none of which it has to have. What
+     selectors and Helm need wins over the object's own, and that over what is common to all. */}}
+{{- define "prisma-postgres-exporter.metadata" -}}
+{{- $ours := include "prisma-postgres-exporter.labels" .root | fromYaml -}}
+name: {{ default (include "prisma-postgres-exporter.fullname" .root) .name }}
+{{- with .namespace }}
+namespace: {{ . | quote }}
+{{- end }}
+labels:
+  {{- toYaml (merge (dict) $ours (default dict .labels) .root.Values.commonLabels) | nindent 2 }}
+{{- with merge (dict) (default dict .annotations) .root.Values.commonAnnotations }}
+annotations:
+  {{- toYaml . | nindent 2 }}
 {{- end }}
 {{- end }}
 
 {{- define "prisma-postgres-exporter.selectorLabels" -}}
-app.kubernetes.io/name: {{ include "prisma-postgres-exporter.name" . }}
-app.kubernetes.io/instance: {{ .Release.Name }}
+app.kubernetes.io/name: {{ include "prisma-postgres-exporter.name" . | quote }}
+app.kubernetes.io/instance: {{ .Release.Name | quote }}
 {{- end }}
 
 {{- define "prisma-postgres-exporter.labels" -}}
@@ -57,10 +73,22 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" | 
 {{- end }}
 {{- end }}
 
+{{/* "true" or nothing: whether there is a file or a folder of files to read tokens from. Credentials that are variables
+     alone leave the Secret out, which may not exist. */}}
+{{- define "prisma-postgres-exporter.mountsTokens" -}}
+{{- if and (not .Values.demo.enabled) .Values.token.existingSecret }}
+{{- if not .Values.config.credentials }}true{{ end }}
+{{- range .Values.config.credentials }}
+{{- if .token_file }}true{{ end }}
+{{- end }}
+{{- end }}
+{{- end }}
+
 {{/* What the kubelet asks, given the root and a path. */}}
 {{- define "prisma-postgres-exporter.probe" -}}
 {{- $web := .root.Values.webConfig }}
-{{- $probes := default (ternary "TCP" "HTTP" (ne $web.existingSecret "")) $web.probes }}
+{{- $isLocked := or $web.existingSecret (dig "web" "config_file" "" .root.Values.config) }}
+{{- $probes := default (ternary "TCP" "HTTP" (not (empty $isLocked))) $web.probes }}
 {{- if eq $probes "TCP" -}}
 tcpSocket: { port: http }
 {{- else -}}
@@ -81,8 +109,26 @@ httpGet: { path: {{ .path }}, port: http{{ if eq $probes "HTTPS" }}, scheme: HTT
 {{- if and (include "prisma-postgres-exporter.usesPostgres" .) (not .Values.store.postgres.existingSecret) }}
 {{- $problems = append $problems "store.postgres.existingSecret: name the Secret with the server's URL: kubectl create secret generic NAME --from-literal=url=postgresql://…" }}
 {{- end }}
-{{- if not (or .Values.demo.enabled .Values.token.existingSecret .Values.config.credentials) }}
-{{- $problems = append $problems "token.existingSecret: name the Secret with the service token, or set demo.enabled" }}
+{{- $names := list }}
+{{- range .Values.extraEnv }}
+{{- $names = append $names .name }}
+{{- end }}
+{{- $hasToken := or (has "PRISMA_POSTGRES_TOKEN" $names) (has "PRISMA_POSTGRES_TOKEN_FILE" $names) (has "PRISMA_SERVICE_TOKEN" $names) }}
+{{- if not (or .Values.demo.enabled .Values.token.existingSecret .Values.config.credentials $hasToken .Values.envFrom) }}
+{{- $problems = append $problems "token.existingSecret: name the Secret with the service token, give PRISMA_POSTGRES_TOKEN with extraEnv or envFrom, or set demo.enabled" }}
+{{- end }}
+{{- range tuple "LISTEN service.port" "CONFIG config" "STORE_URL store.kind" "WEB_CONFIG_FILE webConfig.existingSecret" }}
+{{- $variable := printf "PRISMA_POSTGRES_%s" (splitList " " . | first) }}
+{{- $flag := splitList " " . | first | lower | replace "_" "-" | printf "--%s" }}
+{{- if has $variable $names }}
+{{- $problems = append $problems (printf "extraEnv: %s is said with %s" $variable (splitList " " . | last)) }}
+{{- end }}
+{{- $place := splitList " " . | last }}
+{{- range $.Values.extraArgs }}
+{{- if eq (splitList "=" . | first) $flag }}
+{{- $problems = append $problems (printf "extraArgs: %s is said with %s" $flag $place) }}
+{{- end }}
+{{- end }}
 {{- end }}
 {{- if dig "store" "url" "" .Values.config }}
 {{- $problems = append $problems "config.store.url: the ledger's place is said with store.kind" }}
@@ -96,7 +142,29 @@ httpGet: { path: {{ .path }}, port: http{{ if eq $probes "HTTPS" }}, scheme: HTT
 {{- if and .Values.webConfig.existingSecret (dig "web" "config_file" "" .Values.config) }}
 {{- $problems = append $problems "config.web.config_file: the web configuration file is said with webConfig.existingSecret; leave one of them out" }}
 {{- end }}
+{{- if and .Values.httpRoute.enabled (not .Values.httpRoute.parentRefs) }}
+{{- $problems = append $problems "httpRoute.parentRefs: name the gateway that it belongs to" }}
+{{- end }}
+{{- if and (or .Values.ingress.enabled .Values.httpRoute.enabled) (dig "web" "hosts" "" .Values.config) }}
+{{- $hosts := list }}
+{{- if .Values.ingress.enabled }}
+{{- range .Values.ingress.hosts }}
+{{- $hosts = append $hosts .host }}
+{{- end }}
+{{- end }}
+{{- if .Values.httpRoute.enabled }}
+{{- $hosts = concat $hosts .Values.httpRoute.hostnames }}
+{{- end }}
+{{- range uniq $hosts }}
+{{- if not (has . $.Values.config.web.hosts) }}
+{{- $problems = append $problems (printf "config.web.hosts: without %s the exporter refuses what the ingress or the route sends to it; add it" .) }}
+{{- end }}
+{{- end }}
+{{- end }}
 {{- range $number, $credential := .Values.config.credentials }}
+{{- if and $credential.token_env (not (has $credential.token_env $names)) (not $.Values.envFrom) }}
+{{- $problems = append $problems (printf "config.credentials[%d].token_env: give %s with extraEnv (valueFrom: secretKeyRef) or envFrom" $number $credential.token_env) }}
+{{- end }}
 {{- if $credential.token }}
 {{- $problems = append $problems (printf "config.credentials[%d].token: a ConfigMap is no place for a token; put it into a Secret and name it with token.existingSecret" $number) }}
 {{- end }}
