@@ -45,7 +45,7 @@ class Pod:
     @property
     def environ(self) -> dict[str, str]:
         """The container's variables, with this machine's folders in the place of the volumes."""
-        found = {}
+        found: dict[str, str] = {}
         for source in self._container.get("envFrom", ()):
             found |= self._secrets[source["secretRef"]["name"]]
         for variable in self._container["env"]:

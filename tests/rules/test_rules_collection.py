@@ -45,8 +45,8 @@ LAST_ROUND = 'prisma_postgres_exporter_last_round_timestamp_seconds{workspace_id
 LEASE = 'prisma_postgres_exporter_lease{{workspace_id="{}",job="prisma-postgres",instance="{}"}}'
 SKEW = "prisma_postgres_exporter_clock_skew_seconds"
 REFUSALS = 'prisma_postgres_exporter_discovery_refusals_total{reason="outside_the_contract"}'
-STALE = fires("PrismaPostgresUsageStale", workspace_id="wksp_a")
-WORKSPACE_FAILING = fires("PrismaPostgresWorkspaceFailing", workspace_id="wksp_a")
+STALE = fires("PrismaPostgresUsageStale", workspace_id="wksp_a", **JOB)
+WORKSPACE_FAILING = fires("PrismaPostgresWorkspaceFailing", workspace_id="wksp_a", **JOB)
 ROUNDS_FAILING = fires("PrismaPostgresRoundsFailing", workspace_id="wksp_a", **JOB)
 ROUNDS_STOPPED = fires("PrismaPostgresRoundsStopped", workspace_id="wksp_a", **JOB)
 NOT_COLLECTED = fires("PrismaPostgresWorkspaceNotCollected", workspace_id="wksp_a", **JOB)

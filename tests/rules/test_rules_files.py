@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 import subprocess
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 import _jsonnet
@@ -17,6 +17,7 @@ import test_rules_limits
 import test_rules_month_end
 import test_rules_restart
 import test_rules_usage
+import yaml
 from rule_cases import FOLDER, NEEDS_ALERTMANAGER, NEEDS_PROMTOOL, RULE_FILES, RUNBOOK_URL, Case, groups, rules
 from rule_labels import LabelFinder, LabelProblem, Labels
 
@@ -61,6 +62,27 @@ def test_the_example_for_the_alertmanager_passes_amtool() -> None:
     answer = subprocess.run(["amtool", "check-config", path], capture_output=True, text=True, check=False)
 
     assert answer.returncode == 0, answer.stdout + answer.stderr
+
+
+def test_an_alert_silences_another_only_where_both_have_the_labels_that_must_be_equal() -> None:
+    rules = yaml.safe_load((FOLDER / "alertmanager.example.yml").read_text(encoding="utf-8"))["inhibit_rules"]
+    labels: dict[str, set[str]] = {}
+    for firing in (firing for case in CASES for alerts in case.firing.values() for firing in alerts):
+        labels.setdefault(firing.name, set(firing.labels)).intersection_update(firing.labels)
+
+    assert rules
+    for rule in rules:
+        for side in ("source_matchers", "target_matchers"):
+            names = _named(rule[side])
+            assert names, rule
+            assert rule.get("equal"), rule
+            assert {name for name in names if not labels[name] >= set(rule["equal"])} == set(), rule
+
+
+def _named(matchers: Iterable[str]) -> set[str]:
+    """The alerts that matchers of the Alertmanager choose by name."""
+    (pattern,) = [match[1] for text in matchers if (match := re.fullmatch(r'alertname=~?"(.+)"', text))]
+    return {alert["alert"] for alert in ALERTS if re.fullmatch(pattern, alert["alert"])}
 
 
 @each(ALERTS)

@@ -214,13 +214,13 @@ CASES = (
     Case(
         name="a database that cannot be read is stale and has not stopped",
         series=database("orders", {TOTAL: per_hour(1_000, until="240h"), LAST_SUCCESS: lambda at: min(at, 10 * DAY)}),
-        firing={"264h": [fires("PrismaPostgresUsageStale", workspace_id="wksp_a")]},
+        firing={"264h": [fires("PrismaPostgresUsageStale", workspace_id="wksp_a", job="prisma-postgres")]},
         step_seconds=HOUR,
     ),
     Case(
         name="a database that was read in the future cannot be told to have stopped",
         series=database("orders", {TOTAL: per_hour(1_000, until="240h"), LAST_SUCCESS: lambda at: at + 2 * DAY}),
-        firing={"264h": [fires("PrismaPostgresUsageStale", workspace_id="wksp_a")]},
+        firing={"264h": [fires("PrismaPostgresUsageStale", workspace_id="wksp_a", job="prisma-postgres")]},
         step_seconds=HOUR,
     ),
     Case(
