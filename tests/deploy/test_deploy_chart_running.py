@@ -39,7 +39,7 @@ class Pod:
     @property
     def arguments(self) -> list[str]:
         """What follows the image's program, on any free port."""
-        assert command(stages()[-1], "ENTRYPOINT") == ["prisma-postgres-exporter"]
+        assert command(stages()[-1], "ENTRYPOINT")[-1] == "prisma-postgres-exporter"
         return [self._here(argument) for argument in self._container["args"]]
 
     @property

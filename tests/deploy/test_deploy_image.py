@@ -61,7 +61,9 @@ def test_the_image_runs_as_a_number_that_is_not_root_and_says_what_it_serves() -
     assert f"-o {user} -g {group}" in values(final, "RUN")[0]
     assert values(final, "EXPOSE") == ["9478"]
     assert values(final, "WORKDIR") == values(final, "VOLUME")
-    assert command(final, "ENTRYPOINT") + command(final, "CMD") == ["prisma-postgres-exporter", "serve"]
+    # As the first process it would lose a signal to end that comes before its handler.
+    assert command(final, "ENTRYPOINT") == ["env", "--block-signal=TERM", "prisma-postgres-exporter"]
+    assert command(final, "CMD") == ["serve"]
 
 
 def test_every_locked_package_has_one_version_and_its_hashes() -> None:
@@ -126,9 +128,9 @@ def test_the_health_check_fails_where_nothing_listens(image: Path) -> None:
 def _contained(image: Path, state: Path, environ: Mapping[str, str], *arguments: str) -> Iterator[Running]:
     """Run the image's command in its working folder with nothing of this environment and no capability."""
     final = stages()[-1]
-    program, *words = command(final, "ENTRYPOINT") + (list(arguments) or command(final, "CMD"))
+    words = command(final, "ENTRYPOINT") + (list(arguments) or command(final, "CMD"))
     popen = subprocess.Popen(
-        [*_without_capabilities(), str(image / "bin" / program), *words],
+        [*_without_capabilities(), *words],
         cwd=state,
         env={"PATH": f"{image / 'bin'}{os.pathsep}/usr/bin:/bin", "PYTHONDONTWRITEBYTECODE": "1", **environ},
         stdin=subprocess.DEVNULL,

@@ -103,7 +103,8 @@ app = typer.Typer(
     name="prisma-postgres-exporter",
     help="Prisma Postgres usage as Prometheus metrics: every database of every workspace.\n\n"
     "Put a service token into PRISMA_POSTGRES_TOKEN and run `serve`, or try `demo`, which needs no account. "
-    "Exit codes: 0 done, 1 failed, 2 wrong usage or configuration, 130 ended by Ctrl-C; `api` has two more, 3 and 75.",
+    "Exit codes: 0 done, 1 failed, 2 wrong usage or configuration, 130 ended by Ctrl-C or SIGTERM; `api` has two more, "
+    "3 and 75.",
     no_args_is_help=True,
     add_completion=True,
     pretty_exceptions_enable=False,

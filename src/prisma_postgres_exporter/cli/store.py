@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 import json
-import signal
-import sys
 from collections import Counter
 from contextlib import closing
 from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
-from types import FrameType
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -110,7 +107,6 @@ def backup(
     from rich.console import Console
     from rich.progress import Progress
 
-    signal.signal(signal.SIGTERM, _leave)
     with closing(_open(config, store_url)) as store:
         console = Console(stderr=True, highlight=False)
         with Progress(console=console, transient=True, disable=not console.is_terminal) as progress:
@@ -162,11 +158,6 @@ def _open_to_write(config: Path | None, store_url: str | None) -> Store:
 
     found = configuration(config, None, store_url, needs_credentials=False)()
     return Store.open_to_repair(found.store.url, is_applied=True)
-
-
-def _leave(number: int, _: FrameType | None) -> None:
-    """Let blocks end as for an error, so that nothing half made is left."""
-    sys.exit(128 + number)
 
 
 def _print_violation(violation: Violation) -> None:

@@ -69,7 +69,7 @@ def test_sigterm_in_a_backfill_keeps_what_was_read(busy: Setting) -> None:
     with command("backfill", "--from", first, *busy.options, cwd=busy.directory) as running:
         busy.vendor.wait_for_calls("usage")
         running.send(signal.SIGTERM)
-        assert running.wait() in {130, 143, -signal.SIGTERM}
+        assert running.wait() == 130
         assert "Traceback" not in running.output
     done = run("backfill", "--from", first, *busy.options, cwd=busy.directory)
     assert done.returncode == 0, done.stderr

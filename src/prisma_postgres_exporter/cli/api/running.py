@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import logging
 import math
-import signal
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
@@ -126,8 +125,7 @@ async def _run(
 ) -> list[ApiError]:
     async with _session(config, credentials) as session:
         try:
-            with _terminated_as_interrupted():
-                await work(session if workspace is None else await _in_workspace(session, workspace))
+            await work(session if workspace is None else await _in_workspace(session, workspace))
         except asyncio.CancelledError as ended:
             for note in getattr(ended, "__notes__", ()):
                 say(f"\n{note.removesuffix('.')}.")
@@ -135,16 +133,6 @@ async def _run(
         except ApiError as error:
             return [*(failure for failure in session.failures if failure is not error), error]
         return session.failures
-
-
-@contextmanager
-def _terminated_as_interrupted() -> Iterator[None]:
-    """Whoever ends the program in a kind way is told what is under way, and gets what is to be printed."""
-    before = signal.signal(signal.SIGTERM, signal.getsignal(signal.SIGINT))
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, before)
 
 
 @asynccontextmanager

@@ -1,0 +1,94 @@
+"""SIGTERM ends every command from its first moment on, also where a server says nothing."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import subprocess
+import tomllib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+from processes import EXPORTER, Running, command, ended, vendor
+
+from prisma_postgres_exporter.simulator import Fault, FaultKind
+
+ROOT = Path(__file__).parents[2]
+INTERRUPTED = 130
+COMMANDS = (
+    ("serve", "--listen", "127.0.0.1:0"),
+    ("demo", "--listen", "127.0.0.1:0"),
+    ("simulator", "--port", "0"),
+    ("collect",),
+    ("backfill",),
+    ("check",),
+    ("doctor",),
+    ("cost",),
+    ("store", "check"),
+    ("api", "workspaces", "list"),
+)
+
+
+@pytest.mark.parametrize("words", COMMANDS, ids=lambda words: words[0])
+def test_a_signal_from_before_the_first_line_ends_a_command(words: tuple[str, ...], tmp_path: Path) -> None:
+    """The kernel keeps it, as for the image's entry point, which starts the program with the signal blocked."""
+    with _blocked():
+        popen = subprocess.Popen(
+            (*EXPORTER, *words),
+            cwd=tmp_path,
+            env={**os.environ, "PRISMA_POSTGRES_TOKEN": "x", "PRISMA_POSTGRES_API_URL": "http://127.0.0.1:9"},
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+    running = Running(popen)
+    with ended(running):
+        running.send(signal.SIGTERM)
+
+        assert (running.wait(), running.output) == (INTERRUPTED, "")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_the_installed_program_begins_where_the_module_does() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+
+    assert project["scripts"] == {"prisma-postgres-exporter": "prisma_postgres_exporter.__main__:main"}
+
+
+def test_a_command_that_waits_for_a_silent_server_ends_all_the_same(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        silent.settimeout(30)
+        url = f"postgresql://somebody@127.0.0.1:{silent.getsockname()[1]}/ledger"
+        with command("store", "check", "--store-url", url, cwd=tmp_path) as running:
+            connection, _ = silent.accept()
+            with connection:
+                connection.recv(1)
+                running.send(signal.SIGTERM)
+
+                assert running.wait() == INTERRUPTED, running.output
+
+
+def test_a_service_that_waits_for_its_vendor_ends_in_order(tmp_path: Path) -> None:
+    with vendor(workspaces=1, databases=2) as upstream:
+        upstream.faults.add(Fault(kind=FaultKind.SLOW, call="usage", seconds=60))
+        environ = {"PRISMA_POSTGRES_TOKEN": next(iter(upstream.world.tokens)), "PRISMA_POSTGRES_API_URL": upstream.url}
+        with command("serve", "--listen", "127.0.0.1:0", cwd=tmp_path, environ=environ) as running:
+            upstream.wait_for_calls("usage")
+            running.send(signal.SIGTERM)
+
+            assert running.wait() == 0, running.output
+    assert "stopped" in running.output
+    assert "abandoned" not in running.output
+
+
+@contextmanager
+def _blocked() -> Iterator[None]:
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
