@@ -11,8 +11,16 @@ from typing import Any
 
 FOLDER = Path(__file__).parents[2] / "grafana" / "dashboards"
 FILES = tuple(sorted(FOLDER.glob("*.json")))
-RATE_INTERVAL = "4m"
-"""What Grafana makes of $__rate_interval where Prometheus scrapes every minute."""
+SCRAPED_EVERY = 60
+"""Seconds: the data source's scrape interval, as grafana/README.md says to set it."""
+_ROUND = (
+    *((900, 600), (1_050, 900), (1_500, 1_200), (2_700, 1_800), (5_400, 3_600), (9_000, 7_200), (16_200, 10_800)),
+    *((32_400, 21_600), (86_400, 43_200), (604_800, 86_400), (1_814_400, 604_800)),
+)
+_ROUND_BELOW = ((15, 10), (17.5, 15), (25, 20), (45, 30), (90, 60), (210, 120), (450, 300), *_ROUND)
+"""Grafana's `roundInterval`: below the first number of seconds a step is the second."""
+SCREEN_PIXELS = 1600
+"""A screen's width, of which a panel has its part; a panel asks for as many points at most."""
 
 _QUERY_FUNCTION = re.compile(r"(label_values|query_result)\((.+)\)", re.DOTALL)
 _VALUE = re.compile(r"\$\{?(?:job|instance|workspace|project|database)\}?")
@@ -24,7 +32,8 @@ Json = dict[str, Any]
 class Query:
     """One query of a dashboard. `place` is the panel, variable or annotation that asks, `letter` which of its own.
 
-    `step` is the least distance of two points in seconds, 0 where the query asks for one instant.
+    `step` is the least distance of two points in seconds, 0 where the query asks for one instant; `pixels` is as wide
+    as it is drawn.
     """
 
     board: str
@@ -32,13 +41,22 @@ class Query:
     letter: str
     expression: str
     step: int
+    pixels: float = SCREEN_PIXELS
 
     def __str__(self) -> str:
         return f"{self.board}: {self.place} {self.letter}"
 
+    def step_of(self, seconds: float) -> int:
+        """Return the step that Grafana asks for where so long a time is shown."""
+        wanted = seconds / self.pixels
+        rounded = next((step for below, step in _ROUND_BELOW if wanted < below), 2_592_000)
+        return max(rounded, self.step)
+
     def filled(self, *, since: float, until: float, chosen: str = ".+") -> str:
         """Return the expression as Grafana sends it: everything chosen, or a database by its id."""
-        text = self.expression.replace("$__rate_interval", RATE_INTERVAL)
+        step = self.step_of(until - since)
+        text = self.expression.replace("$__rate_interval", f"{max(step + SCRAPED_EVERY, 4 * SCRAPED_EVERY)}s")
+        text = text.replace("$__interval_ms", f"{1000 * step}").replace("$__interval", f"{step}s")
         text = text.replace("${__from:date:seconds}", f"{since:.0f}")
         text = text.replace("$__range", f"{until - since:.0f}s")
         text = text.replace("$database", chosen)
@@ -62,7 +80,14 @@ def queries(board: Json) -> Iterator[Query]:
     for panel in panels(board):
         for target in panel["targets"]:
             step = 0 if target["instant"] else max(_seconds(panel.get("interval", "")), 60)
-            yield Query(board=uid, place=panel["title"], letter=target["refId"], expression=target["expr"], step=step)
+            yield Query(
+                board=uid,
+                place=panel["title"],
+                letter=target["refId"],
+                expression=target["expr"],
+                step=step,
+                pixels=SCREEN_PIXELS * panel["gridPos"]["w"] / 24,
+            )
     for variable in board["templating"]["list"]:
         if variable["type"] == "query":
             yield Query(board=uid, place=f"variable {variable['name']}", letter="", expression=asked(variable), step=0)

@@ -150,6 +150,7 @@ def parsed(query: Query) -> Expr:
         ValueError: it is no PromQL.
     """
     text = query.expression.replace("$__rate_interval", f"{RATE_INTERVAL_SECONDS}s").replace("$__range", "604800s")
+    text = text.replace("$__interval_ms", "300000").replace("$__interval", "300s")
     return promql_parser.parse(re.sub(r"\$\{__from:date:seconds\}", "1700000000", text))
 
 

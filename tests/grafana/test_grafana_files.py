@@ -22,7 +22,6 @@ UIDS = {
     "prisma-postgres-database",
     "prisma-postgres-exporter",
 }
-COST = re.compile(r"_usd\b")
 
 
 def test_the_files_are_what_the_source_says() -> None:
@@ -88,17 +87,13 @@ def test_variables_chain_from_the_source_down_to_the_database(board: Json) -> No
 
 
 @pytest.mark.parametrize("board", BOARDS)
-def test_every_row_with_a_cost_says_until_when_its_data_reaches(board: Json) -> None:
-    row, until, costs = "", set(), set()
-    for panel in board["panels"]:
-        if panel["type"] == "row":
-            row = panel["title"]
-        elif panel["title"].startswith("Data until"):
-            until.add(row)
-        elif any(COST.search(target["expr"]) for target in panel["targets"]):
-            costs.add(row)
+def test_it_says_once_and_in_its_first_row_until_when_its_data_reaches(board: Json) -> None:
+    places = [panel["gridPos"]["y"] for panel in panels(board) if panel["title"].startswith("Data until")]
+    rows = [panel["gridPos"]["y"] for panel in board["panels"] if panel["type"] == "row"]
 
-    assert costs <= until
+    assert len(places) == 1
+    assert places[0] < rows[1]
+    assert "Data until" not in json.dumps([panel["fieldConfig"]["overrides"] for panel in panels(board)])
 
 
 @pytest.mark.parametrize("board", BOARDS)

@@ -12,7 +12,10 @@ from dashboards.promql import (
     OWN,
     PROJECT,
     WORKSPACE,
+    labelled,
+    of_last_month,
     of_this_month,
+    on_plan,
     one,
     project_database,
     with_database_names,
@@ -92,6 +95,7 @@ def _month(board: build.Dashboard) -> None:
         ),
     ):
         board.with_panel(panel)
+    _workspaces(board)
     led = lines(
         "Cost of the month, and where it leads",
         f"Month to date, and what the whole month is expected to cost: the truth should lie within the band four "
@@ -123,11 +127,47 @@ def _month(board: build.Dashboard) -> None:
     )
 
 
+def _workspaces(board: build.Dashboard) -> None:
+    info = one("prisma_postgres_workspace_info", "workspace_id, workspace_name, plan", WORKSPACE)
+    reached = workspace("prisma_postgres_workspace_limit_reached_timestamp_seconds", "limit")
+    board.with_panel(
+        rows(
+            "Workspaces",
+            "What each workspace costs. Charges are what its usage costs beyond what the plan includes; last month is "
+            "as it stood in its last hour, if Prometheus still has that. A free plan has an allowance instead, of "
+            "operations and of storage: the one that is further used. The limit is the first that will be reached in "
+            f"this month at the expected pace; the vendor then blocks the databases. {_ESTIMATE}",
+            {
+                "A": f"topk by (workspace_id) (1, {info})",
+                "B": WORKSPACE_COST,
+                "C": workspace("prisma_postgres_workspace_usage_charges_usd"),
+                "D": workspace(FORECAST, 'bound="expected"'),
+                "E": of_last_month(WORKSPACE_COST),
+                "F": _most_used_of_free(),
+                "G": f"1000 * bottomk by (workspace_id) (1, {reached})",
+            },
+            [
+                *WORKSPACE_COLUMNS,
+                Column(field="plan", title="Plan"),
+                Column(field="Value #A"),
+                Column(field="Value #B", title="So far", unit="currencyUSD", decimals=2),
+                Column(field="Value #C", title="of that charges", unit="currencyUSD", decimals=2),
+                Column(field="Value #D", title="Whole month, expected", unit="currencyUSD", decimals=2),
+                Column(field="Value #E", title="Last month", unit="currencyUSD", decimals=2),
+                Column(field="Value #F", title="Free allowance used", unit="percentunit", decimals=0),
+                Column(field="limit", title="Next limit", means=_LIMITS),
+                Column(field="Value #G", title="Reached (UTC)", unit="dateTimeAsIso"),
+            ],
+            sort_by="So far",
+            height=7,
+        )
+    )
+
+
 def _budgets(board: build.Dashboard) -> None:
     row(board, "Budgets")
     used = f"{_SPENT} / {_LIMIT}"
     threshold = one(_THRESHOLD, "budget, threshold", OWN)
-    board.with_panel(data_until(height=7))
     board.with_panel(
         rows(
             "Budgets",
@@ -157,7 +197,6 @@ def _budgets(board: build.Dashboard) -> None:
                 Column(field="Value #G", title="State", means=_BUDGET_STATE),
             ],
             sort_by="Used",
-            span=21,
             height=7,
             no_value="No budget is configured: see cost.budgets in the configuration.",
         )
@@ -187,43 +226,70 @@ _BUDGET_STATE = {
 
 
 def _limits(board: build.Dashboard) -> None:
-    row(board, "Allowances and limits")
-    operations = workspace("prisma_postgres_workspace_month_to_date_operations")
-    storage = workspace("prisma_postgres_workspace_month_average_storage_bytes")
-    included_operations = f"({workspace('prisma_postgres_workspace_included_operations')} > 0)"
-    included_storage = f"({workspace('prisma_postgres_workspace_included_storage_bytes')} > 0)"
-    expected_operations = workspace("prisma_postgres_workspace_forecast_month_operations", 'bound="expected"')
-    expected_storage = workspace("prisma_postgres_workspace_forecast_month_average_storage_bytes", 'bound="expected"')
+    row(board, "What plans include, and limits")
+    info = one("prisma_postgres_workspace_info", "workspace_id, workspace_name, plan", WORKSPACE)
     charges = workspace("prisma_postgres_workspace_usage_charges_usd")
     spend_limit = f"({workspace('prisma_postgres_workspace_spend_limit_usd')} > 0)"
-    info = one("prisma_postgres_workspace_info", "workspace_id, workspace_name, plan", WORKSPACE)
-    board.with_panel(data_until(height=7))
+    expected_operations = workspace("prisma_postgres_workspace_forecast_month_operations", 'bound="expected"')
+    expected_storage = workspace("prisma_postgres_workspace_forecast_month_average_storage_bytes", 'bound="expected"')
     board.with_panel(
         rows(
-            "Allowance used",
-            "How much of what the plan includes is used, and will be at the month's end. Beyond it a paid plan is "
-            "charged for each operation, and a free one is blocked. The spend limit is the vendor's, on usage charges.",
+            "Included, and beyond",
+            "What of the month's usage the plan includes, and what goes beyond it, so far and as expected at the "
+            "month's end: a paid plan is charged for that. A free one has nothing beyond: at 100 % of its allowance it "
+            "is blocked.",
             {
                 "A": f"topk by (workspace_id) (1, {info})",
-                "B": f"{operations} / {included_operations}",
-                "C": f"{expected_operations} / {included_operations}",
-                "D": f"{storage} / {included_storage}",
-                "E": f"{expected_storage} / {included_storage}",
-                "F": f"{charges} / {spend_limit}",
+                "B": _OPERATIONS,
+                "C": _INCLUDED_OPERATIONS,
+                "D": _beyond(_OPERATIONS, _INCLUDED_OPERATIONS),
+                "E": _beyond(expected_operations, _INCLUDED_OPERATIONS),
+                "F": _STORAGE,
+                "G": _INCLUDED_STORAGE,
+                "H": _beyond(_STORAGE, _INCLUDED_STORAGE),
+                "I": _beyond(expected_storage, _INCLUDED_STORAGE),
             },
             [
                 *WORKSPACE_COLUMNS,
                 Column(field="plan", title="Plan"),
                 Column(field="Value #A"),
-                Column(field="Value #B", title="Operations", unit="percentunit", decimals=0, is_bar=True),
-                Column(field="Value #C", title="expected", unit="percentunit", decimals=0, width=100),
-                Column(field="Value #D", title="Storage", unit="percentunit", decimals=0, is_bar=True),
-                Column(field="Value #E", title="expected ", unit="percentunit", decimals=0, width=100),
-                Column(field="Value #F", title="Spend limit used", unit="percentunit", decimals=0, width=150),
+                Column(field="Value #B", title="Operations", unit="short"),
+                Column(field="Value #C", title="included", unit="short"),
+                Column(field="Value #D", title="beyond", unit="short"),
+                Column(field="Value #E", title="beyond, expected", unit="short"),
+                Column(field="Value #F", title="Storage on average", unit="bytes"),
+                Column(field="Value #G", title="included ", unit="bytes"),
+                Column(field="Value #H", title="beyond ", unit="bytes"),
+                Column(field="Value #I", title="beyond, expected ", unit="bytes"),
             ],
             sort_by="Operations",
-            span=21,
             height=7,
+        )
+    )
+    board.with_panel(
+        rows(
+            "Free allowances",
+            "How much of the allowance of a free plan is used, and will be at the month's end. At 100 % the vendor "
+            "blocks the databases.",
+            {
+                letter: with_workspace_name(f"{of}\nand on (workspace_id) {_FREE}")
+                for letter, of in {
+                    "A": _OPERATIONS_USED,
+                    "B": f"{expected_operations} / {_INCLUDED_OPERATIONS}",
+                    "C": _STORAGE_USED,
+                    "D": f"{expected_storage} / {_INCLUDED_STORAGE}",
+                }.items()
+            },
+            [
+                *WORKSPACE_COLUMNS,
+                Column(field="Value #A", title="Operations", unit="percentunit", decimals=0, is_bar=True),
+                Column(field="Value #B", title="expected", unit="percentunit", decimals=0, width=90),
+                Column(field="Value #C", title="Storage", unit="percentunit", decimals=0, is_bar=True),
+                Column(field="Value #D", title="expected ", unit="percentunit", decimals=0, width=90),
+            ],
+            sort_by="Operations",
+            span=9,
+            no_value="No workspace is on a free plan.",
         )
     )
     reached = workspace("prisma_postgres_workspace_limit_reached_timestamp_seconds", "limit")
@@ -245,33 +311,74 @@ def _limits(board: build.Dashboard) -> None:
         )
     )
     board.with_panel(
-        lines(
-            "Operations allowance used",
-            "Operations of the month so far, as a part of what the plan includes.",
+        rows(
+            "Spend limits",
+            "The vendor's limit on the charges for usage, and how much of it is spent. At 100 % the vendor blocks the "
+            f"databases. {_ESTIMATE}",
+            {
+                "A": with_workspace_name(f"{charges} and on (workspace_id) {spend_limit}"),
+                "B": with_workspace_name(spend_limit),
+                "C": with_workspace_name(f"{charges} / {spend_limit}"),
+            },
             [
-                Ask(
-                    expression=with_workspace_name(of_this_month(f"{operations} / {included_operations}")),
-                    legend="{{workspace_name}}",
-                )
+                *WORKSPACE_COLUMNS,
+                Column(field="Value #A", title="Charges", unit="currencyUSD", decimals=2),
+                Column(field="Value #B", title="Limit", unit="currencyUSD", decimals=2),
+                Column(field="Value #C", title="Used", unit="percentunit", decimals=0, is_bar=True),
             ],
-            unit="percentunit",
-            span=8,
+            sort_by="Used",
+            span=7,
+            no_value="No workspace has a spend limit.",
         )
     )
-    board.with_panel(
-        lines(
-            "Storage allowance used",
-            "Storage averaged over the month so far, as a part of what the plan includes.",
-            [
-                Ask(
-                    expression=with_workspace_name(of_this_month(f"{storage} / {included_storage}")),
-                    legend="{{workspace_name}}",
-                )
-            ],
-            unit="percentunit",
-            span=8,
+    for title, description, used, included, unit in (
+        (
+            "Operations, and what is included",
+            "Operations of the month so far; dashed, what the plan includes.",
+            _OPERATIONS,
+            _INCLUDED_OPERATIONS,
+            "short",
+        ),
+        (
+            "Storage, and what is included",
+            "Storage averaged over the month so far; dashed, what the plan includes.",
+            _STORAGE,
+            _INCLUDED_STORAGE,
+            "bytes",
+        ),
+    ):
+        board.with_panel(
+            lines(
+                title,
+                description,
+                [
+                    Ask(expression=with_workspace_name(of_this_month(used)), legend="{{workspace_name}}"),
+                    Ask(expression=with_workspace_name(included), legend="included: {{workspace_name}}"),
+                ],
+                unit=unit,
+                fill=0,
+                limits=["B"],
+            )
         )
-    )
+
+
+_FREE = on_plan("free")
+_OPERATIONS = workspace("prisma_postgres_workspace_month_to_date_operations")
+_STORAGE = workspace("prisma_postgres_workspace_month_average_storage_bytes")
+_INCLUDED_OPERATIONS = f"({workspace('prisma_postgres_workspace_included_operations')} > 0)"
+_INCLUDED_STORAGE = f"({workspace('prisma_postgres_workspace_included_storage_bytes')} > 0)"
+_OPERATIONS_USED = f"{_OPERATIONS} / {_INCLUDED_OPERATIONS}"
+_STORAGE_USED = f"{_STORAGE} / {_INCLUDED_STORAGE}"
+
+
+def _most_used_of_free() -> str:
+    """The allowance of a free plan that is used most: of operations or of storage."""
+    either = f"{labelled(_OPERATIONS_USED, 'of', 'operations')}\nor {_STORAGE_USED}"
+    return f"max by (workspace_id) ({either})\nand on (workspace_id) {_FREE}"
+
+
+def _beyond(used: str, included: str) -> str:
+    return f"clamp_min({used} - {included}, 0)\nunless on (workspace_id) {_FREE}"
 
 
 _LIMITS = {
@@ -287,7 +394,6 @@ def _spenders(board: build.Dashboard) -> None:
     parts = f"sum by ({DATABASE_IDS}) ({{}})"
     most = f"topk(25, {DATABASE_COST})"
     leading = f"and on ({DATABASE_IDS}) {most}"
-    board.with_panel(data_until(height=9))
     board.with_panel(
         rows(
             "Top spenders",
@@ -312,7 +418,6 @@ def _spenders(board: build.Dashboard) -> None:
                 Column(field="Value #E", title="Of its workspace", unit="percentunit", decimals=0, is_bar=True),
             ],
             sort_by="Cost so far",
-            span=21,
             height=9,
         )
     )

@@ -6,7 +6,17 @@ from grafana_foundation_sdk.builders import dashboard as build
 
 from dashboards import frame
 from dashboards.panels import UP, Ask, Column, bars, lines, number, row, rows
-from dashboards.promql import DATABASE, DATABASE_IDS, DATABASE_NAMES, chosen_database, one, workspace
+from dashboards.promql import (
+    DATABASE,
+    DATABASE_IDS,
+    DATABASE_NAMES,
+    PER_SECOND,
+    an_hour,
+    chosen_database,
+    grown,
+    one,
+    workspace,
+)
 from dashboards.shared import whole_days
 
 _INFO = "prisma_postgres_database_info"
@@ -123,11 +133,11 @@ def _operations(board: build.Dashboard) -> None:
             every="1d",
         )
     )
-    hourly = chosen_database(_COUNTER, wrap="increase({}[1h])")
-    week_before = chosen_database(_COUNTER, wrap="increase({}[1h] offset 1w)")
+    hourly = an_hour(chosen_database(_COUNTER, wrap=PER_SECOND))
+    week_before = an_hour(chosen_database(_COUNTER, wrap="rate({}[$__rate_interval] offset 1w)"))
     board.with_panel(
         lines(
-            "By hour, and a week before",
+            "Operations an hour, and a week before",
             "From the exporter's counter. The vendor's numbers come every few hours and then all at once: "
             "a spike after a quiet time may be hours of use.",
             [Ask(expression=hourly, legend="this week"), Ask(expression=week_before, legend="a week before")],
@@ -199,24 +209,14 @@ def _cost(board: build.Dashboard) -> None:
     row(board, "Cost")
     cost = f"sum by ({DATABASE_IDS}) ({chosen_database(_COST, 'component')})"
     whole = f"sum by (workspace_id) ({workspace('prisma_postgres_workspace_month_to_date_cost_usd', 'component')})"
-    until = chosen_database("prisma_postgres_database_usage_timestamp_seconds")
     for panel in (
-        number(
-            "Data until (UTC)",
-            "How far the usage reaches that this cost is made of.",
-            f"1000 * {until}",
-            unit="dateTimeAsIso",
-            span=4,
-            height=8,
-            is_small=True,
-        ),
         number(
             "Share of the cost this month",
             "The database's share of its workspace's cost since the 1st: operations by operations, storage by "
             "byte-seconds, the fee as configured. An estimate in USD, before tax.",
             cost,
             unit="currencyUSD",
-            span=4,
+            span=6,
             height=8,
             decimals=2,
         ),
@@ -225,7 +225,7 @@ def _cost(board: build.Dashboard) -> None:
             "The part of its workspace's cost so far that this database makes.",
             f"{cost} / on (workspace_id) group_left () ({whole} > 0)",
             unit="percentunit",
-            span=4,
+            span=6,
             height=8,
             decimals=1,
         ),
@@ -263,13 +263,13 @@ def _trust(board: build.Dashboard) -> None:
             span=8,
         )
     )
-    revisions = chosen_database("prisma_postgres_database_revisions_total", "direction", wrap="increase({}[1d])")
+    revisions = chosen_database("prisma_postgres_database_revisions_total", "direction", wrap=PER_SECOND)
     board.with_panel(
         bars(
             "Revisions by the vendor, by day",
             "How often the vendor changed a day that should have been final, or lowered the open one. "
             "The bill follows; the counter of operations never falls.",
-            [Ask(expression=revisions, legend="{{direction}}")],
+            [Ask(expression=grown(revisions), legend="{{direction}}")],
             unit="short",
             every="1d",
             span=8,

@@ -6,7 +6,7 @@ from grafana_foundation_sdk.builders import dashboard as build
 
 from dashboards import frame
 from dashboards.panels import UP, Ask, Column, bars, lines, number, row, rows
-from dashboards.promql import OWN, own, own_hourly, project_database, with_workspace_name
+from dashboards.promql import OWN, PER_SECOND, grown, own, own_rate, project_database, with_workspace_name, worst
 from dashboards.shared import data_until
 
 _PREFIX = "prisma_postgres_exporter_"
@@ -141,12 +141,12 @@ def _rounds(board: build.Dashboard) -> None:
     for title, description, metric in (
         (
             "Duration, by workspace",
-            "How long the last round of each workspace took; what it reads is stored and shown every few seconds.",
+            "How long rounds of each workspace took, the longest of each step; what they read is shown at once.",
             "round_duration_seconds",
         ),
         (
             "Lag, by workspace",
-            "How late the last round of each workspace began: a lag that grows means that the machine is too slow.",
+            "How late rounds of each workspace began, the latest of each step. It grows where the machine is too slow.",
             "scheduler_lag_seconds",
         ),
     ):
@@ -154,16 +154,22 @@ def _rounds(board: build.Dashboard) -> None:
             lines(
                 title,
                 description,
-                [Ask(expression=with_workspace_name(_of_workspaces(metric)), legend="{{workspace_name}}")],
+                [
+                    Ask(
+                        expression=with_workspace_name(worst(metric, "workspace_id", 'workspace_id=~"$workspace"')),
+                        legend="{{workspace_name}}",
+                    )
+                ],
                 unit="s",
+                every="5m",
                 span=8,
             )
         )
     board.with_panel(
         bars(
-            "Rounds, by hour",
+            "Rounds",
             "Rounds that ended, by replica.",
-            [Ask(expression=own_hourly("rounds_total", "instance"), legend="{{instance}}")],
+            [Ask(expression=grown(own_rate("rounds_total", "instance")), legend="{{instance}}")],
             unit="short",
             every="1h",
             span=8,
@@ -172,10 +178,10 @@ def _rounds(board: build.Dashboard) -> None:
     )
     board.with_panel(
         bars(
-            "Rounds that failed, by hour",
+            "Rounds that failed",
             "Rounds that a fault of the exporter ended, by workspace; the log has the traceback. The next round of the "
             "workspace runs a minute later, and other workspaces are not concerned.",
-            [Ask(expression=own_hourly("round_failures_total", "workspace_id"), legend="{{workspace_id}}")],
+            [Ask(expression=grown(own_rate("round_failures_total", "workspace_id")), legend="{{workspace_id}}")],
             unit="short",
             every="1h",
             span=8,
@@ -207,9 +213,9 @@ def _requests(board: build.Dashboard) -> None:
     row(board, "Requests to the Management API")
     board.with_panel(
         bars(
-            "Requests, by hour",
+            "Requests",
             "Requests sent, each attempt counted, by what was asked for.",
-            [Ask(expression=own_hourly("api_requests_total", "endpoint"), legend="{{endpoint}}")],
+            [Ask(expression=grown(own_rate("api_requests_total", "endpoint")), legend="{{endpoint}}")],
             unit="short",
             every="1h",
             legend=["sum"],
@@ -217,11 +223,11 @@ def _requests(board: build.Dashboard) -> None:
     )
     board.with_panel(
         bars(
-            "Failures, by hour",
+            "Failures",
             "Requests that failed, each attempt counted: most are repeated and then succeed.",
             [
                 Ask(
-                    expression=own_hourly("api_request_failures_total", "endpoint", "reason"),
+                    expression=grown(own_rate("api_request_failures_total", "endpoint", "reason")),
                     legend="{{reason}} {{endpoint}}",
                 )
             ],
@@ -231,30 +237,32 @@ def _requests(board: build.Dashboard) -> None:
             legend=["sum"],
         )
     )
-    buckets = own_hourly("api_request_duration_seconds_bucket", "le")
+    buckets = own_rate("api_request_duration_seconds_bucket", "le")
     board.with_panel(
         lines(
             "How long the API takes to answer",
-            "Each attempt on its own, without waiting for the request budget; of the hour before.",
+            "Each attempt on its own, without waiting for the request budget.",
             [
                 Ask(expression=f"histogram_quantile({share}, {buckets})", legend=f"{share:.0%} within")
                 for share in (0.99, 0.9, 0.5)
             ],
             unit="s",
+            every="1h",
             fill=0,
         )
     )
-    asked = own_hourly("throttled_total")
+    asked = own_rate("throttled_total")
     board.with_panel(
         lines(
             "Throttling",
             "The part of the requests that were answered with a wish for a pause, and the part of the time that "
-            "these pauses add up to; of the hour before.",
+            "these pauses add up to.",
             [
-                Ask(expression=f"{asked} / ({own_hourly('api_requests_total')} > 0)", legend="requests throttled"),
-                Ask(expression=f"{own_hourly('throttled_seconds_total')} / 3600", legend="time asked to pause"),
+                Ask(expression=f"{asked} / ({own_rate('api_requests_total')} > 0)", legend="requests throttled"),
+                Ask(expression=own_rate("throttled_seconds_total"), legend="time asked to pause"),
             ],
             unit="percentunit",
+            every="1h",
             fill=0,
             soft_max=0.1,
         )
@@ -289,9 +297,9 @@ def _freshness(board: build.Dashboard) -> None:
         )
     board.with_panel(
         bars(
-            "Readings that failed, by hour",
+            "Readings that failed",
             "Readings that did not come or could not be used after all retries: nothing was stored for them.",
-            [Ask(expression=own_hourly("reading_failures_total", "reason"), legend="{{reason}}")],
+            [Ask(expression=grown(own_rate("reading_failures_total", "reason")), legend="{{reason}}")],
             unit="short",
             every="1h",
             span=8,
@@ -304,9 +312,9 @@ def _store(board: build.Dashboard) -> None:
     row(board, "Store and process")
     board.with_panel(
         bars(
-            "Store errors, by hour",
+            "Store errors",
             "Reads and writes of the store that failed. What is not stored is not shown.",
-            [Ask(expression=own_hourly("store_errors_total", "instance"), legend="{{instance}}")],
+            [Ask(expression=grown(own_rate("store_errors_total", "instance")), legend="{{instance}}")],
             unit="short",
             every="1h",
             span=8,
@@ -326,7 +334,7 @@ def _store(board: build.Dashboard) -> None:
         lines(
             "Processor",
             "Processor time of each replica; 100 % is one core.",
-            [Ask(expression=_process("process_cpu_seconds_total", wrap="rate({}[$__rate_interval])"), legend=_REPLICA)],
+            [Ask(expression=_process("process_cpu_seconds_total", wrap=PER_SECOND), legend=_REPLICA)],
             unit="percentunit",
             span=8,
         )
@@ -337,12 +345,12 @@ def _found(board: build.Dashboard) -> None:
     row(board, "What discovery found")
     board.with_panel(
         bars(
-            "Changes found, by hour",
+            "Changes found",
             "Workspaces, projects and databases that a discovery noticed as created, found, renamed, moved, deleted or "
             "returned. The first one of a kind after a start of the exporter is not counted here.",
             [
                 Ask(
-                    expression=own("events_total", "subject", "kind", wrap="increase({}[1h])"),
+                    expression=grown(own("events_total", "subject", "kind", wrap=PER_SECOND)),
                     legend="{{subject}} {{kind}}",
                 )
             ],
@@ -354,10 +362,10 @@ def _found(board: build.Dashboard) -> None:
     )
     board.with_panel(
         bars(
-            "Records left out, by hour",
+            "Records left out",
             "Records that a discovery left out: outside the contract, of another workspace, or listed by two "
             "workspaces. A new database among them is not read.",
-            [Ask(expression=own_hourly("discovery_refusals_total", "reason"), legend="{{reason}}")],
+            [Ask(expression=grown(own_rate("discovery_refusals_total", "reason")), legend="{{reason}}")],
             unit="short",
             every="1h",
             span=8,

@@ -78,29 +78,36 @@ def add_database(board: build.Dashboard) -> None:
 
 def add_alerts(board: build.Dashboard) -> None:
     """Mark when an alert of `deploy/prometheus/rules` fired."""
-    expression = 'ALERTS{alertname=~"PrismaPostgres.+", alertstate="firing"}'
+    expression = 'last_over_time(ALERTS{alertname=~"PrismaPostgres.+", alertstate="firing"}[$__interval])'
     board.annotation(_annotation("Alerts", "red", expression, "{{alertname}}", "{{severity}} {{budget}} {{limit}}"))
 
 
 def add_blocks(board: build.Dashboard) -> None:
     """Mark when the vendor blocked a workspace."""
-    expression = f"max by (workspace_id) (prisma_postgres_workspace_usage_blocked{{{WORKSPACE}}}) == 1"
+    blocked = f"max_over_time(prisma_postgres_workspace_usage_blocked{{{WORKSPACE}}}[$__interval])"
+    expression = f"max by (workspace_id) ({blocked}) == 1"
     board.annotation(_annotation("Blocked", "dark-red", expression, "Databases are blocked", "{{workspace_id}}"))
 
 
 def add_lifecycle(board: build.Dashboard, scope: str = PROJECT) -> None:
-    """Mark when a database was created, renamed, or gone (deleted, moved away, or not collected any more)."""
+    """Mark when a database was created, renamed, or gone (deleted, moved away, or not collected any more).
+
+    However long a step is: what was there at the step before, or at any time since, is held against what is there now.
+    """
     names = f"{DATABASE_IDS}, {DATABASE_NAMES}"
-    info = f"max by ({names}) ({_INFO}{{{scope}}})"
-    before = f"max by ({names}) ({_INFO}{{{scope}}} offset 10m)"
-    created = f"max by ({DATABASE_IDS}) (prisma_postgres_database_created_timestamp_seconds{{{scope}}})"
+    info = f"{_INFO}{{{scope}}}"
+    since = f"last_over_time({info}[$__interval])"
+    before = f"max by ({names}) ({since} or {info} offset $__interval)"
+    creation = f"last_over_time(prisma_postgres_database_created_timestamp_seconds{{{scope}}}[$__interval])"
+    created = f"max by ({DATABASE_IDS}) ({creation})"
+    named = f"topk by ({DATABASE_IDS}) (1, max by ({names}) ({since}))"
     shown = "{{workspace_name}} / {{project_name}} / {{database_name}}"
     board.annotation(
         _annotation(
             "Created",
             "green",
             f"1000 * (({created}) >= ${{__from:date:seconds}})\n"
-            f"* on ({DATABASE_IDS}) group_left ({DATABASE_NAMES}) topk by ({DATABASE_IDS}) (1, {info})",
+            f"* on ({DATABASE_IDS}) group_left ({DATABASE_NAMES}) {named}",
             "Database created",
             shown,
             step="1h",
@@ -108,19 +115,16 @@ def add_lifecycle(board: build.Dashboard, scope: str = PROJECT) -> None:
     )
     # Without the exporter every database would look gone.
     is_there = f"and on () count(prisma_postgres_exporter_build_info{{{OWN}}})"
-    gone = f"{before}\nunless on (database_id) max by (database_id) ({_INFO}{{{scope}}})\n{is_there}"
+    gone = f"{before}\nunless on (database_id) {info}\n{is_there}"
     board.annotation(_annotation("Gone", "orange", gone, "Database gone", shown, step="10m"))
-    renamed = (
-        f"{info}\nunless on (database_id, database_name) {before}\n"
-        f"and on (database_id) max by (database_id) ({_INFO}{{{scope}}} offset 10m)"
-    )
-    board.annotation(_annotation("Renamed", "blue", renamed, "Database renamed", shown, step="10m"))
+    renamed = f"{before}\nunless on (database_id, database_name) {info}\nand on (database_id) {info}"
+    board.annotation(_annotation("Renamed", "blue", renamed, "Database renamed, was", shown, step="10m"))
 
 
 def add_revisions(board: build.Dashboard) -> None:
     """Mark when the vendor changed a past day of the chosen database."""
-    counter = f"increase(prisma_postgres_database_revisions_total{{{DATABASE}}}[1h])"
-    expression = f"max by (database_id, direction) ({counter}) > 0"
+    counter = f"prisma_postgres_database_revisions_total{{{DATABASE}}}"
+    expression = f"max by (database_id, direction) ({counter} - {counter} offset $__interval) > 0"
     board.annotation(
         _annotation("Revised", "purple", expression, "Day revised {{direction}}", "by the vendor", step="1h")
     )

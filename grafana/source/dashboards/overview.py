@@ -9,8 +9,10 @@ from dashboards.panels import UP, Ask, Column, bars, levels, lines, number, row,
 from dashboards.promql import (
     DATABASE_IDS,
     OWN,
+    PER_SECOND,
     PROJECT,
     WORKSPACE,
+    an_hour,
     largest,
     one,
     project_database,
@@ -23,7 +25,6 @@ from dashboards.shared import (
     FORECAST,
     WORKSPACE_COLUMNS,
     WORKSPACE_COST,
-    WORKSPACE_DATA_UNTIL,
     data_until,
     forecast_numbers,
     total,
@@ -116,7 +117,7 @@ def _now(board: build.Dashboard) -> None:
 
 def _operations(board: build.Dashboard) -> None:
     row(board, "Operations")
-    hourly = project_database("prisma_postgres_database_operations_total", wrap="increase({}[1h])")
+    hourly = an_hour(project_database("prisma_postgres_database_operations_total", wrap=PER_SECOND))
     board.with_panel(
         bars(
             "Operations by day",
@@ -183,7 +184,6 @@ def _storage(board: build.Dashboard) -> None:
 
 def _workspaces(board: build.Dashboard) -> None:
     row(board, "Workspaces and what they cost")
-    board.with_panel(data_until(span=6))
     board.with_panel(
         number(
             "Cost so far this month",
@@ -191,11 +191,11 @@ def _workspaces(board: build.Dashboard) -> None:
             "invoice, before tax.",
             f"sum({WORKSPACE_COST})",
             unit="currencyUSD",
-            span=6,
+            span=8,
             decimals=2,
         )
     )
-    board.with_panel(forecast_numbers(12))
+    board.with_panel(forecast_numbers(16))
     info = one("prisma_postgres_workspace_info", "workspace_id, workspace_name, plan", WORKSPACE)
     board.with_panel(
         rows(
@@ -210,7 +210,6 @@ def _workspaces(board: build.Dashboard) -> None:
                 "F": workspace("prisma_postgres_workspace_usage_blocked"),
                 "G": WORKSPACE_COST,
                 "H": workspace(FORECAST, 'bound="expected"'),
-                "I": WORKSPACE_DATA_UNTIL,
             },
             [
                 *WORKSPACE_COLUMNS,
@@ -225,7 +224,6 @@ def _workspaces(board: build.Dashboard) -> None:
                 ),
                 Column(field="Value #G", title="Cost so far", unit="currencyUSD", decimals=2, link=links.TO_COST),
                 Column(field="Value #H", title="Expected", unit="currencyUSD", decimals=2),
-                Column(field="Value #I", title="Data until (UTC)", unit="dateTimeAsIso"),
             ],
             sort_by="Operations this month",
             height=6,

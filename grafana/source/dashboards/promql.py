@@ -51,18 +51,50 @@ def of_this_month(expression: str) -> str:
     return f"({expression})\nand on () ({period} == month())"
 
 
+def of_last_month(expression: str) -> str:
+    """Return an amount of a month so far as it was at the end of the month before this one, once an hour looked at."""
+    period = f"prisma_postgres_usage_period_start_timestamp_seconds{{{OWN}}}"
+    last = f"month(max({period} @ end()) - 86400)"
+    return f"max_over_time((({expression})\nand on () (month(max({period})) == {last}))[62d:1h])"
+
+
+def on_plan(plan: str) -> str:
+    """Return the workspaces that are on a plan, by its name in letters of any size."""
+    return f'max by ({WORKSPACE_IDS}) (prisma_postgres_workspace_info{{{WORKSPACE}, plan=~"(?i:{plan})"}})'
+
+
 def own(metric: str, *more: str, wrap: str = "{}") -> str:
     """Return one of the exporter's own metrics, `metric` without their prefix: the highest of all replicas."""
     return _subject(f"prisma_postgres_exporter_{metric}", "job", OWN, more, wrap, "")
 
 
-def own_hourly(metric: str, *by: str) -> str:
-    """Return by how much one of the exporter's own counters grew in an hour: each replica counts what it does itself.
+PER_SECOND = "rate({}[$__rate_interval])"
+"""What is done to a counter. The span is a step and a scrape: every sample counts, and once, however long a step is."""
 
-    Rounds are minutes apart, and between them nothing happens: a rate over minutes would jump up and down.
+
+def grown(expression: str) -> str:
+    """Turn a rate into how much there was since the step before: bars of any width add up to the same."""
+    return f"{expression} * $__interval_ms / 1000"
+
+
+def an_hour(expression: str) -> str:
+    """Turn a rate into an amount an hour: the average where a step is longer."""
+    return f"3600 * {expression}"
+
+
+def own_rate(metric: str, *by: str) -> str:
+    """Return the rate of one of the exporter's own counters: each replica counts what it does itself.
+
+    Panels of it have steps of an hour at least. Rounds are minutes apart, and between them nothing happens: a rate
+    over minutes would jump up and down.
     """
-    grown = f"increase(prisma_postgres_exporter_{metric}{{{OWN}}}[1h])"
-    return f"sum by ({', '.join(by)}) ({grown})" if by else f"sum({grown})"
+    rate = PER_SECOND.format(f"prisma_postgres_exporter_{metric}{{{OWN}}}")
+    return f"sum by ({', '.join(by)}) ({rate})" if by else f"sum({rate})"
+
+
+def worst(metric: str, *more: str) -> str:
+    """Return the highest that one of the exporter's own gauges was since the step before; `more` as for `own`."""
+    return own(metric, *more, wrap="max_over_time({}[$__interval])")
 
 
 def with_workspace_name(expression: str) -> str:

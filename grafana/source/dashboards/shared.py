@@ -24,12 +24,6 @@ DATABASE_COLUMNS = (
 USAGE_UNTIL = project_database("prisma_postgres_database_usage_timestamp_seconds")
 """How far the data of each database reaches, in seconds since 1970."""
 
-WORKSPACE_DATA_UNTIL = (
-    f"1000 * min by (workspace_id) ({USAGE_UNTIL})\nand on (workspace_id) {workspace('prisma_postgres_workspace_info')}"
-)
-"""Until when the data of every database of a workspace is known, in milliseconds."""
-
-
 FORECAST = "prisma_postgres_workspace_forecast_month_cost_usd"
 BY_COMPONENT = ("fee", "operations", "storage")
 WORKSPACE_COST = f"sum by (workspace_id) ({workspace('prisma_postgres_workspace_month_to_date_cost_usd', 'component')})"
@@ -59,7 +53,7 @@ def forecast_numbers(span: int) -> stat.Panel:
 
 
 def data_until(span: int = 3, height: int = 4) -> stat.Panel:
-    """Return how far the data reaches that a row of numbers is made of."""
+    """Return how far the data reaches that a dashboard's numbers are made of."""
     return number(
         "Data until",
         "How far the vendor's usage reaches, in UTC: of the newest database, and of the one that is furthest behind. "
