@@ -15,10 +15,16 @@ from test_prometheus import needs_program
 
 from ports import free_port
 
-WEEK_SECONDS = 7 * 86_400
+DAY_SECONDS = 86_400
+WEEK_SECONDS = 7 * DAY_SECONDS
 UNTIL = NOW.timestamp()
 QUERIES = [query for board in boards() for query in queries(board)]
 PARAMETERS = [pytest.param(query, id=str(query)) for query in QUERIES]
+OVER_TIME = [
+    pytest.param(query, id=str(query))
+    for query in QUERIES
+    if query.step > 0 and not query.place.startswith("annotation")
+]
 pytestmark = pytest.mark.slow
 
 MAY_BE_EMPTY: Mapping[str, str] = {
@@ -80,6 +86,17 @@ def test_a_query_gives_rows(query: Query, prometheus: Prometheus, chosen: str) -
 
     is_expected = not any(str(query).strip().endswith(name) for name in MAY_BE_EMPTY)
     assert bool(found) == is_expected, query.filled(since=UNTIL - WEEK_SECONDS, until=UNTIL, chosen=chosen)
+
+
+@needs_program("prometheus")
+@pytest.mark.parametrize("query", OVER_TIME)
+def test_a_panel_shows_something_whatever_time_is_shown(query: Query, prometheus: Prometheus, chosen: str) -> None:
+    is_expected = not any(str(query).strip().endswith(name) for name in MAY_BE_EMPTY)
+    for seconds in (DAY_SECONDS / 24, DAY_SECONDS, 30 * DAY_SECONDS, 90 * DAY_SECONDS, 365 * DAY_SECONDS):
+        since = UNTIL - seconds
+        expression = query.filled(since=since, until=UNTIL, chosen=chosen)
+        found = prometheus.range(expression, since, UNTIL, query.step_of(seconds))
+        assert bool(found) == is_expected, f"{seconds:.0f} s: {expression}"
 
 
 @needs_program("prometheus")

@@ -7,6 +7,7 @@ from grafana_foundation_sdk.builders import dashboard as build
 from dashboards import frame
 from dashboards.panels import UP, Ask, Column, bars, lines, number, row, rows
 from dashboards.promql import (
+    AHEAD,
     DATABASE,
     DATABASE_IDS,
     DATABASE_NAMES,
@@ -192,12 +193,12 @@ def _storage(board: build.Dashboard) -> None:
             fill=25,
         )
     )
-    change = chosen_database("prisma_postgres_database_storage_bytes", at="offset 1d")
+    after = chosen_database("prisma_postgres_database_storage_bytes", wrap="last_over_time({}[1d] offset -1d)")
     board.with_panel(
         bars(
             "Storage gained or freed, by day",
-            "The difference to the day before; below zero where storage was freed.",
-            [Ask(expression=f"{storage} - {change}", legend="change")],
+            "From the beginning of each UTC day to its end, or until now; below zero where storage was freed.",
+            [Ask(expression=f"{after} - {storage}", legend="change")],
             unit="bytes",
             every="1d",
             has_zero=False,
@@ -263,7 +264,7 @@ def _trust(board: build.Dashboard) -> None:
             span=8,
         )
     )
-    revisions = chosen_database("prisma_postgres_database_revisions_total", "direction", wrap=PER_SECOND)
+    revisions = chosen_database("prisma_postgres_database_revisions_total", "direction", wrap=AHEAD)
     board.with_panel(
         bars(
             "Revisions by the vendor, by day",

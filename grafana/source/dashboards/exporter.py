@@ -6,7 +6,18 @@ from grafana_foundation_sdk.builders import dashboard as build
 
 from dashboards import frame
 from dashboards.panels import UP, Ask, Column, bars, lines, number, row, rows
-from dashboards.promql import OWN, PER_SECOND, grown, own, own_rate, project_database, with_workspace_name, worst
+from dashboards.promql import (
+    AHEAD,
+    OWN,
+    PER_SECOND,
+    grown,
+    own,
+    own_grown,
+    own_rate,
+    project_database,
+    with_workspace_name,
+    worst,
+)
 from dashboards.shared import data_until
 
 _PREFIX = "prisma_postgres_exporter_"
@@ -169,7 +180,7 @@ def _rounds(board: build.Dashboard) -> None:
         bars(
             "Rounds",
             "Rounds that ended, by replica.",
-            [Ask(expression=grown(own_rate("rounds_total", "instance")), legend="{{instance}}")],
+            [Ask(expression=own_grown("rounds_total", "instance"), legend="{{instance}}")],
             unit="short",
             every="1h",
             span=8,
@@ -181,7 +192,7 @@ def _rounds(board: build.Dashboard) -> None:
             "Rounds that failed",
             "Rounds that a fault of the exporter ended, by workspace; the log has the traceback. The next round of the "
             "workspace runs a minute later, and other workspaces are not concerned.",
-            [Ask(expression=grown(own_rate("round_failures_total", "workspace_id")), legend="{{workspace_id}}")],
+            [Ask(expression=own_grown("round_failures_total", "workspace_id"), legend="{{workspace_id}}")],
             unit="short",
             every="1h",
             span=8,
@@ -215,7 +226,7 @@ def _requests(board: build.Dashboard) -> None:
         bars(
             "Requests",
             "Requests sent, each attempt counted, by what was asked for.",
-            [Ask(expression=grown(own_rate("api_requests_total", "endpoint")), legend="{{endpoint}}")],
+            [Ask(expression=own_grown("api_requests_total", "endpoint"), legend="{{endpoint}}")],
             unit="short",
             every="1h",
             legend=["sum"],
@@ -227,7 +238,7 @@ def _requests(board: build.Dashboard) -> None:
             "Requests that failed, each attempt counted: most are repeated and then succeed.",
             [
                 Ask(
-                    expression=grown(own_rate("api_request_failures_total", "endpoint", "reason")),
+                    expression=own_grown("api_request_failures_total", "endpoint", "reason"),
                     legend="{{reason}} {{endpoint}}",
                 )
             ],
@@ -299,7 +310,7 @@ def _freshness(board: build.Dashboard) -> None:
         bars(
             "Readings that failed",
             "Readings that did not come or could not be used after all retries: nothing was stored for them.",
-            [Ask(expression=grown(own_rate("reading_failures_total", "reason")), legend="{{reason}}")],
+            [Ask(expression=own_grown("reading_failures_total", "reason"), legend="{{reason}}")],
             unit="short",
             every="1h",
             span=8,
@@ -314,7 +325,7 @@ def _store(board: build.Dashboard) -> None:
         bars(
             "Store errors",
             "Reads and writes of the store that failed. What is not stored is not shown.",
-            [Ask(expression=grown(own_rate("store_errors_total", "instance")), legend="{{instance}}")],
+            [Ask(expression=own_grown("store_errors_total", "instance"), legend="{{instance}}")],
             unit="short",
             every="1h",
             span=8,
@@ -350,7 +361,7 @@ def _found(board: build.Dashboard) -> None:
             "returned. The first one of a kind after a start of the exporter is not counted here.",
             [
                 Ask(
-                    expression=grown(own("events_total", "subject", "kind", wrap=PER_SECOND)),
+                    expression=grown(own("events_total", "subject", "kind", wrap=AHEAD)),
                     legend="{{subject}} {{kind}}",
                 )
             ],
@@ -365,7 +376,7 @@ def _found(board: build.Dashboard) -> None:
             "Records left out",
             "Records that a discovery left out: outside the contract, of another workspace, or listed by two "
             "workspaces. A new database among them is not read.",
-            [Ask(expression=grown(own_rate("discovery_refusals_total", "reason")), legend="{{reason}}")],
+            [Ask(expression=own_grown("discovery_refusals_total", "reason"), legend="{{reason}}")],
             unit="short",
             every="1h",
             span=8,

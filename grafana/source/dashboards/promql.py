@@ -72,8 +72,12 @@ PER_SECOND = "rate({}[$__rate_interval])"
 """What is done to a counter. The span is a step and a scrape: every sample counts, and once, however long a step is."""
 
 
+AHEAD = "rate({}[$__rate_interval] offset -$__interval)"
+"""The same of the step that begins, as a bar is drawn; of the last one, what there is of it so far."""
+
+
 def grown(expression: str) -> str:
-    """Turn a rate into how much there was since the step before: bars of any width add up to the same."""
+    """Turn a rate into how much there was in each step: bars of any width add up to the same."""
     return f"{expression} * $__interval_ms / 1000"
 
 
@@ -82,14 +86,19 @@ def an_hour(expression: str) -> str:
     return f"3600 * {expression}"
 
 
-def own_rate(metric: str, *by: str) -> str:
+def own_rate(metric: str, *by: str, wrap: str = PER_SECOND) -> str:
     """Return the rate of one of the exporter's own counters: each replica counts what it does itself.
 
     Panels of it have steps of an hour at least. Rounds are minutes apart, and between them nothing happens: a rate
     over minutes would jump up and down.
     """
-    rate = PER_SECOND.format(f"prisma_postgres_exporter_{metric}{{{OWN}}}")
+    rate = wrap.format(f"prisma_postgres_exporter_{metric}{{{OWN}}}")
     return f"sum by ({', '.join(by)}) ({rate})" if by else f"sum({rate})"
+
+
+def own_grown(metric: str, *by: str) -> str:
+    """Return by how much one of the exporter's own counters grew in each step, for bars."""
+    return grown(own_rate(metric, *by, wrap=AHEAD))
 
 
 def worst(metric: str, *more: str) -> str:
