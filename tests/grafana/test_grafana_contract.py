@@ -136,6 +136,20 @@ def test_a_month_to_date_does_not_begin_with_the_sum_of_the_month_before(prometh
 
 
 @needs_program("prometheus")
+def test_last_month_is_what_its_last_hour_said(prometheus: Prometheus, chosen: str) -> None:
+    (asking,) = [query for query in QUERIES if "[62d:1h]" in query.expression]
+    cost = "sum by (workspace_id) (max by (workspace_id, component) (prisma_postgres_workspace_month_to_date_cost_usd))"
+    last_hour = NOW.replace(day=1, hour=0, minute=0).timestamp() - 3_600
+
+    def amounts(expression: str, at: float) -> dict[str, float]:
+        return {row["metric"]["workspace_id"]: float(row["value"][1]) for row in prometheus.instant(expression, at)}
+
+    shown = amounts(asking.filled(since=UNTIL - WEEK_SECONDS, until=UNTIL, chosen=chosen), UNTIL)
+    assert len(shown) == 3
+    assert shown == pytest.approx(amounts(cost, last_hour))
+
+
+@needs_program("prometheus")
 def test_a_variable_shows_names_and_keeps_ids(prometheus: Prometheus, chosen: str) -> None:
     found = {}
     for board in boards():

@@ -97,6 +97,22 @@ def test_it_says_once_and_in_its_first_row_until_when_its_data_reaches(board: Js
 
 
 @pytest.mark.parametrize("board", BOARDS)
+def test_what_an_empty_table_says_is_not_in_its_empty_cells(board: Json) -> None:
+    for panel in panels(board):
+        if panel["type"] == "table" and "noValue" in panel["fieldConfig"]["defaults"]:
+            last = panel["fieldConfig"]["overrides"][-1]
+            assert last["matcher"] == {"id": "byRegexp", "options": ".+"}, panel["title"]
+            assert last["properties"] == [{"id": "noValue", "value": ""}], panel["title"]
+
+
+@pytest.mark.parametrize("board", BOARDS)
+def test_a_percentage_of_what_a_plan_includes_is_for_free_plans(board: Json) -> None:
+    for query in queries(board):
+        if re.search(r"/ \(max by \(workspace_id\) \(prisma_postgres_workspace_included", query.expression):
+            assert 'plan=~"(?i:free)"' in query.expression, str(query)
+
+
+@pytest.mark.parametrize("board", BOARDS)
 def test_no_panel_lies_on_another_and_each_line_is_full(board: Json) -> None:
     places = [panel["gridPos"] for panel in board["panels"]]
 
