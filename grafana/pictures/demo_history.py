@@ -23,23 +23,21 @@ from stored_history import prometheus_with  # noqa: E402
 
 from prisma_postgres_exporter.config import Config, PollConfig, StoreConfig  # noqa: E402
 from prisma_postgres_exporter.service import live_through_the_past  # noqa: E402
-from prisma_postgres_exporter.simulator import ManualClock, demo_simulator  # noqa: E402
+from prisma_postgres_exporter.simulator import ManualClock, demo_simulator, history_begins_at  # noqa: E402
 
 UNTIL = datetime(2026, 11, 20, 14, 30, tzinfo=UTC)
 LIVED = timedelta(days=20)
-SEED = 5
-"""A world whose Free workspace makes little, as such a workspace would."""
 EVERY = timedelta(minutes=30)
 CLOSELY = timedelta(hours=26)
 EVERY_CLOSELY = timedelta(minutes=2)
 ROUND_CLOSELY = timedelta(minutes=10)
 REQUESTS_PER_SECOND = 1000.0
 COST = {
-    "workspaces": [{"workspace": "Globex", "spend_limit_usd": 200}],
+    "workspaces": [{"workspace": "Oakline Shop", "spend_limit_usd": 120}],
     "budgets": [
-        {"name": "everything", "monthly_usd": 550, "thresholds": [0.5, 0.8, 1.0]},
-        {"name": "Acme", "monthly_usd": 300, "thresholds": [0.8, 1.0], "workspaces": ["^Acme$"]},
-        {"name": "Globex", "monthly_usd": 220, "thresholds": [0.8, 1.0], "workspaces": ["^Globex$"]},
+        {"name": "everything", "monthly_usd": 200, "thresholds": [0.5, 0.8, 1.0]},
+        {"name": "Brightfield", "monthly_usd": 80, "thresholds": [0.8, 1.0], "workspaces": ["^Brightfield$"]},
+        {"name": "storefront", "monthly_usd": 60, "thresholds": [0.8, 1.0], "projects": ["^storefront$"]},
     ],
 }
 
@@ -59,22 +57,18 @@ def main() -> None:
 
 
 async def _live(folder: Path) -> list[str]:
-    clock = ManualClock(UNTIL - LIVED)
-    simulator = demo_simulator(clock, seed=SEED)
+    clock = ManualClock(UNTIL)
+    simulator = demo_simulator(clock)
+    clock.now = UNTIL - LIVED
     past = Config(
         store=StoreConfig(url=f"sqlite:///{folder / STORE}"), poll=PollConfig(requests_per_second=REQUESTS_PER_SECOND)
     )
-    await live_through_the_past(simulator.vendor, past, now=clock())
-    failing = simulator.faults.in_force()
-    simulator.faults.clear()
+    await live_through_the_past(simulator.vendor, past, since=history_begins_at(UNTIL), now=clock())
     scraped = []
     async with fast_service(simulator, folder, COST) as service:
         for at in _instants():
             clock.now = at
             is_round = (UNTIL - at) % (ROUND_CLOSELY if UNTIL - at <= CLOSELY else EVERY) == timedelta(0)
-            if UNTIL - at == 2 * EVERY:
-                for fault in failing.values():
-                    simulator.faults.add(fault)
             if is_round:
                 await service.round()
             text = await service.scrape()

@@ -11,7 +11,6 @@ import subprocess
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any
 
 import pytest
 from processes import (
@@ -109,47 +108,6 @@ def test_the_demo_of_a_vendor_that_publishes_by_a_rhythm_reads_when_there_should
     assert "is not a valid duration" in " ".join(refused.stderr.split())
 
 
-def test_the_demo_shows_metrics_and_leaves_nothing_behind(tmp_path: Path) -> None:
-    temporary = tmp_path / "temporary"
-    temporary.mkdir()
-    with exporter("demo", cwd=tmp_path, environ={"TMPDIR": str(temporary)}) as running:
-        assert running.wait_for(r"metrics +(\S+)") == f"{running.url}/metrics"
-        names = ("PRISMA_POSTGRES_API_URL", "PRISMA_POSTGRES_TOKEN", "PRISMA_POSTGRES_STORE_URL")
-        environ = {name: running.wait_for(rf"export {name}=(\S+)") for name in names}
-        samples = running.scrape_when(lambda samples: samples.labels(TOTAL, "database_id"), "the first numbers")
-        assert len(samples.labels(f"{DATA_PREFIX}info", "database_id")) >= 30
-        assert len(samples.labels("prisma_postgres_workspace_info", "workspace_id")) == 3
-        assert len(samples.labels("prisma_postgres_budget_spent_usd", "budget")) == 2
-        assert samples.labels("prisma_postgres_workspace_spend_limit_usd", "workspace_id")
-        assert sum(samples.named(f"{DATA_PREFIX}revisions_total").values()) > 10
-        differences = f"{DATA_PREFIX}reconciliation_difference_operations"
-        up = {labels for (name, labels), value in samples.items() if name == f"{DATA_PREFIX}up" and value == 1}
-        running.scrape_when(
-            lambda now: all(now.get((differences, labels)) == 0 for labels in up), "ledger and vendor agree"
-        )
-        for tried in (
-            ("check", "--listen", "127.0.0.1:0"),
-            ("api", "me"),
-            ("top",),
-            ("backfill", "--from", f"{datetime.now(UTC) - timedelta(days=9):%Y-%m-%d}", "--dry-run"),
-        ):
-            answer = run(*tried, cwd=tmp_path, environ=environ)
-            assert answer.returncode == 0, answer.stdout + answer.stderr
-        # One database of the demo's world fails, as it is meant to, and nothing else is missing.
-        found = walk(json.loads(run("doctor", "--json", cwd=tmp_path, environ=environ).stdout)["findings"])
-        [missing] = [finding for finding in found if finding["level"] == "missing"]
-        assert missing["reason"] == "unavailable"
-        running.send(signal.SIGINT)
-        assert running.wait() == 0
-    assert [path for path in tmp_path.rglob("*") if path != temporary] == []
-
-
-def walk(findings: Sequence[dict[str, Any]]) -> Iterator[dict[str, Any]]:
-    for finding in findings:
-        yield finding
-        yield from walk(finding["findings"])
-
-
 def test_the_simulator_prints_what_a_client_needs_and_answers_until_it_is_stopped(tmp_path: Path) -> None:
     with command("simulator", "--port", "0", "--workspaces", "2", "--databases", "12", cwd=tmp_path) as running:
         url = running.wait_for(r"Management API at (\S+)")
@@ -160,12 +118,22 @@ def test_the_simulator_prints_what_a_client_needs_and_answers_until_it_is_stoppe
         assert (set(world["tokens"]), len(world["databases"])) == (set(tokens), 12)
 
         port = url.rpartition(":")[2]
+        assert all(row["name"].replace("-", "").isalnum() for row in world["databases"])
         second = run("simulator", "--port", port, cwd=tmp_path)
         assert second.returncode == 2
         assert f"--port {port}" in second.stderr
 
         running.send(signal.SIGTERM)
         assert running.wait() == 0
+
+
+def test_the_simulator_gives_odd_names_where_they_are_asked_for(tmp_path: Path) -> None:
+    with command("simulator", "--port", "0", "--databases", "100", "--odd-names", cwd=tmp_path) as running:
+        url = running.wait_for(r"Management API at (\S+)")
+        world = json.loads(fetch(f"{url}/simulator/world").text)
+
+    odd = [row for row in world["databases"] if not row["name"].replace("-", "").isalnum()]
+    assert 3 <= len(odd) <= 30
 
 
 # Wrong usage --------------------------------------------------------------------------------------

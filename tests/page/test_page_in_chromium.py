@@ -14,7 +14,7 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe
 from page_worlds import WORLDS, served
 from playwright.sync_api import Browser, Page, sync_playwright
-from processes import Exporter, exporter, fetch, program, run
+from processes import Exporter, exporter, fetch, program, run, wait_until
 
 from ports import free_port
 
@@ -54,7 +54,9 @@ def demo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Exporter]:
         running.scrape_when(
             lambda seen: seen.labels("prisma_postgres_database_month_to_date_cost_usd", "database_id"), "costs"
         )
-        running.wait_for("database failing")
+        running.scrape_when(lambda seen: 0 in seen.named("prisma_postgres_database_up").values(), "one that fails")
+        # Read a moment after the first page: what the last month cost.
+        wait_until(lambda: "would have cost" in running.get("/").text, "saving advice")
         yield running
 
 

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import re
+import shlex
+import shutil
+import sys
 import tempfile
 from collections.abc import Mapping
 from datetime import timedelta
 from decimal import Decimal
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -16,7 +19,15 @@ import typer
 
 from prisma_postgres_exporter.cli.logs import configure_logs
 from prisma_postgres_exporter.cli.options import ListenOption, LogFormatOption, PublishEveryOption
-from prisma_postgres_exporter.config import BudgetConfig, Config, CostConfig, PollConfig, WorkspaceConfig, load_config
+from prisma_postgres_exporter.config import (
+    BudgetConfig,
+    Config,
+    CostConfig,
+    PollConfig,
+    PriceRow,
+    WorkspaceConfig,
+    load_config,
+)
 
 if TYPE_CHECKING:
     from prisma_postgres_exporter.simulator import Simulator
@@ -24,6 +35,10 @@ if TYPE_CHECKING:
 POLL_INTERVAL = "5s"
 REQUESTS_PER_SECOND = 200.0
 MOST_REQUESTS_PER_SECOND = 1_000.0
+BUDGET_USD = Decimal(200)
+PROJECT = "storefront"
+PROJECT_BUDGET_USD = Decimal(60)
+SPEND_LIMIT_USD = Decimal(120)
 
 
 def demo(
@@ -31,37 +46,40 @@ def demo(
     log_format: LogFormatOption = "console",
     publish_every: PublishEveryOption = None,
 ) -> None:
-    """Run against a simulated vendor with three workspaces and about forty databases: no account, no network.
+    """Run against a simulated vendor with three workspaces and about twenty databases: no account, no network.
 
     The store is a temporary file that goes with the demo. With --publish-every `poll.adaptive` is on.
     """
-    configure_logs(log_format)
+    typer.echo("\n  Making three workspaces with three months of history: a few seconds.")
+    configure_logs(log_format, level=logging.ERROR)
     with tempfile.TemporaryDirectory(prefix="prisma-postgres-exporter-demo-") as folder:
-        asyncio.run(_demo(listen or ["127.0.0.1:9478"], Path(folder), publish_every))
+        asyncio.run(_demo(listen or ["127.0.0.1:9478"], log_format, Path(folder), publish_every))
 
 
-async def _demo(listen: list[str], folder: Path, publish_every: timedelta | None) -> None:
+async def _demo(listen: list[str], log_format: str, folder: Path, publish_every: timedelta | None) -> None:
     from prisma_postgres_exporter.service import Service, live_through_the_past
-    from prisma_postgres_exporter.simulator import demo_simulator, serve_simulator
+    from prisma_postgres_exporter.simulator import demo_simulator, history_begins_at, serve_simulator
 
     vendor = demo_simulator(published_every=publish_every or timedelta(0))
+    now = vendor.clock()
     async with serve_simulator(vendor.app) as api_url:
         config = _config(api_url, listen, folder, vendor, adaptive=publish_every is not None)
         past = config.model_copy(update={"poll": PollConfig(requests_per_second=MOST_REQUESTS_PER_SECOND)})
-        await live_through_the_past(vendor.vendor, past, now=vendor.clock())
+        await live_through_the_past(vendor.vendor, past, since=history_begins_at(now), now=now)
+        configure_logs(log_format)
         service = Service(config, load=lambda: config)
         environment = {
             "PRISMA_POSTGRES_API_URL": api_url,
-            "PRISMA_POSTGRES_TOKEN": ",".join(map(vendor.world.service_token, vendor.world.tokens.values())),
+            "PRISMA_POSTGRES_TOKEN": ",".join(vendor.world.tokens),
             "PRISMA_POSTGRES_STORE_URL": config.store.url,
         }
-        await service.run(partial(_announce, environment))
+        await service.run(lambda url: typer.echo(_announcement(url, vendor, environment)))
 
 
 def _config(url: str, listen: list[str], folder: Path, vendor: Simulator, *, adaptive: bool) -> Config:
     config = load_config(
         api_url=url,
-        store_url=_store_url(folder),
+        store_url=f"sqlite:///{folder / 'demo.db'}",
         listen=listen,
         environ={
             "PRISMA_POSTGRES_TOKEN": ",".join(vendor.world.tokens),
@@ -69,31 +87,60 @@ def _config(url: str, listen: list[str], folder: Path, vendor: Simulator, *, ada
         },
     )
     poll = config.poll.model_copy(update={"requests_per_second": REQUESTS_PER_SECOND, "adaptive": adaptive})
-    return config.model_copy(update={"poll": poll, "cost": _cost(vendor)})
+    return config.model_copy(update={"poll": poll, "cost": cost_of(vendor), "prices": _prices_of_now(config)})
 
 
-def _cost(vendor: Simulator) -> CostConfig:
-    """Budgets for everything and for one project, and a spend limit that one workspace will reach this month."""
+def _prices_of_now(config: Config) -> tuple[PriceRow, ...]:
+    """The prices of now, for every month: of earlier ones not everything is known."""
+    return tuple(row.model_copy(update={"from_": None}) for row in config.prices if row.until is None)
+
+
+def cost_of(vendor: Simulator) -> CostConfig:
+    """Budgets for everything and for one project, and a spend limit, all of them not far above what is used."""
     now = vendor.clock()
-    project = vendor.world.projects(now)[0]
-    limited = next(row for row in vendor.world.workspaces(now) if row.plan == "Starter")
+    project = next(row for row in vendor.world.projects(now) if row.name == PROJECT)
     return CostConfig(
         budgets=(
-            BudgetConfig(name="everything", monthly_usd=Decimal(600)),
-            BudgetConfig(name=project.name, monthly_usd=Decimal(20), projects=(re.compile(f"^{project.id}$"),)),
+            BudgetConfig(name="everything", monthly_usd=BUDGET_USD),
+            BudgetConfig(name=PROJECT, monthly_usd=PROJECT_BUDGET_USD, projects=(re.compile(f"^{project.id}$"),)),
         ),
-        workspaces=(WorkspaceConfig(workspace=limited.id, spend_limit_usd=Decimal(300)),),
+        workspaces=(WorkspaceConfig(workspace=project.workspace_id, spend_limit_usd=SPEND_LIMIT_USD),),
     )
 
 
-def _store_url(folder: Path) -> str:
-    return f"sqlite:///{folder / 'demo.db'}"
+def _announcement(url: str, vendor: Simulator, environment: Mapping[str, str]) -> str:
+    """What to look at, in which order, and what to try."""
+    now = vendor.clock()
+    workspaces = {row.plan: row for row in vendor.world.workspaces(now)}
+    [failing] = (row for row in vendor.world.databases(now) if row.id in vendor.vendor.behaviour.broken_since)
+    free, starter = workspaces["Free"], workspaces["Starter"]
+    command = _own_command()
+    exports = "".join(f"    export {name}={shlex.quote(value)}\n" for name, value in environment.items())
+    return f"""
+  Look, in this order:
+    1. {url}/
+       what this month costs, what will be blocked and when, what fails
+    2. {url}/workspaces/{free.id}
+       {free.name}: why it will be blocked
+    3. {url}/workspaces/{starter.id}
+       {starter.name}: what another plan would cost
+    4. {url}/metrics
+       what Prometheus reads
+
+  Then try, in another terminal and in this folder:
+{exports}
+    {command} cost
+    {command} top --sort growth
+    {command} doctor {failing.name}
+
+  Ctrl-C ends the demo and leaves nothing behind.
+"""
 
 
-def _announce(environment: Mapping[str, str], url: str) -> None:
-    exports = "".join(f"    export {name}={value}\n" for name, value in environment.items())
-    typer.echo(
-        f"\n  metrics      {url}/metrics\n  status page  {url}/\n\n"
-        f"  To try top, cost, check, doctor, backfill and api on it, in another terminal:\n{exports}\n"
-        "  Ctrl-C ends the demo.\n"
-    )
+def _own_command() -> str:
+    """How this program was started, as a shell takes it from the folder that it was started in."""
+    started = sys.argv[0]
+    if Path(started).suffix == ".py":
+        return f"{shlex.quote(sys.executable)} -m {__name__.partition('.')[0]}"
+    name = Path(started).name
+    return name if shutil.which(name) == started else shlex.quote(started)

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from prisma_postgres_exporter.simulator import Simulator
 
 HISTORY_DAYS = 100
+ODD_SHARE = 0.1
 CREATION_TAKES = timedelta(seconds=3)
 EXAMPLES = """\b
 Remote control, below /simulator/, JSON without a token:
@@ -50,6 +51,7 @@ def simulator(
     revised_share: Annotated[
         float, typer.Option(help="Days told wrongly at first.", metavar="SHARE", min=0, max=1)
     ] = 0.1,
+    odd_names: Annotated[bool, typer.Option("--odd-names", help="Give a tenth of what there is an odd name.")] = False,
     widens: Annotated[bool, typer.Option(help="Answer for whole UTC days.")] = False,
     publish_every: PublishEveryOption = None,
 ) -> None:
@@ -66,7 +68,7 @@ def simulator(
             workspaces=workspaces,
             databases=databases,
             idle_share=idle_share,
-            awkward_share=0.1,
+            awkward_share=ODD_SHARE if odd_names else 0.0,
             churn_per_day=0.5,
             quiet_days=HISTORY_DAYS + 1,  # as many databases as are asked for: others come and go from tomorrow on
         ),

@@ -1,9 +1,10 @@
 """The Management API in a box: a world that is the truth, a vendor that tells it late, faults, and a server."""
 
 from prisma_postgres_exporter.simulator.admin import SeenCall
-from prisma_postgres_exporter.simulator.app import Simulator, benchmark_simulator, demo_simulator, serve_simulator
+from prisma_postgres_exporter.simulator.app import Simulator, benchmark_simulator, serve_simulator
 from prisma_postgres_exporter.simulator.calls import ENDPOINTS
 from prisma_postgres_exporter.simulator.clock import Clock, ManualClock, from_ms, system_clock
+from prisma_postgres_exporter.simulator.demo import demo_simulator, history_begins_at
 from prisma_postgres_exporter.simulator.direct import DirectApi
 from prisma_postgres_exporter.simulator.faults import Fault, FaultKind, Faults
 from prisma_postgres_exporter.simulator.founding import WorldShape
@@ -39,6 +40,7 @@ __all__ = [
     "benchmark_simulator",
     "demo_simulator",
     "from_ms",
+    "history_begins_at",
     "serve_simulator",
     "system_clock",
 ]

@@ -33,7 +33,6 @@ from prisma_postgres_exporter.simulator.registry import prefixed
 from prisma_postgres_exporter.simulator.vendor import Vendor, VendorBehaviour
 from prisma_postgres_exporter.simulator.world import World
 
-DEMO_HISTORY: Final = timedelta(days=100)
 BENCHMARK_HISTORY: Final = timedelta(days=60)
 LARGEST_WORKSPACE: Final = 1_000
 """Databases that the vendor lets a workspace hold."""
@@ -74,45 +73,6 @@ class Simulator:
     def requests(self) -> Counter[str]:
         """How many requests came, by call (`usage`, `databases` …)."""
         return self.calls.counts
-
-
-def demo_simulator(
-    clock: Clock = system_clock, *, seed: int = 1, published_every: timedelta = timedelta(0)
-) -> Simulator:
-    """Three workspaces with about 40 lively databases and a hundred days of history.
-
-    Numbers are known within seconds, some closed days are revised, one database always fails, and names,
-    regions and lifecycle are as mixed as in life.
-    """
-    now = clock()
-    world = World(
-        seed=seed,
-        shape=WorldShape(
-            workspaces=3,
-            projects_per_workspace=4,
-            databases=38,
-            idle_share=0.08,
-            awkward_share=0.1,
-            plans=("Pro", "Starter", "Free"),
-            busyness=(1.0, 0.4, 0.002),
-            operations_per_day=(60_000, 900_000),
-            churn_per_day=0.5,
-        ),
-        begins_at=day_start((now - DEMO_HISTORY).date()),
-    )
-    failing = world.databases(now)[1]
-    return Simulator(
-        world,
-        clock,
-        behaviour=VendorBehaviour(
-            known_after=timedelta(seconds=2),
-            known_every=timedelta(seconds=1),
-            published_every=published_every,
-            revised_share=0.2,
-            creation_takes=timedelta(seconds=3),
-        ),
-        faults=Faults([Fault(kind=FaultKind.SERVER_ERROR, call="usage", database_id=failing.id)]),
-    )
 
 
 def benchmark_simulator(databases: int, clock: Clock = system_clock, *, seed: int = 1) -> Simulator:

@@ -17,7 +17,7 @@ from prisma_postgres_exporter.simulator.clock import from_ms, span_ms, to_ms
 from prisma_postgres_exporter.simulator.founding import REGIONS
 from prisma_postgres_exporter.simulator.questions import Fields, Json, Question, Refused, not_found, rest
 from prisma_postgres_exporter.simulator.registry import BranchRecord, DatabaseRecord, ProjectRecord, prefixed
-from prisma_postgres_exporter.simulator.vendor import BackupRecord, PeriodRefused, backups_of, retention_days
+from prisma_postgres_exporter.simulator.vendor import BackupRecord, Broken, PeriodRefused, backups_of, retention_days
 
 DEFAULT_BACKUPS: Final = 25
 MOST_BACKUPS: Final = 100
@@ -63,6 +63,8 @@ def usage(question: Question) -> bytes:
         answer = question.vendor.usage_of(database, question.now_ms, start_ms, question.instant("endDate"))
     except PeriodRefused as exc:
         raise question.invalid(str(exc)) from exc
+    except Broken as exc:
+        raise Refused(500, "Something went wrong") from exc
     return bodies.usage(answer)
 
 

@@ -7,10 +7,10 @@ from datetime import datetime
 from typing import Generic, TypeVar
 
 from prisma_postgres_exporter import api
-from prisma_postgres_exporter.errors import CredentialRefused, NotFound, RequestRefused
+from prisma_postgres_exporter.errors import CredentialRefused, NotFound, RequestRefused, Unavailable
 from prisma_postgres_exporter.model import Workspace
 from prisma_postgres_exporter.simulator.clock import Clock, from_ms
-from prisma_postgres_exporter.simulator.vendor import PeriodRefused, Vendor
+from prisma_postgres_exporter.simulator.vendor import Broken, PeriodRefused, Vendor
 
 T = TypeVar("T")
 
@@ -91,6 +91,8 @@ class DirectApi:
             said = self.vendor.usage(database_id, now=now, start_at=start_at, end_at=end_at)
         except PeriodRefused as error:
             raise RequestRefused(str(error), reason="http_400", status=400) from error
+        except Broken as error:
+            raise Unavailable("something went wrong", reason="http_500", status=500) from error
         return api.Usage(
             period_start_at=from_ms(said.start_ms),
             period_end_at=from_ms(said.end_ms),

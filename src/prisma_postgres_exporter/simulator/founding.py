@@ -100,8 +100,10 @@ class WorldShape:
             self.quiet_days,
             self.moved_projects,
         )
-        if self.workspaces < 1 or self.projects_per_workspace < 1 or min(counts) < 0:
-            raise ValueError("a world has at least one workspace with a project, and no negative counts")
+        if self.workspaces < 1 or min(self.projects_per_workspace, *counts) < 0:
+            raise ValueError("a world has at least one workspace, and no negative counts")
+        if not self.projects_per_workspace and (self.databases or self.churn_per_day):
+            raise ValueError("databases and changes need at least one project in each workspace")
         if not self.plans or not self.busyness or min(self.busyness) < 0:
             raise ValueError("plans and busyness need at least one entry, none negative")
         if not all(0 <= share <= 1 for share in (self.idle_share, self.regionless_share, self.awkward_share)):

@@ -16,6 +16,7 @@ Storage grows, with a weekly sawtooth of bloat and clean-up.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from enum import IntEnum
 from itertools import accumulate
 from typing import Final
 
@@ -63,11 +64,41 @@ _WEEK_COURSES: Final = (
 )
 
 
+class Rhythm(IntEnum):
+    """Who makes the operations: their hours and days of the week."""
+
+    OFFICE = 0
+    EVENINGS = 1
+    MACHINES = 2
+    NIGHTLY = 3
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Course:
+    """How a load goes: its rhythm, its growth from block to block, its bursts in each, and how uneven its days are.
+
+    `unevenness_permille` is how much of the week's quietest day a day may leave to the next.
+    """
+
+    rhythm: Rhythm
+    growth_permille: int = 0
+    bursts: int = 0
+    unevenness_permille: int = 1_000
+
+
+def drawn_course(key: int) -> Course:
+    """The course of the database with the random number `key`."""
+    bits = draw(key, 4)
+    return Course(
+        rhythm=Rhythm(bits % len(Rhythm)), growth_permille=between(0, 60, bits >> 8), bursts=between(0, 3, bits >> 24)
+    )
+
+
 class Load:
     """The operations of one database since `created_ms`.
 
-    `operations_a_day` is the mean of its first block without bursts, 0 for an idle database. The rhythm,
-    the growth and the bursts follow from `key`, the database's random number.
+    `operations_a_day` is the mean of its first block without bursts, 0 for an idle database. The size of its bursts
+    follows from `key`, the database's random number, and so does its course if there is none.
     """
 
     __slots__ = (
@@ -78,25 +109,27 @@ class Load:
         "_first_units",
         "_growth_permille",
         "_key",
+        "_most_lent",
         "_operations_a_day",
-        "_quietest_day",
         "_units_of_seven_operations",
         "_week",
         "_week_units",
+        "created_ms",
     )
 
-    def __init__(self, *, key: int, created_ms: int, operations_a_day: int) -> None:
-        bits = draw(key, 4)
+    def __init__(self, *, key: int, created_ms: int, operations_a_day: int, course: Course | None = None) -> None:
+        course = course or drawn_course(key)
         self._key = key
+        self.created_ms = created_ms
         self._operations_a_day = operations_a_day
-        self._day_course = _DAY_COURSES[bits % len(_DAY_COURSES)]
-        self._week = _WEEK_COURSES[bits % len(_WEEK_COURSES)]
+        self._day_course = _DAY_COURSES[course.rhythm]
+        self._week = _WEEK_COURSES[course.rhythm]
         self._week_units = sum(self._week)
-        self._quietest_day = min(self._week) * _WHOLE
+        self._most_lent = max(1, min(self._week) * course.unevenness_permille)
         self._units_of_seven_operations = self._week_units * _WHOLE * self._day_course.total
-        self._growth_permille = between(0, 60, bits >> 8)
-        self._bursts = between(0, 3, bits >> 24)
-        burst_percent_of_a_day = between(30, 250, bits >> 32)
+        self._growth_permille = course.growth_permille
+        self._bursts = course.bursts
+        burst_percent_of_a_day = between(30, 250, draw(key, 4) >> 32)
         self._burst_units = self._week_units * burst_percent_of_a_day * self._day_course.total // 700
         created_day = created_ms // DAY_MS
         self._first_monday = created_day - (created_day + 3) % 7  # 1970-01-01 was a Thursday
@@ -128,7 +161,7 @@ class Load:
 
     def _lent_before(self, age_days: int) -> int:
         """Units that the day before `age_days` leaves to that day: less than the quietest day has."""
-        return draw(self._key, 1, age_days) % self._quietest_day
+        return draw(self._key, 1, age_days) % self._most_lent
 
     def _bursts_until(self, block: int, ms_of_block: int, level: int) -> int:
         burst_units = self._burst_units * level

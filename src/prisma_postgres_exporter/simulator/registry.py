@@ -12,7 +12,7 @@ from itertools import chain
 from typing import Final, Generic, Protocol, TypeVar
 
 from prisma_postgres_exporter.simulator.chance import identifier
-from prisma_postgres_exporter.simulator.load import Load, StorageCourse, storage_course
+from prisma_postgres_exporter.simulator.load import Course, Load, StorageCourse, storage_course
 
 T = TypeVar("T")
 
@@ -149,7 +149,9 @@ class DatabaseRecord:
     source: Mapping[str, str] | None = None
     is_remote: bool = False
     _statuses: History[str] | None = None
+    _course: Course | None = None
     _load: Load | None = None
+    _surges: tuple[Load, ...] = ()
     _added: tuple[tuple[int, int], ...] = ()
     _storage: StorageCourse | None = None
 
@@ -162,6 +164,15 @@ class DatabaseRecord:
         if self._statuses is None:
             self._statuses = History(self.created_ms, "ready")
         self._statuses.change(at_ms, status)
+
+    def use(self, operations_a_day: int, course: Course, storage: StorageCourse | None = None) -> None:
+        """Make it use so much from its creation on, instead of what was drawn."""
+        self.operations_a_day, self._course, self._load = operations_a_day, course, None
+        self._storage = storage or self._storage
+
+    def surge(self, load: Load) -> None:
+        """Let it make those operations too."""
+        self._surges += (load,)
 
     def operations(self, start_ms: int, end_ms: int) -> int:
         """True operations from `start_ms` until just before `end_ms`."""
@@ -184,10 +195,16 @@ class DatabaseRecord:
         if at_ms <= self.created_ms:
             return 0
         if self._load is None:
-            self._load = Load(key=self.key, created_ms=self.created_ms, operations_a_day=self.operations_a_day)
+            self._load = Load(
+                key=self.key,
+                created_ms=self.created_ms,
+                operations_a_day=self.operations_a_day,
+                course=self._course,
+            )
         until_ms = at_ms if self.deleted_ms is None else min(at_ms, self.deleted_ms)
+        surged = sum(load.operations_until(until_ms) for load in self._surges if load.created_ms < until_ms)
         added = sum(operations for made_ms, operations in self._added if made_ms < until_ms)
-        return self._load.operations_until(until_ms) + added
+        return self._load.operations_until(until_ms) + surged + added
 
 
 @dataclass(slots=True, kw_only=True)

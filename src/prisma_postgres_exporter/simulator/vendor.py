@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 from enum import StrEnum
 from typing import Final
@@ -33,6 +33,14 @@ class StorageMeaning(StrEnum):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class WrongDay:
+    """By how much (thousandths of what is true) a day of a database is told wrong, and until when."""
+
+    permille: int
+    until_at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class VendorBehaviour:
     """How the vendor behaves where its documentation leaves it open. As it stands: at once and exactly.
 
@@ -40,6 +48,9 @@ class VendorBehaviour:
     `published_every` every answer has the numbers, and the `generatedAt`, of the newest whole multiple of it. Of each
     database's days `revised_share` (0 to 1) are told wrong, by up to `revised_by` of the day either way,
     and corrected in one to three steps until `revised_for` after the day's end: the last word is the truth.
+
+    A day in `wrong_days` is told wrong until it is corrected, and for a database in `broken_since` there is
+    no answer from an instant on.
 
     `widens` answers for whole UTC days, `begins_at_creation` cuts off what lies before the database was
     made, `longest_period` refuses more. `storage` is what the storage number means. `refuses_blocked` answers
@@ -54,6 +65,8 @@ class VendorBehaviour:
     revised_share: float = 0.0
     revised_by: float = 0.05
     revised_for: timedelta = timedelta(days=3)
+    wrong_days: Mapping[tuple[str, date], WrongDay] = field(default_factory=dict)
+    broken_since: Mapping[str, datetime] = field(default_factory=dict)
     widens: bool = False
     begins_at_creation: bool = False
     longest_period: timedelta | None = None
@@ -67,7 +80,8 @@ class VendorBehaviour:
     @property
     def final_after(self) -> timedelta:
         """How long after a day's end every answer about it is the truth."""
-        known_after = max(self.known_after + self.known_every, self.revised_for if self.revised_share else timedelta(0))
+        is_revised = self.revised_share or self.wrong_days
+        known_after = max(self.known_after + self.known_every, self.revised_for if is_revised else timedelta(0))
         return known_after + self.published_every
 
 
@@ -90,6 +104,10 @@ class VendorUsage:
     storage_bytes: int
 
 
+class Broken(Exception):
+    """The vendor fails to answer for a database."""
+
+
 class PeriodRefused(ValueError):
     """The vendor does not answer for such a period; the message is for the answer's body."""
 
@@ -103,7 +121,13 @@ class Vendor:
         self._known_after_ms = span_ms(self.behaviour.known_after)
         self._step_ms = max(1, span_ms(self.behaviour.known_every))
         self._published_every_ms = max(1, span_ms(self.behaviour.published_every))
-        self._revised_for_ms = span_ms(self.behaviour.revised_for) if self.behaviour.revised_share else 0
+        is_revised = self.behaviour.revised_share or self.behaviour.wrong_days
+        self._revised_for_ms = span_ms(self.behaviour.revised_for) if is_revised else 0
+        self._wrong = {
+            (id_, to_ms(day_start(day)) // DAY_MS): (wrong.permille, to_ms(wrong.until_at))
+            for (id_, day), wrong in self.behaviour.wrong_days.items()
+        }
+        self._broken_ms = {id_: to_ms(since_at) for id_, since_at in self.behaviour.broken_since.items()}
         self._revised_by_permille = max(1, round(self.behaviour.revised_by * 1_000))
 
     def usage(
@@ -113,6 +137,7 @@ class Vendor:
 
         Raises:
             PeriodRefused: the end lies before the start, or the period is too long.
+            Broken: there is no answer for this database.
         """
         start_ms = to_ms(month_start(now) if start_at is None else start_at)
         end_ms = None if end_at is None else to_ms(end_at)
@@ -121,6 +146,9 @@ class Vendor:
     def usage_of(self, database: DatabaseRecord, now_ms: int, start_ms: int, end_ms: int | None) -> VendorUsage:
         """The same in milliseconds, for a world that has lived until `now_ms`."""
         start_ms, end_ms = self._period(database, now_ms, start_ms, end_ms)
+        broken_ms = self._broken_ms.get(database.id)
+        if broken_ms is not None and broken_ms <= now_ms:
+            raise Broken
         published_ms = self._published_ms(now_ms)
         return VendorUsage(
             start_ms=start_ms,
@@ -176,6 +204,9 @@ class Vendor:
         return until * permille // 1_000 - before * permille // 1_000
 
     def _error_permille(self, database: DatabaseRecord, day: int, now_ms: int) -> int:
+        if (database.id, day) in self._wrong:
+            permille, until_ms = self._wrong[database.id, day]
+            return permille if now_ms < until_ms else 0
         bits = draw(database.key, _REVISIONS, day)
         if not is_hit(self.behaviour.revised_share, bits):
             return 0

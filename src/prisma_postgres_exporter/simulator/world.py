@@ -24,6 +24,16 @@ class Stay:
     end_at: datetime
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Change:
+    """A database was made, or deleted, in the workspace that held it."""
+
+    at: datetime
+    database_id: str
+    workspace_id: str
+    is_deletion: bool
+
+
 class World:
     """A world that is a function of its seed, its shape and time, except for what is changed by hand.
 
@@ -93,6 +103,19 @@ class World:
         at_ms = self.live_until(at)
         record = self.registry.databases.get(prefixed("db_", database_id))
         return self._as_of(record, at_ms) if record is not None and exists(record, at_ms) else None
+
+    def changes(self, start_at: datetime, end_at: datetime) -> Iterator[Change]:
+        """The databases that were made or deleted in a span."""
+        start_ms, end_ms = self._span(start_at, end_at)
+        for record in self.registry.databases.values():
+            for at_ms in (record.created_ms, record.deleted_ms):
+                if at_ms is not None and start_ms <= at_ms < end_ms:
+                    yield Change(
+                        at=from_ms(at_ms),
+                        database_id=record.id,
+                        workspace_id=self.registry.workspace_of(record, at_ms),
+                        is_deletion=at_ms == record.deleted_ms,
+                    )
 
     def deleted_at(self, database_id: str) -> datetime | None:
         """From when on the database is no more; `None` for one that stays."""
