@@ -126,7 +126,7 @@ def test_the_demo_shows_metrics_and_leaves_nothing_behind(tmp_path: Path) -> Non
             assert answer.returncode == 0, answer.stdout + answer.stderr
         # One database of the demo's world fails, as it is meant to, and nothing else is missing.
         found = walk(json.loads(run("doctor", "--json", cwd=tmp_path, environ=environ).stdout)["findings"])
-        [missing] = [finding for finding in found if finding["level"] == "missing"]
+        [missing] = [finding for finding in found if finding["level"] == "problem"]
         assert missing["reason"] == "unavailable"
         running.send(signal.SIGINT)
         assert running.wait() == 0

@@ -55,7 +55,7 @@ def walk(document: dict[str, Any]) -> Iterator[dict[str, Any]]:
 
 
 def reasons(document: dict[str, Any]) -> set[str]:
-    return {finding["reason"] for finding in walk(document) if finding["level"] == "missing"}
+    return {finding["reason"] for finding in walk(document) if finding["level"] in ("problem", "wrong")}
 
 
 def database(api: Vendor, number: int = 0) -> Database:
@@ -68,7 +68,7 @@ def test_when_all_is_well_every_database_is_and_it_leaves_with_0(tmp_path: Path,
     other, document = examine(tmp_path, *options)
 
     assert answer.returncode == other.returncode == 0, answer.stdout + answer.stderr
-    assert "nothing is missing" in answer.stdout
+    assert "no problems" in answer.stdout
     assert TOKEN_MARK not in answer.stdout
     assert sum(finding["step"] == "database" for finding in walk(document)) == DATABASES
     assert document["level"] in ("ok", "note")
@@ -185,7 +185,7 @@ def test_a_refused_token_is_named_and_its_workspace_too(tmp_path: Path, options:
 
     assert answer.returncode == 1
     assert reasons(document) == {"unauthorised"}
-    failing = [finding for finding in walk(document) if finding["level"] == "missing"]
+    failing = [finding for finding in walk(document) if finding["level"] in ("problem", "wrong")]
     assert [finding["step"] for finding in failing] == ["token", "workspace"]
     assert failing[0]["subject"] == "token-2"
 

@@ -57,7 +57,7 @@ def explain_month(
         changes = [revision for revision in revisions if revision.day.replace(day=1) == month]
         reasons = list(_reasons(vendor, vendor.read_at, missing, days, changes, rows, now.date()))
         is_lasting = any(reason is Reason.VENDOR_DISAGREES for reason, _ in reasons)
-        level = Level.MISSING if is_lasting else Level.NOTE
+        level = Level.PROBLEM if is_lasting else Level.NOTE
     return Explanation(
         month=month,
         vendor_operations=vendor.operations if vendor else None,
