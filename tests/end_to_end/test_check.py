@@ -191,6 +191,7 @@ def test_it_leaves_with_1_where_only_the_vendor_is_down(tmp_path: Path, api: Ven
 
 # Tokens -------------------------------------------------------------------------------------------
 WHERE = "https://console.prisma.io (the workspace's Settings, Service Tokens, New Service Token)"
+CONNECTION_STRING = f"this is a connection string, not a token: make a service token at {WHERE}"
 
 
 @pytest.mark.parametrize("is_in_file", [False, True], ids=["variable", "file"])
@@ -199,13 +200,13 @@ WHERE = "https://console.prisma.io (the workspace's Settings, Service Tokens, Ne
     [
         ('"s3cret-abc"', "the token is in quotes; remove them"),
         ("'s3cret-abc'", "the token is in quotes; remove them"),
-        ("postgres://user:s3cret-abc@db.prisma.io:5432/postgres", f"this is a connection string, not a token: {WHERE}"),
+        ("postgres://user:s3cret-abc@db.prisma.io:5432/postgres", CONNECTION_STRING),
         (
             "prisma+postgres://a.prisma-data.net/?api_key=s3cret-abc",
-            f"this is a connection string, not a token: {WHERE}",
+            CONNECTION_STRING,
         ),
         ("s3cret-abc def", "the token has a space or another character that no token has"),
-        ("s3cret-abc\ndef", "a"),
+        ("s3cret-abc\ndef", "there is more than one line; leave one token and nothing else"),
     ],
     ids=["quotes", "single quotes", "postgres", "prisma", "space", "line end"],
 )
@@ -221,7 +222,7 @@ def test_what_stands_in_a_tokens_place_is_named_and_not_shown(
 
     assert answer.returncode == 2
     [line] = [line for line in answer.stdout.splitlines() if "wrong    token token-1: " in line]
-    assert said.replace(": https", ": make a service token at https") in line
+    assert said in line
     assert "s3cret" not in answer.stdout + answer.stderr
 
 
