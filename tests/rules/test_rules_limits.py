@@ -89,8 +89,8 @@ CASES = (
                 "Workspace wksp_a is expected to reach its spend limit within a week",
                 (
                     "Workspace wksp_a is expected to reach its spend limit on Thursday 1 January, 01:59 UTC. The "
-                    "vendor then blocks all databases of wksp_a until the month ends, the plan is upgraded, or the limit is "
-                    "raised."
+                    "vendor then blocks all databases of wksp_a until the month ends, the plan is upgraded, or the "
+                    "limit is raised."
                 ),
             ),
             "120m": (
