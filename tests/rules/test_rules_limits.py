@@ -103,6 +103,25 @@ CASES = (
         },
     ),
     Case(
+        name="storage of the Free plan is told without a block, which is not documented",
+        series={INFO: level(1), REACHED.replace("free_operations", "free_storage"): level(2 * DAY)},
+        firing={
+            "2h": [
+                fires("PrismaPostgresLimitAhead", workspace_id="wksp_a", limit="free_storage"),
+                fires("PrismaPostgresLimitImminent", workspace_id="wksp_a", limit="free_storage"),
+            ]
+        },
+        says={
+            "2h": (
+                "Workspace Acme is about to reach the Free plan's storage",
+                (
+                    "Workspace Acme is expected to reach the Free plan's storage on Saturday 3 January, 00:00 UTC. What "
+                    "the vendor does then is not documented."
+                ),
+            )
+        },
+    ),
+    Case(
         name="a limit that will not be reached in this month fires nothing",
         series={INFO: level(1), REACHED: level(None), SPEND_LIMIT: level(9 * DAY)},
         firing={"10h": []},
