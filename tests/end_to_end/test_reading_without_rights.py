@@ -297,7 +297,7 @@ def test_check_makes_no_store_and_no_directory(tmp_path: Path) -> None:
     assert line.startswith("ok")
     assert line.endswith("there is none yet; `serve` and `collect` make it")
     assert missing.startswith("problem")
-    assert missing.endswith("create its directory")
+    assert missing.endswith("create its directory [store_unavailable]")
     assert list(tmp_path.iterdir()) == []
 
 
