@@ -258,7 +258,7 @@ def _no_answer(exc: Exception, received: bytes, *, host: str) -> NoAnswer:
 
 
 def _why_not_connected(error: aiohttp.ClientConnectorError) -> str | None:
-    # asyncio writes "Connect call failed" and a tuple where the system has words; a name's look-up has words of its own.
+    # asyncio writes "Connect call failed" and a tuple where the system has words; a name's look-up has its own.
     return os.strerror(error.errno) if error.errno and error.errno > 0 else error.strerror
 
 

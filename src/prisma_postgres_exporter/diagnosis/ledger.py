@@ -93,7 +93,8 @@ def _month(explained: Explanation, days: Iterable[DayUsage]) -> Finding:
     return Finding(
         step="ledger",
         subject=month,
-        text=f"the vendor's month is {vendor}, the sum of {counted(count, 'day')} now {explained.days_operations:,}; {compared}",
+        text=f"the vendor's month is {vendor}, the sum of {counted(count, 'day')} now"
+        f" {explained.days_operations:,}; {compared}",
         level=explained.level,
         reason=_gravest([reason for reason, _ in explained.reasons]),
         lines=tuple(text for _, text in explained.reasons),
