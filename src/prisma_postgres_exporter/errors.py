@@ -18,7 +18,9 @@ ExporterError
     ├── StoreUnavailable       wait, or make room: it cannot be read or written now
     │   ├── StoreMissing       run the service first: there is none yet
     │   ├── StoreOutdated      run `serve` or `collect` once: an older version made it
-    │   └── StoreGone          put the file back, or a backup of it: it was deleted, replaced or emptied
+    │   └── StoreBroken        look at the disk: it does not pass by itself
+    │       ├── StoreGone      put the file back, or a backup of it: it was deleted, replaced or emptied
+    │       └── StoreDamaged   put a backup in its place: what is in the file is malformed
     ├── StoreTooNew            run the version that made it, or a newer one
     ├── StoreChanged           load again: another process wrote in between
     ├── LeaseLost              stop: another process collects the workspace now
@@ -143,8 +145,16 @@ class StoreOutdated(StoreUnavailable):
     """An older version made the store, and it was opened to be read only."""
 
 
-class StoreGone(StoreUnavailable):
+class StoreBroken(StoreUnavailable):
+    """The disk of the store does not read or write, or it is one of the kinds below: a service is unhealthy then."""
+
+
+class StoreGone(StoreBroken):
     """The file that held the store was deleted, replaced or emptied: nothing is written, and no new one is made."""
+
+
+class StoreDamaged(StoreBroken):
+    """What is in the file is no whole store: nothing is written to it any more, as that could make it worse."""
 
 
 class StoreTooNew(StoreError):

@@ -478,6 +478,17 @@ class Happened:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Moves:
+    """When the open days of databases were found to have moved, in what was read `since` (`None`: nothing was).
+
+    `by_workspace` has the Unix seconds of each database, oldest first, by its workspace's id and its own.
+    """
+
+    since: datetime | None = None
+    by_workspace: Mapping[str, Mapping[str, tuple[int, ...]]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Discovered:
     """What a discovery found to be different from the ledger state, to be written in one transaction.
 

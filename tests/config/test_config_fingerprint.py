@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from prisma_postgres_exporter.config import Config, differences, fingerprints, load_config
+from prisma_postgres_exporter.config import Config, differences, fingerprints, lacks, load_config
 
 WHOLE: dict[str, Any] = {
     "credentials": [{"name": "a", "token": "secret-token"}],
@@ -89,3 +89,19 @@ def test_nothing_is_said_of_a_process_of_another_version_that_has_no_such_settin
     changed = {**prints, "web.shard": "0", "poll.interval": "0"}
     assert differences([("a", older), ("b", prints), ("c", {})]) == ()
     assert [row.settings for row in differences([("a", older), ("b", changed)])] == [("poll.interval",)]
+
+
+def test_whoever_lacks_a_token_that_another_has_is_named_once_it_knows_its_own() -> None:
+    everything = ("w1", "w2", "w3")
+    assert lacks([("a", everything, True), ("b", everything, True), ("c", (), False)]) == ()
+    found = lacks([("a", everything, True), ("b", ("w1",), True), ("c", ("w1", "w3"), True), ("d", ("w4",), False)])
+    assert [(row.processes, row.workspaces) for row in found] == [
+        (("b", "c"), ("w2",)),
+        (("b",), ("w3",)),
+        (("a", "b", "c"), ("w4",)),
+    ]
+    assert str(found[1]) == (
+        "b has no token of w3, though another process that shares the store has: give all of them the same tokens"
+    )
+    (many,) = lacks([("a", [f"w{number:02}" for number in range(13)], True), ("b", (), True)])
+    assert "w09 and 3 more, though" in str(many)

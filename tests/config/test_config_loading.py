@@ -288,3 +288,24 @@ def test_credentials_of_the_file_that_a_variable_takes_the_place_of_are_a_warnin
     assert len(config.credentials) == 1
     [warning] = config.warnings
     assert warning.startswith(f"{variable}: takes the place of the file's credentials")
+
+
+def test_a_web_configuration_file_is_beside_the_file_that_names_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "etc").mkdir()
+    monkeypatch.chdir(tmp_path)
+    file = tmp_path / "etc" / "config.yaml"
+    named = {
+        "web.yml": "etc/web.yml",
+        "lock/web.yml": "etc/lock/web.yml",
+        str(tmp_path / "web.yml"): str(tmp_path / "web.yml"),
+    }
+    for name, expected in named.items():
+        file.write_text(f"web: {{config_file: {name}}}")
+        assert load_config(config_path="etc/config.yaml", environ={}).web.config_file == Path(expected)
+    # What is typed is of the folder in which it is typed.
+    variables = {"PRISMA_POSTGRES_WEB_CONFIG_FILE": "web.yml"}
+    assert load_config(config_path=str(file), environ=variables).web.config_file == Path("web.yml")
+    typed = load_config(config_path=str(file), environ={}, web_config_file="web.yml")
+    assert typed.web.config_file == Path("web.yml")

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import os
+import signal
 import socket
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import pytest
@@ -21,6 +24,8 @@ from prisma_postgres_exporter.service.web import listening
 from prisma_postgres_exporter.service.web_lock import OPEN, WebLock, read_lock
 from web_files import TLS, VERIFIED, WebFolder, hash_of, web_folder
 
+NO_PROCESS = Path(__file__).parent
+"""A folder that has no process in it: the image has its own /proc, this machine others' services."""
 USERS = {"alice": hash_of("of-alice")}
 LOCKS: Mapping[str, Mapping[str, object]] = {
     "headers": {"http_server_config": {"headers": {"X-Frame-Options": "deny"}}},
@@ -128,6 +133,63 @@ async def test_nobody_there_is_not_healthy(listen: str, tmp_path: Path) -> None:
     assert "Traceback" not in said
 
 
+SERVE = (sys.executable, "-m", "prisma_postgres_exporter", "serve")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "start",
+    [
+        pytest.param((*SERVE, "--listen", "127.0.0.1:{port}", "--web.config.file", "web.yml"), id="flags"),
+        pytest.param((*SERVE, "--listen=127.0.0.1:{port}", "--config=config.yaml"), id="a configuration file"),
+        pytest.param(
+            (
+                "sh",
+                "-c",
+                "PRISMA_POSTGRES_LISTEN=127.0.0.1:{port} PRISMA_POSTGRES_WEB_CONFIG_FILE=web.yml "
+                + " ".join(SERVE)
+                + "; exit",
+            ),
+            id="a shell",
+        ),
+    ],
+)
+async def test_it_asks_the_service_as_it_was_started(folder: WebFolder, start: Sequence[str], tmp_path: Path) -> None:
+    folder.write(tls_server_config=TLS)
+    (folder.path / "config.yaml").write_text("web: {config_file: web.yml}\n")
+    port, proc = free_port(), tmp_path / "proc"
+    proc.mkdir()
+    environ = {
+        "PATH": os.environ["PATH"],
+        "PYTHONPATH": str(ROOT / "src"),
+        "PRISMA_POSTGRES_TOKEN": "x",
+        "PRISMA_POSTGRES_API_URL": f"http://127.0.0.1:{free_port()}",
+        "PRISMA_POSTGRES_STORE_URL": f"sqlite:///{tmp_path / 'ledger.db'}",
+    }
+    words = [word.replace("{port}", str(port)) for word in start]
+    running = await asyncio.create_subprocess_exec(
+        *words, cwd=folder.path, env=environ, stderr=asyncio.subprocess.PIPE, start_new_session=True
+    )
+    assert running.stderr is not None
+    try:
+        while b"listening" not in (line := await running.stderr.readline()):
+            assert line, "it ended"
+        show_session(running.pid, proc)
+        assert await health_check({}, proc) == (0, "200 healthy")
+    finally:
+        os.killpg(running.pid, signal.SIGKILL)
+        await running.wait()
+    assert (await health_check({}, proc))[0] == 1
+
+
+def show_session(leader: int, proc: Path) -> None:
+    """Put what /proc has of the leader's session into `proc`."""
+    for process in Path("/proc").glob("[0-9]*"):
+        with contextlib.suppress(OSError):
+            if os.getsid(int(process.name)) == leader:
+                (proc / process.name).symlink_to(process)
+
+
 async def checked(
     listen: str,
     environ: Mapping[str, str] | None = None,
@@ -147,11 +209,12 @@ async def checked(
         return await health_check({**given, **(environ or {})})
 
 
-async def health_check(environ: Mapping[str, str]) -> tuple[int, str]:
-    """The exit code, and all that it printed."""
+async def health_check(environ: Mapping[str, str], proc: Path = NO_PROCESS) -> tuple[int, str]:
+    """The exit code, and all that it printed; `proc` has the processes that it sees."""
     running = await asyncio.create_subprocess_exec(
         sys.executable,
         str(ROOT / "deploy" / "healthcheck.py"),
+        str(proc),
         env={"PYTHONPATH": str(ROOT / "src"), "http_proxy": "http://127.0.0.1:9", **environ},
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.STDOUT,

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import re
+import subprocess
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -100,6 +103,92 @@ def test_nothing_is_published_that_was_not_tested_and_built_before() -> None:
     for name in ("image", "chart", "pypi", "github"):
         assert {"test", "build"} <= before(name)
     assert "secrets." not in (ROOT / ".github/workflows/release.yml").read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize(
+    ("tag", "branch", "said"),
+    [
+        ("v1.2.3", "main", ""),
+        ("v1.2.4", "main", "the tag is v1.2.4, the version 1.2.3"),
+        ("v1.2.3", "aside", "the tag is not on main"),
+    ],
+)
+def test_only_a_tag_of_main_with_the_packages_version_is_released(
+    tag: str, branch: str, said: str, tmp_path: Path
+) -> None:
+    package = tmp_path / "src" / "prisma_postgres_exporter"
+    package.mkdir(parents=True)
+    (package / "__init__.py").write_text('__version__ = "1.2.3"\n')
+    git = partial(subprocess.run, check=True, cwd=tmp_path, capture_output=True, text=True)
+    commit = ["git", "-c", "user.name=a", "-c", "user.email=a@example.com", "commit", "--allow-empty", "-qm", "one"]
+    git(["git", "init", "-qb", "main"])
+    git(["git", "add", "."])
+    git(commit)
+    git(["git", "update-ref", "refs/remotes/origin/main", "HEAD"])
+    git(["git", "checkout", "-qB", branch])
+    if branch != "main":
+        git(commit)
+    sha = git(["git", "rev-parse", "HEAD"]).stdout.strip()
+    done = run_step("build", "The tag is the version, and on main", tmp_path, GITHUB_REF_NAME=tag, GITHUB_SHA=sha)
+    assert (done.returncode != 0, said in done.stdout) == (bool(said), True), done.stdout + done.stderr
+
+
+def test_what_is_pushed_has_a_name_without_capitals(tmp_path: Path) -> None:
+    told = tmp_path / "output"
+    done = run_step(
+        "build",
+        "Names of the registry, which has no capitals",
+        tmp_path,
+        GITHUB_REPOSITORY="Some-Owner/Exporter",
+        GITHUB_REPOSITORY_OWNER="Some-Owner",
+        GITHUB_OUTPUT=str(told),
+    )
+    assert done.returncode == 0, done.stderr
+    names = dict(line.split("=") for line in told.read_text().splitlines())
+    jobs = loaded(ROOT / ".github/workflows/release.yml")["jobs"]
+    assert names == {"image": "ghcr.io/some-owner/exporter", "charts": "ghcr.io/some-owner/charts"}
+    assert jobs["build"]["outputs"].keys() == names.keys()
+    assert jobs["image"]["env"] == {"IMAGE": "${{ needs.build.outputs.image }}"}
+    assert jobs["chart"]["env"] == {**jobs["image"]["env"], "CHARTS": "${{ needs.build.outputs.charts }}"}
+    written = (ROOT / ".github/workflows/release.yml").read_text(encoding="utf-8")
+    assert not re.search(r"ghcr\.io/\$\{\{|ghcr\.io/\$GITHUB", written)
+
+
+def test_the_base_image_is_that_of_the_dockerfile_by_its_digest() -> None:
+    build = next(
+        step
+        for step in loaded(ROOT / ".github/workflows/release.yml")["jobs"]["image"]["steps"]
+        if step.get("id") == "push"
+    )
+    assert build["with"]["build-args"] == "PYTHON_IMAGE=${{ steps.base.outputs.image }}"
+    assert build["with"]["provenance"] == "mode=max"  # which records it
+    froms = re.findall(r"^FROM (\S+)", (ROOT / "deploy/Dockerfile").read_text(encoding="utf-8"), re.M)
+    assert set(froms) == {"${PYTHON_IMAGE}"}
+
+
+def test_what_is_locked_is_audited_and_what_is_released_has_a_bill_of_materials() -> None:
+    audit = loaded(ROOT / ".github/workflows/test.yml")["jobs"]["audit"]["steps"][-1]["run"]
+    assert "for lock in deploy/requirements*.txt" in audit
+    assert "pip-audit --disable-pip --require-hashes" in audit
+    release = "".join(step.get("run", "") for step in steps(loaded(ROOT / ".github/workflows/release.yml")))
+    assert "cyclonedx-py requirements deploy/requirements.txt" in release
+
+
+def run_step(job: str, name: str, directory: Path, **environ: str) -> subprocess.CompletedProcess[str]:
+    """Run what a step of the release runs, as a runner does."""
+    [step] = [
+        step
+        for step in loaded(ROOT / ".github/workflows/release.yml")["jobs"][job]["steps"]
+        if step.get("name") == name
+    ]
+    return subprocess.run(
+        ["bash", "--noprofile", "--norc", "-eo", "pipefail", "-c", step["run"]],
+        cwd=directory,
+        env={"PATH": os.environ["PATH"], **environ},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
 
 
 def test_the_release_fills_in_lines_that_the_chart_has() -> None:

@@ -22,7 +22,7 @@ from diagnosis_values import (
 )
 
 from builders import ONE_DAY
-from prisma_postgres_exporter.config import Difference
+from prisma_postgres_exporter.config import Difference, Lack
 from prisma_postgres_exporter.diagnosis import (
     CredentialFacts,
     DatabaseFacts,
@@ -154,6 +154,13 @@ FAILING = {"failing_since_at": NOW - timedelta(hours=2)}
             Level.WRONG,
             "cannot be used",
             id="a web configuration that is wrong",
+        ),
+        pytest.param(
+            facts(web=WebFacts(path="web.yml", access="TLS, 1 user(s)", not_in_force="the service at :1 differs")),
+            Reason.WEB_CONFIG_NOT_IN_FORCE,
+            Level.PROBLEM,
+            "TLS, 1 user(s); but the service at :1 differs",
+            id="a web configuration that the service does not use",
         ),
         pytest.param(
             facts(store=StoreFacts(url="x", written_at=NOW + ONE_DAY)),
@@ -510,3 +517,28 @@ def test_a_wait_that_the_vendor_asks_for_is_told_up_to_the_longest_that_is_kept(
     told = Failure.of(Unavailable("down", reason="http_503", status=503, retry_after_seconds=300.0))
     assert told.retry_after_seconds == 300.0
     assert "not to be asked" not in seen(facts(replace(database_facts(), usage=DOWN)), Reason.API_UNREACHABLE).text
+
+
+def test_what_stored_readings_tell_of_an_adaptive_plan_is_said() -> None:
+    given = facts()
+    adaptive = replace(given.settings, poll=given.settings.poll.model_copy(update={"adaptive": True}))
+    (workspace,) = given.workspaces
+
+    def lines(known: WorkspaceFacts) -> tuple[str, ...]:
+        found = findings(replace(given, settings=adaptive, workspaces=(known,)))
+        return next(finding for finding in found if finding.step == "workspace").lines
+
+    within = "each open day is read within 1 h 30 min whatever is known"
+    assert lines(replace(workspace, period=timedelta(hours=3))) == (
+        f"poll.adaptive: stored readings tell that numbers move every 3 h; {within}",
+    )
+    assert lines(workspace) == (f"poll.adaptive: stored readings tell no rhythm yet; {within}",)
+    assert [finding.lines for finding in findings(given) if finding.step == "workspace"] == [()]
+
+
+def test_tokens_that_only_some_processes_have_are_noted_with_the_workspaces() -> None:
+    lack = Lack(workspaces=("wksp_a",), processes=("two",))
+    found = seen(facts(store=replace(facts().store, lacks=(lack,))), Reason.TOKENS_DIFFER)
+    assert found.level is Level.NOTE
+    assert found.lines == (str(lack),)
+    assert found.facts["differing_tokens"] == [{"workspaces_without_token": ["wksp_a"], "processes": ["two"]}]

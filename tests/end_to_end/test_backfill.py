@@ -6,6 +6,7 @@ import json
 import re
 import subprocess
 from collections.abc import Iterator
+from contextlib import ExitStack
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from urllib.parse import urlencode
@@ -112,6 +113,29 @@ def test_days_of_the_past_come_into_the_ledger_beside_a_running_service(
     assert again.returncode == 0
     assert f"all {len(truth(api, store_url))} days are in the ledger" in again.stderr
     assert api.simulator.requests["usage"] == asked
+
+
+@pytest.mark.slow
+def test_many_that_write_the_same_days_at_once_leave_an_exact_ledger(
+    options: list[str], store_url: str, api: Vendor, tmp_path: Path
+) -> None:
+    fast = ["--requests-per-second", "50"]
+    with exporter("serve", *options, cwd=tmp_path) as service:
+        before = counters(service)
+        with ExitStack() as both:
+            writers = [
+                both.enter_context(command("backfill", *options, *span(), *fast, cwd=tmp_path)) for _ in range(2)
+            ]
+            collected = [run("collect", *options, cwd=tmp_path) for _ in range(2)]
+            assert [writer.wait(60) for writer in writers] == [0, 0], [writer.output for writer in writers]
+        assert [done.returncode for done in collected] == [0, 0], [done.stderr for done in collected]
+        # And the service goes on writing.
+        wait_until(
+            lambda: all(counters(service)[id_] > value for id_, value in before.items()), "every counter to go on"
+        )
+        assert service.get("/-/healthy").status == 200
+    assert ledger(store_url) == truth(api, store_url)
+    assert run("store", "check", *options[:2], *options[4:], cwd=tmp_path).returncode == 0
 
 
 def counters(service: Exporter) -> dict[str, float]:

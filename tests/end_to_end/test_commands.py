@@ -97,6 +97,17 @@ def test_the_help_names_every_command_and_the_exit_codes(tmp_path: Path) -> None
     assert "0 done, 1 failed, 2 wrong usage or configuration" in " ".join(answer.stdout.split())
 
 
+def test_the_demo_of_a_vendor_that_publishes_by_a_rhythm_reads_when_there_should_be_news(tmp_path: Path) -> None:
+    with exporter("demo", "--publish-every", "6h", cwd=tmp_path, environ={"TMPDIR": str(tmp_path)}) as running:
+        readings = "prisma_postgres_exporter_open_day_readings_total"
+        running.scrape_when(lambda samples: samples.labels(readings, "workspace_id"), "an adaptive round")
+        samples = running.scrape()
+        assert set(samples.named("prisma_postgres_exporter_reading_age_bound_seconds").values()) == {90.0}
+    refused = run("simulator", "--publish-every", "often", cwd=tmp_path)
+    assert refused.returncode == 2
+    assert "is not a valid duration" in " ".join(refused.stderr.split())
+
+
 def test_the_demo_shows_metrics_and_leaves_nothing_behind(tmp_path: Path) -> None:
     temporary = tmp_path / "temporary"
     temporary.mkdir()

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import os
+from base64 import b64encode, urlsafe_b64encode
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from urllib.parse import quote
+from urllib.parse import quote, quote_plus
 
 import psutil
 import psycopg
@@ -19,6 +20,7 @@ from postgres import PostgresServer
 from push_receiver import Answered, Receiver, receiver
 
 MARK = "mArKeD"
+BASE64 = (b64encode, urlsafe_b64encode)
 STORE_PASSWORD = f"{MARK}/st#o[r]e?@: password"
 PROXY_PASSWORD, API_PASSWORD = f"{MARK}-of-the-proxy", f"{MARK}-of-the-api"
 BEARER, HEADER, KEY = f"{MARK}-bearer", f"{MARK}-header", f"{MARK}-key-of-a-query"
@@ -34,12 +36,20 @@ COMMANDS = (
 )
 BROKEN = """\
 import os
+from base64 import b64encode, urlsafe_b64encode
+from urllib.parse import quote, quote_plus
 from sqlalchemy.engine import make_url
 from prisma_postgres_exporter.{module} import {owner}
 
 def broken(*_, **__):
     secrets = [os.environ[name] for name in ("OTHER_TOKEN", "PRISMA_POSTGRES_STORE_URL", "PUSH_BEARER")]
-    raise RuntimeError(f"nobody foresaw this: {{secrets}}, {{make_url(secrets[1]).password}}")
+    secrets.append(make_url(secrets[1]).password or "")
+    forms = [form(part) for form in (quote, quote_plus) for part in secrets]
+    for user in ("", "a:", "me:"):
+        for form in (b64encode, urlsafe_b64encode):
+            forms += [form(f"{{user}}{{part}}{{end}}".encode()).decode() for part in secrets for end in ("", "x", "xy")]
+    forms += [part.rstrip("=") for part in forms]
+    raise RuntimeError(f"nobody foresaw this: {{secrets}}, {{forms}}")
 
 {owner}.{method} = broken
 """
@@ -55,8 +65,17 @@ class Marked:
     store_url: str
 
     def found_in(self, text: str) -> set[str]:
-        """The secrets that a text shows."""
-        return {secret for secret in self.secrets if secret in text}
+        """The secrets that a text shows, also as percent-encoding and base64 do."""
+        return {secret for secret in self.secrets for form in forms(secret) if form in text}
+
+
+def forms(secret: str) -> set[str]:
+    """What a text has that holds a secret in one of its forms: of base64 what nothing around it changes."""
+    octets = secret.encode()
+    encoded = {
+        encode(octets[start:])[: len(octets[start:]) // 3 * 4].decode() for start in range(3) for encode in BASE64
+    }
+    return {secret, quote(secret), quote(secret, safe=""), quote_plus(secret), *encoded}
 
 
 @pytest.fixture(scope="module")

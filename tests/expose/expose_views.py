@@ -8,7 +8,7 @@ import socket
 from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import pytest
 import uvicorn
@@ -20,6 +20,7 @@ from starlette.types import ASGIApp
 
 from prisma_postgres_exporter.cost import Usage
 from prisma_postgres_exporter.expose import ExporterHealth, Exposition, Format
+from prisma_postgres_exporter.ledger.attention import Learned
 from prisma_postgres_exporter.snapshot import DatabaseView, Snapshot, WorkspaceView
 
 NOW = datetime(2026, 11, 23, 12, 0, tzinfo=UTC)
@@ -116,6 +117,9 @@ def tell_everything(health: ExporterHealth) -> None:
     health.throttled("GET /v1/me", 1.0)
     health.reading_failed("timeout")
     health.round_finished("wksp_a", 4.0, 0.1, NOW)
+    health.learned(
+        "wksp_a", Learned(bound=timedelta(minutes=90), period=timedelta(hours=1), made=2, saved=9), made=2, saved=9
+    )
     health.round_failed("wksp_a")
     health.clock_compared(0.5)
     health.record_refused("listed_twice", 2)

@@ -6,17 +6,27 @@ import asyncio
 import base64
 from collections import Counter
 from dataclasses import replace
-from typing import cast
+from typing import Any, cast
 
 import bcrypt
 import httpx
 import pytest
-from expose_views import A_DATABASE, A_SNAPSHOT, A_WORKSPACE, NOW, exposition_of, plain
+from expose_views import A_DATABASE, A_SNAPSHOT, A_WORKSPACE, NOW, plain
 from test_expose_parts_of_the_whole import A_BUDGET, families_of, united
 from test_expose_web import A_STATUS
 
 from prisma_postgres_exporter.config import WebFile
-from prisma_postgres_exporter.expose import Access, Reload, access, web_app
+from prisma_postgres_exporter.expose import (
+    Access,
+    CredentialStatus,
+    ExporterHealth,
+    Exposition,
+    PushStatus,
+    Reload,
+    RoundStatus,
+    access,
+    web_app,
+)
 from prisma_postgres_exporter.expose.v1 import Ledger
 from prisma_postgres_exporter.snapshot import Snapshot
 from web_files import hash_of
@@ -43,6 +53,43 @@ THREE = Snapshot(
 )
 
 
+INTERNALS: dict[str, Any] = {
+    "version": "v8.8.8",
+    "api_url": "https://api.of-the-whole.example.com",
+    "store_url": "postgresql://store-of-the-whole",
+    "store_error": "store-of-the-whole is full",
+    "reload_error": "/etc/of-the-whole/config.yaml:3: wrong",
+    "reload_failing_since_at": NOW,
+    "unhealthy_reason": "rounds of wksp_b have stopped",
+    "notes": ("wksp_c", "/etc/of-the-whole/config.yaml is readable by everyone"),
+    "credentials": tuple(
+        CredentialStatus(name=f"key of {x or 'nobody'}", is_up=False, workspace_id=f"wksp_{x}" if x else None)
+        for x in ("a", "b", "c", "")
+    ),
+    "pushes": (PushStatus(target="otlp", url="https://push.of-the-whole.example.com", last_success_at=NOW,
+                          failing_since_at=NOW, problem="wksp_b", waiting_since_at=NOW),),
+    "sharing": {"host-of-the-whole": 2, "another": 1},
+    "rounds": tuple(
+        RoundStatus(workspace_id=f"wksp_{x}", workspace_name=f"named {x}", finished_at=NOW, seconds=1, readings=2,
+                    failed=0, next_at=NOW) for x in ("a", "b", "c")
+    ),
+}  # fmt: skip
+
+
+def exposition_of(snapshot: Snapshot) -> Exposition:
+    """With lines of the exporter's own that name workspaces and credentials."""
+    health = ExporterHealth()
+    for view in snapshot.workspaces:
+        letter = view.workspace_id[-1]
+        health.round_finished(view.workspace_id, 1.0, 0.0, NOW)
+        health.credential_belongs(f"key of {letter}", view.workspace_id)
+        health.credential_seen(f"key of {letter}", is_up=True)
+    health.credential_seen("key of nobody", is_up=False)
+    exposition = Exposition(health)
+    exposition.render(snapshot)
+    return exposition
+
+
 class Door:
     """An application with a web configuration, and what it refused."""
 
@@ -52,17 +99,19 @@ class Door:
         self.file = WebFile.model_validate(file)
         self.refused: Counter[str] = Counter()
         self.reloads = 0
+        self.is_stale = False
         self.exposition = exposition_of(snapshot)
-        status = replace(
-            A_STATUS, snapshot=snapshot, unhealthy_reason="rounds of wksp_b have stopped", notes=("wksp_c",)
-        )
+        status = replace(A_STATUS, snapshot=snapshot, **INTERNALS)
         self.app = web_app(
             self.exposition,
             lambda: status,
             self._reload,
             ledger=cast(Ledger, object()) if bound is None else None,
             access=Access(
-                file=lambda: self.file, users=bound or {}, refused=lambda reason: self.refused.update([reason])
+                file=lambda: self.file,
+                users=bound or {},
+                refused=lambda reason: self.refused.update([reason]),
+                is_stale=lambda: self.is_stale,
             ),
         )
 
@@ -93,6 +142,27 @@ async def test_without_a_password_nothing_is_told(path: str) -> None:
         assert (answer.status_code, answer.text) == (401, "Unauthorized\n")
         assert answer.headers["www-authenticate"] == 'Basic realm="prisma-postgres-exporter"'
     assert door.refused == {"login": 4}
+
+
+@pytest.mark.parametrize(
+    ("address", "headers", "is_told"),
+    [
+        ("127.0.0.1", {}, True),
+        ("::1", {}, True),
+        ("192.0.2.1", {}, False),
+        ("127.0.0.1", {"X-Forwarded-For": "192.0.2.1"}, False),
+        ("127.0.0.1", {"Sec-Fetch-Site": "cross-site"}, False),
+    ],
+)
+async def test_that_a_new_file_was_not_taken_is_told_to_programs_of_this_machine_alone(
+    address: str, headers: dict[str, str], is_told: bool
+) -> None:
+    door = Door(basic_auth_users=USERS)
+    for door.is_stale in (False, True):
+        async with door.client(None, address) as client:
+            answer = await client.get("/metrics", headers=headers)
+        assert answer.status_code == 401
+        assert (access.STALE in answer.headers) == (is_told and door.is_stale)
 
 
 async def test_the_hash_that_stands_for_whoever_is_not_known_lets_nobody_in() -> None:
@@ -213,11 +283,22 @@ async def test_the_parts_of_all_users_together_are_the_whole() -> None:
 
 
 @pytest.mark.parametrize("path", PATHS[:3] + PATHS[5:])
-async def test_a_user_bound_to_workspaces_reads_nothing_of_others(path: str) -> None:
+@pytest.mark.parametrize("user", [ALICE, BOB, OPS], ids=lambda user: user[0])
+async def test_a_user_bound_to_workspaces_reads_nothing_of_others(path: str, user: tuple[str, str]) -> None:
     door = Door(THREE, bound=BOUND, basic_auth_users=USERS)
-    text = (await door.get(path, ALICE)).text
-    for other in ("wksp_b", "wksp_c", "named b", "base b", "db_b", A_BUDGET.name if path == "/metrics" else "named c"):
-        assert f'"{other}"' not in text if other == A_BUDGET.name else other not in text
+    text = (await door.get(path, user, accept="text/html" if path == "/nowhere" else "*/*")).text
+    of_others = {"a", "b", "c"} - {id_[-1] for id_ in BOUND[user[0]]}
+    words = [f"{word}{x}" for x in of_others for word in ("wksp_", "named ", "base ", "db_", "key of ")]
+    if user is not OPS:
+        words += ["key of nobody", f'"{A_BUDGET.name}"', f">{A_BUDGET.name}<"]
+    assert not [word for word in (*words, "of-the-whole", "v8.8.8") if word in text]
+    assert ("What runs" in (await door.get("/", user)).text) is False
+
+
+async def test_a_user_who_is_bound_to_nothing_reads_how_the_service_runs() -> None:
+    text = (await Door(THREE, bound={}, basic_auth_users=USERS).get("/", ALICE)).text
+    for word in ("v8.8.8", "https://api.of-the-whole", "postgresql://store-of-the-whole", "host-of-the-whole", "key of b"):  # fmt: skip  # noqa: E501
+        assert word in text
 
 
 async def test_what_is_of_others_is_not_there() -> None:
@@ -239,3 +320,4 @@ async def test_a_user_may_reload_from_elsewhere_but_not_one_who_sees_some_worksp
         async with door.client(user) as client:
             assert (await client.post("/-/reload")).status_code == status
     assert door.reloads == 1
+    assert door.refused == {"reload": 1}

@@ -25,9 +25,10 @@ from expose_views import (
 )
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from prometheus_client.metrics_core import GaugeMetricFamily
 
 from prisma_postgres_exporter.expose import ExporterHealth, Exposition, Format, describe, parts, render
-from prisma_postgres_exporter.expose.health import HealthText
+from prisma_postgres_exporter.expose.own import HealthText, own_family
 from prisma_postgres_exporter.expose.parts import Part
 from prisma_postgres_exporter.snapshot import DatabaseView, WorkspaceView
 
@@ -132,8 +133,8 @@ class UnmovedHealth(ExporterHealth):
     """The exporter's own families without the process's, which are others at every look."""
 
     def text(self, other_samples: int) -> HealthText:
-        series = f"series {other_samples}\n".encode()
-        return HealthText(text=series, openmetrics=series + b"# EOF\n", samples=1)
+        series = own_family(GaugeMetricFamily("series", "Samples.", value=other_samples), {})
+        return HealthText(families=(series,), samples=1)
 
 
 def test_a_family_in_which_no_value_changed_is_not_compressed_again(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -20,6 +20,7 @@ from prisma_postgres_exporter.expose import CredentialStatus, RoundStatus, Servi
 from prisma_postgres_exporter.expose.pages import attention, overview, places, serving
 from prisma_postgres_exporter.expose.pages.listing import ROWS, Asked
 from prisma_postgres_exporter.expose.pages.use import meters
+from prisma_postgres_exporter.ledger.attention import Learned
 from prisma_postgres_exporter.report import Beside, CostLine, MonthCosts
 from prisma_postgres_exporter.snapshot import DatabaseView, WorkspaceView
 
@@ -209,6 +210,20 @@ def test_who_collects_a_workspace_is_on_its_page() -> None:
     status = replace(FULL, collected_by={"wksp_a": "replica-2"})
 
     assert "State collected by replica-2 Databases" in words(workspace_page(A_WORKSPACE, status))
+
+
+def test_what_an_adaptive_plan_learned_is_told_by_workspace() -> None:
+    learned = Learned(bound=timedelta(minutes=90), period=timedelta(hours=3), made=100, saved=900)
+    learned = replace(learned, next_at=NOW + timedelta(hours=2, minutes=5))
+    rounds = [replace(FULL.rounds[1], learned=known) for known in (learned, Learned(bound=timedelta(minutes=90)), None)]
+
+    text = words(status_page(replace(FULL, rounds=tuple(rounds)), COSTS))
+
+    assert (
+        "poll.adaptive in Acme numbers move every 3 h, next 2026-11-23 14:05:00 UTC, in 2 h ; "
+        "90 % of 1,000 readings of open days saved; each is read within 90 min "
+        "poll.adaptive in Acme no rhythm known yet; nothing read yet; each is read within 90 min Widened"
+    ) in text
 
 
 def test_a_reload_that_failed_is_told_with_its_reason_and_since_when() -> None:

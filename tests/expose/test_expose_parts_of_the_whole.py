@@ -80,6 +80,20 @@ def snapshots(draw: st.DrawFn) -> Snapshot:
     return Snapshot(taken_at=NOW, workspaces=tuple(workspaces), databases=tuple(databases), budgets=budgets)
 
 
+def told_health() -> ExporterHealth:
+    """What is told of workspaces out of their order, of one that was not discovered yet, and of credentials."""
+    health = ExporterHealth()
+    tell_everything(health)
+    for id_, credential in (("wksp_new", "new"), *zip(reversed(IDS), ("of c", "of b", "of a"), strict=True)):
+        health.round_finished(id_, 4.0, 0.1, NOW)
+        health.round_failed(id_)
+        health.credential_belongs(credential, id_)
+        health.credential_seen(credential, is_up=True)
+        health.credential_expires(credential, NOW)
+    health.credential_seen("of nobody", is_up=False)
+    return health
+
+
 @both_formats
 @both_codings
 @settings(max_examples=60)
@@ -87,13 +101,11 @@ def snapshots(draw: st.DrawFn) -> Snapshot:
 def test_the_parts_together_are_the_whole_byte_for_byte(
     snapshot: Snapshot, has_created: bool, exposition_format: Format, is_gzip: bool
 ) -> None:
-    health = ExporterHealth()
-    tell_everything(health)
-    exposition = Exposition(health, has_created=has_created)
+    exposition = Exposition(told_health(), has_created=has_created)
     exposition.render(snapshot)
     whole = exposition.body(exposition_format, is_gzip=is_gzip).joined()
     whole = gzip.decompress(whole) if is_gzip else whole
-    ids = [view.workspace_id for view in snapshot.workspaces]
+    ids = sorted(exposition.workspaces)
     parts = [part_of(exposition, [id_], exposition_format, is_gzip=is_gzip) for id_ in (*ids, "none")]
     end = END if exposition_format is Format.OPENMETRICS else b""
     assert all(part.endswith(end) and part.count(END) == (1 if end else 0) for part in parts)
@@ -107,15 +119,35 @@ def test_the_parts_together_are_the_whole_byte_for_byte(
 @settings(max_examples=60)
 @given(snapshot=snapshots())
 def test_a_part_has_the_samples_of_its_workspaces_and_no_others(snapshot: Snapshot, exposition_format: Format) -> None:
-    exposition = exposition_of(snapshot)
-    for id_ in (view.workspace_id for view in snapshot.workspaces):
+    exposition = Exposition(told_health())
+    exposition.render(snapshot)
+    for id_ in IDS:
         lines = [line for line in part_of(exposition, [id_], exposition_format, is_gzip=False).split(b"\n")
                  if line and not line.startswith(b"#")]  # fmt: skip
         assert lines
-        assert all(f'workspace_id="{id_}"'.encode() in line for line in lines)
+        marks = (f'workspace_id="{id_}"'.encode(), f'{{credential="of {id_[-1]}"}}'.encode())
+        assert all(any(mark in line for mark in marks) for line in lines)
     rest = part_of(exposition, ["none"], exposition_format, is_gzip=False)
-    assert b"prisma_postgres_database_" not in rest
+    assert b"workspace_id=" not in rest
+    assert set(re.findall(rb'credential="(.*?)"', rest)) == {b"eu", b"of nobody"}
     assert b"prisma_postgres_exporter_build_info" in rest
+
+
+def test_a_credential_goes_with_its_workspace() -> None:
+    health = told_health()
+    exposition = Exposition(health)
+    for workspace_id, owner in ((None, "none"), ("wksp_a", "wksp_a"), ("wksp_b", "wksp_b")):
+        health.credential_belongs("of nobody", workspace_id)
+        exposition.refresh_health()
+        parts = {id_: part_of(exposition, [id_], Format.TEXT, is_gzip=True) for id_ in (*IDS, "none")}
+        assert [id_ for id_, part in parts.items() if b'"of nobody"' in part] == [owner]
+
+
+async def test_sd_has_what_only_the_exporters_own_families_know_without_a_name() -> None:
+    async with client_of(Exposition(told_health())) as client:
+        groups = (await client.get("/sd")).json()
+    labels = {group["labels"]["__param_workspace"]: group["labels"] for group in groups}
+    assert labels["wksp_new"]["__meta_prisma_postgres_workspace_name"] == ""
 
 
 def test_a_part_follows_the_snapshot_also_where_it_was_asked_for_before() -> None:

@@ -1,8 +1,9 @@
 """A longer run than CI's: coverage leads it where atheris is installed.
 
-`python tests/fuzz/fuzz_longer.py [--seconds 600] [answers configurations prices token_files]` runs each target so
-long, one after the other, and ends at the first finding with the bytes in a file. Web requests and command lines are
-longer with `FUZZ_EXAMPLES=100000 .venv/bin/pytest -m slow tests/fuzz`, which is also the way without atheris.
+`python tests/fuzz/fuzz_longer.py [--seconds 600] [answers configurations prices web_configurations token_files]` runs
+each target so long, one after the other, and ends at the first finding with the bytes in a file. Web requests and
+command lines are longer with `FUZZ_EXAMPLES=100000 .venv/bin/pytest -m slow tests/fuzz`, which is also the way without
+atheris.
 """
 
 from __future__ import annotations

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import signal
 import tempfile
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import partial
@@ -13,20 +14,25 @@ from pathlib import Path
 from types import FrameType
 
 from pydantic import SecretStr
+from starlette.responses import PlainTextResponse
+from starlette.types import Message
 
 from prisma_postgres_exporter.api import OPERATIONS, Usage
 from prisma_postgres_exporter.api.decode import Answer, Reading, concealed
-from prisma_postgres_exporter.config import load_config, read_tokens
+from prisma_postgres_exporter.config import WebFile, load_config, read_tokens
 from prisma_postgres_exporter.errors import ApiError, ConfigurationError
+from prisma_postgres_exporter.expose.access import Access, Gate
 from prisma_postgres_exporter.ledger.plan import PlannedRead, Rank
 from prisma_postgres_exporter.model import Window, WindowKind
 from prisma_postgres_exporter.rounds.interpret import interpret
+from prisma_postgres_exporter.service.web_lock import WebLock, read_lock
 
 TOKEN = "t0ken-of-the-fuzz"
 NOW = datetime(2026, 11, 27, 12, tzinfo=UTC)
 HANGS_AFTER_SECONDS = 30
 """Nothing that is read takes a hundredth of it."""
 
+A_HASH = b"$2b$04$n2y0TYDc0pYNq0oIeFMVDOr1TVsU4yYzTcmzPDxqdE9gYbWfZQS5e"
 LONGEST_MESSAGE = 20_000
 STATUSES = (200, 201, 204, 301, 400, 401, 403, 404, 408, 422, 429, 500, 503, 599, 999)
 OPERATION_NAMES = tuple(sorted(OPERATIONS))
@@ -102,6 +108,46 @@ def a_token_file(given: bytes) -> None:
         assert_readable(told)
         shown = given.decode("utf-8", "replace").strip()
         assert len(shown) < 8 or not any(shown in text for text in told)
+
+
+def a_web_configuration(given: bytes) -> None:
+    """A web configuration file of exporter-toolkit's: one that is taken answers a request, by words or by a refusal."""
+    with written("web.yml", given) as path:
+        lock = _lock_or_problems(path)
+    if not isinstance(lock, WebLock):
+        assert lock
+        assert_readable(lock)
+        assert not [line for line in lock if A_HASH.decode() in line]
+        return
+    assert_readable([lock.access, *lock.notes])
+    answers = asyncio.run(_answers(lock.file))
+    assert answers[0]["status"] in {200, 401, 429}
+    for name, value in answers[0]["headers"]:
+        assert b"\n" not in name + value
+        assert b"\r" not in name + value
+
+
+def _lock_or_problems(path: Path) -> WebLock | Sequence[str]:
+    try:
+        return read_lock(path)
+    except ConfigurationError as error:
+        return error.problems
+
+
+async def _answers(file: WebFile) -> list[Message]:
+    sent: list[Message] = []
+
+    async def send(message: Message) -> None:
+        sent.append(message)
+
+    async def receive() -> Message:
+        return {"type": "http.disconnect"}
+
+    gate = Gate(PlainTextResponse("Healthy\n"), Access(file=lambda: file))
+    await gate(
+        {"type": "http", "method": "GET", "path": "/", "headers": [(b"authorization", b"Basic x")]}, receive, send
+    )
+    return sent
 
 
 TARGETS: Mapping[str, Target] = {
@@ -188,6 +234,64 @@ TARGETS: Mapping[str, Target] = {
             b"null",
             b"9" * 400,
             b"&a ",
+        ),
+    ),
+    "web_configurations": Target(
+        a_web_configuration,
+        (
+            b"",
+            b"---\n",
+            b"tls_server_config: {cert: '-----BEGIN CERTIFICATE-----', key: x, client_auth_type: NoClientCert}\n",
+            (
+                b"tls_server_config: {min_version: TLS12, max_version: TLS13, client_allowed_sans: [a], "
+                b"curve_preferences: [X25519], cipher_suites: [TLS_AES_128_GCM_SHA256]}\n"
+            ),
+            b"tls_server_config: {prefer_server_cipher_suites: yes}\n",
+            b"http_server_config:\n  http2: false\n  headers: {X-Frame-Options: deny, X-XSS-Protection: 1}\n",
+            b"http_server_config: {headers: {Content-Security-Policy: \"default-src 'self'\"}}\n",
+            b"basic_auth_users:\n  alice: " + A_HASH + b"\n",
+            b"rate_limit: {interval: 1m0.5s, burst: 20}\n",
+        ),
+        (
+            *(
+                b"~",
+                b"null",
+                b"y",
+                b"'true'",
+                b"0x7f",
+                b"1_0",
+                b"9" * 400,
+                b".inf",
+                b"1e999",
+                b"9999999h",
+                b"-1",
+                b"''",
+            ),
+            *(
+                b"&a ",
+                b"*a",
+                b"<<: ",
+                b"!!binary ",
+                b"!x ",
+                b"---\n",
+                b"? ",
+                b"%YAML 1.2\n",
+                b"[",
+                b"{",
+                b"\t",
+                b"\x00",
+            ),
+            *(
+                b'"\\r\\n"',
+                b'"\\0"',
+                b"\xc3\xbc",
+                b"\xff",
+                b"cert_file: /",
+                b"cert_file: .",
+                b"TLS10",
+                b"$2b$99$",
+                b"...",
+            ),
         ),
     ),
     "token_files": Target(

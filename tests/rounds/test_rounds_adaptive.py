@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
+from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
 
+import pytest
+from prometheus_client.parser import text_string_to_metric_families
+
 from prisma_postgres_exporter.config import CostConfig, WorkspaceConfig
 from prisma_postgres_exporter.cost.limits import is_limit_near
+from prisma_postgres_exporter.ledger.attention import period_of
+from prisma_postgres_exporter.service.status import describe
 from prisma_postgres_exporter.simulator import ManualClock, VendorBehaviour
+from prisma_postgres_exporter.store import Store
 from rounds_bench import Bench, http_bench, small_vendor
 
 STEP = timedelta(minutes=5)
@@ -49,6 +56,59 @@ async def test_rounds_learn_the_rhythm_keep_it_through_a_reload_and_leave_it_nea
         running.collector.reconfigure(config.model_copy(update={"cost": CostConfig(workspaces=(own,))}))
         await running.rounds()
         assert await read_in(running, timedelta(hours=1)) >= 0.9 * every_interval
+
+
+def own(running: Bench, name: str, **labels: str) -> float | None:
+    """A metric of the exporter's own, `None` where it is absent."""
+    families = text_string_to_metric_families(running.text())
+    samples = (sample for family in families for sample in family.samples)
+    name = f"prisma_postgres_exporter_{name}"
+    return next((sample.value for sample in samples if (sample.name, sample.labels) == (name, labels)), None)
+
+
+async def test_what_was_learned_is_shown_by_workspace_with_what_it_saves(tmp_path: Path) -> None:
+    clock = ManualClock(BEGINS_AT)
+    vendor = small_vendor(
+        clock, behaviour=VendorBehaviour(published_every=timedelta(hours=1)), workspaces=1, databases=3
+    )
+    url = f"sqlite:///{tmp_path / 'a.db'}"
+    async with http_bench(url, vendor, clock, adaptive=True, windows=()) as running:
+        (workspace_id,) = vendor.world.tokens.values()
+        await running.rounds()
+        assert own(running, "publication_period_seconds", workspace_id=workspace_id) is None
+        assert own(running, "reading_age_bound_seconds", workspace_id=workspace_id) == 90 * 60
+        await running.live(timedelta(hours=6), every=STEP)
+
+        made, saved = (
+            own(running, "open_day_readings_total", workspace_id=workspace_id, outcome=outcome)
+            for outcome in ("made", "saved")
+        )
+        assert own(running, "publication_period_seconds", workspace_id=workspace_id) == 3_600
+        # In every interval each would have been read once.
+        assert made is not None
+        assert saved is not None
+        assert made + saved == pytest.approx(3 * timedelta(hours=6) / STEP, rel=0.1)
+        assert saved > made
+        (shown,) = describe(
+            running.collector, running.display, started_at=BEGINS_AT, is_ready=True, now=clock.now, time=0.0
+        ).rounds
+        assert shown.learned is not None
+        assert shown.learned.next_at is not None
+        assert shown.learned.saved_share == pytest.approx(saved / (made + saved))
+        assert clock.now < shown.learned.next_at <= clock.now + timedelta(hours=1)
+
+        with closing(Store.open_to_read(url)) as store:
+            moves = store.open_day_moves(BEGINS_AT)
+        assert period_of(moves.by_workspace[workspace_id].values(), STEP) == timedelta(hours=1)
+
+        # Without it nothing of it is shown.
+        config = running.collector.config
+        running.collector.reconfigure(
+            config.model_copy(update={"poll": config.poll.model_copy(update={"adaptive": False})})
+        )
+        await running.rounds()
+        assert own(running, "publication_period_seconds", workspace_id=workspace_id) is None
+        assert own(running, "reading_age_bound_seconds", workspace_id=workspace_id) is None
 
 
 def test_a_limit_is_near_for_a_day_before_it_and_after() -> None:

@@ -194,7 +194,7 @@ async def polled(
             ):
                 result.batches.append(batch)
             result.error = polling.error
-            result.lagging = set(polling.busy_since)
+            result.lagging = set(polling.busy)
             await polling.give_up()
     return result
 
@@ -383,7 +383,7 @@ async def test_who_hangs_is_waited_for_by_no_plan_and_told_of_by_a_later_one(mon
 
     first = [outcome async for batch in asked(polling, reads) for outcome in batch]
     assert hanging not in {outcome.database_id for outcome in first}
-    assert set(polling.busy_since) == {hanging}
+    assert set(polling.busy) == {hanging}
 
     others = [group for group in reads if group[0].database_id != hanging]
     again = [outcome async for batch in asked(polling, others) for outcome in batch]

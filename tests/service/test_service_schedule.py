@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import math
+import re
+import sqlite3
 from collections.abc import Callable
-from datetime import datetime, timedelta
+from contextlib import closing
+from datetime import date, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -12,10 +16,14 @@ from structlog.testing import capture_logs
 
 from ports import free_port
 from prisma_postgres_exporter.config import Config, PushConfig
-from prisma_postgres_exporter.errors import ConfigurationError
+from prisma_postgres_exporter.errors import ConfigurationError, StoreDamaged
+from prisma_postgres_exporter.report import Chosen
 from prisma_postgres_exporter.service import Service, service
 from prisma_postgres_exporter.service.display import Display
+from prisma_postgres_exporter.service.opening import EXAMINED_SECONDS
+from prisma_postgres_exporter.service.telling import Telling
 from prisma_postgres_exporter.simulator import ManualClock, serve_simulator, system_clock
+from prisma_postgres_exporter.store import Store
 from rounds_bench import configuration, small_vendor, tokens_of
 
 
@@ -159,3 +167,61 @@ async def test_a_reload_that_failed_is_on_the_page_until_one_succeeds(tmp_path: 
         assert running._describe().reload_error is None
 
     await run_beside(tmp_path / "ledger.db", clock, reload, load=failing)
+
+
+async def test_whoever_reloads_again_and_again_over_the_web_does_not_fill_the_log(tmp_path: Path) -> None:
+    def bad(config: Config) -> Config:
+        raise ConfigurationError(["config.yaml:1: wrong"])
+
+    async def reload(running: Service) -> None:
+        telling = Telling(lambda: 0.0)
+        with capture_logs() as logs:
+            for _ in range(100):
+                assert (await running.reload(telling)).problem == "config.yaml:1: wrong"
+            # A signal is a person's, who looks into the log.
+            await running.reload()
+        assert [row["event"] for row in logs].count("configuration not reloaded") == 2
+
+    await run_beside(tmp_path / "ledger.db", MovedClock(), reload, load=bad)
+
+
+async def test_damage_that_a_question_meets_is_told_and_ends_writing(tmp_path: Path) -> None:
+    async def spoil_what_rounds_do_not_read(running: Service) -> None:
+        await until(lambda: all(rounds_of(running)) and bool(rounds_of(running)))
+        with closing(sqlite3.connect(tmp_path / "ledger.db")) as connection:
+            connection.execute("PRAGMA writable_schema = ON")
+            connection.execute("UPDATE sqlite_master SET rootpage = 1000000 WHERE name = 'revisions'")
+            connection.commit()
+        with closing(running._ledger_reader()) as reader, pytest.raises(StoreDamaged, match="malformed"):
+            await reader.newest(Chosen(), date(2026, 1, 1), most=5)
+        reason = str(running._describe().unhealthy_reason)
+        assert re.search("malformed .*; the file is damaged: put a backup in its place", reason)
+        assert running._describe().store_error == reason
+        with pytest.raises(StoreDamaged):
+            await running.running.collector.in_store(lambda store: store.ping())
+
+    await run_beside(tmp_path / "ledger.db", MovedClock(), spoil_what_rounds_do_not_read)
+
+
+async def test_damage_in_a_store_that_takes_long_to_look_through_is_found_beside_the_service(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    looked: list[float] = []
+
+    def examine(self: Store, *, seconds: float = math.inf) -> bool:
+        looked.append(seconds)
+        if seconds == math.inf:
+            self.note(StoreDamaged("malformed"))
+            raise StoreDamaged("malformed")
+        return False
+
+    monkeypatch.setattr(Store, "examine", examine)
+
+    async def wait_for_it(running: Service) -> None:
+        await until(lambda: running._describe().unhealthy_reason == "malformed")
+        assert looked == [EXAMINED_SECONDS, math.inf]
+        errors = running.health._registry.get_sample_value("prisma_postgres_exporter_store_errors_total")
+        assert errors is not None
+        assert errors >= 1
+
+    await run_beside(tmp_path / "ledger.db", MovedClock(), wait_for_it)

@@ -243,6 +243,26 @@ async def test_processes_with_different_settings_are_named_with_them(
             await until(lambda: not any("have different" in note for note in member.notes))  # noqa: B023
 
 
+async def test_a_process_without_a_token_that_another_has_is_named_with_the_workspace(
+    postgres_url: str, vendor: tuple[Mapping[str, str], str]
+) -> None:
+    tokens, url = vendor
+    *others, last = tokens
+    said = f" has no token of {tokens[last]}, though another process that shares the store has"
+    async with serving(postgres_url, url, *tokens) as one, serving(postgres_url, url, *others) as two:
+        for member in (one, two):
+            await until(lambda: any(said in note for note in member.notes))  # noqa: B023
+            assert not any(token in note for note in member.notes for token in tokens)
+        with closing(Store.open_to_read(postgres_url)) as store:
+            [lack] = store.shares().lacks
+        assert lack.workspaces == (tokens[last],)
+        assert len(lack.processes) == 1
+    async with serving(postgres_url, url, *tokens) as one, serving(postgres_url, url, *tokens) as two:
+        for member in (one, two):
+            await until(lambda: len(member.workspaces) == len(tokens))  # noqa: B023
+            assert not any("has no token of" in note for note in member.notes)
+
+
 async def test_one_that_was_turned_away_asks_again_soon(postgres_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(leasing, "RENEWED_EVERY_SECONDS", 3600.0)
     with closing(Store.open(postgres_url)) as store, psycopg.connect(postgres_url) as another:

@@ -212,17 +212,31 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> WebFolder:
     return web_folder(tmp_path_factory.mktemp("web"))
 
 
-@pytest.mark.parametrize(("names", "is_let_in"), [([CLIENT, "two"], True), (["bad"], False), ([], True)])
+@pytest.mark.parametrize(
+    ("policy", "names", "has_certificate", "is_let_in"),
+    [
+        ("RequireAndVerifyClientCert", [CLIENT, "two"], True, True),
+        ("RequireAndVerifyClientCert", ["bad"], True, False),
+        ("RequireAndVerifyClientCert", None, True, True),
+        # As exporter-toolkit has it: a list without a name has the name of nobody.
+        ("RequireAndVerifyClientCert", [], True, False),
+        ("VerifyClientCertIfGiven", None, False, True),
+        ("VerifyClientCertIfGiven", [CLIENT], True, True),
+        ("VerifyClientCertIfGiven", [CLIENT], False, False),
+        ("NoClientCert", [CLIENT], False, True),
+    ],
+)
 async def test_a_client_certificate_needs_one_of_the_names(
-    folder: WebFolder, names: list[str], is_let_in: bool
+    folder: WebFolder, policy: str, names: list[str] | None, has_certificate: bool, is_let_in: bool
 ) -> None:
-    lock, health = (
-        read_lock(folder.write(tls_server_config={**VERIFIED, "client_allowed_sans": names})),
-        ExporterHealth(),
-    )
+    tls = {**VERIFIED, "client_auth_type": policy, "client_allowed_sans": names}
+    if policy == "NoClientCert":
+        del tls["client_ca_file"]
+    lock, health = read_lock(folder.write(tls_server_config=tls)), ExporterHealth()
     async with listening(Slow().app, ["127.0.0.1:0"], refusals=Refusals(health), lock=lambda: lock) as (url,):
         context = ssl.create_default_context(cafile=str(folder.path / "ca.pem"))
-        context.load_cert_chain(folder.path / "client.pem")
+        if has_certificate:
+            context.load_cert_chain(folder.path / "client.pem")
         async with httpx.AsyncClient(verify=context) as client:
             if is_let_in:
                 assert (await client.get(url)).status_code == 200

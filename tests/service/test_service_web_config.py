@@ -33,13 +33,18 @@ NOW = datetime(2026, 11, 5, 12, tzinfo=UTC)
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> WebFolder:
-    return web_folder(tmp_path_factory.mktemp("web"))
+    folder = web_folder(tmp_path_factory.mktemp("web"))
+    commented = "# Autorität ☃\n" + (folder.path / "ca.pem").read_text()
+    (folder.path / "commented.pem").write_text(commented)
+    return folder
 
 
 def tls(**changed: object) -> dict[str, object]:
     return {"tls_server_config": {**TLS, **changed}}
 
 
+TLS_TEXT = yaml.safe_dump(tls())
+A_HASH = hash_of("a")
 GOOD: dict[str, str | dict[str, object]] = {
     "empty": "",
     "a comment alone": "# nothing yet\n",
@@ -78,6 +83,31 @@ GOOD: dict[str, str | dict[str, object]] = {
     "users and TLS": {**tls(), "basic_auth_users": {"alice": hash_of("a")}},
     "no rate limit": {"rate_limit": {"interval": 0, "burst": 0}},
     "a rate limit": {"rate_limit": {"interval": "1m0.5s", "burst": 20}},
+    "a document without anything": "---\n",
+    "a document of null": "null\n",
+    "the first of two documents": f"---\n{TLS_TEXT}---\njunk: [\n",
+    "YAML 1.1": f"%YAML 1.1\n---\n{TLS_TEXT}",
+    "booleans of YAML 1.1": f"{TLS_TEXT}  prefer_server_cipher_suites: y\nhttp_server_config: {{http2: Off}}\n",
+    "a section without a value turns HTTP/2 off": f"{TLS_TEXT}  cipher_suites: {ONE_CIPHER}\nhttp_server_config:\n",
+    "ciphers of TLS 1.3 alone, and it alone": tls(cipher_suites=["TLS_AES_128_GCM_SHA256"], min_version="TLS13"),
+    "ciphers of TLS 1.3 alone without HTTP/2": {
+        **tls(cipher_suites=["TLS_AES_128_GCM_SHA256"]),
+        "http_server_config": {"http2": False},
+    },
+    "versions that contradict each other, without TLS": {
+        "tls_server_config": {"min_version": "TLS13", "max_version": "TLS10"}
+    },
+    "names without certificates": tls(client_allowed_sans=["one"]),
+    "an authority with a comment in its language": tls(
+        client_ca_file="commented.pem", client_auth_type="RequireAndVerifyClientCert"
+    ),
+    "texts that look like numbers": f"basic_auth_users: {{007: {A_HASH}, 1:30: {A_HASH}, 2026-01-01: {A_HASH}}}\n",
+    "texts that look like booleans": f"basic_auth_users:\n  yes: {A_HASH}\n  ~: {A_HASH}\n",
+    "an unknown tag": f"basic_auth_users: {{!x alice: {A_HASH}}}\n",
+    "hashes of other makers": "basic_auth_users: {a: " + f"{A_HASH}, b: {A_HASH}".replace("$2b$", "$2A$") + "}\n",
+    "nanoseconds": "rate_limit: {interval: 1_000, burst: 0x10}\n",
+    "a part of a request": "rate_limit: {interval: 1s, burst: 1.5}\n",
+    "a header without a value": "http_server_config: {headers: {X-XSS-Protection: }}\n",
 }
 BAD: dict[str, tuple[str | dict[str, object], str]] = {
     "junk": ("hWkNKCp3fvIx3jKnsaBI\nTuEjdwNS8A2vYdFbiKqr\n", "keys and values"),
@@ -113,6 +143,31 @@ BAD: dict[str, tuple[str | dict[str, object], str]] = {
     ),
     "a password in clear": ({"basic_auth_users": {"john": "doe"}}, "not a bcrypt hash"),
     "a rate without a unit": ({"rate_limit": {"interval": "1", "burst": 1}}, "not a duration"),
+    "a boolean in quotes": (f"{TLS_TEXT}http_server_config: {{http2: 'true'}}\n", "without quotes"),
+    "a boolean by its tag a text": (f"{TLS_TEXT}  prefer_server_cipher_suites: !!str true\n", "without quotes"),
+    "a word that is no boolean": (f"{TLS_TEXT}  prefer_server_cipher_suites: t\n", "must be true or false"),
+    "a number in quotes": ("rate_limit: {interval: 1s, burst: '1'}\n", "write it without quotes"),
+    "a number beyond all": ("rate_limit: {interval: 1s, burst: 99999999999999999999}\n", "not a number"),
+    "a span beyond all": ("rate_limit: {interval: 9999999h}\n", "too long"),
+    "a day": ("rate_limit: {interval: 1d}\n", "not a duration"),
+    "ciphers of TLS 1.3 alone": (tls(cipher_suites=["TLS_AES_128_GCM_SHA256"]), "HTTP/2 needs"),
+    "no list": (f"{TLS_TEXT}  cipher_suites: TLS_AES_128_GCM_SHA256\n", "tls_server_config.cipher_suites"),
+    "a list for a section": ("tls_server_config: []\n", "tls_server_config"),
+    "a user twice": (f"basic_auth_users: {{a: {A_HASH}, a: {A_HASH}}}\n", "stands twice"),
+    "a user without a password": ("basic_auth_users: {a: }\n", "not a bcrypt hash"),
+    "a hash that takes too little": ("basic_auth_users: {a: " + A_HASH.replace("$04$", "$03$") + "}\n", "not a bcrypt"),
+    "a version in small letters": (tls(min_version="tls12"), "min_version"),
+    "an unknown key below": ({"http_server_config": {"junk": True}}, "no such key"),
+    "an unknown section without a value": ("basic_auth_user:\n", "did you mean basic_auth_users"),
+    "an unknown key without a value": ("http_server_config: {http: }\n", "no such key"),
+    "YAML 1.2": (f"%YAML 1.2\n---\n{TLS_TEXT}", "only 1.1"),
+    # What nobody could get in by is refused here: exporter-toolkit takes these.
+    "versions that contradict each other": (tls(min_version="TLS13", max_version="TLS12"), "nobody could connect"),
+    "an authority without a certificate": (
+        tls(client_ca_file="server.key", client_auth_type="RequireAndVerifyClientCert"),
+        "client_ca_file cannot be used",
+    ),
+    "a hash that is none's": (f"basic_auth_users: {{a: {A_HASH}x}}\n", "not a bcrypt hash"),
     # What Python's TLS cannot do it does not pretend to do: exporter-toolkit takes these three.
     "any certificate": (tls(client_auth_type="RequireAnyClientCert"), "use RequireAndVerifyClientCert"),
     "any certificate, by its old name": (tls(client_auth_type="RequireClientCert"), "use RequireAndVerifyClientCert"),
@@ -141,6 +196,17 @@ def test_what_exporter_toolkit_refuses_is_refused(
         read_lock(written(folder, content))
     assert all(str(folder.file) in problem for problem in refused.value.problems)
     assert "doe" not in str(refused.value)
+
+
+def test_a_name_is_what_is_written(folder: WebFolder) -> None:
+    users = f"basic_auth_users: {{007: {A_HASH}, yes: {A_HASH}, 'no': {A_HASH}, 0x1F: {A_HASH}, ~: {A_HASH}}}\n"
+    assert read_lock(folder.write(users)).file.basic_auth_users.keys() == {"007", "yes", "no", "0x1F", ""}
+
+
+def test_a_rate_is_as_go_reads_it(folder: WebFolder) -> None:
+    for interval, burst, seconds, count in (("1_000", "0x10", 1e-6, 16), ("'1.5h'", "010", 5400.0, 8), ("", "2.9", 0.0, 2)):  # fmt: skip  # noqa: E501
+        limit = read_lock(folder.write(f"rate_limit: {{interval: {interval}, burst: {burst}}}\n")).file.rate_limit
+        assert (limit.interval, limit.burst) == (seconds, count)
 
 
 def test_certificate_and_key_may_stand_in_the_file(folder: WebFolder) -> None:

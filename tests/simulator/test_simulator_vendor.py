@@ -29,6 +29,7 @@ behaviours = st.builds(
     VendorBehaviour,
     known_after=st.timedeltas(min_value=timedelta(0), max_value=timedelta(hours=30)),
     known_every=st.timedeltas(min_value=timedelta(0), max_value=timedelta(hours=5)),
+    published_every=st.sampled_from((timedelta(0), timedelta(minutes=15), timedelta(hours=6))),
     revised_share=st.sampled_from((0.0, 0.3, 1.0)),
     revised_by=st.sampled_from((0.01, 0.5, 1.0)),
     revised_for=st.timedeltas(min_value=timedelta(0), max_value=timedelta(days=6)),
@@ -198,3 +199,18 @@ def test_what_is_asked_twice_is_answered_the_same() -> None:
             == told_by.usage(database.id, now=NOW)
             == other.usage(database.id, now=NOW)
         )
+
+
+def test_numbers_move_with_publications_alone_and_say_so() -> None:
+    told_by = vendor(VendorBehaviour(published_every=timedelta(hours=1), revised_share=1.0))
+    database_id = told_by.world.databases(NOW)[0].id
+    day = NOW.replace(hour=0, minute=0, second=0, microsecond=0)
+    for minute in range(0, 24 * 60, 7):
+        now = day + timedelta(minutes=minute)
+        published_at = now.replace(minute=0)
+        told = told_by.usage(database_id, now=now, start_at=day)
+        at_once = told_by.usage(database_id, now=published_at, start_at=day)
+        assert (told.operations, told.storage_bytes) == (at_once.operations, at_once.storage_bytes)
+        assert from_ms(told.generated_ms) == published_at
+        assert from_ms(told.end_ms) == now
+        assert told_by.known_until(now) == published_at

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import re
 import signal
 import subprocess
 import sys
@@ -253,12 +254,28 @@ def test_eight_processes_open_a_new_store_at_once(store_url: str) -> None:
     assert rows_of(store_url, "store_state") == [(1, __version__)]
 
 
-def test_a_store_of_a_newer_version_is_refused_by_name(store: Store, store_url: str) -> None:
+@pytest.mark.parametrize("made_by", ["7.1.0", __version__])
+def test_a_store_of_a_newer_schema_is_refused_by_the_schemas_numbers(
+    store: Store, store_url: str, made_by: str
+) -> None:
     execute(store_url, f"UPDATE {VERSION_TABLE} SET version_num = '9999'")
-    execute(store_url, "UPDATE store_state SET made_by = '7.1.0'")
-    with pytest.raises(StoreTooNew, match=r"made by version 7\.1\.0, and this is .* run that version or a newer one"):
-        Store.open(store_url)
+    execute(store_url, f"UPDATE store_state SET made_by = '{made_by}'")
+    told = (
+        f"has schema 9999, made by version {made_by}, and this version, {__version__}, knows none above {HEAD}: "
+        "run the build that made it or a newer one, or give another store"
+    )
+    for open_it in (Store.open, Store.open_to_read):
+        with pytest.raises(StoreTooNew, match=re.escape(told)):
+            open_it(store_url)
     assert store.load(NOW).workspaces == {}
+
+
+def test_a_store_of_an_older_schema_is_not_read_and_told_by_the_schemas_numbers(store_url: str) -> None:
+    Store.open(store_url).close()
+    execute(store_url, f"UPDATE {VERSION_TABLE} SET version_num = '0003'")
+    told = f"has schema 0003, made by version {__version__}, and this version, {__version__}, reads schema {HEAD}: run "
+    with pytest.raises(StoreOutdated, match=re.escape(told)):
+        Store.open_to_read(store_url)
 
 
 def test_a_store_of_this_version_opens_without_migrating(store_url: str) -> None:

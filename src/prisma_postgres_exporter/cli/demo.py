@@ -6,6 +6,7 @@ import asyncio
 import re
 import tempfile
 from collections.abc import Mapping
+from datetime import timedelta
 from decimal import Decimal
 from functools import partial
 from pathlib import Path
@@ -14,7 +15,7 @@ from typing import TYPE_CHECKING
 import typer
 
 from prisma_postgres_exporter.cli.logs import configure_logs
-from prisma_postgres_exporter.cli.options import ListenOption, LogFormatOption
+from prisma_postgres_exporter.cli.options import ListenOption, LogFormatOption, PublishEveryOption
 from prisma_postgres_exporter.config import BudgetConfig, Config, CostConfig, PollConfig, WorkspaceConfig, load_config
 
 if TYPE_CHECKING:
@@ -25,23 +26,27 @@ REQUESTS_PER_SECOND = 200.0
 MOST_REQUESTS_PER_SECOND = 1_000.0
 
 
-def demo(listen: ListenOption = None, log_format: LogFormatOption = "console") -> None:
+def demo(
+    listen: ListenOption = None,
+    log_format: LogFormatOption = "console",
+    publish_every: PublishEveryOption = None,
+) -> None:
     """Run against a simulated vendor with three workspaces and about forty databases: no account, no network.
 
-    The store is a temporary file that goes with the demo.
+    The store is a temporary file that goes with the demo. With --publish-every `poll.adaptive` is on.
     """
     configure_logs(log_format)
     with tempfile.TemporaryDirectory(prefix="prisma-postgres-exporter-demo-") as folder:
-        asyncio.run(_demo(listen or ["127.0.0.1:9478"], Path(folder)))
+        asyncio.run(_demo(listen or ["127.0.0.1:9478"], Path(folder), publish_every))
 
 
-async def _demo(listen: list[str], folder: Path) -> None:
+async def _demo(listen: list[str], folder: Path, publish_every: timedelta | None) -> None:
     from prisma_postgres_exporter.service import Service, live_through_the_past
     from prisma_postgres_exporter.simulator import demo_simulator, serve_simulator
 
-    vendor = demo_simulator()
+    vendor = demo_simulator(published_every=publish_every or timedelta(0))
     async with serve_simulator(vendor.app) as api_url:
-        config = _config(api_url, listen, folder, vendor)
+        config = _config(api_url, listen, folder, vendor, adaptive=publish_every is not None)
         past = config.model_copy(update={"poll": PollConfig(requests_per_second=MOST_REQUESTS_PER_SECOND)})
         await live_through_the_past(vendor.vendor, past, now=vendor.clock())
         service = Service(config, load=lambda: config)
@@ -53,7 +58,7 @@ async def _demo(listen: list[str], folder: Path) -> None:
         await service.run(partial(_announce, environment))
 
 
-def _config(url: str, listen: list[str], folder: Path, vendor: Simulator) -> Config:
+def _config(url: str, listen: list[str], folder: Path, vendor: Simulator, *, adaptive: bool) -> Config:
     config = load_config(
         api_url=url,
         store_url=_store_url(folder),
@@ -63,7 +68,7 @@ def _config(url: str, listen: list[str], folder: Path, vendor: Simulator) -> Con
             "PRISMA_POSTGRES_POLL_INTERVAL": POLL_INTERVAL,
         },
     )
-    poll = config.poll.model_copy(update={"requests_per_second": REQUESTS_PER_SECOND})
+    poll = config.poll.model_copy(update={"requests_per_second": REQUESTS_PER_SECOND, "adaptive": adaptive})
     return config.model_copy(update={"poll": poll, "cost": _cost(vendor)})
 
 

@@ -9,11 +9,12 @@ from typing import TYPE_CHECKING
 
 import typer
 
+from prisma_postgres_exporter.config import Mask
+
 if TYPE_CHECKING:
     from structlog.typing import EventDict, Processor, WrappedLogger
 
 FORMATS = ("console", "json")
-MASK = "***"
 
 
 def configure_logs(log_format: str, *, secrets: Iterable[str] = (), level: int = logging.INFO) -> None:
@@ -32,7 +33,7 @@ def configure_logs(log_format: str, *, secrets: Iterable[str] = (), level: int =
         structlog.processors.TimeStamper(fmt="iso", utc=True),
         structlog.processors.format_exc_info,
         _without_unknowns,
-        _masking(tuple(secret for secret in secrets if secret)),
+        _masking(Mask(secrets)),
     ]
     structlog.configure(
         processors=[*shared, renderer],
@@ -55,23 +56,21 @@ def _without_unknowns(logger: WrappedLogger, name: str, event: EventDict) -> Eve
     return {key: value for key, value in event.items() if value is not None}
 
 
-def _masking(secrets: tuple[str, ...]) -> Processor:
-    def mask(logger: WrappedLogger, name: str, event: EventDict) -> EventDict:
-        return {key: _masked(value, secrets) for key, value in event.items()}
+def _masking(mask: Mask) -> Processor:
+    def masking(logger: WrappedLogger, name: str, event: EventDict) -> EventDict:
+        return {key: _masked(value, mask) for key, value in event.items()}
 
-    return mask
+    return masking
 
 
-def _masked(value: object, secrets: tuple[str, ...]) -> object:
+def _masked(value: object, mask: Mask) -> object:
     if isinstance(value, str):
-        for secret in secrets:
-            value = value.replace(secret, MASK)
-        return value
+        return mask(value)
     if isinstance(value, list | tuple):
-        return [_masked(part, secrets) for part in value]
+        return [_masked(part, mask) for part in value]
     if isinstance(value, Mapping):
-        return {key: _masked(part, secrets) for key, part in value.items()}
+        return {key: _masked(part, mask) for key, part in value.items()}
     # Whatever else is written as its text: an exception, say.
     text = str(value)
-    masked = _masked(text, secrets)
+    masked = mask(text)
     return value if masked == text else masked

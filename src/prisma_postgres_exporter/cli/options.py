@@ -4,13 +4,22 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
+from datetime import timedelta
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from prisma_postgres_exporter.cli.terminal import say
-from prisma_postgres_exporter.config import Config, load_config, require_credentials
+from prisma_postgres_exporter.config import Config, load_config, parse_duration, require_credentials
+
+
+def _duration(text: str) -> timedelta:
+    try:
+        return parse_duration(text)
+    except ValueError as error:
+        raise typer.BadParameter(str(error)) from error
+
 
 ConfigOption = Annotated[
     Path | None,
@@ -49,6 +58,16 @@ WebConfigFileOption = Annotated[
         "--web.config.file",
         help="TLS and users, in the format of Prometheus' exporter-toolkit (env: PRISMA_POSTGRES_WEB_CONFIG_FILE).",
         metavar="FILE",
+    ),
+]
+PublishEveryOption = Annotated[
+    timedelta | None,
+    typer.Option(
+        "--publish-every",
+        help="Let the vendor's numbers move at whole multiples of this alone (15m, 1h, 6h), as one that publishes by a "
+        "rhythm does.",
+        metavar="DURATION",
+        parser=_duration,
     ),
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help='Print JSON: `{"version": 1, "data": […]}`.')]

@@ -32,6 +32,11 @@ if TYPE_CHECKING:
 
 LATENCY = timedelta(milliseconds=200)
 MIB = 2**20
+SOURCES = {
+    "given": "as given",
+    "stored": "as readings in the store tell",
+    "assumed": "assumed: --changes-a-day says it, or a store",
+}
 
 EXAMPLES = examples("plan", "plan --databases 5000 --workspaces 5", "plan --databases 50 --changes-a-day 24 --json")
 
@@ -45,9 +50,13 @@ def plan(
         int, typer.Option(help="With --databases: in so many workspaces of one size.", min=1, max=100_000)
     ] = 1,
     changes_a_day: Annotated[
-        float,
-        typer.Option(help="How often a day the vendor publishes news of a database.", min=0, max=1_440),
-    ] = 8.0,
+        float | None,
+        typer.Option(
+            help="How often a day the vendor publishes news of a database (default: as the store tells, or 8).",
+            min=0,
+            max=1_440,
+        ),
+    ] = None,
     latency_ms: Annotated[
         int | None,
         typer.Option(help="How long the API takes to answer (default: measured, or 200).", min=1, max=30_000),
@@ -77,7 +86,7 @@ def plan(
         found = asyncio.run(look(loaded))
         sizes, projects = [seen.databases for seen in found], max((seen.projects for seen in found), default=1)
         latency = latency or _measured(found)
-    document = _document(loaded, sizes, projects, Vendor(changes_per_day=changes_a_day, latency=latency or LATENCY))
+    document = _document(loaded, sizes, projects, changes_a_day, latency or LATENCY)
     if chosen is Form.JSON:
         print_document(PlanAnswer(data=document).model_dump_json(indent=2))
     else:
@@ -89,14 +98,23 @@ def _measured(found: tuple[Found, ...]) -> timedelta | None:
     return timedelta(seconds=median(latency.total_seconds() for latency in measured)) if measured else None
 
 
-def _document(config: Config, sizes: list[int], projects: int, vendor: Vendor) -> PlanDocument:
-    from prisma_postgres_exporter.service import estimate
+def _document(
+    config: Config, sizes: list[int], projects: int, changes_a_day: float | None, latency: timedelta
+) -> PlanDocument:
+    from prisma_postgres_exporter.service import estimate, stored_changes_per_day
 
-    planned = asdict(estimate(config, sizes, vendor, now=datetime.now(UTC), projects=projects))
+    now = datetime.now(UTC)
+    stored = stored_changes_per_day(config, now=now) if changes_a_day is None else None
+    known = changes_a_day if changes_a_day is not None else stored
+    vendor = Vendor(latency=latency, is_assumed=True)
+    if known is not None:
+        vendor = Vendor(latency=latency, changes_per_day=known)
+    planned = asdict(estimate(config, sizes, vendor, now=now, projects=projects))
     return PlanDocument(
         workspace_count=planned.pop("workspaces"),
         database_count=planned.pop("databases"),
         changes_per_day=vendor.changes_per_day,
+        changes_source="assumed" if known is None else "given" if stored is None else "stored",
         latency_seconds=vendor.latency.total_seconds(),
         **planned,
     )
@@ -105,20 +123,20 @@ def _document(config: Config, sizes: list[int], projects: int, vendor: Vendor) -
 def _print(plan: PlanDocument, config: Config) -> None:
     lines = [
         ("databases", f"{plan.database_count:,} in {plan.workspace_count:,} workspace(s)"),
-        ("requests an hour", f"{plan.requests_per_hour:,.0f}, {plan.usage_requests_per_hour:,.0f} of them for usage"),
+        ("requests an hour", _requests(plan)),
         ("of the pace", f"{plan.largest_capacity_ratio:.0%} in the largest workspace"),
         ("every database shows something", f"after {_span(plan.first_numbers_seconds)}"),
         ("the month is whole", f"after {_span(plan.filled_seconds)}"),
         ("age of a number", f"{_span(plan.mean_age_seconds)} on average, {_span(plan.longest_age_seconds)} at most"),
-        ("news is seen", f"{_span(plan.mean_delay_seconds)} after the vendor publishes it, on average"),
+        ("news is seen", f"{_delay(plan)} after the vendor publishes it, on average"),
         ("series", f"{plan.series:,}{_capped(plan)}"),
         ("memory", f"{plan.resident_bytes / MIB:,.0f} MiB"),
         ("CPU", f"{plan.cpu_cores:.2f} of a core, and what scrapes take"),
         ("store after 30 days", f"{plan.store_bytes / MIB:,.1f} MiB"),
     ]
     title = (
-        f"An ordinary day, for a vendor that publishes {plan.changes_per_day:g} times a day and answers in "
-        f"{plan.latency_seconds * 1000:.0f} ms"
+        f"An ordinary day, for a vendor that publishes {plan.changes_per_day:.3g} times a day "
+        f"({SOURCES[plan.changes_source]}) and answers in {plan.latency_seconds * 1000:.0f} ms"
     )
     fields = (
         Field(heading="what", cells=[what for what, _ in lines], weight=2),
@@ -131,6 +149,19 @@ def _print(plan: PlanDocument, config: Config) -> None:
             "poll.requests_per_second or poll.interval, or its numbers become older.",
             style="yellow",
         )
+
+
+def _requests(plan: PlanDocument) -> str:
+    if plan.changes_source != "assumed":
+        return f"{plan.requests_per_hour:,.0f}, {plan.usage_requests_per_hour:,.0f} of them for usage"
+    return (
+        f"{plan.requests_per_hour:,.0f}; {plan.least_requests_per_hour:,.0f} if numbers never move, "
+        f"{plan.most_requests_per_hour:,.0f} if every reading has news"
+    )
+
+
+def _delay(plan: PlanDocument) -> str:
+    return f"{'at most ' if plan.mean_delay_is_at_most else ''}{_span(plan.mean_delay_seconds)}"
 
 
 def _capped(plan: PlanDocument) -> str:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from prisma_postgres_exporter.cli.options import PublishEveryOption
 from prisma_postgres_exporter.errors import ConfigurationError
 
 if TYPE_CHECKING:
@@ -50,6 +51,7 @@ def simulator(
         float, typer.Option(help="Days told wrongly at first.", metavar="SHARE", min=0, max=1)
     ] = 0.1,
     widens: Annotated[bool, typer.Option(help="Answer for whole UTC days.")] = False,
+    publish_every: PublishEveryOption = None,
 ) -> None:
     """Answer as the vendor's Management API does, for a made-up world, until Ctrl-C.
 
@@ -70,7 +72,12 @@ def simulator(
         ),
         begins_at=datetime.now(UTC) - timedelta(days=HISTORY_DAYS),
     )
-    behaviour = VendorBehaviour(revised_share=revised_share, widens=widens, creation_takes=CREATION_TAKES)
+    behaviour = VendorBehaviour(
+        revised_share=revised_share,
+        widens=widens,
+        published_every=publish_every or timedelta(0),
+        creation_takes=CREATION_TAKES,
+    )
     asyncio.run(_run(Simulator(world, system_clock, behaviour=behaviour), port))
 
 

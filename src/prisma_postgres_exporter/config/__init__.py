@@ -11,8 +11,9 @@ from prisma_postgres_exporter.config.address import (
 from prisma_postgres_exporter.config.claims import Claims, claims
 from prisma_postgres_exporter.config.costs import costs_document, differing_costs, with_costs
 from prisma_postgres_exporter.config.durations import format_duration, parse_duration
-from prisma_postgres_exporter.config.fingerprint import Difference, differences, fingerprints
+from prisma_postgres_exporter.config.fingerprint import Difference, Lack, differences, fingerprints, lacks
 from prisma_postgres_exporter.config.loading import load_config
+from prisma_postgres_exporter.config.masking import Mask
 from prisma_postgres_exporter.config.prices import PriceRow
 from prisma_postgres_exporter.config.push import (
     OtlpConfig,
@@ -65,6 +66,8 @@ __all__ = [
     "DiscoveryConfig",
     "FeeShare",
     "Filter",
+    "Lack",
+    "Mask",
     "OtlpConfig",
     "PollConfig",
     "PriceRow",
@@ -90,6 +93,7 @@ __all__ = [
     "format_duration",
     "host_and_port",
     "is_of_this_machine",
+    "lacks",
     "load_config",
     "parse_duration",
     "read_tokens",

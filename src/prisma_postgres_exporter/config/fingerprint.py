@@ -1,10 +1,10 @@
-"""Which settings of services that share a store differ, told from short prints of them: no secret goes into one."""
+"""What differs between services that share a store: settings, told from short prints, and tokens."""
 
 from __future__ import annotations
 
 import json
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from hashlib import blake2s
 
@@ -15,6 +15,8 @@ from prisma_postgres_exporter.config.values import Config
 _SHOWN = ("max_series", "shard", "created")
 _OWN_LABEL = "instance"
 _PRINT_BYTES = 4
+_NAMED = 10
+"""So many workspaces are named in a message."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +57,38 @@ def differences(processes: Iterable[tuple[str, Mapping[str, str]]]) -> tuple[Dif
         if len(groups) > 1:
             settings[tuple(sorted(tuple(sorted(names)) for names in groups.values()))].append(setting)
     return tuple(Difference(tuple(names), groups) for groups, names in settings.items())
+
+
+@dataclass(frozen=True, slots=True)
+class Lack:
+    """Workspaces of which some processes, given by their names, have no credential, though another one has."""
+
+    workspaces: tuple[str, ...]
+    processes: tuple[str, ...]
+
+    def __str__(self) -> str:
+        """Say it to a person."""
+        named, more = ", ".join(self.workspaces[:_NAMED]), len(self.workspaces) - _NAMED
+        return (
+            f"{', '.join(self.processes)} has no token of {named}{f' and {more} more' if more > 0 else ''}, though "
+            "another process that shares the store has: give all of them the same tokens"
+        )
+
+
+def lacks(processes: Iterable[tuple[str, Collection[str], bool]]) -> tuple[Lack, ...]:
+    """Return what some processes cannot collect for want of a credential, each given by its name and its workspaces.
+
+    Nothing is said of one that does not know yet of each of its credentials whose it is (the third value).
+    """
+    known = list(processes)
+    lacking: dict[tuple[str, ...], list[str]] = defaultdict(list)
+    for workspace_id in sorted(frozenset[str]().union(*(workspaces for _, workspaces, _ in known))):
+        names = tuple(
+            sorted(name for name, workspaces, is_complete in known if is_complete and workspace_id not in workspaces)
+        )
+        if names:
+            lacking[names].append(workspace_id)
+    return tuple(Lack(tuple(ids), names) for names, ids in lacking.items())
 
 
 def _settings(config: Config) -> Iterator[tuple[str, object]]:

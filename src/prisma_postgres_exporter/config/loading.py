@@ -11,6 +11,7 @@ import re
 import shlex
 import stat
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import get_args
 
 from pydantic import BaseModel, ValidationError
@@ -83,6 +84,7 @@ def load_config(
     if path is not None:
         values, found = read_yaml(path, places)
         problems.extend(found)
+        _find_web_file(values, Path(path))
     warnings = list(_unknown_variables(environ, _token_variables(values)))
     for variable, value in environ.items():
         if ENVIRONMENT.get(variable) and value:
@@ -123,6 +125,13 @@ def load_config(
         flags=_typed(config_path, api_url, store_url),
     )
     return config.model_copy(update={"prices": prices, "sources": sources, "warnings": tuple(warnings)})
+
+
+def _find_web_file(values: Mapping[str, object], path: Path) -> None:
+    """A web configuration file that a file names is beside it, as what it names itself is beside it."""
+    web = values.get("web")
+    if isinstance(web, dict) and isinstance(named := web.get("config_file"), str) and named:
+        web["config_file"] = str(path.parent / named)
 
 
 def _typed(config_path: str | None, api_url: str | None, store_url: str | None) -> str:

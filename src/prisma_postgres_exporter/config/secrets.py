@@ -5,21 +5,19 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import suppress
 
+from prisma_postgres_exporter.config.masking import SHORTEST
 from prisma_postgres_exporter.config.push import SecretConfig
 from prisma_postgres_exporter.config.store_url import url_secrets
 from prisma_postgres_exporter.config.tokens import read_tokens
 from prisma_postgres_exporter.config.values import Config
 from prisma_postgres_exporter.errors import ConfigurationError
 
-SHORTEST = 6
-"""The mask of a shorter one would cut ordinary words, and tell it by that."""
-
 
 def secrets_of(config: Config) -> tuple[str, ...]:
-    """Return tokens, the store's passwords and what pushes send along, as they are now; the longest first."""
+    """Return tokens, the store's passwords and what pushes send along, as they are now."""
     found = {credential.token.get_secret_value() for credential in read_tokens(config).credentials}
     found.update(url_secrets(config.store.url), _push_secrets(config))
-    return tuple(sorted((secret for secret in found if len(secret) >= SHORTEST), key=len, reverse=True))
+    return tuple(secret for secret in found if len(secret) >= SHORTEST)
 
 
 def _push_secrets(config: Config) -> Iterator[str]:

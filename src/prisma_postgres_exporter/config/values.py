@@ -197,8 +197,8 @@ class WebConfig(Section):
     )
     config_file: Path | None = Field(
         default=None,
-        description="TLS, client certificates and users, in the format of Prometheus' exporter-toolkit; read again "
-        "when it changes ([how](security.md))",
+        description="TLS, client certificates and users, in the format of Prometheus' exporter-toolkit, "
+        "relative to the folder of this file; read again when it changes ([how](security.md))",
     )
     users: dict[str, Annotated[tuple[str, ...], Field(min_length=1)]] = Field(
         default={},

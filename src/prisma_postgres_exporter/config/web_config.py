@@ -12,9 +12,10 @@ from typing import Annotated, Literal
 
 from pydantic import BeforeValidator, Field, SecretStr, ValidationError, model_validator
 
+from prisma_postgres_exporter.config.go_values import go_count, go_flag, go_seconds, go_text
 from prisma_postgres_exporter.config.loading import described
 from prisma_postgres_exporter.config.section import Section
-from prisma_postgres_exporter.config.yaml_file import Key, read_yaml
+from prisma_postgres_exporter.config.yaml_file import Key, read_texts
 from prisma_postgres_exporter.errors import ConfigurationError
 
 CIPHERS = {
@@ -45,29 +46,9 @@ HEADERS: dict[str, tuple[str, ...]] = {
 """The headers that may be set, with the values that they may have, any if there are none."""
 
 _OF_HTTP2 = frozenset({"TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256", "TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256"})
+_VERIFIED = frozenset({"VerifyClientCertIfGiven", "RequireAndVerifyClientCert"})
 _UNVERIFIED = frozenset({"RequestClientCert", "RequireAnyClientCert", "RequireClientCert"})
-_BCRYPT = re.compile(r"\$2[abxy]\$(?:0[4-9]|[12][0-9]|3[01])\$[./A-Za-z0-9]{53}")
-_GO_DURATION = re.compile(r"[-+]?(?:0|(?:(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:ns|us|µs|μs|ms|s|m|h))+)")
-_GO_PART = re.compile(r"([0-9.]+)(ns|us|µs|μs|ms|s|m|h)")
-_GO_UNITS = {"ns": 1e-9, "us": 1e-6, "µs": 1e-6, "μs": 1e-6, "ms": 1e-3, "s": 1.0, "m": 60.0, "h": 3600.0}
-
-
-def _text(value: object) -> object:
-    if isinstance(value, bool):
-        return str(value).lower()
-    return str(value) if isinstance(value, int | float) else value
-
-
-def _seconds(value: object) -> object:
-    """Go's durations: text with units, or whole nanoseconds."""
-    if isinstance(value, int) and not isinstance(value, bool):
-        return value / 1e9
-    if isinstance(value, float):
-        return value
-    if not isinstance(value, str) or not _GO_DURATION.fullmatch(value):
-        raise ValueError("not a duration like 1s or 100ms")
-    seconds = sum(float(number) * _GO_UNITS[unit] for number, unit in _GO_PART.findall(value))
-    return -seconds if value.startswith("-") else seconds
+_BCRYPT = re.compile(r"\$2[A-Za-z]?\$(?:0[4-9]|[12][0-9]|3[01])\$[./A-Za-z0-9]{53}")
 
 
 def _bcrypt_hash(value: object) -> object:
@@ -75,20 +56,30 @@ def _bcrypt_hash(value: object) -> object:
         return value
     if not isinstance(value, str) or not _BCRYPT.fullmatch(value):
         raise ValueError("not a bcrypt hash ($2y$…); make one with `htpasswd -nBC 10 NAME`")
-    return SecretStr(value)
+    # To Go all letters after the 2 are the same, and none is one too.
+    return SecretStr(f"$2b${value.partition('$2')[2].partition('$')[2]}")
 
 
-Text = Annotated[str, BeforeValidator(_text)]
-Secret = Annotated[SecretStr, BeforeValidator(_text)]
-Version = Literal["TLS10", "TLS11", "TLS12", "TLS13"]
+Text = Annotated[str, BeforeValidator(go_text)]
+Secret = Annotated[SecretStr, BeforeValidator(go_text)]
+Flag = Annotated[bool, BeforeValidator(go_flag)]
+Version = Annotated[Literal["TLS10", "TLS11", "TLS12", "TLS13"], BeforeValidator(go_text)]
+
+
+FALSE_WITHOUT_VALUE = frozenset({"http2", "prefer_server_cipher_suites"})
 
 
 class _ToolkitSection(Section):
     @model_validator(mode="before")
     @classmethod
     def _without_empty_keys(cls, value: object) -> object:
-        """A key without a value is as if it were not there."""
-        return {name: inner for name, inner in value.items() if inner is not None} if isinstance(value, dict) else value
+        """A key without a value is as if it were not there, but for booleans, which are false then."""
+        if not isinstance(value, dict):
+            return {} if value is None else value
+        if value.get("http_server_config", "") is None:
+            value = {**value, "http_server_config": {"http2": None}}
+        known = cls.model_fields.keys() - FALSE_WITHOUT_VALUE
+        return {name: inner for name, inner in value.items() if inner is not None or name not in known}
 
 
 class TlsConfig(_ToolkitSection):
@@ -101,12 +92,12 @@ class TlsConfig(_ToolkitSection):
     key_file: Text = ""
     client_ca_file: Text = ""
     client_auth_type: Text = ""
-    client_allowed_sans: tuple[Text, ...] = ()
+    client_allowed_sans: tuple[Text, ...] | None = None
     min_version: Version = "TLS12"
     max_version: Version = "TLS13"
-    cipher_suites: tuple[str, ...] = ()
-    prefer_server_cipher_suites: bool = True
-    curve_preferences: tuple[str, ...] = ()
+    cipher_suites: tuple[Text, ...] = ()
+    prefer_server_cipher_suites: Flag = True
+    curve_preferences: tuple[Text, ...] = ()
 
     @property
     def is_enabled(self) -> bool:
@@ -128,6 +119,11 @@ class TlsConfig(_ToolkitSection):
         return self.is_enabled and self.client_auth_type == "RequireAndVerifyClientCert"
 
     @property
+    def required_names(self) -> tuple[str, ...] | None:
+        """The names of which a client's certificate must have one, `None` where nobody is asked for a certificate."""
+        return self.client_allowed_sans if self.client_auth_type in _VERIFIED else None
+
+    @property
     def _client_ca(self) -> str:
         return self.client_ca_file or self.client_ca
 
@@ -139,9 +135,9 @@ class TlsConfig(_ToolkitSection):
         for name in self.curve_preferences:
             if name not in CURVES:
                 raise ValueError(f"curve_preferences: {name!r} is not one of {', '.join(CURVES)}")
-        if self.min_version > self.max_version:
-            raise ValueError("min_version is above max_version")
         if self.is_enabled:
+            if self.min_version > self.max_version:
+                raise ValueError("min_version is above max_version: nobody could connect")
             self._require_certificate()
             self._require_policy()
         return self
@@ -154,11 +150,11 @@ class TlsConfig(_ToolkitSection):
 
     def _require_policy(self) -> None:
         policy = self.client_auth_type
-        if policy not in {"", "NoClientCert", "VerifyClientCertIfGiven", "RequireAndVerifyClientCert", *_UNVERIFIED}:
+        if policy not in {"", "NoClientCert", *_VERIFIED, *_UNVERIFIED}:
             raise ValueError(f"client_auth_type: {policy!r} is not known; RequireAndVerifyClientCert is the safe one")
         if policy in {"", "NoClientCert"} and self._client_ca:
             raise ValueError("client_ca_file needs client_auth_type: RequireAndVerifyClientCert")
-        if policy in _UNVERIFIED and (policy != "RequestClientCert" or self.client_allowed_sans):
+        if policy in _UNVERIFIED and (policy != "RequestClientCert" or self.client_allowed_sans is not None):
             raise ValueError(
                 f"client_auth_type: {policy} lets certificates in that nobody verified, and Python's TLS verifies each "
                 "that it takes; use RequireAndVerifyClientCert"
@@ -168,8 +164,8 @@ class TlsConfig(_ToolkitSection):
 class HttpConfig(_ToolkitSection):
     """`http_server_config`. HTTP/2 is not spoken here: every client takes HTTP/1.1 instead."""
 
-    http2: bool = True
-    headers: dict[str, Text] = Field(default={})
+    http2: Flag = True
+    headers: dict[Text, Text] = Field(default={})
 
     @model_validator(mode="after")
     def _settable(self) -> HttpConfig:
@@ -187,8 +183,8 @@ class HttpConfig(_ToolkitSection):
 class RateLimit(_ToolkitSection):
     """`rate_limit`: `burst` requests at once, and one more each `interval` (seconds here); 0: no limit."""
 
-    interval: Annotated[float, BeforeValidator(_seconds)] = 0.0
-    burst: int = 0
+    interval: Annotated[float, BeforeValidator(go_seconds)] = 0.0
+    burst: Annotated[int, BeforeValidator(go_count)] = 0
 
 
 class WebFile(_ToolkitSection):
@@ -223,7 +219,7 @@ def read_web_file(path: Path, bound_users: Collection[str] = ()) -> WebFile:
         ConfigurationError: with one line for every problem: file, line, key.
     """
     places: dict[Key, str] = {}
-    values, problems = read_yaml(str(path), places)
+    values, problems = read_texts(str(path), places)
     if problems:
         raise ConfigurationError(problems)
     try:

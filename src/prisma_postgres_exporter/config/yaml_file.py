@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import ClassVar
 
 import yaml
 
@@ -16,6 +17,8 @@ MOST_VALUES = 100_000
 LONGEST_NUMBER = 100
 """What is larger, deeper or more, anchors spelled out, is no configuration: it would take minutes and gigabytes."""
 
+_NULL = "tag:yaml.org,2002:null"
+_OF_PLAIN = frozenset({_NULL, *(f"tag:yaml.org,2002:{name}" for name in ("bool", "int", "float"))})
 _TEXTS = frozenset({"tag:yaml.org,2002:str", "tag:yaml.org,2002:binary"})
 # A scalar that begins with * & ! is an alias, an anchor or a tag to YAML, and may be half of a token.
 _QUOTED = re.compile(r"""(['"])(?!<)[^'"]{2,}\1""")
@@ -45,6 +48,40 @@ class _Loader(yaml.SafeLoader):
             raise _refused("not the number or date that it looks like; put text in quotes", node) from None
 
 
+class Plain(str):
+    """A text without quotes: it may stand for a number or a boolean."""
+
+    __slots__ = ()
+
+
+class _TextLoader(_Loader):
+    """Leaves every scalar the text that it is, `None` where it is nothing, and tags unread."""
+
+    yaml_constructors: ClassVar[dict[str | None, Callable[..., object]]] = {}
+
+
+def _as_text(loader: _TextLoader, node: yaml.Node) -> object:
+    if isinstance(node, yaml.MappingNode):
+        return {"" if key is None else key: value for key, value in loader.construct_mapping(node, deep=True).items()}
+    if isinstance(node, yaml.SequenceNode):
+        return loader.construct_sequence(node, deep=True)
+    return _text(loader, node) if isinstance(node, yaml.ScalarNode) else None
+
+
+def _text(loader: _TextLoader, node: yaml.ScalarNode) -> str | None:
+    is_plain = node.style is None
+    implied = loader.resolve(yaml.ScalarNode, node.value, (is_plain, not is_plain))  # type: ignore[no-untyped-call]
+    if node.tag != implied:
+        # It has a tag of its own.
+        is_plain = node.tag in _OF_PLAIN
+    if not is_plain:
+        return str(node.value)
+    return None if node.tag == _NULL else Plain(node.value)
+
+
+_TextLoader.add_constructor(None, _as_text)
+
+
 def _unknown_tag(loader: _Loader, node: yaml.Node) -> object:
     raise _refused("tags (!…) are not known here; put text that begins with ! in quotes", node)
 
@@ -57,25 +94,42 @@ def read_yaml(path: str, places: dict[Key, str]) -> tuple[dict[str, object], lis
 
     `places` gets the line of each key. A key without a value is an empty section.
     """
+    values, problems = _read(path, places, _Loader)
+    return {key: {} if value is None else value for key, value in values.items()}, problems
+
+
+def read_texts(path: str, places: dict[Key, str]) -> tuple[dict[str, object], list[str]]:
+    """Read a file as `read_yaml` does, but every value as its text, `Plain` without quotes, `None` where it has none.
+
+    Of several documents the first is read, as Go's yaml.Unmarshal does.
+    """
+    return _read(path, places, _TextLoader)
+
+
+def _read(path: str, places: dict[Key, str], kind: type[_Loader]) -> tuple[dict[str, object], list[str]]:
     try:
         text = _text_of(path)
-        loader = _Loader(text)
+        loader = kind(text)
         try:
-            root = loader.get_single_node()
-            if root is None:
+            if kind is _TextLoader:
+                root = loader.get_node() if loader.check_node() else None
+                if loader.yaml_version not in {None, (1, 1)}:
+                    return {}, [f"{path}:1: %YAML: only 1.1 is read, as by exporter-toolkit"]
+            else:
+                root = loader.get_single_node()
+            if root is None or root.tag == _NULL:
                 return {}, []
             if not isinstance(root, yaml.MappingNode):
                 return {}, [f"{path}: must be keys and values, like `poll:`"]
             noted = _Places(path, places)
             problems = list(noted.note(root, (), 0))
-            values = loader.construct_document(root)
+            return loader.construct_document(root), problems
         finally:
             loader.dispose()
     except ConfigurationError as error:
         return {}, list(error.problems)
     except yaml.YAMLError as error:
         return {}, [_problem(error, path, text)]
-    return {key: {} if value is None else value for key, value in values.items()}, problems
 
 
 def _text_of(path: str) -> str:

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
-from prisma_postgres_exporter.config import Difference, PollConfig, format_duration
+from prisma_postgres_exporter.config import Difference, Lack, PollConfig, format_duration
 from prisma_postgres_exporter.cost import WorkspaceCost
 from prisma_postgres_exporter.diagnosis.findings import Reason
 from prisma_postgres_exporter.errors import (
@@ -79,7 +79,8 @@ class StoreFacts:
     of the costs cannot be computed, or fits nothing.
 
     `collectors` are the names of the processes that share it, `collected_by` the one of each workspace, by its id;
-    `None` where it is for one process. `differences` are settings that they should have in common.
+    `None` where it is for one process. `differences` are settings that they should have in common, `lacks`
+    workspaces of which only some have a token.
     """
 
     url: str
@@ -87,6 +88,7 @@ class StoreFacts:
     collectors: tuple[str, ...] | None = None
     collected_by: Mapping[str, str] = field(default_factory=dict)
     differences: tuple[Difference, ...] = ()
+    lacks: tuple[Lack, ...] = ()
     generation: int = 0
     written_at: datetime | None = None
     newest_reading_at: datetime | None = None
@@ -127,11 +129,13 @@ class PushFacts:
 class WebFacts:
     """The web configuration file, `None` without one: who gets in by it, or why it cannot be used.
 
+    `not_in_force` is why a service does not use it.
     `notes` are what a person should know, with a file or without.
     """
 
     path: str | None
     access: str = ""
+    not_in_force: str | None = None
     problems: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
 
@@ -167,7 +171,8 @@ class WorkspaceFacts:
     """One workspace. `failure` is why it was not listed just now, `None` where it was. `is_known`: to the store.
 
     `gone_at` is since when no credential lists it, where that is so. `refused` is how many records of its lists cannot
-    be used, by reason. `cost` is what this month costs, if the store says it.
+    be used, by reason. `cost` is what this month costs, if the store says it. `period` is the rhythm by which its
+    numbers moved in the last day, as far as stored readings tell.
     """
 
     workspace: Workspace
@@ -176,6 +181,7 @@ class WorkspaceFacts:
     gone_at: datetime | None = None
     refused: Mapping[str, int] = field(default_factory=dict)
     cost: WorkspaceCost | None = None
+    period: timedelta | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -64,8 +64,10 @@ class Reason(StrEnum):
     MOVED = "moved"
     VENDOR_DISAGREES = "vendor_disagrees"
     SETTINGS_DIFFER = "settings_differ"
+    TOKENS_DIFFER = "tokens_differ"
     PUSH_FAILING = "push_failing"
     WEB_CONFIG_WRONG = "web_config_wrong"
+    WEB_CONFIG_NOT_IN_FORCE = "web_config_not_in_force"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -89,7 +89,7 @@ def _store(store: StoreFacts, settings: Settings, now: datetime, *, is_quick: bo
         level=level,
         reason=reason,
         advice=advice,
-        lines=(*_collectors(store), *map(str, store.differences)),
+        lines=(*_collectors(store), *map(str, store.differences), *map(str, store.lacks)),
         facts={
             "url": store.url,
             "generation": store.generation,
@@ -98,6 +98,10 @@ def _store(store: StoreFacts, settings: Settings, now: datetime, *, is_quick: bo
             "differing_settings": [
                 {"settings": list(row.settings), "processes": [list(names) for names in row.groups]}
                 for row in store.differences
+            ],
+            "differing_tokens": [
+                {"workspaces_without_token": list(row.workspaces), "processes": list(row.processes)}
+                for row in store.lacks
             ],
         },
     )
@@ -126,9 +130,8 @@ def _store_state(
     last = f"{last} ({at(store.written_at)})"
     if not is_quick and not store.is_kept(settings, now):
         return f"{last}; a running service writes every {settings.read_every}", Level.PROBLEM, Reason.NOT_WRITTEN, RUNS
-    if store.differences:
-        return last, Level.NOTE, Reason.SETTINGS_DIFFER, ""
-    return last, Level.OK, None, ""
+    differing = Reason.SETTINGS_DIFFER if store.differences else Reason.TOKENS_DIFFER if store.lacks else None
+    return last, Level.OK if differing is None else Level.NOTE, differing, ""
 
 
 def _collectors(store: StoreFacts) -> Iterator[str]:
@@ -152,14 +155,21 @@ def _push(push: PushFacts) -> Finding:
 
 def _web(web: WebFacts) -> Iterator[Finding]:
     if web.path is not None:
+        text, level, reason, advice = web.access, Level.OK, None, ""
+        if web.problems:
+            text, level, reason = "cannot be used", Level.WRONG, Reason.WEB_CONFIG_WRONG
+            advice = "correct it: a running service keeps the one before, and the next start fails"
+        elif web.not_in_force is not None:
+            text, level, reason = f"{web.access}; but {web.not_in_force}", Level.PROBLEM, Reason.WEB_CONFIG_NOT_IN_FORCE
+            advice = "see whether the service's user can read it and what it names"
         yield Finding(
             step="web",
             subject=web.path,
-            text="cannot be used" if web.problems else web.access,
-            level=Level.WRONG if web.problems else Level.OK,
-            reason=Reason.WEB_CONFIG_WRONG if web.problems else None,
+            text=text,
+            level=level,
+            reason=reason,
             lines=web.problems,
-            advice="correct it: a running service keeps the one before, and the next start fails" * bool(web.problems),
+            advice=advice,
             facts={"path": web.path, "problems": list(web.problems)},
         )
     yield from (_note("web", note) for note in web.notes)
@@ -225,14 +235,16 @@ def _workspace(known: WorkspaceFacts, databases: Iterable[DatabaseFacts], facts:
         text=text,
         level=Level.NOTE if level is Level.OK and known.refused else level,
         reason=reason,
-        lines=tuple(
-            f"{counted(count, 'record')} cannot be used and left out: {why}" for why, count in known.refused.items()
+        lines=(
+            *(f"{counted(count, 'record')} cannot be used and left out: {why}" for why, count in known.refused.items()),
+            *_adaptive(known, facts.settings),
         ),
         facts={
             "workspace_id": workspace.id,
             "plan": workspace.plan,
             "usage_blocked": workspace.usage_blocked,
             "collected_by": facts.store.collected_by.get(workspace.id),
+            "publication_period_seconds": None if known.period is None else int(known.period.total_seconds()),
         },
         children=tuple(
             Finding(
@@ -248,6 +260,13 @@ def _workspace(known: WorkspaceFacts, databases: Iterable[DatabaseFacts], facts:
             for (name, id_), found in sorted(by_project.items())
         ),
     )
+
+
+def _adaptive(known: WorkspaceFacts, settings: Settings) -> Iterator[str]:
+    if settings.poll.adaptive and known.is_known and known.gone_at is None:
+        moved = "tell no rhythm yet" if known.period is None else f"tell that numbers move every {span(known.period)}"
+        within = span(settings.poll.read_within)
+        yield f"poll.adaptive: stored readings {moved}; each open day is read within {within} whatever is known"
 
 
 def _workspace_state(known: WorkspaceFacts, collected_by: str | None) -> tuple[str, Level, Reason | None]:

@@ -482,8 +482,18 @@ class PlanDocument(Document):
     workspace_count: int = Field(description="How many workspaces are collected")
     database_count: int = Field(description=DATABASE_COUNT)
     changes_per_day: float = Field(description="How often a day the vendor is taken to publish news of a database")
+    changes_source: str = Field(
+        description="Where `changes_per_day` comes from: `given` as an option, `stored` (readings of the last "
+        "day in the store) or `assumed`"
+    )
     latency_seconds: float = Field(description="How long the API takes to answer; measured, or taken for granted")
     requests_per_hour: float = Field(description="Requests to the API on an ordinary day, all workspaces together")
+    least_requests_per_hour: float = Field(
+        description="The same with numbers that never move, where `changes_per_day` is assumed"
+    )
+    most_requests_per_hour: float = Field(
+        description="The same with numbers that move with every reading, where `changes_per_day` is assumed"
+    )
     usage_requests_per_hour: float = Field(description="Of `requests_per_hour` those for usage")
     largest_capacity_ratio: float = Field(
         description="The part of its pace that the largest workspace needs; from 1 on its numbers become older"
@@ -492,8 +502,14 @@ class PlanDocument(Document):
         description="How old the newest reading of a database's open day is, on average, in the largest workspace"
     )
     longest_age_seconds: float = Field(description="The same, at most")
+    longest_age_is_at_most: bool = Field(
+        description="Whether the longest of a day may be less by a third or more, as reads wait for each other"
+    )
     mean_delay_seconds: float = Field(
         description="From what the vendor publishes of an open day to the reading that shows it, on average"
+    )
+    mean_delay_is_at_most: bool = Field(
+        description="Whether `mean_delay_seconds` is a bound: with `poll.adaptive` it hangs on when news comes"
     )
     first_numbers_seconds: float | None = Field(
         description="From the start until every database shows something; `null`: more than two days"

@@ -16,10 +16,12 @@ from dataclasses import dataclass, field
 
 import bcrypt
 from starlette.datastructures import MutableHeaders
+from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from prisma_postgres_exporter.config import WebFile
+from prisma_postgres_exporter.expose.guard import is_of_this_machine
 from prisma_postgres_exporter.expose.visible import SEEN, USER
 
 MOST_KEPT = 100
@@ -35,16 +37,22 @@ BCRYPT_BYTES = 72
 """bcrypt reads no more of a password; Go's cuts it, Python's refuses it."""
 
 
+STALE = "X-Web-Config"
+"""Tells a program of this machine that has no password, as `doctor` has none, that the file was not taken."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Access:
     """`file` gives the web configuration in force, `users` the workspaces of the users that see some alone.
 
-    `refused` is told the reason of each refusal, a constant.
+    `refused` is told the reason of each refusal, a constant. `is_stale` says whether the file that is there now was
+    not taken, and the one before is in force.
     """
 
     file: Callable[[], WebFile]
     users: Mapping[str, Sequence[str]] = field(default_factory=dict)
     refused: Callable[[str], None] = lambda reason: None
+    is_stale: Callable[[], bool] = lambda: False
 
 
 class Gate:
@@ -89,7 +97,10 @@ class Gate:
             if user is None:
                 self._access.refused("login")
         if user is None:
-            return PlainTextResponse("Unauthorized\n", status_code=401, headers={"WWW-Authenticate": REALM})
+            headers = {"WWW-Authenticate": REALM}
+            if self._access.is_stale() and is_of_this_machine(Request(scope)):
+                headers[STALE] = "stale"
+            return PlainTextResponse("Unauthorized\n", status_code=401, headers=headers)
         bound = self._access.users.get(user)
         scope[USER], scope[SEEN] = user, None if bound is None else frozenset(bound)
         return None

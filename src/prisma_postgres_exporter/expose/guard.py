@@ -64,6 +64,12 @@ def why_not_to_reload(request: Request) -> str | None:
     return None
 
 
+def is_of_this_machine(request: Request) -> bool:
+    """Whether a program of this machine asks, no browser and no proxy."""
+    is_direct = not any(name in request.headers for name in (*_BROWSERS, *_PROXIES))
+    return is_direct and request.client is not None and _is_loopback(request.client.host)
+
+
 def _is_address(name: str) -> bool:
     try:
         ipaddress.ip_address(name.strip("[]"))

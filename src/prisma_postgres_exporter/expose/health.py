@@ -4,22 +4,20 @@ from __future__ import annotations
 
 import platform
 import threading
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector
-from prometheus_client.exposition import choose_encoder
 from prometheus_client.metrics_core import GaugeMetricFamily, Metric
-from prometheus_client.registry import Collector
 
 from prisma_postgres_exporter import __version__
 from prisma_postgres_exporter.expose.lines import Kind, showable
+from prisma_postgres_exporter.expose.own import HealthText, own_family
+from prisma_postgres_exporter.ledger.attention import Learned
 
 _PREFIX = "prisma_postgres_exporter_"
 _CALL_SECONDS = (0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 15.0, 30.0)
-_encode_text, _ = choose_encoder("text/plain; version=0.0.4")
-_encode_openmetrics, _ = choose_encoder("application/openmetrics-text; version=1.0.0")
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,6 +100,26 @@ OWN_METRICS = (
     OwnMetric("last_round_timestamp_seconds", "gauge", ("workspace_id",), "When the workspace's last round ended."),
     OwnMetric(
         "scheduler_lag_seconds", "gauge", ("workspace_id",), "How late the workspace's last round began after its time."
+    ),
+    OwnMetric(
+        "publication_period_seconds",
+        "gauge",
+        ("workspace_id",),
+        "The rhythm by which the workspace's numbers move, as poll.adaptive learned it; absent while none is known.",
+    ),
+    OwnMetric(
+        "reading_age_bound_seconds",
+        "gauge",
+        ("workspace_id",),
+        "Within how long poll.adaptive reads every open day of the workspace again, whatever it learned; absent "
+        "without poll.adaptive.",
+    ),
+    OwnMetric(
+        "open_day_readings_total",
+        "counter",
+        ("workspace_id", "outcome"),
+        "Readings of open days that poll.adaptive made, or saved as no news was expected: one in every poll.interval "
+        "would have been both together.",
     ),
     OwnMetric(
         "clock_skew_seconds",
@@ -219,15 +237,6 @@ OWN_METRICS = (
 _DEFINITIONS = {metric.name: metric for metric in OWN_METRICS}
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class HealthText:
-    """The exporter's own families in both formats, OpenMetrics with its end, and how many samples they have."""
-
-    text: bytes
-    openmetrics: bytes
-    samples: int
-
-
 class ExporterHealth:
     """What the exporter knows about itself. Thread-safe; a value nobody reported yet has no sample."""
 
@@ -236,6 +245,7 @@ class ExporterHealth:
         self._shown: set[str] = set()
         self._windows: set[str] = set()
         self._leases: frozenset[str] = frozenset()
+        self._credentials: dict[str, str | None] = {}
         self._showing = threading.Lock()
         self._requests = self._counter("api_requests_total")
         self._failures = self._counter("api_request_failures_total")
@@ -246,6 +256,7 @@ class ExporterHealth:
         self._reading_failures = self._counter("reading_failures_total")
         self._rounds = self._counter("rounds_total")
         self._round_failures = self._counter("round_failures_total")
+        self._open_days = self._counter("open_day_readings_total")
         self._discovery_failures = self._counter("discovery_failures_total")
         self._faults = self._counter("faults_total")
         self._trace_failures = self._counter("trace_export_failures_total")
@@ -306,6 +317,15 @@ class ExporterHealth:
         if lag_seconds is not None:
             self._set("scheduler_lag_seconds", lag_seconds, workspace_id)
 
+    def learned(self, workspace_id: str, learned: Learned | None, *, made: int, saved: int) -> None:
+        """What the adaptive plan of a workspace knows, if it has one; what it read and saved since the last call."""
+        period = None if learned is None else learned.period
+        self._set_or_unset("publication_period_seconds", period, workspace_id)
+        self._set_or_unset("reading_age_bound_seconds", None if learned is None else learned.bound, workspace_id)
+        if learned is not None:
+            self._open_days.labels(showable(workspace_id), "made").inc(made)
+            self._open_days.labels(showable(workspace_id), "saved").inc(saved)
+
     def round_failed(self, workspace_id: str) -> None:
         """A round ended by an exception that nobody foresaw."""
         self._round_failures.labels(showable(workspace_id)).inc()
@@ -316,7 +336,13 @@ class ExporterHealth:
 
     def workspace_gone(self, workspace_id: str) -> None:
         """A workspace is not collected any more."""
-        for name in ("round_duration_seconds", "last_round_timestamp_seconds", "scheduler_lag_seconds"):
+        for name in (
+            "round_duration_seconds",
+            "last_round_timestamp_seconds",
+            "scheduler_lag_seconds",
+            "publication_period_seconds",
+            "reading_age_bound_seconds",
+        ):
             self._unset(name, workspace_id)
 
     def leases_held(self, held: Mapping[str, bool]) -> None:
@@ -354,8 +380,13 @@ class ExporterHealth:
         else:
             self._set("credential_expiry_timestamp_seconds", at.timestamp(), name)
 
+    def credential_belongs(self, name: str, workspace_id: str | None) -> None:
+        """Whose a credential is, `None` where that is not known."""
+        self._credentials[showable(name)] = workspace_id
+
     def credential_gone(self, name: str) -> None:
         """A credential is no longer configured."""
+        self._credentials.pop(showable(name), None)
         self._unset("credential_up", name)
         self._unset("credential_expiry_timestamp_seconds", name)
 
@@ -413,11 +444,8 @@ class ExporterHealth:
         samples = sum([len(family.samples) for family in families]) + 1
         series = _DEFINITIONS["series"]
         families.append(GaugeMetricFamily(series.full_name, series.help, value=samples + other_samples))
-        collected = _Collected(families)
         return HealthText(
-            text=_encode_text(collected),
-            openmetrics=_encode_openmetrics(collected),
-            samples=samples,
+            families=tuple([own_family(family, self._credentials) for family in families]), samples=samples
         )
 
     def _counter(self, name: str) -> Counter:
@@ -433,18 +461,14 @@ class ExporterHealth:
                 self._shown.add(name)
                 self._registry.register(gauge)
 
+    def _set_or_unset(self, name: str, span: timedelta | None, *labels: str) -> None:
+        if span is None:
+            self._unset(name, *labels)
+        else:
+            self._set(name, span.total_seconds(), *labels)
+
     def _unset(self, name: str, *labels: str) -> None:
         self._gauges[name].remove(*map(showable, labels))
-
-
-class _Collected(Collector):
-    """Families collected once, for both formats."""
-
-    def __init__(self, families: list[Metric]) -> None:
-        self._families = families
-
-    def collect(self) -> Iterable[Metric]:
-        return self._families
 
 
 def _without_created(family: Metric) -> Metric:

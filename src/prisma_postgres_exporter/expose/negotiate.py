@@ -4,13 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 
 from prisma_postgres_exporter.expose.selection import Format
+
+HEADERS_KEPT = 16
+"""A Prometheus says the same each time: so many headers are not read anew."""
 
 _OPENMETRICS = "application/openmetrics-text"
 _TEXT = "text/plain"
 
 
+@lru_cache(HEADERS_KEPT)
 def choose_format(accept: str) -> Format:
     """The format that the client likes best of those we have; text 0.0.4 where it names none of them.
 
@@ -25,6 +30,7 @@ def choose_format(accept: str) -> Format:
     return Format.TEXT
 
 
+@lru_cache(HEADERS_KEPT)
 def is_gzip_wanted(accept_encoding: str) -> bool:
     """Whether gzip is accepted, and liked no less than the plain bytes."""
     qualities = {accepted.value: accepted.quality for accepted in _parse(accept_encoding)}

@@ -12,6 +12,7 @@ from prisma_postgres_exporter.expose.created import beginnings, with_created
 from prisma_postgres_exporter.expose.families import BUDGETS, DATABASES, WORKSPACES, Subject
 from prisma_postgres_exporter.expose.health import ExporterHealth
 from prisma_postgres_exporter.expose.lines import Family, opened_labels
+from prisma_postgres_exporter.expose.own import HealthText
 from prisma_postgres_exporter.expose.parts import (
     Body,
     Message,
@@ -23,7 +24,6 @@ from prisma_postgres_exporter.expose.parts import (
     plain_pieces,
 )
 from prisma_postgres_exporter.expose.selection import (
-    END_OF_OPENMETRICS,
     NO_WORKSPACE,
     Drawing,
     Drawn,
@@ -55,13 +55,13 @@ class Exposition:
         self._drawing = Drawing()
         self._samples = 0
         self._bodies: dict[tuple[Format, bool], Body] = {}
-        self._own: Mapping[Format, bytes] = {}
+        self._own = HealthText(families=(), samples=0)
         self.refresh_health()
 
     @property
     def workspaces(self) -> Mapping[str, str]:
-        """The workspaces that are shown, by id their names."""
-        return self._drawing.workspaces
+        """The workspaces that are shown, by id their names; of one that only the own families know it is empty."""
+        return dict.fromkeys(self._own.workspaces, "") | dict(self._drawing.workspaces)
 
     def body(self, exposition_format: Format, *, is_gzip: bool) -> Body:
         """The current body; it stays whole however long it takes to send."""
@@ -70,21 +70,22 @@ class Exposition:
     def part(self, workspaces: frozenset[str], exposition_format: Format, *, is_gzip: bool) -> Body:
         """What the current body has of these workspaces, byte for byte. Not quick: for a worker thread.
 
-        With `NO_WORKSPACE` among them also what belongs to none: budgets and the exporter's own health.
+        With `NO_WORKSPACE` among them also what belongs to none: budgets, and the exporter's own health but for the
+        lines that name a workspace or its credential.
         """
         with self._publishing:
-            drawing, own = self._drawing, self._own[exposition_format]
-        has_own = NO_WORKSPACE in workspaces
-        if not has_own:
-            own = END_OF_OPENMETRICS if exposition_format is Format.OPENMETRICS else b""
+            drawing, health = self._drawing, self._own
+        own = health.part(workspaces, exposition_format)
 
         def pieces() -> Iterator[Message]:
             return chain(drawing.pieces(workspaces, exposition_format), [own] if own else [])
 
         if not is_gzip:
             return plain_pieces(pieces())
-        # The exporter's own health is another one every few seconds.
-        return gzip_pieces(pieces()) if has_own else drawing.gzip(workspaces, exposition_format, pieces)
+        # What belongs to no workspace is another one every few seconds.
+        if NO_WORKSPACE in workspaces:
+            return gzip_pieces(pieces())
+        return drawing.gzip(workspaces, exposition_format, own, pieces)
 
     def snapshot_text(self) -> bytes:
         """The snapshot in text 0.0.4 without the exporter's own health.
@@ -139,11 +140,10 @@ class Exposition:
             self._publish()
 
     def _publish(self) -> None:
-        health = self._health.text(self._samples)
+        own = self._health.text(self._samples)
         bodies = {}
-        own = {Format.TEXT: health.text, Format.OPENMETRICS: health.openmetrics}
-        for exposition_format, text in own.items():
-            parts = (*_parts(self._drawing, exposition_format), make_part(text))
+        for exposition_format in Format:
+            parts = (*_parts(self._drawing, exposition_format), make_part(own.part(None, exposition_format)))
             bodies[exposition_format, False] = plain_body(parts)
             bodies[exposition_format, True] = gzip_body(parts)
         self._bodies, self._own = bodies, own

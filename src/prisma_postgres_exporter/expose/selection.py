@@ -12,7 +12,7 @@ from itertools import accumulate, groupby
 from prisma_postgres_exporter.expose.parts import Body, Message, Part, gzip_pieces
 
 NO_WORKSPACE = "none"
-"""Names, among the workspaces of a selection, what belongs to none: budgets and the exporter's own health."""
+"""Names, among the workspaces of a selection, what belongs to none: budgets, and the exporter's own health."""
 
 END_OF_OPENMETRICS = b"# EOF\n"
 
@@ -101,7 +101,7 @@ class Drawing:
     families: tuple[Drawn, ...] = ()
     workspaces: Mapping[str, str] = field(default_factory=dict)
     kept_bytes: int = 0
-    _kept: OrderedDict[tuple[frozenset[str], Format], Body] = field(default_factory=OrderedDict)
+    _kept: OrderedDict[tuple[frozenset[str], Format, bytes], Body] = field(default_factory=OrderedDict)
     _making: threading.Lock = field(default_factory=threading.Lock)
 
     def pieces(self, workspaces: Collection[str], exposition_format: Format) -> Iterator[Message]:
@@ -110,10 +110,10 @@ class Drawing:
             yield from drawn.pieces(workspaces, exposition_format)
 
     def gzip(
-        self, workspaces: frozenset[str], exposition_format: Format, pieces: Callable[[], Iterable[Message]]
+        self, workspaces: frozenset[str], exposition_format: Format, own: bytes, pieces: Callable[[], Iterable[Message]]
     ) -> Body:
-        """The selection compressed, made of `pieces` where it is not there yet; one at a time."""
-        key = workspaces, exposition_format
+        """The selection compressed, made of `pieces` where it is not there yet with this at its end; one at a time."""
+        key = workspaces, exposition_format, own
         with self._making:
             body = self._kept.get(key)
             if body is None:

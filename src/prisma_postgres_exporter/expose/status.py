@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
+from prisma_postgres_exporter.ledger.attention import Learned
 from prisma_postgres_exporter.model import WorkspaceDay
 from prisma_postgres_exporter.snapshot import Snapshot
 
@@ -25,7 +26,10 @@ class CredentialStatus:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RoundStatus:
-    """One workspace's last round: readings that came, and that did not. `next_at` is when the next one begins."""
+    """One workspace's last round: readings that came, and that did not. `next_at` is when the next one begins.
+
+    `learned` is what `poll.adaptive` knows of the workspace, if it is on.
+    """
 
     workspace_id: str
     workspace_name: str
@@ -34,6 +38,7 @@ class RoundStatus:
     readings: int
     failed: int
     next_at: datetime | None
+    learned: Learned | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,7 +76,8 @@ class ServiceStatus:
     id. `reload_error` says why the configuration is not the one that was read last, `reload_failing_since_at` since
     when. `sharing` is how many workspaces each process collects, by its name and this one's first, where several share
     the store, and `collected_by` the other one that collects a workspace, by its id. `pushes` are what is pushed where.
-    `notes` are lines a person should read first.
+    `notes` are lines a person should read first. With `is_part` it is what a user may see of it who sees some
+    workspaces alone: nothing of how the service runs.
     """
 
     version: str
@@ -94,3 +100,4 @@ class ServiceStatus:
     collected_by: Mapping[str, str] = field(default_factory=dict)
     pushes: tuple[PushStatus, ...] = ()
     notes: tuple[str, ...] = ()
+    is_part: bool = False

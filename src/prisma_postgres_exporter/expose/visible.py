@@ -56,15 +56,16 @@ def visible_status(status: ServiceStatus, workspaces: Seen) -> ServiceStatus:
     taken = visible_snapshot(status.snapshot, workspaces)
     databases = {view.database_id for view in taken.databases} if taken else set()
     return ServiceStatus(
-        version=status.version,
+        is_part=True,
+        version=NOT_SHOWN,
         now_at=status.now_at,
         started_at=status.started_at,
-        api_url=status.api_url,
+        api_url=NOT_SHOWN,
         store_url=NOT_SHOWN,
         store_error=None if status.store_error is None else NOT_SHOWN,
         not_ready_reason=None if status.not_ready_reason is None else NOT_SHOWN,
         unhealthy_reason=None if status.unhealthy_reason is None else NOT_SHOWN,
-        credentials=tuple(row for row in status.credentials if row.workspace_id in workspaces),
+        credentials=tuple(row for row in status.credentials if (row.workspace_id or NO_WORKSPACE) in workspaces),
         snapshot=taken,
         workspace_days={id_: days for id_, days in status.workspace_days.items() if id_ in workspaces},
         waits={id_: at for id_, at in status.waits.items() if id_ in databases},

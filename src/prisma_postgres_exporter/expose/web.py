@@ -79,7 +79,7 @@ def web_app(
         Route("/sd", discovery),
         Route("/-/healthy", healthy),
         Route("/-/ready", ready),
-        Route("/-/reload", _reload_endpoint(reload), methods=["POST"]),
+        Route("/-/reload", _reload_endpoint(reload, access.refused if access else None), methods=["POST"]),
         Route("/", overview),
         Route("/workspaces/{workspace_id}", place),
         Route("/projects/{project_id}", place),
@@ -103,11 +103,14 @@ def _check(reason: str | None, state: str) -> Response:
     return PlainTextResponse(f"not {state}: {reason}\n", status_code=503, headers=_CHECK_HEADERS)
 
 
-def _reload_endpoint(reload: Callable[[], Awaitable[Reload]] | None) -> Callable[[Request], Awaitable[Response]]:
+def _reload_endpoint(
+    reload: Callable[[], Awaitable[Reload]] | None, refused: Callable[[str], None] | None
+) -> Callable[[Request], Awaitable[Response]]:
     async def reload_configuration(request: Request) -> Response:
-        if reload is None:
-            return _not_reloaded("web.enable_lifecycle is not set; SIGHUP reloads without it", 403)
-        if refusal := why_not_to_reload(request):
+        refusal = "web.enable_lifecycle is not set; SIGHUP reloads without it"
+        if reload is None or (refusal := why_not_to_reload(request) or ""):
+            if refused is not None:
+                refused("reload")
             return _not_reloaded(refusal, 403)
         done = await reload()
         if done.problem is not None:
@@ -166,7 +169,10 @@ class _Metrics:
             return
 
     async def _body(self, scope: Scope, exposition_format: Format, *, is_gzip: bool) -> Body:
-        chosen = chosen_workspaces(QueryParams(scope["query_string"]), self._exposition.workspaces, seen(scope))
+        query, mine = scope["query_string"], seen(scope)
+        if not query and mine is None:
+            return self._exposition.body(exposition_format, is_gzip=is_gzip)
+        chosen = chosen_workspaces(QueryParams(query), self._exposition.workspaces, mine)
         if chosen is None:
             return self._exposition.body(exposition_format, is_gzip=is_gzip)
         async with self._making:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 from bisect import bisect_left
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, timedelta
@@ -92,6 +93,29 @@ class _Seen:
     rhythm: Rhythm | None = None
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Learned:
+    """What an adaptive plan knows of one workspace, and what it makes of it.
+
+    `period` is the rhythm by which its numbers move, or most of its databases' where they have none in common; `None`
+    while none is known. `next_at` is when they should move next. So many open days were read (`made`) and not read
+    (`saved`) that would have been with a reading in every interval. None becomes older than `bound`, where the budget
+    allows.
+    """
+
+    bound: timedelta
+    period: timedelta | None = None
+    next_at: datetime | None = None
+    made: int = 0
+    saved: int = 0
+
+    @property
+    def saved_share(self) -> float | None:
+        """The part of the readings of open days that were not made, 0 to 1; `None` before the first."""
+        whole = self.made + self.saved
+        return self.saved / whole if whole else None
+
+
 class Attention:
     """What was learned of one workspace's databases; none of it is stored."""
 
@@ -103,6 +127,8 @@ class Attention:
         self._common: Rhythm | None = None
         self._pooled_at: int | None = None
         self._young_enough = self._bound - self._interval
+        self._due_at: dict[str, int] = {}
+        self._made = self._saved = 0
 
     def note(self, readings: Iterable[UsageReading]) -> None:
         """Learn from readings, those of an open day."""
@@ -112,6 +138,7 @@ class Attention:
             before = self._seen.get(reading.database_id)
             if before is None or _unix(reading.read_at) > before.read_at:
                 self._seen[reading.database_id] = self._after(before, reading, reading.operations)
+                self._count(before, reading)
 
     def pace(self, databases: int, reads_per_second: float) -> None:
         """Take note of how many databases are to be read, with how many requests a second."""
@@ -126,6 +153,7 @@ class Attention:
             return
         self._pooled_at = at
         self._seen = {id_: seen for id_, seen in self._seen.items() if id_ in states}
+        self._due_at = {id_: due_at for id_, due_at in self._due_at.items() if id_ in states}
         self._prior = Prior.of([_counted(state, now) for state in states.values() if state.deleted_at is None])
         tell = islice((seen.changes for seen in self._seen.values() if len(seen.changes) >= LEAST_CHANGES), POOLED)
         self._common = common_rhythm(
@@ -137,8 +165,27 @@ class Attention:
         seen = self._seen.get(database_id)
         return None if seen is None else datetime.fromtimestamp(seen.news_at, UTC)
 
+    def learned(self, now: datetime) -> Learned:
+        """What is known by now."""
+        rhythm, at = self._rhythm_of_most(), _unix(now)
+        return Learned(
+            bound=timedelta(seconds=self._bound),
+            period=None if rhythm is None else timedelta(seconds=rhythm.period),
+            next_at=None if rhythm is None else datetime.fromtimestamp(rhythm.after(at), UTC),
+            made=self._made,
+            saved=self._saved,
+        )
+
     def due_at(self, state: DatabaseState, read_at: datetime, now: datetime) -> datetime | None:
         """When its open day is worth reading again, within the bound; `None`: in every interval."""
+        due_at = self._worth_reading_at(state, read_at, now)
+        if due_at is None:
+            self._due_at.pop(state.database.id, None)
+        else:
+            self._due_at[state.database.id] = _unix(due_at)
+        return due_at
+
+    def _worth_reading_at(self, state: DatabaseState, read_at: datetime, now: datetime) -> datetime | None:
         at, seen = _unix(read_at), self._seen.get(state.database.id)
         operations, seconds = _counted(state, now)
         is_quiet = self._prior.rate(operations + 1, seconds) * self._bound < FEW_OPERATIONS
@@ -184,6 +231,22 @@ class Attention:
     def rate(self, state: DatabaseState, now: datetime) -> float:
         """λ̂, in operations a second."""
         return self._prior.rate(*_counted(state, now))
+
+    def _count(self, before: _Seen | None, reading: UsageReading) -> None:
+        """Count a reading, and those left out before it as no news was expected, not for want of room."""
+        self._made += 1
+        due_at = self._due_at.pop(reading.database_id, None)
+        if before is not None and due_at is not None:
+            waited = min(due_at, _unix(reading.read_at)) - before.read_at
+            self._saved += max(0, waited // self._interval - 1)
+
+    def _rhythm_of_most(self) -> Rhythm | None:
+        """The workspace's rhythm, or one of the period that most databases have."""
+        own = [seen.rhythm for seen in self._seen.values() if seen.rhythm is not None]
+        if self._common is not None or not own:
+            return self._common
+        ((period, _),) = Counter(rhythm.period for rhythm in own).most_common(1)
+        return next(rhythm for rhythm in own if rhythm.period == period)
 
     def _after(self, before: _Seen | None, reading: UsageReading, operations: int) -> _Seen:
         """What is known after a reading: a number of another day cannot be compared."""
@@ -232,6 +295,20 @@ class Attention:
         if halfway is not None and following // rhythm.period % PROBED_ONCE_IN == 0 and at < following - halfway:
             return following - halfway
         return following
+
+
+def period_of(moves: Iterable[Sequence[int]], interval: timedelta) -> timedelta | None:
+    """The rhythm by which a workspace moved, told from the Unix seconds at which each database was found to have.
+
+    What was found to move is taken to have moved within the interval before.
+    """
+    seconds = max(1, round(interval.total_seconds()))
+    changes = [[(at - seconds, at) for at in found[-CHANGES_KEPT:]] for found in moves if len(found) >= LEAST_CHANGES]
+    pooled = [change for found in changes[:POOLED] for change in found[-CHANGES_POOLED:]]
+    own = [rhythm.period for found in changes if (rhythm := rhythm_of(found, seconds)) is not None]
+    common = common_rhythm(pooled, seconds)
+    period = common.period if common is not None else Counter(own).most_common(1)[0][0] if own else None
+    return None if period is None else timedelta(seconds=period)
 
 
 def _published(lo: int, hi: int, generated_at: datetime | None) -> Change:

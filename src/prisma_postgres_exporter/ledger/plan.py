@@ -28,13 +28,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, timedelta
 from enum import IntEnum
 from zlib import crc32
 
 from prisma_postgres_exporter.config import PollConfig
-from prisma_postgres_exporter.ledger.attention import Attention
+from prisma_postgres_exporter.ledger.attention import Attention, Learned
 from prisma_postgres_exporter.model import (
     MONTH_WATCHED_FOR,
     DatabaseState,
@@ -168,6 +168,13 @@ class Planner:
         """Learn from what was read when the vendor's numbers move."""
         if self._attention is not None:
             self._attention.note(outcome for outcome in outcomes if isinstance(outcome, UsageReading))
+
+    def learned(self, now: datetime) -> Learned | None:
+        """What was learned of the workspace; `None`, where every open day is read in every interval."""
+        if self._attention is None:
+            return None
+        learned = self._attention.learned(now)
+        return replace(learned, bound=self._poll.interval) if self._is_watched else learned
 
     def plan(
         self,

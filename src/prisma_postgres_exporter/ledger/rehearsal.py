@@ -6,9 +6,8 @@ a pace that leaves each of them its share of the requests, before a vendor that 
 
 from __future__ import annotations
 
-import math
-from bisect import bisect_left
-from collections import defaultdict
+import heapq
+from collections import defaultdict, deque
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
@@ -16,7 +15,7 @@ from itertools import pairwise
 
 from prisma_postgres_exporter.config import PollConfig
 from prisma_postgres_exporter.ledger.carry import carry_workspace
-from prisma_postgres_exporter.ledger.plan import ROUND_SPAN, PlannedRead, Planner, Rank
+from prisma_postgres_exporter.ledger.plan import NEVER, ROUND_SPAN, Group, Plan, PlannedRead, Planner
 from prisma_postgres_exporter.ledger.post import apply, older_days, post
 from prisma_postgres_exporter.model import (
     Database,
@@ -24,6 +23,7 @@ from prisma_postgres_exporter.model import (
     DayUsage,
     LedgerRows,
     MonthUsage,
+    Moves,
     UsageReading,
     Window,
     WindowKind,
@@ -38,12 +38,23 @@ MOST_FOR_A_START = 40
 """So many databases live for all of a workspace; of a large one they get the share of the requests that they are of it.
 """
 
+MOST_REQUESTS = 10_000
+"""Where databases wait for each other more of them live, as many as a day of this many requests leaves their share."""
+
 OPERATIONS_A_DAY = 86_400
 ONE_DAY = timedelta(days=1)
 FAST_INTERVAL = timedelta(minutes=1)
 FAST_WARM_UP = timedelta(minutes=10)
 FAST_SPAN = timedelta(hours=1)
 LONGEST_FILL = timedelta(days=2)
+LEAST_READ = timedelta(hours=6)
+NEARLY_ALL = 0.8
+
+FIRST_BATCH = timedelta(seconds=0.5)
+BATCH = timedelta(seconds=4)
+STUCK = timedelta(seconds=5)
+ASK_AGAIN = timedelta(seconds=5)
+"""As the rounds have it: when readings are posted, and how long nobody waits for what hangs."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,14 +62,12 @@ class Steady:
     """An ordinary day of a workspace, in the middle of a month.
 
     `reads_per_hour` are requests for usage. The ages are of the newest reading of a database's open day: the mean over
-    all databases and instants, and the longest. `mean_delay_seconds` is from what the vendor publishes to the reading
-    that shows it. `readings_per_day` are the answers that are kept, for each database.
+    all databases and instants, and the longest. `readings_per_day` are the answers that are kept, for each database.
     """
 
     reads_per_hour: float
     mean_age_seconds: float
     longest_age_seconds: float
-    mean_delay_seconds: float
     readings_per_day: float
     workspace: WorkspaceState
 
@@ -76,9 +85,13 @@ class Filling:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Vendor:
-    """How the vendor is taken to be: it publishes `changes_per_day` times a day, and takes `latency` to answer."""
+    """How the vendor is taken to be: it publishes `changes_per_day` times a day, and takes `latency` to answer.
+
+    How often it publishes `is_assumed` where nobody said it and no store tells.
+    """
 
     changes_per_day: float = 8.0
+    is_assumed: bool = False
     latency: timedelta = timedelta(milliseconds=200)
 
     @property
@@ -86,11 +99,24 @@ class Vendor:
         """The time between two publications."""
         return 86_400 / self.changes_per_day if self.changes_per_day else 10.0**9
 
-    def publications(self, begins_at: datetime, ends_at: datetime) -> list[datetime]:
-        """When it publishes from one instant until another."""
-        every = self.published_every_seconds
-        first, end = math.ceil(begins_at.timestamp() / every), math.ceil(ends_at.timestamp() / every)
-        return [datetime.fromtimestamp(number * every, UTC) for number in range(first, end)]
+
+def changes_per_day(moves: Moves, poll: PollConfig, now: datetime) -> float | None:
+    """How often a day open days moved, the mean of all databases; `None` where too little was read to tell.
+
+    Numbers that moved in nearly every reading may move as often as one likes.
+    """
+    if moves.since is None or now - moves.since < LEAST_READ:
+        return None
+    days = (now - moves.since) / ONE_DAY
+    found = [instants for of in moves.by_workspace.values() for instants in of.values()]
+    # What is published at midnight is found to be another day's.
+    mean = sum(len(instants) / days + 1 for instants in found if instants) / len(found)
+    return at_every_reading(poll) if mean >= NEARLY_ALL * (ONE_DAY / poll.interval) else mean
+
+
+def at_every_reading(poll: PollConfig) -> float:
+    """So many changes a day that every reading shows one."""
+    return 2 * (ONE_DAY / poll.interval)
 
 
 def rehearse_day(poll: PollConfig, vendor: Vendor, *, databases: int, now: datetime) -> Steady:
@@ -100,7 +126,7 @@ def rehearse_day(poll: PollConfig, vendor: Vendor, *, databases: int, now: datet
     begins_at = month_start(now).replace(day=15, hour=12 if is_fast else 0)
     warm_up, span = (FAST_WARM_UP, FAST_SPAN) if is_fast else (ONE_DAY, ONE_DAY)
     known_until = begins_at.date() - (ONE_DAY if is_fast else 3 * ONE_DAY)
-    most = MOST_FOR_A_FAST_DAY if is_fast else MOST_FOR_A_DAY
+    most = max(MOST_FOR_A_FAST_DAY if is_fast else MOST_FOR_A_DAY, _crowd(poll, databases))
     life = _Life(poll, vendor, databases, begins_at, lived=min(databases, most), known_until=known_until)
     life.run(until := begins_at + warm_up)
     life.forget()
@@ -109,14 +135,10 @@ def rehearse_day(poll: PollConfig, vendor: Vendor, *, databases: int, now: datet
     reads = len(life.asked) / life.lived * databases
     ages = [gap for instants in life.open_days.values() for gap in _gaps(instants, until, until + span)]
     mean_age = sum(gap * gap for gap in ages) / sum(ages) / 2
-    published = vendor.publications(until, until + span)
-    delays = [delay for instants in life.open_days.values() for delay in _delays(published, instants)]
     return Steady(
         reads_per_hour=reads / hours,
         mean_age_seconds=mean_age,
         longest_age_seconds=max(ages),
-        # Without a publication in this time: at any instant there could have been one.
-        mean_delay_seconds=sum(delays) / len(delays) if delays else mean_age,
         readings_per_day=life.kept / life.lived * 24 / hours,
         workspace=life.workspace,
     )
@@ -140,6 +162,14 @@ def rehearse_start(poll: PollConfig, vendor: Vendor, *, databases: int, known_un
     )
 
 
+def _crowd(poll: PollConfig, databases: int) -> int:
+    """How many of a workspace must live for their waiting to be that of all; 0 where none waits for long."""
+    asked_a_day = poll.requests_per_second * 86_400
+    if databases * timedelta(days=1) / poll.interval < asked_a_day / 3:
+        return 0
+    return int(databases * min(1.0, MOST_REQUESTS / asked_a_day))
+
+
 def _is_filled(state: DatabaseState, poll: PollConfig, now: datetime) -> bool:
     """Whether every window was read once, and every day of the past."""
     months = {row.month for row in state.months if row.read_at is not None}
@@ -156,12 +186,16 @@ def _gaps(instants: list[datetime], begins_at: datetime, ends_at: datetime) -> l
     return [(later - earlier).total_seconds() for earlier, later in pairwise(edges)]
 
 
-def _delays(published: list[datetime], instants: list[datetime]) -> Iterator[float]:
-    """The seconds from each publication to the first answer after it, if there is one."""
-    for at in published:
-        index = bisect_left(instants, at)
-        if index < len(instants):
-            yield (instants[index] - at).total_seconds()
+@dataclass(frozen=True, slots=True, order=True)
+class _Answer:
+    """A request of a group that was or will be sent, in the order of their answers; `read` is what the group told."""
+
+    answered_at: datetime
+    number: int
+    asked_at: datetime = field(compare=False)
+    group: Group = field(compare=False)
+    place: int = field(compare=False)
+    read: tuple[UsageReading, ...] = field(compare=False)
 
 
 @dataclass(slots=True)
@@ -180,6 +214,9 @@ class _Life:
     first_answers: dict[str, datetime] = field(default_factory=dict)
     workspace: WorkspaceState = field(init=False)
     _planner: Planner = field(init=False)
+    _under_way: list[_Answer] = field(default_factory=list)
+    _free_at: datetime = NEVER
+    _outcomes: list[UsageReading] = field(default_factory=list)
     _days: dict[tuple[int, date], DayUsage] = field(default_factory=dict)
     _months: dict[tuple[int, date, int], MonthUsage] = field(default_factory=dict)
 
@@ -228,40 +265,93 @@ class _Life:
         )
 
     def _round(self) -> datetime:
-        """Make one round; returns when the next one begins."""
-        share = self.lived / self.databases
-        pace = (
-            max(1 / self.poll.requests_per_second, self.vendor.latency.total_seconds() / self.poll.concurrency) / share
-        )
-        budget = max(1, round(self.poll.requests_per_second * ROUND_SPAN.total_seconds() * share))
-        followed = self.workspace.databases.keys()
-        self.workspace = carry_workspace(self.workspace, self.now)
-        plan = self._planner.plan(self.workspace, followed=followed, attempts={}, budget=budget, now=self.now)
-        if not plan.groups:
-            return plan.next_due_at
-        ends_at, at = self.now + ROUND_SPAN, self.now
-        outcomes: list[UsageReading] = []
-        for group in plan.groups:
-            if at >= ends_at:
-                break
-            for read in group:
-                outcomes += self._ask(read, at)
-                at += timedelta(seconds=pace)
-        done_at = _whole_second(at + self.vendor.latency)
-        self._planner.note(outcomes)
-        self._post(outcomes, done_at)
-        return done_at
+        """Make one round as the shipped ones are; returns when the next one begins.
 
-    def _ask(self, read: PlannedRead, at: datetime) -> list[UsageReading]:
-        answered_at = at + self.vendor.latency
-        self.asked.append(at)
+        Its workers take one group each, and all of them wait in one line for the pace. When its time is over those that
+        wait go on, and the next round begins beside them.
+        """
+        self.workspace = carry_workspace(self.workspace, self.now)
+        self._answer_until(self.now, deque())
+        self._post(self.now)
+        plan = self._plan()
+        if not plan.groups and not self._under_way:
+            return plan.next_due_at
+        waiting = deque(plan.groups)
+        at, ends_at = self.now, self.now + ROUND_SPAN
+        # What hangs has given its place to another one.
+        places = min(2 * self._workers - len(self._under_way), self._workers - len(self._under_way) + self._stuck(at))
+        for _ in range(places):
+            self._begin(waiting, at)
+        wait = FIRST_BATCH
+        while self._under_way:
+            at = self._answer_until(at + wait, waiting)
+            wait = BATCH
+            if at >= ends_at:
+                waiting.clear()
+            under_way = len(self._under_way)
+            wanted = min(self._workers - (under_way - self._stuck(at)), 2 * self._workers - under_way)
+            for _ in range(wanted):
+                self._begin(waiting, at)
+            self._post(_whole_second(at))
+            hang = self._stuck(at) == len(self._under_way)
+            if not waiting and (hang or at >= ends_at + STUCK):
+                break
+        done_at = _whole_second(at)
+        again = plan if plan.deferred else self._plan(done_at)
+        if again.groups:
+            return done_at
+        return min(again.next_due_at, done_at + ASK_AGAIN) if self._under_way else again.next_due_at
+
+    def _plan(self, now: datetime | None = None) -> Plan:
+        busy = {answer.group[0].database_id for answer in self._under_way}
+        followed = self.workspace.databases.keys() - busy
+        budget = max(1, int(self._pace * ROUND_SPAN.total_seconds()))
+        return self._planner.plan(self.workspace, followed=followed, attempts={}, budget=budget, now=now or self.now)
+
+    @property
+    def _pace(self) -> float:
+        """Requests a second, of all that there are the share of those that live."""
+        return self.poll.requests_per_second * self.lived / self.databases
+
+    @property
+    def _workers(self) -> int:
+        return max(1, round(self.poll.concurrency * self.lived / self.databases))
+
+    def _stuck(self, now: datetime) -> int:
+        return sum(now - answer.asked_at > STUCK for answer in self._under_way)
+
+    def _begin(self, waiting: deque[Group], at: datetime) -> None:
+        if waiting:
+            self._ask(waiting.popleft(), 0, at, ())
+
+    def _ask(self, group: Group, place: int, at: datetime, read: tuple[UsageReading, ...]) -> None:
+        """Stand in the line for the pace, and ask when it is one's turn."""
+        sent_at = max(at, self._free_at)
+        self._free_at = sent_at + timedelta(seconds=1 / self._pace)
+        self.asked.append(sent_at)
+        answered_at = sent_at + self.vendor.latency
+        heapq.heappush(self._under_way, _Answer(answered_at, len(self.asked), at, group, place, read))
+
+    def _answer_until(self, until: datetime, waiting: deque[Group]) -> datetime:
+        """Let answers come until an instant, or until none is awaited; returns when that is."""
+        at = until
+        while self._under_way and self._under_way[0].answered_at <= until:
+            answer = heapq.heappop(self._under_way)
+            at = answer.answered_at
+            read = (*answer.read, *self._read(answer.group[answer.place], at))
+            if answer.place + 1 < len(answer.group):
+                self._ask(answer.group, answer.place + 1, at, read)
+            else:
+                self._outcomes += read
+                self._begin(waiting, at)
+        return until if self._under_way else min(at, until)
+
+    def _read(self, read: PlannedRead, answered_at: datetime) -> Iterator[UsageReading]:
         self.first_answers.setdefault(read.database_id, answered_at)
-        if read.rank is Rank.DAY or any(
-            window.kind is WindowKind.DAY and window.start_at.date() == at.date() for window in read.windows
-        ):
+        if any(window.is_open_day(answered_at) for window in read.windows):
             self.open_days[read.database_id].append(answered_at)
-        return [
-            UsageReading(
+        for window in read.windows:
+            yield UsageReading(
                 database_id=read.database_id,
                 window=window,
                 period_start_at=window.start_at,
@@ -269,10 +359,8 @@ class _Life:
                 operations=self._operations(window, answered_at),
                 storage_bytes=2**30,
                 generated_at=answered_at,
-                read_at=answered_at,
+                read_at=answered_at.replace(microsecond=0),
             )
-            for window in read.windows
-        ]
 
     def _operations(self, window: Window, at: datetime) -> int:
         """What was published of a window: as much each second as any."""
@@ -284,7 +372,11 @@ class _Life:
             return int(published_at.timestamp()) // 60 % OPERATIONS_A_DAY
         return max(0, int((known_until - window.start_at).total_seconds())) * OPERATIONS_A_DAY // 86_400
 
-    def _post(self, outcomes: list[UsageReading], now: datetime) -> None:
+    def _post(self, now: datetime) -> None:
+        outcomes, self._outcomes = self._outcomes, []
+        if not outcomes:
+            return
+        self._planner.note(outcomes)
         looked_up = older_days(self.workspace, outcomes)
         months = {(key, day.replace(day=1)) for key, day in looked_up}
         older = LedgerRows(

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import Executor
 from dataclasses import replace
 from datetime import date, datetime, timedelta
@@ -210,6 +210,7 @@ class Collector:
             turn.live()
             if not turn.is_gone:
                 self._health.round_finished(workspace_id, self._time() - started, lag, self.now())
+                self._note_learned(turn)
         log.debug(
             "round finished",
             workspace_id=workspace_id,
@@ -326,6 +327,8 @@ class Collector:
 
         def report(next_at: datetime, *, is_stored: bool = True) -> RoundReport:
             return RoundReport(
+                reads=len(late),
+                failure_reasons=_reasons(late),
                 workspace_id=turn.workspace_id,
                 started_at=started_at,
                 seconds=self._time() - started,
@@ -333,9 +336,12 @@ class Collector:
                 is_stored=is_stored,
             )
 
+        late: Sequence[Outcome] = ()
         try:
             await self._begin_day(turn)
-            is_stored = not turn.pending or await self._post(turn, ())
+            # What came after the last round: planned without it, it would be asked for again.
+            late = self._noted(turn, turn.polling.take())
+            is_stored = not (turn.pending or late) or await self._post(turn, late)
         except StoreUnavailable:
             is_stored = False
         if not is_stored:
@@ -347,7 +353,17 @@ class Collector:
         is_idle = not plan.groups and not turn.polling.lagging
         if is_idle or self.readers.reader(turn.workspace_id) is None:
             return report(self._next_at(turn, plan))
-        return await self._read(turn, plan, seconds=None if is_only_one else ROUND_SPAN.total_seconds())
+        done = await self._read(turn, plan, seconds=None if is_only_one else ROUND_SPAN.total_seconds())
+        reasons = Counter(done.failure_reasons) + _reasons(late)
+        return replace(done, reads=done.reads + len(late), failure_reasons=reasons)
+
+    def _note_learned(self, turn: Turn) -> None:
+        before, learned = turn.learned, turn.planner.learned(self.now())
+        turn.learned = learned
+        made, saved = (0, 0) if learned is None else (learned.made, learned.saved)
+        if before is not None:
+            made, saved = made - before.made, saved - before.saved
+        self._health.learned(turn.workspace_id, learned, made=made, saved=saved)
 
     async def _begin_day(self, turn: Turn) -> None:
         today = self.now().date()
@@ -361,7 +377,7 @@ class Collector:
         if workspace is None or workspace.is_gone:
             return Plan(groups=(), deferred=0, next_due_at=now + self.config.discovery.interval)
         # What is still waited for is not asked again.
-        followed = turn.followed - turn.missing.keys() - turn.polling.busy_since.keys()
+        followed = turn.followed - turn.missing.keys() - turn.polling.busy
         # In a thread: of a thousand databases that were never read it takes a tenth of a second. One after the other:
         # many threads that compute at once leave the event loop a small part of the time.
         async with self._planning:
@@ -396,10 +412,8 @@ class Collector:
             async for outcomes in batches:
                 turn.live()
                 reads += len(outcomes)
-                reasons.update(row.reason for row in outcomes if isinstance(row, ReadingFailure))
-                turn.attempts.note(outcomes)
-                turn.planner.note(outcomes)
-                is_stored = await self._post(turn, outcomes)
+                reasons += _reasons(outcomes)
+                is_stored = await self._post(turn, self._noted(turn, outcomes))
                 if not is_stored or not self.leases.holds(turn.workspace_id):
                     break
         self._note_polling(turn, is_read=reads > reasons.total())
@@ -420,6 +434,12 @@ class Collector:
             deferred=again.deferred,
             is_stored=is_stored,
         )
+
+    def _noted(self, turn: Turn, outcomes: Sequence[Outcome]) -> Sequence[Outcome]:
+        """Let the next plans know what was read."""
+        turn.attempts.note(outcomes)
+        turn.planner.note(outcomes)
+        return outcomes
 
     async def _post(self, turn: Turn, outcomes: Sequence[Outcome]) -> bool:
         """Store what was read, and what could not be stored before; whether it is stored now."""
@@ -473,6 +493,10 @@ class Collector:
 
     def _time(self) -> float:
         return asyncio.get_running_loop().time()
+
+
+def _reasons(outcomes: Iterable[Outcome]) -> Counter[str]:
+    return Counter(row.reason for row in outcomes if isinstance(row, ReadingFailure))
 
 
 def _log_failures(update: LedgerUpdate, waits: Mapping[str, datetime]) -> None:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Protocol
 
+from prisma_postgres_exporter.ledger.attention import Learned
+
 
 class Health(Protocol):
     """Is told what happens; every failure has a reason."""
@@ -15,11 +17,17 @@ class Health(Protocol):
     def credential_expires(self, name: str, at: datetime | None) -> None:
         """When a credential expires, `None` where it does not say."""
 
+    def credential_belongs(self, name: str, workspace_id: str | None) -> None:
+        """Whose a credential is, `None` where that is not known."""
+
     def credential_gone(self, name: str) -> None:
         """A credential is no longer configured."""
 
     def round_finished(self, workspace_id: str, seconds: float, lag_seconds: float | None, at: datetime) -> None:
         """A round that took `seconds` ended at `at`; it had begun so much after its time, if it had one."""
+
+    def learned(self, workspace_id: str, learned: Learned | None, *, made: int, saved: int) -> None:
+        """What the adaptive plan of a workspace knows, if it has one; what it read and saved since the last call."""
 
     def round_failed(self, workspace_id: str) -> None:
         """A round ended by an exception that nobody foresaw."""

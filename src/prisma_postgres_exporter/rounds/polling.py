@@ -43,17 +43,22 @@ class Polling:
     """The reads of one workspace: those of a plan, and those of earlier plans that are still waited for.
 
     `reader` gives the client to use now, `None` where there is none any more: then nothing more is read. `busy_since`
-    is, by database id, the event loop's time at which its read under way began. `error` is why the rest of the last
+    is, by group, the event loop's time at which its read under way began. `error` is why the rest of the last
     plan was given up.
     """
 
     reader: Callable[[], Reader | None]
     clock: Callable[[], datetime]
     outcomes: list[Outcome] = field(default_factory=list)
-    busy_since: dict[str, float] = field(default_factory=dict)
+    busy_since: dict[Group, float] = field(default_factory=dict)
     lagging: set[asyncio.Task[None]] = field(default_factory=set)
     hopeless_in_a_row: int = 0
     error: ApiError | None = None
+
+    @property
+    def busy(self) -> frozenset[str]:
+        """The ids of the databases of which something is being read: of one it may be several groups."""
+        return frozenset(group[0].database_id for group in self.busy_since)
 
     def take(self) -> list[Outcome]:
         """What was read since this was asked last."""
@@ -194,17 +199,16 @@ def _failure(task: asyncio.Task[None]) -> BaseException | None:
 async def _work(polling: Polling, waiting: deque[Group], *, is_slow: bool) -> None:
     while waiting and polling.error is None:
         group = waiting.popleft()
-        database_id = group[0].database_id
         outcomes: list[Outcome] = []
         try:
             for read in group:
                 reader = polling.reader()
                 if reader is None or polling.error is not None:
                     break
-                polling.busy_since[database_id] = asyncio.get_running_loop().time()
+                polling.busy_since[group] = asyncio.get_running_loop().time()
                 outcomes.extend(await _read(polling, reader, read, is_slow=is_slow))
         finally:
-            polling.busy_since.pop(database_id, None)
+            polling.busy_since.pop(group, None)
             # Together, so that days and month can be compared.
             polling.outcomes.extend(outcomes)
 

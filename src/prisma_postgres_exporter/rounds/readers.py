@@ -215,12 +215,10 @@ class Readers:
                 continue
             said = claims(credential.token)
             before = self.states.get(name)
-            self.states[name] = CredentialState(
-                name=name,
-                # Until the API says: of a token that was replaced it is most likely the same.
-                workspace_id=said.workspace_id or (before.workspace_id if before else None),
-                expires_at=said.expires_at,
-            )
+            # Until the API says: of a token that was replaced it is most likely the same.
+            workspace_id = said.workspace_id or (before.workspace_id if before else None)
+            self.states[name] = CredentialState(name=name, workspace_id=workspace_id, expires_at=said.expires_at)
+            self._health.credential_belongs(name, workspace_id)
             self._health.credential_expires(name, said.expires_at)
         for name, (reason, text) in problems.items():
             state = self.states.get(name) or CredentialState(name=name)
@@ -234,6 +232,7 @@ class Readers:
         self.states[name] = CredentialState(
             name=name, workspace_id=workspace_id, is_identified=True, expires_at=state.expires_at
         )
+        self._health.credential_belongs(name, workspace_id)
         self._health.credential_seen(name, is_up=True)
 
     def _fail(self, state: CredentialState, reason: str, problem: str, *, is_refused: bool) -> None:

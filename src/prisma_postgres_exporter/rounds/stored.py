@@ -15,7 +15,7 @@ from typing import TypeVar
 import structlog
 
 from prisma_postgres_exporter import ledger
-from prisma_postgres_exporter.errors import LeaseLost, StoreChanged, StoreUnavailable
+from prisma_postgres_exporter.errors import LeaseLost, StoreBroken, StoreChanged, StoreError, StoreUnavailable
 from prisma_postgres_exporter.model import Discovered, Lease, LedgerRows, LedgerState, LedgerUpdate, WorkspaceState
 from prisma_postgres_exporter.rounds.health import Health
 from prisma_postgres_exporter.rounds.leases import Leases
@@ -70,8 +70,16 @@ class StoredLedger:
 
     @property
     def failure(self) -> StoreUnavailable | None:
-        """Why it could not be written the last time, or not be read; `None` where it could."""
-        return next(iter(self._failures.values()), None)
+        """Why it could not be written or read the last time, first what does not pass by itself; `None`: it could."""
+        if self._store.damage is not None:
+            return self._store.damage
+        lasting = (error for error in self._failures.values() if isinstance(error, StoreBroken))
+        return next(lasting, None) or next(iter(self._failures.values()), None)
+
+    def note(self, error: StoreError) -> None:
+        """Take note of what somebody else met in the store: nothing is written to one that is damaged."""
+        self._health.store_failed()
+        self._store.note(error)
 
     def hurry(self) -> None:
         """Give up soon what a server does not answer, as this process is to end."""
@@ -256,7 +264,8 @@ class StoredLedger:
         self._failures[able] = error
 
     def _note_success(self, able: str) -> None:
-        if self._failures.pop(able, None) is not None:
+        # A write that was under way when another met damage may have come through.
+        if self._store.damage is None and self._failures.pop(able, None) is not None:
             log.info(f"store {able} again")
 
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from datetime import date, datetime
 
 from prisma_postgres_exporter.config import Config
+from prisma_postgres_exporter.ledger.attention import Learned
 from prisma_postgres_exporter.ledger.plan import Planner
 from prisma_postgres_exporter.rounds.attempts import Attempts
 from prisma_postgres_exporter.rounds.filters import is_followed
@@ -55,7 +56,8 @@ class Turn:
     yet. `look` finds out what exists, for as long as that takes. `put_off` is why the rest of its reads were, until
     some succeed again. `failure` is why it could not be discovered, `None` where it could; `was_tried` says whether
     that is known. `is_gone`: no credential is its any more. `is_watched`: a limit is near, at which the vendor blocks
-    it. `beat` is the event loop's time of the newest sign of life.
+    it. `beat` is the event loop's time of the newest sign of life. `learned` is what its adaptive plan knew after the
+    last round.
     """
 
     workspace_id: str
@@ -84,6 +86,7 @@ class Turn:
     next_at: datetime | None = None
     beat: float = 0.0
     report: RoundReport | None = None
+    learned: Learned | None = None
 
     def live(self) -> None:
         """Note a sign of life."""
@@ -141,7 +144,7 @@ class Turns(Mapping[str, Turn]):
         self.config = config
         for id_, turn in self._turns.items():
             if has_other_poll:
-                turn.planner = Planner(config.poll)
+                turn.planner, turn.learned = Planner(config.poll), None
             turn.interrupted.set()
             self.follow(id_)
 

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from prisma_postgres_exporter.service.estimating import Estimate, estimate
     from prisma_postgres_exporter.service.ledger_reader import LedgerReader, read_month
     from prisma_postgres_exporter.service.limits import limits_of
-    from prisma_postgres_exporter.service.looking import Found, look
+    from prisma_postgres_exporter.service.looking import Found, look, stored_changes_per_day
     from prisma_postgres_exporter.service.once import Collected, collect_once
     from prisma_postgres_exporter.service.opening import Opened, api_maker, opened
     from prisma_postgres_exporter.service.past import live_through_the_past
@@ -38,6 +38,7 @@ __all__ = [
     "open_to_read",
     "opened",
     "read_month",
+    "stored_changes_per_day",
 ]
 
 __getattr__ = exported(
@@ -58,6 +59,7 @@ __getattr__ = exported(
         "limits_of": "limits",
         "live_through_the_past": "past",
         "look": "looking",
+        "stored_changes_per_day": "looking",
         "open_backfill": "backfilling",
         "open_to_read": "reading",
         "opened": "opening",

@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import AsyncIterator, Callable, Collection, Iterable, Iterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager, closing
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from prisma_postgres_exporter.config import Config, Credential, CredentialProblem, Tokens, claims, read_tokens
 from prisma_postgres_exporter.diagnosis import (
@@ -26,6 +26,7 @@ from prisma_postgres_exporter.diagnosis import (
 )
 from prisma_postgres_exporter.errors import ApiError, ConfigurationError, MalformedAnswer, StoreError
 from prisma_postgres_exporter.expose import ExporterHealth
+from prisma_postgres_exporter.ledger.attention import period_of
 from prisma_postgres_exporter.model import Database, Workspace, previous_month_start
 from prisma_postgres_exporter.rounds import Inventory, VendorApi, read_inventory, why_left_out
 from prisma_postgres_exporter.service import surroundings
@@ -75,7 +76,7 @@ async def examine(
     tokens = await asyncio.to_thread(read_tokens, config)
     async with _discovered(config, tokens, is_quick=is_quick) as discovery:
         stored = await asyncio.to_thread(surroundings.read_store, config, now, is_to_be_written=is_quick)
-        workspaces = {row.workspace.id: row for row in _workspaces(discovery, stored)}
+        workspaces = {row.workspace.id: row for row in _workspaces(discovery, stored, config.poll.interval)}
         facts = Facts(
             now=now,
             settings=Settings(poll=config.poll, discovery_interval=config.discovery.interval),
@@ -160,7 +161,7 @@ async def _discovered(config: Config, tokens: Tokens, *, is_quick: bool) -> Asyn
         )
 
 
-def _workspaces(discovery: Discovery, stored: Stored) -> Iterator[WorkspaceFacts]:
+def _workspaces(discovery: Discovery, stored: Stored, interval: timedelta) -> Iterator[WorkspaceFacts]:
     ledger_state = stored.ledger_state
     listed = {inventory.workspace.id: inventory.workspace for inventory in discovery.inventories}
     refused = {inventory.workspace.id: inventory.refused for inventory in discovery.inventories}
@@ -178,6 +179,7 @@ def _workspaces(discovery: Discovery, stored: Stored) -> Iterator[WorkspaceFacts
             gone_at=gone_at,
             refused=refused.get(id_, {}),
             cost=stored.costs.workspaces.get(id_),
+            period=period_of(stored.moves.by_workspace.get(id_, {}).values(), interval),
         )
 
 

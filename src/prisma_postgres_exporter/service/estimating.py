@@ -4,13 +4,19 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from prisma_postgres_exporter.config import Config
 from prisma_postgres_exporter.cost import charge
 from prisma_postgres_exporter.expose import ExporterHealth, Exposition, room
-from prisma_postgres_exporter.ledger.rehearsal import Steady, Vendor, rehearse_day, rehearse_start
+from prisma_postgres_exporter.ledger.rehearsal import (
+    Steady,
+    Vendor,
+    at_every_reading,
+    rehearse_day,
+    rehearse_start,
+)
 from prisma_postgres_exporter.model import LedgerState
 from prisma_postgres_exporter.snapshot import INTERVALS_MISSED, take_snapshot
 from prisma_postgres_exporter.store import first_days
@@ -37,10 +43,22 @@ READING_BYTES = 37
 
 STORE_DAYS = 30
 
+ADAPTIVE_LATER = 0.1
+"""Of an interval: so much later, on average, is news seen that comes up to an interval late (see requests.md)."""
+
+CROWDED = 0.8
+SLOW_PACE = 1 / 15
+UNSURE = 1.5
+"""With so much of the pace in use, or so few requests a second, the longest ages of two days differ so much."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Estimate:
     """An ordinary day in the middle of a month, and the start at an instant with an empty store.
+
+    The requests are between `least_…` and `most_requests_per_hour` whatever the vendor does, where it is not known how
+    often it publishes. `mean_delay_is_at_most` that: an adaptive plan's hangs on the instants of publication;
+    `longest_age_is_at_most` that where reads wait for each other, as it hangs on which of them fall due together.
 
     `largest_capacity_ratio` is the part of its pace that the largest workspace needs: from 1 on numbers become older.
     The ages and the times of the start are that one's; `None`: not within two days. `databases_with_series` are those
@@ -50,11 +68,15 @@ class Estimate:
     workspaces: int
     databases: int
     requests_per_hour: float
+    least_requests_per_hour: float
+    most_requests_per_hour: float
     usage_requests_per_hour: float
     largest_capacity_ratio: float
     mean_age_seconds: float
     longest_age_seconds: float
+    longest_age_is_at_most: bool
     mean_delay_seconds: float
+    mean_delay_is_at_most: bool
     first_numbers_seconds: float | None
     filled_seconds: float | None
     series: int
@@ -75,22 +97,39 @@ def estimate(config: Config, sizes: Sequence[int], vendor: Vendor, *, now: datet
     day = rehearse_day(config.poll, vendor, databases=polled, now=now)
     _, known_until = first_days(now.replace(year=now.year - 1, day=1), now, now)
     start = rehearse_start(config.poll, vendor, databases=polled, known_until=known_until, now=now)
-    capacity = 3_600 * min(
-        config.poll.requests_per_second, config.poll.concurrency / max(vendor.latency.total_seconds(), 1e-9)
-    )
+    pace = config.poll.requests_per_second
+    capacity = 3_600 * min(pace, config.poll.concurrency / max(vendor.latency.total_seconds(), 1e-9))
     each = rehearse_day(config.poll, vendor, databases=1, now=now).reads_per_hour
     usage = sum(min(size * each, capacity) if size < largest else day.reads_per_hour for size in sizes if size)
-    requests_per_hour = usage + sum(_discovery_per_hour(config, size, projects) for size in sizes)
+    discovery = sum(_discovery_per_hour(config, size, projects) for size in sizes)
+    bounds = [usage, usage]
+    if vendor.is_assumed:
+        for index, changes in enumerate((0.0, at_every_reading(config.poll))):
+            other = replace(vendor, changes_per_day=changes)
+            one = rehearse_day(config.poll, other, databases=1, now=now).reads_per_hour
+            bounds[index] = sum(min(size * one, capacity) for size in sizes)
+    # Whoever publishes at any instant waits as long as the newest reading then is old.
+    delay = day.mean_age_seconds
+    if config.poll.adaptive:
+        steady = config.poll.model_copy(update={"adaptive": False})
+        later = config.poll.interval.total_seconds() * ADAPTIVE_LATER
+        delay = rehearse_day(steady, vendor, databases=polled, now=now).mean_age_seconds + later
+    requests_per_hour = usage + discovery
+    waits_long = largest * each >= CROWDED * capacity or pace < SLOW_PACE
     series, with_series = _series(config, day, len(sizes), databases)
     return Estimate(
         workspaces=len(sizes),
         databases=databases,
         requests_per_hour=requests_per_hour,
+        least_requests_per_hour=min(bounds[0], usage) + discovery,
+        most_requests_per_hour=max(bounds[1], usage) + discovery,
         usage_requests_per_hour=usage,
         largest_capacity_ratio=largest * each / capacity,
         mean_age_seconds=day.mean_age_seconds,
-        longest_age_seconds=day.longest_age_seconds,
-        mean_delay_seconds=day.mean_delay_seconds,
+        longest_age_seconds=day.longest_age_seconds * (UNSURE if waits_long else 1.0),
+        longest_age_is_at_most=waits_long,
+        mean_delay_seconds=delay,
+        mean_delay_is_at_most=config.poll.adaptive,
         first_numbers_seconds=start.first_numbers_seconds,
         filled_seconds=start.filled_seconds,
         series=series,

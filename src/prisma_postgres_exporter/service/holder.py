@@ -34,6 +34,21 @@ def holder_of(address: str) -> tuple[str, bool]:
     return f"{program if program.isprintable() else 'a program'} (process {process[0]})", False
 
 
+def connected(address: str, timeout_seconds: float) -> socket.socket:
+    """A connection to an address that is listened on.
+
+    Raises:
+        OSError: nobody listens there.
+    """
+    if address.startswith(UNIX):
+        plain = socket.socket(socket.AF_UNIX)
+        plain.settimeout(timeout_seconds)
+        plain.connect(address.removeprefix(UNIX))
+        return plain
+    host, port = host_and_port(address)
+    return socket.create_connection((host or "localhost", port), timeout_seconds)
+
+
 def _processes(address: str) -> Iterator[tuple[int, list[bytes]]]:
     """Processes with the socket, as far as this user may see them, each with its arguments; none but on Linux."""
     sockets = {f"socket:[{inode}]" for inode in _inodes(address)}
@@ -67,8 +82,7 @@ def _answers_as_ours(address: str) -> bool:
     unverified.check_hostname, unverified.verify_mode = False, ssl.CERT_NONE
     for context in (None, unverified):
         try:
-            with _connected(address) as plain:
-                plain.settimeout(PATIENCE_SECONDS)
+            with connected(address, PATIENCE_SECONDS) as plain:
                 connection = http.client.HTTPConnection("localhost")
                 connection.sock = plain if context is None else context.wrap_socket(plain)
                 connection.request("GET", "/-/healthy", headers={"Connection": "close"})
@@ -81,13 +95,3 @@ def _answers_as_ours(address: str) -> bool:
         if said == b"healthy\n" or said.startswith(b"not healthy: ") or OURS in asks:
             return True
     return False
-
-
-def _connected(address: str) -> socket.socket:
-    if address.startswith(UNIX):
-        plain = socket.socket(socket.AF_UNIX)
-        plain.settimeout(PATIENCE_SECONDS)
-        plain.connect(address.removeprefix(UNIX))
-        return plain
-    host, port = host_and_port(address)
-    return socket.create_connection((host or "localhost", port), timeout=PATIENCE_SECONDS)

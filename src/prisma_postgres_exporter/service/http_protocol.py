@@ -38,14 +38,14 @@ class BoundedProtocol(HttpToolsProtocol):
         connection: Connection,
         connections: Connections,
         refusals: Refusals,
-        allowed_names: Collection[str] = (),
+        allowed_names: Collection[str] | None = None,
     ) -> None:
         super().__init__(config, server_state, {})
         self.access_log = False
         self._connection = connection
         self._connections_of_all = connections
         self._refusals = refusals
-        self._allowed_names = frozenset(allowed_names)
+        self._allowed_names = None if allowed_names is None else frozenset(allowed_names)
         self._deadline: asyncio.TimerHandle | None = None
         self._unread_bytes = self._header_bytes = self._headers = 0
         self._refusal: tuple[int, str] | None = None
@@ -178,7 +178,7 @@ class BoundedProtocol(HttpToolsProtocol):
     def _is_allowed(self, transport: asyncio.Transport) -> bool:
         """Whether a client's certificate, if there is one, has one of the names that it must have."""
         tls = transport.get_extra_info("ssl_object")
-        if tls is None or not self._allowed_names:
+        if tls is None or self._allowed_names is None:
             return True
         certificate: Mapping[str, Any] | None = tls.getpeercert()
-        return not certificate or not self._allowed_names.isdisjoint(names_of(certificate))
+        return certificate is not None and not self._allowed_names.isdisjoint(names_of(certificate))

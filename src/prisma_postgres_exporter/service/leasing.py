@@ -15,7 +15,7 @@ from uuid import uuid4
 
 import structlog
 
-from prisma_postgres_exporter.config import Difference, differences
+from prisma_postgres_exporter.config import Difference, Lack, differences
 from prisma_postgres_exporter.errors import LeaseLost, StoreError
 from prisma_postgres_exporter.expose import ExporterHealth
 from prisma_postgres_exporter.model import Lease
@@ -118,6 +118,11 @@ class LeaseKeeper:
     def differences(self) -> tuple[Difference, ...]:
         """Which settings differ between the processes that share the store."""
         return differences(self._known.shares.settings)
+
+    @property
+    def lacks(self) -> tuple[Lack, ...]:
+        """Of which workspaces some of these processes have no credential, though another one has."""
+        return self._known.shares.lacks
 
     @property
     def seconds_left(self) -> float:

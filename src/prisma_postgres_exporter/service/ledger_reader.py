@@ -64,9 +64,9 @@ class LedgerReader:
         clock: Callable[[], datetime],
         *,
         patience_seconds: float = PATIENCE_SECONDS,
-        on_failure: Callable[[], None] = lambda: None,
+        on_failure: Callable[[StoreError], None] = lambda error: None,
     ) -> None:
-        """`on_failure` is called when the store could not be read."""
+        """`on_failure` is called with the reason when the store could not be read."""
         self._config = config
         self._clock = clock
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="ledger-reader")
@@ -178,7 +178,7 @@ class LedgerReader:
             self._kept, self._failed = (config, costs), None
         except StoreError as error:
             self._failed = self.now(), str(error)
-            self._on_failure()
+            self._on_failure(error)
         finally:
             self._costs_reading = None
 
@@ -194,8 +194,8 @@ class LedgerReader:
         self._waiting += 1
         try:
             return await asyncio.get_running_loop().run_in_executor(self._thread, answer)
-        except StoreError:
-            self._on_failure()
+        except StoreError as error:
+            self._on_failure(error)
             raise
         finally:
             self._waiting -= 1

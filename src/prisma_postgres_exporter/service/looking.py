@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
+from contextlib import closing
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from prisma_postgres_exporter.config import Config, read_tokens, require_usable
+from prisma_postgres_exporter.errors import StoreMissing
 from prisma_postgres_exporter.expose import ExporterHealth
+from prisma_postgres_exporter.ledger.rehearsal import changes_per_day
 from prisma_postgres_exporter.model import Workspace
 from prisma_postgres_exporter.rounds import VendorApi, is_followed, read_inventory
 from prisma_postgres_exporter.service.opening import api_maker
+from prisma_postgres_exporter.service.reading import open_to_read
+
+MOVES_LOOKED_AT = timedelta(days=1)
+"""In readings of so long before now it is looked how the vendor's numbers move."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,6 +40,19 @@ class _Stopwatch(ExporterHealth):
     def attempt_finished(self, endpoint: str, seconds: float, failure: str | None) -> None:
         super().attempt_finished(endpoint, seconds, failure)
         self.seconds = seconds
+
+
+def stored_changes_per_day(config: Config, *, now: datetime) -> float | None:
+    """How often a day the vendor's numbers moved, as the store tells; `None` where there is none that does.
+
+    Raises:
+        StoreError: there is one that cannot be read.
+    """
+    try:
+        with closing(open_to_read(config)) as store:
+            return changes_per_day(store.open_day_moves(now - MOVES_LOOKED_AT), config.poll, now)
+    except StoreMissing:
+        return None
 
 
 async def look(config: Config) -> tuple[Found, ...]:

@@ -9,8 +9,11 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
+import structlog
+
 from prisma_postgres_exporter.api import ManagementApi
 from prisma_postgres_exporter.config import Config, Credential, Tokens, read_tokens, require_usable
+from prisma_postgres_exporter.errors import StoreUnavailable
 from prisma_postgres_exporter.expose import ExporterHealth, Exposition
 from prisma_postgres_exporter.rounds import Collector, MakeApi, Unshared
 from prisma_postgres_exporter.service.display import Display
@@ -18,11 +21,16 @@ from prisma_postgres_exporter.service.leasing import LeaseKeeper
 from prisma_postgres_exporter.service.limits import limits_of
 from prisma_postgres_exporter.store import Store
 
+log = structlog.get_logger(__name__)
+
 COMMAND_UNREAD_FOR = timedelta(days=2)
 """After so long without a reading a command takes a workspace of which it has no token for gone.
 
 It may have fewer tokens than a service on the same store, or than another command that runs once a day.
 """
+
+EXAMINED_SECONDS = 5.0
+"""So long a start waits until it is known that a store which was not closed is whole."""
 
 STORE_THREADS = 4
 """So many workspaces can wait for the store at once before another has to wait for them."""
@@ -72,6 +80,7 @@ async def opened(
 
     Raises:
         ConfigurationError: no token can be used.
+        StoreDamaged: it is for a service, and was found to be damaged.
         StoreInUse: it is for a service, and the store has one already and cannot be shared.
         StoreError: the store cannot be opened.
     """
@@ -95,6 +104,7 @@ async def opened(
             closing.push_async_callback(leases.stop)
         else:
             closing.enter_context(store.keep_others_out())
+            await closing.enter_async_context(_examined(store, health))
         collector = Collector(
             config=config,
             store=store,
@@ -111,3 +121,26 @@ async def opened(
         await collector.use_tokens(tokens)
         await display.refresh()
         yield Opened(collector, display, exposition, leases)
+
+
+@contextlib.asynccontextmanager
+async def _examined(store: Store, health: ExporterHealth) -> AsyncIterator[None]:
+    """Have a store that may be damaged looked through before it is used, the rest of a large one meanwhile."""
+    if not store.is_doubtful or await asyncio.to_thread(store.examine, seconds=EXAMINED_SECONDS):
+        yield
+        return
+    going_on = asyncio.create_task(_go_on_examining(store, health))
+    try:
+        yield
+    finally:
+        store.hurry()
+        await going_on
+
+
+async def _go_on_examining(store: Store, health: ExporterHealth) -> None:
+    try:
+        if await asyncio.to_thread(store.examine):
+            log.info("store found to be whole")
+    except StoreUnavailable as error:
+        log.error("store not examined", error=str(error))
+        health.store_failed()

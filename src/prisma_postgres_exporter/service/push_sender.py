@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 from prisma_postgres_exporter.api import Limits
 from prisma_postgres_exporter.api.decode import NoAnswer
 from prisma_postgres_exporter.api.send import Request, Transport
-from prisma_postgres_exporter.config import OtlpConfig, RemoteWriteConfig
+from prisma_postgres_exporter.config import Mask, OtlpConfig, RemoteWriteConfig
 from prisma_postgres_exporter.errors import ConfigurationError
 from prisma_postgres_exporter.expose import Scrape
 
@@ -58,9 +58,7 @@ class Login:
 
     def masked(self, text: str) -> str:
         """The beginning of what a receiver says, as one line without secrets."""
-        for secret in self.secrets:
-            text = text.replace(secret, "***")
-        return _UNPRINTABLE.sub(" ", text).strip()[:_SHOWN_CHARACTERS]
+        return _UNPRINTABLE.sub(" ", Mask(self.secrets)(text)).strip()[:_SHOWN_CHARACTERS]
 
 
 class Requests(Protocol):

@@ -11,6 +11,7 @@ import threading
 import time
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Mapping
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -20,7 +21,7 @@ from apscheduler.schedulers.asyncio import AsyncIOScheduler
 from apscheduler.triggers.date import DateTrigger
 from apscheduler.triggers.interval import IntervalTrigger
 
-from prisma_postgres_exporter.config import Config, Difference, fingerprints, read_tokens, require_usable
+from prisma_postgres_exporter.config import Config, Difference, Lack, fingerprints, read_tokens, require_usable
 from prisma_postgres_exporter.errors import ConfigurationError, StoreUnavailable
 from prisma_postgres_exporter.expose import Access, ExporterHealth, Reload, ServiceStatus, web_app
 from prisma_postgres_exporter.rounds import MakeApi, Turn
@@ -33,6 +34,7 @@ from prisma_postgres_exporter.service.opening import opened, utc_now
 from prisma_postgres_exporter.service.pushing import Pusher
 from prisma_postgres_exporter.service.status import ReloadFailure, describe
 from prisma_postgres_exporter.service.summary import Summary
+from prisma_postgres_exporter.service.telling import Telling
 from prisma_postgres_exporter.service.traces import exported_traces
 from prisma_postgres_exporter.service.web import listening
 from prisma_postgres_exporter.service.web_lock import WebLockKeeper
@@ -105,6 +107,7 @@ class Service:
         self._pusher: Pusher | None = None
         self._printed: tuple[Config, Mapping[str, str]] | None = None
         self._differences: tuple[Difference, ...] = ()
+        self._lacks: tuple[Lack, ...] = ()
         self._summary = Summary()
 
     async def run(self, on_listening: Callable[[str], None] = lambda url: None) -> None:
@@ -142,9 +145,15 @@ class Service:
                 app = web_app(
                     self.running.exposition,
                     self._describe,
-                    self.reload if web.enable_lifecycle else None,
+                    # A program that asks again and again must not fill the log.
+                    partial(self.reload, Telling()) if web.enable_lifecycle else None,
                     hosts=web.hosts,
-                    access=Access(file=lambda: self._lock.lock.file, users=web.users, refused=refusals.count),
+                    access=Access(
+                        file=lambda: self._lock.lock.file,
+                        users=web.users,
+                        refused=refusals.count,
+                        is_stale=lambda: self._lock.problem is not None,
+                    ),
                     current=display.current,
                     snapshot=lambda: display.snapshot,
                     ledger=ledger,
@@ -160,11 +169,16 @@ class Service:
         """Ask the service to end."""
         self._stop.set()
 
-    async def reload(self) -> Reload:
+    async def reload(self, telling: Telling | None = None) -> Reload:
         """Read the configuration again; where something is wrong with it the old one stays in force.
 
-        Credentials, discovery, polling and costs change at once; changes to store, web and push need a restart.
+        Credentials, discovery, polling and costs change at once; changes to store, web and push need a restart. What
+        is logged is up to `telling`, if it is given.
         """
+
+        def times(what: object) -> int | None:
+            return 1 if telling is None else telling.times(what)
+
         async with self._reloading:
             collector = self.running.collector
             try:
@@ -172,7 +186,8 @@ class Service:
                 tokens = await asyncio.to_thread(read_tokens, config)
                 require_usable(tokens)
             except ConfigurationError as error:
-                log.error("configuration not reloaded", problems=error.problems)
+                if (count := times(error.problems)) is not None:
+                    log.error("configuration not reloaded", problems=error.problems, times=count)
                 self.health.config_reloaded(False, self._clock())
                 text = "\n".join(error.problems)
                 since_at = self.reload_failure.since_at if self.reload_failure else self._clock()
@@ -180,8 +195,8 @@ class Service:
                 return Reload(problem=text)
             await self._lock.look()
             old = collector.config
-            self.awaits_restart = _awaiting_restart(old, config)
-            if self.awaits_restart is not None:
+            awaited, self.awaits_restart = self.awaits_restart, _awaiting_restart(old, config)
+            if self.awaits_restart is not None and self.awaits_restart != awaited:
                 log.warning("changes to store, web and push need a restart", problem=self.awaits_restart)
             collector.reconfigure(config.model_copy(update={name: getattr(old, name) for name in RESTARTED}))
             await collector.use_tokens(tokens)
@@ -190,7 +205,8 @@ class Service:
             self._schedule()
             self.health.config_reloaded(True, self._clock())
             self.reload_failure = None
-            log.info("configuration reloaded")
+            if (count := times("reloaded")) is not None:
+                log.info("configuration reloaded", times=count)
             return Reload(note=self.awaits_restart)
 
     def _describe(self) -> ServiceStatus:
@@ -205,6 +221,7 @@ class Service:
                 *self._lock.notes,
                 *(note for note in (self.awaits_restart, self._costs.rivalry) if note is not None),
                 *map(str, self._differences),
+                *map(str, self._lacks),
             ],
             reload_failure=self.reload_failure,
             leases=self.running.leases,
@@ -213,7 +230,7 @@ class Service:
 
     def _ledger_reader(self) -> LedgerReader:
         collector = self.running.collector
-        return LedgerReader(lambda: collector.config, self._clock, on_failure=self.health.store_failed)
+        return LedgerReader(lambda: collector.config, self._clock, on_failure=collector.ledger.note)
 
     @contextlib.asynccontextmanager
     async def _pushing(self, url: str) -> AsyncIterator[None]:
@@ -420,6 +437,14 @@ class Service:
             log.info("settings are the same in every process")
         self._differences = found
 
+    def _note_lacks(self, found: tuple[Lack, ...]) -> None:
+        for lack in found:
+            if lack not in self._lacks:
+                log.warning("tokens differ", workspaces_without_token=lack.workspaces, processes=lack.processes)
+        if self._lacks and not found:
+            log.info("tokens are of the same workspaces in every process")
+        self._lacks = found
+
     async def _follow_leases(self, leases: LeaseKeeper) -> None:
         """Begin the rounds of workspaces that are this process's to collect, and hand over those that are not."""
         self._claim()
@@ -431,6 +456,7 @@ class Service:
             self._leases_changed.clear()
             shares = leases.shares
             self._note_differences(leases.differences)
+            self._note_lacks(leases.lacks)
             for workspace_id in self._own - (shares.held.keys() - shares.surplus):
                 self._own.discard(workspace_id)
                 if workspace_id in shares.surplus:

@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 
 from prisma_postgres_exporter import __version__
 from prisma_postgres_exporter.config import Config, display_url
-from prisma_postgres_exporter.errors import StoreGone
+from prisma_postgres_exporter.errors import StoreBroken
 from prisma_postgres_exporter.expose import CredentialStatus, PushStatus, RoundStatus, ServiceStatus
 from prisma_postgres_exporter.rounds import LARGEST_SKEW, Collector, CredentialState, Turn
 from prisma_postgres_exporter.service.display import Display
@@ -80,7 +80,7 @@ def _unhealthy_reasons(collector: Collector, display: Display, now: datetime, ti
             yield f"the rounds of workspace {turn.workspace_id} have stopped"
     if display.failures_in_a_row >= FAILURES_IN_A_ROW:
         yield f"what is shown could not be made anew {display.failures_in_a_row} times in a row: see the log"
-    if isinstance(collector.ledger.failure, StoreGone):
+    if isinstance(collector.ledger.failure, StoreBroken):
         yield str(collector.ledger.failure)
     yield from _clock_notes(collector)
 
@@ -140,6 +140,7 @@ def _rounds(collector: Collector) -> Iterator[RoundStatus]:
                 readings=report.reads - report.failures,
                 failed=report.failures,
                 next_at=turn.next_at,
+                learned=turn.learned,
             )
 
 

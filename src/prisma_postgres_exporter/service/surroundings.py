@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import time
 from contextlib import closing
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
@@ -29,13 +30,15 @@ from prisma_postgres_exporter.diagnosis import (
     WebFacts,
 )
 from prisma_postgres_exporter.errors import ConfigurationError, StoreError, StoreMissing, StoreOutdated
-from prisma_postgres_exporter.model import KnownDatabase, LedgerState
+from prisma_postgres_exporter.model import KnownDatabase, LedgerState, Moves
 from prisma_postgres_exporter.service.costs import costs_in_force
 from prisma_postgres_exporter.service.holder import holder_of
 from prisma_postgres_exporter.service.listeners import require_free
+from prisma_postgres_exporter.service.looking import MOVES_LOOKED_AT
 from prisma_postgres_exporter.service.push_sender import Sender
 from prisma_postgres_exporter.service.reading import open_to_read
-from prisma_postgres_exporter.service.web_lock import exposure, read_lock
+from prisma_postgres_exporter.service.web_lock import LOOKED_AT_EVERY_SECONDS, exposure, read_lock
+from prisma_postgres_exporter.service.web_seen import why_not_in_force
 from prisma_postgres_exporter.store import Store
 
 TO_CORRECT = frozenset({"http_401", "http_403", "http_404", "http_405"})
@@ -50,6 +53,7 @@ class Stored:
     ledger_state: LedgerState = field(default_factory=LedgerState)
     costs: Costs = field(default_factory=Costs)
     known: dict[str, KnownDatabase] = field(default_factory=dict)
+    moves: Moves = field(default_factory=Moves)
 
 
 def read_configuration(config: Config, tokens: Tokens) -> ConfigurationFacts:
@@ -80,15 +84,20 @@ def look_at_address(address: str) -> ListenFacts:
 
 
 def look_at_web(web: WebConfig) -> WebFacts:
-    """Read the web configuration file as the service does, where there is one."""
+    """Read the web configuration file as the service does, where there is one, and see whether the service did."""
     path = None if web.config_file is None else str(web.config_file)
+    not_in_force = None
     try:
         lock = None if web.config_file is None else read_lock(web.config_file, web.users)
+        if lock is not None and (not_in_force := why_not_in_force(web, lock)) is not None:
+            # The service looks at the file every two seconds.
+            time.sleep(1.5 * LOOKED_AT_EVERY_SECONDS)
+            not_in_force = why_not_in_force(web, lock)
     except ConfigurationError as error:
         return WebFacts(path=path, problems=error.problems)
     said = exposure(web, lock.file if lock else None)
     notes = (*(lock.notes if lock else ()), *((said,) if said else ()))
-    return WebFacts(path=path, access=lock.access if lock else "", notes=notes)
+    return WebFacts(path=path, access=lock.access if lock else "", not_in_force=not_in_force, notes=notes)
 
 
 async def look_at_target(name: str, target: OtlpConfig | RemoteWriteConfig, every: timedelta) -> PushFacts:
@@ -117,6 +126,7 @@ def read_store(config: Config, now: datetime, *, is_to_be_written: bool) -> Stor
             in_force, _ = costs_in_force(store, config)
             costs = charge(ledger_state, in_force, days, now)
             known = {one.database.id: one for one in store.databases()}
+            moves = store.open_day_moves(now - MOVES_LOOKED_AT) if config.poll.adaptive else Moves()
             read_at = (one.last_success_at for one in ledger_state.databases.values() if one.last_success_at)
             facts = StoreFacts(
                 url=store.url,
@@ -127,13 +137,14 @@ def read_store(config: Config, now: datetime, *, is_to_be_written: bool) -> Stor
                 collectors=shares.processes if store.is_shared else None,
                 collected_by=shares.holders,
                 differences=differences(shares.settings),
+                lacks=shares.lacks,
                 cost_warnings=tuple(cost_warnings(ledger_state, in_force, costs)),
             )
         if is_to_be_written:
             Store.require_writable(url)
     except StoreError as error:
         return Stored(facts=StoreFacts(url=display_url(url), failure=_failure(url, error, is_to_be_written)))
-    return Stored(facts=facts, ledger_state=ledger_state, costs=costs, known=known)
+    return Stored(facts=facts, ledger_state=ledger_state, costs=costs, known=known, moves=moves)
 
 
 def _failure(url: str, error: StoreError, is_to_be_written: bool) -> Failure:

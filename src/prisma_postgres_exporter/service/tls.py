@@ -84,7 +84,9 @@ def _choose_curves(context: ssl.SSLContext, tls: TlsConfig) -> None:
 
 def _verify_clients(context: ssl.SSLContext, tls: TlsConfig, read: Callable[[str], bytes]) -> None:
     context.verify_mode = _VERIFYING.get(tls.client_auth_type, ssl.CERT_NONE)
-    ca = read(tls.client_ca_file).decode(errors="replace") if tls.client_ca_file else tls.client_ca
+    given = read(tls.client_ca_file) if tls.client_ca_file else tls.client_ca.encode()
+    # Comments between the certificates may be in any language.
+    ca = given.decode("ascii", errors="ignore")
     if context.verify_mode == ssl.CERT_NONE:
         return
     if not tls.client_ca_file and not ca:

@@ -103,7 +103,7 @@ class _Server(uvicorn.Server):
                     connection=connection,
                     connections=self._connections,
                     refusals=self._refusals,
-                    allowed_names=lock.file.tls_server_config.client_allowed_sans,
+                    allowed_names=lock.file.tls_server_config.required_names,
                 ),
                 client,
                 ssl=lock.context,

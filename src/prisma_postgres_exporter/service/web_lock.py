@@ -175,8 +175,8 @@ def _require_as_closed(path: Path, before: WebLock, after: WebLock) -> None:
         "basic_auth_users": bool(before.file.basic_auth_users) and not after.file.basic_auth_users,
         "tls_server_config.client_auth_type: RequireAndVerifyClientCert": before.file.tls_server_config.verifies_clients
         and not after.file.tls_server_config.verifies_clients,
-        "tls_server_config.client_allowed_sans": bool(before.file.tls_server_config.client_allowed_sans)
-        and not after.file.tls_server_config.client_allowed_sans,
+        "tls_server_config.client_allowed_sans": before.file.tls_server_config.client_allowed_sans is not None
+        and after.file.tls_server_config.client_allowed_sans is None,
     }
     problems = [f"{path}: {name} is gone: only a restart takes it off" for name, is_lost in lost.items() if is_lost]
     if problems:

@@ -76,7 +76,9 @@ class Simulator:
         return self.calls.counts
 
 
-def demo_simulator(clock: Clock = system_clock, *, seed: int = 1) -> Simulator:
+def demo_simulator(
+    clock: Clock = system_clock, *, seed: int = 1, published_every: timedelta = timedelta(0)
+) -> Simulator:
     """Three workspaces with about 40 lively databases and a hundred days of history.
 
     Numbers are known within seconds, some closed days are revised, one database always fails, and names,
@@ -105,6 +107,7 @@ def demo_simulator(clock: Clock = system_clock, *, seed: int = 1) -> Simulator:
         behaviour=VendorBehaviour(
             known_after=timedelta(seconds=2),
             known_every=timedelta(seconds=1),
+            published_every=published_every,
             revised_share=0.2,
             creation_takes=timedelta(seconds=3),
         ),

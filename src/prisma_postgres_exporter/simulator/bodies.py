@@ -36,14 +36,14 @@ def unpaged(documents: Sequence[Json]) -> bytes:
     return encoded({"data": documents})
 
 
-def usage(answer: VendorUsage, now_ms: int) -> bytes:
+def usage(answer: VendorUsage) -> bytes:
     """The one bare body; formatted by hand because benchmarks ask for nothing else."""
     # A GiB count is exact: bytes divided by a power of two.
     return (
         f'{{"period":{{"start":"{vendor_text(answer.start_ms)}","end":"{vendor_text(answer.end_ms)}"}},'
         f'"metrics":{{"operations":{{"used":{answer.operations},"unit":"ops"}},'
         f'"storage":{{"used":{answer.storage_bytes / _GIBIBYTE!r},"unit":"GiB"}}}},'
-        f'"generatedAt":"{vendor_text(now_ms)}"}}'
+        f'"generatedAt":"{vendor_text(answer.generated_ms)}"}}'
     ).encode()
 
 

@@ -63,7 +63,7 @@ def usage(question: Question) -> bytes:
         answer = question.vendor.usage_of(database, question.now_ms, start_ms, question.instant("endDate"))
     except PeriodRefused as exc:
         raise question.invalid(str(exc)) from exc
-    return bodies.usage(answer, question.now_ms)
+    return bodies.usage(answer)
 
 
 @call("GET", "/v1/workspaces")

@@ -96,7 +96,7 @@ class DirectApi:
             period_end_at=from_ms(said.end_ms),
             operations=said.operations,
             storage_bytes=said.storage_bytes,
-            generated_at=now,
+            generated_at=from_ms(said.generated_ms),
             answered_at=now,
         )
 

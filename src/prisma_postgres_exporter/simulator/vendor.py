@@ -36,7 +36,8 @@ class StorageMeaning(StrEnum):
 class VendorBehaviour:
     """How the vendor behaves where its documentation leaves it open. As it stands: at once and exactly.
 
-    Operations are known `known_after` they were made, in steps of `known_every` (0: without steps). Of each
+    Operations are known `known_after` they were made, in steps of `known_every` (0: without steps). With
+    `published_every` every answer has the numbers, and the `generatedAt`, of the newest whole multiple of it. Of each
     database's days `revised_share` (0 to 1) are told wrong, by up to `revised_by` of the day either way,
     and corrected in one to three steps until `revised_for` after the day's end: the last word is the truth.
 
@@ -49,6 +50,7 @@ class VendorBehaviour:
 
     known_after: timedelta = timedelta(0)
     known_every: timedelta = timedelta(0)
+    published_every: timedelta = timedelta(0)
     revised_share: float = 0.0
     revised_by: float = 0.05
     revised_for: timedelta = timedelta(days=3)
@@ -65,7 +67,8 @@ class VendorBehaviour:
     @property
     def final_after(self) -> timedelta:
         """How long after a day's end every answer about it is the truth."""
-        return max(self.known_after + self.known_every, self.revised_for if self.revised_share else timedelta(0))
+        known_after = max(self.known_after + self.known_every, self.revised_for if self.revised_share else timedelta(0))
+        return known_after + self.published_every
 
 
 REALISTIC = VendorBehaviour(
@@ -78,10 +81,11 @@ REALISTIC = VendorBehaviour(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class VendorUsage:
-    """What the vendor says: its period in milliseconds, both ends included, and the two numbers."""
+    """What the vendor says: its period in milliseconds, both ends included, the two numbers, and of when they are."""
 
     start_ms: int
     end_ms: int
+    generated_ms: int
     operations: int
     storage_bytes: int
 
@@ -98,6 +102,7 @@ class Vendor:
         self.behaviour = behaviour or VendorBehaviour()
         self._known_after_ms = span_ms(self.behaviour.known_after)
         self._step_ms = max(1, span_ms(self.behaviour.known_every))
+        self._published_every_ms = max(1, span_ms(self.behaviour.published_every))
         self._revised_for_ms = span_ms(self.behaviour.revised_for) if self.behaviour.revised_share else 0
         self._revised_by_permille = max(1, round(self.behaviour.revised_by * 1_000))
 
@@ -116,16 +121,18 @@ class Vendor:
     def usage_of(self, database: DatabaseRecord, now_ms: int, start_ms: int, end_ms: int | None) -> VendorUsage:
         """The same in milliseconds, for a world that has lived until `now_ms`."""
         start_ms, end_ms = self._period(database, now_ms, start_ms, end_ms)
+        published_ms = self._published_ms(now_ms)
         return VendorUsage(
             start_ms=start_ms,
             end_ms=end_ms,
-            operations=self._operations(database, now_ms, start_ms, end_ms + 1),
-            storage_bytes=self._storage_bytes(database, now_ms, start_ms, end_ms),
+            generated_ms=published_ms,
+            operations=self._operations(database, published_ms, start_ms, end_ms + 1),
+            storage_bytes=self._storage_bytes(database, published_ms, start_ms, end_ms),
         )
 
     def known_until(self, now: datetime) -> datetime:
         """How far operations are known at `now`."""
-        return from_ms(self._known_until_ms(to_ms(now)))
+        return from_ms(self._known_until_ms(self._published_ms(to_ms(now))))
 
     def final_at(self, day: date) -> datetime:
         """From when on every answer about `day` is the truth."""
@@ -189,6 +196,10 @@ class Vendor:
             return database.storage_bytes(until_ms)
         levels = [database.storage_bytes(at_ms) for at_ms in range(start_ms, until_ms + 1, HOUR_MS)] or [0]
         return max(levels) if self.behaviour.storage is StorageMeaning.MOST else sum(levels) // len(levels)
+
+    def _published_ms(self, now_ms: int) -> int:
+        """The newest publication."""
+        return now_ms // self._published_every_ms * self._published_every_ms
 
     def _known_until_ms(self, now_ms: int) -> int:
         return (now_ms - self._known_after_ms) // self._step_ms * self._step_ms

@@ -85,6 +85,16 @@ class Backend(Protocol):
     def damage(self, connection: Connection) -> Iterator[str]:
         """Look for what the engine itself finds wrong with its files, a line each."""
 
+    def is_doubtful(self, url: URL) -> bool:
+        """Whether its files may not be whole: asked before it is opened."""
+
+    def examine(self, engine: Engine, patience: Patience, seconds: float) -> bool:
+        """Read everything that the engine can read without looking at rows; `False`: given up, as it took too long.
+
+        Raises:
+            StoreDamaged: something of it is damaged.
+        """
+
     def size_bytes(self, connection: Connection) -> int:
         """How much room the store takes on its disk, about."""
 

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import sqlite3
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
-from prisma_postgres_exporter.errors import StoreUnavailable
+from prisma_postgres_exporter.errors import StoreBroken, StoreDamaged, StoreUnavailable
 
+DAMAGED_ADVICE = "the file is damaged: put a backup in its place, or move it and its .lock away to begin anew"
 READERS_ADVICE = (
     # the same, to whoever only reads
     ("no such file or directory", "give the address of the service's store"),
@@ -33,7 +34,7 @@ ADVICE = (
     ("is locked", "another process is writing for too long: stop it, or wait"),
     ("lock timeout", "another process is writing for too long: stop it, or wait"),
     ("not a database", "it is some other file: move it away, or give another path"),
-    ("malformed", "the file is damaged: put a backup in its place, or move it and its .lock away to begin anew"),
+    ("malformed", DAMAGED_ADVICE),
     ("disk i/o error", "look whether the disk is full, over a quota, or broken"),
     ("authentication failed", "correct the user or the password in the store's URL"),
     ("no password supplied", "write the password into the store's URL"),
@@ -48,9 +49,16 @@ ADVICE = (
 )
 
 
+KINDS: Mapping[int, type[StoreUnavailable]] = {
+    sqlite3.SQLITE_CORRUPT: StoreDamaged,
+    sqlite3.SQLITE_NOTADB: StoreDamaged,
+    sqlite3.SQLITE_IOERR: StoreBroken,
+}
+
+
 @contextmanager
 def translated(doing: str, where: str, *, is_read_only: bool = False) -> Iterator[None]:
-    """Turn what SQLAlchemy, SQLite, psycopg and the file system raise into `StoreUnavailable`.
+    """Turn what SQLAlchemy, SQLite, psycopg and the file system raise into `StoreUnavailable` or a kind of it.
 
     Whoever opened the store `is_read_only` is not told to get rights that only a writer needs.
     """
@@ -58,7 +66,7 @@ def translated(doing: str, where: str, *, is_read_only: bool = False) -> Iterato
         yield
     except _raised() as exc:
         reason = _reason(exc)
-        raise StoreUnavailable(f"cannot {doing} the store at {where}: {reason}{_advice(reason, is_read_only)}") from exc
+        raise _kind(exc)(f"cannot {doing} the store at {where}: {reason}{_advice(reason, is_read_only)}") from exc
 
 
 def _raised() -> tuple[type[Exception], ...]:
@@ -67,8 +75,18 @@ def _raised() -> tuple[type[Exception], ...]:
     return SQLAlchemyError, sqlite3.Error, OSError, *((psycopg.Error,) if psycopg is not None else ())
 
 
+def _cause(exc: Exception) -> BaseException:
+    return exc.orig if isinstance(exc, DBAPIError) and exc.orig is not None else exc
+
+
+def _kind(exc: Exception) -> type[StoreUnavailable]:
+    # The lowest byte is the kind, what is above it where it was met.
+    code = getattr(_cause(exc), "sqlite_errorcode", 0) & 0xFF
+    return KINDS.get(code, StoreUnavailable)
+
+
 def _reason(exc: Exception) -> str:
-    cause = exc.orig if isinstance(exc, DBAPIError) and exc.orig is not None else exc
+    cause = _cause(exc)
     if isinstance(cause, OSError) and cause.strerror:
         return cause.strerror.lower()
     lines = str(cause).strip().splitlines()

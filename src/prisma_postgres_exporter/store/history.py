@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable, Iterator
 from datetime import date, datetime
 from itertools import groupby
@@ -9,12 +10,23 @@ from operator import itemgetter
 
 from sqlalchemy import Column, ColumnElement, Connection, Double, ScalarSelect, Table, cast, func, select
 
-from prisma_postgres_exporter.model import DayUsage, Event, Happened, MonthUsage, Revision, WorkspaceDay
+from prisma_postgres_exporter.model import DayUsage, Event, Happened, MonthUsage, Moves, Revision, WorkspaceDay
 from prisma_postgres_exporter.store import rows
 from prisma_postgres_exporter.store.absent import absent_databases
-from prisma_postgres_exporter.store.tables import databases, days, events, months, revisions, workspaces
+from prisma_postgres_exporter.store.tables import (
+    databases,
+    days,
+    events,
+    months,
+    readings,
+    revisions,
+    windows,
+    workspaces,
+)
 
 LOOKED_UP_ROWS = 500
+MOST_READINGS = 500_000
+DAY_SECONDS = 86_400
 MIB = 2**20
 
 
@@ -109,6 +121,41 @@ def newest(
         revisions=changed,
         events=found,
         names=names,
+    )
+
+
+def open_day_moves(connection: Connection, since: datetime) -> Moves:
+    """When the open days of the databases that exist were found to have moved, in the newest readings since then."""
+    newest_rows = (
+        select(readings).where(readings.c.read_at >= rows.unix_seconds(since)).order_by(readings.c.read_at.desc())
+    )
+    read = newest_rows.limit(MOST_READINGS).subquery()
+    columns = (workspaces.c.id, databases.c.id, read.c.read_at, read.c.operations, read.c.period_start_at)
+    query = (
+        select(*columns)
+        .join(databases, databases.c.key == read.c.database_key)
+        .join(workspaces, workspaces.c.key == databases.c.workspace_key)
+        .join(windows, windows.c.key == read.c.window_key)
+        .where(windows.c.name == "day", databases.c.deleted_at.is_(None), read.c.operations.is_not(None))
+        .order_by(databases.c.key, read.c.read_at)
+    )
+    moves: dict[str, dict[str, list[int]]] = defaultdict(dict)
+    earliest: int | None = None
+    for (workspace_id, database_id), found in groupby(connection.execute(query), key=itemgetter(0, 1)):
+        moved = moves[workspace_id].setdefault(database_id, [])
+        before: tuple[int, int] | None = None
+        for _, _, read_at, operations, starts_at in found:
+            if read_at - starts_at >= DAY_SECONDS:
+                continue  # of a closed day
+            earliest = read_at if earliest is None else min(earliest, read_at)
+            if before is not None and before[0] == starts_at and before[1] != operations:
+                moved.append(read_at)
+            before = starts_at, operations
+    return Moves(
+        since=None if earliest is None else rows.instant(earliest),
+        by_workspace={
+            id_: {database: tuple(instants) for database, instants in of.items()} for id_, of in moves.items()
+        },
     )
 
 

@@ -16,6 +16,7 @@ from typing import Any
 from sqlalchemy import BigInteger, ColumnElement, Connection, Row, func, literal_column, not_, or_, select
 from sqlalchemy.dialects import postgresql
 
+from prisma_postgres_exporter.config import Lack, lacks
 from prisma_postgres_exporter.errors import LeaseLost
 from prisma_postgres_exporter.model import Lease
 from prisma_postgres_exporter.store.sharing import Claims, share_out
@@ -50,8 +51,8 @@ class Shares:
 
     `unclaimed` are those that no process can collect: all there is to do is to note that they are not followed.
     `holders` are the names of the processes that collect each workspace that one can collect, `processes` those of all
-    live sessions, `settings` each of these with its own. It `is_turned_away` where some are free and its own by right,
-    and another session was just taking some.
+    live sessions, `settings` each of these with its own, `lacks` the credentials that only some of them have. It
+    `is_turned_away` where some are free and its own by right, and another session was just taking some.
     """
 
     held: Mapping[str, Lease] = field(default_factory=dict)
@@ -60,6 +61,7 @@ class Shares:
     holders: Mapping[str, str] = field(default_factory=dict)
     processes: tuple[str, ...] = ()
     settings: tuple[tuple[str, Mapping[str, str]], ...] = ()
+    lacks: tuple[Lack, ...] = ()
     is_turned_away: bool = False
 
 
@@ -125,6 +127,7 @@ def share_leases(connection: Connection, session: Session, *, giving_back: Colle
         },
         processes=tuple(sorted(row.name for row in live.values())),
         settings=tuple((live[id_].name, row.get("settings", {})) for id_, row in said.items()),
+        lacks=_lacks(live, claims),
         is_turned_away=bool(free) and not is_alone,
     )
 
@@ -142,6 +145,7 @@ def read_shares(connection: Connection) -> Shares:
         },
         processes=tuple(sorted(row.name for row in live.values())),
         settings=tuple((live[id_].name, row.get("settings", {})) for id_, row in said.items()),
+        lacks=_lacks(live, {id_: _loaded(row) for id_, row in said.items()}),
     )
 
 
@@ -156,6 +160,10 @@ def require_lease(connection: Connection, lease: Lease) -> None:
     row = connection.execute(query.with_for_update(read=True, key_share=True)).one_or_none()
     if row is None or (row.epoch, row.session_id) != (lease.epoch, lease.session):
         raise LeaseLost(f"workspace {lease.workspace_id} is collected by another process now")
+
+
+def _lacks(live: Mapping[str, Row[Any]], claims: Mapping[str, Claims]) -> tuple[Lack, ...]:
+    return lacks((live[id_].name, row.workspaces, row.is_complete) for id_, row in claims.items())
 
 
 def _held(connection: Connection) -> dict[str, Row[tuple[str, int, str | None]]]:

@@ -55,10 +55,10 @@ def require_current(reader: Engine, *, where: str, oldest: str = HEAD) -> None:
         if revision is None:
             raise StoreMissing(f"there is no store at {where} yet: `serve` and `collect` make it")
         if revision > HEAD:
-            raise _too_new(connection, where)
+            raise _too_new(connection, where, revision)
         if revision < oldest:
             raise StoreOutdated(
-                f"the store at {where} was made by version {_made_by(connection)}, and this is {__version__}:"
+                f"{_tables(connection, where, revision)} and this version, {__version__}, reads schema {HEAD}:"
                 " run `serve` or `collect` of this version once, to bring its tables up to date; where rows of it break"
                 " a rule, `store repair` comes before"
             )
@@ -80,18 +80,23 @@ def _upgrade(connection: Connection, where: str, to: str) -> None:
     revision = _revision(connection)
     known = {script.revision for script in ScriptDirectory.from_config(config).walk_revisions()}
     if revision is not None and revision not in known:
-        raise _too_new(connection, where)
+        raise _too_new(connection, where, revision)
     if revision is not None and revision >= to:
         return
     command.upgrade(config, to)
     connection.execute(store_state.update().values(made_by=__version__))
 
 
-def _too_new(connection: Connection, where: str) -> StoreTooNew:
+def _too_new(connection: Connection, where: str, revision: str) -> StoreTooNew:
     return StoreTooNew(
-        f"the store at {where} was made by version {_made_by(connection)}, and this is {__version__}:"
-        " run that version or a newer one, or give another store"
+        f"{_tables(connection, where, revision)} and this version, {__version__}, knows none above {HEAD}:"
+        " run the build that made it or a newer one, or give another store"
     )
+
+
+def _tables(connection: Connection, where: str, revision: str) -> str:
+    # Two builds of one version may differ in it.
+    return f"the store at {where} has schema {revision}, made by version {_made_by(connection)},"
 
 
 def _revision(connection: Connection) -> str | None:

@@ -14,6 +14,11 @@ class Patience:
 
     seconds: float = USUAL_SECONDS
 
+    @property
+    def is_hurried(self) -> bool:
+        """Whether this process is to end."""
+        return self.seconds <= HURRIED_SECONDS
+
     def hurry(self) -> None:
         """Give up sooner, also what is waited for already: this process is to end."""
         self.seconds = HURRIED_SECONDS

@@ -160,6 +160,16 @@ def damage(connection: Connection) -> Iterator[str]:
     yield from ()
 
 
+def is_doubtful(url: URL) -> bool:
+    """The server looks after its files."""
+    return False
+
+
+def examine(engine: Engine, patience: Patience, seconds: float) -> bool:
+    """Nothing to do: the server looks after its files."""
+    return True
+
+
 def size_bytes(connection: Connection) -> int:
     """The database's size: the store is meant to have one of its own."""
     return int(connection.execute(text("SELECT pg_database_size(current_database())")).scalar_one())

@@ -7,6 +7,7 @@ import fcntl
 import os
 import socket
 import sqlite3
+import threading
 import time
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
@@ -22,8 +23,9 @@ from sqlalchemy.engine import URL
 from sqlalchemy.engine.interfaces import DBAPIConnection, DBAPICursor
 from sqlalchemy.pool import ConnectionPoolEntry
 
-from prisma_postgres_exporter.errors import StoreGone, StoreInUse, StoreUnavailable
+from prisma_postgres_exporter.errors import StoreDamaged, StoreGone, StoreInUse, StoreUnavailable
 from prisma_postgres_exporter.store import sqlite_reader
+from prisma_postgres_exporter.store.failures import DAMAGED_ADVICE
 from prisma_postgres_exporter.store.patience import Patience
 from prisma_postgres_exporter.store.rows import Values
 from prisma_postgres_exporter.store.tables import readings
@@ -37,6 +39,8 @@ FILE_MODE = 0o600
 PRUNE_ROWS = 5_000
 VACUUM_PAGES = 500
 COPIED_PAGES = 2_000
+QUICK_CHECK = "PRAGMA quick_check(1)"
+GIVEN_UP_SECONDS = 0.1
 
 
 def create_engine(url: URL, *, is_read_only: bool, patience: Patience) -> Engine:
@@ -147,6 +151,42 @@ def damage(connection: Connection) -> Iterator[str]:
     findings = connection.exec_driver_sql("PRAGMA integrity_check").scalars().all()
     connection.exec_driver_sql("PRAGMA ignore_check_constraints = OFF")
     yield from (finding for finding in findings if finding != "ok")
+
+
+def is_doubtful(url: URL) -> bool:
+    """Whether whoever had it open last did not close it, or the file was put there since."""
+    return sqlite_reader.was_left_open(url.database or "")
+
+
+def examine(engine: Engine, patience: Patience, seconds: float) -> bool:
+    """Read every page but not what an index says of rows, which takes longer: a gigabyte a few seconds."""
+    done = threading.Event()
+    with closing(engine.raw_connection()) as pooled:
+        connection = cast("sqlite3.Connection", pooled.driver_connection)
+
+        def give_up() -> None:
+            give_up_at = time.monotonic() + seconds
+            while not done.wait(GIVEN_UP_SECONDS):
+                if patience.is_hurried or time.monotonic() >= give_up_at:
+                    connection.interrupt()
+
+        giving_up = threading.Thread(target=give_up, name="store-examined", daemon=True)
+        giving_up.start()
+        try:
+            connection.execute("PRAGMA ignore_check_constraints = ON")
+            [(found,)] = connection.execute(QUICK_CHECK).fetchall()
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorcode != sqlite3.SQLITE_INTERRUPT:
+                raise
+            return False
+        finally:
+            done.set()
+            giving_up.join()
+            connection.execute("PRAGMA ignore_check_constraints = OFF")
+    if found != "ok":
+        reason = " ".join(found.split())
+        raise StoreDamaged(f"cannot read the store at {engine.url.database}: malformed ({reason}); {DAMAGED_ADVICE}")
+    return True
 
 
 def size_bytes(connection: Connection) -> int:

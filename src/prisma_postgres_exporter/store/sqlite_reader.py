@@ -92,6 +92,17 @@ def require_kept(path: str) -> None:
         )
 
 
+def was_left_open(path: str) -> bool:
+    """Whether whoever had it open last did not close it, which removes the `-wal`, or it is another file since."""
+    try:
+        found = Path(path).stat()
+        lines = lock_of(path).read_text(errors="replace").splitlines()
+    except OSError:
+        # A new one is soon looked through, and what is wrong with another is said when it is opened.
+        return True
+    return f"{INODE} {found.st_ino}" not in lines or Path(f"{os.path.realpath(path)}-wal").exists()
+
+
 def connect(path: str, *, timeout_seconds: float) -> Reader:
     """Connect as these files allow."""
     require_readable(path)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from contextlib import ExitStack, closing, contextmanager, suppress
 from datetime import date, datetime
@@ -10,7 +11,7 @@ from pathlib import Path
 from sqlalchemy import Connection, select
 from sqlalchemy.engine import URL
 
-from prisma_postgres_exporter.errors import StoreChanged, StoreGone
+from prisma_postgres_exporter.errors import StoreChanged, StoreDamaged, StoreError, StoreGone
 from prisma_postgres_exporter.model import (
     BilledMonth,
     DayUsage,
@@ -22,6 +23,7 @@ from prisma_postgres_exporter.model import (
     LedgerRows,
     LedgerState,
     LedgerUpdate,
+    Moves,
     Revision,
     WorkspaceDay,
     WorkspaceState,
@@ -74,9 +76,13 @@ class Store:
         self._backend = backend_of(url)
         self._patience = Patience()
         self._is_read_only = is_read_only
+        self.damage: StoreDamaged | None = None
+        """What of it was found to be damaged: nothing is written from then on."""
         self._newest: dict[str, int] = {}
         """The newest generation of each workspace that a write of this process met: what is older was put over it."""
         with translated("open", self.url, is_read_only=is_read_only):
+            self.is_doubtful = not is_read_only and self._backend.is_doubtful(url)
+            """Whether it is to be examined: it was not closed, or put there, since it was open last."""
             self._engine = self._backend.create_engine(url, is_read_only=is_read_only, patience=self._patience)
         self._reader = self._engine.execution_options(**self._backend.READING)
         self._writer = self._engine.execution_options(
@@ -293,6 +299,11 @@ class Store:
         with self._reading() as connection:
             return tuple(history.workspace_days(connection, from_day))
 
+    def open_day_moves(self, since: datetime) -> Moves:
+        """Return when the open days of the databases that exist were found to have moved, since then at most."""
+        with self._reading() as connection:
+            return history.open_day_moves(connection, since)
+
     def events(
         self, from_at: datetime | None = None, to_at: datetime | None = None, *, subject_id: str | None = None
     ) -> Iterator[Event]:
@@ -393,7 +404,7 @@ class Store:
 
         Works in short transactions, so that others can write meanwhile. Postgres keeps up to a week more.
         """
-        with translated("prune", self.url):
+        with self._changing("prune"):
             return self._backend.prune_readings(self._writer, unix_seconds(readings_before))
 
     def repair(self, now: datetime, *, is_applied: bool = False) -> Repair:
@@ -406,7 +417,7 @@ class Store:
             with self._reading() as connection:
                 self._backend.wait_long(connection)
                 return plan_repair(connection, self._backend, now)
-        with translated("write", self.url):
+        with self._changing("write"):
             with self._writer.begin() as connection:
                 self._backend.wait_long(connection)
                 self._backend.lock_keys(connection)
@@ -418,10 +429,24 @@ class Store:
 
     def ping(self) -> None:
         """Check that the store can be written: take the lock that a write takes, and write nothing."""
-        with translated("write", self.url), self._writer.connect() as connection:
+        with self._changing("write"), self._writer.connect() as connection:
             self._backend.lock_keys(connection)
             connection.execute(store_state.update().values(made_by=store_state.c.made_by))
             connection.rollback()
+
+    def examine(self, *, seconds: float = math.inf) -> bool:
+        """Look whether the files are whole; `False`: given up after so many seconds, or as this process is to end.
+
+        Raises:
+            StoreDamaged: they are not.
+        """
+        with self._translated("read"):
+            return self._backend.examine(self._reader, self._patience, seconds)
+
+    def note(self, error: StoreError) -> None:
+        """Write no more if that is damage which somebody else in this process met."""
+        if isinstance(error, StoreDamaged):
+            self.damage = self.damage or error
 
     def hurry(self) -> None:
         """Give up soon what a server does not answer, as this process is to end."""
@@ -456,15 +481,31 @@ class Store:
 
     @contextmanager
     def _reading(self) -> Iterator[Connection]:
-        with translated("read", self.url, is_read_only=self._is_read_only), self._reader.begin() as connection:
+        with self._translated("read"), self._reader.begin() as connection:
             yield connection
             self._backend.confirm(connection)
 
     @contextmanager
     def _writing(self) -> Iterator[Connection]:
-        with translated("write", self.url), self._writer.begin() as connection:
+        with self._changing("write"), self._writer.begin() as connection:
             self._backend.limit_stalling(connection)
             yield connection
+
+    @contextmanager
+    def _changing(self, doing: str) -> Iterator[None]:
+        if self.damage is not None:
+            raise StoreDamaged(*self.damage.args)
+        with self._translated(doing):
+            yield
+
+    @contextmanager
+    def _translated(self, doing: str) -> Iterator[None]:
+        try:
+            with translated(doing, self.url, is_read_only=self._is_read_only):
+                yield
+        except StoreDamaged as error:
+            self.note(error)
+            raise
 
     def _claim(
         self, connection: Connection, generations: Mapping[str, int | None], *, others: Iterable[str] = ()

@@ -152,14 +152,55 @@ def test_a_file_that_is_damaged_under_a_running_service_is_told(on_file: Setting
         with file.open("r+b") as opened:
             opened.seek(4096)
             opened.write(b"\xa5" * (file.stat().st_size - 4096))
-        on_file.assert_told(running, before, "malformed; the file is damaged")
+        on_file.assert_told(running, before, "malformed; the file is damaged", healthy=503)
         running.send(signal.SIGTERM)
         running.wait()
     restore(backup, file)
     assert_restored(
         on_file,
         "SQLite: the file is overwritten with nonsense while the service runs",
-        "the reason on page, metric and log; the last picture, until a backup is put there",
+        "unhealthy with the reason on page, metric and log; nothing is written; the last picture, until a backup is put"
+        " there",
+    )
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("is_killed", [True, False], ids=["killed", "stopped"])
+def test_a_page_that_no_start_reads_is_found_however_it_ended(on_file: Setting, file: Path, *, is_killed: bool) -> None:
+    backup = file.with_name("backup.db")
+    with on_file.serving() as running:
+        on_file.known(running)
+        on_file.wait_for_exact()
+        back_up(on_file, backup)
+        with closing(sqlite3.connect(file)) as connection:
+            connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+            [(page, size)] = connection.execute(
+                "SELECT rootpage, page_size FROM sqlite_master, pragma_page_size WHERE name = 'readings'"
+            )
+        if is_killed:
+            running.kill()
+        else:
+            running.send(signal.SIGTERM)
+            assert running.wait() == 0
+    with file.open("r+b") as opened:
+        opened.seek((page - 1) * size)
+        opened.write(b"\xa5" * size)
+    if is_killed:
+        assert_refused(on_file, "the file is damaged: put a backup in its place")
+    else:
+        with on_file.serving() as running:
+            before = on_file.known(running)
+            on_file.assert_told(running, before, "malformed; the file is damaged", healthy=503)
+            running.send(signal.SIGTERM)
+            running.wait()
+    restore(backup, file)
+    assert_restored(
+        on_file,
+        f"SQLite: a page that no start reads is overwritten after {'`kill -9`' if is_killed else 'a stop'}",
+        "the start is refused until a backup is put there"
+        if is_killed
+        else "unhealthy with the reason on page, metric and log once it is met; nothing is written; the last picture, "
+        "until a backup is put there",
     )
 
 
@@ -197,8 +238,8 @@ def test_a_full_disk_is_told_and_what_was_read_is_stored_when_there_is_room(tmp_
         setting = Setting(tmp_path, world, f"sqlite:///{directory / 'store.db'}")
         with setting.serving() as running:
             before = setting.known(running)
-            with no_room(running, directory) as message:
-                setting.assert_told(running, before, message)
+            with no_room(running, directory) as (message, healthy):
+                setting.assert_told(running, before, message, healthy=healthy)
             seconds = setting.goes_on(running, before)
             assert running.output.count("store not writable") == 1
             setting.wait_for_exact()
@@ -287,8 +328,11 @@ def small_disk(directory: Path) -> Iterator[Path]:
 
 
 @contextmanager
-def no_room(running: Exporter, directory: Path) -> Iterator[str]:
-    """Fill the small disk, or where there is none let the service write no more to any file; gives what it says."""
+def no_room(running: Exporter, directory: Path) -> Iterator[tuple[str, int]]:
+    """Fill the small disk, or where there is none let the service write no more to any file; gives what it says.
+
+    And the status of its health: SQLite does not tell a quota from a broken disk.
+    """
     if directory.is_mount():
         ballast = directory / "ballast"
         with ballast.open("wb", buffering=0) as opened:
@@ -298,10 +342,10 @@ def no_room(running: Exporter, directory: Path) -> Iterator[str]:
                         pass
                 except OSError:
                     pass
-        yield "disk is full; make room on the disk"
+        yield "disk is full; make room on the disk", 200
         ballast.unlink()
     else:
         unlimited = resource.prlimit(running.pid, resource.RLIMIT_FSIZE)
         resource.prlimit(running.pid, resource.RLIMIT_FSIZE, (0, unlimited[1]))
-        yield "disk I/O error; look whether the disk is full"
+        yield "disk I/O error; look whether the disk is full", 503
         resource.prlimit(running.pid, resource.RLIMIT_FSIZE, unlimited)
