@@ -12,7 +12,17 @@ from prisma_postgres_exporter.expose.health import OWN_METRICS
 
 SOURCE = Path(rounds.__file__).parents[1]
 ROOMS = ("rounds", "service", "expose")
-OF_COMMANDS = frozenset({"service.doctor", "service.once", "service.past", "service.backfilling", "service.reading"})
+OF_COMMANDS = frozenset(
+    {
+        "service.backfilling",
+        "service.doctor",
+        "service.holder",
+        "service.once",
+        "service.past",
+        "service.reading",
+        "service.surroundings",
+    }
+)
 """What they run into is printed to whoever typed the command."""
 
 COUNTED_BY: Final[Mapping[str, str]] = {
@@ -59,6 +69,7 @@ NO_FAILURE: Final[Mapping[str, str]] = {
     "service.service:_note_differences": "somebody decided otherwise: it is on the status page until they agree",
     "service.display:_warn": "costs say how much of them is known",
     "service.listeners:_file": "it does not start",
+    "service.listeners:_require_unheard": "nobody listens there, as is wanted",
     "service.web_seen:why_not_in_force": "of a command, which prints it",
     "service.traces:exported_traces": "said once, at the start",
     "service.traces:_begin": "said once, at the start",

@@ -5,6 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Final
 
+RENEWAL: Final = (
+    "make a service token at https://console.prisma.io (the workspace's Settings, Service Tokens, New Service Token)"
+)
 _NEXT_TRY = "the exporter tries again on its own"
 _REPORT = "the exporter uses no such answer; report it if it lasts"
 _VENDOR_DOWN = f"the vendor's API has a fault; {_NEXT_TRY}, see the vendor's status page if it lasts"
@@ -13,14 +16,14 @@ MEANINGS: Final[Mapping[str, str]] = {
     # The way to the API
     "timeout": f"the API did not answer in time; {_NEXT_TRY}",
     "connect_timeout": f"no connection to the API in time: check network and firewall; {_NEXT_TRY}",
-    "unreachable": "cannot connect to the API: check DNS, network and `api.url`",
+    "unreachable": "cannot connect to the API: check DNS, network and `api_url`",
     "proxy": "the proxy cannot be reached or refuses: check HTTPS_PROXY and NO_PROXY",
     "tls": "no trusted TLS connection: check the clock, SSL_CERT_FILE and the proxy",
     "disconnected": f"the connection broke; {_NEXT_TRY}",
     "cut_body": f"the answer was cut short; {_NEXT_TRY}",
     "client_closed": f"the exporter was stopping or reloading; {_NEXT_TRY}",
     # What the API said
-    "http_401": "the token is wrong, expired or revoked: create a new one in the vendor's console",
+    "http_401": f"the token is wrong, expired or revoked: {RENEWAL}",
     "http_403": "the token may not read this: use one of this workspace that may",
     "http_404": "the API does not know it: deleted, or moved to another workspace; the next discovery notes it",
     "http_408": _VENDOR_DOWN,
@@ -29,14 +32,14 @@ MEANINGS: Final[Mapping[str, str]] = {
     "http_503": f"the vendor's API is unavailable for the moment; {_NEXT_TRY}",
     "plan_limit_reached": "the vendor blocks the workspace: a limit of its plan is reached, or an invoice is unpaid",
     "other_workspace": "the token is of another workspace now: use one of this workspace",
-    "no_workspace": "the token belongs to no workspace: create a service token in the workspace's settings",
+    "no_workspace": f"the token belongs to no workspace: {RENEWAL}",
     # What cannot be used
-    "redirect": "redirected, which the API never does: check `api.url` and the proxy",
+    "redirect": "redirected, which the API never does: check `api_url` and the proxy",
     "unexpected_status": f"a status that is not part of the API; {_REPORT}",
-    "bad_http": "not an HTTP answer: check `api.url` and the proxy",
+    "bad_http": "not an HTTP answer: check `api_url` and the proxy",
     "compressed": f"a compressed answer that was not asked for; {_REPORT}",
     "too_large": f"an answer larger than any the API gives; {_REPORT}",
-    "not_json": "not JSON, so not the Management API's answer: check `api.url` and the proxy",
+    "not_json": "not JSON, so not the Management API's answer: check `api_url` and the proxy",
     "wrong_shape": f"an answer that is not part of the API; {_REPORT}",
     "wrong_unit": f"a number in another unit than the API documents; {_REPORT}",
     "absurd_number": f"a number outside what is possible; {_REPORT}",
@@ -53,7 +56,7 @@ MEANINGS: Final[Mapping[str, str]] = {
     "empty": "the token is empty: write the token into its file or variable",
     "missing": "the token is not there: check its path or variable",
     "unreadable": "the token's file cannot be read: check its permissions",
-    "malformed": "not a token: copy it again from the vendor's console",
+    "malformed": f"not a token: {RENEWAL}",
 }
 
 
@@ -62,11 +65,12 @@ def reason_in_words(reason: str) -> str:
 
     One that is not known, of a newer version of the store perhaps, is returned as it is.
     """
-    meaning = _meaning(reason)
+    meaning = meaning_of(reason)
     return reason if meaning is None else f"{reason}: {meaning}"
 
 
-def _meaning(reason: str) -> str | None:
+def meaning_of(reason: str) -> str | None:
+    """Return what a reason means and what to do, `None` for one that is not known."""
     if reason in MEANINGS:
         return MEANINGS[reason]
     if reason.startswith("http_4"):

@@ -9,8 +9,7 @@ from datetime import UTC, datetime
 import pytest
 
 from prisma_postgres_exporter.cli.doctor import _print
-from prisma_postgres_exporter.diagnosis import Finding, Level, Reason
-from prisma_postgres_exporter.service import Examination
+from prisma_postgres_exporter.diagnosis import Examination, Finding, Level, Reason
 
 ID, SERIES = f"db_{'x' * 25}", "prisma_postgres_database_reconciliation_difference_operations"
 
@@ -34,7 +33,7 @@ def shown(monkeypatch: pytest.MonkeyPatch, width: int | None) -> list[str]:
         patch.setattr(sys, "stdout", stream)
         patch.setattr(stream, "isatty", lambda: width is not None)
         now = datetime(2026, 11, 27, tzinfo=UTC)
-        _print(Examination(examined_at=now, subject=None, findings=(database,)), Level.NOTE)
+        _print(Examination(examined_at=now, subject=None, findings=(database,)))
     return written.getvalue().decode().replace("\x1b[1m", "").replace("\x1b[0m", "").splitlines()
 
 
@@ -50,9 +49,9 @@ def test_no_id_and_no_name_of_a_series_is_broken(monkeypatch: pytest.MonkeyPatch
 
 def test_each_finding_is_one_line_for_whatever_reads_it_from_a_pipe(monkeypatch: pytest.MonkeyPatch) -> None:
     assert shown(monkeypatch, None) == [
-        "everything, 2026-11-27 00:00:00 UTC",
-        f"  ok  database shop\\x1b[2J ({ID}): ready",
-        f"    note  series {SERIES}: the month and its days were not compared yet [not_due]",
+        "prisma-postgres-exporter, 2026-11-27 00:00:00 UTC",
+        f"  ok       database shop\\x1b[2J ({ID}): ready",
+        f"    note     series {SERIES}: the month and its days were not compared yet [not_due]",
         f"        backfill --database {ID}",
-        "nothing is missing, 1 note(s)",
+        "no problems, 1 note",
     ]

@@ -102,7 +102,7 @@ web:
     assert f"{path}:2: poll.intervall: no such key; did you mean interval?" in found
     assert f"{path}:3: poll.windows: '1d' is as wide as '24h'" in found
     assert f"{path}:4: poll.requests_per_second" in found
-    assert f"{path}:7: discovery.include.databases.0: '(a' is no regular expression" in found
+    assert f"{path}:7: discovery.include.databases.0: '(a' is not a valid regular expression" in found
     assert f"{path}:9: web.listen" in found
     assert "--api-url: api_url: the API's address must begin with https://" in found
 
@@ -111,7 +111,7 @@ def test_a_pattern_that_is_too_deep_to_be_read_is_told(tmp_path: Path) -> None:
     path = tmp_path / "config.yaml"
     path.write_text(f"discovery: {{ include: {{ databases: ['{'(' * 3000}{')' * 3000}'] }} }}\n")
     (said,) = problems(config_path=str(path))
-    assert "is no regular expression: maximum recursion depth" in said
+    assert "is not a valid regular expression: maximum recursion depth" in said
 
 
 def test_a_variable_that_is_unknown_is_a_warning_with_the_nearest_name() -> None:
@@ -179,7 +179,7 @@ def test_a_token_file_that_is_no_path_does_not_stop_the_configuration(path: str)
         ("poll: {concurrency: 0}", "poll.concurrency"),
         ("poll: {requests_per_second: .nan}", "poll.requests_per_second"),
         ("store: {url: 'mysql://x'}", "a store is sqlite:///FILE or postgresql://"),
-        ("web: {listen: ':70000'}", "is no address to listen on"),
+        ("web: {listen: ':70000'}", "is not a valid address to listen on"),
         ("api_url: https://user:pw@api.prisma.io", "without user"),
     ],
 )

@@ -47,7 +47,7 @@ def test_the_packaged_prices_are_the_vendors() -> None:
     ("rows", "message"),
     [
         ([row().replace("fee_usd: 1", "fee_usd: -1")], "prices.yaml:2: prices.0.fee_usd: "),
-        ([row().replace("1GiB", "1 gig")], "'1 gig' is no size; write it like 500MB or 10GiB"),
+        ([row().replace("1GiB", "1 gig")], "'1 gig' is not a valid size; write it like 500MB or 10GiB"),
         ([row().replace("fee_usd", "fee_eur")], "prices.yaml:2: prices.0.fee_eur: no such key; did you mean fee_usd?"),
         ([row(), row()], "prices.yaml:3: plan pro has version a twice"),
         ([row(), row(version="b")], "versions a and b are in force on the same day"),
@@ -74,7 +74,7 @@ def test_versions_that_follow_each_other_are_right(tmp_path: Path) -> None:
         ("  workspaces: [{ workspace: a, price_version: b }]\n", "cost.workspaces.0.price_version: no such version"),
         ("  budgets: [{ name: a, monthly_usd: 0 }]\n", "config.yaml:3: cost.budgets.0.monthly_usd: "),
         ("  budgets: [{ name: a, monthly_usd: 1 }, { name: a, monthly_usd: 2 }]\n", "several budgets are called a"),
-        ("  budgets: [{ name: a, monthly_usd: 1, databases: ['('] }]\n", "is no regular expression"),
+        ("  budgets: [{ name: a, monthly_usd: 1, databases: ['('] }]\n", "is not a valid regular expression"),
     ],
 )
 def test_what_the_configuration_chooses_must_exist(tmp_path: Path, cost: str, message: str) -> None:

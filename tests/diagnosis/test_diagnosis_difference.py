@@ -44,7 +44,7 @@ def test_a_month_that_agrees_is_ok() -> None:
     found = month_finding(november())
 
     assert (found.level, found.lines) == (Level.OK, ())
-    assert found.text == "the vendor's month is 2,250, the sum of 23 day(s) now 2,250; they agree"
+    assert found.text == "the vendor's month is 2,250, the sum of 23 days now 2,250; they agree"
 
 
 def test_a_month_that_agreed_when_it_was_read_agrees_while_the_open_day_grows() -> None:
@@ -62,7 +62,7 @@ def test_a_month_that_agreed_when_it_was_read_agrees_while_the_open_day_grows() 
             DAYS,
             (),
             [Reason.VENDOR_DISAGREES],
-            Level.MISSING,
+            Level.PROBLEM,
             "the vendor's month (2,300) was not the sum of the vendor's days (2,250) when both were read"
             " (2026-11-23 13:57:00 UTC): it differed by +50",
             id="the vendor does not agree with itself",
@@ -72,7 +72,7 @@ def test_a_month_that_agreed_when_it_was_read_agrees_while_the_open_day_grows() 
             (*DAYS[:-2], UNSETTLED_22, DAYS[-1]),
             (),
             [Reason.UNSETTLED, Reason.VENDOR_DISAGREES],
-            Level.MISSING,
+            Level.PROBLEM,
             "differed by -50; the settled days are read again for it",
             id="nor when it is asked again",
         ),
@@ -82,7 +82,7 @@ def test_a_month_that_agreed_when_it_was_read_agrees_while_the_open_day_grows() 
             (),
             [Reason.UNSETTLED],
             Level.NOTE,
-            "1 closed day(s) may still change: 2026-11-22",
+            "1 closed day may still change: 2026-11-22",
             id="unsettled",
         ),
         pytest.param(
@@ -103,7 +103,7 @@ def test_a_month_that_agreed_when_it_was_read_agrees_while_the_open_day_grows() 
             DAYS,
             (revision(5, 80, 90, LAST_AT + timedelta(minutes=1)),),
             [Reason.REVISED_AFTERWARDS, Reason.VENDOR_DISAGREES],
-            Level.MISSING,
+            Level.PROBLEM,
             "differed by +50",
             id="revised afterwards by less than that",
         ),
@@ -113,7 +113,7 @@ def test_a_month_that_agreed_when_it_was_read_agrees_while_the_open_day_grows() 
             (),
             [Reason.DAYS_MISSING],
             Level.NOTE,
-            "3 day(s) are not in the ledger yet: 2026-11-04, 2026-11-05, 2026-11-06",
+            "3 days not in the ledger yet: 2026-11-04, 2026-11-05, 2026-11-06",
             id="days missing",
         ),
         pytest.param(
@@ -122,7 +122,7 @@ def test_a_month_that_agreed_when_it_was_read_agrees_while_the_open_day_grows() 
             (),
             [Reason.DAYS_MISSING],
             Level.NOTE,
-            "22 day(s) are not in the ledger yet: 2026-11-01, 2026-11-02, 2026-11-03, 2026-11-04, 2026-11-05,"
+            "22 days not in the ledger yet: 2026-11-01, 2026-11-02, 2026-11-03, 2026-11-04, 2026-11-05,"
             " 2026-11-06, 2026-11-07, 2026-11-08, 2026-11-09, 2026-11-10 and 12 more",
             id="many days missing",
         ),
@@ -168,7 +168,7 @@ def test_a_database_that_moved_has_a_difference_that_its_shares_explain() -> Non
 
     assert found.level is Level.NOTE
     assert found.facts["reasons"] == ["moved"]
-    assert "8 day(s) with 800 operations, 15 day(s) with 1,450 operations" in found.lines[0]
+    assert "8 days with 800 operations, 15 days with 1,450 operations" in found.lines[0]
 
 
 def test_a_month_before_the_ledger_begins_can_be_backfilled() -> None:

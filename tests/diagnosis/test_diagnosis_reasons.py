@@ -116,18 +116,18 @@ FAILING = {"failing_since_at": NOW - timedelta(hours=2)}
         pytest.param(
             facts(store=StoreFacts(url="x", failure=Failure(reason=Reason.STORE_MISSING, message="no store"))),
             Reason.STORE_MISSING,
-            Level.MISSING,
+            Level.PROBLEM,
             "no store",
             id="no store",
         ),
         pytest.param(
-            facts(store=StoreFacts(url="x")), Reason.NOT_WRITTEN, Level.MISSING, "nothing was ever", id="empty store"
+            facts(store=StoreFacts(url="x")), Reason.NOT_WRITTEN, Level.PROBLEM, "nothing was ever", id="empty store"
         ),
         pytest.param(
             facts(store=StoreFacts(url="x", written_at=NOW - timedelta(hours=3))),
             Reason.NOT_WRITTEN,
-            Level.MISSING,
-            "last written 3 h ago (2026-11-23 11:00:00 UTC), though there is a round every 5m",
+            Level.PROBLEM,
+            "last written 3 h ago (2026-11-23 11:00:00 UTC); a running service writes every 5m",
             id="the service stands still",
         ),
         pytest.param(
@@ -142,48 +142,48 @@ FAILING = {"failing_since_at": NOW - timedelta(hours=2)}
             id="processes with different settings",
         ),
         pytest.param(
-            facts(pushes=(PushFacts(name="otlp", url="https://x", problem="answered 401"),)),
+            facts(pushes=(PushFacts(name="otlp", url="https://x", every=ONE_DAY, problem="answered 401"),)),
             Reason.PUSH_FAILING,
-            Level.MISSING,
+            Level.PROBLEM,
             "does not take an empty request: answered 401",
             id="a push that fails",
         ),
         pytest.param(
             facts(web=WebFacts(path="web.yml", problems=("web.yml: no such file",))),
             Reason.WEB_CONFIG_WRONG,
-            Level.MISSING,
-            "a running service keeps the one before, and the next start fails",
+            Level.WRONG,
+            "cannot be used",
             id="a web configuration that is wrong",
         ),
         pytest.param(
             facts(web=WebFacts(path="web.yml", access="TLS, 1 user(s)", not_in_force="the service at :1 differs")),
             Reason.WEB_CONFIG_NOT_IN_FORCE,
-            Level.MISSING,
-            "TLS, 1 user(s); but the service at :1 differs. Can the service's user read it",
+            Level.PROBLEM,
+            "TLS, 1 user(s); but the service at :1 differs",
             id="a web configuration that the service does not use",
         ),
         pytest.param(
             facts(store=StoreFacts(url="x", written_at=NOW + ONE_DAY)),
             Reason.CLOCK_SET_BACK,
-            Level.MISSING,
+            Level.PROBLEM,
             "1 d from now",
             id="store of the future",
         ),
         pytest.param(
             facts(credentials=(CredentialFacts(name="main", workspace=None, failure=REFUSED, expires_at=None),)),
             Reason.UNAUTHORISED,
-            Level.MISSING,
+            Level.WRONG,
             "401",
             id="refused token",
         ),
         pytest.param(
             facts(workspaces=(replace(WORKSPACE, failure=DOWN),)),
             Reason.API_UNREACHABLE,
-            Level.MISSING,
+            Level.PROBLEM,
             "cannot be listed: GET /v1/me: cannot connect",
             id="vendor down",
         ),
-        pytest.param(facts(workspaces=(BLOCKED,)), Reason.BLOCKED, Level.MISSING, "stop answering", id="blocked"),
+        pytest.param(facts(workspaces=(BLOCKED,)), Reason.BLOCKED, Level.PROBLEM, "stop answering", id="blocked"),
         pytest.param(
             facts(workspaces=(replace(BLOCKED, gone_at=NOW - ONE_DAY),)),
             Reason.GONE,
@@ -201,7 +201,7 @@ FAILING = {"failing_since_at": NOW - timedelta(hours=2)}
         pytest.param(
             facts(database_facts(filtered_by="discovery.exclude.databases: it matches 'ord'")),
             Reason.FILTERED,
-            Level.MISSING,
+            Level.PROBLEM,
             "left out by discovery.exclude.databases: it matches 'ord'",
             id="filtered, asked for",
         ),
@@ -209,7 +209,7 @@ FAILING = {"failing_since_at": NOW - timedelta(hours=2)}
         pytest.param(
             facts(database_facts(is_listed=False, deleted_at=NOW - ONE_DAY, usage=None)),
             Reason.DELETED,
-            Level.MISSING,
+            Level.PROBLEM,
             "since 2026-11-22 14:00:00 UTC",
             id="deleted, asked for",
         ),
@@ -217,7 +217,7 @@ FAILING = {"failing_since_at": NOW - timedelta(hours=2)}
             unnamed(is_listed=False, deleted_at=NOW), Reason.DELETED, Level.NOTE, "stays in its month", id="deleted"
         ),
         pytest.param(
-            facts(database_facts(is_listed=False)), Reason.DELETED, Level.MISSING, "next discovery", id="just deleted"
+            facts(database_facts(is_listed=False)), Reason.DELETED, Level.PROBLEM, "next discovery", id="just deleted"
         ),
         pytest.param(
             facts(
@@ -231,28 +231,28 @@ FAILING = {"failing_since_at": NOW - timedelta(hours=2)}
         pytest.param(
             facts(database_facts(state=None, days=()), store=StoreFacts(url="x", written_at=NOW - timedelta(hours=3))),
             Reason.NOT_DISCOVERED,
-            Level.MISSING,
+            Level.PROBLEM,
             "does the service run?",
             id="never discovered",
         ),
         pytest.param(
             exchanged(**FAILING, failure_reason="http_503"),
             Reason.UNAVAILABLE,
-            Level.MISSING,
+            Level.PROBLEM,
             "unavailable since 2026-11-23 12:00:00 UTC; the last reading was 3 min ago",
             id="unavailable since",
         ),
         pytest.param(
             exchanged(**FAILING, failure_reason="plan_limit_reached"),
             Reason.BLOCKED,
-            Level.MISSING,
+            Level.PROBLEM,
             "blocked by the plan's limit since 2026-11-23 12:00:00 UTC",
             id="planLimitReached",
         ),
         pytest.param(
             exchanged(last_success_at=None, recent_days=(), months=()),
             Reason.NEVER_ANSWERED,
-            Level.MISSING,
+            Level.PROBLEM,
             "never answered, though it was first seen at 2026-11-03 14:00:00 UTC",
             id="never answered",
         ),
@@ -266,14 +266,14 @@ FAILING = {"failing_since_at": NOW - timedelta(hours=2)}
         pytest.param(
             exchanged(last_success_at=NOW - timedelta(hours=1)),
             Reason.NOT_READ,
-            Level.MISSING,
+            Level.PROBLEM,
             "the last reading was 1 h ago (2026-11-23 13:00:00 UTC), though it is read every 5m",
             id="not read any more",
         ),
         pytest.param(
             exchanged(last_success_at=NOW - 3 * ONE_DAY, **FAILING, failure_reason="timeout"),
             Reason.EXPIRED,
-            Level.MISSING,
+            Level.PROBLEM,
             "the last ones, of 2026-11-20 14:00:00 UTC, were shown for 1d",
             id="kept value expired",
         ),
@@ -283,28 +283,28 @@ FAILING = {"failing_since_at": NOW - timedelta(hours=2)}
                 recent_days=(*DAYS[-2:], replace(DAYS[-1], day=TODAY + ONE_DAY, read_at=NOW + ONE_DAY)),
             ),
             Reason.CLOCK_SET_BACK,
-            Level.MISSING,
+            Level.PROBLEM,
             "the newest reading is of 2026-11-24 14:00:00 UTC, 1 d ahead",
             id="clock set back",
         ),
         pytest.param(
             facts(database_facts(usage=Failure(reason=Reason.BLOCKED, message="402 (planLimitReached)"))),
             Reason.BLOCKED,
-            Level.MISSING,
+            Level.PROBLEM,
             "the API does not answer for it now: 402 (planLimitReached)",
             id="blocked just now",
         ),
         pytest.param(
             facts(database_facts(usage=replace(USAGE, operations=None))),
             Reason.NOT_TOLD,
-            Level.MISSING,
+            Level.PROBLEM,
             "no operations",
             id="the vendor leaves the number out",
         ),
         pytest.param(
             facts(database_facts(usage=replace(USAGE, generated_at=NOW + timedelta(hours=1)))),
             Reason.CLOCK_SET_BACK,
-            Level.MISSING,
+            Level.PROBLEM,
             "1 h behind the vendor's",
             id="clock behind the vendor's",
         ),
@@ -321,12 +321,12 @@ def test_what_is_missing_is_explained(given: Facts, reason: Reason, level: Level
 @pytest.mark.parametrize(
     ("changes", "series", "level", "said"),
     [
-        pytest.param({"recent_days": DAYS[-2:-1]}, "day_to_date_operations", Level.MISSING, "open day", id="today"),
-        pytest.param({"recent_days": DAYS[-1:]}, "previous_day_operations", Level.MISSING, "yesterday", id="yesterday"),
+        pytest.param({"recent_days": DAYS[-2:-1]}, "day_to_date_operations", Level.PROBLEM, "open day", id="today"),
+        pytest.param({"recent_days": DAYS[-1:]}, "previous_day_operations", Level.PROBLEM, "yesterday", id="yesterday"),
         pytest.param(
             {"recent_days": (replace(DAYS[-2], unchanged_since_at=None, settled_at=None), DAYS[-1])},
             "previous_day_operations",
-            Level.MISSING,
+            Level.PROBLEM,
             "not read yet since it ended",
             id="yesterday in part",
         ),
@@ -337,8 +337,8 @@ def test_what_is_missing_is_explained(given: Facts, reason: Reason, level: Level
             "made today",
             id="made today",
         ),
-        pytest.param({"months": (OCTOBER,)}, "month_to_date_operations", Level.MISSING, "month", id="this month"),
-        pytest.param({"months": (november(),)}, "previous_month_operations", Level.MISSING, "month before", id="last"),
+        pytest.param({"months": (OCTOBER,)}, "month_to_date_operations", Level.PROBLEM, "month", id="this month"),
+        pytest.param({"months": (november(),)}, "previous_month_operations", Level.PROBLEM, "month before", id="last"),
         pytest.param(
             {"months": (november(),), "database": replace(DATABASE, created_at=NOW - 3 * ONE_DAY)},
             "previous_month_operations",
@@ -346,7 +346,7 @@ def test_what_is_missing_is_explained(given: Facts, reason: Reason, level: Level
             "made this month",
             id="made this month",
         ),
-        pytest.param({"rolling": ()}, 'window_operations{window="7d"}', Level.MISSING, "window", id="window"),
+        pytest.param({"rolling": ()}, 'window_operations{window="7d"}', Level.PROBLEM, "window", id="window"),
         pytest.param({"storage_bytes": None}, "storage_bytes", Level.NOTE, "told no storage", id="storage"),
         pytest.param(
             {"months": (OCTOBER, november(difference_operations=None)), "known_until": TODAY - 4 * ONE_DAY},
@@ -375,7 +375,7 @@ def test_a_series_that_is_absent_is_explained(changes: dict[str, object], series
     assert said in absent[series].text
 
 
-@pytest.mark.parametrize(("minutes", "level"), [(20, Level.NOTE), (70, Level.MISSING)])
+@pytest.mark.parametrize(("minutes", "level"), [(20, Level.NOTE), (70, Level.PROBLEM)])
 def test_what_falls_due_at_midnight_is_not_missed_at_once(minutes: int, level: Level) -> None:
     now = datetime(2026, 12, 1, tzinfo=NOW.tzinfo) + timedelta(minutes=minutes)
     known = state(last_success_at=now, first_seen_at=NOW, known_until=TODAY + 7 * ONE_DAY)
@@ -494,7 +494,7 @@ def test_events_are_shown_newest_first() -> None:
     ],
 )
 def test_an_error_of_the_api_is_told_apart(error: type[ApiError], reason: Reason) -> None:
-    failure = Failure.of(error("it said so", reason="x", hint="try it later"))
+    failure = Failure.of(error("it said so", reason="x", code="y", hint="try it later"))
 
     assert failure == Failure(reason=reason, message="it said so (try it later)")
 

@@ -9,7 +9,7 @@ import signal
 import stat
 import subprocess
 from collections.abc import Iterator, Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -27,9 +27,8 @@ from processes import (
     write_config,
 )
 
-from ports import free_port
 from prisma_postgres_exporter import __version__
-from prisma_postgres_exporter.simulator import Fault, FaultKind, system_clock
+from prisma_postgres_exporter.simulator import Fault, FaultKind
 
 COMMANDS = ("serve", "demo", "collect", "cost", "backfill", "check", "doctor", "store", "api", "simulator")
 TOTAL = f"{DATA_PREFIX}operations_total"
@@ -253,102 +252,3 @@ def test_collect_leaves_with_1_for_a_wrong_token_and_prints_the_others(tmp_path:
     assert re.search(r"failed: credential token-2: .*401", answer.stderr)
     assert len(json.loads(answer.stdout)["data"]["databases"]) == DATABASES // 2
     assert TOKEN_MARK not in answer.stdout + answer.stderr
-
-
-# check --------------------------------------------------------------------------------------------
-def test_check_finds_everything_in_place(tmp_path: Path, options: Sequence[str]) -> None:
-    answer = run("check", *options, cwd=tmp_path, environ=BOTH_TOKENS)
-
-    assert answer.returncode == 0, answer.stdout
-    assert "problem" not in answer.stdout
-    assert answer.stdout.count("3 database(s)") == 2
-    assert TOKEN_MARK not in answer.stdout + answer.stderr
-
-
-def test_check_names_the_proxy_and_says_when_nobody_listens_there(tmp_path: Path) -> None:
-    proxy = f"127.0.0.1:{free_port()}"
-    environ = {
-        "PRISMA_POSTGRES_TOKEN": "simulator-token-1",
-        "HTTPS_PROXY": f"http://us%40er:pass-word-9@{proxy}",
-        "NO_PROXY": "",
-    }
-    options = ("--api-url", "https://api.example.invalid", "--store-url", f"sqlite:///{tmp_path / 'ledger.db'}")
-    answer = run("check", *options, cwd=tmp_path, environ=environ)
-
-    assert answer.returncode == 1, answer.stdout
-    assert f"API at https://api.example.invalid through the proxy http://{proxy}" in answer.stdout
-    assert "the proxy cannot be reached" in answer.stdout
-    assert "pass-word-9" not in answer.stdout + answer.stderr
-
-
-@pytest.mark.parametrize(("hours", "side"), [(1, "behind"), (-1, "ahead of")])
-def test_check_finds_a_clock_that_is_wrong(tmp_path: Path, hours: int, side: str) -> None:
-    with vendor(workspaces=1, databases=1, clock=lambda: system_clock() + timedelta(hours=hours)) as api:
-        options = ("--api-url", api.url, "--store-url", f"sqlite:///{tmp_path / 'ledger.db'}")
-        answer = run("check", *options, cwd=tmp_path, environ={"PRISMA_POSTGRES_TOKEN": "simulator-token-1"})
-
-    assert answer.returncode == 1, answer.stdout
-    assert re.search(rf"problem +clock: this machine's clock is \d+ s {side} the Management API's", answer.stdout)
-
-
-def test_check_prints_every_problem_of_a_configuration_at_once(tmp_path: Path) -> None:
-    config = write_config(
-        tmp_path / "config.yaml",
-        poll={"interval": "soon", "windows": ["24h", "1d"]},
-        discovery={"include": {"databases": ["("]}},
-        stor={"url": "sqlite:///x.db"},
-    )
-    environ = {**BOTH_TOKENS, "PRISMA_POSTGRES_LISSEN": ":1"}
-
-    answer = run("check", "--config", str(config), "--listen", "nowhere", cwd=tmp_path, environ=environ)
-
-    assert answer.returncode == 2
-    problems = [line for line in answer.stdout.splitlines() if line.startswith("problem")]
-    for expected in (
-        "poll.interval",
-        "poll.windows",
-        "discovery.include.databases",
-        "did you mean store?",
-        "did you mean PRISMA_POSTGRES_LISTEN?",
-        "--listen",
-    ):
-        assert len([line for line in problems if expected in line]) == 1, (expected, problems)
-
-
-def test_check_prints_a_wrong_token_and_a_store_that_cannot_be_opened_together(tmp_path: Path, api: Vendor) -> None:
-    options = ("--api-url", api.url, "--store-url", f"sqlite:///{tmp_path / 'absent' / 'ledger.db'}")
-
-    answer = run("check", *options, cwd=tmp_path, environ=ONE_WRONG_TOKEN)
-
-    assert answer.returncode == 2
-    assert re.search(r"problem +store sqlite:", answer.stdout)
-    assert re.search(r"problem +credential token-2: .*401", answer.stdout)
-    assert re.search(r"ok +credential token-1: ", answer.stdout)
-    assert TOKEN_MARK not in answer.stdout + answer.stderr
-
-
-def test_check_prints_every_token_file_that_cannot_be_used(tmp_path: Path) -> None:
-    (tmp_path / "empty").write_text("\n")
-    config = write_config(
-        tmp_path / "config.yaml",
-        credentials=[
-            {"name": "absent", "token_file": str(tmp_path / "absent")},
-            {"name": "empty", "token_file": str(tmp_path / "empty")},
-        ],
-    )
-
-    answer = run("check", "--config", str(config), cwd=tmp_path)
-
-    assert answer.returncode == 2
-    assert re.search(r"problem +credentials: credential absent: ", answer.stdout)
-    assert re.search(r"problem +credentials: credential empty: the token is empty", answer.stdout)
-
-
-def test_check_leaves_with_1_where_only_the_vendor_is_down(tmp_path: Path, api: Vendor, options: Sequence[str]) -> None:
-    api.stop()
-
-    answer = run("check", *options, cwd=tmp_path, environ=BOTH_TOKENS)
-
-    assert answer.returncode == 1
-    assert len(re.findall(r"problem +credential token-[12]: ", answer.stdout)) == 2
-    assert re.search(r"ok +store ", answer.stdout)

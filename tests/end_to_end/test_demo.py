@@ -75,7 +75,7 @@ def test_the_demo_says_what_to_look_at_and_to_try_and_leaves_nothing_behind(tmp_
             assert all(row["is_complete"] for row in money["data"]), money
         # One database of the demo's world fails, as it is meant to, and nothing else is missing.
         found = list(walk(json.loads(run("doctor", "--json", cwd=tmp_path, environ=environ).stdout)["findings"]))
-        [missing] = [finding for finding in found if finding["level"] == "missing"]
+        [missing] = [finding for finding in found if finding["level"] == "problem"]
         assert missing["reason"] == "unavailable"
         running.send(signal.SIGINT)
         assert running.wait() == 0

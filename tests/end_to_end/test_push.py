@@ -376,8 +376,8 @@ def test_check_tries_each_target_with_nothing_in_it(tmp_path: Path, api: Vendor,
     started = options(tmp_path, api, push)
     good = run("check", *started, cwd=tmp_path, environ={"PUSH_KEY": SECRET})
     assert good.returncode == 0, good.stdout + good.stderr
-    assert f"push.otlp {at_collector.url}/v1/metrics: it takes an empty request; pushed every 1m" in good.stdout
-    assert f"push.remote_write {at_collector.url}/write: it takes an empty request" in good.stdout
+    assert f"push otlp {at_collector.url}/v1/metrics: takes an empty request; pushed every 1m" in good.stdout
+    assert f"push remote_write {at_collector.url}/write: takes an empty request" in good.stdout
     assert [request.path for request in at_collector.taken] == ["/v1/metrics", f"/write?key={SECRET}"]
     assert gzip.decompress(at_collector.taken[0].body) == b""
     at_collector.answers = [Answered(403, SECRET.encode()), Answered(503)]

@@ -279,7 +279,7 @@ def test_several_addresses_and_a_file(tmp_path: Path, world: Vendor) -> None:
         (tmp_path / "another").mkdir()
         refused = run("serve", "--listen", f"unix:{path}", cwd=tmp_path / "another", environ=environ_of(world))
         assert refused.returncode == 2
-        assert "another process listens on" in refused.stderr
+        assert "in use by prisma-postgres-exporter" in refused.stderr
         assert path.exists()
 
 

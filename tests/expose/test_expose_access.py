@@ -140,7 +140,7 @@ async def test_without_a_password_nothing_is_told(path: str) -> None:
     for user in (None, ("alice", "wrong"), ("nobody", "a secret"), ("", ""), ("alice", "")):
         answer = await door.get(path, user)
         assert (answer.status_code, answer.text) == (401, "Unauthorized\n")
-        assert answer.headers["www-authenticate"] == "Basic"
+        assert answer.headers["www-authenticate"] == 'Basic realm="prisma-postgres-exporter"'
     assert door.refused == {"login": 4}
 
 

@@ -186,7 +186,7 @@ def test_it_says_everything_a_person_asks_for() -> None:
 
 def test_a_service_that_knows_nothing_yet_says_so() -> None:
     text = words(status_page(replace(A_STATUS, not_ready_reason="the store was not read yet"), None))
-    assert "Not ready the store was not read yet" in text
+    assert "Starting the first numbers are being read." in text
     assert "November so far Not known yet Whole month, expected Not known yet" in text
     assert "No data yet" in text
     assert "None is configured." in text

@@ -110,8 +110,8 @@ CASES = (
             "5h": (
                 "Usage in workspace Acme is stale",
                 (
-                    "Databases of workspace wksp_a that were not read for two hours: 2. Their usage, their cost and "
-                    "their alerts stand still."
+                    "Databases of workspace wksp_a not read for two hours: 2. Their usage, cost and alerts are "
+                    "out of date."
                 ),
             )
         },
@@ -176,8 +176,8 @@ CASES = (
             "4h": (
                 "prisma-postgres cannot read a subscription, or a workspace that it has never listed",
                 (
-                    "For an hour discoveries have failed, with the reason http_403, though each known workspace can be "
-                    "listed: a plan or a block may be out of date, or a new workspace is not seen."
+                    "Discovery has been failing for an hour (reason: http_403), though every known workspace "
+                    "can be listed: a plan or a block may be out of date, or a new workspace is not seen."
                 ),
             )
         },
@@ -273,13 +273,17 @@ CASES = (
     ),
     Case(
         name="a credential that expires within two weeks fires, until there is a new one",
-        series={EXPIRY: level(15 * DAY, d3=400 * DAY)},
+        series={EXPIRY: level(15 * DAY, h60=2 * DAY - 0.97, d3=400 * DAY)},
         firing={"23h": [], "27h": [EXPIRING], "71h": [EXPIRING], "74h": []},
         says={
             "27h": (
-                "Credential acme expires in 13d 21h 0m 0s",
+                "Credential acme expires on Friday 16 January, 00:00 UTC",
                 "Without a new token for credential acme the databases of its workspace cannot be read.",
-            )
+            ),
+            "71h": (
+                "Credential acme expired on Friday 2 January, 23:59 UTC",
+                "Without a new token for credential acme the databases of its workspace cannot be read.",
+            ),
         },
         step_seconds=HOUR,
     ),
@@ -300,8 +304,8 @@ CASES = (
             "4h": (
                 "Rounds of workspace Acme fail",
                 (
-                    "A fault of prisma-postgres ends the rounds of workspace wksp_a again and again: its numbers may "
-                    "stand still. Other workspaces are not concerned."
+                    "An error in prisma-postgres keeps ending the rounds of workspace wksp_a: its numbers may "
+                    "be out of date. Other workspaces are not affected."
                 ),
             )
         },
@@ -317,10 +321,10 @@ CASES = (
         firing={"55m": [], "60m": [FAULT], "115m": [FAULT], "125m": [], "4h": [FAULT], "295m": [FAULT], "305m": []},
         says={
             "115m": (
-                "prisma-postgres had an unforeseen fault in costs",
+                "prisma-postgres had an unexpected error in costs",
                 (
-                    "In the last hour a fault of prisma-postgres itself ended what it did in costs. It goes on without "
-                    "that, and tries again; the log has the traceback."
+                    "In the last hour an error in prisma-postgres itself interrupted costs. It carries on and "
+                    "tries again; the log has the traceback."
                 ),
             )
         },
@@ -342,10 +346,10 @@ CASES = (
         firing={"90m": [], "115m": [ROUNDS_STOPPED], "235m": [ROUNDS_STOPPED], "245m": []},
         says={
             "235m": (
-                "There are no rounds of workspace Acme",
+                "No rounds for workspace Acme",
                 (
-                    "No replica of prisma-postgres has ended a round of workspace wksp_a for 2h 55m 0s: nothing of it "
-                    "is read."
+                    "No replica of prisma-postgres has finished a round of workspace wksp_a for 2h 55m 0s: its "
+                    "usage is not being read."
                 ),
             )
         },
@@ -380,7 +384,7 @@ CASES = (
         says={
             "70m": (
                 "Nobody collects workspace Acme",
-                "No replica of prisma-postgres holds the lease of workspace wksp_a: nothing of it is read.",
+                ("No replica of prisma-postgres holds the lease of workspace wksp_a: its usage is not being read."),
             )
         },
         deployments=(one_replica,),
@@ -405,8 +409,8 @@ CASES = (
             "2h": (
                 "The clock of prisma-postgres is wrong",
                 (
-                    "The machine's clock and the API's differ by 1h 0m 0s: nothing is stored until it is set right, so "
-                    "every number stands still."
+                    "The machine's clock and the API's differ by 1h 0m 0s: nothing is stored until the clock is"
+                    " corrected, so every number is out of date."
                 ),
             )
         },
@@ -424,8 +428,8 @@ CASES = (
             "4h": (
                 "prisma-postgres leaves out databases or projects that the API lists",
                 (
-                    "Discoveries go on leaving out records, with the reason outside_the_contract: what they stand for "
-                    "is not read, or not where the API lists it."
+                    "Discovery keeps leaving out records (reason: outside_the_contract): what they describe is "
+                    "not read, or not in the place where the API lists it."
                 ),
             )
         },
@@ -442,7 +446,7 @@ CASES = (
         says={
             "3h": (
                 "The API asks prisma-postgres to slow down",
-                "20% of the requests of the last hour were answered with a wish for a pause: readings come late.",
+                "20% of the requests in the last hour were throttled: readings are late.",
             )
         },
     ),
@@ -459,8 +463,8 @@ CASES = (
             "4h": (
                 "The store of prisma-postgres cannot be written",
                 (
-                    "Reads or writes of the store have gone on failing for a quarter of an hour. What is not stored is "
-                    "not shown: every number stands still."
+                    "Reading or writing the store has been failing for 15 minutes. What is not stored is not "
+                    "shown: every number is out of date."
                 ),
             )
         },
@@ -481,8 +485,8 @@ CASES = (
             "239m": (
                 "Push of prisma-postgres to otlp fails",
                 (
-                    "otlp has taken nothing for ten minutes and more, or samples that it never gets were dropped: what "
-                    "is seen there is old, or has a gap."
+                    "otlp has accepted nothing for at least ten minutes, or samples were dropped for good: what"
+                    " it shows is old, or has a gap."
                 ),
             )
         },
@@ -548,10 +552,7 @@ CASES = (
         says={
             "80m": (
                 "prisma-postgres cannot be scraped",
-                (
-                    "Prometheus has no answer from any replica: no usage and no cost is seen, and no other alert can "
-                    "fire."
-                ),
+                ("No replica answers Prometheus: no usage and no cost is seen, and no other alert can fire."),
             )
         },
         deployments=(one_replica,),
@@ -572,8 +573,8 @@ CASES = (
             "90m": (
                 "Not every replica of prisma-postgres can be scraped",
                 (
-                    "Replicas that cannot be scraped: 1. The others still show everything; when they fail too, nothing "
-                    "is seen any more."
+                    "Replicas that cannot be scraped: 1. The others still show everything; if they fail too, "
+                    "nothing is seen."
                 ),
             )
         },

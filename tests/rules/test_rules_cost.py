@@ -31,7 +31,7 @@ CASES = (
         says={
             "90m": (
                 "Budget all: 82.5% is spent",
-                "The budget all has reached its threshold 0.8 in this month: about 82.5% is spent.",
+                "This month has used 82.5% of the budget all: its threshold of 80% is reached.",
             )
         },
         records={("50m", SPENT_RATIO): 150 / 200, ("13h", SPENT_RATIO): 201 / 200},
@@ -69,7 +69,7 @@ CASES = (
         says={
             "130m": (
                 "Budget all: 115% expected by the end of the month",
-                "At the expected pace 115% of the budget all will be spent when the month ends.",
+                "At the current pace this month will use 115% of the budget all.",
             )
         },
         records={("50m", FORECAST_RATIO): 180 / 200, ("130m", FORECAST_RATIO): 230 / 200},
@@ -95,8 +95,8 @@ CASES = (
             "130m": (
                 "No price is known for workspace Acme",
                 (
-                    "The plan of workspace wksp_a has no price: it has no cost, and no budget or spend limit can warn "
-                    "of it."
+                    "The exporter has no price for the plan of workspace wksp_a: its cost is not known, and no "
+                    "budget or spend limit can warn about it."
                 ),
             )
         },

@@ -6,6 +6,8 @@ import json
 import re
 import subprocess
 from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import _jsonnet
@@ -18,7 +20,18 @@ import test_rules_month_end
 import test_rules_restart
 import test_rules_usage
 import yaml
-from rule_cases import FOLDER, NEEDS_ALERTMANAGER, NEEDS_PROMTOOL, RULE_FILES, RUNBOOK_URL, Case, groups, rules
+from rule_cases import (
+    FOLDER,
+    NEEDS_ALERTMANAGER,
+    NEEDS_PROMTOOL,
+    RULE_FILES,
+    RUNBOOK_URL,
+    Case,
+    check,
+    groups,
+    one_replica,
+    rules,
+)
 from rule_labels import LabelFinder, LabelProblem, Labels
 
 from prisma_postgres_exporter.expose import describe
@@ -33,6 +46,7 @@ CASES: tuple[Case, ...] = (
 )
 ALERTS = [rule for rule in rules() if "alert" in rule]
 RECORDS = [rule for rule in rules() if "record" in rule]
+NAMES = re.compile(r"prisma_postgres_(?:workspace|database)_info\{")
 SECTION = re.compile(r"^## (\w+)$", re.MULTILINE)
 
 
@@ -48,11 +62,11 @@ def runbook() -> str:
 
 @NEEDS_PROMTOOL
 def test_the_rules_and_the_example_configuration_pass_promtool() -> None:
-    for check in (
+    for arguments in (
         ("check", "rules", "--lint=all", "--lint-fatal", *map(str, RULE_FILES)),
         ("check", "config", "--lint=all", "--lint-fatal", str(FOLDER / "prometheus.example.yml")),
     ):
-        answer = subprocess.run(["promtool", *check], capture_output=True, text=True, check=False)
+        answer = subprocess.run(["promtool", *arguments], capture_output=True, text=True, check=False)
         assert answer.returncode == 0, answer.stdout + answer.stderr
 
 
@@ -128,6 +142,38 @@ def test_an_alert_has_a_case_in_which_it_fires_with_its_words_and_one_in_which_n
 @pytest.mark.parametrize("record", [pytest.param(record, id=record["record"]) for record in RECORDS])
 def test_a_recorded_series_has_a_case_that_says_its_value(record: Mapping[str, Any]) -> None:
     assert [case.name for case in CASES for _, series in case.records if series.partition("{")[0] == record["record"]]
+
+
+@each(ALERTS)
+def test_an_alert_says_no_length_of_time_that_may_be_below_zero_and_no_bare_number_with_a_fraction(
+    alert: Mapping[str, Any],
+) -> None:
+    texts = " ".join(alert["annotations"].values())
+    bare = re.findall(r"\{\{\s*\$value\s*\}\}", texts)
+
+    assert "humanizeDuration" not in texts or "abs(" in alert["expr"]
+    assert not bare or alert["expr"].startswith("count by")
+
+
+def nameless(case: Case) -> Case:
+    """A case in which no series says what a workspace or a database is called, and what its alerts say then."""
+    series = {name: course for name, course in case.series.items() if not NAMES.match(name)}
+    said = {
+        time: (
+            summary.replace("Acme", "wksp_a").replace("Database orders", "Database db_orders"),
+            text.replace("Acme", "wksp_a"),
+        )
+        for time, (summary, text) in case.says.items()
+    }
+    return replace(case, series=series, says=said)
+
+
+@NEEDS_PROMTOOL
+@pytest.mark.parametrize(
+    "case", [pytest.param(case, id=case.name) for case in CASES if case.says and any(map(NAMES.match, case.series))]
+)
+def test_an_alert_says_the_id_where_nothing_shows_the_name(case: Case, tmp_path: Path) -> None:
+    check(nameless(case), one_replica, tmp_path)
 
 
 def test_every_metric_and_label_that_the_rules_use_is_exposed() -> None:

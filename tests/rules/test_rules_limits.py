@@ -45,29 +45,81 @@ CASES = (
         firing={"311h": [], "315h": [AHEAD], "407h": [AHEAD], "410h": [AHEAD, IMMINENT], "482h": [AHEAD, IMMINENT]},
         says={
             "315h": (
-                "Workspace Acme reaches free_operations within a week",
+                "Workspace Acme is expected to reach the Free plan's operations within a week",
                 (
-                    "At the expected pace workspace wksp_a reaches its free_operations in 6d 21h 0m 0s. Then the "
-                    "vendor blocks all its databases until the month ends."
+                    "Workspace Acme is expected to reach the Free plan's operations on Wednesday 21 January, "
+                    "00:00 UTC. The vendor then blocks all databases of wksp_a until the month ends, the plan "
+                    "is upgraded, or the limit is raised."
                 ),
             ),
             "410h": (
-                "Workspace Acme is about to reach free_operations",
+                "Workspace Acme is about to reach the Free plan's operations",
                 (
-                    "Workspace wksp_a reaches its free_operations in 2d 22h 0m 0s at the expected pace. There the "
-                    "vendor blocks all its databases until the month ends."
+                    "Workspace Acme is expected to reach the Free plan's operations on Wednesday 21 January, "
+                    "00:00 UTC. The vendor then blocks all databases of wksp_a until the month ends, the plan "
+                    "is upgraded, or the limit is raised."
                 ),
             ),
             "482h": (
-                "Workspace Acme has reached free_operations",
+                "Workspace Acme has reached the Free plan's operations",
                 (
-                    "Workspace wksp_a has reached its free_operations. There the vendor blocks all its databases until "
-                    "the month ends."
+                    "Workspace Acme has reached the Free plan's operations. The vendor then blocks all "
+                    "databases of wksp_a until the month ends, the plan is upgraded, or the limit is raised."
                 ),
             ),
         },
         records={("311h", REACHED_IN): 20 * DAY - 311 * HOUR},
         step_seconds=HOUR,
+    ),
+    Case(
+        name="a limit that was reached seconds ago, of a workspace whose name is not shown, is told in words",
+        series={SPEND_LIMIT: level(2 * HOUR - 47.03)},
+        firing={
+            "115m": [
+                fires("PrismaPostgresLimitImminent", workspace_id="wksp_a", limit="spend_limit"),
+                fires("PrismaPostgresLimitAhead", workspace_id="wksp_a", limit="spend_limit"),
+            ],
+            "120m": [
+                fires("PrismaPostgresLimitImminent", workspace_id="wksp_a", limit="spend_limit"),
+                fires("PrismaPostgresLimitAhead", workspace_id="wksp_a", limit="spend_limit"),
+            ],
+        },
+        says={
+            "115m": (
+                "Workspace wksp_a is expected to reach its spend limit within a week",
+                (
+                    "Workspace wksp_a is expected to reach its spend limit on Thursday 1 January, 01:59 UTC. The "
+                    "vendor then blocks all databases of wksp_a until the month ends, the plan is upgraded, or the "
+                    "limit is raised."
+                ),
+            ),
+            "120m": (
+                "Workspace wksp_a has reached its spend limit",
+                (
+                    "Workspace wksp_a has reached its spend limit. The vendor then blocks all databases of wksp_a "
+                    "until the month ends, the plan is upgraded, or the limit is raised."
+                ),
+            ),
+        },
+    ),
+    Case(
+        name="storage of the Free plan is told without a block, which is not documented",
+        series={INFO: level(1), REACHED.replace("free_operations", "free_storage"): level(2 * DAY)},
+        firing={
+            "2h": [
+                fires("PrismaPostgresLimitAhead", workspace_id="wksp_a", limit="free_storage"),
+                fires("PrismaPostgresLimitImminent", workspace_id="wksp_a", limit="free_storage"),
+            ]
+        },
+        says={
+            "2h": (
+                "Workspace Acme is about to reach the Free plan's storage",
+                (
+                    "Workspace Acme is expected to reach the Free plan's storage on Saturday 3 January, 00:00 UTC. "
+                    "What the vendor does then is not documented."
+                ),
+            )
+        },
     ),
     Case(
         name="a limit that will not be reached in this month fires nothing",
@@ -100,7 +152,7 @@ CASES = (
         says={
             "4h": (
                 "The databases of workspace Acme are blocked",
-                "The vendor says that usage of workspace wksp_a is blocked: none of its databases answers queries.",
+                "The vendor reports workspace wksp_a as blocked: none of its databases answers queries.",
             )
         },
     ),
@@ -119,7 +171,7 @@ CASES = (
         firing={"160h": [], "185h": [GROWTH], "400h": [GROWTH]},
         says={
             "185h": (
-                "Storage of workspace Acme outgrows the allowance within two weeks",
+                "Storage of workspace Acme will exceed what its plan includes within two weeks",
                 (
                     "As it grew in the last week, the storage of workspace wksp_a will be 10.21GiB in two weeks, which "
                     "is more than its plan includes."

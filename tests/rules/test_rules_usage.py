@@ -193,10 +193,10 @@ CASES = (
         firing={"239h": [], "257h": [], "264h": [stopped("orders")], "299h": [stopped("orders")], "302h": []},
         says={
             "264h": (
-                "Database orders makes no operations any more",
+                "Database orders has made no operations for 18 hours",
                 (
-                    "Database db_orders of workspace wksp_a made no operation for 18 hours. A week ago it made at "
-                    "least 1,000 in that time."
+                    "Database db_orders of workspace wksp_a has made no operations for 18 hours. A week ago it "
+                    "made at least 1,000 in the same hours."
                 ),
             )
         },

@@ -150,7 +150,8 @@ class Reading(Generic[T]):
             document = None
         if document is _NOT_JSON:
             reason = answer.flaw or "not_json"
-            raise self._malformed(answer, reason, _DETAILS[reason])
+            is_page = reason == "not_json" and "html" in answer.headers.get("content-type", "").lower()
+            raise self._malformed(answer, reason, "a web page (HTML)" if is_page else _DETAILS[reason])
         try:
             result = self.shape(document, answered_at(answer.headers))
             return cast(T, _with_the_rest(result, answer.body)) if isinstance(result, Created) else result

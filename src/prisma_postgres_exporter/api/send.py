@@ -248,13 +248,18 @@ def _no_answer(exc: Exception, received: bytes, *, host: str) -> NoAnswer:
     cause = exc.__cause__ if isinstance(exc, httpx.HTTPError) and exc.__cause__ else exc
     failure = next(failure for failure in _FAILURES if isinstance(cause, failure.kind))
     detail = failure.detail.format(host=host)
-    why = cause.strerror if isinstance(cause, aiohttp.ClientConnectorError) else None
+    why = _why_not_connected(cause) if isinstance(cause, aiohttp.ClientConnectorError) else None
     return NoAnswer(
         reason=failure.reason,
         detail=f"{detail}: {why}" if why else detail,
         nothing_sent=failure.nothing_sent,
         received=received,
     )
+
+
+def _why_not_connected(error: aiohttp.ClientConnectorError) -> str | None:
+    # asyncio writes "Connect call failed" and a tuple where the system has words; a name's look-up has its own.
+    return os.strerror(error.errno) if error.errno and error.errno > 0 else error.strerror
 
 
 def _trusted(trust_env: bool) -> ssl.SSLContext:

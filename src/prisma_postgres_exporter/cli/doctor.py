@@ -1,4 +1,4 @@
-"""`doctor`: why a number is there or is not, step by step from the token to the series."""
+"""`doctor`: why a number is there or is not, step by step from the configuration to the series."""
 
 from __future__ import annotations
 
@@ -8,9 +8,8 @@ import logging
 import shutil
 import sys
 import textwrap
-from collections.abc import Iterable, Mapping
-from dataclasses import asdict
-from typing import TYPE_CHECKING, Annotated
+from collections.abc import Callable, Mapping
+from typing import Annotated
 
 import typer
 
@@ -18,6 +17,7 @@ from prisma_postgres_exporter.cli.logs import configure_logs
 from prisma_postgres_exporter.cli.options import (
     ApiUrlOption,
     ConfigOption,
+    ListenOption,
     StoreUrlOption,
     WebConfigFileOption,
     configuration,
@@ -25,17 +25,15 @@ from prisma_postgres_exporter.cli.options import (
 )
 from prisma_postgres_exporter.cli.printing import print_document
 from prisma_postgres_exporter.cli.terminal import Style, mark, sentence, show
-from prisma_postgres_exporter.config import secrets_of
-from prisma_postgres_exporter.diagnosis import Finding, Level, walk, worst_of
+from prisma_postgres_exporter.config import Config, secrets_of
+from prisma_postgres_exporter.diagnosis import EXIT_CODES, Examination, Level, wrong_configuration
+from prisma_postgres_exporter.errors import ConfigurationError
 
-if TYPE_CHECKING:
-    from prisma_postgres_exporter.service import Examination
-
-INDENT = "  "
-MARKS: Mapping[Level, tuple[str, Style]] = {
-    Level.OK: ("ok", "green"),
-    Level.NOTE: ("note", "yellow"),
-    Level.MISSING: ("missing", "red"),
+STYLES: Mapping[Level, Style] = {
+    Level.OK: "green",
+    Level.NOTE: "yellow",
+    Level.PROBLEM: "red",
+    Level.WRONG: "red",
 }
 
 EXAMPLES = examples(
@@ -43,6 +41,7 @@ EXAMPLES = examples(
     'doctor "my database"',
     "doctor db_… --json",
 )
+DoctorJsonOption = Annotated[bool, typer.Option("--json", help="Print JSON instead of a tree.")]
 
 
 def doctor(
@@ -50,95 +49,61 @@ def doctor(
         str | None,
         typer.Argument(help="Id or name of a workspace, project or database; everything without it.", metavar="NAME"),
     ] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of a tree.")] = False,
+    as_json: DoctorJsonOption = False,
     config: ConfigOption = None,
     api_url: ApiUrlOption = None,
     store_url: StoreUrlOption = None,
+    listen: ListenOption = None,
     web_config_file: WebConfigFileOption = None,
 ) -> None:
-    """Say at each step from token to series what is to be seen, and where something is missing, why.
+    """Say at each step, from the configuration to the series, what is there, and if something is missing, why.
 
     Changes nothing, and works beside a running service: it reads the store, and asks the API what a discovery
     asks, and for a database given by NAME its usage once. Of such a database it also shows recent revisions
-    and events, and explains why the vendor's month is not the sum of its days.
+    and events, and explains why the vendor's month is not the sum of its days. `check` is its quick part.
 
-    Exits with 0 if nothing is missing, 1 if something is, 2 if the configuration or NAME has to be corrected.
+    Exits with 0 if nothing is missing, 1 if something is, 2 if the configuration, a token or NAME has to be corrected.
     """
+    diagnosed(configuration(config, api_url, store_url, listen, web_config_file), name=name, as_json=as_json)
+
+
+def diagnosed(load: Callable[[], Config], *, name: str | None = None, as_json: bool, is_quick: bool = False) -> None:
+    """Print the diagnosis, and leave with its exit code."""
     from prisma_postgres_exporter.service import examine
+    from prisma_postgres_exporter.service.opening import utc_now
 
-    loaded = configuration(config, api_url, store_url, web_config_file=web_config_file)()
-    configure_logs("console", level=logging.CRITICAL, secrets=secrets_of(loaded))
-    examination = asyncio.run(examine(loaded, name))
-    worst = worst_of(finding.worst for finding in examination.findings)
-    if as_json:
-        print_document(json.dumps(_document(examination, worst), indent=2))
+    try:
+        loaded = load()
+    except ConfigurationError as error:
+        examination = Examination(examined_at=utc_now(), findings=wrong_configuration(error.problems))
     else:
-        _print(examination, worst)
-    if worst is Level.MISSING:
-        raise typer.Exit(1)
+        configure_logs("console", level=logging.CRITICAL, secrets=secrets_of(loaded))
+        examination = asyncio.run(examine(loaded, name, is_quick=is_quick))
+    if as_json:
+        print_document(json.dumps(examination.document(), indent=2))
+    else:
+        _print(examination)
+    if code := EXIT_CODES[examination.worst]:
+        raise typer.Exit(code)
 
 
-def _document(examination: Examination, worst: Level) -> dict[str, object]:
-    return {
-        "examined_at": examination.examined_at.isoformat(),
-        "subject": asdict(examination.subject) if examination.subject else None,
-        "level": worst.value,
-        "findings": [_finding_document(finding) for finding in examination.findings],
-    }
-
-
-def _finding_document(finding: Finding) -> dict[str, object]:
-    return {
-        "step": finding.step,
-        "subject": finding.subject,
-        "level": finding.level.value,
-        "reason": finding.reason.value if finding.reason else None,
-        "text": finding.text,
-        "lines": list(finding.lines),
-        "facts": dict(finding.facts),
-        "findings": [_finding_document(child) for child in finding.children],
-    }
-
-
-def _print(examination: Examination, worst: Level) -> None:
-    is_whole = examination.subject is None or examination.subject.kind != "database"
-    title = str(examination.subject) if examination.subject else "everything"
+def _print(examination: Examination) -> None:
+    title = str(examination.subject) if examination.subject else "prisma-postgres-exporter"
     show(f"{sentence(title)}, {examination.examined_at:%Y-%m-%d %H:%M:%S} UTC", style="bold")
-    _print_findings(examination.findings, INDENT, is_short=is_whole)
-    counts = [finding.level for finding in walk(examination.findings)]
-    missing, notes = counts.count(Level.MISSING), counts.count(Level.NOTE)
-    summary = f"{missing} finding(s) of something missing" if missing else "nothing is missing"
-    show(f"{summary}, {notes} note(s)", style=MARKS[worst][1])
-
-
-def _print_findings(findings: Iterable[Finding], indent: str, *, is_short: bool) -> None:
-    """Print each finding; where it is to be short, databases that are well are only counted."""
-    well = 0
-    for finding in findings:
-        if is_short and finding.step == "database" and finding.worst is Level.OK:
-            well += 1
+    for line in examination.lines():
+        if line.level is None:
+            for part in _broken(line.text, len(line.indent)):
+                show(f"{line.indent}{part}")
             continue
-        if is_short and finding.step in ("usage", "ledger", "series") and finding.worst is Level.OK:
-            continue
-        is_ok = finding.level is Level.OK
-        reason = f" [{finding.reason.value}]" if finding.reason is not None and not is_ok else ""
-        word, style = MARKS[finding.level]
-        first, *further = _lines(
-            f"{finding.step} {finding.subject}: {finding.text}{reason}", len(indent) + len(word) + 2
-        )
-        mark(word, style, first, indent=indent)
-        for line in further:
-            show(f"{indent}{INDENT}{INDENT}{line}")
-        if not (is_short and is_ok):
-            for line in finding.lines:
-                for part in _lines(line, len(indent) + 2 * len(INDENT)):
-                    show(f"{indent}{INDENT}{INDENT}{part}")
-        _print_findings(finding.children, indent + INDENT, is_short=is_short)
-    if well:
-        mark("ok", "green", f"{well} database(s) are well", indent=indent)
+        word = f"{line.level.value:<7}"
+        first, *further = _broken(line.text, len(line.indent) + len(word) + 2)
+        mark(word, STYLES[line.level], first, indent=line.indent)
+        for part in further:
+            show(f"{line.indent}{' ' * len(word)}  {part}")
+    show(examination.summary, style=STYLES[examination.worst])
 
 
-def _lines(text: str, indented: int) -> list[str]:
+def _broken(text: str, indented: int) -> list[str]:
     """A text in lines that fit the terminal, broken between words alone: ids and names of series are copied whole."""
     if not sys.stdout.isatty():
         return [sentence(text)]

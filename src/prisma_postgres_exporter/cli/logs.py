@@ -22,7 +22,7 @@ def configure_logs(log_format: str, *, secrets: Iterable[str] = (), level: int =
     import structlog
 
     if log_format not in FORMATS:
-        raise typer.BadParameter(f"{log_format!r} is no log format; use one of: {', '.join(FORMATS)}")
+        raise typer.BadParameter(f"{log_format!r} is not a log format; use one of: {', '.join(FORMATS)}")
     renderer: Processor = (
         structlog.processors.JSONRenderer(ensure_ascii=False)
         if log_format == "json"

@@ -34,8 +34,9 @@ def address_problem(url: str) -> str | None:
         return "the API's address is not a URL; write one like https://api.prisma.io"
     if scheme not in ("http", "https") or not host:
         return "the API's address must begin with https:// and have a host"
-    if parts.username is not None or parts.password is not None or parts.query or parts.fragment:
-        return "the API's address must be without user, query and fragment, like https://api.prisma.io"
+    is_plain = parts.username is None and parts.password is None and not parts.query and not parts.fragment
+    if not is_plain or parts.path.rstrip("/").endswith("/v1"):
+        return "the API's address must be without user, query, fragment and /v1, like https://api.prisma.io"
     if not _VISIBLE.fullmatch(url):
         return "the API's address has a space or another character that no address has"
     if scheme == "http" and not _is_loopback(host):
@@ -78,7 +79,8 @@ def host_and_port(listen: str) -> tuple[str, int]:
     matched = _LISTEN.fullmatch(listen)
     if not matched or int(matched["port"]) > 65_535:
         raise ValueError(
-            f"{listen!r} is no address to listen on; write :9478, 127.0.0.1:9478, [::1]:9478, unix:FILE or systemd"
+            f"{listen!r} is not a valid address to listen on; "
+            "write :9478, 127.0.0.1:9478, [::1]:9478, unix:FILE or systemd"
         )
     return matched["host"].strip("[]"), int(matched["port"])
 

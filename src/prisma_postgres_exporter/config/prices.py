@@ -22,7 +22,7 @@ def _size(value: object) -> object:
         return value
     matched = re.fullmatch(r"(\d+(?:\.\d+)?)\s*(MB|GB|MiB|GiB)", value) if isinstance(value, str) else None
     if matched is None:
-        raise ValueError(f"{value!r} is no size; write it like 500MB or 10GiB")
+        raise ValueError(f"{value!r} is not a valid size; write it like 500MB or 10GiB")
     return int(Decimal(matched[1]) * UNITS[matched[2]])
 
 

@@ -12,6 +12,7 @@ from typing import Literal
 from pydantic import SecretStr
 
 from prisma_postgres_exporter.config.address import token_problem
+from prisma_postgres_exporter.reasons import RENEWAL
 
 Reason = Literal["empty", "unreadable", "malformed", "missing"]
 """Why a token cannot be used, as a constant for labels."""
@@ -47,11 +48,10 @@ def token_of_text(text: str) -> SecretStr:
     if _CONNECTION_STRING.search(bare):
         raise Unusable(
             "malformed",
-            "this is a connection string, not a token; put a service token of the workspace there "
-            "(console, workspace settings, service tokens)",
+            f"this is a connection string, not a token: {RENEWAL}",
         )
     if bare[0] in _QUOTES or bare[-1] in _QUOTES:
-        raise Unusable("malformed", "the token is in quotes; take them off")
+        raise Unusable("malformed", "the token is in quotes; remove them")
     if len(bare.splitlines()) > 1:
         raise Unusable("malformed", "there is more than one line; leave one token and nothing else")
     if problem := token_problem(bare):

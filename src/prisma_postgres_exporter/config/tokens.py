@@ -123,7 +123,7 @@ class _Place:
 def _places(source: CredentialConfig, number: int) -> Iterator[_Place]:
     place = partial(_Place, names=(source.name or f"token-{number}",), number=number)
     if source.token is not None:
-        where = "token in the configuration, or PRISMA_POSTGRES_TOKEN"
+        where = "in PRISMA_POSTGRES_TOKEN, or credentials.token"
         yield place(where=where, read=partial(_of_secret, source.token))
     elif source.token_env is not None:
         yield place(where=shown_variable(source.token_env), read=partial(token_of_variable, source.token_env))

@@ -32,7 +32,7 @@ def _pattern(value: object) -> object:
     try:
         return re.compile(value)
     except (re.error, RecursionError, OverflowError) as error:
-        raise ValueError(f"{value[:100]!r} is no regular expression: {error}") from None
+        raise ValueError(f"{value[:100]!r} is not a valid regular expression: {error}") from None
 
 
 def _secret(value: object) -> object:

@@ -1,10 +1,12 @@
 """Why a number is there or is not: pure, from what the API just said and what the store holds."""
 
 from prisma_postgres_exporter.diagnosis.facts import (
+    ConfigurationFacts,
     CredentialFacts,
     DatabaseFacts,
     Facts,
     Failure,
+    ListenFacts,
     PushFacts,
     Settings,
     StoreFacts,
@@ -12,17 +14,30 @@ from prisma_postgres_exporter.diagnosis.facts import (
     WebFacts,
     WorkspaceFacts,
 )
-from prisma_postgres_exporter.diagnosis.findings import Finding, Level, Reason, walk, worst_of
+from prisma_postgres_exporter.diagnosis.findings import (
+    EXIT_CODES,
+    Examination,
+    Finding,
+    Level,
+    Reason,
+    walk,
+    worst_of,
+    wrong_configuration,
+)
 from prisma_postgres_exporter.diagnosis.naming import Subject, find_subjects, nearest_subjects
 from prisma_postgres_exporter.diagnosis.whole import diagnose
 
 __all__ = [
+    "EXIT_CODES",
+    "ConfigurationFacts",
     "CredentialFacts",
     "DatabaseFacts",
+    "Examination",
     "Facts",
     "Failure",
     "Finding",
     "Level",
+    "ListenFacts",
     "PushFacts",
     "Reason",
     "Settings",
@@ -36,4 +51,5 @@ __all__ = [
     "nearest_subjects",
     "walk",
     "worst_of",
+    "wrong_configuration",
 ]

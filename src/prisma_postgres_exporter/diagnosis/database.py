@@ -51,13 +51,13 @@ def diagnose_database(facts: DatabaseFacts, settings: Settings, store: StoreFact
 def _presence(facts: DatabaseFacts, settings: Settings, store: StoreFacts, now: datetime) -> Finding:
     """Whether it is there, and followed."""
     # Whoever asks for it by name misses it; otherwise this is as it was ordered, or as things go.
-    as_ordered = Level.MISSING if facts.is_named else Level.NOTE
+    as_ordered = Level.PROBLEM if facts.is_named else Level.NOTE
     ended = _why_not_followed(facts)
     if ended is not None:
         return _finding(ended[0], as_ordered, ended[1])
     if facts.is_listed is False:
         text = "not in the API's list any more: deleted, or moved to a workspace without a credential"
-        return _finding(f"{text}; the next discovery notes it", Level.MISSING, Reason.DELETED)
+        return _finding(f"{text}; the next discovery notes it", Level.PROBLEM, Reason.DELETED)
     if facts.state is None:
         return _not_kept(facts, settings, store, now)
     there = f"{facts.database.status}, made {at(facts.database.created_at)}"
@@ -86,7 +86,7 @@ def _finding(text: str, level: Level, reason: Reason | None) -> Finding:
 def _not_kept(facts: DatabaseFacts, settings: Settings, store: StoreFacts, now: datetime) -> Finding:
     if store.failure is not None:
         # Why was said once, where the store was looked for.
-        return _finding("listed by the API; no store says more of it", Level.MISSING, store.failure.reason)
+        return _finding("listed by the API; no store says more of it", Level.PROBLEM, store.failure.reason)
     age = now - facts.database.created_at
     every = format_duration(settings.discovery_interval)
     if age <= 2 * settings.discovery_interval:
@@ -95,7 +95,7 @@ def _not_kept(facts: DatabaseFacts, settings: Settings, store: StoreFacts, now: 
     why = "the service that writes to this store may have no credential of its workspace, or leave it out"
     why = why if store.is_kept(settings, now) else "does the service run?"
     text = f"listed by the API for {span(age)}, and in no discovery that was stored: {why}"
-    return _finding(text, Level.MISSING, Reason.NOT_DISCOVERED)
+    return _finding(text, Level.PROBLEM, Reason.NOT_DISCOVERED)
 
 
 def _steps(facts: DatabaseFacts, settings: Settings, store: StoreFacts, now: datetime) -> Iterator[Finding]:
@@ -124,7 +124,7 @@ def _no_series(state: DatabaseState, settings: Settings) -> Finding:
         step="series",
         subject=state.database.id,
         text=text,
-        level=Level.MISSING if state.last_success_at or state.failing_since_at else Level.NOTE,
+        level=Level.PROBLEM if state.last_success_at or state.failing_since_at else Level.NOTE,
         reason=reason,
         facts={"shown": {}},
     )
@@ -154,7 +154,7 @@ def _answer_now(usage: UsageFacts | Failure | None, now: datetime) -> Iterator[F
         if usage.retry_after_seconds:
             until = now + min(timedelta(seconds=usage.retry_after_seconds), LONGEST_WAIT)
             text += f"; not to be asked again before {until:%H:%M} UTC, as the vendor asked"
-        yield Finding(step="usage", subject="", text=text, level=Level.MISSING, reason=usage.reason)
+        yield Finding(step="usage", subject="", text=text, level=Level.PROBLEM, reason=usage.reason)
         return
     operations = "no operations" if usage.operations is None else f"{usage.operations:,} operations"
     storage = "no storage" if usage.storage_bytes is None else f"{usage.storage_bytes / 2**30:,.3f} GiB"
@@ -164,14 +164,14 @@ def _answer_now(usage: UsageFacts | Failure | None, now: datetime) -> Iterator[F
         subject="",
         text=f"the API says now: {operations} and {storage},"
         f" from {at(usage.period_start_at)} to {at(usage.period_end_at)}",
-        level=Level.OK if is_told else Level.MISSING,
+        level=Level.OK if is_told else Level.PROBLEM,
         reason=None if is_told else Reason.NOT_TOLD,
         facts={"api_operations": usage.operations, "api_storage_bytes": usage.storage_bytes},
     )
     if usage.generated_at is not None and usage.generated_at - now > CLOCK_TOLERANCE:
         behind = span(usage.generated_at - now)
         text = f"this machine's clock is {behind} behind the vendor's, so days are cut wrongly: set the clock"
-        yield Finding(step="usage", subject="", text=text, level=Level.MISSING, reason=Reason.CLOCK_SET_BACK)
+        yield Finding(step="usage", subject="", text=text, level=Level.PROBLEM, reason=Reason.CLOCK_SET_BACK)
 
 
 def _readings(facts: DatabaseFacts, settings: Settings, store: StoreFacts, now: datetime) -> Iterator[Finding]:
@@ -199,7 +199,7 @@ def _readings(facts: DatabaseFacts, settings: Settings, store: StoreFacts, now: 
             f"this machine's clock was set back: the newest reading is of {at(newest_at)},"
             f" {span(newest_at - now)} ahead; readings are passed over until then: set the clock"
         )
-        yield Finding(step="usage", subject="", text=text, level=Level.MISSING, reason=Reason.CLOCK_SET_BACK)
+        yield Finding(step="usage", subject="", text=text, level=Level.PROBLEM, reason=Reason.CLOCK_SET_BACK)
 
 
 def _why_not_read(facts: DatabaseFacts, *, is_kept: bool) -> str | None:
@@ -220,14 +220,14 @@ def _last_reading(
         why = "blocked by the plan's limit" if is_blocked else "unavailable"
         means = reason_in_words(state.failure_reason or "not known")
         text = f"{why} since {at(state.failing_since_at)}; {last}; {means}"
-        return text, Level.MISSING, Reason.BLOCKED if is_blocked else Reason.UNAVAILABLE
+        return text, Level.PROBLEM, Reason.BLOCKED if is_blocked else Reason.UNAVAILABLE
     is_overdue = now - (last_at or state.first_seen_at) > poll.silent_for(ROUNDS_MISSED) + ROUNDS_MISSED * ROUND_SPAN
     if last_at is None and not is_overdue:
         due = f"the first reading is due, there is a round every {settings.read_every}"
         return f"never read yet: {due if doubt != NOT_LISTED else doubt}", Level.NOTE, Reason.NOT_DUE
     if last_at is None:
         text = f"never answered, though it was first seen at {at(state.first_seen_at)}{why_not}"
-        return text, Level.MISSING, Reason.NEVER_ANSWERED
+        return text, Level.PROBLEM, Reason.NEVER_ANSWERED
     if is_overdue:
-        return f"{last}, though it is read every {settings.read_every}{why_not}", Level.MISSING, Reason.NOT_READ
+        return f"{last}, though it is read every {settings.read_every}{why_not}", Level.PROBLEM, Reason.NOT_READ
     return last, Level.OK, None

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 
-from prisma_postgres_exporter.diagnosis.findings import Level, Reason, at
+from prisma_postgres_exporter.diagnosis.findings import Level, Reason, at, counted
 from prisma_postgres_exporter.model import DatabaseState, DayUsage, MonthUsage, Revision
 
 ONE_DAY = timedelta(days=1)
@@ -57,7 +57,7 @@ def explain_month(
         changes = [revision for revision in revisions if revision.day.replace(day=1) == month]
         reasons = list(_reasons(vendor, vendor.read_at, missing, days, changes, rows, now.date()))
         is_lasting = any(reason is Reason.VENDOR_DISAGREES for reason, _ in reasons)
-        level = Level.MISSING if is_lasting else Level.NOTE
+        level = Level.PROBLEM if is_lasting else Level.NOTE
     return Explanation(
         month=month,
         vendor_operations=vendor.operations if vendor else None,
@@ -91,10 +91,10 @@ def _reasons(
     today: date,
 ) -> Iterator[tuple[Reason, str]]:
     if missing:
-        yield Reason.DAYS_MISSING, f"{len(missing)} day(s) are not in the ledger yet: {named(missing)}"
+        yield Reason.DAYS_MISSING, f"{counted(len(missing), 'day')} not in the ledger yet: {named(missing)}"
     unsettled = [row.day for row in days if row.settled_at is None and row.day < today]
     if unsettled:
-        yield Reason.UNSETTLED, f"{len(unsettled)} closed day(s) may still change: {named(unsettled)}"
+        yield Reason.UNSETTLED, f"{counted(len(unsettled), 'closed day')} may still change: {named(unsettled)}"
     afterwards = [revision for revision in revisions if revision.revised_at > read_at]
     changed_by = sum(revision.operations_after - revision.operations_before for revision in afterwards)
     if afterwards:
@@ -104,7 +104,7 @@ def _reasons(
             f"{revised} changed by {changed_by:+,} after the vendor's month was read ({at(read_at)})",
         )
     if len(rows) > 1:
-        shares = ", ".join(f"{row.days} day(s) with {row.days_operations:,} operations" for row in rows)
+        shares = ", ".join(f"{counted(row.days, 'day')} with {row.days_operations:,} operations" for row in rows)
         yield (
             Reason.MOVED,
             f"the database moved between workspaces in this month ({shares}), so the vendor's number may be of a part",

@@ -11,15 +11,26 @@ from prisma_postgres_exporter.cost import WorkspaceCost
 from prisma_postgres_exporter.diagnosis.findings import Reason
 from prisma_postgres_exporter.errors import (
     ApiError,
+    ConfigurationError,
     CredentialRefused,
+    MalformedAnswer,
     NotAllowed,
+    NotFound,
     PlanLimitReached,
+    RequestRefused,
     Unavailable,
 )
 from prisma_postgres_exporter.ledger.plan import ROUND_SPAN
 from prisma_postgres_exporter.model import Database, DatabaseState, DayUsage, Event, Revision, Workspace
+from prisma_postgres_exporter.reasons import meaning_of
 
 ROUNDS_MISSED = 3
+NOT_THE_API = (
+    "what answers there is not the Management API: set `api_url` (--api-url, PRISMA_POSTGRES_API_URL) to "
+    "https://api.prisma.io, or look for a proxy that answers in its place"
+)
+FIRST_CALL = "me"
+"""Every service of whatever kind that is the Management API answers it for a good token, and with 401 for another."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,23 +49,34 @@ class Settings:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Failure:
-    """A call that failed: why, the API's message, and for how long it asks to be left alone, if it does."""
+    """Something that failed: why, in words, what to do, and for how long the API asks to be left alone, if it does."""
 
     reason: Reason
     message: str
+    advice: str = ""
     retry_after_seconds: float | None = None
 
     @classmethod
-    def of(cls, error: ApiError) -> Failure:
-        """Tell an API error apart by what it means for a diagnosis."""
+    def of(cls, error: ApiError | ConfigurationError) -> Failure:
+        """Tell an error apart by what it means for a diagnosis."""
+        if isinstance(error, ConfigurationError):
+            return cls(reason=Reason.CONFIGURATION_WRONG, message=str(error))
         reason = next((reason for kind, reason in _REASONS if isinstance(error, kind)), Reason.API_REFUSED)
         message = f"{error}{f' ({error.hint})' if error.hint else ''}"
-        return cls(reason=reason, message=message, retry_after_seconds=error.retry_after_seconds)
+        advice = meaning_of(error.reason) or ""
+        if error.operation == FIRST_CALL and isinstance(error, (MalformedAnswer, NotFound, RequestRefused)):
+            reason, advice = Reason.NOT_THE_API, NOT_THE_API
+        elif isinstance(error, CredentialRefused) and error.code is None:
+            advice += "; or the address is not the Management API's, which says more with a 401: check `api_url`"
+        return cls(reason=reason, message=message, advice=advice, retry_after_seconds=error.retry_after_seconds)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StoreFacts:
-    """The store. `failure` is why it could not be read; `written_at` when it was last written to, if ever.
+    """The store. `failure` is why it cannot be used; `written_at` when it was last written to, if ever.
+
+    `databases` are known to it, the newest reading of any of them is of `newest_reading_at`; `cost_warnings` say what
+    of the costs cannot be computed, or fits nothing.
 
     `collectors` are the names of the processes that share it, `collected_by` the one of each workspace, by its id;
     `None` where it is for one process. `differences` are settings that they should have in common, `lacks`
@@ -69,6 +91,9 @@ class StoreFacts:
     lacks: tuple[Lack, ...] = ()
     generation: int = 0
     written_at: datetime | None = None
+    newest_reading_at: datetime | None = None
+    databases: int = 0
+    cost_warnings: tuple[str, ...] = ()
 
     def is_kept(self, settings: Settings, now: datetime) -> bool:
         """Whether it was written lately. A service that runs writes in every round, also where nothing is used."""
@@ -77,32 +102,68 @@ class StoreFacts:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class PushFacts:
-    """A target of push, its address without secrets, and why it did not take an empty request just now, if so."""
+class ListenFacts:
+    """An address to listen on: who listens there already, if anybody does, or why nobody can."""
 
-    name: str
-    url: str
+    address: str
+    holder: str | None = None
+    is_ours: bool = False
     problem: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class WebFacts:
-    """The web configuration file: who gets in by it, or why it cannot be used, or why a service does not use it."""
+class PushFacts:
+    """A target of push, its address without secrets, and why it did not take an empty request just now, if so.
 
-    path: str
+    `is_wrong`: nothing but a correction of the configuration helps.
+    """
+
+    name: str
+    url: str
+    every: timedelta
+    problem: str | None = None
+    is_wrong: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WebFacts:
+    """The web configuration file, `None` without one: who gets in by it, or why it cannot be used.
+
+    `not_in_force` is why a service does not use it.
+    `notes` are what a person should know, with a file or without.
+    """
+
+    path: str | None
     access: str = ""
     not_in_force: str | None = None
     problems: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ConfigurationFacts:
+    """What was read: how many credentials, the API's address, the way there, and what is odd."""
+
+    credentials: int
+    api_url: str
+    way: str
+    warnings: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CredentialFacts:
-    """One credential: the workspace it told, or why it could not tell it or list what is in it."""
+    """One credential: the workspace it told, or why it could not tell it or list what is in it.
+
+    `workspace` is what the API said, or else what the token says of itself, unverified. `skew_seconds` is how far this
+    machine's clock is ahead of the API's, below zero where it is behind.
+    """
 
     name: str
     workspace: str | None
     failure: Failure | None
     expires_at: datetime | None
+    databases: int | None = None
+    skew_seconds: float | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -174,16 +235,23 @@ class DatabaseFacts:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Facts:
-    """Everything, as of `now` (aware, UTC, whole seconds). `is_narrowed`: a part was asked for by name."""
+    """Everything, as of `now` (aware, UTC, whole seconds).
+
+    `is_quick`: it is asked whether a service could run here, not what one did; `configuration` is `None`, and what is
+    around a service left out, where a part was asked for by name.
+    """
 
     now: datetime
     settings: Settings
     store: StoreFacts
     credentials: tuple[CredentialFacts, ...]
-    workspaces: tuple[WorkspaceFacts, ...]
-    databases: tuple[DatabaseFacts, ...]
+    workspaces: tuple[WorkspaceFacts, ...] = ()
+    databases: tuple[DatabaseFacts, ...] = ()
+    configuration: ConfigurationFacts | None = None
+    listens: tuple[ListenFacts, ...] = ()
     pushes: tuple[PushFacts, ...] = ()
     web: WebFacts | None = None
+    is_quick: bool = False
 
 
 _REASONS = (

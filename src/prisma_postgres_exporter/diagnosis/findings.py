@@ -1,34 +1,50 @@
-"""What a diagnosis found: a tree of findings, each with a level and a reason."""
+"""What a diagnosis found: a tree of findings, its exit code, its JSON and its lines for people."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from datetime import datetime, timedelta
 from enum import StrEnum
 
+from prisma_postgres_exporter.diagnosis.naming import Subject
+
+INDENT = "  "
+
 
 class Level(StrEnum):
-    """How a finding is to be taken. `NOTE` is something that explains itself, or passes by itself."""
+    """How a finding is to be taken, the gravest last.
+
+    `NOTE` explains itself, or passes by itself; `PROBLEM` keeps a number away; `WRONG` does so until the configuration
+    or a token is corrected.
+    """
 
     OK = "ok"
     NOTE = "note"
-    MISSING = "missing"
+    PROBLEM = "problem"
+    WRONG = "wrong"
+
+
+EXIT_CODES: Mapping[Level, int] = {Level.OK: 0, Level.NOTE: 0, Level.PROBLEM: 1, Level.WRONG: 2}
 
 
 class Reason(StrEnum):
     """Why something is missing, or differs."""
 
+    CONFIGURATION_WRONG = "configuration_wrong"
+    ADDRESS_IN_USE = "address_in_use"
     UNAUTHORISED = "unauthorised"
     NOT_ALLOWED = "not_allowed"
+    NOT_THE_API = "not_the_api"
     API_UNREACHABLE = "api_unreachable"
     API_REFUSED = "api_refused"
     NO_CREDENTIAL = "no_credential"
     STORE_MISSING = "store_missing"
+    STORE_OUTDATED = "store_outdated"
     STORE_UNAVAILABLE = "store_unavailable"
     NOT_WRITTEN = "not_written"
     CLOCK_SET_BACK = "clock_set_back"
-    CLOCK_AHEAD = "clock_ahead"
+    CLOCK_WRONG = "clock_wrong"
     GONE = "gone"
     DELETED = "deleted"
     FILTERED = "filtered"
@@ -58,9 +74,9 @@ class Reason(StrEnum):
 class Finding:
     """One thing that was looked at.
 
-    `step` is where on the way it stands: store, push, web, token, workspace, project, database, usage, ledger or
-    series. `text` is a sentence for people, `lines` what it rests on, `facts` the same for programs:
-    text, whole numbers, truth values, `None`, and lists and mappings of them.
+    `step` is where on the way it stands: configuration, listen, web, store, cost, push, token, clock, workspace,
+    project, database, usage, ledger or series. `text` is a sentence for people, `advice` what to do, `lines` what it
+    rests on, `facts` the same for programs: text, whole numbers, truth values, `None`, and lists and mappings of them.
     """
 
     step: str
@@ -68,6 +84,7 @@ class Finding:
     text: str
     level: Level = Level.OK
     reason: Reason | None = None
+    advice: str = ""
     lines: tuple[str, ...] = ()
     facts: Mapping[str, object] = field(default_factory=dict)
     children: tuple[Finding, ...] = ()
@@ -76,6 +93,72 @@ class Finding:
     def worst(self) -> Level:
         """The gravest level of the finding and of everything below it."""
         return worst_of((self.level, *(child.worst for child in self.children)))
+
+    def document(self) -> dict[str, object]:
+        """It and everything below it as JSON."""
+        return {
+            "step": self.step,
+            "subject": self.subject,
+            "level": self.level.value,
+            "reason": self.reason.value if self.reason else None,
+            "text": self.text,
+            "advice": self.advice or None,
+            "lines": list(self.lines),
+            "facts": dict(self.facts),
+            "findings": [child.document() for child in self.children],
+        }
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Line:
+    """A line for people, not broken yet; with a `level` it begins a finding."""
+
+    indent: str
+    text: str
+    level: Level | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Examination:
+    """What was found at `examined_at` (UTC), of `subject` where a part was asked for by name."""
+
+    examined_at: datetime
+    findings: tuple[Finding, ...]
+    subject: Subject | None = None
+
+    @property
+    def worst(self) -> Level:
+        """The gravest level of all."""
+        return worst_of(finding.worst for finding in self.findings)
+
+    def document(self) -> dict[str, object]:
+        """All of it as JSON."""
+        return {
+            "examined_at": self.examined_at.isoformat(),
+            "subject": asdict(self.subject) if self.subject else None,
+            "level": self.worst.value,
+            "findings": [finding.document() for finding in self.findings],
+        }
+
+    def lines(self) -> Iterator[Line]:
+        """Every finding, a parent before its children; without a database's name, those that are well are counted."""
+        is_short = self.subject is None or self.subject.kind != "database"
+        return _lines(self.findings, INDENT, is_short=is_short)
+
+    @property
+    def summary(self) -> str:
+        """How many problems and notes there are."""
+        levels = [finding.level for finding in walk(self.findings)]
+        problems, notes = levels.count(Level.PROBLEM) + levels.count(Level.WRONG), levels.count(Level.NOTE)
+        return f"{counted(problems, 'problem')}, {counted(notes, 'note')}"
+
+
+def wrong_configuration(problems: Iterable[str]) -> tuple[Finding, ...]:
+    """A finding for each line of a `ConfigurationError`."""
+    return tuple(
+        Finding(step="configuration", subject="", text=problem, level=Level.WRONG, reason=Reason.CONFIGURATION_WRONG)
+        for problem in problems
+    )
 
 
 def worst_of(levels: Iterable[Level]) -> Level:
@@ -104,3 +187,26 @@ def span(duration: timedelta) -> str:
         if count:
             parts.append(f"{count} {name}")
     return " ".join(parts[:2]) or "0 s"
+
+
+def counted(count: int, noun: str) -> str:
+    """A number of things for people."""
+    return f"{count or 'no'} {noun}{'' if count == 1 else 's'}"
+
+
+def _lines(findings: Iterable[Finding], indent: str, *, is_short: bool) -> Iterator[Line]:
+    well = 0
+    for finding in findings:
+        if is_short and finding.worst is Level.OK and finding.step in ("database", "usage", "ledger", "series"):
+            well += finding.step == "database"
+            continue
+        is_ok = finding.level is Level.OK
+        reason = f" [{finding.reason.value}]" if finding.reason is not None and not is_ok else ""
+        head = f"{finding.step} {finding.subject}".strip()
+        yield Line(indent=indent, text=f"{head}: {finding.text}{reason}", level=finding.level)
+        further = finding.lines if not (is_short and is_ok) else ()
+        for text in (*further, *([f"→ {finding.advice}"] if finding.advice else [])):
+            yield Line(indent=f"{indent}{2 * INDENT}", text=text)
+        yield from _lines(finding.children, indent + INDENT, is_short=is_short)
+    if well:
+        yield Line(indent=indent, text=f"{counted(well, 'database')} well", level=Level.OK)

@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 
 from prisma_postgres_exporter.diagnosis.difference import Explanation, explain_month, named
 from prisma_postgres_exporter.diagnosis.facts import DatabaseFacts
-from prisma_postgres_exporter.diagnosis.findings import Finding, Level, Reason, at
+from prisma_postgres_exporter.diagnosis.findings import Finding, Level, Reason, at, counted
 from prisma_postgres_exporter.model import (
     DatabaseState,
     DayUsage,
@@ -34,7 +34,7 @@ def diagnose_ledger(facts: DatabaseFacts, state: DatabaseState, now: datetime) -
         lines.append(f"not read yet, oldest first {facts.next_reads}: {named(missing)}")
     revised = state.revisions_up + state.revisions_down
     if revised:
-        lines.append(f"revised {state.revisions_up} time(s) up, {state.revisions_down} down")
+        lines.append(f"revised {counted(state.revisions_up, 'time')} up, {state.revisions_down} down")
     is_ended = state.deleted_at is not None or not facts.is_followed
     return Finding(
         step="ledger",
@@ -93,7 +93,8 @@ def _month(explained: Explanation, days: Iterable[DayUsage]) -> Finding:
     return Finding(
         step="ledger",
         subject=month,
-        text=f"the vendor's month is {vendor}, the sum of {count} day(s) now {explained.days_operations:,}; {compared}",
+        text=f"the vendor's month is {vendor}, the sum of {counted(count, 'day')} now"
+        f" {explained.days_operations:,}; {compared}",
         level=explained.level,
         reason=_gravest([reason for reason, _ in explained.reasons]),
         lines=tuple(text for _, text in explained.reasons),

@@ -118,7 +118,7 @@ def _month_absences(
 
 def _not_read(name: str, text: str, due: str, *, is_missing: bool) -> Absence:
     if is_missing:
-        return name, Level.MISSING, Reason.NOT_READ, text
+        return name, Level.PROBLEM, Reason.NOT_READ, text
     return name, Level.NOTE, Reason.NOT_DUE, f"{text}: it is due {due}"
 
 

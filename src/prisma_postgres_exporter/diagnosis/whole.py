@@ -6,42 +6,94 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator
 from datetime import datetime, timedelta
 
+from prisma_postgres_exporter.config import format_duration
 from prisma_postgres_exporter.cost import likely_block
 from prisma_postgres_exporter.diagnosis.database import diagnose_database
 from prisma_postgres_exporter.diagnosis.facts import (
+    ConfigurationFacts,
     CredentialFacts,
     DatabaseFacts,
     Facts,
+    ListenFacts,
     PushFacts,
     Settings,
     StoreFacts,
     WebFacts,
     WorkspaceFacts,
 )
-from prisma_postgres_exporter.diagnosis.findings import Finding, Level, Reason, at, span
+from prisma_postgres_exporter.diagnosis.findings import Finding, Level, Reason, at, counted, span
+from prisma_postgres_exporter.reasons import RENEWAL
 
 CLOCK_TOLERANCE = timedelta(minutes=5)
 EXPIRY_WARNING = timedelta(days=14)
+RUNS = "see whether the service runs, and whether it writes to this store"
+TO_CORRECT = frozenset({Reason.CONFIGURATION_WRONG, Reason.UNAUTHORISED, Reason.NOT_THE_API})
+"""What no waiting helps against."""
 
 
 def diagnose(facts: Facts) -> tuple[Finding, ...]:
     """Walk the way that a number takes, and say at each step what is to be seen, and why something is missing."""
     return (
-        _store(facts.store, facts.settings, facts.now),
-        *(_push(push) for push in facts.pushes),
-        *(_web(web) for web in (facts.web,) if web is not None),
+        *(() if facts.configuration is None else _configuration(facts.configuration)),
+        *map(_listen, facts.listens),
+        *(() if facts.web is None else _web(facts.web)),
+        _store(facts.store, facts.settings, facts.now, is_quick=facts.is_quick),
+        *(_note("cost", text) for text in facts.store.cost_warnings if facts.configuration is not None),
+        *map(_push, facts.pushes),
         *(_credential(credential, facts.now) for credential in facts.credentials),
+        *_clock(facts.credentials),
         *_workspaces(facts),
     )
 
 
-def _store(store: StoreFacts, settings: Settings, now: datetime) -> Finding:
-    def found(text: str, level: Level = Level.OK, reason: Reason | None = None) -> Finding:
-        written_at = store.written_at.isoformat() if store.written_at else None
-        facts = {
+def _note(step: str, text: str) -> Finding:
+    return Finding(step=step, subject="", text=text, level=Level.NOTE)
+
+
+def _configuration(known: ConfigurationFacts) -> Iterator[Finding]:
+    yield Finding(
+        step="configuration",
+        subject="",
+        text=f"{counted(known.credentials, 'credential')}, API at {known.api_url}{known.way}",
+        facts={"credentials": known.credentials, "api_url": known.api_url},
+    )
+    yield from (_note("configuration", warning) for warning in known.warnings)
+
+
+def _listen(known: ListenFacts) -> Finding:
+    text, level, advice = "free", Level.OK, ""
+    if known.problem is not None:
+        text, level, advice = known.problem, Level.WRONG, "choose another address or port (--listen, web.listen)"
+    elif known.is_ours:
+        text = f"in use by {known.holder}: a service already runs there"
+    elif known.holder is not None:
+        text, level = f"in use by {known.holder}", Level.WRONG
+        advice = "stop it, or choose another address or port (--listen, web.listen)"
+    return Finding(
+        step="listen",
+        subject=known.address,
+        text=text,
+        level=level,
+        reason=Reason.ADDRESS_IN_USE if level is Level.WRONG else None,
+        advice=advice,
+        facts={"address": known.address, "holder": known.holder, "is_ours": known.is_ours},
+    )
+
+
+def _store(store: StoreFacts, settings: Settings, now: datetime, *, is_quick: bool) -> Finding:
+    text, level, reason, advice = _store_state(store, settings, now, is_quick=is_quick)
+    return Finding(
+        step="store",
+        subject=store.url,
+        text=text,
+        level=level,
+        reason=reason,
+        advice=advice,
+        lines=(*_collectors(store), *map(str, store.differences), *map(str, store.lacks)),
+        facts={
             "url": store.url,
             "generation": store.generation,
-            "written_at": written_at,
+            "written_at": store.written_at.isoformat() if store.written_at else None,
             "collectors": None if store.collectors is None else list(store.collectors),
             "differing_settings": [
                 {"settings": list(row.settings), "processes": [list(names) for names in row.groups]}
@@ -51,87 +103,116 @@ def _store(store: StoreFacts, settings: Settings, now: datetime) -> Finding:
                 {"workspaces_without_token": list(row.workspaces), "processes": list(row.processes)}
                 for row in store.lacks
             ],
-        }
-        return Finding(
-            step="store",
-            subject=store.url,
-            text=text,
-            level=level,
-            reason=reason,
-            lines=(*_collectors(store), *map(str, store.differences), *map(str, store.lacks)),
-            facts=facts,
-        )
+        },
+    )
 
+
+def _store_state(
+    store: StoreFacts, settings: Settings, now: datetime, *, is_quick: bool
+) -> tuple[str, Level, Reason | None, str]:
     if store.failure is not None:
-        return found(store.failure.message, Level.MISSING, store.failure.reason)
+        to_come = {Reason.STORE_MISSING: Level.OK, Reason.STORE_OUTDATED: Level.NOTE} if is_quick else {}
+        level = to_come.get(store.failure.reason, Level.PROBLEM)
+        return store.failure.message, level, store.failure.reason, store.failure.advice
     if store.written_at is None:
-        return found("empty: nothing was ever written to it; does the service run?", Level.MISSING, Reason.NOT_WRITTEN)
-    age = now - store.written_at
-    last = f"last written {span(age)} ago ({at(store.written_at)})"
-    if -age > CLOCK_TOLERANCE:
-        text = f"last written at {at(store.written_at)}, {span(age)} from now: this machine's clock was set back"
-        return found(text, Level.MISSING, Reason.CLOCK_SET_BACK)
-    if not store.is_kept(settings, now):
-        return found(
-            f"{last}, though there is a round every {settings.read_every}: does the service run?",
-            Level.MISSING,
-            Reason.NOT_WRITTEN,
+        level = Level.NOTE if is_quick else Level.PROBLEM
+        return "empty: nothing was ever written to it", level, Reason.NOT_WRITTEN, RUNS
+    newest_at = max(store.written_at, store.newest_reading_at or store.written_at)
+    if newest_at - now > CLOCK_TOLERANCE:
+        text = f"its newest entry is of {at(newest_at)}, {span(newest_at - now)} from now"
+        return (
+            text,
+            Level.PROBLEM,
+            Reason.CLOCK_SET_BACK,
+            ("set this machine's clock; if that is right, `store repair` shows what a wrong clock left behind"),
         )
+    last = f"{counted(store.databases, 'database')} known, last written {span(now - store.written_at)} ago"
+    last = f"{last} ({at(store.written_at)})"
+    if not is_quick and not store.is_kept(settings, now):
+        return f"{last}; a running service writes every {settings.read_every}", Level.PROBLEM, Reason.NOT_WRITTEN, RUNS
     differing = Reason.SETTINGS_DIFFER if store.differences else Reason.TOKENS_DIFFER if store.lacks else None
-    return found(last, Level.OK if differing is None else Level.NOTE, differing)
+    return last, Level.OK if differing is None else Level.NOTE, differing, ""
 
 
 def _collectors(store: StoreFacts) -> Iterator[str]:
     counts = Counter(store.collected_by.values())
     for name in store.collectors or ():
-        yield f"process {name} collects {counts[name]} workspace(s)"
+        yield f"process {name} collects {counted(counts[name], 'workspace')}"
 
 
 def _push(push: PushFacts) -> Finding:
+    bad = Level.WRONG if push.is_wrong else Level.PROBLEM
+    takes = f"takes an empty request; pushed every {format_duration(push.every)}"
     return Finding(
         step="push",
         subject=f"{push.name} {push.url}",
-        text="takes an empty request" if push.problem is None else f"does not take an empty request: {push.problem}",
-        level=Level.OK if push.problem is None else Level.MISSING,
+        text=takes if push.problem is None else f"does not take an empty request: {push.problem}",
+        level=Level.OK if push.problem is None else bad,
         reason=None if push.problem is None else Reason.PUSH_FAILING,
         facts={"target": push.name, "url": push.url},
     )
 
 
-def _web(web: WebFacts) -> Finding:
-    text, reason = web.access, None
-    if web.problems:
-        text = "cannot be used: correct it; a running service keeps the one before, and the next start fails"
-        reason = Reason.WEB_CONFIG_WRONG
-    elif web.not_in_force is not None:
-        text = f"{web.access}; but {web.not_in_force}. Can the service's user read it and what it names?"
-        reason = Reason.WEB_CONFIG_NOT_IN_FORCE
-    return Finding(
-        step="web",
-        subject=web.path,
-        text=text,
-        level=Level.OK if reason is None else Level.MISSING,
-        reason=reason,
-        lines=web.problems,
-        facts={"path": web.path, "problems": list(web.problems)},
-    )
+def _web(web: WebFacts) -> Iterator[Finding]:
+    if web.path is not None:
+        text, level, reason, advice = web.access, Level.OK, None, ""
+        if web.problems:
+            text, level, reason = "cannot be used", Level.WRONG, Reason.WEB_CONFIG_WRONG
+            advice = "correct it: a running service keeps the one before, and the next start fails"
+        elif web.not_in_force is not None:
+            text, level, reason = f"{web.access}; but {web.not_in_force}", Level.PROBLEM, Reason.WEB_CONFIG_NOT_IN_FORCE
+            advice = "see whether the service's user can read it and what it names"
+        yield Finding(
+            step="web",
+            subject=web.path,
+            text=text,
+            level=level,
+            reason=reason,
+            lines=web.problems,
+            advice=advice,
+            facts={"path": web.path, "problems": list(web.problems)},
+        )
+    yield from (_note("web", note) for note in web.notes)
 
 
 def _credential(credential: CredentialFacts, now: datetime) -> Finding:
     failure, expires_at = credential.failure, credential.expires_at
     lines: tuple[str, ...] = ()
+    advice = failure.advice if failure else ""
     if expires_at is not None and expires_at - now < EXPIRY_WARNING:
-        lines = (f"the token {'expired' if expires_at <= now else 'expires'} at {at(expires_at)}: replace it",)
-    level = Level.MISSING if failure else Level.NOTE if lines else Level.OK
+        lines = (f"the token {'expired' if expires_at <= now else 'expires'} at {at(expires_at)}",)
+        advice = RENEWAL
+    level = Level.NOTE if lines else Level.OK
+    if failure:
+        level = Level.WRONG if failure.reason in TO_CORRECT else Level.PROBLEM
+        lines += (f"its workspace: {credential.workspace}",) if credential.workspace else ()
+    count = "" if credential.databases is None else f", {counted(credential.databases, 'database')}"
     return Finding(
         step="token",
         subject=credential.name,
-        text=failure.message if failure else f"good for {credential.workspace}",
+        text=failure.message if failure else f"good for {credential.workspace}{count}",
         level=level,
         reason=failure.reason if failure else None,
+        advice=advice,
         lines=lines,
-        facts={"expires_at": expires_at.isoformat() if expires_at else None},
+        facts={"expires_at": expires_at.isoformat() if expires_at else None, "databases": credential.databases},
     )
+
+
+def _clock(credentials: Iterable[CredentialFacts]) -> Iterator[Finding]:
+    skews = [credential.skew_seconds for credential in credentials if credential.skew_seconds is not None]
+    skew = timedelta(seconds=max(skews, key=abs, default=0.0))
+    if abs(skew) > CLOCK_TOLERANCE:
+        side = "ahead of" if skew > timedelta(0) else "behind"
+        yield Finding(
+            step="clock",
+            subject="",
+            text=f"this machine's clock is {span(skew)} {side} the Management API's: nothing is stored",
+            level=Level.PROBLEM,
+            reason=Reason.CLOCK_WRONG,
+            advice="set this machine's clock (NTP)",
+            facts={"skew_seconds": round(skew.total_seconds())},
+        )
 
 
 def _workspaces(facts: Facts) -> Iterator[Finding]:
@@ -155,7 +236,7 @@ def _workspace(known: WorkspaceFacts, databases: Iterable[DatabaseFacts], facts:
         level=Level.NOTE if level is Level.OK and known.refused else level,
         reason=reason,
         lines=(
-            *(f"{count} record(s) cannot be used and are left out: {why}" for why, count in known.refused.items()),
+            *(f"{counted(count, 'record')} cannot be used and left out: {why}" for why, count in known.refused.items()),
             *_adaptive(known, facts.settings),
         ),
         facts={
@@ -169,7 +250,7 @@ def _workspace(known: WorkspaceFacts, databases: Iterable[DatabaseFacts], facts:
             Finding(
                 step="project",
                 subject=f"{name} ({id_})",
-                text=f"{len(found)} database(s)",
+                text=counted(len(found), "database"),
                 facts={"project_id": id_},
                 children=tuple(
                     diagnose_database(database, facts.settings, facts.store, facts.now)
@@ -191,14 +272,14 @@ def _adaptive(known: WorkspaceFacts, settings: Settings) -> Iterator[str]:
 def _workspace_state(known: WorkspaceFacts, collected_by: str | None) -> tuple[str, Level, Reason | None]:
     workspace = known.workspace
     if known.failure is not None:
-        return f"cannot be listed: {known.failure.message}", Level.MISSING, known.failure.reason
+        return f"cannot be listed: {known.failure.message}", Level.PROBLEM, known.failure.reason
     if known.gone_at is not None:
         text = f"not followed since {at(known.gone_at)}: no credential lists it; its usage stays in its months"
         return text, Level.NOTE, Reason.GONE
     if workspace.usage_blocked:
         return (
             f"blocked: its databases stop answering; {likely_block(workspace.plan, known.cost)}",
-            Level.MISSING,
+            Level.PROBLEM,
             Reason.BLOCKED,
         )
     plan = f"plan {workspace.plan}" if workspace.plan else "plan not read yet"

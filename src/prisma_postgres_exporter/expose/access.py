@@ -30,6 +30,9 @@ MOST_KEPT = 100
 MOST_WAITING = 8
 """How many logins of one address may wait: each of them takes a part of a second of one core."""
 
+REALM = 'Basic realm="prisma-postgres-exporter"'
+"""RFC 7617 wants a name; `check` knows by it who listens on an address."""
+
 BCRYPT_BYTES = 72
 """bcrypt reads no more of a password; Go's cuts it, Python's refuses it."""
 
@@ -94,7 +97,7 @@ class Gate:
             if user is None:
                 self._access.refused("login")
         if user is None:
-            headers = {"WWW-Authenticate": "Basic"}
+            headers = {"WWW-Authenticate": REALM}
             if self._access.is_stale() and is_of_this_machine(Request(scope)):
                 headers[STALE] = "stale"
             return PlainTextResponse("Unauthorized\n", status_code=401, headers=headers)

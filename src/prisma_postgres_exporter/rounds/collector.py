@@ -276,6 +276,13 @@ class Collector:
         return frozenset().union(*(turn.followed for turn in self.turns.values()))
 
     @property
+    def has_looked_everywhere(self) -> bool:
+        """Whether since the start each token was tried, and each workspace that is collected here has ended a round."""
+        turns = [turn for id_, turn in self.turns.items() if not turn.is_gone and self.leases.holds(id_)]
+        states = self.readers.states.values()
+        return all(state.is_identified or state.problem for state in states) and all(turn.report for turn in turns)
+
+    @property
     def workspace_failures(self) -> Mapping[str, str | None]:
         """Why a workspace could not be discovered the last time, `None` where it could, by id, of those tried."""
         return {id_: turn.failure for id_, turn in self.turns.items() if turn.was_tried and not turn.is_gone}

@@ -7,7 +7,7 @@ from prisma_postgres_exporter.lazily import exported
 if TYPE_CHECKING:
     from prisma_postgres_exporter.service.backfilling import Backfilling, open_backfill
     from prisma_postgres_exporter.service.costs import costs_in_force
-    from prisma_postgres_exporter.service.doctor import Examination, examine
+    from prisma_postgres_exporter.service.doctor import examine
     from prisma_postgres_exporter.service.estimating import Estimate, estimate
     from prisma_postgres_exporter.service.ledger_reader import LedgerReader, read_month
     from prisma_postgres_exporter.service.limits import limits_of
@@ -22,7 +22,6 @@ __all__ = [
     "Backfilling",
     "Collected",
     "Estimate",
-    "Examination",
     "Found",
     "LedgerReader",
     "Opened",
@@ -48,7 +47,6 @@ __getattr__ = exported(
         "Backfilling": "backfilling",
         "Collected": "once",
         "Estimate": "estimating",
-        "Examination": "doctor",
         "Found": "looking",
         "LedgerReader": "ledger_reader",
         "Opened": "opening",

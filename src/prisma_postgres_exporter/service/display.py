@@ -56,6 +56,7 @@ class Display:
         self.snapshot = Snapshot(taken_at=clock())
         self.costs = Costs()
         self.warnings: tuple[str, ...] = ()
+        self._is_to_be_warned = False
         self.workspace_days: tuple[WorkspaceDay, ...] = ()
         self.days_by_workspace: Mapping[str, Sequence[WorkspaceDay]] = {}
         self._collector = collector
@@ -117,6 +118,7 @@ class Display:
 
     async def _draw(self) -> None:
         collector, now = self._collector, self._clock().replace(microsecond=0)
+        is_whole = collector.has_looked_everywhere
         ledger_state, config, failures = self._shown(), collector.config, collector.workspace_failures
         followed, widened = [turn.followed for turn in collector.turns.values()], collector.widened_windows
         # Everything in one thread: the event loop has its turn all the sooner.
@@ -126,7 +128,11 @@ class Display:
             self.costs = costs
             for id_, turn in collector.turns.items():
                 turn.is_watched = id_ in costs.workspaces and is_limit_near(costs.workspaces[id_].limits, now)
+            self._is_to_be_warned = True
+        # What is not read yet at the start is no news.
+        if self._is_to_be_warned and is_whole:
             self._warn(ledger_state, config)
+            self._is_to_be_warned = False
 
     def _shown(self) -> LedgerState:
         """Everything, or what this process collects of what several do."""

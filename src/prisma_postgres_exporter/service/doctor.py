@@ -3,65 +3,36 @@
 from __future__ import annotations
 
 import asyncio
-import time
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
-from contextlib import closing
-from dataclasses import dataclass, field, replace
+from collections.abc import AsyncIterator, Callable, Collection, Iterable, Iterator, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager, closing
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
-from prisma_postgres_exporter.config import (
-    Claims,
-    Config,
-    CredentialProblem,
-    OtlpConfig,
-    RemoteWriteConfig,
-    WebConfig,
-    claims,
-    differences,
-    display_url,
-    read_tokens,
-    shown_address,
-)
-from prisma_postgres_exporter.cost import Costs, charge
+from prisma_postgres_exporter.config import Config, Credential, CredentialProblem, Tokens, claims, read_tokens
 from prisma_postgres_exporter.diagnosis import (
     CredentialFacts,
     DatabaseFacts,
+    Examination,
     Facts,
     Failure,
-    Finding,
-    PushFacts,
     Reason,
     Settings,
-    StoreFacts,
     Subject,
     UsageFacts,
-    WebFacts,
     WorkspaceFacts,
     diagnose,
     find_subjects,
     nearest_subjects,
 )
-from prisma_postgres_exporter.errors import ApiError, ConfigurationError, MalformedAnswer, StoreError, StoreMissing
+from prisma_postgres_exporter.errors import ApiError, ConfigurationError, MalformedAnswer, StoreError
 from prisma_postgres_exporter.expose import ExporterHealth
 from prisma_postgres_exporter.ledger.attention import period_of
-from prisma_postgres_exporter.model import Database, KnownDatabase, LedgerState, Moves, Workspace, previous_month_start
+from prisma_postgres_exporter.model import Database, Workspace, previous_month_start
 from prisma_postgres_exporter.rounds import Inventory, VendorApi, read_inventory, why_left_out
-from prisma_postgres_exporter.service.costs import costs_in_force
-from prisma_postgres_exporter.service.looking import MOVES_LOOKED_AT
+from prisma_postgres_exporter.service import surroundings
 from prisma_postgres_exporter.service.opening import api_maker, utc_now
-from prisma_postgres_exporter.service.push_sender import Sender
 from prisma_postgres_exporter.service.reading import open_to_read
-from prisma_postgres_exporter.service.web_lock import LOOKED_AT_EVERY_SECONDS, read_lock
-from prisma_postgres_exporter.service.web_seen import why_not_in_force
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Examination:
-    """What was found at `examined_at` (UTC), of `subject` where a part was asked for by name."""
-
-    examined_at: datetime
-    subject: Subject | None
-    findings: tuple[Finding, ...]
+from prisma_postgres_exporter.service.surroundings import Stored
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,8 +44,10 @@ class CredentialReport:
 
     name: str
     workspace_id: str | None = None
-    error: ApiError | None = None
+    error: ApiError | ConfigurationError | None = None
     expires_at: datetime | None = None
+    databases: int | None = None
+    skew_seconds: float | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -87,35 +60,34 @@ class Discovery:
     problems: tuple[CredentialProblem, ...] = ()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Stored:
-    """What the store holds, as far as it could be read."""
-
-    facts: StoreFacts
-    ledger_state: LedgerState = field(default_factory=LedgerState)
-    costs: Costs = field(default_factory=Costs)
-    known: Mapping[str, KnownDatabase] = field(default_factory=dict)
-    moves: Moves = field(default_factory=Moves)
-
-
-async def examine(config: Config, name: str | None = None, *, clock: Callable[[], datetime] = utc_now) -> Examination:
+async def examine(
+    config: Config, name: str | None = None, *, is_quick: bool = False, clock: Callable[[], datetime] = utc_now
+) -> Examination:
     """Diagnose everything, or the workspace, project or database that `name` (or an id) means.
 
     Changes nothing. Makes the calls of one discovery, and for a database asked for by name one of usage; without a name
-    the web configuration file is read, and each target of push gets an empty request.
+    each target of push gets an empty request, and what is around a service is looked at. With `is_quick` it says
+    whether a service could run here, and no more: databases are counted, and one of each token is asked for its usage.
 
     Raises:
-        ConfigurationError: tokens or addresses cannot be used, or `name` means nothing, or several things.
+        ConfigurationError: `name` means nothing, or several things.
     """
     now = clock().replace(microsecond=0)
     tokens = await asyncio.to_thread(read_tokens, config)
-    make = api_maker(ExporterHealth())
-    clients = {credential.name: make(credential, config) for credential in tokens.credentials}
-    said = {credential.name: claims(credential.token) for credential in tokens.credentials}
-    try:
-        discovery = replace(await _look(clients, said), problems=tokens.problems)
-        stored = await asyncio.to_thread(_read_store, config, now)
+    async with _discovered(config, tokens, is_quick=is_quick) as discovery:
+        stored = await asyncio.to_thread(surroundings.read_store, config, now, is_to_be_written=is_quick)
         workspaces = {row.workspace.id: row for row in _workspaces(discovery, stored, config.poll.interval)}
+        facts = Facts(
+            now=now,
+            settings=Settings(poll=config.poll, discovery_interval=config.discovery.interval),
+            store=stored.facts,
+            credentials=tuple(_credentials(discovery, workspaces, workspaces)),
+            is_quick=is_quick,
+        )
+        if name is None:
+            facts = await _with_surroundings(facts, config, tokens)
+        if is_quick:
+            return Examination(examined_at=now, findings=diagnose(facts))
         databases = tuple(_databases(config, discovery, stored, workspaces))
         subject = _resolve(name, databases, workspaces, discovery) if name is not None else None
         chosen = [database for database in databases if _is_of(database.database, subject)]
@@ -126,109 +98,70 @@ async def examine(config: Config, name: str | None = None, *, clock: Callable[[]
             chosen = [one for one in chosen if one.is_listed or one.state is not None]
         wanted = set(workspaces)
         if subject is not None:
-            wanted &= {subject.id, *(facts.database.workspace_id for facts in chosen)}
-        targets = config.push.targets if subject is None else {}
-        pushes = await asyncio.gather(*(_look_at_target(name, target) for name, target in targets.items()))
-        facts = Facts(
-            now=now,
-            settings=Settings(poll=config.poll, discovery_interval=config.discovery.interval),
-            store=stored.facts,
+            wanted &= {subject.id, *(one.database.workspace_id for one in chosen)}
+        facts = replace(
+            facts,
             credentials=tuple(_credentials(discovery, workspaces, wanted)),
             workspaces=tuple(workspaces[id_] for id_ in sorted(wanted)),
             databases=tuple(chosen),
-            pushes=tuple(pushes),
-            web=await asyncio.to_thread(_look_at_web, config.web) if subject is None else None,
         )
         return Examination(examined_at=now, subject=subject, findings=diagnose(facts))
-    finally:
-        for client in clients.values():
-            await client.retire()
 
 
-async def _look(clients: Mapping[str, VendorApi], said: Mapping[str, Claims]) -> Discovery:
+async def _with_surroundings(facts: Facts, config: Config, tokens: Tokens) -> Facts:
+    every = config.push.interval
+    targets = (surroundings.look_at_target(name, target, every) for name, target in config.push.targets.items())
+    return replace(
+        facts,
+        configuration=surroundings.read_configuration(config, tokens),
+        listens=tuple([await asyncio.to_thread(surroundings.look_at_address, one) for one in config.web.listen]),
+        web=await asyncio.to_thread(surroundings.look_at_web, config.web),
+        pushes=tuple(await asyncio.gather(*targets)),
+    )
+
+
+@asynccontextmanager
+async def _discovered(config: Config, tokens: Tokens, *, is_quick: bool) -> AsyncIterator[Discovery]:
     """Read what the credentials can see; one that fails is a report with its error."""
+    make = api_maker(ExporterHealth())
     inventories: dict[str, Inventory] = {}
     readers: dict[str, VendorApi] = {}
 
-    async def report(name: str, client: VendorApi) -> CredentialReport:
+    async def report(credential: Credential, clients: AsyncExitStack) -> CredentialReport:
+        said = claims(credential.token)
         # Until the API says whose it is, as in the service.
-        workspace_id, expires_at = said[name].workspace_id, said[name].expires_at
+        found = CredentialReport(name=credential.name, workspace_id=said.workspace_id, expires_at=said.expires_at)
+        try:
+            client = make(credential, config)
+        except ConfigurationError as error:
+            return replace(found, error=error)
+        clients.push_async_callback(client.retire)
         try:
             me = await client.me()
             if me.workspace is None:
                 raise MalformedAnswer("the credential belongs to no workspace", reason="no_workspace")
-            workspace_id = me.workspace.id
-            inventory = await read_inventory(client, Workspace(id=workspace_id, name=me.workspace.name))
-            inventories.setdefault(workspace_id, inventory)
-            readers.setdefault(workspace_id, client)
+            found = replace(found, workspace_id=me.workspace.id)
+            inventory = await read_inventory(client, Workspace(id=me.workspace.id, name=me.workspace.name))
+            inventories.setdefault(me.workspace.id, inventory)
+            readers.setdefault(me.workspace.id, client)
+            if is_quick and inventory.databases:
+                await client.usage(inventory.databases[0].id)
+            found = replace(found, databases=len(inventory.databases))
         except ApiError as error:
-            return CredentialReport(name=name, workspace_id=workspace_id, error=error, expires_at=expires_at)
-        return CredentialReport(name=name, workspace_id=workspace_id, expires_at=expires_at)
+            found = replace(found, error=error)
+        return replace(found, skew_seconds=client.skew_seconds)
 
-    reports = await asyncio.gather(*(report(name, client) for name, client in clients.items()))
-    return Discovery(
-        credentials=tuple(reports),
-        inventories=tuple(inventories[id_] for id_ in sorted(inventories)),
-        readers=readers,
-    )
-
-
-async def _look_at_target(name: str, target: OtlpConfig | RemoteWriteConfig) -> PushFacts:
-    found = PushFacts(name=name, url=shown_address(target.url))
-    try:
-        sender = Sender(name, target)
-        try:
-            outcome = await sender.probe()
-        finally:
-            await sender.close()
-    except ConfigurationError as error:
-        return replace(found, problem="; ".join(error.problems))
-    return found if outcome.state == "taken" else replace(found, problem=outcome.text or outcome.reason)
+    async with AsyncExitStack() as clients:
+        reports = await asyncio.gather(*(report(credential, clients) for credential in tokens.credentials))
+        yield Discovery(
+            credentials=tuple(reports),
+            inventories=tuple(inventories[id_] for id_ in sorted(inventories)),
+            readers=readers,
+            problems=tokens.problems,
+        )
 
 
-def _look_at_web(web: WebConfig) -> WebFacts | None:
-    """Read the web configuration file as the service does, where there is one, and see whether the service did."""
-    if web.config_file is None:
-        return None
-    try:
-        lock = read_lock(web.config_file, web.users)
-        not_in_force = why_not_in_force(web, lock)
-        if not_in_force is not None:
-            # The service looks at the file every two seconds.
-            time.sleep(1.5 * LOOKED_AT_EVERY_SECONDS)
-            not_in_force = why_not_in_force(web, lock)
-        return WebFacts(path=str(web.config_file), access=lock.access, not_in_force=not_in_force)
-    except ConfigurationError as error:
-        return WebFacts(path=str(web.config_file), problems=tuple(error.problems))
-
-
-def _read_store(config: Config, now: datetime) -> _Stored:
-    url = config.store.url
-    try:
-        with closing(open_to_read(config)) as store:
-            state, ledger_state, shares = store.state(), store.load(now), store.shares()
-            in_force, _ = costs_in_force(store, config)
-            return _Stored(
-                facts=StoreFacts(
-                    url=store.url,
-                    generation=state.generation,
-                    written_at=state.written_at,
-                    collectors=shares.processes if store.is_shared else None,
-                    collected_by=shares.holders,
-                    differences=differences(shares.settings),
-                    lacks=shares.lacks,
-                ),
-                ledger_state=ledger_state,
-                costs=charge(ledger_state, in_force, (), now),
-                known={known.database.id: known for known in store.databases()},
-                moves=store.open_day_moves(now - MOVES_LOOKED_AT) if config.poll.adaptive else Moves(),
-            )
-    except StoreError as error:
-        reason = Reason.STORE_MISSING if isinstance(error, StoreMissing) else Reason.STORE_UNAVAILABLE
-        return _Stored(facts=StoreFacts(url=display_url(url), failure=Failure(reason=reason, message=str(error))))
-
-
-def _workspaces(discovery: Discovery, stored: _Stored, interval: timedelta) -> Iterator[WorkspaceFacts]:
+def _workspaces(discovery: Discovery, stored: Stored, interval: timedelta) -> Iterator[WorkspaceFacts]:
     ledger_state = stored.ledger_state
     listed = {inventory.workspace.id: inventory.workspace for inventory in discovery.inventories}
     refused = {inventory.workspace.id: inventory.refused for inventory in discovery.inventories}
@@ -277,7 +210,7 @@ def _of_problem(problem: CredentialProblem) -> Failure:
 
 
 def _databases(
-    config: Config, discovery: Discovery, stored: _Stored, workspaces: Mapping[str, WorkspaceFacts]
+    config: Config, discovery: Discovery, stored: Stored, workspaces: Mapping[str, WorkspaceFacts]
 ) -> Iterator[DatabaseFacts]:
     listed = {database.id: database for inventory in discovery.inventories for database in inventory.databases}
     for id_ in {**listed, **stored.known}:
@@ -353,6 +286,8 @@ def _credentials(
             workspace=f"workspace {workspaces[id_].workspace.name} ({id_})" if id_ is not None else None,
             failure=Failure.of(report.error) if report.error is not None else None,
             expires_at=report.expires_at,
+            databases=report.databases,
+            skew_seconds=report.skew_seconds,
         )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import socket
 import stat
@@ -11,6 +12,7 @@ from pathlib import Path
 
 from prisma_postgres_exporter.config import SYSTEMD, UNIX, host_and_port
 from prisma_postgres_exporter.errors import ConfigurationError
+from prisma_postgres_exporter.service.holder import holder_of
 
 FIRST_OF_SYSTEMD = 3
 """https://www.freedesktop.org/software/systemd/man/latest/sd_listen_fds.html"""
@@ -32,10 +34,25 @@ def opened_listeners(addresses: Sequence[str]) -> Iterator[list[socket.socket]]:
             listeners += [stack.enter_context(listener) for listener in _listeners(address)]
             if address.startswith(UNIX):
                 stack.callback(Path(address.removeprefix(UNIX)).unlink, missing_ok=True)
-        for listener in listeners:
-            listener.listen(BACKLOG)
-            listener.setblocking(False)
         yield listeners
+
+
+def require_free(address: str) -> None:
+    """Make sure that an address could be listened on, and do not listen; systemd's sockets come with the start alone.
+
+    Raises:
+        OSError: it could not; `EADDRINUSE` where somebody else does.
+    """
+    if address.startswith(UNIX):
+        path = Path(address.removeprefix(UNIX))
+        _require_unheard(path)
+        if path.exists() and not path.is_socket():
+            raise FileExistsError(errno.EEXIST, "there is a file that is not a socket")
+        if not os.access(path.parent, os.W_OK | os.X_OK):
+            code = errno.EACCES if path.parent.is_dir() else errno.ENOENT
+            raise OSError(code, os.strerror(code))
+    elif address != SYSTEMD:
+        _bound(*host_and_port(address)).close()
 
 
 def url_of(listener: socket.socket, *, is_tls: bool) -> str:
@@ -48,35 +65,46 @@ def url_of(listener: socket.socket, *, is_tls: bool) -> str:
 
 
 def _listeners(address: str) -> list[socket.socket]:
-    if address == SYSTEMD:
-        return _of_systemd()
     try:
-        if address.startswith(UNIX):
-            return [_file(Path(address.removeprefix(UNIX)))]
-        return [_address(*host_and_port(address))]
+        if address == SYSTEMD:
+            listeners = _of_systemd()
+        elif address.startswith(UNIX):
+            listeners = [_file(Path(address.removeprefix(UNIX)))]
+        else:
+            listeners = [_bound(*host_and_port(address))]
+        for listener in listeners:
+            listener.listen(BACKLOG)
+            listener.setblocking(False)
     except OSError as error:
-        why = f"cannot listen on {address}: {error.strerror}; choose another address or port"
-        raise ConfigurationError([f"web.listen: {why}"]) from error
+        why = f"cannot listen on {address}: {error.strerror}"
+        if error.errno == errno.EADDRINUSE:
+            why = f"cannot listen on {address}: in use by {holder_of(address)[0]}"
+        raise ConfigurationError([f"web.listen: {why}; choose another address or port"]) from error
+    return listeners
 
 
-def _address(host: str, port: int) -> socket.socket:
-    if not host and socket.has_dualstack_ipv6():
-        listener = socket.create_server(("", port), family=socket.AF_INET6, dualstack_ipv6=True)
-    else:
-        listener = socket.create_server((host, port), family=socket.AF_INET6 if ":" in host else socket.AF_INET)
+def _bound(host: str, port: int) -> socket.socket:
+    is_dual = not host and socket.has_dualstack_ipv6()
+    family = socket.AF_INET6 if is_dual or ":" in host else socket.AF_INET
     # asyncio turns Nagle's algorithm off only where it sees that this is TCP; with it each small scrape takes 40 ms.
-    return socket.socket(listener.family, listener.type, socket.IPPROTO_TCP, fileno=listener.detach())
+    listener = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
+    try:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        if family == socket.AF_INET6:
+            listener.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, not is_dual)
+        listener.bind((host, port))
+    except OSError:
+        listener.close()
+        raise
+    return listener
 
 
 def _file(path: Path) -> socket.socket:
     """A socket in a file, for its user and group; one that nobody listens on any more is replaced."""
-    with socket.socket(socket.AF_UNIX) as probe:
-        with contextlib.suppress(OSError):
-            probe.connect(str(path))
-            raise ConfigurationError([f"web.listen: another process listens on {path}"])
-        with contextlib.suppress(FileNotFoundError):
-            if stat.S_ISSOCK(path.lstat().st_mode):
-                path.unlink()
+    _require_unheard(path)
+    with contextlib.suppress(FileNotFoundError):
+        if stat.S_ISSOCK(path.lstat().st_mode):
+            path.unlink()
     listener = socket.socket(socket.AF_UNIX)
     try:
         listener.bind(str(path))
@@ -85,6 +113,15 @@ def _file(path: Path) -> socket.socket:
         listener.close()
         raise
     return listener
+
+
+def _require_unheard(path: Path) -> None:
+    with socket.socket(socket.AF_UNIX) as probe:
+        try:
+            probe.connect(str(path))
+        except OSError:
+            return
+    raise OSError(errno.EADDRINUSE, os.strerror(errno.EADDRINUSE))
 
 
 def _of_systemd() -> list[socket.socket]:
@@ -97,5 +134,5 @@ def _of_systemd() -> list[socket.socket]:
     for listener in listeners:
         listener.set_inheritable(False)
         if listener.type != socket.SOCK_STREAM:
-            raise ConfigurationError(["web.listen: systemd passed on a socket that is no stream: use ListenStream="])
+            raise ConfigurationError(["web.listen: the socket from systemd is not a stream socket: use ListenStream="])
     return listeners

@@ -8,8 +8,9 @@ import socket
 import ssl
 from pathlib import Path
 
-from prisma_postgres_exporter.config import SYSTEMD, UNIX, WebConfig, host_and_port
+from prisma_postgres_exporter.config import SYSTEMD, WebConfig
 from prisma_postgres_exporter.expose.access import STALE
+from prisma_postgres_exporter.service.holder import connected
 from prisma_postgres_exporter.service.web_lock import WebLock
 
 TIMEOUT_SECONDS = 5
@@ -26,7 +27,7 @@ def why_not_in_force(web: WebConfig, lock: WebLock) -> str | None:
     if address is None:
         return None
     try:
-        connection = _connected(address)
+        connection = connected(address, TIMEOUT_SECONDS)
     except OSError:
         return None
     with connection:
@@ -39,16 +40,6 @@ def why_not_in_force(web: WebConfig, lock: WebLock) -> str | None:
                 else "it speaks no TLS, or wants a client certificate"
             )
     return None if said is None else f"the service at {address} does not run with it: {said}"
-
-
-def _connected(address: str) -> socket.socket:
-    if address.startswith(UNIX):
-        connection = socket.socket(socket.AF_UNIX)
-        connection.settimeout(TIMEOUT_SECONDS)
-        connection.connect(address.removeprefix(UNIX))
-        return connection
-    host, port = host_and_port(address)
-    return socket.create_connection((host or "localhost", port), TIMEOUT_SECONDS)
 
 
 def _differs(connection: socket.socket, web: WebConfig, lock: WebLock) -> str | None:

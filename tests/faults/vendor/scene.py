@@ -123,7 +123,7 @@ class Scene:
         """What doctor finds missing, and all that it says."""
         answer = run("doctor", "--json", *self.options, cwd=self.directory, environ=self.environ)
         document = json.loads(answer.stdout)
-        return {row["reason"] for row in _walk(document) if row["level"] == "missing"}, answer.stdout
+        return {row["reason"] for row in _walk(document) if row["level"] in ("problem", "wrong")}, answer.stdout
 
     def well_again(self) -> float:
         """Wait until every database is up and was read again; returns the seconds that took."""

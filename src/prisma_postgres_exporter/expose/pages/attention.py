@@ -125,8 +125,8 @@ def of_databases(views: Sequence[DatabaseView], status: ServiceStatus) -> Iterat
         )
 
 
-def of_workspace(view: WorkspaceView) -> Iterator[Alert]:
-    """What is wrong with a workspace as a whole."""
+def of_workspace(view: WorkspaceView, status: ServiceStatus) -> Iterator[Alert]:
+    """What is wrong with a workspace as a whole; what its first round has not read yet is not."""
     path, name = f"workspaces/{view.workspace_id}", view.workspace_name or view.workspace_id
     if view.is_usage_blocked:
         text = f"Blocked by the vendor: {likely_block(view.plan, view.cost)}."
@@ -134,7 +134,7 @@ def of_workspace(view: WorkspaceView) -> Iterator[Alert]:
     if view.failure_reason:
         text = f"Cannot be discovered: {reason_in_words(view.failure_reason)}."
         yield Alert(tone="bad", subject=name, text=text, path=path)
-    if view.cost is not None and view.cost.unpriced is not None:
+    if _is_read(view, status) and view.cost is not None and view.cost.unpriced is not None:
         text = f"Cost not known: {view.cost.unpriced}."
         yield Alert(tone="warn", subject=name, text=text, path=path)
 
@@ -146,14 +146,22 @@ def _of_workspaces(status: ServiceStatus, views: Iterable[WorkspaceView]) -> Ite
             since_at = credential.failing_since_at
             yield Alert(tone="bad", subject=f"Credential {credential.name}", text=f"{text}.", since_at=since_at)
     for view in views:
-        yield from of_workspace(view)
+        yield from of_workspace(view, status)
+
+
+def _is_read(view: WorkspaceView, status: ServiceStatus) -> bool:
+    """Whether what is shown was made after a round of it."""
+    shown_at = status.snapshot.taken_at if status.snapshot is not None else status.started_at
+    return view.workspace_id in status.collected_by or any(
+        row.workspace_id == view.workspace_id and row.finished_at <= shown_at for row in status.rounds
+    )
 
 
 def _of_the_service(status: ServiceStatus) -> Iterator[Alert]:
     if status.unhealthy_reason is not None:
         yield Alert(tone="bad", subject="Not healthy", text=status.unhealthy_reason)
     elif status.not_ready_reason is not None:
-        yield Alert(tone="warn", subject="Not ready", text=status.not_ready_reason)
+        yield Alert(tone="note", subject="Starting", text="the first numbers are being read.")
     if status.store_error is not None:
         yield Alert(tone="bad", subject="Store", text=f"failing: {status.store_error}")
     if status.reload_error is not None:

@@ -171,7 +171,7 @@ def workspace_page(
             cards=(*_money_cards(line, now), limit),
             meters=[(name, meter) for name, meter in zip(names, meters(view), strict=True) if meter is not None],
             alerts=[
-                *of_workspace(view),
+                *of_workspace(view, status),
                 *of_databases(views, status),
                 *(Alert(tone="warn", subject=reach.title, text=f"{reach.text} {reach.todo}") for reach in reached),
                 *((saving_alert(line, line.saving),) if line.saving is not None else ()),

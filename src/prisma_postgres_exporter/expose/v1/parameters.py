@@ -30,13 +30,13 @@ def _day(text: object) -> object:
             return date.fromisoformat(text)
         except ValueError:
             raise ValueError("there is no such day") from None
-    raise ValueError("is no day; write it like 2026-11-05")
+    raise ValueError("is not a valid day; write it like 2026-11-05")
 
 
 def _month(text: object) -> object:
     if isinstance(text, str) and re.fullmatch(MONTH_PATTERN, text):
         return date.fromisoformat(f"{text}-01")
-    raise ValueError("is no month; write it like 2026-11")
+    raise ValueError("is not a valid month; write it like 2026-11")
 
 
 Day = Annotated[date, BeforeValidator(_day), WithJsonSchema({"type": "string", "format": "date"})]

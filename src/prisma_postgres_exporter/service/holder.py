@@ -1,0 +1,97 @@
+"""Who listens on an address already."""
+
+from __future__ import annotations
+
+import http.client
+import os
+import socket
+import ssl
+from collections.abc import Iterator
+from pathlib import Path
+
+from prisma_postgres_exporter.config import UNIX, host_and_port
+
+PATIENCE_SECONDS = 1.0
+LISTENING = "0A"
+"""https://docs.kernel.org/networking/proc_net_tcp.html"""
+
+OURS = "prisma-postgres-exporter"
+_PROGRAMS = (OURS.encode(), OURS.replace("-", "_").encode())
+
+
+def holder_of(address: str) -> tuple[str, bool]:
+    """Say who listens on an address that is in use, and whether that is this program.
+
+    Programs of other users and of other containers are told by what they answer alone.
+    """
+    process = next(_processes(address), None)
+    is_ours = any(name in command for name in _PROGRAMS for command in process[1]) if process else False
+    if is_ours or _answers_as_ours(address):
+        return f"{OURS} (process {process[0]})" if process else f"another {OURS}", True
+    if process is None:
+        return "another program", False
+    program = os.fsdecode(process[1][0]).rpartition("/")[2]
+    return f"{program if program.isprintable() else 'a program'} (process {process[0]})", False
+
+
+def connected(address: str, timeout_seconds: float) -> socket.socket:
+    """A connection to an address that is listened on.
+
+    Raises:
+        OSError: nobody listens there.
+    """
+    if address.startswith(UNIX):
+        plain = socket.socket(socket.AF_UNIX)
+        plain.settimeout(timeout_seconds)
+        plain.connect(address.removeprefix(UNIX))
+        return plain
+    host, port = host_and_port(address)
+    return socket.create_connection((host or "localhost", port), timeout_seconds)
+
+
+def _processes(address: str) -> Iterator[tuple[int, list[bytes]]]:
+    """Processes with the socket, as far as this user may see them, each with its arguments; none but on Linux."""
+    sockets = {f"socket:[{inode}]" for inode in _inodes(address)}
+    for process in Path("/proc").glob("[0-9]*") if sockets else ():
+        try:
+            if any(os.readlink(file) in sockets for file in (process / "fd").iterdir()):
+                yield int(process.name), (process / "cmdline").read_bytes().split(b"\0")
+        except OSError:
+            continue  # it has ended, or is another user's
+
+
+def _inodes(address: str) -> Iterator[str]:
+    """Of the sockets that listen there, as Linux numbers them."""
+    if address.startswith(UNIX):
+        yield from (row[6] for row in _table("unix") if row[-1] == address.removeprefix(UNIX))
+        return
+    port = f":{host_and_port(address)[1]:04X}"
+    yield from (row[9] for row in (*_table("tcp"), *_table("tcp6")) if row[3] == LISTENING and row[1].endswith(port))
+
+
+def _table(name: str) -> list[list[str]]:
+    try:
+        return [line.split() for line in Path("/proc/net", name).read_text().splitlines()[1:]]
+    except OSError:
+        return []  # not Linux
+
+
+def _answers_as_ours(address: str) -> bool:
+    """Ask for the health, behind TLS too, whoever its certificate is of: nothing secret is sent."""
+    unverified = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    unverified.check_hostname, unverified.verify_mode = False, ssl.CERT_NONE
+    for context in (None, unverified):
+        try:
+            with connected(address, PATIENCE_SECONDS) as plain:
+                connection = http.client.HTTPConnection("localhost")
+                connection.sock = plain if context is None else context.wrap_socket(plain)
+                connection.request("GET", "/-/healthy", headers={"Connection": "close"})
+                answer = connection.getresponse()
+                said = answer.read(100)
+                asks = answer.headers.get("WWW-Authenticate", "")
+                connection.close()
+        except (OSError, http.client.HTTPException):
+            continue
+        if said == b"healthy\n" or said.startswith(b"not healthy: ") or OURS in asks:
+            return True
+    return False
