@@ -28,7 +28,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from prisma_postgres_exporter.simulator import Faults, Simulator, World, WorldShape, serve_simulator, system_clock
 
 EXPORTER = (sys.executable, "-m", "prisma_postgres_exporter")
-DEADLINE_SECONDS = 30.0
+DEADLINE_SECONDS = 90.0
 LONGEST_RUN_SECONDS = 60.0
 LOOK_EVERY_SECONDS = 0.05
 INTERVAL = "1s"
