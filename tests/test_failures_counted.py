@@ -76,7 +76,6 @@ NO_FAILURE: Final[Mapping[str, str]] = {
     "expose.guard:_is_address": "a question with two answers",
     "expose.guard:_is_loopback": "a question with two answers",
     "expose.negotiate:_quality": "a client's header that means nothing",
-    "expose.v1.parameters:parsed": "a client's mistake, which is told to it",
     "expose.web:__call__": "a client that is slow gets its answer later or not at all",
 }
 """Where nothing failed, and why."""

@@ -83,6 +83,11 @@ def of_month(month: LedgerMonth | MonthReport) -> Keys:
     return {"until": month.until, "is_over": month.is_over, "not_followed": gone, "followed_late": late}
 
 
+def of_snapshot(snapshot: Snapshot) -> Keys:
+    """Return what every answer about a snapshot says of it."""
+    return {"taken_at": snapshot.taken_at, "costs_at": snapshot.costs_at}
+
+
 def cost_rows_answer(
     month: LedgerMonth, rows: Iterable[CostRow], besides: Mapping[Place, Beside], *, is_part: bool = False
 ) -> CostRows:
@@ -209,7 +214,7 @@ def collect_answer(snapshot: Snapshot) -> CollectAnswer:
         workspaces=[workspace_document(view, snapshot.taken_at) for view in snapshot.workspaces],
         databases=[database_document(view, snapshot.taken_at) for view in snapshot.databases],
     )
-    return CollectAnswer(taken_at=snapshot.taken_at, costs_at=snapshot.costs_at, data=collected)
+    return CollectAnswer(**of_snapshot(snapshot), data=collected)
 
 
 def budget_document(budget: BudgetState, *, is_over: bool = False) -> BudgetDocument:

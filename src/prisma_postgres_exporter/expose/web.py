@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Collection
+from functools import partial
 
 from starlette.applications import Starlette
 from starlette.datastructures import QueryParams
@@ -14,9 +15,10 @@ from starlette.routing import BaseRoute, Mount, Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from prisma_postgres_exporter.expose.access import Access, Gate
+from prisma_postgres_exporter.expose.beside import OneAtATime
 from prisma_postgres_exporter.expose.guard import KnownHosts, why_not_to_reload
 from prisma_postgres_exporter.expose.negotiate import choose_format, is_gzip_wanted
-from prisma_postgres_exporter.expose.pages.serving import Drawing, Pages, not_found
+from prisma_postgres_exporter.expose.pages.serving import Pages, not_found
 from prisma_postgres_exporter.expose.parts import Body
 from prisma_postgres_exporter.expose.render import Exposition
 from prisma_postgres_exporter.expose.scraping import chosen_workspaces, target_groups
@@ -51,7 +53,7 @@ def web_app(
     takes longer than `send_limit_seconds` to read its answer is cut off, since it keeps an old exposition in memory.
     """
 
-    drawing = Drawing()
+    drawing = OneAtATime()
 
     async def healthy(request: Request) -> Response:
         return _check(visible_status(status(), seen(request.scope)).unhealthy_reason, "healthy")
@@ -143,7 +145,7 @@ class _Metrics:
     def __init__(self, exposition: Exposition, send_limit_seconds: float) -> None:
         self._exposition = exposition
         self._send_limit_seconds = send_limit_seconds
-        self._making = asyncio.Lock()
+        self._making = OneAtATime()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         exposition_format = choose_format(_header(scope, b"accept"))
@@ -175,8 +177,7 @@ class _Metrics:
         chosen = chosen_workspaces(QueryParams(query), self._exposition.workspaces, mine)
         if chosen is None:
             return self._exposition.body(exposition_format, is_gzip=is_gzip)
-        async with self._making:
-            return await asyncio.to_thread(self._exposition.part, chosen, exposition_format, is_gzip=is_gzip)
+        return await self._making(partial(self._exposition.part, chosen, exposition_format, is_gzip=is_gzip))
 
 
 def _header(scope: Scope, name: bytes) -> str:

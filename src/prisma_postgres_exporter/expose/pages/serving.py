@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 
@@ -12,6 +11,7 @@ from starlette.responses import HTMLResponse, PlainTextResponse, Response
 
 from prisma_postgres_exporter.cost import By
 from prisma_postgres_exporter.errors import StoreError, TooBusy
+from prisma_postgres_exporter.expose.beside import OneAtATime
 from prisma_postgres_exporter.expose.pages.days import DAYS_DRAWN
 from prisma_postgres_exporter.expose.pages.drawing import content_security_policy
 from prisma_postgres_exporter.expose.pages.listing import Asked
@@ -34,25 +34,13 @@ NOT_FOUND = "Not Found"
 """What Starlette says of a path that it has no route for."""
 
 
-class Drawing:
-    """Draws pages in a thread, one at a time: ten thousand databases are sorted while scrapes are answered."""
-
-    def __init__(self) -> None:
-        self._turn = asyncio.Lock()
-
-    async def __call__(self, draw: Callable[[], str]) -> str:
-        """Return what `draw` draws."""
-        async with self._turn:
-            return await asyncio.to_thread(draw)
-
-
 @dataclass(frozen=True, slots=True)
 class Pages:
     """The pages about what `status` and `ledger` know, and about nothing else."""
 
     status: ServiceStatus
     ledger: Ledger | None
-    drawing: Drawing
+    drawing: OneAtATime
 
     async def overview(self, request: Request) -> Response:
         """The first page."""

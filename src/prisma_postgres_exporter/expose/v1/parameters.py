@@ -4,24 +4,24 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import date
 from difflib import get_close_matches
 from enum import StrEnum
-from typing import Annotated, TypeVar
+from typing import Annotated, Any, get_type_hints
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, WithJsonSchema
-from pydantic_core import ErrorDetails
-from starlette.datastructures import QueryParams
+from fastapi.exceptions import RequestValidationError
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import Response
 
 from prisma_postgres_exporter.cost import By
-from prisma_postgres_exporter.expose.v1.problems import Refused
+from prisma_postgres_exporter.expose.v1.problems import problem_answer
 
 MOST_DATABASES = 10_000
 DAY_PATTERN = r"^[0-9]{4}-(0[1-9]|1[0-2])-(0[1-9]|[12][0-9]|3[01])$"
 MONTH_PATTERN = r"^20[0-9]{2}-(0[1-9]|1[0-2])$"
-
-P = TypeVar("P", bound=BaseModel)
 
 
 def _day(text: object) -> object:
@@ -39,9 +39,15 @@ def _month(text: object) -> object:
     raise ValueError("is not a valid month; write it like 2026-11")
 
 
-Day = Annotated[date, BeforeValidator(_day), WithJsonSchema({"type": "string", "format": "date"})]
-Month = Annotated[date, BeforeValidator(_month), WithJsonSchema({"type": "string", "pattern": MONTH_PATTERN})]
-Id = Annotated[str, Field(min_length=1, max_length=200)]
+LONGEST_ID = 200
+# Each may be absent, and no query can say `null`: the document does not speak of it.
+Day = Annotated[date | None, BeforeValidator(_day), WithJsonSchema({"type": "string", "format": "date"})]
+Month = Annotated[date | None, BeforeValidator(_month), WithJsonSchema({"type": "string", "pattern": MONTH_PATTERN})]
+Id = Annotated[
+    str | None,
+    Field(min_length=1, max_length=LONGEST_ID),
+    WithJsonSchema({"type": "string", "minLength": 1, "maxLength": LONGEST_ID}),
+]
 
 
 class Step(StrEnum):
@@ -64,65 +70,63 @@ class NoParameters(Parameters):
 class DatabasesParameters(Parameters):
     """Which databases."""
 
-    workspace: Id | None = Field(None, description="Only those of this workspace, by id.")
-    project: Id | None = Field(None, description="Only those of this project, by id.")
+    workspace: Id = Field(None, description="Only those of this workspace, by id.")
+    project: Id = Field(None, description="Only those of this project, by id.")
     limit: int = Field(1_000, ge=1, le=MOST_DATABASES, description="The most rows to return.")
-    after: Id | None = Field(None, description="Go on after here: `next_after` of the answer before.")
+    after: Id = Field(None, description="Go on after here: `next_after` of the answer before.")
 
 
 class UsageParameters(Parameters):
     """Which usage."""
 
-    from_: Day | None = Field(
+    from_: Day = Field(
         None, alias="from", description="The first day (UTC). Default: 30 days before `to`, or the same month."
     )
-    to: Day | None = Field(None, description="The last day (UTC), included. Default: today.")
+    to: Day = Field(None, description="The last day (UTC), included. Default: today.")
     by: Step = Field(Step.DAY, description="One row a day, or a month: of every month that the days lie in.")
     group: By = Field(By.DATABASE, description="What a row is about.")
-    workspace: Id | None = Field(None, description="Only this workspace, by id.")
-    project: Id | None = Field(None, description="Only this project, by id.")
-    database: Id | None = Field(None, description="Only this database, by id.")
+    workspace: Id = Field(None, description="Only this workspace, by id.")
+    project: Id = Field(None, description="Only this project, by id.")
+    database: Id = Field(None, description="Only this database, by id.")
 
 
 class CostParameters(Parameters):
     """Which costs."""
 
-    month: Month | None = Field(None, description="A calendar month (UTC). Default: this one, so far.")
+    month: Month = Field(None, description="A calendar month (UTC). Default: this one, so far.")
     by: By = Field(By.WORKSPACE, description="What a row is about.")
-    workspace: Id | None = Field(None, description="Only this workspace, by id.")
-    project: Id | None = Field(None, description="Only this project, by id.")
+    workspace: Id = Field(None, description="Only this workspace, by id.")
+    project: Id = Field(None, description="Only this project, by id.")
 
 
-def parsed(kind: type[P], query: QueryParams) -> P:
-    """Read a request's parameters.
+async def given_once(request: Request) -> None:
+    """Refuse parameters that are given twice, of which FastAPI would take the last.
 
     Raises:
-        Refused: 400 with everything that is wrong.
+        HTTPException: 400 with every one of them.
     """
-    twice = [name for name, count in Counter(name for name, _ in query.multi_items()).items() if count > 1]
-    problems = [f"{name} was given more than once" for name in twice]
-    try:
-        found = kind.model_validate(dict(query))
-    except ValidationError as error:
-        problems += [_problem(kind, query, line) for line in error.errors()]
-    else:
-        if not problems:
-            return found
-    raise Refused(400, "; ".join(problems))
+    counts = Counter(name for name, _ in request.query_params.multi_items())
+    if twice := [f"{name} was given more than once" for name, count in counts.items() if count > 1]:
+        raise HTTPException(400, "; ".join(twice))
 
 
-def _problem(kind: type[BaseModel], query: QueryParams, error: ErrorDetails) -> str:
-    """What is wrong with one parameter, and the nearest that is accepted."""
-    name = str(error["loc"][0])
-    if error["type"] == "extra_forbidden":
-        known = [field.alias or name for name, field in kind.model_fields.items()]
-        return f"there is no parameter {name!r}; " + _accepted(name, known)
-    given = query[name]
-    field = next(field for own, field in kind.model_fields.items() if (field.alias or own) == name)
-    if isinstance(field.annotation, type) and issubclass(field.annotation, StrEnum):
-        return f"{name}={given!r} is not accepted; " + _accepted(given, [member.value for member in field.annotation])
-    reason = str(error["ctx"]["error"]) if error["type"] == "value_error" else error["msg"]
-    return f"{name}={given!r}: {reason}"
+async def on_not_accepted(request: Request, error: RequestValidationError) -> Response:
+    """Answer with everything that is wrong with the parameters, and the nearest that is accepted."""
+    fields = get_type_hints(request.scope["endpoint"])["asked"].model_fields
+    kinds = {field.alias or name: field.annotation for name, field in fields.items()}
+    return problem_answer(400, "; ".join(_problem(kinds, line) for line in error.errors()))
+
+
+def _problem(kinds: Mapping[str, Any], error: Mapping[str, Any]) -> str:
+    name, given = error["loc"][-1], error["input"]
+    match error["type"]:
+        case "extra_forbidden":
+            return f"there is no parameter {name!r}; " + _accepted(name, list(kinds))
+        case "enum":
+            return f"{name}={given!r} is not accepted; " + _accepted(given, [member.value for member in kinds[name]])
+        case "value_error":
+            return f"{name}={given!r}: {error['ctx']['error']}"
+    return f"{name}={given!r}: {error['msg']}"
 
 
 def _accepted(given: str, known: Sequence[str]) -> str:

@@ -4,20 +4,31 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from http import HTTPStatus
-from typing import Literal
+from typing import Any, Literal
 
 from pydantic import BaseModel, Field
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 
+from prisma_postgres_exporter.errors import StoreError, TooBusy
+from prisma_postgres_exporter.expose.v1.writing import NO_STORE
+
 MEDIA_TYPE = "application/problem+json"
-NO_STORE = {"Cache-Control": "no-store"}
-ROUTERS = {
-    404: "there is nothing at this address; /api/v1/openapi.json says what there is",
-    405: "only GET and HEAD are answered: nothing can be changed here",
+RETRY = {"Retry-After": "5"}
+ROUTERS: Mapping[int, tuple[str, Mapping[str, str]]] = {
+    404: ("there is nothing at this address; /api/v1/openapi.json says what there is", {}),
+    405: ("only GET and HEAD are answered: nothing can be changed here", {"Allow": "GET, HEAD"}),
 }
 """What is said where the router refuses."""
+
+REASONS = {
+    400: "A parameter that is not known, is given twice, or has a value that is not accepted.",
+    404: "There is no such database.",
+    405: "Only GET and HEAD are answered.",
+    422: "The parameters contradict each other, or ask for a time that has not begun.",
+    503: "Nothing is known yet, the ledger cannot be read now, or too many questions wait: see `Retry-After`.",
+}
 
 
 class Problem(BaseModel):
@@ -31,8 +42,27 @@ class Problem(BaseModel):
     detail: str = Field(description="What was given, what is accepted, and what to do.")
 
 
-class Refused(HTTPException):
-    """A request that cannot be answered: `detail` says what was given and what is accepted."""
+def described(*statuses: int) -> dict[int | str, dict[str, Any]]:
+    """Return what the OpenAPI document says of these problems."""
+    content = {MEDIA_TYPE: {"schema": {"$ref": f"#/components/schemas/{Problem.__name__}"}}}
+    return {status: {"description": REASONS[status], "content": content} for status in statuses}
+
+
+async def on_refused(_: Request, error: HTTPException) -> Response:
+    """Answer what the router or an endpoint refused."""
+    is_routers = error.detail == HTTPStatus(error.status_code).phrase and error.status_code in ROUTERS
+    detail, headers = ROUTERS[error.status_code] if is_routers else (error.detail, error.headers or {})
+    return problem_answer(error.status_code, detail, headers)
+
+
+async def on_unreadable(_: Request, error: StoreError | TooBusy) -> Response:
+    """Answer where the ledger cannot be asked now."""
+    return problem_answer(503, str(error), RETRY)
+
+
+async def on_fault(_: Request, __: Exception) -> Response:
+    """Answer a fault of ours; the server's log has it."""
+    return problem_answer(500, "this is a fault of the exporter; its log says more")
 
 
 def problem_answer(status: int, detail: str, headers: Mapping[str, str] | None = None) -> Response:
@@ -41,11 +71,3 @@ def problem_answer(status: int, detail: str, headers: Mapping[str, str] | None =
     return Response(
         problem.model_dump_json(), status_code=status, media_type=MEDIA_TYPE, headers={**NO_STORE, **(headers or {})}
     )
-
-
-async def on_http_problem(request: Request, error: Exception) -> Response:
-    """Answer what the router or an endpoint refused."""
-    assert isinstance(error, HTTPException)  # noqa: S101 - it is registered for these only
-    is_routers = error.detail == HTTPStatus(error.status_code).phrase
-    detail = ROUTERS.get(error.status_code, error.detail) if is_routers else error.detail
-    return problem_answer(error.status_code, detail, error.headers)
