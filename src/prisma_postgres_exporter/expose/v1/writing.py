@@ -23,5 +23,15 @@ class Writing:
 
     async def __call__(self, make: Callable[[], BaseModel]) -> Response:
         """Return what `make` makes."""
-        body = await self._turn(lambda: make().model_dump_json())
+        body = await self._turn(lambda: written(make()))
         return Response(body, media_type="application/json", headers=NO_STORE)
+
+
+def written(answer: BaseModel) -> bytes:
+    """Return what `model_dump_json` gives, row by row: it lets no other thread run before it is done with them all."""
+    rows = getattr(answer, "data", None)
+    if not isinstance(rows, list):
+        return answer.model_dump_json().encode()
+    # No text has these characters: its quotes are escaped.
+    before, data, after = answer.model_copy(update={"data": []}).model_dump_json().encode().partition(b'"data":[')
+    return b"".join((before, data, b",".join([row.model_dump_json().encode() for row in rows]), after))
