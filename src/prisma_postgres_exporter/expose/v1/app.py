@@ -53,8 +53,7 @@ def json_api(snapshot: Callable[[], Snapshot | None], ledger: Ledger) -> FastAPI
         version=__version__,
         description=DESCRIPTION,
         license_info={"name": "Apache-2.0", "identifier": "Apache-2.0"},
-        # As seen from the document, whatever path a proxy has before it.
-        servers=[{"url": "../v1"}],
+        servers=[{"url": "/api/v1"}],
         # Its own would take any parameter, and its pages load scripts from strangers.
         openapi_url=None,
         # It would redirect to whatever the Host header says.
