@@ -106,3 +106,11 @@ def test_the_service_runs_without_the_simulator() -> None:
     command = [sys.executable, "-c", program]
     told = subprocess.run(command, capture_output=True, text=True, check=True, env=_environment()).stdout
     assert told.strip() == "False"
+
+
+@pytest.mark.parametrize("name", ["collect_once", "examine", "open_backfill", "read_month"])
+def test_what_runs_once_does_not_load_what_answers_questions(name: str) -> None:
+    program = f"import sys; from prisma_postgres_exporter.service import {name}; print('fastapi' in sys.modules)"
+    command = [sys.executable, "-c", program]
+    told = subprocess.run(command, capture_output=True, text=True, check=True, env=_environment()).stdout
+    assert told.strip() == "False"
