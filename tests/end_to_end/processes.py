@@ -97,7 +97,7 @@ class Running:
         """Whether it still runs."""
         return self._popen.poll() is None
 
-    def wait_for(self, pattern: str) -> str:
+    def wait_for(self, pattern: str, seconds: float = DEADLINE_SECONDS) -> str:
         """Wait until it wrote something like `pattern`, and return the first group, or the whole match."""
 
         def found() -> str | None:
@@ -105,7 +105,7 @@ class Running:
             assert matched or self.is_alive, f"it ended without {pattern!r}:\n{self.output}"
             return matched[matched.re.groups and 1] if matched else None
 
-        return wait_until(found, f"{pattern!r} in the output")
+        return wait_until(found, f"{pattern!r} in the output", seconds)
 
     def send(self, number: signal.Signals) -> None:
         """Send a signal."""
@@ -135,9 +135,9 @@ class Running:
 class Exporter(Running):
     """A running service or demo, and its addresses."""
 
-    def __init__(self, popen: subprocess.Popen[str] | Prepared) -> None:
+    def __init__(self, popen: subprocess.Popen[str] | Prepared, seconds: float = DEADLINE_SECONDS) -> None:
         super().__init__(popen)
-        self.url = self.wait_for(r"listening\W.*?(http://127\.0\.0\.1:\d+)")
+        self.url = self.wait_for(r"listening\W.*?(http://127\.0\.0\.1:\d+)", seconds)
 
     def get(self, path: str) -> Answer:
         """Ask it for a page."""
@@ -252,16 +252,20 @@ def command(*arguments: str, cwd: Path, environ: Mapping[str, str] | None = None
 
 @contextmanager
 def exporter(
-    *arguments: str, cwd: Path, environ: Mapping[str, str] | None = None, as_command_line: bool = False
+    *arguments: str,
+    cwd: Path,
+    environ: Mapping[str, str] | None = None,
+    as_command_line: bool = False,
+    seconds: float = DEADLINE_SECONDS,
 ) -> Iterator[Exporter]:
-    """Run `serve` or `demo` on a free port, and wait until it listens.
+    """Run `serve` or `demo` on a free port, and wait so long until it listens.
 
     `as_command_line` starts an interpreter for it, whose command line can be looked at.
     """
     whole = (*arguments, "--listen", "127.0.0.1:0")
     popen = _start((*EXPORTER, *whole), cwd, environ) if as_command_line else _start_exporter(whole, cwd, environ)
     try:
-        running = Exporter(popen)
+        running = Exporter(popen, seconds)
     except BaseException:
         popen.kill()
         popen.wait()

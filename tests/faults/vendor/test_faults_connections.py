@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import os
 import ssl
-import struct
-import subprocess
 import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
@@ -17,6 +15,7 @@ import trustme
 from processes import assert_no_counter_fell, wait_until
 from scene import OWN, UP, Scene, scene
 
+from faked_clock import FakedClock
 from reliability import Fault, record
 
 pytestmark = pytest.mark.slow
@@ -36,35 +35,6 @@ def getaddrinfo(*arguments, **options):
 socket.getaddrinfo = getaddrinfo
 """
 """What an interpreter imports at its start."""
-
-CLOCK = r"""
-#define _GNU_SOURCE
-#include <fcntl.h>
-#include <stdlib.h>
-#include <sys/mman.h>
-#include <sys/syscall.h>
-#include <time.h>
-#include <unistd.h>
-
-static volatile long long *ahead;
-
-__attribute__((constructor)) static void begin(void) {
-    ahead = mmap(0, sizeof *ahead, PROT_READ, MAP_SHARED, open(getenv("CLOCK_AHEAD"), O_RDONLY), 0);
-}
-
-int clock_gettime(clockid_t id, struct timespec *at) {
-    int failed = syscall(SYS_clock_gettime, id, at);
-    if (!failed && id == CLOCK_REALTIME) at->tv_sec += *ahead;
-    return failed;
-}
-
-time_t time(time_t *at) {
-    struct timespec now;
-    clock_gettime(CLOCK_REALTIME, &now);
-    return at ? *at = now.tv_sec : now.tv_sec;
-}
-"""
-"""The system's clock, some seconds ahead for the whole process: what the file says that is mapped."""
 
 
 def trusted(authority: trustme.CA) -> ssl.SSLContext:
@@ -206,18 +176,9 @@ def everything_fails(
 @contextmanager
 def clocked(directory: Path) -> Iterator[tuple[Scene, Callable[[int], None]]]:
     """A service whose clock can be put ahead by so many seconds, and the call that does it."""
-    source, library, ahead = directory / "clock.c", directory / "clock.so", directory / "ahead"
-    source.write_text(CLOCK)
-    subprocess.run(("cc", "-shared", "-fPIC", "-o", str(library), str(source)), check=True)
-
-    def put(seconds: int) -> None:
-        with ahead.open("r+b") as mapped:
-            mapped.write(struct.pack("q", seconds))
-
-    ahead.write_bytes(bytes(8))
-    environ = {"LD_PRELOAD": str(library), "CLOCK_AHEAD": str(ahead)}
-    with scene(directory, environ=environ, as_command_line=True) as seen:
-        yield seen, put
+    clock = FakedClock(directory)
+    with scene(directory, environ=clock.environ, as_command_line=True) as seen:
+        yield seen, clock.put
 
 
 def environment_of(authority: trustme.CA, directory: Path) -> dict[str, str]:
