@@ -105,3 +105,22 @@ def test_a_month_that_is_over_is_whole(options: Sequence[str], tmp_path: Path) -
 
     assert answer.returncode == 0
     assert all(row["expected_usd"] is None for row in json.loads(answer.stdout)["data"])
+
+
+def test_what_is_said_of_workspaces_is_in_the_order_of_the_table(options: Sequence[str], tmp_path: Path) -> None:
+    names = [row["workspace_name"] for row in json.loads(run("cost", *options, "--json", cwd=tmp_path).stdout)["data"]]
+    included = {"included_operations": 10**12, "included_storage": "1000GiB"}
+    for dearest, other in (names, names[::-1]):
+        told = [
+            {
+                "workspace": name,
+                "spend_limit_usd": 1,
+                "prices": {"plan": "own", "version": "1", "fee_usd": fee, **included},
+            }
+            for name, fee in ((dearest, 900), (other, 1))
+        ]
+        config = write_config(tmp_path / "limits.yaml", cost={"workspaces": told})
+        shown = run("cost", "--config", str(config), *options[2:], cwd=tmp_path).stdout
+        limits = [line.partition(":")[0] for line in shown.splitlines() if ": Spend limit: " in line]
+
+        assert limits == [dearest, other], shown

@@ -172,14 +172,14 @@ def _print(
 
 
 def _say_what_is_missing(month: LedgerMonth, usage: Usage) -> None:
-    for id_, cost_of in month.costs.workspaces.items():
+    placed = {row.workspace_id: place for place, row in enumerate(month.rows(By.WORKSPACE))}
+    for id_, cost_of in sorted(month.costs.workspaces.items(), key=lambda one: placed.get(one[0], len(placed))):
+        name = month.ledger_state.workspaces[id_].workspace.name
         if cost_of.unpriced is not None:
-            name = month.ledger_state.workspaces[id_].workspace.name
             say(f"{name}: {cost_of.unpriced}", style="yellow")
         for limit in limit_sentences(cost_of, month.until):
-            show(sentence(f"{month.ledger_state.workspaces[id_].workspace.name}: {limit}"))
+            show(sentence(f"{name}: {limit}"))
         if cost_of.forecast_missing is not None and not month.is_over:
-            name = month.ledger_state.workspaces[id_].workspace.name
             say(f"{name}, forecast: {cost_of.forecast_missing}", style="yellow")
     sentences = (
         missing_sentence(usage, month.missing, tuple(gap_sentences(month))),
