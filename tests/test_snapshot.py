@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
@@ -21,6 +21,7 @@ from builders import (
     workspace_state,
 )
 from prisma_postgres_exporter import ledger
+from prisma_postgres_exporter.config.values import rolling_windows
 from prisma_postgres_exporter.expose import ExporterHealth, Exposition
 from prisma_postgres_exporter.model import DatabaseState, LedgerState, MonthUsage, UsageReading, WorkspaceState
 from prisma_postgres_exporter.snapshot import INTERVALS_MISSED, DatabaseView, Snapshot, take_snapshot
@@ -71,6 +72,7 @@ def snapshot(
     workspaces: tuple[WorkspaceState, ...] = (workspace_state(),),
     failures: Mapping[str, str | None] | None = None,
     interval: timedelta = INTERVAL,
+    window_names: Sequence[str] = ("24h", "7d"),
 ) -> Snapshot:
     return take_snapshot(
         LedgerState.of(workspaces, states),
@@ -78,13 +80,19 @@ def snapshot(
         workspace_failures=failures or {},
         silent_after=INTERVALS_MISSED * interval,
         keep_last_value=KEEP_LAST_VALUE,
-        window_names=["24h", "7d"],
+        window_names=window_names,
         now=now,
     )
 
 
-def view(of: DatabaseState, *, now: datetime = NOW, interval: timedelta = INTERVAL) -> DatabaseView:
-    return snapshot(of, now=now, interval=interval).databases[0]
+def view(
+    of: DatabaseState,
+    *,
+    now: datetime = NOW,
+    interval: timedelta = INTERVAL,
+    window_names: Sequence[str] = ("24h", "7d"),
+) -> DatabaseView:
+    return snapshot(of, now=now, interval=interval, window_names=window_names).databases[0]
 
 
 def test_everything_that_is_known_is_shown() -> None:
@@ -94,6 +102,14 @@ def test_everything_that_is_known_is_shown() -> None:
     assert (shown.month_to_date_operations, shown.previous_month_operations) == (400, 900)
     assert (shown.operations_total, shown.storage_bytes, shown.is_up) == (7, 50, True)
     assert shown.reconciliation_difference_operations == 0
+
+
+def test_rolling_windows_are_shown_by_their_width_however_they_are_configured_or_stored() -> None:
+    stored = replace(state(), rolling=tuple(rolling_usage(name, 1) for name in ("24h", "30d", "7d")))
+    names = [window.name for window in rolling_windows(("30d", "24h", "7d"))]
+
+    assert names == ["24h", "7d", "30d"]
+    assert [name for name, _ in view(stored, window_names=names).rolling] == names
 
 
 def test_a_window_that_is_not_configured_any_more_is_not_shown() -> None:

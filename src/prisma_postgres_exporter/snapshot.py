@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import lru_cache
@@ -133,17 +133,18 @@ def take_snapshot(
     workspace_failures: Mapping[str, str | None],
     silent_after: timedelta,
     keep_last_value: timedelta,
-    window_names: Collection[str],
+    window_names: Sequence[str],
     now: datetime,
     costs: Costs = NO_COSTS,
     used_by_key: Mapping[int, Mapping[str, Usage]] | None = None,
 ) -> Snapshot:
     """Build the view of `ledger_state` at `now`.
 
-    `followed` are the ids of the databases to show, `window_names` the rolling windows to show. A database of which
-    nothing was read for longer than `silent_after` is not up. `workspace_failures` says by workspace id why it cannot
-    be discovered, `None` where it can; one that is not in it was not tried yet. `costs` are those of this month, as
-    they were last worked out. A value whose database has not answered for `keep_last_value` is shown no more.
+    `followed` are the ids of the databases to show, `window_names` the rolling windows to show, in that order. A
+    database of which nothing was read for longer than `silent_after` is not up. `workspace_failures` says by workspace
+    id why it cannot be discovered, `None` where it can; one that is not in it was not tried yet. `costs` are those of
+    this month, as they were last worked out. A value whose database has not answered for `keep_last_value` is shown no
+    more.
     `used_by_key` is what `used_in_month` gives for this state and instant, where that is known already.
     """
     shown = {id_: row for id_, row in sorted(ledger_state.workspaces.items()) if not row.is_gone}
@@ -197,7 +198,7 @@ def view_database(
     workspace_name: str,
     silent_after: timedelta,
     keep_last_value: timedelta,
-    window_names: Collection[str],
+    window_names: Sequence[str],
     now: datetime,
     usage: Usage = NOTHING,
     cost: Bill | None = None,
@@ -206,6 +207,7 @@ def view_database(
     database = state.database
     is_known = state.last_success_at is not None and now - state.last_success_at <= keep_last_value
     days = {row.day: row for row in state.recent_days} if is_known else {}
+    rolling = {row.window_name: row.operations for row in state.rolling} if is_known else {}
     today = days.get(now.date())
     yesterday = days.get(now.date() - timedelta(days=1))
     month_starts_at, previous_starts_at = _month_starts(now)
@@ -231,9 +233,7 @@ def view_database(
         previous_month_operations=previous_month.operations
         if previous_month and _was_read_whole(previous_month, month_starts_at)
         else None,
-        rolling=tuple(
-            (row.window_name, row.operations) for row in state.rolling if is_known and row.window_name in window_names
-        ),
+        rolling=tuple((name, rolling[name]) for name in window_names if name in rolling),
         storage_bytes=state.storage_bytes if is_known else None,
         usage_at=state.usage_at if is_known else None,
         last_success_at=state.last_success_at,

@@ -146,6 +146,23 @@ def test_a_column_that_carries_nothing_is_blank_unless_its_numbers_are_only_not_
     assert not field(NONE, NONE, weight=1).is_blank
 
 
+def test_secondary_columns_go_before_a_name_is_cut() -> None:
+    names = Field(heading="database", cells=["storefront-production", "invoicing-staging"], role=Role.NAME, weight=20)
+    values = [
+        Field(heading=heading, cells=["1,234,567", "89"], is_right=True, weight=weight)
+        for heading, weight in (("operations", 7), ("before", 1), ("last 7 d", 2), ("cost", 8), ("growth", 6))
+    ]
+
+    drawn = draw([names, *values], 65)
+    assert drawn.left_out == ("before", "last 7 d")
+    assert "storefront-production" in drawn.rows[0]
+
+    # What counts most stays, and then a name is cut.
+    narrow = draw([names, *values], 45)
+    assert narrow.left_out == ("before", "last 7 d")
+    assert "store…ction" in narrow.rows[0]
+
+
 def test_what_tells_rows_apart_leaves_the_numbers_their_room() -> None:
     drawn = draw(
         [

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import re
 import threading
 from dataclasses import replace
-from datetime import timedelta
+from datetime import date, timedelta
 from decimal import Decimal
 from html.parser import HTMLParser
 
@@ -18,7 +19,9 @@ from test_expose_web import A_STATUS, app_of, client_of
 from prisma_postgres_exporter.cost import Bill, BudgetState, Saving, SpendLimit, Usage, WorkspaceCost
 from prisma_postgres_exporter.expose import CredentialStatus, RoundStatus, ServiceStatus
 from prisma_postgres_exporter.expose.pages import attention, overview, places, serving
+from prisma_postgres_exporter.expose.pages.days import Day, charges_by_day
 from prisma_postgres_exporter.expose.pages.listing import ROWS, Asked
+from prisma_postgres_exporter.expose.pages.plots import Bars
 from prisma_postgres_exporter.expose.pages.use import meters
 from prisma_postgres_exporter.ledger.attention import Learned
 from prisma_postgres_exporter.report import Beside, CostLine, MonthCosts
@@ -149,7 +152,7 @@ def database_page(view: DatabaseView) -> str:
     return places.database_page(FULL, snapshot_of([view]), view, places.Told())
 
 
-def workspace_page(view: WorkspaceView, status: ServiceStatus = FULL, costs: MonthCosts | str = COSTS) -> str:
+def workspace_page(view: WorkspaceView, status: ServiceStatus = FULL, costs: MonthCosts | str | None = COSTS) -> str:
     snapshot = snapshot_of([A_DATABASE], [view])
     return places.workspace_page(status, snapshot, view, costs, places.Told(), Asked())
 
@@ -164,12 +167,13 @@ def test_it_says_everything_a_person_asks_for() -> None:
         "November so far at least $12.50 fee $10.00 · operations $2.50 · storage –",
         "Whole month, expected $14.00 +16.7 % against October ($12.00)",
         "Data until 11:55 UTC, 4 min ago · 2 databases, 1 failing",
-        "broken http_503: the vendor's API is unavailable for the moment; ",
+        "broken The vendor's API is unavailable for the moment; ",
         "again on its own. The last numbers read are shown. Since 2026-11-23 11:40:00 UTC, 20 min ago",
+        "20 min ago . Reason: http_503.",
         "Acme Blocked by the vendor: likely the spend limit (raise it; ",
         "or an unpaid invoice (ends with its payment only)",
-        "Acme Cannot be discovered: timeout: the API did not answer in time; ",
-        "Credential us the token was refused. Since 2026-11-23 09:00:00 UTC, 3 h ago",
+        "Acme Its databases cannot be listed. The API did not answer in time; ",
+        "Credential us The token was refused. Since 2026-11-23 09:00:00 UTC, 3 h ago",
         "1.2.3",
         "2026-11-23 09:00:00 UTC, 3 h ago",
         "Demo: the world is simulated.",
@@ -178,7 +182,7 @@ def test_it_says_everything_a_person_asks_for() -> None:
         "Last round Acme, 2026-11-23 11:58:30 UTC, 90 s ago : 812 readings in 4.2 s, 3 failed",
         "Next round Acme, 2026-11-23 12:04:00 UTC, in 4 min",
         "24h of 3 database(s): the API answers for more time than was asked for",
-        "us not known yet down the token was refused",
+        "us not known yet down The token was refused",
         "in 30 days",
     ):
         assert said in text
@@ -199,7 +203,7 @@ def test_a_database_and_a_workspace_are_up_down_or_not_tried_yet(is_up: bool | N
     database, workspace = replace(A_DATABASE, is_up=is_up), replace(A_WORKSPACE, is_up=is_up)
     text = words(status_page(replace(A_STATUS, snapshot=snapshot_of([database], [workspace])), COSTS))
 
-    assert ("not read when it should have been" in text) is (is_up is False)
+    assert ("Not read when it should have been" in text) is (is_up is False)
     assert f"orders shop Acme 0 100 3.00 GiB – {said} " in text
     assert f"Acme Pro {'' if is_up else said}".rstrip() in text
     assert f"State {said} Region" in words(database_page(database))
@@ -288,7 +292,7 @@ def test_what_fails_alike_is_one_line_and_many_lines_are_folded() -> None:
         for number in range(1250)
     ]
     page = status_page(replace(FULL, snapshot=snapshot_of(alike)), COSTS)
-    assert "1,250 databases of Acme timeout: the API did not answer in time" in words(page)
+    assert "1,250 databases of Acme The API did not answer in time" in words(page)
     assert len(page) < 100_000
 
     unlike = [
@@ -317,6 +321,58 @@ def test_what_the_month_costs_stands_beside_the_last_one() -> None:
     assert "Costs in USD, until 2026-11-23 12:00 UTC." in text
     assert "The ledger cannot be read now: it is locked" in words(status_page(FULL, "it is locked"))
     assert "The ledger is being read." in words(status_page(FULL, None))
+
+
+def test_while_costs_are_read_nothing_is_said_of_the_last_month_but_that_it_is_being_read() -> None:
+    for page in (status_page(FULL, None), workspace_page(A_WORKSPACE, costs=None)):
+        assert re.search("October (cost, and whether .* saved, )?is being read", words(page))
+        assert "not known yet being read" not in page
+    text = words(status_page(FULL, None))
+    assert "What October cost is not known" not in text
+    assert "being read" in text.partition("Operations, 30 days")[2].partition("Databases")[0], "in the month's column"
+    for costs in (COSTS, "it is locked"):
+        assert "being read" not in words(status_page(FULL, costs))
+
+
+@pytest.mark.parametrize(("change", "said"), [("-0.01", "As in October"), ("0", "As in October"), ("0.5", "+0.3 %")])
+def test_a_change_that_rounds_to_nothing_is_none(change: str, said: str) -> None:
+    beside = Beside(
+        last_month_usd=Decimal("179.45"), last_month_known_usd=Decimal("179.45"), change_usd=Decimal(change)
+    )
+    total = replace(COSTS.lines[-1], beside=beside)
+    text = words(status_page(FULL, replace(COSTS, lines=(*COSTS.lines[:-1], total))))
+
+    assert f"Whole month, expected $14.00 {said}" in text
+    assert "$179.45" in text
+    assert " 0 %" not in text
+    assert "0.0" not in f"{beside.change_percent:+}" or beside.change_percent == 0
+    assert "-0.0" not in str(beside.change_percent)
+
+
+def test_a_free_plans_storage_is_shown_in_megabytes_as_the_vendor_says_it() -> None:
+    seconds = 30 * 86_400
+    usage = Usage(known_byte_seconds=270_400_000 * seconds, storage_seconds=seconds, storage_seconds_known=seconds)
+    cost = WorkspaceCost(included_storage_bytes=500_000_000)
+    view = replace(A_WORKSPACE, usage=usage, cost=cost)
+
+    assert "270 MB of 500 MB (54 %)" in words(status_page(replace(FULL, snapshot=snapshot_of([], [view])), COSTS))
+    assert "270 MB of 500 MB (54 %)" in words(workspace_page(view))
+
+
+def test_the_charges_of_a_cheap_database_are_drawn_exactly() -> None:
+    """22 cents over 20 days: a bar for each day, and not one of a cent or none."""
+    bill = Bill(fee=Decimal(0), operations=Decimal("0.22"), storage=Decimal(0))
+    used = [100 + 10 * (number % 7) for number in range(20)]
+    days = [
+        Day(day=date(2026, 11, number + 1), operations=operations, storage_bytes=None, is_complete=True)
+        for number, operations in enumerate(used)
+    ]
+    drawn = charges_by_day(bill, days, NOW)
+
+    assert isinstance(drawn, Bars)
+    heights = [float(bar.height) for bar in drawn.bars]
+    assert heights == pytest.approx([100 * operations / 160 for operations in used], abs=0.01)
+    assert (drawn.lowest, drawn.highest) == ("$0.0086", "$0.014")
 
 
 SPENT = Bill(fee=Decimal(49), operations=Decimal("378.94"), storage=Decimal(0))
@@ -374,7 +430,7 @@ def test_storage_is_held_against_what_is_included_as_it_is_billed() -> None:
     view = replace(A_WORKSPACE, usage=usage, month_average_storage_bytes=level, cost=cost)
     text = words(status_page(replace(FULL, snapshot=replace(A_SNAPSHOT, workspaces=(view,))), COSTS))
 
-    assert "7.61 GiB of 10.00 GiB (76 %)" in text
+    assert "7.61 GiB of 10 GiB (76 %)" in text
     assert "102" not in text
     assert "Storage, mean of the month so far 10.15 GiB" in words(workspace_page(view))
 
@@ -481,7 +537,7 @@ def test_a_limit_and_a_budget_are_told_with_their_day_and_the_nearest_first() ->
     text = words(status_page(replace(FULL, snapshot=snapshot), COSTS))
 
     assert "Next limit or budget Acme: blocked on Wednesday, 25 November" in text
-    assert "Free plan: 171 k of 200 k (85 %) operations." in text
+    assert "Free plan: 171 k of 200 k operations (86 %) used." in text
     found = attention.reaches(snapshot, NOW)
     assert [(reach.at.day, reach.title) for reach in found] == [
         (25, "Acme: blocked on Wednesday, 25 November"),
@@ -511,7 +567,10 @@ def test_use_over_what_is_included_is_no_fault_on_a_plan_that_charges_for_it() -
 def test_what_another_plan_would_have_saved_is_told() -> None:
     saving = Saving(own_plan="Starter", own_usd=Decimal("326.96"), plan="Pro", would_usd=Decimal("98.96"))
     costs = replace(COSTS, lines=(replace(COSTS.lines[0], saving=saving), *COSTS.lines[1:]))
-    said = "Acme What it used last month would have cost $98.96 on Pro, instead of $326.96 on Starter."
+    said = (
+        "Acme What it used in October would have cost $98.96 on Pro, instead of $326.96 on Starter. "
+        "Compare all plans: prisma-postgres-exporter cost --month 2026-10 --what-if plan=pro"
+    )
 
     assert said in words(status_page(FULL, costs))
     assert said in words(workspace_page(A_WORKSPACE, costs=costs))

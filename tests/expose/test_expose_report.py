@@ -137,7 +137,7 @@ def test_a_plot_has_gaps_and_words() -> None:
     assert plot is not None
     assert [bar.title for bar in plot.bars] == ["a: 1 pieces", "c: 4 pieces"]
     assert (plot.lowest, plot.highest, plot.first, plot.last) == ("1 pieces", "4 pieces", "a", "c")
-    assert bars([("a", None)], "Things", str) is None
+    assert bars([("a", None)], "Things", lambda value: f"{value}") is None
     flat = bars([("a", 0)], "Things", str)
     assert flat is not None
     assert flat.bars[0].height == "0"

@@ -256,7 +256,8 @@ def _numbers(used: Sequence[str], entry: Beside, expected: str, *, is_over: bool
         numbers["expected"] = expected
     numbers["last month"] = last_month(entry)
     numbers["change"] = NONE if entry.change_usd is None else f"{entry.change_usd:+,.2f}"
-    numbers["change %"] = NONE if entry.change_percent is None else f"{entry.change_percent:+,.1f}"
+    change = entry.change_percent
+    numbers["change %"] = NONE if change is None else f"{change:+,.1f}" if change else "0.0"
     return numbers
 
 

@@ -26,6 +26,7 @@ from prisma_postgres_exporter.config import Config
 from prisma_postgres_exporter.documents import PlanAnswer, PlanDocument
 from prisma_postgres_exporter.errors import ConfigurationError
 from prisma_postgres_exporter.ledger.rehearsal import Vendor
+from prisma_postgres_exporter.report import percent
 
 if TYPE_CHECKING:
     from prisma_postgres_exporter.service import Found
@@ -124,7 +125,7 @@ def _print(plan: PlanDocument, config: Config) -> None:
     lines = [
         ("databases", f"{plan.database_count:,} in {plan.workspace_count:,} workspace(s)"),
         ("requests an hour", _requests(plan)),
-        ("of the pace", f"{plan.largest_capacity_ratio:.0%} in the largest workspace"),
+        ("of the pace", f"{percent(plan.largest_capacity_ratio)} in the largest workspace"),
         ("every database shows something", f"after {_span(plan.first_numbers_seconds)}"),
         ("the month is whole", f"after {_span(plan.filled_seconds)}"),
         ("age of a number", f"{_span(plan.mean_age_seconds)} on average, {_span(plan.longest_age_seconds)} at most"),

@@ -16,6 +16,9 @@ SHORTEST_NAME = 10
 LONGEST_NAME = 40
 """A name is cut to this width however much room there is: one of 50,000 letters makes no table."""
 
+KEPT_VALUES = 3
+"""So many of the weightiest values stay while names are cut; the others go before that."""
+
 
 class Role(Enum):
     """What a column is to its rows."""
@@ -121,11 +124,15 @@ def _taken(text: str, width: int) -> str:
 def _fitting(fields: Sequence[Field], width: int, *, kept: Sequence[Field]) -> list[Field]:
     """What is left when the least important are gone, one by one, until the rest has its least width.
 
-    Those `kept` go after all others, the last one first.
+    What is secondary goes before a name is cut. Those `kept` go after all others, the last one first.
     """
     shown = list(fields)
     others = sorted((field for field in fields if field not in kept), key=_worth, reverse=True)
-    droppable = [*kept[1:], *others]
+    values = [field for field in others if field.role is Role.VALUE]
+    secondary = [field for field in others if field in values[KEPT_VALUES:] or not _worth(field)]
+    while sum(field.natural for field in shown) + _gaps(shown) > width and secondary:
+        shown.remove(secondary.pop())
+    droppable = [field for field in (*kept[1:], *others) if field in shown]
     while _taking(shown) > width and droppable:
         shown.remove(droppable.pop())
     return shown
@@ -142,7 +149,11 @@ def _told(fields: Sequence[Field]) -> int:
 
 
 def _taking(fields: Sequence[Field]) -> int:
-    return sum(field.least for field in fields) + len(GAP) * (len(fields) - 1)
+    return sum(field.least for field in fields) + _gaps(fields)
+
+
+def _gaps(fields: Sequence[Field]) -> int:
+    return len(GAP) * (len(fields) - 1)
 
 
 def _widths(fields: Sequence[Field], width: int) -> list[int]:

@@ -95,7 +95,7 @@ class RollingWindow(Section):
 
 
 def rolling_windows(texts: Iterable[str]) -> tuple[RollingWindow, ...]:
-    """Read rolling windows.
+    """Read rolling windows; the narrowest comes first, however they are written.
 
     Raises:
         ValueError: one is no duration, or two are equally wide.
@@ -107,7 +107,7 @@ def rolling_windows(texts: Iterable[str]) -> tuple[RollingWindow, ...]:
         if same is not None:
             raise ValueError(f"{text!r} is as wide as {same!r}; leave one of them out")
         windows.append(RollingWindow(name=text, width=width))
-    return tuple(windows)
+    return tuple(sorted(windows, key=lambda window: window.width))
 
 
 class PollConfig(Section):

@@ -45,6 +45,7 @@ from prisma_postgres_exporter.report import (
     UsageRow,
     WorkspaceReport,
     expected_bounds,
+    nearest_percent,
 )
 from prisma_postgres_exporter.snapshot import DatabaseView, Snapshot, WorkspaceView
 
@@ -267,7 +268,7 @@ def level_documents(report: MonthReport) -> Iterable[LevelDocument]:
 
 def percent(part: float | None) -> float | None:
     """A part (0 to 1) in percent."""
-    return None if part is None else round(part * 100, 1)
+    return None if part is None else nearest_percent(part, 1)
 
 
 def _total_of_month(month: LedgerMonth, besides: Mapping[Place, Beside]) -> TotalDocument:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from prisma_postgres_exporter.expose.pages.drawing import count, draw, size
+from prisma_postgres_exporter.expose.pages.drawing import draw, size
 from prisma_postgres_exporter.expose.pages.plots import bars
-from prisma_postgres_exporter.report import MonthReport, Section, report_sections
+from prisma_postgres_exporter.report import MonthReport, Section, count, report_sections
 
 
 def report_page(report: MonthReport, *, most_databases: int) -> Iterator[str]:

@@ -1,5 +1,17 @@
 """Reports on months of the ledger, and its rows for other programs. Pure: money is `Decimal` in USD, times are UTC."""
 
+from prisma_postgres_exporter.report.amounts import (
+    BINARY,
+    NONE,
+    at_least,
+    count,
+    gib,
+    in_unit_of,
+    mean_gib,
+    money,
+    nearest_percent,
+    percent,
+)
 from prisma_postgres_exporter.report.changing import TOTAL, Beside, Place, beside, expected_bounds
 from prisma_postgres_exporter.report.comparing import Change, compare_months, same_days, total_change
 from prisma_postgres_exporter.report.costs import CostLine, MonthCosts, month_costs
@@ -25,28 +37,22 @@ from prisma_postgres_exporter.report.sentences import (
     LEFT_OUT,
     LIMIT_NAMES,
     NO_PROJECT,
-    NONE,
     absence_sentences,
     assumed_sentence,
-    at_least,
     bill_sentence,
     budget_cells,
     change_sentence,
     cost_sentences,
-    count,
     database_name,
     database_path,
     day_level,
     event_sentence,
-    gib,
     how_whole,
     incomplete_sentence,
     knowledge,
     last_month,
     limit_sentences,
-    mean_gib,
     missing_sentence,
-    money,
     previous_sentences,
     quality_sentences,
     share_head,
@@ -59,6 +65,7 @@ from prisma_postgres_exporter.report.whole import MonthReport, WorkspaceReport, 
 from prisma_postgres_exporter.report.writing import csv_parts, jsonl_parts
 
 __all__ = [
+    "BINARY",
     "DAY_COLUMNS",
     "EVENT_COLUMNS",
     "FOCUS_COLUMNS",
@@ -108,6 +115,7 @@ __all__ = [
     "gib",
     "growth_days",
     "how_whole",
+    "in_unit_of",
     "incomplete_sentence",
     "jsonl_parts",
     "knowledge",
@@ -121,6 +129,8 @@ __all__ = [
     "money",
     "month_costs",
     "month_rows",
+    "nearest_percent",
+    "percent",
     "previous_sentences",
     "quality_sentences",
     "rank",

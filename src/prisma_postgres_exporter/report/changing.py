@@ -23,6 +23,7 @@ from prisma_postgres_exporter.cost import (
     total_of,
 )
 from prisma_postgres_exporter.model import month_start, next_month_start
+from prisma_postgres_exporter.report.amounts import nearest_percent
 from prisma_postgres_exporter.report.months import LedgerMonth
 
 Place = tuple[str, str, str]
@@ -51,7 +52,7 @@ class Beside:
         """The change as a part of last month."""
         if self.change_usd is None or not self.last_month_known_usd:
             return None
-        return round(float(self.change_usd / self.last_month_known_usd * 100), 1)
+        return nearest_percent(self.change_usd / self.last_month_known_usd, 1)
 
 
 def beside(month: LedgerMonth, by: By) -> Mapping[Place, Beside]:

@@ -7,12 +7,11 @@ from dataclasses import dataclass
 from datetime import date
 
 from prisma_postgres_exporter.cost import CostRow, added, total_of
+from prisma_postgres_exporter.report.amounts import NONE, at_least, money
 from prisma_postgres_exporter.report.changing import PARTS
 from prisma_postgres_exporter.report.sentences import (
     LEFT_OUT,
     NO_PROJECT,
-    NONE,
-    at_least,
     bill_sentence,
     budget_cells,
     change_sentence,
@@ -21,7 +20,6 @@ from prisma_postgres_exporter.report.sentences import (
     database_path,
     day_level,
     event_sentence,
-    money,
     quality_sentences,
     share_head,
     total_rows,

@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator, Sequence
 
+from prisma_postgres_exporter.report.amounts import count, gib
 from prisma_postgres_exporter.report.document import report_sections
-from prisma_postgres_exporter.report.sentences import count, gib
 from prisma_postgres_exporter.report.whole import MonthReport
 
 

@@ -2,20 +2,26 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import date, datetime
-from decimal import Decimal
 
 from prisma_postgres_exporter.cost import Bill, BudgetState, By, CostRow, Usage, WorkspaceCost, add_up, total_row
 from prisma_postgres_exporter.model import Event, EventKind, WorkspaceDay, WorkspaceState, next_month_start
+from prisma_postgres_exporter.report.amounts import (
+    GIB,
+    NONE,
+    at_least,
+    count,
+    in_unit_of,
+    mean_gib,
+    money,
+    percent,
+)
 from prisma_postgres_exporter.report.changing import Beside
 from prisma_postgres_exporter.report.gaps import gap_sentences
 from prisma_postgres_exporter.report.months import LedgerMonth, Missing
 from prisma_postgres_exporter.report.whole import MonthReport, WorkspaceReport
 
-GIB = 2**30
-NONE = "–"
 NO_PROJECT = "fee (no database)"
 LIMIT_NAMES = {
     "spend_limit": "Spend limit",
@@ -31,34 +37,6 @@ FOLLOWED = {
 LEFT_OUT = "An estimate of the Postgres part of the invoice: Compute, Accelerate, tax and credit are not in it."
 
 
-def money(amount: Decimal | None) -> str:
-    """USD to the cent, a dash where no price is known."""
-    return NONE if amount is None else f"{amount:,.2f}"
-
-
-def gib(size_bytes: int | None) -> str:
-    """Bytes in GiB, a dash where no level is known."""
-    return NONE if size_bytes is None else f"{size_bytes / GIB:,.2f}"
-
-
-def mean_gib(row: CostRow) -> str:
-    """The mean level of a month so far in GiB; while some database has no level at all, that it is at least so much."""
-    mean = row.mean_storage_bytes
-    return gib(mean) if mean is None or row.usage.is_mean_storage_known else f"at least {gib(mean)}"
-
-
-def count(operations: int | None) -> str:
-    """Operations, a dash where none is known."""
-    return NONE if operations is None else f"{operations:,}"
-
-
-def at_least(known: Decimal | None, *, is_complete: bool) -> str:
-    """USD to the cent; of what is not known whole, that it is at least so much."""
-    if known is None or is_complete:
-        return money(known)
-    return f"at least {money(known)}"
-
-
 def knowledge(usage: Usage) -> str:
     """How much of what is missing in a sum is known: of the days, of the storage, or of both."""
     if usage.listed.operations is None:
@@ -67,8 +45,7 @@ def knowledge(usage: Usage) -> str:
     if usage.days_known < usage.days:
         parts.append(f"{usage.days_known:,} of {usage.days:,} days of databases")
     if usage.storage_seconds_known < usage.storage_seconds and usage.storage_covered_ratio is not None:
-        # What is not all must not look like it.
-        parts.append(f"{math.floor(usage.storage_covered_ratio * 100)} % of the storage's time")
+        parts.append(f"{percent(usage.storage_covered_ratio)} of the storage's time")
     if usage.unread:
         parts.append("1 workspace not read" if usage.unread == 1 else f"{usage.unread:,} workspaces not read")
     if usage.unlisted:
@@ -183,9 +160,10 @@ def change_sentence(beside: Beside, *, is_over: bool) -> str | None:
     last = beside.last_month_known_usd
     if beside.change_usd is None or last is None or not (beside.change_usd or last):
         return None
-    percent = "" if beside.change_percent is None else f" ({beside.change_percent:+,} %)"
+    part = f" ({beside.change_percent:+,} %)" if beside.change_percent else ""
+    change = f"{beside.change_usd:+,.2f} USD{part}" if beside.change_usd else "no change"
     what = "Last month" if is_over else "Expected, against last month's"
-    said = f"{what} {last_month(beside)} USD: {beside.change_usd:+,.2f} USD{percent}"
+    said = f"{what} {last_month(beside)} USD: {change}"
     parts = [f"{name} {amount:+,.2f}" for name, amount in (beside.split or {}).items() if amount]
     return f"{said}: {', '.join(parts)}." if parts else f"{said}."
 
@@ -220,14 +198,14 @@ def cost_sentences(workspace: WorkspaceReport) -> Iterator[str]:
         yield f"Plan {cost.plan}{assumed}, prices {cost.price_version}."
     row = workspace.total
     if cost.included_operations and row.operations is not None:
-        part = row.operations / cost.included_operations
+        part = percent(row.operations / cost.included_operations)
         said = "" if row.usage.are_operations_known else "At least "
-        yield f"{said}{row.operations:,} of {cost.included_operations:,} included operations ({part:.0%})."
+        yield f"{said}{row.operations:,} of {cost.included_operations:,} included operations ({part})."
     if cost.included_storage_bytes and row.gib_months is not None:
-        part = float(row.gib_months * GIB / cost.included_storage_bytes)
-        included = gib(cost.included_storage_bytes)
+        billed, included = float(row.gib_months * GIB), cost.included_storage_bytes
         said = "" if row.usage.is_storage_known else "At least "
-        yield f"{said}{float(row.gib_months):,.2f} of {included} included GiB-months ({part:.0%})."
+        part, used, whole = percent(billed / included), in_unit_of(included, billed), in_unit_of(included, included)
+        yield f"{said}{used} of {whole} included storage, as the month's average ({part})."
     if cost.expected_bill is not None and cost.low_bill is not None and cost.high_bill is not None:
         low, high = money(cost.low_bill.total), money(cost.high_bill.total)
         expected = at_least(cost.expected_bill.total, is_complete=cost.is_expected_complete)
@@ -344,9 +322,9 @@ def day_level(day: WorkspaceDay | None) -> int | None:
 
 
 def _beside(beside: Beside) -> tuple[str, str, str]:
-    percent = NONE if beside.share_percent is None else f"{beside.share_percent:.1f}"
+    share = NONE if beside.share_percent is None else f"{beside.share_percent:.1f}"
     change = NONE if beside.change_usd is None else f"{beside.change_usd:+,.2f}"
-    return percent, last_month(beside), change
+    return share, last_month(beside), change
 
 
 def _is_whole(bill: Bill) -> bool:

@@ -56,7 +56,11 @@ def describe(
         credentials=tuple(_credential(collector, state) for state in collector.readers.states.values()),
         snapshot=display.snapshot,
         workspace_days=display.days_by_workspace,
-        widened_windows={name: count for name, count in sorted(collector.widened_windows.items()) if count},
+        widened_windows={
+            name: count
+            for name in ("day", "month", *(window.name for window in config.poll.windows))
+            if (count := collector.widened_windows.get(name))
+        },
         waits=collector.waits(),
         reload_error=reload_failure.text if reload_failure else None,
         reload_failing_since_at=reload_failure.since_at if reload_failure else None,

@@ -8,18 +8,17 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from prisma_postgres_exporter.cost import BudgetState, Saving, SpendLimit, WorkspaceCost, likely_block
-from prisma_postgres_exporter.expose.pages.drawing import cut, distance, least, usd
+from prisma_postgres_exporter.expose.pages.drawing import cut, distance, least, usd, why
 from prisma_postgres_exporter.expose.pages.listing import Asked, is_failing
 from prisma_postgres_exporter.expose.pages.use import Meter, meters
 from prisma_postgres_exporter.expose.status import ServiceStatus
-from prisma_postgres_exporter.model import next_month_start
-from prisma_postgres_exporter.reasons import reason_in_words
+from prisma_postgres_exporter.model import next_month_start, previous_month_start
 from prisma_postgres_exporter.report import NONE, CostLine
 from prisma_postgres_exporter.snapshot import DatabaseView, Snapshot, WorkspaceView
 
 NOT_BLOCKED = "by our estimate; the vendor blocks the databases then, and has not said so yet"
 NOT_DOCUMENTED = "what the vendor does then is not documented"
-NOT_READ = "not read when it should have been"
+NOT_READ = "Not read when it should have been"
 NAMED = 3
 """How many are named of those of whom the same is said."""
 
@@ -30,7 +29,8 @@ ONE_MINUTE = timedelta(minutes=1)
 class Alert:
     """A line that is `bad`, `warn`, `save` (money) or `note`: about what, what it is, and what to do.
 
-    `path` is a page of ours, below the first one, or `None`; `since_at` is since when.
+    `path` is a page of ours, below the first one, or `None`; `since_at` is since when. `reason` is the short constant
+    that metrics, logs and `doctor` have for it, `command` what compares plans.
     """
 
     tone: str
@@ -38,6 +38,8 @@ class Alert:
     text: str
     path: str | None = None
     since_at: datetime | None = None
+    reason: str = ""
+    command: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -78,7 +80,8 @@ def _together(alike: Sequence[Alert]) -> Alert:
     names = [cut(alert.subject) for alert in alike[:NAMED]]
     more = f" and {len(alike) - NAMED:,} more" if len(alike) > NAMED else ""
     since_at = min((alert.since_at for alert in alike if alert.since_at is not None), default=None)
-    return replace(first, subject=f"{', '.join(names)}{more}", path=None, since_at=since_at)
+    reason = ", ".join(sorted({alert.reason for alert in alike if alert.reason}))
+    return replace(first, subject=f"{', '.join(names)}{more}", path=None, since_at=since_at, reason=reason)
 
 
 def _alerts(
@@ -93,17 +96,19 @@ def _alerts(
             yield Alert(tone="warn", subject=reach.subject, text=f"{reach.text} {reach.todo}", path=reach.path)
     for line in lines:
         if line.saving is not None:
-            yield saving_alert(line, line.saving)
+            yield saving_alert(line, line.saving, status.now_at)
     yield from (Alert(tone="note", subject="", text=note) for note in status.notes)
 
 
-def saving_alert(line: CostLine, saving: Saving) -> Alert:
-    """What another plan would have saved last month."""
+def saving_alert(line: CostLine, saving: Saving, now: datetime) -> Alert:
+    """What another plan would have saved last month, and the command that compares all of them."""
+    month = previous_month_start(now)
     text = (
-        f"What it used last month would have cost {usd(saving.would_usd)} on {saving.plan}, instead of "
+        f"What it used in {month:%B} would have cost {usd(saving.would_usd)} on {saving.plan}, instead of "
         f"{usd(saving.own_usd)} on {saving.own_plan}."
     )
-    return Alert(tone="save", subject=line.name, text=text, path=f"workspaces/{line.workspace_id}")
+    command = f"prisma-postgres-exporter cost --month {month:%Y-%m} --what-if plan={saving.plan.lower()}"
+    return Alert(tone="save", subject=line.name, text=text, path=f"workspaces/{line.workspace_id}", command=command)
 
 
 def of_databases(views: Sequence[DatabaseView], status: ServiceStatus) -> Iterator[Alert]:
@@ -112,16 +117,20 @@ def of_databases(views: Sequence[DatabaseView], status: ServiceStatus) -> Iterat
     for view in views:
         if is_failing(view):
             alike[view.workspace_name, _why_failing(view, status.waits.get(view.database_id))].append(view)
-    for (workspace, why), failing in sorted(alike.items(), key=lambda entry: (-len(entry[1]), entry[0])):
+    for (workspace, said), failing in sorted(alike.items(), key=lambda entry: (-len(entry[1]), entry[0])):
         if len(failing) == 1:
             (view,) = failing
             subject, path = view.database_name or view.database_id, f"databases/{view.database_id}"
         else:
             subject = f"{len(failing):,} databases of {workspace}"
             path = Asked(is_failing=True).link("databases")
-        since_at = min(map(_failing_since, failing))
         yield Alert(
-            tone="bad", subject=subject, text=f"{why}. The last numbers read are shown.", path=path, since_at=since_at
+            tone="bad",
+            subject=subject,
+            text=f"{said}. The last numbers read are shown.",
+            path=path,
+            since_at=min(map(_failing_since, failing)),
+            reason=", ".join(sorted({view.failure_reason for view in failing if view.failure_reason})),
         )
 
 
@@ -132,8 +141,8 @@ def of_workspace(view: WorkspaceView, status: ServiceStatus) -> Iterator[Alert]:
         text = f"Blocked by the vendor: {likely_block(view.plan, view.cost)}."
         yield Alert(tone="bad", subject=name, text=text, path=path)
     if view.failure_reason:
-        text = f"Cannot be discovered: {reason_in_words(view.failure_reason)}."
-        yield Alert(tone="bad", subject=name, text=text, path=path)
+        text = f"Its databases cannot be listed. {why(view.failure_reason)}."
+        yield Alert(tone="bad", subject=name, text=text, path=path, reason=view.failure_reason)
     if _is_read(view, status) and view.cost is not None and view.cost.unpriced is not None:
         text = f"Cost not known: {view.cost.unpriced}."
         yield Alert(tone="warn", subject=name, text=text, path=path)
@@ -142,9 +151,13 @@ def of_workspace(view: WorkspaceView, status: ServiceStatus) -> Iterator[Alert]:
 def _of_workspaces(status: ServiceStatus, views: Iterable[WorkspaceView]) -> Iterator[Alert]:
     for credential in status.credentials:
         if not credential.is_up:
-            text = reason_in_words(credential.reason) if credential.reason else "not tried yet"
-            since_at = credential.failing_since_at
-            yield Alert(tone="bad", subject=f"Credential {credential.name}", text=f"{text}.", since_at=since_at)
+            yield Alert(
+                tone="bad",
+                subject=f"Credential {credential.name}",
+                text=f"{why(credential.reason) if credential.reason else 'Not tried yet'}.",
+                since_at=credential.failing_since_at,
+                reason=credential.reason or "",
+            )
     for view in views:
         yield from of_workspace(view, status)
 
@@ -175,8 +188,8 @@ def _of_the_service(status: ServiceStatus) -> Iterator[Alert]:
 
 
 def _why_failing(view: DatabaseView, wait_until: datetime | None) -> str:
-    why = reason_in_words(view.failure_reason) if view.failure_reason else NOT_READ
-    return why if wait_until is None else f"{why}; not asked before {wait_until:%H:%M} UTC, as the vendor asked"
+    said = why(view.failure_reason) if view.failure_reason else NOT_READ
+    return said if wait_until is None else f"{said}; not asked before {wait_until:%H:%M} UTC, as the vendor asked"
 
 
 def _failing_since(view: DatabaseView) -> datetime:
@@ -190,20 +203,20 @@ def _limits(view: WorkspaceView, cost: WorkspaceCost, now: datetime) -> Iterator
     until = f"until {_date(next_month_start(now))}"
     for limit, at in cost.limits:
         is_reached = at <= now
-        when = "" if is_reached else f" on {_day(at)}"
-        operations, storage = (_said(meter) for meter in meters(view))
+        when, before = ("", "") if is_reached else (f" on {_day(at)}", " before then")
+        operations, storage = map(_said, meters(view), ("operations", "storage"))
         if limit == "free_operations":
             title = f"{name}: blocked{when}"
-            text = f"Free plan: {operations} operations. {_blocks(view, is_reached=is_reached, until=until)}"
-            todo = "Upgrade its plan, or have it used less."
+            text = f"Free plan: {operations} used. {_blocks(view, is_reached=is_reached, until=until)}"
+            todo = f"Upgrade the plan, or cut its operations{before}."
         elif limit == "free_storage":
             title = f"{name}: Free storage full{when}"
-            text = f"Free plan: {storage} of storage, as the month's average; {NOT_DOCUMENTED}."
-            todo = "Upgrade its plan, or delete data."
+            text = f"Free plan: {storage} used, as the month's average; {NOT_DOCUMENTED}."
+            todo = "Upgrade the plan, or delete data."
         else:
             title = f"{name}: spend limit reached{when}"
             text = f"{spend_sentence(cost)} {_blocks(view, is_reached=is_reached, until=until)}"
-            todo = "Raise the limit in the vendor's console, or have it used less."
+            todo = f"Raise the limit in the vendor's console, or cut its usage{before}."
         yield Reach(at=at, title=title, subject=name, text=text, todo=todo, path=path)
 
 
@@ -256,8 +269,10 @@ def _budget(budget: BudgetState, now: datetime) -> Reach | None:
     )
 
 
-def _said(meter: Meter | None) -> str:
-    return f"{meter.used} of {meter.included} ({meter.percent})" if meter is not None and meter.included else NONE
+def _said(meter: Meter | None, what: str) -> str:
+    if meter is None or not meter.included:
+        return f"{NONE} {what}"
+    return f"{meter.used} of {meter.included} {what} ({meter.percent})"
 
 
 def _day(at: datetime) -> str:

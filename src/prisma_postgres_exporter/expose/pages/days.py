@@ -9,8 +9,8 @@ from datetime import date, datetime, timedelta
 from decimal import Decimal
 from itertools import accumulate
 
-from prisma_postgres_exporter.cost import Bill, WorkspaceCost, share_out
-from prisma_postgres_exporter.expose.pages.drawing import short, usd
+from prisma_postgres_exporter.cost import Bill, WorkspaceCost
+from prisma_postgres_exporter.expose.pages.drawing import short
 from prisma_postgres_exporter.expose.pages.plots import Band, Bars, band, bars
 from prisma_postgres_exporter.forecast import Forecast, forecast_operations
 from prisma_postgres_exporter.model import WorkspaceDay, day_start
@@ -66,32 +66,35 @@ def charges_by_day(bill: Bill | None, days: Sequence[Day], now: datetime) -> Bar
     if bill is None or bill.known_charges is None:
         return "What is charged for usage is not known yet."
     if not bill.charges:
-        return "No usage is charged so far: what is used is included, or the plan stops there."
-    by_day = _dealt(bill, days, now)
+        return "No usage is charged so far: all of it is included in the plan."
     label = "Charges a day, without the fee" + ("" if bill.are_charges_known else "; at least so much is charged")
-    points = [(f"{day}", None if cents is None else cents) for day, cents in by_day]
-    drawn = bars(points, label, lambda cents: usd(Decimal(cents) / 100))
-    return drawn or "No day of this month is known yet."
+    points = [(f"{day}", amount) for day, amount in _dealt(bill, days, now)]
+    return bars(points, label, _shown) or "No day of this month is known yet."
 
 
-def _dealt(bill: Bill, days: Sequence[Day], now: datetime) -> Sequence[tuple[date, int | None]]:
-    """Each day's cents, which add up to the charges."""
+def _dealt(bill: Bill, days: Sequence[Day], now: datetime) -> Sequence[tuple[date, float | None]]:
+    """Each day's USD, which add up to the charges: exact, as a day of a cheap database costs less than a cent."""
     month = [day for day in days if (day.day.year, day.day.month) == (now.year, now.month)]
-    operations = {f"{day.day}": day.operations or 0 for day in month}
-    storage = {f"{day.day}": (day.storage_bytes or 0) * _elapsed_seconds(day.day, now) for day in month}
-    dealt = [
-        share_out(amount, weights) if amount and any(weights.values()) else {}
-        for amount, weights in ((bill.operations, operations), (bill.storage, storage))
-    ]
+    operations = [day.operations or 0 for day in month]
+    storage = [(day.storage_bytes or 0) * _elapsed_seconds(day.day, now) for day in month]
+    of_operations, of_storage = (
+        float(bill.operations or 0) / (sum(operations) or 1),
+        float(bill.storage or 0) / (sum(storage) or 1),
+    )
     return [
         (
             day.day,
             None
             if day.operations is None and day.storage_bytes is None
-            else int(sum(part.get(f"{day.day}", Decimal(0)) for part in dealt) * 100),
+            else used * of_operations + stored * of_storage,
         )
-        for day in month
+        for day, used, stored in zip(month, operations, storage, strict=True)
     ]
+
+
+def _shown(amount: float) -> str:
+    """Dollars to the cent, of less than ten cents to two digits that say something."""
+    return f"${amount:,.2f}" if amount >= 0.1 or not amount else f"${Decimal(f'{amount:.2g}'):f}"
 
 
 def _elapsed_seconds(day: date, now: datetime) -> int:
@@ -105,11 +108,11 @@ def month_of_money(line: CostLine, cost: WorkspaceCost | None, days: Sequence[Da
         return f"The cost is not known{f': {cost.unpriced}' if cost and cost.unpriced else ' yet'}."
     if line.low_usd is None or line.expected_usd is None or line.high_usd is None:
         return f"Nothing can be expected yet{_needs(cost)}."
-    cents = [value or 0 for _, value in _dealt(bill, days, now)]
-    sums = [float(bill.fee) + part / 100 for part in accumulate(cents, initial=0)]
+    charged = (value or 0 for _, value in _dealt(bill, days, now))
+    sums = list(accumulate(charged, initial=float(bill.fee)))
     ends = (float(line.low_usd), float(line.expected_usd), float(line.high_usd))
     label = f"Cost of {now:%B}, the fee first, and where it will end"
-    return band(sums, monthrange(now.year, now.month)[1], ends, label, lambda amount: f"${amount:,.2f}")
+    return band(sums, monthrange(now.year, now.month)[1], ends, label, _shown)
 
 
 def _needs(cost: WorkspaceCost | None) -> str:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import hashlib
-import math
 from datetime import datetime, timedelta
 from decimal import Decimal
 from functools import cache
@@ -17,12 +16,11 @@ from markupsafe import Markup
 from prisma_postgres_exporter.cost import Bill
 from prisma_postgres_exporter.expose.lines import showable
 from prisma_postgres_exporter.expose.pages.listing import operations_of
-from prisma_postgres_exporter.reasons import reason_in_words
-from prisma_postgres_exporter.report import NONE
+from prisma_postgres_exporter.reasons import meaning_of
+from prisma_postgres_exporter.report import BINARY, NONE, count, percent
 from prisma_postgres_exporter.snapshot import WorkspaceView
 
 UNITS = ((10**12, "T"), (10**9, "G"), (10**6, "M"), (10**3, "k"))
-SIZES = ((2**40, "TiB"), (2**30, "GiB"), (2**20, "MiB"), (2**10, "KiB"))
 LONGEST_NAME = 60
 SMALLEST_SHOWN = 0.1
 """Of a unit, before the next smaller one is taken."""
@@ -42,11 +40,6 @@ def content_security_policy() -> str:
     )
 
 
-def count(value: int | None) -> str:
-    """A whole number, a dash where nobody told us."""
-    return NONE if value is None else f"{value:,}"
-
-
 def short(value: int | None) -> str:
     """A number of at most five characters and its unit: `11.9 M`."""
     unit = next((unit for unit in UNITS if value is not None and value >= unit[0]), None)
@@ -57,7 +50,7 @@ def size(size_bytes: int | None) -> str:
     """Bytes in the unit in which they are not too small."""
     if not size_bytes:
         return NONE if size_bytes is None else "0 B"
-    unit_bytes, unit = next((unit for unit in SIZES if size_bytes >= unit[0] * SMALLEST_SHOWN), SIZES[-1])
+    unit_bytes, unit = next((unit for unit in BINARY if size_bytes >= unit[0] * SMALLEST_SHOWN), BINARY[-1])
     return f"{size_bytes / unit_bytes:,.2f} {unit}"
 
 
@@ -80,9 +73,10 @@ def signed(value: float | Decimal | None, digits: int = 1) -> str:
     return f"{value:+,.{digits}f}".replace("-", "−")
 
 
-def percent(part: float | Decimal) -> str:
-    """A part in percent: what is not reached yet is never 100."""
-    return f"{math.floor(part * 100):,} %"
+def why(reason: str) -> str:
+    """What a reason means, as the beginning of a sentence; the reason itself where that is not known."""
+    meaning = meaning_of(reason) or reason
+    return f"{meaning[:1].upper()}{meaning[1:]}"
 
 
 def cut(name: str) -> str:
@@ -120,8 +114,7 @@ def mean_storage(view: WorkspaceView) -> str:
     said = "" if usage.is_mean_storage_known else "at least "
     if usage.listed.is_storage_known:
         return f"{said}{size(mean)}"
-    part = math.floor((usage.storage_covered_ratio or 0) * 100)
-    return f"{said}{size(mean)} ({part} % of the storage's time is known)"
+    return f"{said}{size(mean)} ({percent(usage.storage_covered_ratio or 0)} of the storage's time is known)"
 
 
 def seconds(span: float) -> str:
@@ -166,7 +159,7 @@ def _environment() -> Environment:
     )
     for named in (count, short, size, usd, least, signed, percent, cut, parts, mean_storage, seconds, instant, ago):
         environment.filters[named.__name__] = named
-    environment.filters |= {"operations": operations_of, "reason": reason_in_words}
+    environment.filters |= {"operations": operations_of, "reason": why}
     environment.globals["NONE"] = NONE
     environment.globals["style"] = Markup(_style())  # noqa: S704 - our own file
     return environment

@@ -33,13 +33,17 @@ class WorkspaceRow:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Overview:
-    """What the first page shows, as `overview.html` draws it. `total` is `None` where there is no workspace."""
+    """What the first page shows, as `overview.html` draws it.
+
+    `total` is `None` where there is no workspace. While it `is_reading`, last month is not here yet.
+    """
 
     status: ServiceStatus
     asked: Asked
     total: CostLine | None
     month: str
     last_month: str
+    is_reading: bool
     costs_until: datetime | None
     reach: Reach | None
     reach_when: str
@@ -84,6 +88,7 @@ def overview(
         total=total,
         month=f"{now:%B}",
         last_month=f"{previous_month_start(now):%B}",
+        is_reading=costs is None and snapshot is not None,
         costs_until=until,
         reach=nearest,
         reach_when="" if nearest is None else days_left(nearest, now),

@@ -24,14 +24,14 @@ from prisma_postgres_exporter.expose.pages.days import (
     month_of_money,
     month_of_operations,
 )
-from prisma_postgres_exporter.expose.pages.drawing import count, cut, draw, least, parts, size, usd
+from prisma_postgres_exporter.expose.pages.drawing import cut, draw, least, parts, size, usd
 from prisma_postgres_exporter.expose.pages.listing import Asked, Listing, databases, is_failing, operations_of
 from prisma_postgres_exporter.expose.pages.overview import line_of
 from prisma_postgres_exporter.expose.pages.plots import Band, Bars, bars
-from prisma_postgres_exporter.expose.pages.use import Meter, meters
+from prisma_postgres_exporter.expose.pages.use import Meter, meters, stops
 from prisma_postgres_exporter.expose.status import ServiceStatus
-from prisma_postgres_exporter.model import Happened
-from prisma_postgres_exporter.report import CostLine, MonthCosts, UsageRow, event_sentence, knowledge
+from prisma_postgres_exporter.model import Happened, previous_month_start
+from prisma_postgres_exporter.report import CostLine, MonthCosts, UsageRow, count, event_sentence, knowledge
 from prisma_postgres_exporter.snapshot import DatabaseView, Snapshot, WorkspaceView
 
 HAPPENED = 12
@@ -136,6 +136,11 @@ class Place:
         return databases(self.views, self.asked)
 
     @property
+    def data_until(self) -> datetime | None:
+        """How old its oldest number is."""
+        return min((view.usage_at for view in self.views if view.usage_at), default=None)
+
+    @property
     def failing(self) -> int:
         """How many of them fail."""
         return sum(map(is_failing, self.views))
@@ -168,19 +173,20 @@ def workspace_page(
             kind="Workspace",
             id_=view.workspace_id,
             name=view.workspace_name or view.workspace_id,
-            cards=(*_money_cards(line, now), limit),
+            cards=(*_money_cards(line, now, is_reading=costs is None), limit),
             meters=[(name, meter) for name, meter in zip(names, meters(view), strict=True) if meter is not None],
             alerts=[
                 *of_workspace(view, status),
                 *of_databases(views, status),
                 *(Alert(tone="warn", subject=reach.title, text=f"{reach.text} {reach.todo}") for reach in reached),
-                *((saving_alert(line, line.saving),) if line.saving is not None else ()),
+                *((saving_alert(line, line.saving, now),) if line.saving is not None else ()),
             ],
             notes=tuple(_knowledge(view.usage)),
             told=told,
             days=days,
             charges=charges_by_day(line.bill, days, now),
-            month=month_of_money(line, view.cost, days, now),
+            # Where nothing is charged, operations are what runs out.
+            month=month_of_operations(days, now) if stops(view) else month_of_money(line, view.cost, days, now),
             events=_events(told.happened, snapshot),
             views=views,
             asked=asked,
@@ -289,13 +295,14 @@ def _drawn(now: datetime, place: Place) -> str:
 
 
 # Money --------------------------------------------------------------------------------------------
-def _money_cards(line: CostLine, now: datetime) -> Iterator[Card]:
+def _money_cards(line: CostLine, now: datetime, *, is_reading: bool) -> Iterator[Card]:
     bill = line.bill
     known = NOT_KNOWN if bill is None else least(bill.known, bill.total is not None)
     yield Card(label=f"{now:%B} so far", value=known, text=parts(bill))
     bounds = "" if None in (line.low_usd, line.high_usd) else f"{usd(line.low_usd)} – {usd(line.high_usd)}"
     last, is_whole = line.beside.last_month_known_usd, line.beside.last_month_usd is not None
-    before = "" if last is None else f"last month {least(last, is_whole)}"
+    month = f"{previous_month_start(now):%B}"
+    before = f"{month} is being read" if is_reading else "" if last is None else f"{month} {least(last, is_whole)}"
     yield Card(
         label="Whole month, expected",
         value=least(line.expected_usd, line.is_expected_complete),

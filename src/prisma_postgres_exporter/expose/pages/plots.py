@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import TypeVar
 
 WIDTH, HEIGHT = 1_000, 100
 """A plot's own units: it is stretched to the room there is, and its words stand outside of it."""
 
 SPARK_WIDTH, SPARK_HEIGHT = 120, 24
+N = TypeVar("N", int, float)
 BAR = 0.8
 """How much of its place a bar takes."""
 
@@ -50,7 +52,7 @@ class Band:
     high: str
 
 
-def bars(points: Sequence[tuple[str, int | None]], label: str, shown: Callable[[int], str]) -> Bars | None:
+def bars(points: Sequence[tuple[str, N | None]], label: str, shown: Callable[[N], str]) -> Bars | None:
     """Return the bars of named values with a gap where one is not known; `None` where none is."""
     known = [value for _, value in points if value is not None]
     if not known:

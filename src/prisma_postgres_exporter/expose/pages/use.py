@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 
-from prisma_postgres_exporter.expose.pages.drawing import percent, short, size
+from prisma_postgres_exporter.expose.pages.drawing import short, size
 from prisma_postgres_exporter.model import next_month_start
+from prisma_postgres_exporter.report import in_unit_of, percent
 from prisma_postgres_exporter.snapshot import WorkspaceView
 
 NEAR = 0.8
@@ -28,6 +30,11 @@ class Meter:
     tone: str
 
 
+def stops(view: WorkspaceView) -> bool:
+    """Whether its plan stops at what it includes, and charges nothing over it."""
+    return (view.plan or "").lower() == STOPS
+
+
 def meters(view: WorkspaceView) -> tuple[Meter | None, Meter | None]:
     """How much of what is included is used of operations, and of storage as it is billed: over the whole month."""
     cost, usage, starts_at = view.cost, view.usage, view.period_start_at
@@ -35,10 +42,11 @@ def meters(view: WorkspaceView) -> tuple[Meter | None, Meter | None]:
     included = (cost.included_operations, cost.included_storage_bytes) if cost else (None, None)
     used = (view.month_to_date_operations, None if billed is None else round(billed * 2**30))
     known = (usage.days_known >= usage.days and not usage.unlisted, usage.is_storage_known)
-    is_stopping = (view.plan or "").lower() == STOPS
+    is_stopping = stops(view)
+    write_storage = partial(in_unit_of, included[1]) if included[1] else size
     return (
         _meter(used[0], included[0], short, is_known=known[0], is_stopping=is_stopping),
-        _meter(used[1], included[1], size, is_known=known[1], is_stopping=is_stopping),
+        _meter(used[1], included[1], write_storage, is_known=known[1], is_stopping=is_stopping),
     )
 
 
