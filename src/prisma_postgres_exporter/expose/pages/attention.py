@@ -203,12 +203,12 @@ def _limits(view: WorkspaceView, cost: WorkspaceCost, now: datetime) -> Iterator
     until = f"until {_date(next_month_start(now))}"
     for limit, at in cost.limits:
         is_reached = at <= now
-        when, before = ("", "") if is_reached else (f" on {_day(at)}", " before then")
+        when = "" if is_reached else f" on {_day(at)}"
         operations, storage = map(_said, meters(view), ("operations", "storage"))
         if limit == "free_operations":
             title = f"{name}: blocked{when}"
             text = f"Free plan: {operations} used. {_blocks(view, is_reached=is_reached, until=until)}"
-            todo = f"Upgrade the plan, or cut its operations{before}."
+            todo = "Upgrade the plan, or cut its operations."
         elif limit == "free_storage":
             title = f"{name}: Free storage full{when}"
             text = f"Free plan: {storage} used, as the month's average; {NOT_DOCUMENTED}."
@@ -216,7 +216,7 @@ def _limits(view: WorkspaceView, cost: WorkspaceCost, now: datetime) -> Iterator
         else:
             title = f"{name}: spend limit reached{when}"
             text = f"{spend_sentence(cost)} {_blocks(view, is_reached=is_reached, until=until)}"
-            todo = f"Raise the limit in the vendor's console, or cut its usage{before}."
+            todo = "Raise the limit in the vendor's console, or cut its usage."
         yield Reach(at=at, title=title, subject=name, text=text, todo=todo, path=path)
 
 
@@ -241,7 +241,7 @@ def _left_out(limit: SpendLimit) -> str:
 
 def _blocks(view: WorkspaceView, *, is_reached: bool, until: str) -> str:
     if not is_reached:
-        return f"The vendor blocks its databases then, {until}: by our estimate."
+        return f"By our estimate the vendor then blocks its databases {until}."
     return f"The vendor blocks its databases, {until}." if view.is_usage_blocked else f"Reached, {NOT_BLOCKED}."
 
 

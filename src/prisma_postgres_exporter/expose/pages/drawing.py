@@ -17,7 +17,7 @@ from prisma_postgres_exporter.cost import Bill
 from prisma_postgres_exporter.expose.lines import showable
 from prisma_postgres_exporter.expose.pages.listing import operations_of
 from prisma_postgres_exporter.reasons import meaning_of
-from prisma_postgres_exporter.report import BINARY, NONE, count, percent
+from prisma_postgres_exporter.report import BINARY, NONE, count, in_unit_of, percent
 from prisma_postgres_exporter.snapshot import WorkspaceView
 
 UNITS = ((10**12, "T"), (10**9, "G"), (10**6, "M"), (10**3, "k"))
@@ -46,8 +46,10 @@ def short(value: int | None) -> str:
     return count(value) if value is None or unit is None else f"{value / unit[0]:.3g} {unit[1]}".replace("e+03", "000")
 
 
-def size(size_bytes: int | None) -> str:
-    """Bytes in the unit in which they are not too small."""
+def size(size_bytes: int | None, included_bytes: int | None = None) -> str:
+    """Bytes in the unit in which they are not too small: of a plan that includes so many MB in MB too."""
+    if size_bytes is not None and included_bytes and included_bytes % 2**20:
+        return in_unit_of(included_bytes, size_bytes)
     if not size_bytes:
         return NONE if size_bytes is None else "0 B"
     unit_bytes, unit = next((unit for unit in BINARY if size_bytes >= unit[0] * SMALLEST_SHOWN), BINARY[-1])

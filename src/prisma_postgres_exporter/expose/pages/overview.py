@@ -11,7 +11,7 @@ from prisma_postgres_exporter.expose.pages.attention import Alert, Reach, alerts
 from prisma_postgres_exporter.expose.pages.drawing import draw
 from prisma_postgres_exporter.expose.pages.listing import Asked, Listing, databases, is_failing, one_page
 from prisma_postgres_exporter.expose.pages.plots import sparkline
-from prisma_postgres_exporter.expose.pages.use import Meter, meters
+from prisma_postgres_exporter.expose.pages.use import Meter, allowances, meters
 from prisma_postgres_exporter.expose.status import RoundStatus, ServiceStatus
 from prisma_postgres_exporter.model import WorkspaceDay, previous_month_start
 from prisma_postgres_exporter.report import LEFT_OUT, Beside, CostLine, MonthCosts
@@ -53,6 +53,7 @@ class Overview:
     notes: Sequence[str]
     workspaces: Listing[WorkspaceRow]
     databases: Listing[DatabaseView]
+    included: Mapping[str, int | None]
     failing: int
     data_until: datetime | None
     last_round: RoundStatus | None
@@ -98,6 +99,7 @@ def overview(
         notes=notes,
         workspaces=Listing(rows=rows, found=shown.found, there=shown.there, page=shown.page, pages=shown.pages),
         databases=databases(views, asked),
+        included=allowances(held.values()),
         failing=sum(map(is_failing, views)),
         data_until=min((view.usage_at for view in views if view.usage_at and not is_failing(view)), default=None),
         last_round=max(status.rounds, key=lambda row: row.finished_at, default=None),

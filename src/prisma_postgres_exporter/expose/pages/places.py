@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
+from functools import partial
 
 from prisma_postgres_exporter.cost import Bill, Usage, WorkspaceCost, add_bills, add_up
 from prisma_postgres_exporter.expose.pages.attention import (
@@ -28,7 +29,7 @@ from prisma_postgres_exporter.expose.pages.drawing import cut, draw, least, part
 from prisma_postgres_exporter.expose.pages.listing import Asked, Listing, databases, is_failing, operations_of
 from prisma_postgres_exporter.expose.pages.overview import line_of
 from prisma_postgres_exporter.expose.pages.plots import Band, Bars, bars
-from prisma_postgres_exporter.expose.pages.use import Meter, meters, stops
+from prisma_postgres_exporter.expose.pages.use import Meter, allowances, meters, stops
 from prisma_postgres_exporter.expose.status import ServiceStatus
 from prisma_postgres_exporter.model import Happened, previous_month_start
 from prisma_postgres_exporter.report import CostLine, MonthCosts, UsageRow, count, event_sentence, knowledge
@@ -92,6 +93,7 @@ class Place:
     events: Sequence[str]
     views: Sequence[DatabaseView]
     asked: Asked
+    included: Mapping[str, int | None]
     above: Sequence[tuple[str, str, str]] = ()
     meters: Sequence[tuple[str, Meter]] = ()
     workspace: WorkspaceView | None = None
@@ -102,7 +104,11 @@ class Place:
         """Its days."""
         drawn = (
             bars([(f"{day.day}", day.operations) for day in self.days], "Operations a day", count),
-            bars([(f"{day.day}", day.storage_bytes) for day in self.days], "Storage, mean of a day", size),
+            bars(
+                [(f"{day.day}", day.storage_bytes) for day in self.days],
+                "Storage, mean of a day",
+                partial(size, included_bytes=self.included_bytes),
+            ),
         )
         return [plot for plot in drawn if plot is not None]
 
@@ -136,6 +142,11 @@ class Place:
         return databases(self.views, self.asked)
 
     @property
+    def included_bytes(self) -> int | None:
+        """The storage that the plan of its workspace includes."""
+        return next(iter(self.included.values()), None)
+
+    @property
     def data_until(self) -> datetime | None:
         """How old its oldest number is."""
         return min((view.usage_at for view in self.views if view.usage_at), default=None)
@@ -166,7 +177,7 @@ def workspace_page(
         value=days_left(reached[0], now) if reached else "none in sight",
         text=reached[0].title if reached else spend_sentence(view.cost or WorkspaceCost()),
     )
-    names = ("Operations", "Storage, as the month's average")
+    names, included = ("Operations", "Storage (month's average)"), allowances((view,))
     return _drawn(
         now,
         Place(
@@ -190,6 +201,7 @@ def workspace_page(
             events=_events(told.happened, snapshot),
             views=views,
             asked=asked,
+            included=included,
             workspace=view,
             collected_by=status.collected_by.get(view.workspace_id),
         ),
@@ -263,7 +275,9 @@ def _part_page(
     above = [("Workspace", f"workspaces/{first.workspace_id}", first.workspace_name or first.workspace_id)]
     if kind == "Database":
         above.append(("Project", f"projects/{first.project_id}", first.project_name or first.project_id))
-    storage = Card(label="Storage now", value=size(_sum(view.storage_bytes for view in views)))
+    included = allowances(view for view in snapshot.workspaces if view.workspace_id == first.workspace_id)
+    stored = _sum(view.storage_bytes for view in views)
+    storage = Card(label="Storage now", value=size(stored, included.get(first.workspace_id)))
     return _drawn(
         now,
         Place(
@@ -281,6 +295,7 @@ def _part_page(
             events=_events(told.happened, snapshot),
             views=views,
             asked=asked,
+            included=included,
         ),
     )
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from functools import partial
 
@@ -33,6 +33,11 @@ class Meter:
 def stops(view: WorkspaceView) -> bool:
     """Whether its plan stops at what it includes, and charges nothing over it."""
     return (view.plan or "").lower() == STOPS
+
+
+def allowances(views: Iterable[WorkspaceView]) -> Mapping[str, int | None]:
+    """The storage that plans include, in bytes by workspace id."""
+    return {view.workspace_id: view.cost.included_storage_bytes if view.cost else None for view in views}
 
 
 def meters(view: WorkspaceView) -> tuple[Meter | None, Meter | None]:
