@@ -356,7 +356,13 @@ def test_a_free_plans_storage_is_shown_in_megabytes_as_the_vendor_says_it() -> N
     view = replace(A_WORKSPACE, usage=usage, cost=cost)
 
     assert "270 MB of 500 MB (54 %)" in words(status_page(replace(FULL, snapshot=snapshot_of([], [view])), COSTS))
-    assert "270 MB of 500 MB (54 %)" in words(workspace_page(view))
+    text = words(workspace_page(replace(view, plan="Free")))
+    assert "270 MB of 500 MB (54 %)" in text
+    assert "Storage now 3,221 MB" in text
+    # What stops there is not money.
+    assert "fewer than seven days are known" in text
+    assert "The cost is not known" not in text
+    assert "Data until" in text.partition("Workspace Acme")[0]
 
 
 def test_the_charges_of_a_cheap_database_are_drawn_exactly() -> None:

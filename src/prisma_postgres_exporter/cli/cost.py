@@ -69,6 +69,7 @@ from prisma_postgres_exporter.report import (
     money,
     previous_sentences,
     share_head,
+    signed_money,
     use,
     workspace_name,
 )
@@ -255,7 +256,7 @@ def _numbers(used: Sequence[str], entry: Beside, expected: str, *, is_over: bool
     if not is_over:
         numbers["expected"] = expected
     numbers["last month"] = last_month(entry)
-    numbers["change"] = NONE if entry.change_usd is None else f"{entry.change_usd:+,.2f}"
+    numbers["change"] = signed_money(entry.change_usd)
     change = entry.change_percent
     numbers["change %"] = NONE if change is None else f"{change:+,.1f}" if change else "0.0"
     return numbers

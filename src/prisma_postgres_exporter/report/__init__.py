@@ -11,10 +11,11 @@ from prisma_postgres_exporter.report.amounts import (
     money,
     nearest_percent,
     percent,
+    signed_money,
 )
 from prisma_postgres_exporter.report.changing import TOTAL, Beside, Place, beside, expected_bounds
 from prisma_postgres_exporter.report.comparing import Change, compare_months, same_days, total_change
-from prisma_postgres_exporter.report.costs import CostLine, MonthCosts, month_costs
+from prisma_postgres_exporter.report.costs import CostLine, MonthCosts, month_costs, total_of_lines
 from prisma_postgres_exporter.report.document import Section, report_sections
 from prisma_postgres_exporter.report.exporting import (
     DAY_COLUMNS,
@@ -56,6 +57,7 @@ from prisma_postgres_exporter.report.sentences import (
     previous_sentences,
     quality_sentences,
     share_head,
+    spend_sentence,
     unknown_sentences,
     use,
     workspace_name,
@@ -140,8 +142,11 @@ __all__ = [
     "revision_rows",
     "same_days",
     "share_head",
+    "signed_money",
+    "spend_sentence",
     "total_change",
     "total_line",
+    "total_of_lines",
     "unknown_sentences",
     "usage_by_day",
     "usage_of_month",

@@ -20,6 +20,11 @@ def money(amount: Decimal | None) -> str:
     return NONE if amount is None else f"{amount:,.2f}"
 
 
+def signed_money(change: Decimal | None) -> str:
+    """A change in USD with its sign, which nothing has not."""
+    return f"{change:+,.2f}" if change else money(change)
+
+
 def at_least(known: Decimal | None, *, is_complete: bool) -> str:
     """USD to the cent; of what is not known whole, that it is at least so much."""
     if known is None or is_complete:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
@@ -20,6 +20,8 @@ from prisma_postgres_exporter.report.sentences import (
     previous_sentences,
     workspace_name,
 )
+
+NOTHING_BESIDE = Beside()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -75,18 +77,7 @@ def month_costs(month: LedgerMonth) -> MonthCosts:
     ]
     usage, bill = total_of(rows)
     if len(rows) > 1:
-        expected = added(row.expected_usd for row in rows)
-        lines.append(
-            CostLine(
-                name="total",
-                bill=bill,
-                expected_usd=expected,
-                is_expected_complete=all(row.is_expected_complete for row in rows),
-                beside=besides[TOTAL],
-                low_usd=added(low for low, _ in bounds.values()),
-                high_usd=added(high for _, high in bounds.values()),
-            )
-        )
+        lines.append(total_of_lines(lines, bill, besides[TOTAL]))
     notes = (
         change_sentence(besides[TOTAL], is_over=month.is_over),
         missing_sentence(usage, month.missing, tuple(gap_sentences(month))),
@@ -100,6 +91,19 @@ def month_costs(month: LedgerMonth) -> MonthCosts:
         until=month.until,
         lines=tuple(lines),
         notes=tuple(note for note in notes if note is not None),
+    )
+
+
+def total_of_lines(lines: Sequence[CostLine], bill: Bill, beside: Beside = NOTHING_BESIDE) -> CostLine:
+    """The line of all of them, whose cost is `bill`."""
+    return CostLine(
+        name="total",
+        bill=bill,
+        expected_usd=added(line.expected_usd for line in lines),
+        is_expected_complete=all(line.is_expected_complete for line in lines),
+        beside=beside,
+        low_usd=added(line.low_usd for line in lines),
+        high_usd=added(line.high_usd for line in lines),
     )
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import date
 
 from prisma_postgres_exporter.cost import CostRow, added, total_of
-from prisma_postgres_exporter.report.amounts import NONE, at_least, money
+from prisma_postgres_exporter.report.amounts import NONE, at_least, signed_money
 from prisma_postgres_exporter.report.changing import PARTS
 from prisma_postgres_exporter.report.sentences import (
     LEFT_OUT,
@@ -118,7 +118,7 @@ def _changes(report: MonthReport) -> Iterator[Cells]:
     for name, beside in rows:
         if beside.change_usd is not None and beside.split is not None:
             parts = (beside.split.get(part) for part in PARTS)
-            yield name, f"{beside.change_usd:+,.2f}", *(f"{part:+,.2f}" if part else money(part) for part in parts)
+            yield name, *map(signed_money, (beside.change_usd, *parts))
 
 
 def _top(report: MonthReport) -> Sequence[CostRow]:

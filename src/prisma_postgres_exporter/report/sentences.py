@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import date, datetime
+from decimal import Decimal
 
 from prisma_postgres_exporter.cost import Bill, BudgetState, By, CostRow, Usage, WorkspaceCost, add_up, total_row
 from prisma_postgres_exporter.model import Event, EventKind, WorkspaceDay, WorkspaceState, next_month_start
@@ -16,6 +17,7 @@ from prisma_postgres_exporter.report.amounts import (
     mean_gib,
     money,
     percent,
+    signed_money,
 )
 from prisma_postgres_exporter.report.changing import Beside
 from prisma_postgres_exporter.report.gaps import gap_sentences
@@ -220,13 +222,21 @@ def cost_sentences(workspace: WorkspaceReport) -> Iterator[str]:
         yield f"{cost.unpriced}."
 
 
+def spend_sentence(cost: WorkspaceCost, write: Callable[[Decimal | None], str] = money, unit: str = " USD") -> str:
+    """How much of a spend limit is used, and what the vendor counts that is not in it; empty where there is none."""
+    limit, bill = cost.spend_limit, cost.bill
+    if limit is None or bill is None:
+        return ""
+    counted = None if bill.known_charges is None else write(limit.counted(bill.known_charges))
+    used = "" if counted is None else f"{'' if bill.are_charges_known else 'at least '}{counted} of "
+    left_out = f"; {' and '.join(limit.not_counted)} not counted" if limit.not_counted else ""
+    return f"Spend limit: {used}{write(limit.usd)}{unit}{left_out}."
+
+
 def limit_sentences(cost: WorkspaceCost, until: datetime) -> Iterator[str]:
     """How much of a spend limit is used, and the limits of the month that were reached or will be."""
-    limit, bill = cost.spend_limit, cost.bill
-    if limit is not None and bill is not None and bill.known_charges is not None:
-        counted = at_least(limit.counted(bill.known_charges), is_complete=bill.are_charges_known)
-        left_out = f"; {' and '.join(limit.not_counted)} not counted" if limit.not_counted else ""
-        yield f"Spend limit: {counted} of {money(limit.usd)} USD{left_out}."
+    if (spent := spend_sentence(cost)) and cost.bill is not None and cost.bill.known_charges is not None:
+        yield spent
     for name, at in cost.limits:
         named = LIMIT_NAMES.get(name, name)
         if at <= until:
@@ -323,8 +333,7 @@ def day_level(day: WorkspaceDay | None) -> int | None:
 
 def _beside(beside: Beside) -> tuple[str, str, str]:
     share = NONE if beside.share_percent is None else f"{beside.share_percent:.1f}"
-    change = NONE if beside.change_usd is None else f"{beside.change_usd:+,.2f}"
-    return share, last_month(beside), change
+    return share, last_month(beside), signed_money(beside.change_usd)
 
 
 def _is_whole(bill: Bill) -> bool:

@@ -7,13 +7,13 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
-from prisma_postgres_exporter.cost import BudgetState, Saving, SpendLimit, WorkspaceCost, likely_block
+from prisma_postgres_exporter.cost import BudgetState, Saving, WorkspaceCost, likely_block
 from prisma_postgres_exporter.expose.pages.drawing import cut, distance, least, usd, why
 from prisma_postgres_exporter.expose.pages.listing import Asked, is_failing
 from prisma_postgres_exporter.expose.pages.use import Meter, meters
 from prisma_postgres_exporter.expose.status import ServiceStatus
 from prisma_postgres_exporter.model import next_month_start, previous_month_start
-from prisma_postgres_exporter.report import NONE, CostLine
+from prisma_postgres_exporter.report import NONE, CostLine, spend_sentence
 from prisma_postgres_exporter.snapshot import DatabaseView, Snapshot, WorkspaceView
 
 NOT_BLOCKED = "by our estimate; the vendor blocks the databases then, and has not said so yet"
@@ -215,28 +215,9 @@ def _limits(view: WorkspaceView, cost: WorkspaceCost, now: datetime) -> Iterator
             todo = "Upgrade the plan, or delete data."
         else:
             title = f"{name}: spend limit reached{when}"
-            text = f"{spend_sentence(cost)} {_blocks(view, is_reached=is_reached, until=until)}"
+            text = f"{spend_sentence(cost, usd, '')} {_blocks(view, is_reached=is_reached, until=until)}"
             todo = "Raise the limit in the vendor's console, or cut its usage."
         yield Reach(at=at, title=title, subject=name, text=text, todo=todo, path=path)
-
-
-def spend_sentence(cost: WorkspaceCost) -> str:
-    """How much of a spend limit is used, and what the vendor counts that is not in it."""
-    limit, bill = cost.spend_limit, cost.bill
-    if limit is None:
-        return ""
-    return f"Spend limit: {_counted(limit, cost)}{usd(limit.usd)}{_left_out(limit)}." if bill else ""
-
-
-def _counted(limit: SpendLimit, cost: WorkspaceCost) -> str:
-    bill = cost.bill
-    if bill is None or bill.known_charges is None:
-        return ""
-    return f"{least(limit.counted(bill.known_charges), bill.are_charges_known)} of "
-
-
-def _left_out(limit: SpendLimit) -> str:
-    return f"; {' and '.join(limit.not_counted)} not counted" if limit.not_counted else ""
 
 
 def _blocks(view: WorkspaceView, *, is_reached: bool, until: str) -> str:

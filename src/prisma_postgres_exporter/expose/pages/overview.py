@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from prisma_postgres_exporter.cost import WorkspaceCost, add_bills, added
+from prisma_postgres_exporter.cost import WorkspaceCost, add_bills
 from prisma_postgres_exporter.expose.pages.attention import Alert, Reach, alerts, days_left, reaches
 from prisma_postgres_exporter.expose.pages.drawing import draw
 from prisma_postgres_exporter.expose.pages.listing import Asked, Listing, databases, is_failing, one_page
@@ -14,7 +14,7 @@ from prisma_postgres_exporter.expose.pages.plots import sparkline
 from prisma_postgres_exporter.expose.pages.use import Meter, allowances, meters
 from prisma_postgres_exporter.expose.status import RoundStatus, ServiceStatus
 from prisma_postgres_exporter.model import WorkspaceDay, previous_month_start
-from prisma_postgres_exporter.report import LEFT_OUT, Beside, CostLine, MonthCosts
+from prisma_postgres_exporter.report import LEFT_OUT, Beside, CostLine, MonthCosts, total_of_lines
 from prisma_postgres_exporter.snapshot import DatabaseView, Snapshot, WorkspaceView
 
 SPARK_DAYS = 30
@@ -140,18 +140,11 @@ def _money(
     lines = [line_of(view) for view in views]
     lines.sort(key=lambda line: -float(line.bill.known or 0) if line.bill else 0)
     until = snapshot.costs_at if snapshot else None
-    return lines, _total(lines) if lines else None, until, (note, LEFT_OUT)
-
-
-def _total(lines: Sequence[CostLine]) -> CostLine:
-    return CostLine(
-        name="total",
-        bill=add_bills(line.bill for line in lines),
-        expected_usd=added(line.expected_usd for line in lines),
-        is_expected_complete=all(line.is_expected_complete for line in lines),
-        beside=Beside(),
-        low_usd=added(line.low_usd for line in lines),
-        high_usd=added(line.high_usd for line in lines),
+    return (
+        lines,
+        total_of_lines(lines, add_bills(line.bill for line in lines)) if lines else None,
+        until,
+        (note, LEFT_OUT),
     )
 
 

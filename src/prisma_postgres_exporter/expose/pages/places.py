@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
 
@@ -15,7 +15,6 @@ from prisma_postgres_exporter.expose.pages.attention import (
     of_workspace,
     reaches,
     saving_alert,
-    spend_sentence,
 )
 from prisma_postgres_exporter.expose.pages.days import (
     Day,
@@ -32,7 +31,15 @@ from prisma_postgres_exporter.expose.pages.plots import Band, Bars, bars
 from prisma_postgres_exporter.expose.pages.use import Meter, allowances, meters, stops
 from prisma_postgres_exporter.expose.status import ServiceStatus
 from prisma_postgres_exporter.model import Happened, previous_month_start
-from prisma_postgres_exporter.report import CostLine, MonthCosts, UsageRow, count, event_sentence, knowledge
+from prisma_postgres_exporter.report import (
+    CostLine,
+    MonthCosts,
+    UsageRow,
+    count,
+    event_sentence,
+    knowledge,
+    spend_sentence,
+)
 from prisma_postgres_exporter.snapshot import DatabaseView, Snapshot, WorkspaceView
 
 HAPPENED = 12
@@ -175,7 +182,7 @@ def workspace_page(
     limit = Card(
         label="Next limit",
         value=days_left(reached[0], now) if reached else "none in sight",
-        text=reached[0].title if reached else spend_sentence(view.cost or WorkspaceCost()),
+        text=reached[0].title if reached else spend_sentence(view.cost or WorkspaceCost(), usd, ""),
     )
     names, included = ("Operations", "Storage (month's average)"), allowances((view,))
     return _drawn(
@@ -237,6 +244,7 @@ def database_page(status: ServiceStatus, snapshot: Snapshot, view: DatabaseView,
     """A whole HTML document about one database."""
     here, all_of_it = operations_of(view), view.month_to_date_operations
     is_part = here is not None and all_of_it is not None and here < all_of_it
+    waits = (status.waits[view.database_id],) if view.database_id in status.waits else ()
     return _part_page(
         status,
         snapshot,
@@ -252,7 +260,10 @@ def database_page(status: ServiceStatus, snapshot: Snapshot, view: DatabaseView,
             value=count(all_of_it),
             text=f"Of which {here:,} are known of this workspace" if is_part else "",
         ),
-        notes=(*_waits(status.waits.get(view.database_id)), *_knowledge(view.usage)),
+        notes=(
+            *(f"Not asked before {until:%H:%M} UTC, as the vendor asked." for until in waits),
+            *_knowledge(view.usage),
+        ),
     )
 
 
@@ -327,9 +338,11 @@ def _money_cards(line: CostLine, now: datetime, *, is_reading: bool) -> Iterator
 
 def _share_card(bill: Bill | None, now: datetime) -> Card:
     is_known = bill is not None and bill.known is not None
-    value = least(bill.known, bill.total is not None) if bill is not None and is_known else NOT_KNOWN
-    text = f"Its share of the workspace's cost: {parts(bill)}" if is_known else ""
-    return Card(label=f"Cost in {now:%B} so far", value=value, text=text)
+    return Card(
+        label=f"Cost in {now:%B} so far",
+        value=least(bill.known, bill.total is not None) if bill is not None and is_known else NOT_KNOWN,
+        text=f"Its share of the workspace's cost: {parts(bill)}" if is_known else "",
+    )
 
 
 # The rest -----------------------------------------------------------------------------------------
@@ -340,22 +353,12 @@ def _knowledge(usage: Usage) -> Iterator[str]:
         yield f"Not all of this month is known: {knowledge(usage)}."
 
 
-def _waits(until: datetime | None) -> Iterator[str]:
-    if until is not None:
-        yield f"Not asked before {until:%H:%M} UTC, as the vendor asked."
-
-
 def _events(happened: Happened, snapshot: Snapshot) -> Sequence[str]:
     names = {view.workspace_id: view.workspace_name for view in snapshot.workspaces} | dict(happened.names)
     short = {id_: cut(name) for id_, name in names.items()}
-    return [
-        event_sentence(replace(event, before=_cut(event.before), after=_cut(event.after)), short)
-        for event in happened.events
-    ]
-
-
-def _cut(name: str | None) -> str | None:
-    return None if name is None else cut(name)
+    # Old and new names are looked up too, which cuts them.
+    named = {name: cut(name) for event in happened.events for name in (event.before, event.after) if name}
+    return [event_sentence(event, named | short) for event in happened.events]
 
 
 def _sum(values: Iterable[int | None]) -> int | None:
