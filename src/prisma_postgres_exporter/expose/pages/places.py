@@ -182,7 +182,7 @@ def workspace_page(
     limit = Card(
         label="Next limit",
         value=days_left(reached[0], now) if reached else "none in sight",
-        text=reached[0].title if reached else spend_sentence(view.cost or WorkspaceCost(), usd, ""),
+        text=reached[0].title if reached else spend_sentence(view.cost or WorkspaceCost(), usd, unit=""),
     )
     names, included = ("Operations", "Storage (month's average)"), allowances((view,))
     return _drawn(
@@ -244,7 +244,8 @@ def database_page(status: ServiceStatus, snapshot: Snapshot, view: DatabaseView,
     """A whole HTML document about one database."""
     here, all_of_it = operations_of(view), view.month_to_date_operations
     is_part = here is not None and all_of_it is not None and here < all_of_it
-    waits = (status.waits[view.database_id],) if view.database_id in status.waits else ()
+    until = status.waits.get(view.database_id)
+    waits = () if until is None else (f"Not asked before {until:%H:%M} UTC, as the vendor asked.",)
     return _part_page(
         status,
         snapshot,
@@ -260,10 +261,7 @@ def database_page(status: ServiceStatus, snapshot: Snapshot, view: DatabaseView,
             value=count(all_of_it),
             text=f"Of which {here:,} are known of this workspace" if is_part else "",
         ),
-        notes=(
-            *(f"Not asked before {until:%H:%M} UTC, as the vendor asked." for until in waits),
-            *_knowledge(view.usage),
-        ),
+        notes=(*waits, *_knowledge(view.usage)),
     )
 
 
