@@ -12,7 +12,7 @@ from prisma_postgres_exporter.expose.pages.drawing import draw
 from prisma_postgres_exporter.expose.pages.listing import Asked, Listing, databases, is_failing, one_page
 from prisma_postgres_exporter.expose.pages.plots import sparkline
 from prisma_postgres_exporter.expose.pages.use import Meter, allowances, meters
-from prisma_postgres_exporter.expose.status import RoundStatus, ServiceStatus
+from prisma_postgres_exporter.expose.status import ServiceStatus
 from prisma_postgres_exporter.model import WorkspaceDay, previous_month_start
 from prisma_postgres_exporter.report import LEFT_OUT, Beside, CostLine, MonthCosts, total_of_lines
 from prisma_postgres_exporter.snapshot import DatabaseView, Snapshot, WorkspaceView
@@ -56,8 +56,6 @@ class Overview:
     included: Mapping[str, int | None]
     failing: int
     data_until: datetime | None
-    last_round: RoundStatus | None
-    next_round: RoundStatus | None
 
 
 def status_page(
@@ -82,7 +80,6 @@ def overview(
     held = {view.workspace_id: view for view in snapshot.workspaces} if snapshot else {}
     shown = one_page(lines, asked.workspaces)
     rows = [_row(line, held.get(line.workspace_id or ""), status.workspace_days, now) for line in shown.rows]
-    planned = [row for row in status.rounds if row.next_at is not None]
     return Overview(
         status=status,
         asked=asked,
@@ -102,8 +99,6 @@ def overview(
         included=allowances(held.values()),
         failing=sum(map(is_failing, views)),
         data_until=min((view.usage_at for view in views if view.usage_at and not is_failing(view)), default=None),
-        last_round=max(status.rounds, key=lambda row: row.finished_at, default=None),
-        next_round=min(planned, key=lambda row: row.next_at or now, default=None),
     )
 
 

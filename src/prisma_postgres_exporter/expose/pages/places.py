@@ -120,11 +120,6 @@ class Place:
         return [plot for plot in drawn if plot is not None]
 
     @property
-    def revisions(self) -> tuple[int, int]:
-        """How many days the vendor changed, upwards and downwards."""
-        return sum(view.revisions_up for view in self.views), sum(view.revisions_down for view in self.views)
-
-    @property
     def projects(self) -> Sequence[ProjectRow]:
         """A workspace's projects, the most expensive first."""
         held: dict[str, list[DatabaseView]] = {}
@@ -152,11 +147,6 @@ class Place:
     def included_bytes(self) -> int | None:
         """The storage that the plan of its workspace includes."""
         return next(iter(self.included.values()), None)
-
-    @property
-    def data_until(self) -> datetime | None:
-        """How old its oldest number is."""
-        return min((view.usage_at for view in self.views if view.usage_at), default=None)
 
     @property
     def failing(self) -> int:
