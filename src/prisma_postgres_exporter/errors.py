@@ -16,6 +16,7 @@ ExporterError
 ├── TooBusy                    wait: too many questions to the ledger
 └── StoreError
     ├── StoreUnavailable       wait, or make room: it cannot be read or written now
+    │   ├── StoreDisconnected  try again: the connection was lost in the middle
     │   ├── StoreMissing       run the service first: there is none yet
     │   ├── StoreOutdated      run `serve` or `collect` once: an older version made it
     │   └── StoreBroken        look at the disk: it does not pass by itself
@@ -135,6 +136,10 @@ class StoreError(ExporterError):
 
 class StoreUnavailable(StoreError):
     """The store cannot be opened, read or written now."""
+
+
+class StoreDisconnected(StoreUnavailable):
+    """The connection to the store was lost in the middle: what was asked for may have been done, or not."""
 
 
 class StoreMissing(StoreUnavailable):

@@ -5,6 +5,7 @@ import pwd
 import sqlite3
 import threading
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -27,7 +28,7 @@ from store_values import (
 )
 
 from postgres import PASSWORD, PostgresServer, find_programs, postgres_server
-from prisma_postgres_exporter.errors import StoreUnavailable
+from prisma_postgres_exporter.errors import StoreDisconnected, StoreUnavailable
 from prisma_postgres_exporter.model import LedgerUpdate
 from prisma_postgres_exporter.store import Store, postgres, sqlite
 
@@ -190,6 +191,36 @@ def test_a_server_that_stops_in_the_middle_of_a_write_has_written_nothing(own_se
         assert store.load(NOW) == ledger_state
         assert post(store, update).databases["db_1"].operations_total == 7
         store.close()
+
+
+@pytest.mark.parametrize("times", [1, 2])
+def test_a_write_whose_connection_was_dropped_is_made_once_more(postgres_url: str, times: int) -> None:
+    store = Store.open(postgres_url)
+    ledger_state = known(store)
+    update = replace(
+        update_of(ledger_state.databases["db_1"], operations_total=7, months=(month_usage(),)), readings=(reading(),)
+    )
+    with ThreadPoolExecutor(max_workers=1) as thread, other_program(postgres_url) as connection:
+        connection.exec_driver_sql("LOCK TABLE readings")
+        writing = thread.submit(post, store, update)
+        for _ in range(times):
+            dropped = False
+            while not (dropped or writing.done()):
+                dropped = bool(
+                    query(
+                        postgres_url,
+                        "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity"
+                        " WHERE wait_event_type = 'Lock' AND datname = current_database()",
+                    )
+                )
+        connection.rollback()
+        if times == 1:
+            assert writing.result().databases["db_1"].operations_total == 7
+        else:
+            with pytest.raises(StoreDisconnected, match="cannot write the store"):
+                writing.result()
+    assert (store.load(NOW) == ledger_state) is (times == 2)
+    store.close()
 
 
 def test_a_wrong_password_is_told_and_not_shown(shared_postgres: PostgresServer) -> None:

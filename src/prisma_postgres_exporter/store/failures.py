@@ -9,7 +9,8 @@ from contextlib import contextmanager
 
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
-from prisma_postgres_exporter.errors import StoreBroken, StoreDamaged, StoreUnavailable
+from prisma_postgres_exporter.errors import StoreBroken, StoreDamaged, StoreDisconnected, StoreUnavailable
+from prisma_postgres_exporter.store.patience import is_silence
 
 DAMAGED_ADVICE = "the file is damaged: put a backup in its place, or move it and its .lock away to begin anew"
 READERS_ADVICE = (
@@ -82,6 +83,8 @@ def _cause(exc: Exception) -> BaseException:
 def _kind(exc: Exception) -> type[StoreUnavailable]:
     # The lowest byte is the kind, what is above it where it was met.
     code = getattr(_cause(exc), "sqlite_errorcode", 0) & 0xFF
+    if isinstance(exc, DBAPIError) and exc.connection_invalidated and not is_silence(_cause(exc)):
+        return StoreDisconnected
     return KINDS.get(code, StoreUnavailable)
 
 

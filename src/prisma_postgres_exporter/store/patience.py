@@ -7,6 +7,8 @@ from dataclasses import dataclass
 USUAL_SECONDS = 30.0
 HURRIED_SECONDS = 3.0
 
+SILENT = "the server accepted the connection and did not answer"
+
 
 @dataclass(slots=True)
 class Patience:
@@ -22,3 +24,8 @@ class Patience:
     def hurry(self) -> None:
         """Give up sooner, also what is waited for already: this process is to end."""
         self.seconds = HURRIED_SECONDS
+
+
+def is_silence(error: BaseException) -> bool:
+    """Whether a call was given up as its server said nothing."""
+    return SILENT in str(error)

@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 
 import psycopg
 
-from prisma_postgres_exporter.store.patience import Patience
+from prisma_postgres_exporter.store.patience import SILENT, Patience
 
 NOTHING_YET = 0
 """What psycopg sends to a call that waits, ten times a second, while nothing has come."""
@@ -52,9 +52,7 @@ class StoreConnection(psycopg.Connection[Any]):
                 elif not self.waits_long and time.monotonic() - since > self.patience.seconds:
                     # Nobody knows what became of the transaction: a closed connection is never used again.
                     self.pgconn.finish()
-                    raise psycopg.OperationalError(
-                        f"the server accepted the connection and did not answer for {self.patience.seconds:.0f} s"
-                    )
+                    raise psycopg.OperationalError(f"{SILENT} for {self.patience.seconds:.0f} s")
                 waits_for = call.send(ready)
         except StopIteration as ended:
             value: T = ended.value

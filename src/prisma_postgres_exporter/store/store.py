@@ -48,6 +48,7 @@ from prisma_postgres_exporter.store.leasing import (
 from prisma_postgres_exporter.store.loading import Newer, load_newer, load_states
 from prisma_postgres_exporter.store.migrate import BEFORE_ROW_RULES, HEAD, migrate, require_current
 from prisma_postgres_exporter.store.patience import Patience
+from prisma_postgres_exporter.store.reconnecting import reconnecting
 from prisma_postgres_exporter.store.recording import has_new_windows, write_update
 from prisma_postgres_exporter.store.repairing import Repair, plan_repair, write_repair
 from prisma_postgres_exporter.store.rows import unix_seconds
@@ -151,21 +152,25 @@ class Store:
         with closing(cls(parse_url(url))) as store:
             store.ping()
 
+    @reconnecting
     def load(self, now: datetime) -> LedgerState:
         """Return every workspace and followed database, and the deleted ones that have a row of this or last month."""
         with self._reading() as connection:
             return LedgerState(workspaces=load_states(connection, now))
 
+    @reconnecting
     def load_workspaces(self, ids: Collection[str], now: datetime) -> Mapping[str, WorkspaceState]:
         """Return what `load` returns of these workspaces, by id; one that was never discovered is left out."""
         with self._reading() as connection:
             return load_states(connection, now, ids)
 
+    @reconnecting
     def load_newer(self, held: Mapping[str, int], now: datetime) -> Mapping[str, Newer]:
         """Return what is newer than what is held, by workspace id: `held` are its generations, `{}` holds nothing."""
         with self._reading() as connection:
             return load_newer(connection, now, held)
 
+    @reconnecting
     def record(
         self, update: LedgerUpdate, *, workspace_id: str, generation: int, at: datetime, lease: Lease | None = None
     ) -> int:
@@ -187,6 +192,7 @@ class Store:
             _count_write(connection, [workspace_id], at)
         return generation + 1
 
+    @reconnecting
     def record_discovery(
         self, discovered: Discovered, *, generations: Mapping[str, int], lease: Lease | None = None
     ) -> None:
@@ -231,6 +237,7 @@ class Store:
                 kept.enter_context(self._backend.keep_others_out(self._engine.url))
             yield
 
+    @reconnecting
     def shares(self) -> Shares:
         """Return which processes share the store, and what they collect; nothing of a store that is for one."""
         if not self.is_shared:
@@ -238,21 +245,25 @@ class Store:
         with self._reading() as connection:
             return read_shares(connection)
 
+    @reconnecting
     def begin_session(self, session: Session) -> None:
         """Join the processes that share this store: until `SESSION_SECONDS` from now, and then as it is renewed."""
         with self._writing() as connection:
             begin_session(connection, session)
 
+    @reconnecting
     def renew_session(self, session: Session) -> bool:
         """Let a session, and the leases that it holds, last for `SESSION_SECONDS` from now; `False`: it was over."""
         with self._writing() as connection:
             return renew_session(connection, session)
 
+    @reconnecting
     def share_leases(self, session: Session, *, giving_back: Collection[str] = ()) -> Shares:
         """Give back leases, take what is this session's by right and free, and return what it holds then."""
         with self._writing() as connection:
             return share_leases(connection, session, giving_back=giving_back)
 
+    @reconnecting
     def end_session(self, session: Session) -> None:
         """Give back every lease of a session, and end it."""
         with self._writing() as connection:
@@ -294,11 +305,13 @@ class Store:
         with self._reading() as connection:
             yield from identities.stream_databases(connection)
 
+    @reconnecting
     def workspace_days(self, from_day: date) -> tuple[WorkspaceDay, ...]:
         """Return each workspace's days from `from_day` on, summed over its databases, by day and workspace key."""
         with self._reading() as connection:
             return tuple(history.workspace_days(connection, from_day))
 
+    @reconnecting
     def open_day_moves(self, since: datetime) -> Moves:
         """Return when the open days of the databases that exist were found to have moved, since then at most."""
         with self._reading() as connection:
@@ -334,11 +347,13 @@ class Store:
                 most=most,
             )
 
+    @reconnecting
     def costs(self) -> StoredCosts | None:
         """Return the cost configuration that a service left here; `None`: none has yet."""
         with self._reading() as connection:
             return read_costs(connection)
 
+    @reconnecting
     def keep_costs(self, document: str, at: datetime) -> None:
         """Leave the cost configuration in force here, in the place of what is there."""
         with self._writing() as connection:
@@ -399,6 +414,7 @@ class Store:
                 raise _Unsound
         return broken
 
+    @reconnecting
     def prune(self, readings_before: datetime) -> int:
         """Remove raw readings that are older, and return how many; no total depends on them.
 
@@ -427,6 +443,7 @@ class Store:
                 migrate(self._reader, self._writer, self._backend, where=self.url)
             return done
 
+    @reconnecting
     def ping(self) -> None:
         """Check that the store can be written: take the lock that a write takes, and write nothing."""
         with self._changing("write"), self._writer.connect() as connection:
