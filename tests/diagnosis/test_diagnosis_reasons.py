@@ -26,6 +26,7 @@ from prisma_postgres_exporter.config import Difference, Lack
 from prisma_postgres_exporter.diagnosis import (
     CredentialFacts,
     DatabaseFacts,
+    Examination,
     Facts,
     Failure,
     Finding,
@@ -530,9 +531,14 @@ def test_what_stored_readings_tell_of_an_adaptive_plan_is_said() -> None:
 
     within = "each open day is read within 1 h 30 min whatever is known"
     assert lines(replace(workspace, period=timedelta(hours=3))) == (
-        f"poll.adaptive: stored readings tell that numbers move every 3 h; {within}",
+        f"poll.adaptive: numbers move every 3 h, by stored readings; {within}",
     )
-    assert lines(workspace) == (f"poll.adaptive: stored readings tell no rhythm yet; {within}",)
+    unknown = f"poll.adaptive: no rhythm known yet, by stored readings; {within}"
+    assert lines(workspace) == (unknown,)
+    # Also where all is well, and the lines of what is well are left out.
+    findings_of = diagnose(replace(given, settings=adaptive))
+    shown = [line.text for line in Examination(examined_at=given.now, findings=findings_of).lines()]
+    assert unknown in shown
     assert [finding.lines for finding in findings(given) if finding.step == "workspace"] == [()]
 
 

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import psutil
 import pytest
-from processes import run, vendor, write_config, write_tokens
+from processes import exporter, run, vendor, write_config, write_tokens
 
 from prisma_postgres_exporter.documents import PlanAnswer
 
@@ -34,6 +35,8 @@ def test_a_plan_for_what_exists_asks_little_and_writes_nothing(tmp_path: Path) -
     assert 12 * 6 < found.usage_requests_per_hour < 12 * 6 * 3
     assert found.latency_seconds < 5
     assert "12 in 2 workspace(s)" in table.stdout
+    assert "MiB, an estimate" in table.stdout
+    assert table.stderr == ""
     assert {path.name for path in tmp_path.iterdir()} == {"config.yaml", "tokens"}
 
 
@@ -62,6 +65,29 @@ def test_a_plan_for_what_need_not_exist_asks_nobody_and_tells_what_a_cap_leaves(
     # A cap changes what is shown, not what is asked and stored.
     for key in ("requests_per_hour", "mean_age_seconds", "resident_bytes", "store_bytes"):
         assert getattr(capped, key) == getattr(free, key)
+
+
+@pytest.mark.slow
+def test_memory_is_estimated_with_the_driver_of_a_server(tmp_path: Path, postgres_url: str) -> None:
+    databases = 20
+    write_tokens(tmp_path / "tokens", one="simulator-token-1")
+    write_config(tmp_path / "config.yaml", credentials=[{"token_file": str(tmp_path / "tokens")}])
+    resident, said = [], []
+    with vendor(workspaces=1, databases=databases) as api:
+        for url in ("sqlite:///ledger.db", postgres_url):
+            options = ("--config", str(tmp_path / "config.yaml"), "--api-url", api.url, "--store-url", url)
+            with exporter("serve", *options, cwd=tmp_path, as_command_line=True) as running:
+                running.scrape_when(
+                    lambda samples: len(samples.named("prisma_postgres_database_operations_total")) == databases,
+                    "every database was read",
+                )
+                resident.append(psutil.Process(running.pid).memory_info().rss)
+            (tmp_path / "planned.yaml").write_text(f"store: {{url: '{url}'}}\n")
+            arguments = ("--databases", str(databases), "--config", str(tmp_path / "planned.yaml"))
+            said.append(planned(*arguments, cwd=tmp_path).data.resident_bytes)
+
+    assert said[1] - said[0] == pytest.approx(resident[1] - resident[0], abs=8 * 2**20)
+    assert said == [pytest.approx(bytes_, rel=0.15) for bytes_ in resident]
 
 
 @pytest.mark.parametrize("arguments", [("--databases", "2", "--workspaces", "3"), ()])

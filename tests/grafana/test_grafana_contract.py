@@ -33,6 +33,9 @@ MAY_BE_EMPTY: Mapping[str, str] = {
     "prisma-postgres-database: annotation Gone": "the chosen database exists",
     "prisma-postgres-exporter: Rounds that failed A": "no round fails unless the exporter has a fault",
     "prisma-postgres-exporter: Records left out A": "this vendor lists nothing that cannot be used",
+    "prisma-postgres-exporter: Rhythm, by workspace A": "this service reads every open day in every interval",
+    "prisma-postgres-exporter: Longest age that is allowed, by workspace A": "as before: without poll.adaptive",
+    "prisma-postgres-exporter: Readings of open days A": "as before: without poll.adaptive",
     "prisma-postgres-exporter: Replicas C": "this ledger is in a file, which is for one process: there are no leases",
     "prisma-postgres-exporter: Credentials B": "the simulator's tokens do not say when they expire",
 }

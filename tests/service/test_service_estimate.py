@@ -120,9 +120,8 @@ async def lived(config: Config, *, databases: int, hours: float, known_every: ti
     return seen
 
 
-@pytest.mark.parametrize(
-    "known_every", [timedelta(hours=3), pytest.param(timedelta(minutes=5), marks=pytest.mark.slow)]
-)
+@pytest.mark.slow
+@pytest.mark.parametrize("known_every", [timedelta(hours=3), timedelta(minutes=5)])
 def test_a_day_asks_what_was_planned_and_its_numbers_are_as_old(tmp_path: Path, known_every: timedelta) -> None:
     config = configuration(f"sqlite:///{tmp_path / 'ledger.db'}", requests_per_second=10.0)
     happened = run_virtually(lived(config, databases=4, hours=40.0, known_every=known_every))
@@ -154,6 +153,7 @@ def test_a_day_asks_what_was_planned_and_its_numbers_are_as_old(tmp_path: Path, 
     assert planned.mean_delay_seconds == pytest.approx(_mean_delay(happened, known_every), abs=30.0)
 
 
+@pytest.mark.slow
 def test_an_adaptive_day_asks_what_was_planned(tmp_path: Path) -> None:
     config = configuration(f"sqlite:///{tmp_path / 'ledger.db'}", requests_per_second=10.0)
     config = config.model_copy(update={"poll": config.poll.model_copy(update={"adaptive": True})})

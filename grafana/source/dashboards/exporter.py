@@ -41,6 +41,7 @@ def build_exporter() -> build.Dashboard:
     _rounds(board)
     _requests(board)
     _freshness(board)
+    _adaptive(board)
     _store(board)
     _found(board)
     return board
@@ -315,6 +316,42 @@ def _freshness(board: build.Dashboard) -> None:
             every="1h",
             span=8,
             soft_max=1,
+        )
+    )
+
+
+def _adaptive(board: build.Dashboard) -> None:
+    row(board, "When open days are read: poll.adaptive")
+    for title, description, metric in (
+        (
+            "Rhythm, by workspace",
+            "How often the workspace's numbers move, as far as it is known; empty without poll.adaptive.",
+            "publication_period_seconds",
+        ),
+        (
+            "Longest age that is allowed, by workspace",
+            "Within how long every open day is read again, whatever was learned; empty without poll.adaptive.",
+            "reading_age_bound_seconds",
+        ),
+    ):
+        board.with_panel(
+            lines(
+                title,
+                description,
+                [Ask(expression=with_workspace_name(_of_workspaces(metric)), legend="{{workspace_name}}")],
+                unit="s",
+                span=8,
+            )
+        )
+    board.with_panel(
+        bars(
+            "Readings of open days",
+            "Those that were made, and those that were saved as no news was expected; empty without poll.adaptive.",
+            [Ask(expression=own_grown("open_day_readings_total", "outcome"), legend="{{outcome}}")],
+            unit="short",
+            every="1h",
+            span=8,
+            legend=["sum"],
         )
     )
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import sys
 from dataclasses import asdict
 from datetime import UTC, datetime, timedelta
 from statistics import median
@@ -110,6 +111,8 @@ def _document(
     vendor = Vendor(latency=latency, is_assumed=True)
     if known is not None:
         vendor = Vendor(latency=latency, changes_per_day=known)
+    if sys.stderr.isatty():
+        say("Rehearsing days of polling on simulated time…")
     planned = asdict(estimate(config, sizes, vendor, now=now, projects=projects))
     return PlanDocument(
         workspace_count=planned.pop("workspaces"),
@@ -127,11 +130,11 @@ def _print(plan: PlanDocument, config: Config) -> None:
         ("requests an hour", _requests(plan)),
         ("of the pace", f"{percent(plan.largest_capacity_ratio)} in the largest workspace"),
         ("every database shows something", f"after {_span(plan.first_numbers_seconds)}"),
-        ("the month is whole", f"after {_span(plan.filled_seconds)}"),
+        ("every day of the month is read", f"after {_span(plan.filled_seconds)}"),
         ("age of a number", f"{_span(plan.mean_age_seconds)} on average, {_span(plan.longest_age_seconds)} at most"),
         ("news is seen", f"{_delay(plan)} after the vendor publishes it, on average"),
         ("series", f"{plan.series:,}{_capped(plan)}"),
-        ("memory", f"{plan.resident_bytes / MIB:,.0f} MiB"),
+        ("memory", f"about {plan.resident_bytes / MIB:,.0f} MiB, an estimate"),
         ("CPU", f"{plan.cpu_cores:.2f} of a core, and what scrapes take"),
         ("store after 30 days", f"{plan.store_bytes / MIB:,.1f} MiB"),
     ]

@@ -204,7 +204,7 @@ def _lines(findings: Iterable[Finding], indent: str, *, is_short: bool) -> Itera
         reason = f" [{finding.reason.value}]" if finding.reason is not None and not is_ok else ""
         head = f"{finding.step} {finding.subject}".strip()
         yield Line(indent=indent, text=f"{head}: {finding.text}{reason}", level=finding.level)
-        further = finding.lines if not (is_short and is_ok) else ()
+        further = finding.lines if not (is_short and is_ok) or finding.step == "workspace" else ()
         for text in (*further, *([f"→ {finding.advice}"] if finding.advice else [])):
             yield Line(indent=f"{indent}{2 * INDENT}", text=text)
         yield from _lines(finding.children, indent + INDENT, is_short=is_short)

@@ -264,9 +264,9 @@ def _workspace(known: WorkspaceFacts, databases: Iterable[DatabaseFacts], facts:
 
 def _adaptive(known: WorkspaceFacts, settings: Settings) -> Iterator[str]:
     if settings.poll.adaptive and known.is_known and known.gone_at is None:
-        moved = "tell no rhythm yet" if known.period is None else f"tell that numbers move every {span(known.period)}"
+        every = f"numbers move every {span(known.period)}" if known.period is not None else "no rhythm known yet"
         within = span(settings.poll.read_within)
-        yield f"poll.adaptive: stored readings {moved}; each open day is read within {within} whatever is known"
+        yield f"poll.adaptive: {every}, by stored readings; each open day is read within {within} whatever is known"
 
 
 def _workspace_state(known: WorkspaceFacts, collected_by: str | None) -> tuple[str, Level, Reason | None]:

@@ -515,11 +515,12 @@ class PlanDocument(Document):
         description="From the start until every database shows something; `null`: more than two days"
     )
     filled_seconds: float | None = Field(
-        description="From the start until every window and every day of the month is known; `null`: more than two days"
+        description="From the start until every day of the running month and every window was read once, second readings "
+        "of closed days apart; `null`: more than two days"
     )
     series: int = Field(description="Samples of one scrape of everything")
     databases_with_series: int = Field(description="Databases that `web.max_series` leaves series of their own")
-    resident_bytes: int = Field(description="Memory of the process, resident")
+    resident_bytes: int = Field(description="Memory of the process, resident: an estimate")
     cpu_cores: float = Field(description="Cores that collecting takes on average, scrapes apart")
     store_bytes: int = Field(description="Size of the store, as SQLite, after 30 days")
 

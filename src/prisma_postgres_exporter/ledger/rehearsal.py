@@ -32,13 +32,14 @@ from prisma_postgres_exporter.model import (
     month_start,
 )
 
-MOST_FOR_A_DAY = 6
+MOST_FOR_A_DAY = 3
+MOST_FOR_AN_ADAPTIVE_DAY = 6
 MOST_FOR_A_FAST_DAY = 2
 MOST_FOR_A_START = 40
 """So many databases live for all of a workspace; of a large one they get the share of the requests that they are of it.
 """
 
-MOST_REQUESTS = 10_000
+MOST_REQUESTS = 6_000
 """Where databases wait for each other more of them live, as many as a day of this many requests leaves their share."""
 
 OPERATIONS_A_DAY = 86_400
@@ -123,10 +124,12 @@ def rehearse_day(poll: PollConfig, vendor: Vendor, *, databases: int, now: datet
     """Live an ordinary day of a workspace that has been followed for long; `now` only chooses the month."""
     # Of a day with very many rounds an hour stands for all of it: what comes at night is little beside them.
     is_fast = poll.interval < FAST_INTERVAL
-    begins_at = month_start(now).replace(day=15, hour=12 if is_fast else 0)
-    warm_up, span = (FAST_WARM_UP, FAST_SPAN) if is_fast else (ONE_DAY, ONE_DAY)
+    is_half_enough = is_fast or not poll.adaptive
+    begins_at = month_start(now).replace(day=15, hour=12 if is_half_enough else 0)
+    warm_up, span = (FAST_WARM_UP, FAST_SPAN) if is_fast else (ONE_DAY / (2 if is_half_enough else 1), ONE_DAY)
     known_until = begins_at.date() - (ONE_DAY if is_fast else 3 * ONE_DAY)
-    most = max(MOST_FOR_A_FAST_DAY if is_fast else MOST_FOR_A_DAY, _crowd(poll, databases))
+    few = MOST_FOR_A_FAST_DAY if is_fast else MOST_FOR_AN_ADAPTIVE_DAY if poll.adaptive else MOST_FOR_A_DAY
+    most = max(few, _crowd(poll, databases))
     life = _Life(poll, vendor, databases, begins_at, lived=min(databases, most), known_until=known_until)
     life.run(until := begins_at + warm_up)
     life.forget()
@@ -216,6 +219,7 @@ class _Life:
     _planner: Planner = field(init=False)
     _under_way: list[_Answer] = field(default_factory=list)
     _free_at: datetime = NEVER
+    _carried_on: date | None = None
     _outcomes: list[UsageReading] = field(default_factory=list)
     _days: dict[tuple[int, date], DayUsage] = field(default_factory=dict)
     _months: dict[tuple[int, date, int], MonthUsage] = field(default_factory=dict)
@@ -270,7 +274,10 @@ class _Life:
         Its workers take one group each, and all of them wait in one line for the pace. When its time is over those that
         wait go on, and the next round begins beside them.
         """
-        self.workspace = carry_workspace(self.workspace, self.now)
+        if self.now.date() != self._carried_on:
+            # Posting lets go of what is not held any more: only a new day leaves something.
+            self._carried_on = self.now.date()
+            self.workspace = carry_workspace(self.workspace, self.now)
         self._answer_until(self.now, deque())
         self._post(self.now)
         plan = self._plan()
