@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import psutil
@@ -65,6 +68,17 @@ def test_a_plan_for_what_need_not_exist_asks_nobody_and_tells_what_a_cap_leaves(
     # A cap changes what is shown, not what is asked and stored.
     for key in ("requests_per_hour", "mean_age_seconds", "resident_bytes", "store_bytes"):
         assert getattr(capped, key) == getattr(free, key)
+
+
+def test_on_a_terminal_it_says_that_it_is_at_work(tmp_path: Path) -> None:
+    ours, its = os.openpty()
+    command = (sys.executable, "-m", "prisma_postgres_exporter", "plan", "--databases", "1")
+    with subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.DEVNULL, stderr=its) as running:
+        os.close(its)
+        said = os.read(ours, 1_000)
+        assert running.wait() == 0
+    os.close(ours)
+    assert said.startswith(b"Rehearsing")
 
 
 @pytest.mark.slow

@@ -515,8 +515,8 @@ class PlanDocument(Document):
         description="From the start until every database shows something; `null`: more than two days"
     )
     filled_seconds: float | None = Field(
-        description="From the start until every day of the running month and every window was read once, second readings "
-        "of closed days apart; `null`: more than two days"
+        description="From the start until every day of the running month and every window was read once, second "
+        "readings of closed days apart; `null`: more than two days"
     )
     series: int = Field(description="Samples of one scrape of everything")
     databases_with_series: int = Field(description="Databases that `web.max_series` leaves series of their own")

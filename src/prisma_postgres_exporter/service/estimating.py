@@ -35,7 +35,8 @@ RESIDENT_BYTES_EACH = 9_800
 POSTGRES_RESIDENT_BYTES = 14 * 2**20
 """As much more where the store is on a server: the driver, and what its connections hold.
 
-Measured: `serve` of 20, 60 and 300 databases, beside the same with SQLite, took 12, 12 and 10 MiB more after ten minutes.
+Measured: `serve` of 20, 60 and 300 databases, beside the same with SQLite, took 12, 12 and 10 MiB more after ten
+minutes.
 """
 
 CPU_SECONDS_A_REQUEST = 0.0013
