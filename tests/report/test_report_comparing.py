@@ -242,11 +242,12 @@ def test_a_database_that_moved_explains_both_workspaces_and_their_projects() -> 
 
     october = month_of(held(was, replace(other, months=state(2, 10, at=OCTOBER).months)), until=OCTOBER)
     november = replace(month_of(held(now, other)), is_over=True)
+    moved = replace(event(EventKind.MOVED, "wksp_1", "wksp_2", NOW), subject_id="db_1")
 
     for by in (By.WORKSPACE, By.PROJECT):
         reasons = {
             change.row.workspace_id: change.reasons[:2]
-            for change in compare_months(october, november, by, ())
+            for change in compare_months(october, november, by, (moved,))
             if by is By.WORKSPACE or change.row.project_id == "proj_1"
         }
         assert reasons["wksp_2"] == ("1 moved here", "operations: orders +900")

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from datetime import date, datetime
 from typing import NamedTuple
 
-from prisma_postgres_exporter.cost import month_operations
+from prisma_postgres_exporter.cost import month_difference, month_operations
 from prisma_postgres_exporter.model import (
     BilledMonth,
     DayUsage,
@@ -145,14 +145,15 @@ def month_rows(months: Iterable[BilledMonth], owners: Owners) -> Iterator[Row]:
     rows = [billed.usage for billed in months]
     held = Counter((usage.month, usage.database_key) for usage in rows)
     for usage in rows:
+        has_moved = held[usage.month, usage.database_key] > 1
         yield (
             f"{usage.month:%Y-%m}",
             *owners.owner(usage.database_key, usage.workspace_key),
-            month_operations(usage, has_moved=held[usage.month, usage.database_key] > 1),
+            month_operations(usage, has_moved=has_moved),
             usage.operations,
             usage.days_operations,
             usage.days,
-            usage.difference_operations,
+            month_difference(usage, has_moved=has_moved),
             _mean(usage.storage_byte_seconds, usage.storage_seconds),
             usage.storage_seconds,
             usage.read_at,

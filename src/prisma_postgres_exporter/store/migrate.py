@@ -11,7 +11,7 @@ from prisma_postgres_exporter.errors import StoreMissing, StoreOutdated, StoreTo
 from prisma_postgres_exporter.store.backend import Backend
 from prisma_postgres_exporter.store.tables import store_state
 
-HEAD = "0007"
+HEAD = "0008"
 """The newest migration. Written down, so that a store that has it opens without loading Alembic."""
 
 BEFORE_ROW_RULES = "0006"
