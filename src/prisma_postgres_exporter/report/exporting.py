@@ -57,7 +57,8 @@ MONTH_COLUMNS: Mapping[str, type] = {
 }
 """`operations` is the newest knowledge of the month and adds up over everything, `vendor_operations` the vendor's own
 number for it (of a database that moved, for all of the month), `days_operations` the sum of the
-`days_held` days that the ledger has."""
+`days_held` days that the ledger has, `reconciliation_difference_operations` the difference: of a database that moved
+also where the vendor's number was read in this workspace only and its days are less."""
 REVISION_COLUMNS: Mapping[str, type] = {
     "day": date,
     **OWNERS,
