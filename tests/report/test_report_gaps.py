@@ -96,8 +96,10 @@ def test_of_a_database_that_just_moved_nothing_is_known_in_its_new_workspace() -
         (datetime(2026, 11, 8, 9, tzinfo=UTC), "on 2026-11-08: what is missing of it may belong to either workspace."),
         (
             datetime(2026, 11, 4, 9, tzinfo=UTC),
-            "between 2026-11-04 and 2026-11-08: what it used then and what is missing of it may belong to either"
-            " workspace.",
+            (
+                "between 2026-11-04 and 2026-11-08: what it used then and what is missing of it may belong to either"
+                " workspace."
+            ),
         ),
     ],
 )
