@@ -9,6 +9,7 @@ from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
+from functools import partial
 from pathlib import Path
 
 from hypothesis import Phase, example, given, settings
@@ -19,6 +20,7 @@ from prisma_postgres_exporter.ledger.backfill import plan_backfill
 from prisma_postgres_exporter.ledger.plan import Plan
 from prisma_postgres_exporter.model import LedgerState, day_start, month_start, next_month_start
 from prisma_postgres_exporter.simulator import DirectApi, ManualClock, Vendor, VendorBehaviour, World, WorldShape
+from prisma_postgres_exporter.store import Store
 from rounds_bench import Bench, bench, configuration, tokens_of
 
 CASES = int(os.environ.get("LEDGER_CASES", "3"))
@@ -137,7 +139,7 @@ async def check(running: Bench, world: World, database_id: str, was_in: Held, re
     month = month_start(min(map(day_start, rows)))
     while month <= running.clock.now:
         until = min(running.clock.now, next_month_start(month) - ONE_SECOND)
-        held = await running.collector.in_store(lambda store, until=until: store.load(until))
+        held = await running.collector.in_store(partial(Store.load, now=until))
         check_month(held, world, database_id, was_in, until, doubtful)
         month = next_month_start(month)
 
