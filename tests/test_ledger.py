@@ -30,6 +30,7 @@ from prisma_postgres_exporter.model import (
     DayUsage,
     LedgerRows,
     LedgerUpdate,
+    Move,
     ReadingFailure,
     UsageReading,
     Window,
@@ -325,6 +326,36 @@ def test_a_moved_database_takes_its_open_day_along_and_leaves_the_days_before() 
     after = posted(moved, read_day(23, 15, until=at(23, 1)), read_day(22, 101, until=at(23, 1)))
 
     assert {row.workspace_key: row.days_operations for row in after.months} == {1: 101, 2: 15}
+
+
+def test_a_closed_day_that_is_read_after_a_move_is_of_whoever_held_the_database_then() -> None:
+    """It was last seen in workspace 1 on the 24th and found in workspace 2 on the 27th: nobody knows of two days."""
+    move = Move(at=at(27, 9), from_key=1, to_key=2, last_there_at=at(24, 9))
+    moved = replace(state(), workspace_key=2, moves=(move,))
+
+    after = posted(moved, *(read_day(day, 10, until=at(29)) for day in range(22, 29)), now=at(29))
+
+    assert {row.day.day: row.workspace_key for row in after.recent_days} == {
+        **dict.fromkeys((22, 23, 24), 1),
+        **dict.fromkeys((25, 26), 2),
+        **dict.fromkeys((27, 28), 2),
+    }
+    assert [move.unplaced_days for move in after.unplaced_moves(date(2026, 11, 1), date(2026, 11, 25))] == [
+        (date(2026, 11, 25), date(2026, 11, 27))
+    ]
+    assert not after.unplaced_moves(date(2026, 11, 27), date(2026, 11, 30))
+    assert not after.unplaced_moves(date(2026, 11, 1), date(2026, 11, 24))
+
+
+def test_a_database_that_moved_on_and_back_has_each_day_where_it_was() -> None:
+    moves = (
+        Move(at=at(23, 9), from_key=1, to_key=2, last_there_at=at(23, 8)),
+        Move(at=at(25, 9), from_key=2, to_key=1, last_there_at=at(25, 8)),
+    )
+
+    after = posted(replace(state(), moves=moves), *(read_day(day, 10, until=at(27)) for day in (22, 23, 24, 25, 26)))
+
+    assert [row.workspace_key for row in after.recent_days] == [1, 2, 2, 1, 1]
 
 
 def test_a_failure_keeps_the_numbers_and_says_since_when_and_why() -> None:

@@ -247,6 +247,28 @@ class StoredReading:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Move:
+    """A database left one workspace (`from_key`) for another (`to_key`), as a discovery noticed it at `at`.
+
+    It was still in the old one at `last_there_at`: in between nobody looked.
+    """
+
+    at: datetime
+    from_key: int
+    to_key: int
+    last_there_at: datetime
+
+    @property
+    def unplaced_days(self) -> tuple[date, date]:
+        """The first day that may be of either workspace, and the first one after them that is the new one's.
+
+        The last day on which it was seen in the old one is that one's, the day on which it was noticed the new one's.
+        """
+        noticed_on = self.at.date()
+        return min(self.last_there_at.date() + timedelta(days=1), noticed_on), noticed_on
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class DatabaseState:
     """What we hold of one database. Equal to what the store holds, value by value.
 
@@ -258,7 +280,7 @@ class DatabaseState:
     current month and, while older days are missing or not settled, every month from theirs on (two rows
     for one month where the database moved between workspaces in it). `storage_bytes` is the newest level,
     `storage_at` when it was read. `operations_total` only grows. `usage_at` is how far the newest
-    readings reach.
+    readings reach. `moves` are those between workspaces, oldest first.
     """
 
     key: int
@@ -282,6 +304,23 @@ class DatabaseState:
     months: tuple[MonthUsage, ...] = ()
     rolling: tuple[RollingUsage, ...] = ()
     recheck_at: datetime | None = None
+    moves: tuple[Move, ...] = ()
+
+    def holder_on(self, day: date) -> int:
+        """The key of the workspace that held it on a day; where that is not known, of the one it came to."""
+        for move in self.moves:
+            unplaced_from, noticed_on = move.unplaced_days
+            if day < noticed_on:
+                return move.from_key if day < unplaced_from else move.to_key
+        return self.workspace_key
+
+    def unplaced_moves(self, first: date, last: date) -> tuple[Move, ...]:
+        """The moves that leave days from `first` to `last` in doubt."""
+        return tuple(
+            move
+            for move in self.moves
+            if max(move.unplaced_days[0], first) < min(move.unplaced_days[1], last + timedelta(days=1))
+        )
 
     @property
     def has_counted(self) -> bool:
@@ -454,7 +493,10 @@ class EventKind(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Event:
-    """Something that happened to a workspace, project or database, noticed by a discovery."""
+    """Something that happened to a workspace, project or database, noticed by a discovery.
+
+    Of a database that moved to another workspace, `last_there_at` is when it was last seen in the one before.
+    """
 
     at: datetime
     kind: EventKind
@@ -463,6 +505,7 @@ class Event:
     workspace_id: str
     before: str | None = None
     after: str | None = None
+    last_there_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -38,6 +38,7 @@ from prisma_postgres_exporter.cost import (
     used_in_month,
 )
 from prisma_postgres_exporter.documents import month_document
+from prisma_postgres_exporter.model import DatabaseState, Move
 from prisma_postgres_exporter.report import (
     FOCUS_COLUMNS,
     TOTAL,
@@ -349,6 +350,69 @@ def test_a_gap_in_the_storage_of_a_database_that_moved_leaves_its_operations_kno
 
     assert {key: usage.are_operations_known for key, usage in found.items()} == {1: True, 2: True}
     assert {key: usage.is_storage_known for key, usage in found.items()} == {1: False, 2: False}
+
+
+NOVEMBER_OVER = datetime(2026, 11, 30, 23, 59, 59, tzinfo=UTC)
+
+
+def moved_and_read(old_days: int, new_days: int, move: Move) -> DatabaseState:
+    """A database with so many days of November in both workspaces, ten operations each, and levels of all of them."""
+    rows = tuple(
+        month_usage(
+            date(2026, 11, 1),
+            workspace_key=key,
+            days=days,
+            days_operations=10 * days,
+            storage_seconds=days * 86_400,
+            read_at=NOVEMBER_OVER,
+        )
+        for key, days in ((1, old_days), (2, new_days))
+        if days
+    )
+    created_at = datetime(2026, 9, 1, tzinfo=UTC)
+    database = replace(database_state().database, created_at=created_at)
+    known_until = date(2026, 11, 30)
+    return database_state(workspace_key=2, database=database, months=rows, known_until=known_until, moves=(move,))
+
+
+def test_a_month_with_days_that_may_be_of_either_workspace_is_whole_in_neither() -> None:
+    noticed_at = datetime(2026, 11, 11, 9, tzinfo=UTC)
+    seen = Move(at=noticed_at, from_key=1, to_key=2, last_there_at=noticed_at - timedelta(minutes=30))
+    unseen = replace(seen, last_there_at=noticed_at - timedelta(days=4))
+
+    certain = database_usage(moved_and_read(10, 20, seen), NOVEMBER_OVER)
+    doubtful = database_usage(moved_and_read(7, 23, unseen), NOVEMBER_OVER)
+
+    assert {key: (usage.operations, usage.is_complete) for key, usage in certain.items()} == {
+        1: (100, True),
+        2: (200, True),
+    }
+    assert {key: (usage.are_operations_known, usage.is_storage_known) for key, usage in doubtful.items()} == {
+        1: (False, False),
+        2: (False, False),
+    }
+    # Where the new workspace's days were not read, it is not left out: they may be its own.
+    unread = database_usage(moved_and_read(10, 0, seen), NOVEMBER_OVER)
+    assert {key: (usage.is_complete, usage.unplaced_databases) for key, usage in unread.items()} == {
+        1: (False, 1),
+        2: (False, 1),
+    }
+
+
+def test_a_month_before_a_move_is_of_the_workspace_that_held_the_database_then() -> None:
+    later = datetime(2026, 12, 8, 9, tzinfo=UTC)
+    move = Move(at=later, from_key=1, to_key=2, last_there_at=later)
+    whole = moved_and_read(30, 0, move)
+    # The vendor's month was read after the move too, in the new workspace.
+    read_there = month_usage(date(2026, 11, 1), 299, workspace_key=2, read_at=later)
+
+    assert database_usage(replace(whole, months=()), NOVEMBER_OVER).keys() == {1}
+    for months in (whole.months, (*whole.months, read_there)):
+        found = database_usage(replace(whole, months=months), NOVEMBER_OVER)
+        assert {key: (usage.operations, usage.is_complete) for key, usage in found.items()} == {1: (300, True)}
+    partly = replace(whole.months[0], days=20, days_operations=200)
+    found = database_usage(replace(whole, months=(partly, read_there)), NOVEMBER_OVER)
+    assert {key: (usage.operations, usage.days_known, usage.days) for key, usage in found.items()} == {1: (200, 20, 30)}
 
 
 def a_database(*, reads: dict[date, str], deleted_at: datetime | None = None) -> GivenDatabase:

@@ -242,17 +242,36 @@ def test_a_database_that_moved_explains_both_workspaces_and_their_projects() -> 
 
     october = month_of(held(was, replace(other, months=state(2, 10, at=OCTOBER).months)), until=OCTOBER)
     november = replace(month_of(held(now, other)), is_over=True)
+    moved = replace(event(EventKind.MOVED, "wksp_1", "wksp_2", NOW), subject_id="db_1")
 
     for by in (By.WORKSPACE, By.PROJECT):
         reasons = {
             change.row.workspace_id: change.reasons[:2]
-            for change in compare_months(october, november, by, ())
+            for change in compare_months(october, november, by, (moved,))
             if by is By.WORKSPACE or change.row.project_id == "proj_1"
         }
         assert reasons["wksp_2"] == ("1 moved here", "operations: orders +900")
         told = "project 1 / orders" if by is By.WORKSPACE else "orders"
         assert reasons["wksp_1"][0] == "1 moved away"
         assert reasons["wksp_1"][1].startswith(f"operations: {told} -400")
+
+
+def test_a_workspace_whose_database_left_in_the_earlier_month_did_not_get_one() -> None:
+    """Of a month after it, a number was read in the old workspace too: nothing came there."""
+    row = state(1, 900)
+    both = replace(row, workspace_key=2, months=(row.months[0], replace(row.months[0], workspace_key=2)))
+    earlier = replace(both, months=(replace(state(1, 400, at=OCTOBER).months[0], workspace_key=2),))
+    left = replace(event(EventKind.MOVED, "wksp_1", "wksp_2", OCTOBER), subject_id="db_1")
+
+    def held(row: DatabaseState) -> LedgerState:
+        acme = workspace_state(id_="wksp_1", name="Acme", plan="Starter")
+        return builders.ledger_state(acme, workspace_state(row, id_="wksp_2", key=2, name="Beta", plan="Starter"))
+
+    months = month_of(held(earlier), until=OCTOBER), replace(month_of(held(both)), is_over=True)
+    reasons = {change.row.workspace_id: change.reasons for change in compare_months(*months, By.WORKSPACE, (left,))}
+
+    assert "1 moved away" in reasons["wksp_1"]
+    assert "1 moved here" in reasons["wksp_2"]
 
 
 def test_a_database_that_had_one_day_of_the_earlier_month_says_since_when_it_is_there() -> None:

@@ -12,7 +12,7 @@ import builders
 from builders import settled_day, workspace_state
 from prisma_postgres_exporter.cost import By, total_of
 from prisma_postgres_exporter.documents import month_document
-from prisma_postgres_exporter.model import DatabaseState
+from prisma_postgres_exporter.model import DatabaseState, Move
 from prisma_postgres_exporter.report import gap_sentences, use
 
 NOON = NOW + timedelta(hours=12)
@@ -88,6 +88,32 @@ def test_of_a_database_that_just_moved_nothing_is_known_in_its_new_workspace() -
         assert (document.operations, document.operations_usd, document.is_complete) == (None, None, False)
     *_, sentence = gap_sentences(month)
     assert sentence == "1 database moved on 2026-11-21: what is missing of it may belong to either workspace."
+
+
+@pytest.mark.parametrize(
+    ("last_there_at", "said"),
+    [
+        (datetime(2026, 11, 8, 9, tzinfo=UTC), "on 2026-11-08: what is missing of it may belong to either workspace."),
+        (
+            datetime(2026, 11, 4, 9, tzinfo=UTC),
+            (
+                "between 2026-11-04 and 2026-11-08: what it used then and what is missing of it may belong to either"
+                " workspace."
+            ),
+        ),
+    ],
+)
+def test_the_day_of_a_move_is_the_one_on_which_it_was_noticed(last_there_at: datetime, said: str) -> None:
+    """However many days were read there since."""
+    move = Move(at=datetime(2026, 11, 8, 9, 30, tzinfo=UTC), from_key=1, to_key=2, last_there_at=last_there_at)
+    row = just_moved()
+    few = replace(row, months=(replace(row.months[0], days=3), replace(row.months[0], workspace_key=2, days=1)))
+    held = builders.ledger_state(
+        workspace_state(id_="wksp_1", plan="Starter"),
+        workspace_state(replace(few, moves=(move,)), key=2, id_="wksp_2", plan="Starter"),
+    )
+
+    assert list(gap_sentences(month_of(held)))[-1] == f"1 database moved {said}"
 
 
 def test_what_nobody_read_and_bears_no_fee_costs_what_is_not_known() -> None:

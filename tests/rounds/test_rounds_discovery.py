@@ -21,6 +21,7 @@ from prisma_postgres_exporter.model import (
     DatabaseState,
     Discovered,
     EventKind,
+    Move,
     Workspace,
     WorkspaceState,
 )
@@ -405,6 +406,30 @@ def test_a_database_that_another_workspace_held_has_moved() -> None:
     assert [row.id for row in found.databases] == ["db_a"]
     assert kinds(found) == [("database", EventKind.MOVED)]
     assert changes(known(), inventory(database()), staying=frozenset({"db_a"})) == Discovered(at=NOW)
+
+
+def test_a_move_says_until_when_the_database_was_seen_in_the_workspace_before() -> None:
+    there = state_of(database(workspace_id="wksp_b"))
+    read_at, later = NOW + timedelta(hours=1), NOW + timedelta(days=3)
+    moved_before = Move(at=NOW + timedelta(hours=2), from_key=2, to_key=1, last_there_at=NOW)
+
+    def last_there_at(state: DatabaseState, now: datetime = later) -> datetime | None:
+        found = find_changes(
+            known(),
+            inventory(database()),
+            moving={"db_a": state},
+            staying=frozenset(),
+            kept=frozenset(),
+            before_at=None,
+            now=now,
+        )
+        [event] = found.events
+        return event.last_there_at
+
+    assert last_there_at(there) == NOW, "it was found there"
+    assert last_there_at(replace(there, last_success_at=read_at)) == read_at
+    assert last_there_at(replace(there, last_success_at=read_at, moves=(moved_before,))) == moved_before.at
+    assert last_there_at(replace(there, last_success_at=later), NOW) == NOW, "a clock that was set back"
 
 
 def test_a_database_is_never_made_in_the_future_nor_later_than_it_was_believed() -> None:

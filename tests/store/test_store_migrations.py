@@ -154,7 +154,7 @@ def rules_of(url: str) -> dict[str, list[tuple[str, str]]]:
 def test_a_migration_that_is_killed_changes_nothing_and_is_made_by_the_next_start(
     lived_file: Path, store_url: str, at: int
 ) -> None:
-    make_older(store_url, "0006", filled_from=f"sqlite:///{lived_file}")
+    make_older(store_url, BEFORE_ROW_RULES, filled_from=f"sqlite:///{lived_file}")
     before, days = rules_of(store_url), rows_of(store_url, "days")
     killed = subprocess.run([sys.executable, "-c", KILLED, store_url, str(at)], check=False)
     assert killed.returncode == -signal.SIGKILL
@@ -164,6 +164,22 @@ def test_a_migration_that_is_killed_changes_nothing_and_is_made_by_the_next_star
         assert list(migrated.violations(ENDS_AT)) == []
     assert len(rules_of(store_url)["days"]) == 9
     assert rows_of(store_url, "days") == days
+
+
+def test_a_store_that_had_the_row_rules_first_gets_when_moved_databases_were_last_seen(
+    lived_file: Path, store_url: str
+) -> None:
+    make_older(store_url, "0007", filled_from=f"sqlite:///{lived_file}")
+    rules = rules_of(store_url)
+    execute(store_url, "UPDATE events SET before = 'wksp_1', after = 'wksp_2' WHERE kind = 'moved'")
+    execute(store_url, "DROP INDEX events_moved")
+    execute(store_url, "ALTER TABLE events DROP COLUMN last_there_at")
+    with closing(Store.open(store_url)) as migrated:
+        assert list(migrated.violations(ENDS_AT)) == []
+        [move] = migrated.load(ENDS_AT).databases["db_3"].moves
+        # Nobody noted it: the day on which it was noticed decides.
+        assert move.last_there_at == move.at
+    assert rules_of(store_url) == rules
 
 
 BROKEN = (
@@ -201,7 +217,7 @@ def test_rows_that_break_a_rule_are_named_and_repaired_before_the_schema_refuses
 
 
 def test_a_store_whose_rows_cannot_be_repaired_stays_as_it_was(lived_file: Path, store_url: str) -> None:
-    make_older(store_url, "0006", filled_from=f"sqlite:///{lived_file}")
+    make_older(store_url, BEFORE_ROW_RULES, filled_from=f"sqlite:///{lived_file}")
     if store_url.startswith("postgres"):
         execute(store_url, "ALTER TABLE databases DROP CONSTRAINT databases_workspace_key_fkey")
     execute(store_url, "UPDATE databases SET workspace_key = 9 WHERE key = 2")

@@ -106,7 +106,7 @@ def _stay(state: DatabaseState, workspace_key: int, month: datetime, now: dateti
     begins_at, ends_at = state.database.created_at, state.deleted_at
     has_moved = state.workspace_key != workspace_key or any(row.workspace_key != workspace_key for row in state.months)
     if has_moved:
-        moved_at = day_start(moved_on(state, now.date()))
+        moved_at = day_start(_moved_on(state, workspace_key, now.date()))
         if state.workspace_key == workspace_key:
             begins_at = max(begins_at, moved_at)
         else:
@@ -124,8 +124,20 @@ def _stay(state: DatabaseState, workspace_key: int, month: datetime, now: dateti
     )
 
 
+def _moved_on(state: DatabaseState, workspace_key: int, today: date) -> date:
+    """The day it came to a workspace where it is now, or left one where it was."""
+    is_here = state.workspace_key == workspace_key
+    noticed = [move for move in state.moves if (move.to_key if is_here else move.from_key) == workspace_key]
+    return noticed[-1].at.date() if noticed else moved_on(state, today)
+
+
 def moved_on(state: DatabaseState, today: date) -> date:
-    """The day a moved database came to where it is now: its days there are whole ones, without holes, to the newest."""
+    """The day a moved database came to where it is now, as it was noticed.
+
+    Where no event tells: its days there are whole ones, without holes, to the newest.
+    """
+    if state.moves:
+        return state.moves[-1].at.date()
     elsewhere = max((row.month for row in state.months if row.workspace_key != state.workspace_key), default=None)
     if elsewhere is None:
         return today

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from datetime import date, datetime, timedelta
 from fractions import Fraction
@@ -12,6 +12,7 @@ from prisma_postgres_exporter.model import (
     DatabaseState,
     LedgerState,
     MonthUsage,
+    Move,
     WorkspaceState,
     day_start,
     month_start,
@@ -167,26 +168,36 @@ def used_in_month(ledger_state: LedgerState, until: datetime) -> Mapping[int, Ma
 def database_usage(state: DatabaseState, until: datetime) -> Mapping[int, Usage]:
     """Return what one database used in the month of `until` up to then, by the key of the workspace that held it."""
     life = _Life(state, until)
-    rows = _stays([row for row in state.months if row.month == life.month], life, state.workspace_key)
-    if not rows and life.seconds == 0:
+    of_month = [row for row in state.months if row.month == life.month]
+    if not of_month and life.seconds == 0:
         return {}
-    if len(rows) == 1 and rows[0].workspace_key != state.workspace_key and life.is_running:
-        # It moved, and was not read in its new workspace yet: what is missing may be of either.
-        row = rows[0]
+    holder, held_by, is_in_doubt = _holders(state, life)
+    rows = _stays(of_month, life, held_by, state.moves)
+    if len(rows) == 1 and (life.is_running or rows[0].days < life.days) and held_by - {rows[0].workspace_key}:
+        # It moved, and was read in one of its workspaces only: what is missing may be of either.
+        row, other = rows[0], holder
+        if holder == row.workspace_key:
+            other = min(held_by - {holder})
         days_known = max(0, row.days - life.open_days(row.workspace_key))
         usage = _with_storage(row, row.storage_seconds, row.days_operations, days=row.days, days_known=days_known)
         # A day at least, the one that it moved on: that nothing was read there must not look like nothing.
         rest = _unlevelled(max(1, life.days - row.days), max(0, life.seconds - row.storage_seconds))
-        return _placed({row.workspace_key: usage, state.workspace_key: rest})
+        return _placed({row.workspace_key: usage, other: rest})
     if len(rows) == 1:
         row = rows[0]
-        days_known = _days_known(row, life, days_held=row.days - life.open_days(row.workspace_key))
-        usage = _with_storage(row, life.seconds, month_operations(row), days=life.days, days_known=days_known)
+        held = max(0, row.days - life.open_days(row.workspace_key))
+        # Of a month that was read elsewhere too only the days tell whose they are.
+        has_moved = len(of_month) > 1
+        days_known = min(life.days, held) if has_moved else _days_known(row, life, days_held=held)
+        operations = month_operations(row, has_moved=has_moved)
+        usage = _with_storage(row, life.seconds, operations, days=life.days, days_known=days_known)
         return {row.workspace_key: usage}
     if not rows:
         # One made today too has a day that is not known: beside others it must not look like nothing.
-        return {state.workspace_key: _unlevelled(max(1, life.days), life.seconds)}
-    return _moved(rows, life, state.workspace_key)
+        nothing = {key: _unlevelled(1, 0) for key in held_by}
+        nothing[holder] = _unlevelled(max(1, life.days), life.seconds)
+        return nothing if len(nothing) == 1 else _placed(nothing)
+    return _moved(rows, life, holder, is_in_doubt=is_in_doubt)
 
 
 def unread_days(state: DatabaseState, until: datetime) -> Sequence[date]:
@@ -275,6 +286,17 @@ def month_differences(ledger_state: LedgerState, month: date) -> Mapping[int, in
     return found
 
 
+def month_difference(row: MonthUsage, *, has_moved: bool) -> int | None:
+    """Return the vendor's month less our days, `None` where they cannot be compared.
+
+    Of a database that moved in the month the number that was read in one workspace goes on saying so where the days
+    there are less.
+    """
+    if row.difference_operations is None and has_moved and row.operations is not None:
+        return max(0, row.operations - row.days_operations) or None
+    return row.difference_operations
+
+
 def month_operations(row: MonthUsage, *, has_moved: bool = False) -> int:
     """Return the newest knowledge of a database's operations in a month, those of one workspace.
 
@@ -327,7 +349,18 @@ def _unlevelled(days: int, seconds: int) -> Usage:
     return Usage(days=days, storage_seconds=seconds, unlevelled=1)
 
 
-def _moved(rows: Sequence[MonthUsage], life: _Life, holder: int) -> Mapping[int, Usage]:
+def _holders(state: DatabaseState, life: _Life) -> tuple[int, frozenset[int], bool]:
+    """Who held it at last in the month, who may have, and whether days are in doubt, as nobody looked when it moved."""
+    if not state.moves:
+        return state.workspace_key, frozenset({state.workspace_key} if life.is_running else ()), False
+    last = life.today if life.is_running else max(life.first_day, (life.ends_at - ONE_SECOND).date())
+    in_doubt = state.unplaced_moves(life.first_day, last)
+    held_by = {state.holder_on(life.first_day + ahead * ONE_DAY) for ahead in range((last - life.first_day).days + 1)}
+    held_by |= {key for move in in_doubt for key in (move.from_key, move.to_key)}
+    return state.holder_on(last), frozenset(held_by), bool(in_doubt)
+
+
+def _moved(rows: Sequence[MonthUsage], life: _Life, holder: int, *, is_in_doubt: bool = False) -> Mapping[int, Usage]:
     """Of a database that moved in the month each workspace has its days; what is missing is the holder's."""
     keys = [row.workspace_key for row in rows]
     last = holder if holder in keys else max(rows, key=lambda row: row.days).workspace_key
@@ -341,25 +374,29 @@ def _moved(rows: Sequence[MonthUsage], life: _Life, holder: int) -> Mapping[int,
             row, own_seconds, row.days_operations, days=own_days, days_known=min(known, own_days)
         )
         days, seconds = days - row.days, seconds - row.storage_seconds
-    return _placed(found)
+    return _placed(found, is_in_doubt=is_in_doubt)
 
 
-def _placed(found: Mapping[int, Usage]) -> Mapping[int, Usage]:
-    """Say of a database that moved in the month whether days, or levels, are missing that may be any holder's."""
-    operations = int(any(usage.days_known < usage.days for usage in found.values()))
-    storage = int(any(not usage.is_storage_known for usage in found.values()))
+def _placed(found: Mapping[int, Usage], *, is_in_doubt: bool = False) -> Mapping[int, Usage]:
+    """Say of a database that moved in the month whether days, or levels, are missing that may be any holder's.
+
+    So may those be that are known, where nobody looked when it moved.
+    """
+    operations = int(is_in_doubt or any(usage.days_known < usage.days for usage in found.values()))
+    storage = int(is_in_doubt or any(not usage.is_storage_known for usage in found.values()))
     return {
         key: replace(usage, unplaced_operations=operations, unplaced_storage=storage) for key, usage in found.items()
     }
 
 
-def _stays(rows: Sequence[MonthUsage], life: _Life, holder: int) -> Sequence[MonthUsage]:
+def _stays(
+    rows: Sequence[MonthUsage], life: _Life, held_by: Collection[int], moves: Sequence[Move]
+) -> Sequence[MonthUsage]:
     """The rows of the workspaces that held a database in the month.
 
     The vendor's month is read in whatever workspace holds the database when it is read, perhaps only before it came, or
-    after it left: where every day of the month is another's, it was not there.
+    after it left: where every day of the month is another's, or the moves say so, it was not there.
     """
     known = sum(row.days - life.open_days(row.workspace_key) for row in rows)
-    is_every_day_known = life.days > 0 and known >= life.days
-    here = holder if life.is_running else None
-    return [row for row in rows if row.days or not is_every_day_known or row.workspace_key == here]
+    is_told = (life.days > 0 and known >= life.days) or bool(moves)
+    return [row for row in rows if row.days or not is_told or row.workspace_key in held_by]

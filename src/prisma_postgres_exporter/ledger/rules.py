@@ -69,7 +69,8 @@ def _read_day(draft: Draft, row: DayUsage | None, reading: UsageReading, operati
         return DayUsage(
             database_key=draft.state.key,
             day=_shared(day),
-            workspace_key=draft.state.workspace_key,
+            # One that is read afterwards is of whoever held it then.
+            workspace_key=draft.state.holder_on(day) if is_closed else draft.state.workspace_key,
             operations=operations,
             operations_high=operations,
             storage_bytes=reading.storage_bytes or 0,

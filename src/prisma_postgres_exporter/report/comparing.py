@@ -265,8 +265,7 @@ class _Reasons:
         """Which databases of a workspace or project made the difference."""
         members = self._members_of.get(group.place, [])
         rows = [member.row for member in members]
-        came = sum(self._has_come(member) for member in members)
-        went = sum(self._has_gone(member) for member in members)
+        came, went = self._moves(group, {row.database_id for row in rows if row.database_id is not None})
         moved = [f"{count:,} moved {where}" for count, where in ((came, "here"), (went, "away")) if count]
         created, deleted = sum(map(self._is_newly_created, rows)), sum(map(self._is_newly_deleted, rows))
         lives = [f"{created} created, {deleted} deleted"] if created or deleted else []
@@ -282,16 +281,15 @@ class _Reasons:
         if told:
             yield "operations: " + ", ".join(told)
 
-    def _has_come(self, member: _Member) -> bool:
-        """Whether it came from another workspace: it lived before, and not here."""
-        is_new = self._created_at(member.row) is not None
-        return member.earlier is None and member.later is not None and not is_new
-
-    def _has_gone(self, member: _Member) -> bool:
-        """Whether it is in another workspace now."""
-        state = self._positions.get(member.row.database_id or "")
-        is_elsewhere = state is not None and state.database.workspace_id != member.row.workspace_id
-        return member.earlier is not None and is_elsewhere
+    def _moves(self, group: CostRow, database_ids: Iterable[str]) -> tuple[int, int]:
+        """How many of its databases came from elsewhere and how many left, by what was noticed in the two months."""
+        here = {group.workspace_id, group.project_id}
+        came = went = 0
+        for id_ in database_ids:
+            moves = [event for event in self._events.get(id_, ()) if event.kind is EventKind.MOVED]
+            came += any(event.after in here for event in moves)
+            went += any(event.before in here for event in moves)
+        return came, went
 
     def _pace(self, earlier: CostRow | None, later: CostRow | None) -> Iterator[str]:
         """Operations a day known, so that a month that runs, is longer, or is known in part, explains itself."""

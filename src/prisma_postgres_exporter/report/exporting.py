@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from datetime import date, datetime
 from typing import NamedTuple
 
-from prisma_postgres_exporter.cost import month_operations
+from prisma_postgres_exporter.cost import month_difference, month_operations
 from prisma_postgres_exporter.model import (
     BilledMonth,
     DayUsage,
@@ -57,7 +57,8 @@ MONTH_COLUMNS: Mapping[str, type] = {
 }
 """`operations` is the newest knowledge of the month and adds up over everything, `vendor_operations` the vendor's own
 number for it (of a database that moved, for all of the month), `days_operations` the sum of the
-`days_held` days that the ledger has."""
+`days_held` days that the ledger has, `reconciliation_difference_operations` the difference: of a database that moved
+also where the vendor's number was read in this workspace only and its days are less."""
 REVISION_COLUMNS: Mapping[str, type] = {
     "day": date,
     **OWNERS,
@@ -145,14 +146,15 @@ def month_rows(months: Iterable[BilledMonth], owners: Owners) -> Iterator[Row]:
     rows = [billed.usage for billed in months]
     held = Counter((usage.month, usage.database_key) for usage in rows)
     for usage in rows:
+        has_moved = held[usage.month, usage.database_key] > 1
         yield (
             f"{usage.month:%Y-%m}",
             *owners.owner(usage.database_key, usage.workspace_key),
-            month_operations(usage, has_moved=held[usage.month, usage.database_key] > 1),
+            month_operations(usage, has_moved=has_moved),
             usage.operations,
             usage.days_operations,
             usage.days,
-            usage.difference_operations,
+            month_difference(usage, has_moved=has_moved),
             _mean(usage.storage_byte_seconds, usage.storage_seconds),
             usage.storage_seconds,
             usage.read_at,

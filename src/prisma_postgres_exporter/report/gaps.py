@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 
 from prisma_postgres_exporter.cost import SHORT_GAP, Usage, moved_on, unread_days
 from prisma_postgres_exporter.model import DatabaseState, WorkspaceState, day_start, month_start
@@ -56,10 +56,24 @@ def gap_sentences(month: LedgerMonth) -> Iterator[str]:
         whose = _databases(causes[TODAY])
         yield f"What is missing of today of {whose} will be known from {known_at:%Y-%m-%d %H:%M} UTC on."
     unplaced = {state.key: state for _, state, usage in missing if usage.unplaced_databases}
-    for day, count in sorted(Counter(moved_on(state, month.until.date()) for state in unplaced.values()).items()):
-        when = f"on {day}" if day >= month.month else "in the month"
+    for (day, last), count in sorted(Counter(_moved(state, month) for state in unplaced.values()).items()):
         theirs = "it" if count == 1 else "them"
-        yield f"{_databases(count)} moved {when}: what is missing of {theirs} may belong to either workspace."
+        if day != last:
+            used = f"between {day} and {last}: what {'it' if count == 1 else 'they'} used then and"
+        else:
+            used = f"on {day}:" if day >= month.month else "in the month:"
+        yield f"{_databases(count)} moved {used} what is missing of {theirs} may belong to either workspace."
+
+
+def _moved(state: DatabaseState, month: LedgerMonth) -> tuple[date, date]:
+    """The last day on which it was seen where it was, and the one on which it was noticed that it moved."""
+    last = month.until.date()
+    for move in reversed(state.moves):
+        unplaced_from, noticed_on = move.unplaced_days
+        if unplaced_from <= last and noticed_on >= month.month:
+            return (noticed_on if unplaced_from == noticed_on else move.last_there_at.date()), noticed_on
+    day = moved_on(state, last)
+    return day, day
 
 
 def _cause(month: LedgerMonth, workspace: WorkspaceState, state: DatabaseState, usage: Usage) -> str:

@@ -109,7 +109,9 @@ def _database_events(
     if known.name != database.name:
         yield _event(EventKind.RENAMED, database, now, known.name, database.name)
     if known.workspace_id != database.workspace_id:
-        yield _event(EventKind.MOVED, database, now, known.workspace_id, database.workspace_id)
+        seen = (state.first_seen_at, state.last_success_at, *(move.at for move in state.moves))
+        moved = _event(EventKind.MOVED, database, now, known.workspace_id, database.workspace_id)
+        yield replace(moved, last_there_at=min(now, max(at for at in seen if at is not None)))
     elif known.project_id != database.project_id:
         yield _event(EventKind.MOVED, database, now, known.project_id, database.project_id)
 

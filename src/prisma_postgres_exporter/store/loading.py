@@ -23,6 +23,7 @@ from prisma_postgres_exporter.model import (
     DatabaseState,
     DayUsage,
     MonthUsage,
+    Move,
     PlanChange,
     RollingUsage,
     Workspace,
@@ -41,7 +42,9 @@ from prisma_postgres_exporter.store.rows import (
 from prisma_postgres_exporter.store.tables import (
     databases,
     days,
+    events,
     months,
+    moves,
     plans,
     positions,
     rolling,
@@ -188,6 +191,25 @@ def _load_rolling(connection: Connection, wanted: Wanted) -> Mapping[int, Sequen
     return by_key
 
 
+def _load_moves(connection: Connection, wanted: Wanted) -> Mapping[int, Sequence[Move]]:
+    """The moves between workspaces, oldest first; those between projects of one have other ids."""
+    at = Instants()
+    old, new = workspaces.alias("old"), workspaces.alias("new")
+    query = (
+        select(databases.c.key, events.c.at, events.c.last_there_at, old.c.key, new.c.key)
+        .join(events, events.c.subject_id == databases.c.id)
+        .join(old, old.c.id == events.c.before)
+        .join(new, new.c.id == events.c.after)
+        .where(moves, events.c.subject == "database")
+    )
+    by_key = defaultdict(list)
+    chosen = _of(query, databases.c.key, wanted)
+    for key, moved_at, last_there_at, from_key, to_key in fetched(connection, chosen.order_by(events.c.at)):
+        last = moved_at if last_there_at is None else last_there_at
+        by_key[key].append(Move(at=at[moved_at], from_key=from_key, to_key=to_key, last_there_at=at[last]))
+    return by_key
+
+
 def _load_databases(
     connection: Connection, now: datetime, wanted: Wanted, *, workspace_ids: Mapping[int, str]
 ) -> Iterator[DatabaseState]:
@@ -196,6 +218,7 @@ def _load_databases(
     days_by_key = _load_recent_days(connection, now.date(), wanted)
     months_by_key = _load_months(connection, previous_month, wanted)
     rolling_by_key = _load_rolling(connection, wanted)
+    moves_by_key = _load_moves(connection, wanted)
     billed = select(months.c.database_key).where(months.c.month >= month_number(previous_month))
     query = (
         select(databases, *list(positions.c)[1:-1])
@@ -273,6 +296,7 @@ def _load_databases(
             months=carried.months,
             rolling=tuple(rolling_by_key.get(key, ())),
             recheck_at=None if recheck_at is None else at[recheck_at],
+            moves=tuple(moves_by_key.get(key, ())),
         )
 
 

@@ -11,10 +11,10 @@ from prisma_postgres_exporter.errors import StoreMissing, StoreOutdated, StoreTo
 from prisma_postgres_exporter.store.backend import Backend
 from prisma_postgres_exporter.store.tables import store_state
 
-HEAD = "0007"
+HEAD = "0008"
 """The newest migration. Written down, so that a store that has it opens without loading Alembic."""
 
-BEFORE_ROW_RULES = "0006"
+BEFORE_ROW_RULES = "0006a"
 """The newest migration that takes rows which break a rule: a store with such rows stays there until it is repaired."""
 
 VERSION_TABLE = "store_version"

@@ -206,6 +206,7 @@ def event_row(event: Event) -> Values:
         event.workspace_id,
         event.before,
         event.after,
+        _unix(event.last_there_at),
     )
 
 
@@ -335,7 +336,7 @@ def read_database(row: Sequence[Any]) -> KnownDatabase:
 
 def read_event(row: AnyRow) -> Event:
     """Turn a row of `events` into a value."""
-    at, subject, subject_id, kind, workspace_id, before, after = row
+    at, subject, subject_id, kind, workspace_id, before, after, last_there_at = row
     return Event(
         at=instant(at),
         kind=EventKind(kind),
@@ -344,6 +345,7 @@ def read_event(row: AnyRow) -> Event:
         workspace_id=workspace_id,
         before=before,
         after=after,
+        last_there_at=None if last_there_at is None else instant(last_there_at),
     )
 
 

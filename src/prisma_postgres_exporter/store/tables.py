@@ -20,6 +20,7 @@ from sqlalchemy import (
     SmallInteger,
     Table,
     Text,
+    literal_column,
 )
 
 metadata = MetaData()
@@ -257,8 +258,12 @@ events = Table(
     Column("workspace_id", Text, nullable=False),
     Column("before", Text),
     Column("after", Text),
+    Column("last_there_at", BigInteger),
     sqlite_with_rowid=False,
 )
+# Its text, as the index is of use to nobody who asks with a parameter.
+moves = events.c.kind == literal_column("'moved'")
+Index("events_moved", events.c.subject_id, sqlite_where=moves, postgresql_where=moves)
 
 # The processes that share the store on a server; instants are milliseconds of the server's clock.
 sessions = Table(

@@ -8,7 +8,7 @@ from alembic import context, op
 from prisma_postgres_exporter.errors import StoreUnavailable
 
 revision = "0007"
-down_revision = "0006"
+down_revision = "0006a"
 
 NAMED = 3
 """So many rows that break a rule are named; `store repair` shows all of them."""
