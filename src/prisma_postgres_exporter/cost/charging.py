@@ -84,6 +84,8 @@ def charge(
         # Of a database of which nothing was ever read, nothing is expected: not 0.
         are_all_read = all(of.operations is not None for of in by_database.values())
         cost = workspaces[id_] = replace(cost, is_expected_complete=are_all_read)
+        if not are_all_read and cost.forecast_missing is None and not is_over:
+            cost = workspaces[id_] = replace(cost, forecast_missing="databases of which nothing was read yet")
         if cost.bill is None:
             continue
         for database_id, share in _shares(cost.bill, by_database, config.cost.fee_share).items():
