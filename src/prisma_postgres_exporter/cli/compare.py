@@ -34,6 +34,7 @@ from prisma_postgres_exporter.report import (
     assumed_sentence,
     at_least,
     compare_months,
+    cost_so_far,
     gap_sentences,
     mean_gib,
     missing_sentence,
@@ -170,7 +171,7 @@ def _cost(row: CostRow | None) -> str:
     """What it cost; a dash where it was not there."""
     if row is None:
         return NONE
-    return at_least(row.known_usd, is_complete=row.total is not None)
+    return cost_so_far(row.bill)
 
 
 def _change(change: Change) -> str:

@@ -34,7 +34,7 @@ from prisma_postgres_exporter.report import (
     Key,
     Ranked,
     absence_sentences,
-    at_least,
+    cost_so_far,
     gap_sentences,
     growth_days,
     how_whole,
@@ -143,7 +143,7 @@ def _is_deleted(line: Ranked) -> bool | str:
 
 
 def _cost(line: Ranked) -> str:
-    return at_least(line.row.known_usd, is_complete=line.row.total is not None)
+    return cost_so_far(line.row.bill)
 
 
 def _row(line: Ranked) -> CostRow:

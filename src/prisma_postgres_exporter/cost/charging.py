@@ -100,9 +100,7 @@ def charge(
         used=used,
         shares=shares,
         expected=expected,
-        budgets=tuple(
-            _budget(budget, ledger_state, workspaces, used, shares, expected) for budget in config.cost.budgets
-        ),
+        budgets=tuple(_budget(budget, ledger_state, used, shares, expected) for budget in config.cost.budgets),
         worked_out_at=now,
     )
 
@@ -166,8 +164,7 @@ def _shares(bill: Bill, used: Mapping[str, Usage], fee_share: FeeShare) -> Mappi
             operations=for_operations[id_],
             storage=for_storage[id_],
             is_fee_known=bill.is_fee_known and (not bill.fee or _is_fee_shared_by_what_is_known(used, fee_share)),
-            # What is shared out is what those cost that are known.
-            is_listed=True,
+            is_share=len(used) > 1 or not bill.is_listed,
         )
         for id_ in used
     }
@@ -185,7 +182,6 @@ def _is_fee_shared_by_what_is_known(used: Mapping[str, Usage], fee_share: FeeSha
 def _budget(
     budget: BudgetConfig,
     ledger_state: LedgerState,
-    workspaces: Mapping[str, WorkspaceCost],
     used: Mapping[str, Mapping[str, Usage]],
     shares: Mapping[Place, Bill],
     expected: Mapping[Place, Decimal],
@@ -205,5 +201,4 @@ def _budget(
         if not in_month and matches_workspace(budget, workspace_id=id_, workspace_name=name):
             places.append((id_, None))
     by_place: dict[Place, Usage] = {(id_, key): usage for id_, held in used.items() for key, usage in held.items()}
-    late = {id_ for id_ in used if (bill := workspaces[id_].bill) is not None and not bill.is_listed}
-    return state_of(budget, places, shares, expected, by_place, late)
+    return state_of(budget, places, shares, expected, by_place)

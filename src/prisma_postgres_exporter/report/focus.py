@@ -100,10 +100,12 @@ def left_out(month: LedgerMonth) -> Iterator[str]:
     """Yield the workspaces that have no rows, or not all, and why."""
     for row in month.rows(By.WORKSPACE):
         if row.listed_total is not None and row.total is None:
+            is_shared = bool(month.costs.used.get(row.workspace_id))
             followed_at = month.ledger_state.workspaces[row.workspace_id].first_seen_at
             yield (
                 f"{month.name}: workspace {row.workspace_name} ({row.workspace_id}) costs at least what its rows say: "
                 f"left out are databases deleted before {followed_at:%Y-%m-%d}, when it was first followed"
+                + ("; what each row says is a share of what is known, perhaps too high or too low" if is_shared else "")
             )
         elif row.cost is not None and row.total is None:
             # A workspace that is gone may have got databases or another plan since.
@@ -124,7 +126,7 @@ def _price(month: LedgerMonth, workspace_id: str) -> PriceRow:
 
 
 def _charges(month: LedgerMonth, row: CostRow, price: PriceRow) -> Sequence[_Charge]:
-    fee, operations, storage = (part or Decimal(0) for part in row.bill.parts) if row.bill else (Decimal(0),) * 3
+    fee, operations, storage = (part or Decimal(0) for part in row.bill.listed.parts) if row.bill else (Decimal(0),) * 3
     plan = _Charge(
         meter="Plan",
         category="Purchase",
