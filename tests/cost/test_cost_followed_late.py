@@ -9,6 +9,7 @@ from decimal import Decimal
 import pytest
 from gap_worlds import World, ledger_of, workspace_days, worlds
 from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from builders import GIB, SEEN_AT, database, database_state, ledger_state, month_usage, workspace_state
 from prisma_postgres_exporter.config import BudgetConfig, load_config
@@ -41,6 +42,7 @@ from prisma_postgres_exporter.report import (
     report_month,
     total_change,
     total_line,
+    use,
 )
 
 DEFAULTS = load_config(environ={})
@@ -344,3 +346,68 @@ def test_a_budget_for_a_part_of_what_is_not_known_whole_is_about_so_much(
     (state,) = month.costs.budgets
     assert (state.is_share, state.is_complete) == (is_share, since == SEEN_AT)
     assert budget_cells(state)[1].split()[0] == ("about" if is_share else "25.00" if since == SEEN_AT else "at")
+
+
+def test_a_late_workspace_without_databases_has_its_fee_where_the_month_was_read_of_others() -> None:
+    empty = workspace_state(key=2, id_="wksp_2", name="Beta", plan="Starter", first_seen_at=SINCE)
+    september = datetime(2026, 9, 30, 23, 59, 59, tzinfo=UTC)
+
+    def costs(*states: DatabaseState) -> dict[str, str]:
+        first = held(*states).workspaces["wksp_1"]
+        month = ledger_month(ledger_state(first, empty), CONFIG, (), september, NOW)
+        return {row.workspace_name: cost_so_far(row.bill) for row in month.rows(By.WORKSPACE)}
+
+    assert costs(*whole(september)) == {"Acme": "at least 26.00", "Beta": "at least 10.00"}
+    unread = replace(whole(september)[0], months=())
+    assert costs(unread) == {"Acme": "–", "Beta": "–"}
+
+
+def test_the_json_of_a_free_month_is_complete_though_its_usage_is_not() -> None:
+    free = october(plan="Free")
+    (row,) = free.rows(By.WORKSPACE)
+    document = month_document(row, is_over=True)
+    assumed = month_document(
+        replace(row, cost=replace(row.cost, plan_assumed_at=NOW) if row.cost else None), is_over=True
+    )
+
+    assert (document.total_usd, document.is_complete) == (Decimal("0.00"), True)
+    assert (document.is_usage_complete, document.usage_missing) == (False, ["followed_late"])
+    # A plan that was paid for then would have cost something.
+    assert not assumed.is_complete
+
+
+@settings(max_examples=40)
+@given(worlds(), st.booleans())
+def test_what_is_missing_is_named_where_something_is(world: World, is_late: bool) -> None:
+    of = month(world, is_late=is_late)
+    for by in By:
+        for row in of.rows(by):
+            assert bool(row.usage.missing) == (not row.usage.is_complete)
+            assert ("followed_late" in row.usage.missing) == (is_late and row.database_id is None)
+
+
+def test_json_has_what_counts_against_the_spend_limit_and_when_it_is_reached() -> None:
+    own = {"workspace": "Acme", "spend_limit_usd": 20, "other_usage_usd": 2, "tax_percent": 25}
+    workspaces = load_config(environ={}).cost.model_validate({"workspaces": [own]}).workspaces
+    config = DEFAULTS.model_copy(update={"cost": DEFAULTS.cost.model_copy(update={"workspaces": workspaces})})
+    for since, is_complete in ((SEEN_AT, True), (SINCE, False)):
+        of = ledger_month(held(*whole(OCTOBER), since=since), config, (), OCTOBER, NOW)
+        (row,) = of.rows(By.WORKSPACE)
+        document = month_document(row, is_over=True)
+
+        # Two million operations over the first at 8.00, and 2.00 of others, taxed: the fee never counts.
+        assert document.spend_limit_counted_usd == Decimal("22.50")
+        assert (document.spend_limit_usd, document.is_spend_limit_counted_complete) == (Decimal(20), is_complete)
+        assert list(document.limits_reached_at) == ["spend_limit"]
+        (of_database,) = of.rows(By.DATABASE)
+        assert month_document(of_database, is_over=True).spend_limit_counted_usd is None
+
+
+def test_operations_in_tables_say_where_there_were_at_least_so_many() -> None:
+    for since, shown in ((SINCE, "≥ 3,000,000"), (SEEN_AT, "3,000,000")):
+        over = october(since=since)
+        (row,) = over.rows(By.WORKSPACE)
+        (of_database,) = over.rows(By.DATABASE)
+
+        assert use(row)[0] == shown
+        assert use(of_database)[0] == "3,000,000"

@@ -61,12 +61,20 @@ def charge(
     used: dict[str, Mapping[str, Usage]] = {}
     shares: dict[Place, Bill] = {}
     expected: dict[Place, Decimal] = {}
+    is_read_since = any(
+        usage.days_known
+        for row in ledger_state.workspaces.values()
+        if now < month_start(row.first_seen_at)
+        for usage in by_key.get(row.key, {}).values()
+    )
     for id_, row in ledger_state.workspaces.items():
         if row.was_gone_at(month_start(now)):
             continue
         by_database = used[id_] = by_key.get(row.key, {})
         total = add_up((*by_database.values(), unlisted(row, now)))
-        if now < month_start(row.first_seen_at) and not total.days_known:
+        # Of one without databases nothing can be read: where the month was read later of others, it has a fee as they.
+        is_anything_to_read = bool(by_database) or not is_read_since
+        if now < month_start(row.first_seen_at) and not total.days_known and is_anything_to_read:
             workspaces[id_] = WorkspaceCost(
                 is_unread=True,
                 unpriced=f"nothing of this month was read: it is followed since {row.first_seen_at:%Y-%m-%d}",
