@@ -85,7 +85,8 @@ def charge(
             usage = WorkspaceUsage(used=total, days=_of_month(days_here, now))
         else:
             usage = _with_forecast(total, row.key, states.get(row.key, ()), days_here, now)
-        cost = estimate(config, row, usage, now)
+        parts = [(of, ledger_state.databases[key].deleted_at) for key, of in by_database.items()]
+        cost = estimate(config, row, replace(usage, parts=parts), now)
         if cost.bill is not None and row.was_gone_at(now):
             # Its fee is that of the plan it had; what it used since, perhaps in databases that nobody saw, is unknown.
             cost = replace(cost, bill=replace(cost.bill, are_operations_known=False, is_storage_known=False))

@@ -89,7 +89,8 @@ def focus_rows(month: LedgerMonth) -> Iterator[tuple[object, ...]]:
     """
     names = tuple(FOCUS_COLUMNS)
     for row in month.rows(By.DATABASE):
-        if row.listed_total is not None and row.cost is not None:
+        whole = row.cost.bill if row.cost is not None else None
+        if whole is not None and whole.listed.total is not None:
             price = _price(month, row.workspace_id)
             for charge in _charges(month, row, price):
                 values = _values(month, row, price, charge)
@@ -126,7 +127,8 @@ def _price(month: LedgerMonth, workspace_id: str) -> PriceRow:
 
 
 def _charges(month: LedgerMonth, row: CostRow, price: PriceRow) -> Sequence[_Charge]:
-    fee, operations, storage = (part or Decimal(0) for part in row.bill.listed.parts) if row.bill else (Decimal(0),) * 3
+    parts = (row.bill.fee, row.bill.operations, row.bill.storage) if row.bill is not None else (None,) * 3
+    fee, operations, storage = (part or Decimal(0) for part in parts)
     plan = _Charge(
         meter="Plan",
         category="Purchase",
