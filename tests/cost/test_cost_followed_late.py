@@ -1,4 +1,4 @@
-"""A month that began before its workspaces were followed: sums are at least so much, each database as it is known."""
+"""A month that began before its workspaces were followed: sums are at least so much, databases cost about so much."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from decimal import Decimal
 import pytest
 from gap_worlds import World, ledger_of, workspace_days, worlds
 from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from builders import GIB, SEEN_AT, database, database_state, ledger_state, month_usage, workspace_state
 from prisma_postgres_exporter.config import BudgetConfig, load_config
@@ -23,19 +24,25 @@ from prisma_postgres_exporter.report import (
     LedgerMonth,
     absence_sentences,
     beside,
+    budget_cells,
     compare_months,
+    cost_so_far,
     focus_rows,
     growth_days,
     how_whole,
     knowledge,
+    last_month,
     ledger_month,
     left_out,
     missing_sentence,
     month_costs,
     previous_sentences,
     rank,
+    report_markdown,
+    report_month,
     total_change,
     total_line,
+    use,
 )
 
 DEFAULTS = load_config(environ={})
@@ -59,18 +66,26 @@ def month(world: World, *, is_late: bool) -> LedgerMonth:
 
 @settings(max_examples=40)
 @given(worlds(plan_changes=True) | worlds())
-def test_sums_are_a_lower_bound_and_databases_and_forecasts_are_what_they_were(world: World) -> None:
+def test_sums_are_a_lower_bound_and_usage_and_forecasts_are_what_they_were(world: World) -> None:
     from_the_start, since = month(world, is_late=False), month(world, is_late=True)
 
     before, after = ({row.place: row for row in of.rows(By.DATABASE)} for of in (from_the_start, since))
     assert after.keys() == before.keys()
     for place, row in after.items():
         if row.database_id is not None:
-            assert (row.usage, row.bill, row.expected_usd) == (
-                before[place].usage,
-                before[place].bill,
-                before[place].expected_usd,
-            )
+            earlier = before[place]
+            assert (row.usage, row.expected_usd) == (earlier.usage, earlier.expected_usd)
+            assert row.bill is not None
+            assert earlier.bill is not None
+            assert row.bill.known_parts == earlier.bill.known_parts
+            # What a share is of is not known whole: neither a cost nor a bound of one.
+            whole_bill = since.costs.workspaces[row.workspace_id].bill
+            assert whole_bill is not None
+            if whole_bill.total is None:
+                assert (row.total, row.bill.qualifier) == (None, "about ")
+                assert not month_document(row, is_over=since.is_over).is_complete
+            else:
+                assert row.total == earlier.total
     plans_of = {workspace.id: workspace.plans for workspace in world.workspaces}
     for by in (By.WORKSPACE, By.PROJECT):
         known = {row.place: row for row in from_the_start.rows(by)}
@@ -85,9 +100,10 @@ def test_sums_are_a_lower_bound_and_databases_and_forecasts_are_what_they_were(w
             plans = plans_of[row.workspace_id]
             assert len(plans) > 1 or is_free == (plans[0][1] == "free")
             assert row.listed_total == earlier.total
+            assert by is By.PROJECT or row.bill is None or row.bill.qualifier in ("", "at least ")
             assert row.total == (earlier.total if is_free else None)
             assert not row.usage.is_complete
-            assert not month_document(row, is_over=since.is_over).is_complete
+            assert not month_document(row, is_over=since.is_over).is_usage_complete
     totals = [total_of(of.rows(By.WORKSPACE)) for of in (from_the_start, since)]
     assert totals[0][1].known == totals[1][1].known
     assert not totals[1][0].is_complete
@@ -169,7 +185,8 @@ def test_focus_has_the_rows_of_the_databases_that_are_known_and_names_the_worksp
     assert list(left_out(over)) == [
         (
             "2026-10: workspace Acme (wksp_1) costs at least what its rows say: left out are databases deleted before "
-            "2026-10-22, when it was first followed"
+            "2026-10-22, when it was first followed; what each row says is a share of what is known, perhaps too high "
+            "or too low"
         )
     ]
     assert list(left_out(october(since=SEEN_AT))) == []
@@ -194,7 +211,8 @@ def test_a_change_is_over_the_databases_that_are_known_and_last_month_is_at_leas
         assert (entry.last_month_usd, entry.last_month_known_usd) == (None, Decimal("26.00"))
         assert (entry.change_usd, entry.change_percent) == (Decimal("16.00"), 61.5)
     (of_database,) = (entry for place, entry in beside(november, By.DATABASE).items() if place != TOTAL)
-    assert (of_database.last_month_usd, of_database.change_usd) == (Decimal("26.00"), Decimal("16.00"))
+    assert (of_database.last_month_usd, of_database.change_usd) == (None, Decimal("16.00"))
+    assert last_month(of_database) == "about 26.00"
     notes = month_costs(november).notes
     assert notes[0].startswith("Last month at least 26.00 USD: +16.00 USD (+61.5 %): operations +16.00")
     # November is whole; what October lacks is said of October.
@@ -209,7 +227,7 @@ def test_totals_by_database_are_a_lower_bound_too_and_operations_change_over_wha
     lines = rank(over, By.DATABASE, Key.COST, (), growth_days(over, 7))
     changes = compare_months(over, november, By.WORKSPACE, ())
 
-    assert lines[0].row.total == Decimal("26.00")
+    assert (lines[0].row.total, cost_so_far(lines[0].row.bill)) == (None, "about 26.00")
     assert total_line(lines, By.DATABASE, over).row.total is None
     assert [(change.operations_change, change.cost_change) for change in changes] == [(2_000_000, Decimal("16.00"))]
     by_database = compare_months(over, november, By.DATABASE, ())
@@ -259,3 +277,137 @@ def test_the_total_of_an_answer_is_that_of_all_workspaces(by: By) -> None:
     assert (answer.total.known_usd, answer.total.total_usd, answer.total.is_complete) == (Decimal("26.00"), None, False)
     assert (answer.total.operations, answer.total.mean_storage_bytes) == (3_000_000, 2 * GIB)
     assert cost_rows_answer(over, over.rows(by), beside(over, by), is_part=True).total is None
+
+
+def test_a_share_of_what_is_known_is_neither_exact_nor_a_bound() -> None:
+    """With a database that nobody saw, which made ten million operations, each known one had cost less."""
+    two = ledger_month(held(*whole(OCTOBER, databases=2)), CONFIG, (), OCTOBER, NOW)
+    three = whole(OCTOBER, databases=3)
+    hidden = replace(three[2], months=(replace(three[2].months[0], operations=10_000_000, days_operations=10_000_000),))
+    truth = ledger_month(held(*three[:2], hidden, since=SEEN_AT), CONFIG, (), OCTOBER, NOW)
+
+    for row in two.rows(By.DATABASE):
+        (true_row,) = (other for other in truth.rows(By.DATABASE) if other.place == row.place)
+        assert true_row.total is not None
+        assert row.bill is not None
+        assert row.usage.is_complete
+        # The fee was shared by fewer.
+        assert row.bill.fee is not None
+        assert true_row.bill is not None
+        assert true_row.bill.fee is not None
+        assert row.bill.fee > true_row.bill.fee
+        assert (row.bill.parts, cost_so_far(row.bill)) == ((None, None, None), f"about {row.known_usd:,.2f}")
+    (project,) = two.rows(By.PROJECT)
+    assert project.bill is not None
+    assert project.bill.qualifier == "about "
+    page = "".join(report_markdown(report_month(two, (), (), NOW), most_databases=10))
+    assert "costs most of what is known, about 25.00 USD" in page
+
+
+def test_a_sibling_with_a_missing_day_makes_every_share_about_so_much_and_their_sum_at_least() -> None:
+    first, second = whole(OCTOBER, databases=2)
+    partly = replace(second, months=(replace(second.months[0], operations=None, days=30),))
+    month = ledger_month(held(first, partly, since=SEEN_AT), CONFIG, (), OCTOBER, NOW)
+
+    by_id = {row.database_id: row for row in month.rows(By.DATABASE)}
+    assert {id_: row.usage.is_complete for id_, row in by_id.items()} == {"db_1": True, "db_2": False}
+    assert {cost_so_far(row.bill) for row in by_id.values()} == {"about 25.00"}
+    assert {row.total for row in by_id.values()} == {None}
+    for by in (By.WORKSPACE, By.PROJECT):
+        (row,) = month.rows(by)
+        assert cost_so_far(row.bill) == "at least 50.00"
+    assert [budget.is_share for budget in month.costs.budgets] == [False]
+
+
+def test_of_a_workspace_with_one_database_the_share_is_the_bill() -> None:
+    (state,) = whole(OCTOBER)
+    partly = replace(state, months=(replace(state.months[0], operations=None, days=30),))
+    (row,) = ledger_month(held(partly, since=SEEN_AT), CONFIG, (), OCTOBER, NOW).rows(By.DATABASE)
+
+    assert cost_so_far(row.bill) == "at least 26.00"
+
+
+@pytest.mark.parametrize(
+    ("chosen", "since", "is_share"),
+    [
+        ({"databases": ["database 1"]}, SINCE, True),
+        ({"databases": ["database 1"]}, SEEN_AT, False),
+        ({"projects": ["."]}, SINCE, True),
+        ({"workspaces": ["Acme"]}, SINCE, False),
+    ],
+)
+def test_a_budget_for_a_part_of_what_is_not_known_whole_is_about_so_much(
+    chosen: dict[str, list[str]], since: datetime, is_share: bool
+) -> None:
+    budget = BudgetConfig.model_validate({"name": "some", "monthly_usd": 100, **chosen})
+    config = CONFIG.model_copy(update={"cost": CONFIG.cost.model_copy(update={"budgets": (budget,)})})
+    month = ledger_month(held(*whole(OCTOBER, databases=2), since=since), config, (), OCTOBER, NOW)
+
+    (state,) = month.costs.budgets
+    assert (state.is_share, state.is_complete) == (is_share, since == SEEN_AT)
+    assert budget_cells(state)[1].split()[0] == ("about" if is_share else "25.00" if since == SEEN_AT else "at")
+
+
+def test_a_late_workspace_without_databases_has_its_fee_where_the_month_was_read_of_others() -> None:
+    empty = workspace_state(key=2, id_="wksp_2", name="Beta", plan="Starter", first_seen_at=SINCE)
+    september = datetime(2026, 9, 30, 23, 59, 59, tzinfo=UTC)
+
+    def costs(*states: DatabaseState) -> dict[str, str]:
+        first = held(*states).workspaces["wksp_1"]
+        month = ledger_month(ledger_state(first, empty), CONFIG, (), september, NOW)
+        return {row.workspace_name: cost_so_far(row.bill) for row in month.rows(By.WORKSPACE)}
+
+    assert costs(*whole(september)) == {"Acme": "at least 26.00", "Beta": "at least 10.00"}
+    unread = replace(whole(september)[0], months=())
+    assert costs(unread) == {"Acme": "–", "Beta": "–"}
+
+
+def test_the_json_of_a_free_month_is_complete_though_its_usage_is_not() -> None:
+    free = october(plan="Free")
+    (row,) = free.rows(By.WORKSPACE)
+    document = month_document(row, is_over=True)
+    assumed = month_document(
+        replace(row, cost=replace(row.cost, plan_assumed_at=NOW) if row.cost else None), is_over=True
+    )
+
+    assert (document.total_usd, document.is_complete) == (Decimal("0.00"), True)
+    assert (document.is_usage_complete, document.usage_missing) == (False, ["followed_late"])
+    # A plan that was paid for then would have cost something.
+    assert not assumed.is_complete
+
+
+@settings(max_examples=40)
+@given(worlds(), st.booleans())
+def test_what_is_missing_is_named_where_something_is(world: World, is_late: bool) -> None:
+    of = month(world, is_late=is_late)
+    for by in By:
+        for row in of.rows(by):
+            assert bool(row.usage.missing) == (not row.usage.is_complete)
+            assert ("followed_late" in row.usage.missing) == (is_late and row.database_id is None)
+
+
+def test_json_has_what_counts_against_the_spend_limit_and_when_it_is_reached() -> None:
+    own = {"workspace": "Acme", "spend_limit_usd": 20, "other_usage_usd": 2, "tax_percent": 25}
+    workspaces = load_config(environ={}).cost.model_validate({"workspaces": [own]}).workspaces
+    config = DEFAULTS.model_copy(update={"cost": DEFAULTS.cost.model_copy(update={"workspaces": workspaces})})
+    for since, is_complete in ((SEEN_AT, True), (SINCE, False)):
+        of = ledger_month(held(*whole(OCTOBER), since=since), config, (), OCTOBER, NOW)
+        (row,) = of.rows(By.WORKSPACE)
+        document = month_document(row, is_over=True)
+
+        # Two million operations over the first at 8.00, and 2.00 of others, taxed: the fee never counts.
+        assert document.spend_limit_counted_usd == Decimal("22.50")
+        assert (document.spend_limit_usd, document.is_spend_limit_counted_complete) == (Decimal(20), is_complete)
+        assert list(document.limits_reached_at) == ["spend_limit"]
+        (of_database,) = of.rows(By.DATABASE)
+        assert month_document(of_database, is_over=True).spend_limit_counted_usd is None
+
+
+def test_operations_in_tables_say_where_there_were_at_least_so_many() -> None:
+    for since, shown in ((SINCE, "≥ 3,000,000"), (SEEN_AT, "3,000,000")):
+        over = october(since=since)
+        (row,) = over.rows(By.WORKSPACE)
+        (of_database,) = over.rows(By.DATABASE)
+
+        assert use(row)[0] == shown
+        assert use(of_database)[0] == "3,000,000"

@@ -278,3 +278,37 @@ class TestOperations:
             assert_true(found, true_operations(lives, 1, now), rel=0.03)
 
         holds()
+
+
+class TestNothingIsThere:
+    """A workspace without a database now: what it used is what it will have used."""
+
+    @pytest.mark.parametrize("left_at", [datetime(2026, 10, 25, 9, tzinfo=UTC), november(8, 9)])
+    @pytest.mark.parametrize("now", [november(9), november(20, 5), november(30, 23)])
+    @pytest.mark.parametrize("is_moved", [True, False])
+    def test_nothing_is_to_come(self, left_at: datetime, now: datetime, is_moved: bool) -> None:
+        gone = replace(TWO[0], moves=[(left_at, 2)]) if is_moved else replace(TWO[0], deleted_at=left_at)
+        found = seen(play((gone,), installed_at=INSTALLED, now=now), now)
+
+        assert found.missing is None
+        assert_true(found.operations, true_operations((gone,), 1, now), rel=0.001)
+        assert_true(found.storage_bytes, true_storage((gone,), 1, now), rel=0.001)
+        assert found.operations is not None
+        assert found.operations.high <= found.operations.expected * 1.02
+
+    def test_what_was_not_read_before_its_end_is_estimated(self) -> None:
+        gone = replace(TWO[0], deleted_at=november(12), fails=[(november(8), NEVER)])
+        now = november(20)
+        found = seen(play((gone,), installed_at=INSTALLED, now=now), now)
+
+        assert_true(found.operations, true_operations((gone,), 1, now), rel=0.02)
+        assert found.missing == "operations not reported, estimated from other days: db_1 (4 days)"
+
+
+def test_a_forecast_that_is_not_made_says_why() -> None:
+    now = november(6)
+    young = replace(TWO[0], created_at=november(1), levels=[(november(1), GIB)])
+
+    found = seen(play((young,), installed_at=INSTALLED, now=now), now)
+
+    assert (found.operations, found.missing) == (None, "enough days of operations: fewer than seven are known")

@@ -34,7 +34,9 @@ from prisma_postgres_exporter.report import (
     assumed_sentence,
     at_least,
     compare_months,
+    cost_so_far,
     gap_sentences,
+    least_count,
     mean_gib,
     missing_sentence,
     same_days,
@@ -138,8 +140,20 @@ def _columns(by: By, before: LedgerMonth, after: LedgerMonth, *, is_partial: boo
     partial = (Column("days", _days, "days compared", is_for_people=True, weight=5),) if is_partial else ()
     return (
         *row_columns(by, _row),
-        Column("operations_before", lambda change: change.operations_before, f"operations {before.name}", weight=3),
-        Column("operations_after", lambda change: change.operations_after, f"operations {after.name}", weight=4),
+        Column(
+            "operations_before",
+            lambda change: _operations(change.before),
+            f"operations {before.name}",
+            is_for_people=True,
+            weight=3,
+        ),
+        Column(
+            "operations_after",
+            lambda change: _operations(change.after),
+            f"operations {after.name}",
+            is_for_people=True,
+            weight=4,
+        ),
         Column("operations_change", lambda change: change.operations_change, "operations change", weight=5),
         *partial,
         Column("gib_before", lambda change: _gib(change.before), f"GiB {before.name}", is_for_people=True, weight=1),
@@ -156,6 +170,12 @@ def _expected(change: Change) -> str:
     return NONE if row is None else at_least(row.expected_usd, is_complete=row.is_expected_complete)
 
 
+def _operations(row: CostRow | None) -> int | str | None:
+    if row is None or row.usage.are_operations_known:
+        return None if row is None else row.operations
+    return least_count(row.usage)
+
+
 def _gib(row: CostRow | None) -> str:
     return NONE if row is None else mean_gib(row)
 
@@ -170,7 +190,7 @@ def _cost(row: CostRow | None) -> str:
     """What it cost; a dash where it was not there."""
     if row is None:
         return NONE
-    return at_least(row.known_usd, is_complete=row.total is not None)
+    return cost_so_far(row.bill)
 
 
 def _change(change: Change) -> str:

@@ -62,7 +62,8 @@ def doctor(
     asks, and for a database given by NAME its usage once. Of such a database it also shows recent revisions
     and events, and explains why the vendor's month is not the sum of its days. `check` is its quick part.
 
-    Exits with 0 if nothing is missing, 1 if something is, 2 if the configuration, a token or NAME has to be corrected.
+    Exits with 0 if nothing is missing that should be there now (notes are of what is to come, or was never read),
+    1 if something is, 2 if the configuration, a token or NAME has to be corrected.
     """
     diagnosed(configuration(config, api_url, store_url, listen, web_config_file), name=name, as_json=as_json)
 

@@ -34,10 +34,11 @@ from prisma_postgres_exporter.report import (
     Key,
     Ranked,
     absence_sentences,
-    at_least,
+    cost_so_far,
     gap_sentences,
     growth_days,
     how_whole,
+    least_count,
     mean_gib,
     missing_sentence,
     rank,
@@ -123,7 +124,7 @@ def _columns(by: By, sort: Key, days: int, *, is_whole: bool) -> Columns[Ranked]
         Column("rank", lambda line: str(line.rank or ""), "", is_for_people=True),
         *row_columns(by, _row),
         *deleted,
-        Column("operations", lambda line: line.row.operations, "operations", weight=7),
+        Column("operations", _operations, "operations", is_for_people=True, weight=7),
         Column(
             "operations_percent", lambda line: percent(line.operations_share), share_head(is_whole=is_whole), weight=4
         ),
@@ -142,8 +143,13 @@ def _is_deleted(line: Ranked) -> bool | str:
     return line.row.is_deleted if line.rank else ""
 
 
+def _operations(line: Ranked) -> int | str | None:
+    usage = line.row.usage
+    return usage.operations if usage.are_operations_known else least_count(usage)
+
+
 def _cost(line: Ranked) -> str:
-    return at_least(line.row.known_usd, is_complete=line.row.total is not None)
+    return cost_so_far(line.row.bill)
 
 
 def _row(line: Ranked) -> CostRow:

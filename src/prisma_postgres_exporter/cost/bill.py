@@ -31,7 +31,8 @@ class Bill:
     """What a month costs in USD, each part to the cent; `None` where a price is not known.
 
     A part that is not known whole (`is_fee_known`, `are_operations_known`, `is_storage_known`) is at least so much. If
-    not `is_listed`, databases may have used more that nobody saw: charges are at least so much.
+    not `is_listed`, databases may have used more that nobody saw: charges are at least so much. `is_share`: others have
+    a part of the same bill too, and while that is not known whole, whose part is how large may change both ways.
     """
 
     fee: Decimal | None
@@ -41,12 +42,13 @@ class Bill:
     are_operations_known: bool = True
     is_storage_known: bool = True
     is_listed: bool = True
+    is_share: bool = False
 
     @property
     def parts(self) -> tuple[Decimal | None, Decimal | None, Decimal | None]:
         """Fee, operations and storage; `None` where it is not known whole."""
         return (
-            self.fee if self.is_fee_known else None,
+            self.fee if self.is_fee_known and (self.is_listed or not self.is_share or not self.fee) else None,
             self.operations if self.are_operations_known and self.is_listed else None,
             self.storage if self.is_storage_known and self.is_listed else None,
         )
@@ -54,7 +56,7 @@ class Bill:
     @property
     def known_parts(self) -> tuple[Decimal | None, Decimal | None, Decimal | None]:
         """What is known of each: it is at least so much. A part of which nothing is known yet is no 0."""
-        fee, operations, storage = replace(self, is_listed=True).parts
+        fee, operations, storage = self.listed.parts
         return (
             self.fee if self.fee else fee,
             self.operations if self.operations else operations,
@@ -83,13 +85,20 @@ class Bill:
         return self.known if None not in self.parts else None
 
     @property
-    def listed_total(self) -> Decimal | None:
-        """The same of the databases that are known."""
-        return replace(self, is_listed=True).total
+    def listed(self) -> Bill:
+        """The same of the databases that are known, and no others."""
+        return replace(self, is_listed=True)
+
+    @property
+    def qualifier(self) -> str:
+        """What is said before `known`: nothing of a whole cost; a share of what is known is no lower bound."""
+        if self.total is not None or self.known is None:
+            return ""
+        return "about " if self.is_share else "at least "
 
     @property
     def known(self) -> Decimal | None:
-        """Everything that is known: it costs at least so much."""
+        """Everything that is known: it costs at least so much, or as `qualifier` says."""
         priced = [part for part in (self.fee, self.operations, self.storage) if part is not None]
         return sum(priced, Decimal(0)) if priced else None
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 
@@ -21,7 +21,8 @@ class BudgetState:
     """One budget in USD; `is_empty` where it matches nothing.
 
     `spent` and `expected` are `None` where nothing that matches has a price, or a forecast.
-    Where not `is_complete`, a price or a part of the usage is not known: at least so much was spent. Where not
+    Where not `is_complete`, a price or a part of the usage is not known: at least so much was spent, or if `is_share`,
+    as it is for a part of a workspace's databases, about so much. Where not
     `is_expected_complete`, something has no forecast yet and counts with what it cost so far: at least so much is
     expected.
     `spent_covered_ratio` is the part (0 to 1) of its databases' days, or of their time with a storage level if that is
@@ -37,6 +38,7 @@ class BudgetState:
     is_empty: bool = False
     is_complete: bool = True
     is_expected_complete: bool = True
+    is_share: bool = False
     spent_covered_ratio: float | None = None
 
 
@@ -63,12 +65,8 @@ def state_of(
     shares: Mapping[Place, Bill],
     expected: Mapping[Place, Decimal],
     used: Mapping[Place, Usage],
-    unlisted: Collection[str] = (),
 ) -> BudgetState:
-    """Add up what a budget is for; what has no price is left out, and it is not complete then.
-
-    `unlisted` are the workspaces in which databases may have cost something that nobody saw.
-    """
+    """Add up what a budget is for; what has no price is left out, and it is not complete then."""
     bills = [shares.get(place) for place in places]
     known_spent = [bill.known for bill in bills if bill is not None and bill.known is not None]
     forecast = [place for place in places if place in expected]
@@ -81,9 +79,8 @@ def state_of(
         spent_usd=sum(known_spent, Decimal(0)) if known_spent else None,
         expected_usd=sum(known_expected, Decimal(0)) if forecast else None,
         is_empty=not places,
-        is_complete=bool(places)
-        and all(bill is not None and bill.total is not None for bill in bills)
-        and not any(workspace_id in unlisted for workspace_id, _ in places),
+        is_complete=bool(places) and all(bill is not None and bill.total is not None for bill in bills),
+        is_share=_is_share(budget, places, shares),
         is_expected_complete=bool(places) and len(forecast) == len(places),
         spent_covered_ratio=_covered(places, shares, used),
     )
@@ -93,6 +90,20 @@ def _expected(place: Place, shares: Mapping[Place, Bill], expected: Mapping[Plac
     """What is expected of one place, or what is known to be spent already where nothing is."""
     bill = shares.get(place)
     return expected.get(place, bill.known if bill is not None else None)
+
+
+def _is_share(budget: BudgetConfig, places: Sequence[Place], shares: Mapping[Place, Bill]) -> bool:
+    """Whether some of a bill that is not known whole is others' share: with more known it may be more or less."""
+    own = set(places)
+    partly = {
+        place[0] for place in places if (bill := shares.get(place)) is not None and bill.is_share and bill.total is None
+    }
+    is_narrow = bool(budget.projects or budget.databases)
+    # One that nobody saw may be in any project.
+    return any(
+        place[0] in partly and (place not in own or (is_narrow and not bill.is_listed))
+        for place, bill in shares.items()
+    )
 
 
 def _covered(places: Sequence[Place], shares: Mapping[Place, Bill], used: Mapping[Place, Usage]) -> float | None:

@@ -61,12 +61,20 @@ def charge(
     used: dict[str, Mapping[str, Usage]] = {}
     shares: dict[Place, Bill] = {}
     expected: dict[Place, Decimal] = {}
+    is_read_since = any(
+        usage.days_known
+        for row in ledger_state.workspaces.values()
+        if now < month_start(row.first_seen_at)
+        for usage in by_key.get(row.key, {}).values()
+    )
     for id_, row in ledger_state.workspaces.items():
         if row.was_gone_at(month_start(now)):
             continue
         by_database = used[id_] = by_key.get(row.key, {})
         total = add_up((*by_database.values(), unlisted(row, now)))
-        if now < month_start(row.first_seen_at) and not total.days_known:
+        # Of one without databases nothing can be read: where the month was read later of others, it has a fee as they.
+        is_anything_to_read = bool(by_database) or not is_read_since
+        if now < month_start(row.first_seen_at) and not total.days_known and is_anything_to_read:
             workspaces[id_] = WorkspaceCost(
                 is_unread=True,
                 unpriced=f"nothing of this month was read: it is followed since {row.first_seen_at:%Y-%m-%d}",
@@ -77,13 +85,16 @@ def charge(
             usage = WorkspaceUsage(used=total, days=_of_month(days_here, now))
         else:
             usage = _with_forecast(total, row.key, states.get(row.key, ()), days_here, now)
-        cost = estimate(config, row, usage, now)
+        parts = [(of, ledger_state.databases[key].deleted_at) for key, of in by_database.items()]
+        cost = estimate(config, row, replace(usage, parts=parts), now)
         if cost.bill is not None and row.was_gone_at(now):
             # Its fee is that of the plan it had; what it used since, perhaps in databases that nobody saw, is unknown.
             cost = replace(cost, bill=replace(cost.bill, are_operations_known=False, is_storage_known=False))
         # Of a database of which nothing was ever read, nothing is expected: not 0.
         are_all_read = all(of.operations is not None for of in by_database.values())
         cost = workspaces[id_] = replace(cost, is_expected_complete=are_all_read)
+        if not are_all_read and cost.forecast_missing is None and not is_over:
+            cost = workspaces[id_] = replace(cost, forecast_missing="databases of which nothing was read yet")
         if cost.bill is None:
             continue
         for database_id, share in _shares(cost.bill, by_database, config.cost.fee_share).items():
@@ -98,9 +109,7 @@ def charge(
         used=used,
         shares=shares,
         expected=expected,
-        budgets=tuple(
-            _budget(budget, ledger_state, workspaces, used, shares, expected) for budget in config.cost.budgets
-        ),
+        budgets=tuple(_budget(budget, ledger_state, used, shares, expected) for budget in config.cost.budgets),
         worked_out_at=now,
     )
 
@@ -164,8 +173,7 @@ def _shares(bill: Bill, used: Mapping[str, Usage], fee_share: FeeShare) -> Mappi
             operations=for_operations[id_],
             storage=for_storage[id_],
             is_fee_known=bill.is_fee_known and (not bill.fee or _is_fee_shared_by_what_is_known(used, fee_share)),
-            # What is shared out is what those cost that are known.
-            is_listed=True,
+            is_share=len(used) > 1 or not bill.is_listed,
         )
         for id_ in used
     }
@@ -183,7 +191,6 @@ def _is_fee_shared_by_what_is_known(used: Mapping[str, Usage], fee_share: FeeSha
 def _budget(
     budget: BudgetConfig,
     ledger_state: LedgerState,
-    workspaces: Mapping[str, WorkspaceCost],
     used: Mapping[str, Mapping[str, Usage]],
     shares: Mapping[Place, Bill],
     expected: Mapping[Place, Decimal],
@@ -203,5 +210,4 @@ def _budget(
         if not in_month and matches_workspace(budget, workspace_id=id_, workspace_name=name):
             places.append((id_, None))
     by_place: dict[Place, Usage] = {(id_, key): usage for id_, held in used.items() for key, usage in held.items()}
-    late = {id_ for id_ in used if (bill := workspaces[id_].bill) is not None and not bill.is_listed}
-    return state_of(budget, places, shares, expected, by_place, late)
+    return state_of(budget, places, shares, expected, by_place)

@@ -11,7 +11,7 @@ from prisma_postgres_exporter.config import Config, WorkspaceConfig
 from prisma_postgres_exporter.cost.bill import Bill, Span, charged_from, make_bill
 from prisma_postgres_exporter.cost.limits import reached_at
 from prisma_postgres_exporter.cost.prices import PriceSpan, Unpriced, configured, plan_assumed_at, price_spans
-from prisma_postgres_exporter.cost.usage import Usage
+from prisma_postgres_exporter.cost.usage import Usage, add_up
 from prisma_postgres_exporter.forecast import Forecast
 from prisma_postgres_exporter.model import WorkspaceDay, WorkspaceState, day_start, month_start, next_month_start
 
@@ -23,7 +23,8 @@ PARTS = ("fee", "operations", "storage")
 class WorkspaceUsage:
     """What a workspace used of a month until now, and what it is expected to use in all of it.
 
-    `days` are its days of this month in the ledger; they tell which part belongs to which price.
+    `days` are its days of this month in the ledger; they tell which part belongs to which price. `parts` are what each
+    database used, and when it was deleted: what was there only before a plan charged cannot cost.
     `forecast_missing` says what the forecast had to do without, `None`: nothing.
     """
 
@@ -32,6 +33,7 @@ class WorkspaceUsage:
     expected_storage_bytes: Forecast | None = None
     forecast_missing: str | None = None
     days: Sequence[WorkspaceDay] = ()
+    parts: Sequence[tuple[Usage, datetime | None]] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -110,7 +112,7 @@ def estimate(config: Config, row: WorkspaceState, usage: WorkspaceUsage, now: da
             spend_limit=spend_limit,
         )
     month = _Month(prices, usage, now)
-    price, bill = month.price, month.bill_now()
+    price, bill = month.price, month.bill_now(row.first_seen_at)
     bounds = _bounds(usage)
     bills = tuple(month.expected_bill(*bound) for bound in bounds)
     low, expected, high = bills or (None, None, None)
@@ -186,10 +188,23 @@ class _Month:
         """The bill when so much was used in the whole month, what is used now included."""
         return make_bill(tuple(self._spans(operations, byte_seconds)))
 
-    def bill_now(self) -> Bill:
-        """The bill of what is used now."""
+    def bill_now(self, followed_at: datetime) -> Bill:
+        """The bill of what is used now: of databases that were gone before that was charged nothing has to be known."""
         used = self._usage.used
-        return self.bill(used.known_operations, used.known_byte_seconds)
+        bill = self.bill(used.known_operations, used.known_byte_seconds)
+        first, _ = charged_from([span.price for span in self._prices])
+        since = self._prices[first].starts_at
+        if first == 0 or not self._usage.parts:
+            return bill
+        there = add_up(part for part, deleted_at in self._usage.parts if deleted_at is None or deleted_at > since)
+        # What was charged for is then that of the days since.
+        is_dated = min(there.days_held, there.days_known) >= there.days
+        return replace(
+            bill,
+            are_operations_known=bill.are_operations_known or (there.are_operations_known and is_dated),
+            is_storage_known=bill.is_storage_known or (there.is_storage_known and is_dated),
+            is_listed=bill.is_listed or followed_at <= since,
+        )
 
     def expected_bill(self, operations: int, storage_bytes: int) -> Bill:
         """The bill of a whole month of which so much is expected: an estimate has no gaps; never less than now."""

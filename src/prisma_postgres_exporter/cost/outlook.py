@@ -71,7 +71,12 @@ def outlook(
     gaps = _gaps(stays, past, now)
     operations, unknown_days = _operations(stays, past, gaps, now)
     storage, untold = _storage(stays, past, gaps, now)
-    return Outlook(operations=operations, storage_bytes=storage, missing=_missing(stays, unknown_days, untold, now))
+    missing = _missing(stays, unknown_days, untold, now)
+    if missing is None and operations is None:
+        missing = "enough days of operations: fewer than seven are known"
+    elif missing is None and storage is None:
+        missing = "a storage level: none is known"
+    return Outlook(operations=operations, storage_bytes=storage, missing=missing)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -225,6 +230,9 @@ def _operations(
             unknown[day] += (stay.usual or 0.0) * seconds / DAY_SECONDS
             unknown_days[place] += seconds / DAY_SECONDS
         unknown_days[place] += so_far.add(stay, now)
+    if not any(stay.is_there(now) for stay in stays):
+        is_any_unknown = any(days and stays[place].usual is None for place, days in unknown_days.items())
+        return None if is_any_unknown else _at_rest(used, sum(unknown.values()) + so_far.unknown()), unknown_days
     first = min(past, default=today)
     usual = _usual_by_day(stays, min(first, month), today)
     here = _usual_by_day(_always(stays, now), min(first, month), today)
@@ -242,6 +250,11 @@ def _operations(
         unknown_today=so_far.unknown_share(),
     )
     return forecast, unknown_days
+
+
+def _at_rest(used: int, estimated: float) -> Forecast:
+    """The forecast of a workspace without a database now: nothing is to come, and so much was not read."""
+    return Forecast(low=used, expected=used + round(estimated), high=used + math.ceil(2 * estimated))
 
 
 def _as_if_here(operations: int | None, usual: float, here: float) -> int | None:
@@ -364,6 +377,10 @@ class _Today:
         if not self._has_rows or self._known < LEAST_KNOWN * self._usual:
             return None
         return round(self._operations * self._usual / self._known) if self._known else self._operations
+
+    def unknown(self) -> float:
+        """About how many operations of today until now are not in what is used."""
+        return self._unknown / DAY_SECONDS
 
     def unknown_share(self) -> float:
         return min(1.0, self._unknown / self._usual) if self._usual else 0.0

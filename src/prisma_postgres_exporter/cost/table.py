@@ -66,7 +66,7 @@ class CostRow:
     @property
     def listed_total(self) -> Decimal | None:
         """The same of the databases that are known."""
-        return self.bill.listed_total if self.bill is not None else None
+        return self.bill.listed.total if self.bill is not None else None
 
     @property
     def known_usd(self) -> Decimal | None:
@@ -208,12 +208,15 @@ def _whole(row: WorkspaceState, costs: Costs, now: datetime) -> Usage:
 def _projects(ledger_state: LedgerState, rows: Iterable[CostRow]) -> Iterable[CostRow]:
     """A database that nobody saw may have been in any project."""
     by_project: dict[tuple[str, str | None], list[CostRow]] = defaultdict(list)
+    databases: dict[str, int] = defaultdict(int)
     for row in rows:
         by_project[row.workspace_id, row.project_id].append(row)
+        databases[row.workspace_id] += 1
     for of_project in by_project.values():
         first = of_project[0]
         usage, bill = total_of(of_project)
         whole = first.cost.bill if first.cost is not None else None
+        is_listed = whole is None or whole.is_listed
         late = unlisted(ledger_state.workspaces[first.workspace_id], first.until)
         expected = [row.expected_usd for row in of_project]
         yield replace(
@@ -224,7 +227,10 @@ def _projects(ledger_state: LedgerState, rows: Iterable[CostRow]) -> Iterable[Co
             usage=replace(usage, unlisted=late.unlisted),
             bill=None
             if all(row.bill is None for row in of_project)
-            else replace(bill, is_listed=whole is None or whole.is_listed),
+            # What is of all databases of a workspace is no part of its bill.
+            else replace(
+                bill, is_listed=is_listed, is_share=not is_listed or len(of_project) < databases[first.workspace_id]
+            ),
             expected_usd=added(expected),
         )
 
@@ -240,6 +246,7 @@ def add_bills(bills: Iterable[Bill | None]) -> Bill:
         are_operations_known=all(bill.are_operations_known and bill.operations is not None for bill in listed),
         is_storage_known=all(bill.is_storage_known and bill.storage is not None for bill in listed),
         is_listed=all(bill.is_listed for bill in listed),
+        is_share=any(bill.is_share for bill in listed),
     )
 
 

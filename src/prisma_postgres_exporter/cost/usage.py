@@ -90,6 +90,18 @@ class Usage:
         return self.are_operations_known and self.is_storage_known
 
     @property
+    def missing(self) -> tuple[str, ...]:
+        """What keeps it from being complete, in words of the JSON form."""
+        parts = (
+            ("days", self.days_known < self.days or (self.operations is None and not (self.unread or self.unlisted))),
+            ("storage", self.storage_seconds_known < self.storage_seconds or bool(self.unlevelled)),
+            ("moved", bool(self.unplaced_databases)),
+            ("unread", bool(self.unread)),
+            ("followed_late", bool(self.unlisted)),
+        )
+        return tuple(name for name, is_missing in parts if is_missing)
+
+    @property
     def listed(self) -> Usage:
         """The same as a sum over the databases that are known, and no others."""
         return replace(self, unlisted=0) if self.unlisted else self

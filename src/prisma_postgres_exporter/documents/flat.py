@@ -29,6 +29,8 @@ def _values(kind: type[Document], values: Mapping[str, object] | None) -> Iterat
         value = values[name] if values is not None else None
         inner = _within(field.annotation)
         if inner is None:
+            if isinstance(value, dict):
+                value = [f"{key} {part}" for key, part in value.items()]
             yield "; ".join(map(str, value)) if isinstance(value, list) else value
         else:
             yield from _values(inner, value if isinstance(value, dict) else None)

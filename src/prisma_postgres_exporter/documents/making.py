@@ -8,7 +8,18 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
-from prisma_postgres_exporter.cost import Bill, BudgetState, By, CostRow, Usage, added, total_of, total_row
+from prisma_postgres_exporter.cost import (
+    Bill,
+    BudgetState,
+    By,
+    CostRow,
+    SpendLimit,
+    Usage,
+    WorkspaceCost,
+    added,
+    total_of,
+    total_row,
+)
 from prisma_postgres_exporter.documents.models import (
     BudgetDocument,
     ChangeDocument,
@@ -120,7 +131,7 @@ def total_document(rows: Sequence[CostRow], beside: Beside) -> TotalDocument:
     usage, bill = total_of(rows)
     return TotalDocument(
         **_used(usage, total_row(rows, By.WORKSPACE).mean_storage_bytes if rows else None),
-        **_priced(usage, bill),
+        **_priced(usage, bill, is_plan_assumed=any(_is_plan_assumed(row.cost) for row in rows)),
         **_beside(beside),
         expected_usd=added(row.expected_usd for row in rows),
         is_expected_complete=all(row.is_expected_complete for row in rows),
@@ -172,7 +183,8 @@ def workspace_document(view: WorkspaceView, taken_at: datetime) -> WorkspaceDocu
         database_id=None,
         database_name=None,
         **_used(view.usage, _mean_so_far(view.usage, taken_at)),
-        **_priced(view.usage, cost.bill if cost else None),
+        **_priced(view.usage, cost.bill if cost else None, is_plan_assumed=_is_plan_assumed(cost)),
+        **_limits(cost),
         month=f"{taken_at:%Y-%m}",
         plan=cost.plan if cost else None,
         reported_plan=view.plan,
@@ -188,7 +200,6 @@ def workspace_document(view: WorkspaceView, taken_at: datetime) -> WorkspaceDocu
         is_expected_complete=cost is not None and expected is not None and cost.is_expected_complete,
         low_usd=low,
         high_usd=high,
-        spend_limit_usd=cost.spend_limit.usd if cost and cost.spend_limit else None,
         unpriced=cost.unpriced if cost else None,
     )
 
@@ -199,7 +210,7 @@ def database_document(view: DatabaseView, taken_at: datetime) -> DatabaseDocumen
     return DatabaseDocument(
         **same,
         **_used(view.usage, _mean_so_far(view.usage, taken_at)),
-        **_priced(view.usage, view.cost),
+        **_priced(view.usage, view.cost, is_plan_assumed=False),
         month=f"{taken_at:%Y-%m}",
         windows=dict(view.rolling),
     )
@@ -305,11 +316,12 @@ def _month(row: CostRow, *, is_over: bool) -> Keys:
     return {
         **_place(row),
         **_used(row.usage, row.mean_storage_bytes),
-        **_priced(row.usage, row.bill),
+        **_priced(row.usage, row.bill, is_plan_assumed=_is_plan_assumed(cost)),
+        **_limits(cost if row.project_id is None and row.database_id is None else None),
         "month": f"{row.until:%Y-%m}",
         "is_deleted": row.is_deleted,
         "plan": cost.plan if cost else None,
-        "is_plan_assumed": cost is not None and cost.plan_assumed_at is not None,
+        "is_plan_assumed": _is_plan_assumed(cost),
         "price_version": cost.price_version if cost else None,
         "storage_gib_months": None if gib_months is None else round(float(gib_months), 6),
         "expected_usd": None if is_over else row.expected_usd,
@@ -340,6 +352,7 @@ def _known(usage: Usage) -> Keys:
         "storage_covered_ratio": usage.storage_covered_ratio,
         "unplaced_databases": usage.unplaced_databases,
         "is_usage_complete": usage.is_complete,
+        "usage_missing": list(usage.missing),
     }
 
 
@@ -351,7 +364,28 @@ def _mean_so_far(usage: Usage, now: datetime) -> int | None:
     return usage.mean_storage_bytes(int((now - month_start(now)).total_seconds()))
 
 
-def _priced(usage: Usage, bill: Bill | None) -> Keys:
+def _is_plan_assumed(cost: WorkspaceCost | None) -> bool:
+    return cost is not None and cost.plan_assumed_at is not None
+
+
+def _limits(cost: WorkspaceCost | None) -> Keys:
+    limit, bill = (cost.spend_limit, cost.bill) if cost is not None else (None, None)
+    expected = cost.expected_bill.charges if cost is not None and cost.expected_bill is not None else None
+    known = bill.known_charges if bill is not None else None
+    return {
+        "spend_limit_usd": limit.usd if limit is not None else None,
+        "spend_limit_counted_usd": _counted(limit, known),
+        "is_spend_limit_counted_complete": limit is not None and bill is not None and bill.are_charges_known,
+        "spend_limit_expected_usd": _counted(limit, expected),
+        "limits_reached_at": dict(cost.limits) if cost is not None else {},
+    }
+
+
+def _counted(limit: SpendLimit | None, charges: Decimal | None) -> Decimal | None:
+    return None if limit is None or charges is None else round(limit.counted(charges), 2)
+
+
+def _priced(usage: Usage, bill: Bill | None, *, is_plan_assumed: bool) -> Keys:
     fee, operations, storage = bill.parts if bill is not None else (None, None, None)
     known_fee, known_operations, known_storage = bill.known_parts if bill is not None else (None, None, None)
     total = bill.total if bill is not None else None
@@ -364,7 +398,7 @@ def _priced(usage: Usage, bill: Bill | None) -> Keys:
         "known_fee_usd": known_fee,
         "known_operations_usd": known_operations,
         "known_storage_usd": known_storage,
-        "is_complete": usage.is_complete and total is not None,
+        "is_complete": total is not None and (usage.is_complete or not is_plan_assumed),
     }
 
 

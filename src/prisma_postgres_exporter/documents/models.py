@@ -101,6 +101,11 @@ class Known(Document):
         "workspace that held it; the missing days count where it is now"
     )
     is_usage_complete: bool = Field(description="Whether nothing of the usage is missing")
+    usage_missing: list[str] = Field(
+        description="What keeps `is_usage_complete` from being true: `days`, `storage`, `moved` (a part of a moved "
+        "database's that may belong here or elsewhere), `unread` (nobody followed the workspace then) or "
+        "`followed_late` (databases deleted before it was first followed: in no count of days)"
+    )
 
 
 class Used(Known, Place):
@@ -118,15 +123,21 @@ class Priced(Document):
     operations_usd: Usd | None = Field(description="What is charged for operations; `null` where not all is known")
     storage_usd: Usd | None = Field(description="What is charged for storage; `null` where not all is known")
     total_usd: Usd | None = Field(description="The whole cost of the month so far; `null` where not all is known")
-    known_usd: Usd | None = Field(description="What is known of the cost: it costs at least so much; `null`: no price")
-    known_fee_usd: Usd | None = Field(description="What is known of `fee_usd`, at least so much; `null`: nothing")
+    known_usd: Usd | None = Field(
+        description="What is known of the cost: at least so much; where `total_usd` is `null`, of one of several "
+        "databases or projects of a workspace its share of what is known, about so much; `null`: no price"
+    )
+    known_fee_usd: Usd | None = Field(description="What is known of `fee_usd`, as `known_usd` is; `null`: nothing")
     known_operations_usd: Usd | None = Field(
-        description="What is known of `operations_usd`, at least so much; `null`: nothing"
+        description="What is known of `operations_usd`, as `known_usd` is; `null`: nothing"
     )
     known_storage_usd: Usd | None = Field(
-        description="What is known of `storage_usd`, at least so much; `null`: nothing"
+        description="What is known of `storage_usd`, as `known_usd` is; `null`: nothing"
     )
-    is_complete: bool = Field(description="Whether nothing is missing, neither usage nor a price")
+    is_complete: bool = Field(
+        description="Whether `total_usd` is the whole cost: what can cost is known and has a price; where the plan is "
+        "assumed, all usage too"
+    )
 
 
 class Compared(Document):
@@ -140,6 +151,25 @@ class Compared(Document):
         description="What is known of `last_month_usd`, at least so much; `null`: nothing"
     )
     change_percent: float | None = Field(description="`change_usd` as a part of what the earlier month cost")
+
+
+class Limits(Document):
+    """The limits at which the vendor blocks a workspace's databases."""
+
+    spend_limit_usd: Usd | None = Field(
+        description="The configured limit on usage charges in a month; of workspaces, as are the four that follow"
+    )
+    spend_limit_counted_usd: Usd | None = Field(
+        description="What counts against `spend_limit_usd` so far: charges, other usage and tax as configured"
+    )
+    is_spend_limit_counted_complete: bool = Field(
+        description="Whether all charges are in `spend_limit_counted_usd`; else it is at least so much"
+    )
+    spend_limit_expected_usd: Usd | None = Field(description="What will count against it in the whole month")
+    limits_reached_at: dict[str, datetime] = Field(
+        description="When a limit will be reached in this month, or was, by its name: `free_operations`, "
+        "`free_storage`, `spend_limit`"
+    )
 
 
 class Changed(Document):
@@ -157,7 +187,7 @@ class UsageDocument(Used):
     period: str = Field(description="The day (UTC), like `2026-11-05`, or month, like `2026-11`")
 
 
-class MonthDocument(Priced, Used):
+class MonthDocument(Limits, Priced, Used):
     """What a workspace, project or database used and cost in a month."""
 
     month: Month
@@ -229,7 +259,7 @@ class ChangeDocument(Changed, Place):
     reasons: list[str] = Field(description="Why, in words")
 
 
-class WorkspaceDocument(Priced, Used):
+class WorkspaceDocument(Limits, Priced, Used):
     """A workspace now, with its month so far."""
 
     month: Month
@@ -247,7 +277,6 @@ class WorkspaceDocument(Priced, Used):
     is_expected_complete: bool = Field(description=IS_EXPECTED_COMPLETE)
     low_usd: Usd | None = Field(description=BOUNDS)
     high_usd: Usd | None = Field(description=BOUNDS)
-    spend_limit_usd: Usd | None = Field(description="The configured limit on usage charges in a month")
     unpriced: str | None = Field(description=MonthDocument.model_fields["unpriced"].description)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from decimal import Decimal
 
-from prisma_postgres_exporter.cost import CostRow
+from prisma_postgres_exporter.cost import Bill, CostRow, Usage
 
 GIB = 2**30
 NONE = "–"
@@ -30,6 +30,17 @@ def at_least(known: Decimal | None, *, is_complete: bool) -> str:
     if known is None or is_complete:
         return money(known)
     return f"at least {money(known)}"
+
+
+def cost_so_far(bill: Bill | None) -> str:
+    """What is known of a cost: at least so much, or of a share of what is known about so much; a dash where nothing."""
+    return NONE if bill is None else f"{bill.qualifier}{money(bill.known)}"
+
+
+def least_count(usage: Usage) -> str:
+    """Operations for a table's cell; where not all are known, that there were at least so many."""
+    known = count(usage.operations)
+    return known if usage.operations is None or usage.are_operations_known else f"≥ {known}"
 
 
 def count(operations: int | None) -> str:

@@ -36,7 +36,8 @@ class Beside:
     """One row of a month beside everything else, and beside the month before.
 
     `share_percent` is its part of what is known of all. `last_month_known_usd` is at least what the one before cost,
-    `last_month_usd` where it is known whole. `change_usd` is what the month costs (of one that runs: is expected to
+    `last_month_usd` where it is known whole; if `is_last_month_share` it is a share of what is known, perhaps more or
+    less than what it cost. `change_usd` is what the month costs (of one that runs: is expected to
     cost) less what the one before did, where both are known whole of the databases that are known at all. `split` says
     what it is made of, by `PARTS`, where the price of both is known: its amounts add up to the change.
     """
@@ -44,6 +45,7 @@ class Beside:
     share_percent: float | None = None
     last_month_usd: Decimal | None = None
     last_month_known_usd: Decimal | None = None
+    is_last_month_share: bool = False
     change_usd: Decimal | None = None
     split: Mapping[str, Decimal] | None = None
 
@@ -71,6 +73,7 @@ def beside(month: LedgerMonth, by: By) -> Mapping[Place, Beside]:
             share_percent=shares.get(row.place),
             last_month_usd=last,
             last_month_known_usd=last_known,
+            is_last_month_share=earlier is not None and earlier.bill is not None and earlier.bill.is_share,
             change_usd=change,
             split=split(month, row.workspace_id, change) if by is By.WORKSPACE and change is not None else None,
         )

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import date
 
 from prisma_postgres_exporter.cost import CostRow, added, total_of
-from prisma_postgres_exporter.report.amounts import NONE, at_least, signed_money
+from prisma_postgres_exporter.report.amounts import at_least, cost_so_far, signed_money
 from prisma_postgres_exporter.report.changing import PARTS
 from prisma_postgres_exporter.report.sentences import (
     LEFT_OUT,
@@ -106,9 +106,10 @@ def _summary(report: MonthReport) -> Iterator[str]:
         yield "What no database cost is the fee." if report.workspaces else "No workspace is known of it."
         return
     first = top[0]
-    cost = at_least(first.bill.known, is_complete=first.bill.total is not None) if first.bill else NONE
+    cost = cost_so_far(first.bill)
+    known_of = "" if first.total is not None else " of what is known"
     known = "everything is known" if report.total[0].is_complete else "not everything is known: see below"
-    yield f"{_full_path(first)} costs most, {cost} USD; {known}."
+    yield f"{_full_path(first)} costs most{known_of}, {cost} USD; {known}."
 
 
 def _changes(report: MonthReport) -> Iterator[Cells]:
@@ -163,7 +164,7 @@ def _rows(rows: Iterable[CostRow], head: str, named: Callable[[CostRow], str]) -
 def _rest(rest: Sequence[CostRow]) -> Iterator[str]:
     if rest:
         usage, bill = total_of(rest)
-        together = at_least(bill.known, is_complete=bill.total is not None)
+        together = cost_so_far(bill)
         yield f"And {len(rest):,} more: {usage.known_operations:,} operations, {together} USD together."
 
 

@@ -89,7 +89,8 @@ def focus_rows(month: LedgerMonth) -> Iterator[tuple[object, ...]]:
     """
     names = tuple(FOCUS_COLUMNS)
     for row in month.rows(By.DATABASE):
-        if row.listed_total is not None and row.cost is not None:
+        whole = row.cost.bill if row.cost is not None else None
+        if whole is not None and whole.listed.total is not None:
             price = _price(month, row.workspace_id)
             for charge in _charges(month, row, price):
                 values = _values(month, row, price, charge)
@@ -100,10 +101,12 @@ def left_out(month: LedgerMonth) -> Iterator[str]:
     """Yield the workspaces that have no rows, or not all, and why."""
     for row in month.rows(By.WORKSPACE):
         if row.listed_total is not None and row.total is None:
+            is_shared = bool(month.costs.used.get(row.workspace_id))
             followed_at = month.ledger_state.workspaces[row.workspace_id].first_seen_at
             yield (
                 f"{month.name}: workspace {row.workspace_name} ({row.workspace_id}) costs at least what its rows say: "
                 f"left out are databases deleted before {followed_at:%Y-%m-%d}, when it was first followed"
+                + ("; what each row says is a share of what is known, perhaps too high or too low" if is_shared else "")
             )
         elif row.cost is not None and row.total is None:
             # A workspace that is gone may have got databases or another plan since.
@@ -124,7 +127,8 @@ def _price(month: LedgerMonth, workspace_id: str) -> PriceRow:
 
 
 def _charges(month: LedgerMonth, row: CostRow, price: PriceRow) -> Sequence[_Charge]:
-    fee, operations, storage = (part or Decimal(0) for part in row.bill.parts) if row.bill else (Decimal(0),) * 3
+    parts = (row.bill.fee, row.bill.operations, row.bill.storage) if row.bill is not None else (None,) * 3
+    fee, operations, storage = (part or Decimal(0) for part in parts)
     plan = _Charge(
         meter="Plan",
         category="Purchase",

@@ -12,8 +12,9 @@ from prisma_postgres_exporter.report.amounts import (
     GIB,
     NONE,
     at_least,
-    count,
+    cost_so_far,
     in_unit_of,
+    least_count,
     mean_gib,
     money,
     percent,
@@ -171,7 +172,9 @@ def change_sentence(beside: Beside, *, is_over: bool) -> str | None:
 
 
 def last_month(beside: Beside) -> str:
-    """What the month before cost, or at least so much."""
+    """What the month before cost, or at least so much, or about so much."""
+    if beside.is_last_month_share and beside.last_month_usd is None and beside.last_month_known_usd is not None:
+        return f"about {money(beside.last_month_known_usd)}"
     return at_least(beside.last_month_known_usd, is_complete=beside.last_month_usd is not None)
 
 
@@ -276,11 +279,10 @@ def bill_sentence(bill: Bill) -> str:
     """A cost and its parts."""
     whole, known = bill.parts, (bill.fee, bill.operations, bill.storage)
     fee, operations, storage = (
-        money(part) if part is not None else at_least(so_far or None, is_complete=False)
+        money(part) if part is not None else f"{bill.qualifier}{money(so_far)}" if so_far else NONE
         for part, so_far in zip(whole, known, strict=True)
     )
-    total = at_least(bill.known, is_complete=_is_whole(bill))
-    return f"{total} USD (fee {fee}, operations {operations}, storage {storage})"
+    return f"{cost_so_far(bill)} USD (fee {fee}, operations {operations}, storage {storage})"
 
 
 def database_path(row: CostRow) -> str:
@@ -292,9 +294,9 @@ def use(row: CostRow) -> tuple[str, ...]:
     """Operations, mean storage so far in GiB, fee, charges and cost of a line."""
     usage, bill, mean = row.usage, row.bill, mean_gib(row)
     if bill is None:
-        return (count(usage.operations), mean, *[NONE] * 4)
-    cost = at_least(bill.known, is_complete=_is_whole(bill)) if row.is_any_cost_known else NONE
-    return (count(usage.operations), mean, *map(money, bill.parts), cost)
+        return (least_count(usage), mean, *[NONE] * 4)
+    cost = cost_so_far(bill) if row.is_any_cost_known else NONE
+    return (least_count(usage), mean, *map(money, bill.parts), cost)
 
 
 def total_rows(report: MonthReport) -> Iterator[tuple[str, ...]]:
@@ -318,12 +320,18 @@ def unknown_sentences(report: MonthReport) -> Iterator[str]:
 
 def budget_cells(budget: BudgetState) -> tuple[str, str, str]:
     """Limit, spent and expected."""
-    spent = at_least(budget.spent_usd, is_complete=budget.is_complete)
+    spent = _spent(budget, budget.spent_usd)
     expected = at_least(budget.expected_usd, is_complete=budget.is_expected_complete)
     if budget.spent_usd is not None and budget.spent_usd > budget.limit_usd:
-        over = at_least(budget.spent_usd - budget.limit_usd, is_complete=budget.is_complete)
+        over = _spent(budget, budget.spent_usd - budget.limit_usd)
         spent = f"{spent}, over by {over}"
     return money(budget.limit_usd), spent, expected
+
+
+def _spent(budget: BudgetState, amount: Decimal | None) -> str:
+    if amount is not None and budget.is_share and not budget.is_complete:
+        return f"about {money(amount)}"
+    return at_least(amount, is_complete=budget.is_complete)
 
 
 def day_level(day: WorkspaceDay | None) -> int | None:
@@ -334,7 +342,3 @@ def day_level(day: WorkspaceDay | None) -> int | None:
 def _beside(beside: Beside) -> tuple[str, str, str]:
     share = NONE if beside.share_percent is None else f"{beside.share_percent:.1f}"
     return share, last_month(beside), signed_money(beside.change_usd)
-
-
-def _is_whole(bill: Bill) -> bool:
-    return bill.total is not None

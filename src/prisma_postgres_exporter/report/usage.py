@@ -41,6 +41,7 @@ class UsageRow:
     mean_storage_bytes: int | None
     storage_covered_ratio: float | None
     is_usage_complete: bool
+    usage_missing: tuple[str, ...] = ()
     unplaced_databases: int = 0
 
 
@@ -122,6 +123,7 @@ def usage_of_month(month: LedgerMonth, by: By, chosen: Chosen) -> list[UsageRow]
             mean_storage_bytes=row.mean_storage_bytes,
             storage_covered_ratio=row.usage.storage_covered_ratio,
             is_usage_complete=row.usage.is_complete,
+            usage_missing=row.usage.missing,
             unplaced_databases=row.usage.unplaced_databases,
         )
         for row in sorted(_chosen_rows(month, by, chosen), key=lambda row: row.place)
@@ -205,7 +207,12 @@ def _rows_of_day(
         is_listed = by is By.DATABASE or chosen.database_id is not None
         # A database that was deleted before its workspace was followed is in no list, and has no row.
         is_listed = is_listed or owners.followed_since_at[workspace_id] <= starts_at
-        is_read = days_known >= count and whole - covered <= len(rows) * SHORT_GAP.total_seconds()
+        reasons = (
+            ("days", days_known < count),
+            ("storage", whole - covered > len(rows) * SHORT_GAP.total_seconds()),
+            ("followed_late", not is_listed),
+        )
+        usage_missing = tuple(name for name, is_so in reasons if is_so)
         yield UsageRow(
             period=f"{day}",
             workspace_id=workspace_id,
@@ -219,7 +226,8 @@ def _rows_of_day(
             days=count,
             mean_storage_bytes=sum(at_own_mean) // elapsed_seconds if at_own_mean else None,
             storage_covered_ratio=round(covered / whole, 6) if whole else None,
-            is_usage_complete=is_read and is_listed,
+            is_usage_complete=not usage_missing,
+            usage_missing=usage_missing,
         )
 
 

@@ -239,7 +239,8 @@ def _budget(budget: BudgetState, now: datetime) -> Reach | None:
         title = f"Budget {cut(budget.name)}: spent on {_day(at)}"
     else:
         return None
-    said = f"{least(spent, budget.is_complete)} of {usd(limit)} spent, {least(expected, budget.is_expected_complete)}"
+    known = least(spent, budget.is_complete, budget.is_share)
+    said = f"{known} of {usd(limit)} spent, {least(expected, budget.is_expected_complete)}"
     return Reach(
         at=at,
         title=title,

@@ -63,9 +63,11 @@ def usd(amount: Decimal | None) -> str:
     return f"−${-amount:,.2f}" if amount < 0 else f"${amount:,.2f}"
 
 
-def least(known: Decimal | None, is_complete: bool) -> str:
-    """Dollars; of what is not known whole, that it is at least so much."""
-    return usd(known) if known is None or is_complete else f"at least {usd(known)}"
+def least(known: Decimal | None, is_complete: bool, is_share: bool = False) -> str:
+    """Dollars; of what is not known whole that it is at least so much, of a share of what is known about so much."""
+    if known is None or is_complete:
+        return usd(known)
+    return f"{'about' if is_share else 'at least'} {usd(known)}"
 
 
 def signed(value: float | Decimal | None, digits: int = 1) -> str:
@@ -105,7 +107,7 @@ def parts(bill: Bill | None) -> str:
     if bill is None:
         return ""
     named = zip(("fee", "operations", "storage"), bill.parts, (bill.fee, bill.operations, bill.storage), strict=True)
-    return " · ".join(f"{name} {least(known or part, part is not None)}" for name, part, known in named)
+    return " · ".join(f"{name} {least(known or part, part is not None, bill.is_share)}" for name, part, known in named)
 
 
 def mean_storage(view: WorkspaceView) -> str:

@@ -328,7 +328,7 @@ def _share_card(bill: Bill | None, now: datetime) -> Card:
     is_known = bill is not None and bill.known is not None
     return Card(
         label=f"Cost in {now:%B} so far",
-        value=least(bill.known, bill.total is not None) if bill is not None and is_known else NOT_KNOWN,
+        value=least(bill.known, bill.total is not None, bill.is_share) if bill is not None and is_known else NOT_KNOWN,
         text=f"Its share of the workspace's cost: {parts(bill)}" if is_known else "",
     )
 
