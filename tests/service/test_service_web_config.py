@@ -326,11 +326,19 @@ async def test_names_of_client_certificates_are_not_taken_off_while_it_runs(fold
     assert "client_allowed_sans is gone" in str(keeper.problem)
 
 
-async def test_a_bound_user_who_is_taken_out_gets_in_no_more(folder: WebFolder) -> None:
+async def test_what_a_start_refuses_is_not_read_again_either(folder: WebFolder) -> None:
     folder.write(basic_auth_users={"alice": hash_of("a"), "bob": hash_of("b")})
     keeper, health = keeper_of(folder, users={"alice": ["wksp_1"]})
+    first = keeper.lock
     written(folder, {"basic_auth_users": {"bob": hash_of("b")}})
-    assert (await look(keeper)).file.basic_auth_users.keys() == {"bob"}
+    assert await look(keeper) is first
+    assert "has no 'alice', whom web.users binds" in str(keeper.problem)
+    assert not is_good(health)
+    with pytest.raises(ConfigurationError, match="whom web.users binds"):
+        keeper_of(folder, users={"alice": ["wksp_1"]})
+    # How to keep a bound user out without a restart.
+    written(folder, {"basic_auth_users": {"alice": hash_of("another"), "bob": hash_of("b")}})
+    assert await look(keeper) is not first
     assert is_good(health)
 
 

@@ -111,8 +111,8 @@ class WebLockKeeper:
             return
         contents: dict[str, bytes] = {}
         try:
-            # Whom it has no more gets in no more; that web.users binds one of them is a mistake only at the start.
-            lock = _read(path, (), contents)
+            # By the rules of a start: what is taken here must not keep the next one from starting.
+            lock = _read(path, self._web.users, contents)
             _require_as_closed(path, self.lock, lock)
         except ConfigurationError as error:
             # What the good one named stays watched: a certificate that comes back is a change.
