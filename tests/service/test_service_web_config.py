@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import ssl
 from datetime import UTC, datetime
@@ -237,6 +238,14 @@ def test_several_curves_that_this_python_cannot_have_are_the_first_and_it_says_s
     lock = read_lock(folder.write(**tls(curve_preferences=["CurveP384", "CurveP256"])))
     said = [] if hasattr(ssl.SSLContext, "set_groups") else ["it is CurveP384, the first of them"]
     assert [note.rpartition(": ")[2] for note in lock.notes] == said
+
+
+def test_a_pipe_is_refused_as_it_can_be_read_once(folder: WebFolder, tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    with pytest.raises(ConfigurationError, match="pipe: is a pipe, which can be read once"):
+        read_lock(tmp_path / "pipe")
+    with pytest.raises(ConfigurationError, match="pipe: is a pipe, which can be read once"):
+        read_lock(folder.write(**tls(cert_file=str(tmp_path / "pipe"))))
 
 
 # Read again ---------------------------------------------------------------------------------------

@@ -106,7 +106,9 @@ def look_at_web(web: WebConfig, owned: Collection[str] | None) -> WebFacts:
 
 
 def _bound_to_nothing(web: WebConfig, owned: Collection[str] | None) -> Iterator[str]:
-    for user, workspaces in web.users.items() if owned is not None else ():
+    if owned is None:
+        return
+    for user, workspaces in web.users.items():
         unknown = sorted(set(workspaces) - {NO_WORKSPACE, *owned})
         if unknown:
             yield (
