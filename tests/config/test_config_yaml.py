@@ -178,7 +178,10 @@ def test_whatever_the_file_says_there_is_a_configuration_or_a_problem(
 # Pipes --------------------------------------------------------------------------------------------
 def written_into(pipe: Path, *pieces: bytes) -> subprocess.Popen[bytes]:
     """A program that opens a pipe and writes pieces into it, each some time after the one before."""
-    code = "import sys, time; f = open(sys.argv[1], 'wb', 0); [(f.write(p.encode()), time.sleep(.3)) for p in sys.argv[2:]]"
+    code = (
+        "import sys, time\nwith open(sys.argv[1], 'wb', 0) as file:\n"
+        "    for piece in sys.argv[2:]:\n        file.write(piece.encode())\n        time.sleep(0.3)\n"
+    )
     return subprocess.Popen([sys.executable, "-c", code, str(pipe), *[piece.decode() for piece in pieces]])
 
 

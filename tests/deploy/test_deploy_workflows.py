@@ -199,7 +199,9 @@ def test_a_chart_that_was_not_pushed_is_not_signed(tmp_path: Path, helm: str) ->
 
 
 def test_what_was_published_is_verified_as_the_security_page_says() -> None:
-    runs = "".join(step.get("run", "") for step in loaded(ROOT / ".github/workflows/release.yml")["jobs"]["verify"]["steps"])
+    runs = "".join(
+        step.get("run", "") for step in loaded(ROOT / ".github/workflows/release.yml")["jobs"]["verify"]["steps"]
+    )
     page = (ROOT / ".github/SECURITY.md").read_text(encoding="utf-8")
     for command in ("cosign verify", "--certificate-identity", "gh attestation verify", "SHA256SUMS"):
         assert command in runs
@@ -230,7 +232,9 @@ def test_the_base_image_is_that_of_the_dockerfile_by_its_digest() -> None:
 def test_what_is_locked_is_audited_and_what_is_released_has_a_bill_of_materials() -> None:
     audit = loaded(ROOT / ".github/workflows/test.yml")["jobs"]["audit"]["steps"][-1]["run"]
     assert "for lock in deploy/requirements*.txt tests/deploy/requirements-helm.txt; do" in audit
-    kept = subprocess.run(["git", "ls-files", "*requirements*.txt"], cwd=ROOT, capture_output=True, text=True, check=True)
+    kept = subprocess.run(
+        ["git", "ls-files", "*requirements*.txt"], cwd=ROOT, capture_output=True, text=True, check=True
+    )
     assert {str(Path(path).parent) for path in kept.stdout.split()} == {"deploy", "tests/deploy"}
     assert [path.name for path in (ROOT / "tests/deploy").glob("requirements*.txt")] == ["requirements-helm.txt"]
     assert "pip-audit --disable-pip --require-hashes" in audit

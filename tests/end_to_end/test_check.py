@@ -331,9 +331,7 @@ def test_a_port_of_another_program_is_in_use_and_by_which(tmp_path: Path, option
 @pytest.mark.parametrize("lock", [None, "users"], ids=["open", "behind a password"])
 def test_our_own_service_is_no_stranger(tmp_path: Path, api: Vendor, options: Sequence[str], lock: str | None) -> None:
     if lock is not None:
-        (tmp_path / "web.yml").write_text(
-            f"basic_auth_users:\n  alice: {A_HASH}\n"
-        )
+        (tmp_path / "web.yml").write_text(f"basic_auth_users:\n  alice: {A_HASH}\n")
         options = (*options, "--web-config-file", str(tmp_path / "web.yml"))
     with exporter("serve", *options, cwd=tmp_path, environ=BOTH_TOKENS) as running:
         listen = running.url.removeprefix("http://")

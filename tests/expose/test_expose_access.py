@@ -332,7 +332,10 @@ async def test_who_is_bound_to_a_workspace_that_is_not_shown_sees_an_exposition_
     accept: str, empty: str, encoding: str
 ) -> None:
     bound = {"alice": ["wksp_unknown"]}
-    for door in (Door(basic_auth_users=USERS, bound=bound), Door(Snapshot(taken_at=NOW), bound, basic_auth_users=USERS)):
+    for door in (
+        Door(basic_auth_users=USERS, bound=bound),
+        Door(Snapshot(taken_at=NOW), bound, basic_auth_users=USERS),
+    ):
         for path in ("/metrics", "/sd", "/"):
             answer = await door.get(path, ALICE, **{"Accept": accept, "Accept-Encoding": encoding})
             assert answer.status_code == 200, path

@@ -242,9 +242,9 @@ def test_several_curves_that_this_python_cannot_have_are_the_first_and_it_says_s
 
 def test_a_pipe_is_refused_as_it_can_be_read_once(folder: WebFolder, tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "pipe")
-    with pytest.raises(ConfigurationError, match="pipe: is a pipe, which can be read once"):
+    with pytest.raises(ConfigurationError, match=r"pipe: is a pipe, which can be read once"):
         read_lock(tmp_path / "pipe")
-    with pytest.raises(ConfigurationError, match="pipe: is a pipe, which can be read once"):
+    with pytest.raises(ConfigurationError, match=r"pipe: is a pipe, which can be read once"):
         read_lock(folder.write(**tls(cert_file=str(tmp_path / "pipe"))))
 
 
@@ -343,7 +343,7 @@ async def test_what_a_start_refuses_is_not_read_again_either(folder: WebFolder) 
     assert await look(keeper) is first
     assert "has no 'alice', whom web.users binds" in str(keeper.problem)
     assert not is_good(health)
-    with pytest.raises(ConfigurationError, match="whom web.users binds"):
+    with pytest.raises(ConfigurationError, match=r"whom web\.users binds"):
         keeper_of(folder, users={"alice": ["wksp_1"]})
     # How to keep a bound user out without a restart.
     written(folder, {"basic_auth_users": {"alice": hash_of("another"), "bob": hash_of("b")}})

@@ -101,7 +101,9 @@ def _listen_address(listen: str) -> str:
         if "\0" in listen or has_no_encoding(listen):
             raise ValueError(f"{listen!r} is not the path of a file")
         if len(path) > LONGEST_SOCKET_PATH_BYTES:
-            raise ValueError(f"the path of a socket has at most {LONGEST_SOCKET_PATH_BYTES} bytes; choose a shorter one")
+            raise ValueError(
+                f"the path of a socket has at most {LONGEST_SOCKET_PATH_BYTES} bytes; choose a shorter one"
+            )
     elif listen != SYSTEMD:
         host_and_port(listen)
     return listen

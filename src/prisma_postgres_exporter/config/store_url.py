@@ -50,6 +50,10 @@ def store_url_problem(url: str) -> str | None:
         return "a character stands in it that no file, user, password or database has (NUL, or half of one)"
     if scheme[1]:
         return _problem_of_file(rest)
+    return _problem_of_server(rest)
+
+
+def _problem_of_server(rest: str) -> str | None:
     login, at, server = rest.rpartition("@")
     if at and re.search(r"[\s/?#\[\]@]", login):
         codes = ", ".join(f"{character} as {code}" for character, code in ENCODED.items())

@@ -112,8 +112,8 @@ def _bound_to_nothing(web: WebConfig, owned: Collection[str] | None) -> Iterator
         unknown = sorted(set(workspaces) - {NO_WORKSPACE, *owned})
         if unknown:
             yield (
-                f"web.users binds {user!r} to {', '.join(unknown)}, which no credential is of: nothing is collected for "
-                "it; write the ids of workspaces"
+                f"web.users binds {user!r} to {', '.join(unknown)}, which no credential is of: nothing is collected "
+                "for it; write the ids of workspaces"
             )
 
 
