@@ -180,6 +180,13 @@ def test_a_token_file_that_is_no_path_does_not_stop_the_configuration(path: str)
         ("poll: {requests_per_second: .nan}", "poll.requests_per_second"),
         ("store: {url: 'mysql://x'}", "a store is sqlite:///FILE or postgresql://"),
         ("web: {listen: ':70000'}", "is not a valid address to listen on"),
+        ('web: {listen: "a\\0b:1"}', "is not a valid address to listen on"),
+        ('web: {listen: "a\\ud800:1"}', "is not a valid address to listen on"),
+        ('web: {listen: "unix:/tmp/a\\0b"}', "is not the path of a file"),
+        ('web: {listen: "unix:/tmp/\\ud800"}', "is not the path of a file"),
+        (f"web: {{listen: 'unix:/{'a' * 107}'}}", "at most 107 bytes"),
+        ('store: {url: "sqlite:////tmp/a\\0b"}', "store.url: a character stands in it"),
+        ("store: {url: 'postgresql://h:99999/db'}", "store.url: its port is none"),
         ("api_url: https://user:pw@api.prisma.io", "without user"),
     ],
 )

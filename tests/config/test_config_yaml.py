@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 from contextlib import suppress
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from prisma_postgres_exporter.config import load_config
+from prisma_postgres_exporter.config import load_config, reading
 from prisma_postgres_exporter.config.yaml_file import DEEPEST, LARGEST_BYTES, MOST_VALUES
 from prisma_postgres_exporter.errors import ConfigurationError
 
@@ -169,3 +173,48 @@ def test_whatever_the_file_says_there_is_a_configuration_or_a_problem(
     path.write_text(text)
     with suppress(ConfigurationError):  # any other exception fails
         load_config(config_path=str(path), environ={})
+
+
+# Pipes --------------------------------------------------------------------------------------------
+def written_into(pipe: Path, *pieces: bytes) -> subprocess.Popen[bytes]:
+    """A program that opens a pipe and writes pieces into it, each some time after the one before."""
+    code = (
+        "import sys, time\nwith open(sys.argv[1], 'wb', 0) as file:\n"
+        "    for piece in sys.argv[2:]:\n        file.write(piece.encode())\n        time.sleep(0.3)\n"
+    )
+    return subprocess.Popen([sys.executable, "-c", code, str(pipe), *[piece.decode() for piece in pieces]])
+
+
+@pytest.mark.parametrize("pieces", [(b"poll: {interval: 7m}\n",), (b"poll:\n", b"  interval: 7m\n"), ()])
+def test_a_pipe_is_read_to_its_end(tmp_path: Path, pieces: tuple[bytes, ...]) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    with written_into(tmp_path / "pipe", *pieces) as writer:
+        config = load_config(config_path=str(tmp_path / "pipe"), environ={})
+    assert writer.returncode == 0
+    assert config.poll.interval == timedelta(minutes=7 if pieces else 5)
+
+
+def test_a_pipe_whose_writer_has_ended_before_is_read_too() -> None:
+    """As bash's `--config <(…)`."""
+    ours, writing = os.pipe()
+    os.write(writing, b"poll: {interval: 7m}\n")
+    os.close(writing)
+    try:
+        config = load_config(config_path=f"/dev/fd/{ours}", environ={})
+    finally:
+        os.close(ours)
+    assert config.poll.interval == timedelta(minutes=7)
+
+
+def test_a_pipe_into_which_nobody_writes_is_given_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(reading, "WRITER_SECONDS", 0.2)
+    os.mkfifo(tmp_path / "pipe")
+    with pytest.raises(ConfigurationError, match="pipe: cannot be read: it is a pipe, and nothing came for"):
+        load_config(config_path=str(tmp_path / "pipe"), environ={})
+    silent = os.open(tmp_path / "pipe", os.O_RDWR)
+    os.write(silent, b"poll: ")
+    try:
+        with pytest.raises(ConfigurationError, match="nothing came for"):
+            load_config(config_path=str(tmp_path / "pipe"), environ={})
+    finally:
+        os.close(silent)

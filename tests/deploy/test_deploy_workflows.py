@@ -100,8 +100,12 @@ def test_nothing_is_published_that_was_not_tested_and_built_before() -> None:
         direct = {needs} if isinstance(needs, str) else set(needs)
         return direct.union(*map(before, direct))
 
-    for name in ("image", "chart", "pypi", "github"):
-        assert {"test", "build"} <= before(name)
+    assert jobs["approval"]["environment"] == "release"
+    writing = {name for name, job in jobs.items() if "write" in job["permissions"].values()}
+    assert writing == {"image", "chart", "pypi", "github"}
+    for name in writing:
+        assert {"test", "build", "approval"} <= before(name)
+    assert before("verify") >= writing
     assert "secrets." not in (ROOT / ".github/workflows/release.yml").read_text(encoding="utf-8")
 
 
@@ -154,6 +158,65 @@ def test_what_is_pushed_has_a_name_without_capitals(tmp_path: Path) -> None:
     assert not re.search(r"ghcr\.io/\$\{\{|ghcr\.io/\$GITHUB", written)
 
 
+def test_a_step_ends_where_a_part_of_a_pipe_fails() -> None:
+    """As `run_step` runs it."""
+    assert loaded(ROOT / ".github/workflows/release.yml")["defaults"] == {"run": {"shell": "bash"}}
+
+
+def a_chart(directory: Path, helm: str) -> dict[str, str]:
+    """A chart to be released, and the environment of the step that pushes it with a `helm` that does this."""
+    chart = directory / "deploy/helm/prisma-postgres-exporter"
+    chart.mkdir(parents=True)
+    (chart / "values.yaml").write_text('image:\n  repository: prisma-postgres-exporter\n  digest: ""\n')
+    tools = directory / "tools"
+    tools.mkdir()
+    for name, does in (("helm", helm), ("cosign", f'echo "$@" >> {directory}/signed')):
+        (tools / name).write_text(f"#!/bin/sh\n{does}\n")
+        (tools / name).chmod(0o755)
+    return {
+        "PATH": f"{tools}:{os.environ['PATH']}",
+        "IMAGE": "ghcr.io/o/exporter",
+        "CHARTS": "ghcr.io/o/charts",
+        "DIGEST": "sha256:00",
+        "GITHUB_REF_NAME": "v1.2.3",
+        "GITHUB_OUTPUT": str(directory / "output"),
+    }
+
+
+def test_the_chart_is_signed_by_the_digest_that_helm_told(tmp_path: Path) -> None:
+    environ = a_chart(tmp_path, "echo Digest: sha256:11")
+    done = run_step("chart", "The chart with the digest of the image in it", tmp_path, **environ)
+    assert done.returncode == 0, done.stderr
+    assert (tmp_path / "signed").read_text() == "sign --yes ghcr.io/o/charts/prisma-postgres-exporter@sha256:11\n"
+    assert (tmp_path / "output").read_text() == "digest=sha256:11\n"
+
+
+@pytest.mark.parametrize("helm", ['[ "$1" = package ]', "true"], ids=["not pushed", "no digest"])
+def test_a_chart_that_was_not_pushed_is_not_signed(tmp_path: Path, helm: str) -> None:
+    done = run_step("chart", "The chart with the digest of the image in it", tmp_path, **a_chart(tmp_path, helm))
+    assert done.returncode != 0
+    assert not (tmp_path / "signed").exists()
+
+
+def test_what_was_published_is_verified_as_the_security_page_says() -> None:
+    runs = "".join(
+        step.get("run", "") for step in loaded(ROOT / ".github/workflows/release.yml")["jobs"]["verify"]["steps"]
+    )
+    page = (ROOT / ".github/SECURITY.md").read_text(encoding="utf-8")
+    for command in ("cosign verify", "--certificate-identity", "gh attestation verify", "SHA256SUMS"):
+        assert command in runs
+        assert command in page
+    build = loaded(ROOT / ".github/workflows/release.yml")["jobs"]["build"]["steps"]
+    [version] = [step["with"]["python-version"] for step in build if "python-version" in step.get("with", {})]
+    assert f"with Python {version}, which the release is built with" in page
+
+
+def test_a_build_into_a_folder_with_something_in_it_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "old-1.0.whl").touch()
+    done = subprocess.run([ROOT / ".ci/build", tmp_path], capture_output=True, text=True, check=False)
+    assert (done.returncode, "is not empty" in done.stderr) == (1, True)
+
+
 def test_the_base_image_is_that_of_the_dockerfile_by_its_digest() -> None:
     build = next(
         step
@@ -168,7 +231,12 @@ def test_the_base_image_is_that_of_the_dockerfile_by_its_digest() -> None:
 
 def test_what_is_locked_is_audited_and_what_is_released_has_a_bill_of_materials() -> None:
     audit = loaded(ROOT / ".github/workflows/test.yml")["jobs"]["audit"]["steps"][-1]["run"]
-    assert "for lock in deploy/requirements*.txt" in audit
+    assert "for lock in deploy/requirements*.txt tests/deploy/requirements-helm.txt; do" in audit
+    kept = subprocess.run(
+        ["git", "ls-files", "*requirements*.txt"], cwd=ROOT, capture_output=True, text=True, check=True
+    )
+    assert {str(Path(path).parent) for path in kept.stdout.split()} == {"deploy", "tests/deploy"}
+    assert [path.name for path in (ROOT / "tests/deploy").glob("requirements*.txt")] == ["requirements-helm.txt"]
     assert "pip-audit --disable-pip --require-hashes" in audit
     release = "".join(step.get("run", "") for step in steps(loaded(ROOT / ".github/workflows/release.yml")))
     assert "cyclonedx-py requirements deploy/requirements.txt" in release

@@ -23,6 +23,7 @@ from prisma_postgres_exporter.simulator import system_clock
 BOTH_TOKENS = {"PRISMA_POSTGRES_TOKEN": "simulator-token-1,simulator-token-2"}
 ONE_WRONG_TOKEN = {"PRISMA_POSTGRES_TOKEN": "simulator-token-1,simulator-token-of-nobody"}
 DATABASES = 6
+A_HASH = "$2b$04$8q1RNWvjKs8hXkTm8R5Bge.Jm5b8q1RNWvjKs8hXkTm8R5BgeJm5b"
 
 
 @pytest.fixture
@@ -330,9 +331,7 @@ def test_a_port_of_another_program_is_in_use_and_by_which(tmp_path: Path, option
 @pytest.mark.parametrize("lock", [None, "users"], ids=["open", "behind a password"])
 def test_our_own_service_is_no_stranger(tmp_path: Path, api: Vendor, options: Sequence[str], lock: str | None) -> None:
     if lock is not None:
-        (tmp_path / "web.yml").write_text(
-            "basic_auth_users:\n  alice: $2b$04$8q1RNWvjKs8hXkTm8R5Bge.Jm5b8q1RNWvjKs8hXkTm8R5BgeJm5b\n"
-        )
+        (tmp_path / "web.yml").write_text(f"basic_auth_users:\n  alice: {A_HASH}\n")
         options = (*options, "--web-config-file", str(tmp_path / "web.yml"))
     with exporter("serve", *options, cwd=tmp_path, environ=BOTH_TOKENS) as running:
         listen = running.url.removeprefix("http://")
@@ -343,6 +342,22 @@ def test_our_own_service_is_no_stranger(tmp_path: Path, api: Vendor, options: Se
     told = f"in use by prisma-postgres-exporter (process {running.pid})"
     assert f"listen {listen}: {told}: a service already runs there" in answer.stdout
     assert second.returncode != 0
+
+
+def test_a_user_who_is_bound_to_a_workspace_of_no_credential_is_named(tmp_path: Path, api: Vendor) -> None:
+    (tmp_path / "web.yml").write_text(f"basic_auth_users:\n  alice: {A_HASH}\n  finance: {A_HASH}\n")
+    users = {"alice": ["wksp_unknown"], "finance": ["none"]}
+    web = {"listen": f"127.0.0.1:{free_port()}", "config_file": "web.yml", "users": users}
+    config = write_config(tmp_path / "config.yaml", web=web, store={"url": f"sqlite:///{tmp_path / 'ledger.db'}"})
+    options = ("--config", str(config), "--api-url", api.url)
+
+    answer = run("check", *options, cwd=tmp_path, environ=BOTH_TOKENS)
+    in_doubt = run("check", *options, cwd=tmp_path, environ=ONE_WRONG_TOKEN)
+
+    told = "web.users binds 'alice' to wksp_unknown, which no credential is of"
+    assert (answer.returncode, told in flat(answer.stdout)) == (0, True), answer.stdout
+    assert "finance" not in answer.stdout
+    assert "wksp_unknown" not in in_doubt.stdout, "the other token may be of it"
 
 
 def test_a_socket_in_a_file_is_tried_and_left_alone(tmp_path: Path, options: Sequence[str]) -> None:

@@ -321,3 +321,22 @@ async def test_a_user_may_reload_from_elsewhere_but_not_one_who_sees_some_worksp
             assert (await client.post("/-/reload")).status_code == status
     assert door.reloads == 1
     assert door.refused == {"reload": 1}
+
+
+@pytest.mark.parametrize("encoding", ["identity", "gzip"])
+@pytest.mark.parametrize(
+    ("accept", "empty"),
+    [("text/plain", ""), ("application/openmetrics-text; version=1.0.0", "# EOF\n")],
+)
+async def test_who_is_bound_to_a_workspace_that_is_not_shown_sees_an_exposition_without_anything(
+    accept: str, empty: str, encoding: str
+) -> None:
+    bound = {"alice": ["wksp_unknown"]}
+    for door in (
+        Door(basic_auth_users=USERS, bound=bound),
+        Door(Snapshot(taken_at=NOW), bound, basic_auth_users=USERS),
+    ):
+        for path in ("/metrics", "/sd", "/"):
+            answer = await door.get(path, ALICE, **{"Accept": accept, "Accept-Encoding": encoding})
+            assert answer.status_code == 200, path
+            assert path != "/metrics" or answer.text == empty

@@ -63,6 +63,8 @@ async def test_no_other_machine_may_reload(address: str) -> None:
         {"Sec-Fetch-Site": "same-site"},
         {"Origin": "http://stranger.example"},
         {"Origin": "null"},
+        # The form of an old browser, which knows no Origin.
+        {"Referer": "https://stranger.example/"},
         # A page that DNS rebinding led here is of the same origin, as far as the browser knows.
         {"Sec-Fetch-Site": "same-origin", "Origin": "http://stranger.example:9478", "Host": "stranger.example:9478"},
         {"Origin": "http://exporter:9478"},

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import os
 import signal
 import tempfile
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -12,6 +13,7 @@ from datetime import UTC, datetime, timedelta
 from functools import partial
 from pathlib import Path
 from types import FrameType
+from urllib.parse import unquote
 
 from pydantic import SecretStr
 from starlette.responses import PlainTextResponse
@@ -19,13 +21,15 @@ from starlette.types import Message
 
 from prisma_postgres_exporter.api import OPERATIONS, Usage
 from prisma_postgres_exporter.api.decode import Answer, Reading, concealed
-from prisma_postgres_exporter.config import WebFile, load_config, read_tokens
+from prisma_postgres_exporter.config import SYSTEMD, UNIX, WebFile, host_and_port, load_config, read_tokens
+from prisma_postgres_exporter.config.address import LONGEST_SOCKET_PATH_BYTES
 from prisma_postgres_exporter.errors import ApiError, ConfigurationError
 from prisma_postgres_exporter.expose.access import Access, Gate
 from prisma_postgres_exporter.ledger.plan import PlannedRead, Rank
 from prisma_postgres_exporter.model import Window, WindowKind
 from prisma_postgres_exporter.rounds.interpret import interpret
 from prisma_postgres_exporter.service.web_lock import WebLock, read_lock
+from prisma_postgres_exporter.store.urls import parse_url
 
 TOKEN = "t0ken-of-the-fuzz"
 NOW = datetime(2026, 11, 27, 12, tzinfo=UTC)
@@ -193,6 +197,7 @@ TARGETS: Mapping[str, Target] = {
         (
             b"poll: {interval: 5m, windows: [24h, 7d], requests_per_second: 10}\ncredentials: [{token_env: X}]\n",
             b"web: {listen: ':9478', hosts: [a.example.com]}\nstore: {url: 'postgresql://u:p@h:5432/x'}\n",
+            b'web: {listen: ["a:1", "unix:/tmp/a"]}\nstore: {url: "sqlite:////tmp/a"}\n',
             b"cost: {budgets: [{name: a, monthly_usd: 100, thresholds: [0.5, 1], projects: ['^x']}]}\n",
             b"cost: {workspaces: [{workspace: w, plan: pro, spend_limit_usd: 5, tax_percent: 19}]}\n",
             b"push:\n  interval: 1m\n  otlp: {endpoint: 'https://c.example.com', headers: [{name: k, value: v}]}\n",
@@ -212,6 +217,7 @@ TARGETS: Mapping[str, Target] = {
                 b"%",
             ),
             *(b"[", b"{", b"\t", b"\x00", b"\xff\xfe", b"1e999", b".nan", b"0x7f", b"0o7", b"1_0", b"2026-01-01", b"~"),
+            *(b"\\0", b"\\ud800", b"%00", b":99999", b"?PASSWORD=x", b"?timeout=x"),
             *(b"postgresql://u:p@[::bad/x", b"9" * 400, b"((a+)+)$", b"(?", b"- " * 100, b"yes", b"\xc2\x85", b"''"),
         ),
     ),
@@ -304,7 +310,17 @@ TARGETS: Mapping[str, Target] = {
 
 def read_configuration(path: Path) -> None:
     try:
-        told = load_config(config_path=str(path), environ={}).warnings
+        config = load_config(config_path=str(path), environ={})
+        told = config.warnings
+        # What is taken can be given to the system and to the drivers, whatever they say of it then.
+        for address in config.web.listen:
+            if address.startswith(UNIX):
+                os.path.exists(address.removeprefix(UNIX))
+                assert len(os.fsencode(address.removeprefix(UNIX))) <= LONGEST_SOCKET_PATH_BYTES
+            elif address != SYSTEMD:
+                assert "\0" not in host_and_port(address)[0].encode().decode()
+        parse_url(config.store.url).render_as_string(hide_password=False).encode()
+        assert "\0" not in unquote(config.store.url)
     except ConfigurationError as error:
         told = error.problems or ("",)
     assert "" not in told

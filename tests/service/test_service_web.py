@@ -23,6 +23,7 @@ from prisma_postgres_exporter.expose import ExporterHealth
 from prisma_postgres_exporter.service import connections, http_protocol
 from prisma_postgres_exporter.service.connections import Connection, Connections, Refusals, affordable_connections
 from prisma_postgres_exporter.service.web import listening
+from prisma_postgres_exporter.service.web_faults import CountedFaults
 from prisma_postgres_exporter.service.web_lock import read_lock
 from web_files import CLIENT, VERIFIED, WebFolder, web_folder
 
@@ -244,3 +245,22 @@ async def test_a_client_certificate_needs_one_of_the_names(
                 with pytest.raises(httpx.TransportError):
                     await client.get(url)
     assert counts_of(health) == ({} if is_let_in else {"certificate": 1})
+
+
+# Faults -------------------------------------------------------------------------------------------
+async def fail(_request: Request) -> Response:
+    raise RuntimeError("nobody foresaw this")
+
+
+async def test_faults_are_counted_and_said_once_a_minute(caplog: pytest.LogCaptureFixture) -> None:
+    health = ExporterHealth()
+    app = CountedFaults(Starlette(routes=[Route("/", fail)]), health)
+    with structlog.testing.capture_logs() as told:
+        async with listening(app, ["127.0.0.1:0"]) as (url,), httpx.AsyncClient() as client:
+            statuses = {(await client.get(url)).status_code for _ in range(30)}
+    assert statuses == {500}
+    assert b'prisma_postgres_exporter_faults_total{part="web"} 30.0' in health.text(0).text
+    assert [(line["event"], line["fault"], line["log_level"]) for line in told] == [
+        ("a web request ended by a fault", "RuntimeError", "error")
+    ]
+    assert caplog.records == [], "the server says nothing of its own"

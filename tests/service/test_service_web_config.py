@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import ssl
 from datetime import UTC, datetime
@@ -239,6 +240,14 @@ def test_several_curves_that_this_python_cannot_have_are_the_first_and_it_says_s
     assert [note.rpartition(": ")[2] for note in lock.notes] == said
 
 
+def test_a_pipe_is_refused_as_it_can_be_read_once(folder: WebFolder, tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    with pytest.raises(ConfigurationError, match=r"pipe: is a pipe, which can be read once"):
+        read_lock(tmp_path / "pipe")
+    with pytest.raises(ConfigurationError, match=r"pipe: is a pipe, which can be read once"):
+        read_lock(folder.write(**tls(cert_file=str(tmp_path / "pipe"))))
+
+
 # Read again ---------------------------------------------------------------------------------------
 def keeper_of(folder: WebFolder, **web: object) -> tuple[WebLockKeeper, ExporterHealth]:
     health = ExporterHealth()
@@ -326,11 +335,19 @@ async def test_names_of_client_certificates_are_not_taken_off_while_it_runs(fold
     assert "client_allowed_sans is gone" in str(keeper.problem)
 
 
-async def test_a_bound_user_who_is_taken_out_gets_in_no_more(folder: WebFolder) -> None:
+async def test_what_a_start_refuses_is_not_read_again_either(folder: WebFolder) -> None:
     folder.write(basic_auth_users={"alice": hash_of("a"), "bob": hash_of("b")})
     keeper, health = keeper_of(folder, users={"alice": ["wksp_1"]})
+    first = keeper.lock
     written(folder, {"basic_auth_users": {"bob": hash_of("b")}})
-    assert (await look(keeper)).file.basic_auth_users.keys() == {"bob"}
+    assert await look(keeper) is first
+    assert "has no 'alice', whom web.users binds" in str(keeper.problem)
+    assert not is_good(health)
+    with pytest.raises(ConfigurationError, match=r"whom web\.users binds"):
+        keeper_of(folder, users={"alice": ["wksp_1"]})
+    # How to keep a bound user out without a restart.
+    written(folder, {"basic_auth_users": {"alice": hash_of("another"), "bob": hash_of("b")}})
+    assert await look(keeper) is not first
     assert is_good(health)
 
 

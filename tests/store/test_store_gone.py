@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import shutil
+import subprocess
+import sys
 from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
@@ -50,6 +52,36 @@ def test_a_file_that_is_gone_is_neither_read_nor_written(file: Path, harm: Calla
             with pytest.raises(StoreGone, match=said):
                 call()
         assert (file.read_bytes() if file.exists() else None) == found
+
+
+AN_END = """
+import os, sys
+from prisma_postgres_exporter.store import Store
+store = Store.open(f"sqlite:///{sys.argv[1]}")
+with store._writing() as connection:
+    connection.exec_driver_sql("CREATE TABLE written AS SELECT randomblob(200000) AS text")
+with store._writing() as connection:
+    # As much as SQLite wants to see there before it writes it into a file that is too short.
+    connection.exec_driver_sql("UPDATE written SET text = randomblob(200000)")
+    # One that is closed before the last one, as those of several threads are.
+    with store._engine.connect() as another:
+        another.exec_driver_sql("SELECT 1")
+before = open(sys.argv[1] + "-wal", "rb").read()
+os.truncate(sys.argv[1], 0)
+store.close()
+del store
+assert open(sys.argv[1] + "-wal", "rb").read() == before != b""
+"""
+
+
+def test_a_file_that_was_emptied_is_not_written_at_the_end_either_and_what_is_beside_it_stays(file: Path) -> None:
+    done = subprocess.run([sys.executable, "-c", AN_END, str(file)], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert file.stat().st_size == 0
+    assert file.with_name("store.db-wal").stat().st_size > 0
+    with pytest.raises(StoreGone, match="is empty now"):
+        opened(file)
+    assert file.with_name("store.db-wal").stat().st_size > 0
 
 
 def test_an_older_copy_that_was_put_over_the_open_file_is_not_gone_on_with(file: Path) -> None:

@@ -9,9 +9,11 @@ import pytest
 import yaml
 from hypothesis import example, given
 from hypothesis import strategies as st
+from psycopg.pq import Conninfo
 from sqlalchemy.engine import make_url
 
 from prisma_postgres_exporter.config import display_url, load_config, store_url_problem
+from prisma_postgres_exporter.config.store_url import OPTIONS
 from prisma_postgres_exporter.errors import ConfigurationError
 from prisma_postgres_exporter.store import Store
 from prisma_postgres_exporter.store.urls import parse_url, public_url
@@ -37,7 +39,27 @@ URLS = st.builds(
         ("sqlite://u:synthetic@host/db", "names no file"),
         ("sqlite://", "names no file"),
         ("sqlite:///:memory:", "names no file"),
-        ("sqlite:///file:x?uri=true", "names no file"),
+        ("sqlite:///file:x", "names no file"),
+        ("sqlite:///file:x?uri=true", "has no options"),
+        ("sqlite:///a.db?timeout=soon", "has no options"),
+        ("sqlite:///a\0b", "a character stands in it"),
+        ("sqlite:///a\ud800b", "a character stands in it"),
+        ("postgresql://u:synthetic%00more@host/db", "a character stands in it"),
+        ("postgresql://u%00:synthetic@host/db", "a character stands in it"),
+        ("postgresql://u:synthetic@host/d%00b", "a character stands in it"),
+        ("postgresql://u:synthetic@host/d\0b", "a character stands in it"),
+        ("postgresql://u:synthetic@\ud800/db", "a character stands in it"),
+        ("postgresql://u:synthetic@host:99999/db", "its port is none"),
+        ("postgresql://u:synthetic@host:0/db", "its port is none"),
+        ("postgresql://u:synthetic@[::1]:65536", "its port is none"),
+        ("postgresql://u@host/db?port=5432,70000&password=synthetic", "its port is none"),
+        ("postgresql://u@host/db?PASSWORD=synthetic", "not one that Postgres knows; did you mean password?"),
+        ("postgresql://u@host/db?PASSWORD=", "did you mean password?"),
+        ("postgresql://u@host/db?synthetic", "not one that Postgres knows"),
+        (
+            "postgresql://u@host/db?password=synthetic&connect_timeout=soon",
+            "connect_timeout behind the . must be a number",
+        ),
     ],
 )
 def test_what_is_not_the_url_of_a_store_is_a_configuration_error(url: str, problem: str) -> None:
@@ -93,6 +115,22 @@ def test_a_second_at_sign_is_refused(url: str) -> None:
 def test_a_good_url_is_shown_without_password_and_options(url: str, shown: str) -> None:
     assert store_url_problem(url) is None
     assert display_url(url) == shown
+
+
+def test_every_option_of_libpq_is_known() -> None:
+    assert {option.keyword.decode() for option in Conninfo.get_defaults()} <= OPTIONS
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "postgresql://u@h:65535/db?connect_timeout=-1&sslmode=verify-full&sslrootcert=/ca.pem",
+        "postgresql://u@h/db?port=5432,,5433&hostaddr=192.0.2.1,,192.0.2.2",
+        "postgresql:///db?service=mine",
+    ],
+)
+def test_options_of_libpq_are_taken(url: str) -> None:
+    assert store_url_problem(url) is None
 
 
 @given(URLS)

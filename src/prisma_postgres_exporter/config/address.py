@@ -11,7 +11,10 @@ from pydantic import AfterValidator
 
 SYSTEMD = "systemd"
 UNIX = "unix:"
-_LISTEN = re.compile(r"(?P<host>\[[0-9A-Fa-f:.]+\]|[^:\s\[\]]*):(?P<port>\d{1,5})")
+LONGEST_SOCKET_PATH_BYTES = 107
+"""What Linux takes: `sun_path` is 108 bytes with the one that ends it."""
+
+_LISTEN = re.compile(r"(?P<host>\[[0-9A-Fa-f:.]+\]|[^:\s\[\]\x00-\x1f\x7f\ud800-\udfff]*):(?P<port>\d{1,5})")
 # What RFC 6750 allows in a bearer token is less; what a header can carry safely is this.
 _VISIBLE = re.compile(r"[\x21-\x7e]+")
 
@@ -93,9 +96,22 @@ def is_of_this_machine(listen: str) -> bool:
 
 
 def _listen_address(listen: str) -> str:
-    if listen != SYSTEMD and (not listen.startswith(UNIX) or listen == UNIX):
+    if listen.startswith(UNIX) and listen != UNIX:
+        path = listen.removeprefix(UNIX).encode(errors="surrogatepass")
+        if "\0" in listen or has_no_encoding(listen):
+            raise ValueError(f"{listen!r} is not the path of a file")
+        if len(path) > LONGEST_SOCKET_PATH_BYTES:
+            raise ValueError(
+                f"the path of a socket has at most {LONGEST_SOCKET_PATH_BYTES} bytes; choose a shorter one"
+            )
+    elif listen != SYSTEMD:
         host_and_port(listen)
     return listen
+
+
+def has_no_encoding(text: str) -> bool:
+    """Whether half a character stands in it, which no file and no server can be named by."""
+    return any("\ud800" <= character <= "\udfff" for character in text)
 
 
 ListenAddress = Annotated[str, AfterValidator(_listen_address)]

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator
-from pathlib import Path
 from typing import ClassVar
 
 import yaml
 
+from prisma_postgres_exporter.config.reading import content_of
 from prisma_postgres_exporter.errors import ConfigurationError
 
 LARGEST_BYTES = 2**20
@@ -134,8 +134,7 @@ def _read(path: str, places: dict[Key, str], kind: type[_Loader]) -> tuple[dict[
 
 def _text_of(path: str) -> str:
     try:
-        with Path(path).open("rb") as file:
-            content = file.read(LARGEST_BYTES + 1)
+        content = content_of(path, LARGEST_BYTES + 1)
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or "this is not the path of a file"
         raise ConfigurationError([f"{path}: cannot be read: {reason}"]) from None

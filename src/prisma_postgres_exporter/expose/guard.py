@@ -13,8 +13,8 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from prisma_postgres_exporter.expose.visible import USER, seen
 
 _HOST = re.compile(r"(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]+)(?::[0-9]{1,5})?")
-_BROWSERS = ("origin", "sec-fetch-site", "sec-fetch-mode", "sec-fetch-dest")
-"""What every browser sends with a POST, and no script of a page can leave out."""
+_BROWSERS = ("origin", "referer", "sec-fetch-site", "sec-fetch-mode", "sec-fetch-dest")
+"""What browsers send with a POST, old ones `Referer` alone with that of a form, and programs do not."""
 _PROXIES = ("forwarded", "x-forwarded-for", "via")
 """What a proxy adds to a request that it passes on: it is of this machine, and whoever asks need not be."""
 

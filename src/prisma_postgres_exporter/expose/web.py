@@ -158,7 +158,8 @@ class _Metrics:
         ]
         if is_gzip:
             headers.append((b"content-encoding", b"gzip"))
-        *first, last = body.messages if scope["method"] != "HEAD" else (b"",)
+        # What a user sees who is bound to a workspace that is not shown is an exposition without anything.
+        *first, last = (body.messages if scope["method"] != "HEAD" else ()) or (b"",)
         try:
             async with asyncio.timeout(self._send_limit_seconds):
                 await send({"type": "http.response.start", "status": 200, "headers": headers})

@@ -85,7 +85,7 @@ async def examine(
             is_quick=is_quick,
         )
         if name is None:
-            facts = await _with_surroundings(facts, config, tokens)
+            facts = await _with_surroundings(facts, config, tokens, discovery)
         if is_quick:
             return Examination(examined_at=now, findings=diagnose(facts))
         databases = tuple(_databases(config, discovery, stored, workspaces))
@@ -108,14 +108,18 @@ async def examine(
         return Examination(examined_at=now, subject=subject, findings=diagnose(facts))
 
 
-async def _with_surroundings(facts: Facts, config: Config, tokens: Tokens) -> Facts:
+async def _with_surroundings(facts: Facts, config: Config, tokens: Tokens, discovery: Discovery) -> Facts:
     every = config.push.interval
+    owners = [report.workspace_id for report in discovery.credentials]
+    # One of which nobody knows whose it is may be of any.
+    is_known = not discovery.problems and None not in owners
+    owned = frozenset(owner for owner in owners if owner is not None) if is_known else None
     targets = (surroundings.look_at_target(name, target, every) for name, target in config.push.targets.items())
     return replace(
         facts,
         configuration=surroundings.read_configuration(config, tokens),
         listens=tuple([await asyncio.to_thread(surroundings.look_at_address, one) for one in config.web.listen]),
-        web=await asyncio.to_thread(surroundings.look_at_web, config.web),
+        web=await asyncio.to_thread(surroundings.look_at_web, config.web, owned),
         pushes=tuple(await asyncio.gather(*targets)),
     )
 

@@ -37,6 +37,7 @@ from prisma_postgres_exporter.service.summary import Summary
 from prisma_postgres_exporter.service.telling import Telling
 from prisma_postgres_exporter.service.traces import exported_traces
 from prisma_postgres_exporter.service.web import listening
+from prisma_postgres_exporter.service.web_faults import CountedFaults
 from prisma_postgres_exporter.service.web_lock import WebLockKeeper
 from prisma_postgres_exporter.store import Claims
 
@@ -158,7 +159,8 @@ class Service:
                     snapshot=lambda: display.snapshot,
                     ledger=ledger,
                 )
-                serving = listening(app, web.listen, refusals=refusals, lock=lambda: self._lock.lock)
+                counted = CountedFaults(app, self.health)
+                serving = listening(counted, web.listen, refusals=refusals, lock=lambda: self._lock.lock)
                 async with serving as urls, self._pushing(urls[0]):
                     for url in urls:
                         log.info("listening", url=url)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import time
+from collections.abc import Collection, Iterator
 from contextlib import closing
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
@@ -30,6 +31,7 @@ from prisma_postgres_exporter.diagnosis import (
     WebFacts,
 )
 from prisma_postgres_exporter.errors import ConfigurationError, StoreError, StoreMissing, StoreOutdated
+from prisma_postgres_exporter.expose.selection import NO_WORKSPACE
 from prisma_postgres_exporter.model import KnownDatabase, LedgerState, Moves
 from prisma_postgres_exporter.service.costs import costs_in_force
 from prisma_postgres_exporter.service.holder import holder_of
@@ -83,8 +85,11 @@ def look_at_address(address: str) -> ListenFacts:
     return ListenFacts(address=address)
 
 
-def look_at_web(web: WebConfig) -> WebFacts:
-    """Read the web configuration file as the service does, where there is one, and see whether the service did."""
+def look_at_web(web: WebConfig, owned: Collection[str] | None) -> WebFacts:
+    """Read the web configuration file as the service does, where there is one, and see whether the service did.
+
+    `owned` are the workspaces that credentials are of, `None` where that is not known of each.
+    """
     path = None if web.config_file is None else str(web.config_file)
     not_in_force = None
     try:
@@ -96,8 +101,20 @@ def look_at_web(web: WebConfig) -> WebFacts:
     except ConfigurationError as error:
         return WebFacts(path=path, problems=error.problems)
     said = exposure(web, lock.file if lock else None)
-    notes = (*(lock.notes if lock else ()), *((said,) if said else ()))
+    notes = (*(lock.notes if lock else ()), *((said,) if said else ()), *_bound_to_nothing(web, owned))
     return WebFacts(path=path, access=lock.access if lock else "", not_in_force=not_in_force, notes=notes)
+
+
+def _bound_to_nothing(web: WebConfig, owned: Collection[str] | None) -> Iterator[str]:
+    if owned is None:
+        return
+    for user, workspaces in web.users.items():
+        unknown = sorted(set(workspaces) - {NO_WORKSPACE, *owned})
+        if unknown:
+            yield (
+                f"web.users binds {user!r} to {', '.join(unknown)}, which no credential is of: nothing is collected "
+                "for it; write the ids of workspaces"
+            )
 
 
 async def look_at_target(name: str, target: OtlpConfig | RemoteWriteConfig, every: timedelta) -> PushFacts:

@@ -12,6 +12,7 @@ from pathlib import Path
 import structlog
 
 from prisma_postgres_exporter.config import WebConfig, WebFile, read_web_file
+from prisma_postgres_exporter.config.reading import content_of, is_pipe
 from prisma_postgres_exporter.errors import ConfigurationError
 from prisma_postgres_exporter.expose import ExporterHealth
 from prisma_postgres_exporter.service.tls import notes_of, server_context
@@ -20,6 +21,7 @@ log = structlog.get_logger(__name__)
 
 LOOKED_AT_EVERY_SECONDS = 2.0
 LARGEST_BYTES = 2**20
+_PIPE = "is a pipe, which can be read once; this is read again and again: write a file"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -111,8 +113,8 @@ class WebLockKeeper:
             return
         contents: dict[str, bytes] = {}
         try:
-            # Whom it has no more gets in no more; that web.users binds one of them is a mistake only at the start.
-            lock = _read(path, (), contents)
+            # By the rules of a start: what is taken here must not keep the next one from starting.
+            lock = _read(path, self._web.users, contents)
             _require_as_closed(path, self.lock, lock)
         except ConfigurationError as error:
             # What the good one named stays watched: a certificate that comes back is a change.
@@ -131,6 +133,8 @@ class WebLockKeeper:
 def _read(path: Path, bound_users: Collection[str], contents: dict[str, bytes]) -> WebLock:
     """Read it; `contents` gets those of every file that had a part in it, whether it is good or not."""
     contents[str(path)] = _content(str(path))
+    if is_pipe(str(path)):
+        raise ConfigurationError([f"{path}: {_PIPE}"])
     file = read_web_file(path, bound_users)
     tls = file.tls_server_config
     if not tls.is_enabled:
@@ -153,17 +157,17 @@ def _read(path: Path, bound_users: Collection[str], contents: dict[str, bytes]) 
 def _content(name: str) -> bytes:
     """A file's content, nothing where it has none or cannot be read."""
     try:
-        with Path(name).open("rb") as file:
-            return file.read(LARGEST_BYTES)
+        return b"" if is_pipe(name) else content_of(name, LARGEST_BYTES)
     except (OSError, ValueError):
         return b""
 
 
 def _why_unreadable(name: str) -> str:
     try:
-        Path(name).stat()
-        with Path(name).open("rb"):
-            return "is empty"
+        if is_pipe(name):
+            return _PIPE
+        content_of(name, 1)
+        return "is empty"
     except (OSError, ValueError) as error:
         return f"cannot be read: {getattr(error, 'strerror', None) or 'this is not the path of a file'}"
 

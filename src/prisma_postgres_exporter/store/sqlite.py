@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import errno
 import fcntl
 import os
@@ -49,15 +50,15 @@ def create_engine(url: URL, *, is_read_only: bool, patience: Patience) -> Engine
     if is_read_only:
         return _create_reading_engine(url, path)
     _create_file(path)
+    file = _File(path)
     engine = sqlalchemy.create_engine(
         url,
         # The driver's own transactions begin too late, and deferred: two writers would fail instead of waiting.
-        connect_args={"isolation_level": None, "timeout": BUSY_TIMEOUT_SECONDS},
+        connect_args={"isolation_level": None, "timeout": BUSY_TIMEOUT_SECONDS, "factory": _connection_of(file)},
         hide_parameters=True,
     )
     event.listen(engine, "connect", _prepare_connection)
     event.listen(engine, "begin", _begin)
-    file = _File(path)
     event.listen(engine, "connect", file.remember)
     event.listen(engine, "begin", file.require_same)
     event.listen(engine, "commit", file.require_same)
@@ -238,6 +239,16 @@ class _File:
     def __init__(self, path: str) -> None:
         self._path = path
         self._identity: tuple[int, int] | None = None
+        self.is_kept_open = False
+
+    @property
+    def is_emptied(self) -> bool:
+        """Whether it is still the one that was opened first, and nothing is in it any more."""
+        try:
+            *identity, size = self._look()
+        except (StoreGone, OSError):
+            return False
+        return tuple(identity) == self._identity and not size
 
     def remember(self, *_: object) -> None:
         """Note which one was opened first."""
@@ -270,6 +281,24 @@ class _File:
                 " back, or stop, put a backup in its place, and start"
             ) from None
         return found.st_dev, found.st_ino, found.st_size
+
+
+def _connection_of(file: _File) -> type[sqlite3.Connection]:
+    class Connection(sqlite3.Connection):
+        """Writes nothing into a file that was emptied, as SQLite does when the last connection is closed: what is in
+        the `-wal` would be there, and that be removed. Since one is never closed none is the last; Python 3.12 could
+        forbid it (`SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE`).
+        """
+
+        def close(self) -> None:
+            if file.is_emptied and not file.is_kept_open:
+                file.is_kept_open = True
+                # Otherwise it would be closed when nobody holds it, at the latest at the end of the process.
+                ctypes.pythonapi.Py_IncRef(ctypes.py_object(self))
+                return
+            super().close()
+
+    return Connection
 
 
 def _open_lock(url: URL) -> int:

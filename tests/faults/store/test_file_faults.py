@@ -102,7 +102,10 @@ def test_a_file_that_is_emptied_is_not_taken_for_a_new_one(on_file: Setting, fil
         back_up(on_file, backup)
         os.truncate(file, 0)
         on_file.assert_told(running, before, "was emptied while it was in use", healthy=503)
-        running.kill()
+        running.send(signal.SIGTERM)
+        assert running.wait() == 0
+    assert file.stat().st_size == 0
+    assert file.with_name(f"{file.name}-wal").stat().st_size > 0
     assert_refused(on_file, "is empty now, and no new one is made in its place")
     on_file.assert_examined("is empty now, and no new one is made in its place")
     restore(backup, file)
