@@ -234,7 +234,7 @@ def test_a_role_that_may_not_read_a_table_is_told_what_it_needs(
 # Versions -----------------------------------------------------------------------------------------
 @pytest.mark.parametrize(
     ("version", "message"),
-    [("0004", "run `serve` or `collect` of this version once"), ("9999", "run that version or a newer one")],
+    [("0004", "run `serve` or `collect` of this version once"), ("9999", "run the build that made it or a newer one")],
 )
 @pytest.mark.parametrize("command", [("cost",), ("store", "check")], ids=" ".join)
 def test_another_schema_is_told_and_not_migrated(

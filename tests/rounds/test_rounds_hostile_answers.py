@@ -86,7 +86,7 @@ async def test_records_that_are_left_out_are_told_on_the_page_and_by_doctor(tmp_
         assert {subject: bool(lines) for subject, lines in left_out.items()} == {
             subject: own in subject for subject in left_out
         }
-        assert ("1 record(s) cannot be used and are left out: outside_the_contract",) in left_out.values()
+        assert ("1 record left out, which cannot be used: outside_the_contract",) in left_out.values()
 
 
 async def hurts_nobody_else(tried: Iterable[tuple[Place, Mapping[str, object]]], tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from importlib import import_module
 from typing import Literal, Protocol
-from urllib.parse import urlsplit
+from urllib.parse import parse_qsl, urlsplit
 
 from prisma_postgres_exporter.api import Limits
 from prisma_postgres_exporter.api.decode import NoAnswer
@@ -112,7 +112,9 @@ class Sender:
         """
         config, key = self._config, f"push.{self.name}"
         own = {header.name: header.read(f"{key}.headers.{header.name}") for header in config.headers}
-        headers, secrets = {**self._format.HEADERS, "Accept": "*/*", **own}, list(own.values())
+        # As the address is shown without its query, a receiver that says it again is not shown with it.
+        of_the_url = [value for _, value in parse_qsl(urlsplit(config.url).query)]
+        headers, secrets = {**self._format.HEADERS, "Accept": "*/*", **own}, [*own.values(), *of_the_url]
         if config.bearer_token is not None:
             secrets.append(config.bearer_token.read(f"{key}.bearer_token"))
             headers["Authorization"] = f"Bearer {secrets[-1]}"
