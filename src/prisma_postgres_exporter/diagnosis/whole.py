@@ -236,7 +236,10 @@ def _workspace(known: WorkspaceFacts, databases: Iterable[DatabaseFacts], facts:
         level=Level.NOTE if level is Level.OK and known.refused else level,
         reason=reason,
         lines=(
-            *(f"{counted(count, 'record')} left out, which cannot be used: {why}" for why, count in known.refused.items()),
+            *(
+                f"{counted(count, 'record')} left out, which cannot be used: {why}"
+                for why, count in known.refused.items()
+            ),
             *_adaptive(known, facts.settings),
         ),
         facts={
