@@ -315,7 +315,7 @@ async def test_the_page_is_guarded_by_its_headers() -> None:
 
 def test_what_the_month_costs_stands_beside_the_last_one() -> None:
     text = words(status_page(FULL, COSTS))
-    assert "Acme Pro blocked at least 950 0 B $12.50 $14.00 $12.00 –" in text
+    assert "Acme Pro blocked at least 950 2.00 GiB $12.50 $14.00 $12.00 –" in text
     assert "<b>Beta</b> – – – – – – –" in text
     assert "Not all of it is known." in text
     assert "Costs in USD, until 2026-11-23 12:00 UTC." in text
@@ -350,10 +350,8 @@ def test_a_change_that_rounds_to_nothing_is_none(change: str, said: str) -> None
 
 
 def test_a_free_plans_storage_is_shown_in_megabytes_as_the_vendor_says_it() -> None:
-    seconds = 30 * 86_400
-    usage = Usage(known_byte_seconds=270_400_000 * seconds, storage_seconds=seconds, storage_seconds_known=seconds)
     cost = WorkspaceCost(included_storage_bytes=500_000_000)
-    view = replace(A_WORKSPACE, usage=usage, cost=cost)
+    view = replace(A_WORKSPACE, month_average_storage_bytes=270_400_000, cost=cost)
 
     assert "270 MB of 500 MB (54 %)" in words(status_page(replace(FULL, snapshot=snapshot_of([], [view])), COSTS))
     text = words(workspace_page(replace(view, plan="Free")))
@@ -421,24 +419,24 @@ def test_page_and_metric_count_against_the_spend_limit_where_anything_is_known(
         assert (f"\nprisma_postgres_workspace_{name}{{" in shown) == (counted is not None)
 
 
-def test_storage_is_held_against_what_is_included_as_it_is_billed() -> None:
-    """10.15 GiB so far in 22.5 of 30 days are 7.61 GiB-months of the 10 that are included, not 102 %."""
-    seconds, level = int(22.5 * 86_400), int(10.15 * 2**30)
+def test_the_mean_storage_so_far_is_held_against_what_is_included() -> None:
+    """490 MB from the 1st to the 3rd are 98 % of the 500 MB that a plan includes, not the tenth of the month."""
+    seconds, level = 3 * 86_400, 490_000_000
     usage = Usage(
         known_byte_seconds=level * seconds,
         level_byte_seconds=level * seconds,
-        days=23,
-        days_known=23,
+        days=3,
+        days_known=3,
         storage_seconds=seconds,
         storage_seconds_known=seconds,
     )
-    cost = WorkspaceCost(included_storage_bytes=10 * 2**30)
-    view = replace(A_WORKSPACE, usage=usage, month_average_storage_bytes=level, cost=cost)
-    text = words(status_page(replace(FULL, snapshot=replace(A_SNAPSHOT, workspaces=(view,))), COSTS))
+    cost = WorkspaceCost(included_storage_bytes=500_000_000)
+    view = replace(A_WORKSPACE, plan="Free", usage=usage, month_average_storage_bytes=level, cost=cost)
+    page = status_page(replace(FULL, snapshot=replace(A_SNAPSHOT, workspaces=(view,))), COSTS)
 
-    assert "7.61 GiB of 10 GiB (76 %)" in text
-    assert "102" not in text
-    assert "Storage, mean of the month so far 10.15 GiB" in words(workspace_page(view))
+    assert "490 MB of 500 MB (98 %)" in words(page)
+    assert '<svg class="meter warn"' in page
+    assert "Storage (month's average so far) 490 MB of 500 MB (98 %)" in words(workspace_page(view))
 
 
 def test_storage_that_is_known_in_part_says_so() -> None:
@@ -448,10 +446,14 @@ def test_storage_that_is_known_in_part_says_so() -> None:
     def shown(usage: Usage) -> str:
         return words(workspace_page(replace(view, usage=usage)))
 
+    def metered(usage: Usage) -> str | None:
+        storage = meters(replace(view, usage=usage))[1]
+        return storage and storage.used
+
     known = "(11 % of the storage's time is known)"
     assert f"month so far 1.00 GiB {known}" in shown(usage)
     assert f"month so far at least 1.00 GiB {known}" in shown(replace(usage, unlevelled=1))
-    assert "at least 34.13 MiB" in shown(usage)
+    assert (metered(usage), metered(replace(usage, unlevelled=1))) == ("1.00 GiB", "at least 1.00 GiB")
 
 
 def test_a_moved_databases_operations_stand_beside_the_cost_of_the_same_workspace() -> None:

@@ -174,7 +174,7 @@ def workspace_page(
         value=days_left(reached[0], now) if reached else "none in sight",
         text=reached[0].title if reached else spend_sentence(view.cost or WorkspaceCost(), usd, unit=""),
     )
-    names, included = ("Operations", "Storage (month's average)"), allowances((view,))
+    names, included = ("Operations", "Storage (month's average so far)"), allowances((view,))
     return _drawn(
         now,
         Place(
