@@ -20,6 +20,7 @@ from prisma_postgres_exporter.cost import Bill, BudgetState, Saving, SpendLimit,
 from prisma_postgres_exporter.expose import CredentialStatus, RoundStatus, ServiceStatus
 from prisma_postgres_exporter.expose.pages import attention, overview, places, serving
 from prisma_postgres_exporter.expose.pages.days import Day, charges_by_day
+from prisma_postgres_exporter.expose.pages.drawing import distance
 from prisma_postgres_exporter.expose.pages.listing import ROWS, Asked
 from prisma_postgres_exporter.expose.pages.plots import Bars
 from prisma_postgres_exporter.expose.pages.use import meters
@@ -448,7 +449,7 @@ def test_storage_that_is_known_in_part_says_so() -> None:
 
     def metered(usage: Usage) -> str | None:
         storage = meters(replace(view, usage=usage))[1]
-        return storage and storage.used
+        return storage.used if storage else None
 
     known = "(11 % of the storage's time is known)"
     assert f"month so far 1.00 GiB {known}" in shown(usage)
@@ -555,6 +556,32 @@ def test_a_limit_and_a_budget_are_told_with_their_day_and_the_nearest_first() ->
     assert attention.reaches(spent, NOW)[0].title == "Budget all: spent"
     far = replace(snapshot, budgets=(replace(budget, expected_usd=Decimal(299)), replace(budget, spent_usd=None)))
     assert [reach.title for reach in attention.reaches(far, NOW)] == ["Acme: blocked on Wednesday, 25 November"]
+
+
+@pytest.mark.parametrize(
+    ("ahead", "said"),
+    [
+        (timedelta(days=2, hours=21.5), "in 3 days"),
+        (timedelta(days=2, hours=2), "in 2 days"),
+        (timedelta(hours=47.9), "in 48 h"),
+        (timedelta(minutes=4, seconds=50), "in 5 min"),
+        (-timedelta(days=2, hours=21.5), "2 days ago"),
+    ],
+)
+def test_what_is_to_come_is_told_to_the_nearest_day(ahead: timedelta, said: str) -> None:
+    assert distance(NOW + ahead, NOW) == said
+
+
+def test_one_database_is_not_told_as_several() -> None:
+    of_project = [replace(A_DATABASE, database_id=f"db_{number}") for number in range(2)]
+
+    def shown(*databases: DatabaseView) -> str:
+        snapshot = replace(A_SNAPSHOT, databases=databases)
+        status = replace(FULL, snapshot=snapshot)
+        return words(places.project_page(status, snapshot, A_DATABASE.project_id, places.Told(), Asked()))
+
+    assert " 1 database " in shown(*of_project[:1])
+    assert " 2 databases " in shown(*of_project)
 
 
 def test_use_over_what_is_included_is_no_fault_on_a_plan_that_charges_for_it() -> None:

@@ -224,7 +224,7 @@ def project_page(status: ServiceStatus, snapshot: Snapshot, project_id: str, tol
         operations=Card(
             label=f"Operations in {status.now_at:%B}",
             value=f"{least_count}{count(usage.operations)}",
-            text=f"{len(views):,} databases",
+            text=f"{len(views):,} database{'' if len(views) == 1 else 's'}",
         ),
         notes=(*_knowledge(usage), only_now),
     )
