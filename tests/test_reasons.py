@@ -6,7 +6,7 @@ import ast
 from pathlib import Path
 
 import prisma_postgres_exporter
-from prisma_postgres_exporter.reasons import reason_in_words
+from prisma_postgres_exporter.reasons import MEANINGS, reason_in_words
 
 SOURCE = Path(prisma_postgres_exporter.__file__).parent
 ROOMS = ("api", "rounds", "config")
@@ -39,8 +39,9 @@ def test_every_reason_has_its_words() -> None:
 
 
 def test_a_status_has_its_words_too() -> None:
-    assert reason_in_words("http_502") == (
-        "http_502: the vendor's API has a fault; the exporter tries again on its own, "
+    assert {"http_500", "http_502", "http_503", "http_504"} <= MEANINGS.keys(), "the manual lists them"
+    assert reason_in_words("http_507") == (
+        "http_507: the vendor's API has a fault; the exporter tries again on its own, "
         "see the vendor's status page if it lasts"
     )
     assert "refuses the request (451)" in reason_in_words("http_451")

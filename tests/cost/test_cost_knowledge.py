@@ -27,18 +27,19 @@ from gap_worlds import (
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from builders import database_state, month_usage
+from builders import database_state, month_usage, workspace_state
 from prisma_postgres_exporter.config import BudgetConfig, load_config
 from prisma_postgres_exporter.cost import (
     By,
     Usage,
     add_up,
+    charge,
     database_usage,
     total_of,
     used_in_month,
 )
 from prisma_postgres_exporter.documents import month_document
-from prisma_postgres_exporter.model import DatabaseState, Move
+from prisma_postgres_exporter.model import DatabaseState, LedgerState, Move
 from prisma_postgres_exporter.report import (
     FOCUS_COLUMNS,
     TOTAL,
@@ -427,6 +428,21 @@ def test_a_month_before_a_move_is_of_the_workspace_that_held_the_database_then()
     partly = replace(whole.months[0], days=20, days_operations=200)
     found = database_usage(replace(whole, months=(partly, read_there)), NOVEMBER_OVER)
     assert {key: (usage.operations, usage.days_known, usage.days) for key, usage in found.items()} == {1: (200, 20, 30)}
+
+
+def test_a_budget_of_a_month_that_is_over_has_no_database_that_came_later() -> None:
+    """One is made after it, one moves to another workspace after it."""
+    later = datetime(2026, 12, 8, 9, tzinfo=UTC)
+    moved = moved_and_read(30, 0, Move(at=later, from_key=1, to_key=2, last_there_at=later))
+    made = database_state(key=2, database=replace(moved.database, id="db_new", created_at=later), first_seen_at=later)
+    workspaces = [workspace_state(key=key, id_=f"wksp_{key}", plan="Starter") for key in (1, 2)]
+
+    def told(*states: DatabaseState) -> tuple[int, Decimal | None, bool]:
+        costs = charge(LedgerState.of(workspaces, states), CONFIG, (), NOVEMBER_OVER, is_over=True)
+        (budget,) = costs.budgets
+        return budget.databases, budget.spent_usd, budget.is_complete
+
+    assert told(moved) == told(moved, made) == (1, Decimal("20.00"), True)
 
 
 def a_database(*, reads: dict[date, str], deleted_at: datetime | None = None) -> GivenDatabase:

@@ -169,6 +169,15 @@ def test_a_dry_run_says_what_it_would_take_and_reads_nothing(
     assert ledger(store_url) == {}
 
 
+def test_a_dry_run_of_one_database_does_not_tell_of_several(tmp_path: Path) -> None:
+    environ = {"PRISMA_POSTGRES_TOKEN": "simulator-token-1"}
+    with vendor(workspaces=1, databases=1) as api:
+        done = run("backfill", "--api-url", api.url, *span(), "--dry-run", cwd=tmp_path, environ=environ)
+
+    assert done.returncode == 0
+    assert f"1 database, {last_day() - (DAYS - 1) * ONE_DAY} to " in done.stderr
+
+
 def test_one_database_can_be_chosen_by_its_name(
     options: list[str], store_url: str, api: Vendor, tmp_path: Path
 ) -> None:

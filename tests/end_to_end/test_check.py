@@ -326,6 +326,8 @@ def test_a_port_of_another_program_is_in_use_and_by_which(tmp_path: Path, option
     assert re.search(rf"wrong +listen {listen}: in use by \S+ \(process {os.getpid()}\)", checked.stdout)
     assert "choose another address or port (--listen, web.listen)" in checked.stdout
     assert re.search(rf"cannot listen on {listen}: in use by \S+ \(process {os.getpid()}\)", served.stderr)
+    assert "--listen 127.0.0.1:0 takes a free one" in flat(served.stderr)
+    assert not list(tmp_path.rglob("*.db*")), "no store is made"
 
 
 @pytest.mark.parametrize("lock", [None, "users"], ids=["open", "behind a password"])

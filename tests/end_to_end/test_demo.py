@@ -7,6 +7,7 @@ import json
 import os
 import re
 import signal
+import socket
 import subprocess
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime, timedelta
@@ -155,6 +156,18 @@ def test_everything_is_known_of_the_demos_months_and_it_is_true(now: datetime, t
         assert timedelta(0) <= failing[broken] - broken_at.replace(microsecond=0) < timedelta(minutes=10)
     assert revision.operations_before < revision.operations_after
     assert {event.kind for event in events if event.subject_id in previews} == {EventKind.CREATED, EventKind.DELETED}
+
+
+def test_a_demo_whose_port_is_taken_says_so_before_it_makes_its_world(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        listen = f"127.0.0.1:{other.getsockname()[1]}"
+        refused = run("demo", "--listen", listen, cwd=tmp_path)
+        nonsense = run("demo", "--listen", "nonsense", cwd=tmp_path)
+
+    assert (refused.returncode, nonsense.returncode) == (2, 2)
+    assert f"cannot listen on {listen}: in use by" in refused.stderr
+    assert "--listen 127.0.0.1:0 takes a free one" in " ".join(refused.stderr.split())
+    assert "Making three workspaces" not in refused.stdout + nonsense.stdout
 
 
 def whole_months(now: datetime) -> list[datetime]:

@@ -20,6 +20,7 @@ from prisma_postgres_exporter.cost import Bill, BudgetState, Saving, SpendLimit,
 from prisma_postgres_exporter.expose import CredentialStatus, RoundStatus, ServiceStatus
 from prisma_postgres_exporter.expose.pages import attention, overview, places, serving
 from prisma_postgres_exporter.expose.pages.days import Day, charges_by_day
+from prisma_postgres_exporter.expose.pages.drawing import distance
 from prisma_postgres_exporter.expose.pages.listing import ROWS, Asked
 from prisma_postgres_exporter.expose.pages.plots import Bars
 from prisma_postgres_exporter.expose.pages.use import meters
@@ -315,7 +316,7 @@ async def test_the_page_is_guarded_by_its_headers() -> None:
 
 def test_what_the_month_costs_stands_beside_the_last_one() -> None:
     text = words(status_page(FULL, COSTS))
-    assert "Acme Pro blocked at least 950 0 B $12.50 $14.00 $12.00 –" in text
+    assert "Acme Pro blocked at least 950 2.00 GiB $12.50 $14.00 $12.00 –" in text
     assert "<b>Beta</b> – – – – – – –" in text
     assert "Not all of it is known." in text
     assert "Costs in USD, until 2026-11-23 12:00 UTC." in text
@@ -350,10 +351,8 @@ def test_a_change_that_rounds_to_nothing_is_none(change: str, said: str) -> None
 
 
 def test_a_free_plans_storage_is_shown_in_megabytes_as_the_vendor_says_it() -> None:
-    seconds = 30 * 86_400
-    usage = Usage(known_byte_seconds=270_400_000 * seconds, storage_seconds=seconds, storage_seconds_known=seconds)
     cost = WorkspaceCost(included_storage_bytes=500_000_000)
-    view = replace(A_WORKSPACE, usage=usage, cost=cost)
+    view = replace(A_WORKSPACE, month_average_storage_bytes=270_400_000, cost=cost)
 
     assert "270 MB of 500 MB (54 %)" in words(status_page(replace(FULL, snapshot=snapshot_of([], [view])), COSTS))
     text = words(workspace_page(replace(view, plan="Free")))
@@ -421,24 +420,24 @@ def test_page_and_metric_count_against_the_spend_limit_where_anything_is_known(
         assert (f"\nprisma_postgres_workspace_{name}{{" in shown) == (counted is not None)
 
 
-def test_storage_is_held_against_what_is_included_as_it_is_billed() -> None:
-    """10.15 GiB so far in 22.5 of 30 days are 7.61 GiB-months of the 10 that are included, not 102 %."""
-    seconds, level = int(22.5 * 86_400), int(10.15 * 2**30)
+def test_the_mean_storage_so_far_is_held_against_what_is_included() -> None:
+    """490 MB from the 1st to the 3rd are 98 % of the 500 MB that a plan includes, not the tenth of the month."""
+    seconds, level = 3 * 86_400, 490_000_000
     usage = Usage(
         known_byte_seconds=level * seconds,
         level_byte_seconds=level * seconds,
-        days=23,
-        days_known=23,
+        days=3,
+        days_known=3,
         storage_seconds=seconds,
         storage_seconds_known=seconds,
     )
-    cost = WorkspaceCost(included_storage_bytes=10 * 2**30)
-    view = replace(A_WORKSPACE, usage=usage, month_average_storage_bytes=level, cost=cost)
-    text = words(status_page(replace(FULL, snapshot=replace(A_SNAPSHOT, workspaces=(view,))), COSTS))
+    cost = WorkspaceCost(included_storage_bytes=500_000_000)
+    view = replace(A_WORKSPACE, plan="Free", usage=usage, month_average_storage_bytes=level, cost=cost)
+    page = status_page(replace(FULL, snapshot=replace(A_SNAPSHOT, workspaces=(view,))), COSTS)
 
-    assert "7.61 GiB of 10 GiB (76 %)" in text
-    assert "102" not in text
-    assert "Storage, mean of the month so far 10.15 GiB" in words(workspace_page(view))
+    assert "490 MB of 500 MB (98 %)" in words(page)
+    assert '<svg class="meter warn"' in page
+    assert "Storage (month's average so far) 490 MB of 500 MB (98 %)" in words(workspace_page(view))
 
 
 def test_storage_that_is_known_in_part_says_so() -> None:
@@ -448,10 +447,14 @@ def test_storage_that_is_known_in_part_says_so() -> None:
     def shown(usage: Usage) -> str:
         return words(workspace_page(replace(view, usage=usage)))
 
+    def metered(usage: Usage) -> str | None:
+        storage = meters(replace(view, usage=usage))[1]
+        return storage.used if storage else None
+
     known = "(11 % of the storage's time is known)"
     assert f"month so far 1.00 GiB {known}" in shown(usage)
     assert f"month so far at least 1.00 GiB {known}" in shown(replace(usage, unlevelled=1))
-    assert "at least 34.13 MiB" in shown(usage)
+    assert (metered(usage), metered(replace(usage, unlevelled=1))) == ("1.00 GiB", "at least 1.00 GiB")
 
 
 def test_a_moved_databases_operations_stand_beside_the_cost_of_the_same_workspace() -> None:
@@ -553,6 +556,32 @@ def test_a_limit_and_a_budget_are_told_with_their_day_and_the_nearest_first() ->
     assert attention.reaches(spent, NOW)[0].title == "Budget all: spent"
     far = replace(snapshot, budgets=(replace(budget, expected_usd=Decimal(299)), replace(budget, spent_usd=None)))
     assert [reach.title for reach in attention.reaches(far, NOW)] == ["Acme: blocked on Wednesday, 25 November"]
+
+
+@pytest.mark.parametrize(
+    ("ahead", "said"),
+    [
+        (timedelta(days=2, hours=21.5), "in 3 days"),
+        (timedelta(days=2, hours=2), "in 2 days"),
+        (timedelta(hours=47.9), "in 48 h"),
+        (timedelta(minutes=4, seconds=50), "in 5 min"),
+        (-timedelta(days=2, hours=21.5), "2 days ago"),
+    ],
+)
+def test_what_is_to_come_is_told_to_the_nearest_day(ahead: timedelta, said: str) -> None:
+    assert distance(NOW + ahead, NOW) == said
+
+
+def test_one_database_is_not_told_as_several() -> None:
+    of_project = [replace(A_DATABASE, database_id=f"db_{number}") for number in range(2)]
+
+    def shown(*databases: DatabaseView) -> str:
+        snapshot = replace(A_SNAPSHOT, databases=databases)
+        status = replace(FULL, snapshot=snapshot)
+        return words(places.project_page(status, snapshot, A_DATABASE.project_id, places.Told(), Asked()))
+
+    assert " 1 database " in shown(*of_project[:1])
+    assert " 2 databases " in shown(*of_project)
 
 
 def test_use_over_what_is_included_is_no_fault_on_a_plan_that_charges_for_it() -> None:

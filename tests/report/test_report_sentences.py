@@ -68,7 +68,7 @@ def test_what_is_included_is_used_at_least_so_far_where_not_all_is_known() -> No
     said = list(cost_sentences(report.workspaces[0]))
 
     assert any(line.startswith("At least 5 of ") for line in said)
-    assert "At least 2.67 GiB of 10 GiB included storage, as the month's average (27 %)." in said
+    assert "At least 4 GiB of 10 GiB included storage, as the month's average (40 %)." in said
 
 
 def test_what_is_expected_without_a_database_is_at_least_so_much_for_every_door() -> None:

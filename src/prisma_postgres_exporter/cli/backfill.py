@@ -181,13 +181,14 @@ async def _push(work: Backfilling, config: Config, step: timedelta) -> bool:
 
 def _estimate(work: Backfilling) -> str:
     todo = work.todo
+    databases = "1 database" if todo.databases == 1 else f"{todo.databases:,} databases"
     days = f"{work.from_day} to {work.to_day} (UTC)"
     if not todo.reads:
-        return f"{todo.databases:,} databases, {days}: all {todo.in_ledger:,} days are in the ledger."
+        return f"{databases}, {days}: all {todo.in_ledger:,} days are in the ledger."
     seconds = max(1, round(todo.seconds(work.requests_per_second)))
     pace = f"{work.requests_per_second:.1f} requests a second for each workspace"
     return (
-        f"{todo.databases:,} databases, {days}: {todo.in_ledger:,} days are in the ledger, "
+        f"{databases}, {days}: {todo.in_ledger:,} days are in the ledger, "
         f"{len(todo.reads):,} are to be read, one request each.\n"
         f"At {pace} that takes {format_duration(timedelta(seconds=seconds))} or more."
     )

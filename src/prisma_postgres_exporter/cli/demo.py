@@ -9,7 +9,7 @@ import shlex
 import shutil
 import sys
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from decimal import Decimal
 from pathlib import Path
@@ -50,13 +50,17 @@ def demo(
 
     The store is a temporary file that goes with the demo. With --publish-every `poll.adaptive` is on.
     """
+    from prisma_postgres_exporter.service import require_listenable
+
+    addresses = load_config(listen=listen or ["127.0.0.1:9478"], environ={}).web.listen
+    require_listenable(addresses)
     typer.echo("\n  Making three workspaces with three months of history: a few seconds.")
     configure_logs(log_format, level=logging.ERROR)
     with tempfile.TemporaryDirectory(prefix="prisma-postgres-exporter-demo-") as folder:
-        asyncio.run(_demo(listen or ["127.0.0.1:9478"], log_format, Path(folder), publish_every))
+        asyncio.run(_demo(addresses, log_format, Path(folder), publish_every))
 
 
-async def _demo(listen: list[str], log_format: str, folder: Path, publish_every: timedelta | None) -> None:
+async def _demo(listen: Sequence[str], log_format: str, folder: Path, publish_every: timedelta | None) -> None:
     from prisma_postgres_exporter.service import Service, live_through_the_past
     from prisma_postgres_exporter.simulator import demo_simulator, history_begins_at, serve_simulator
 
@@ -76,7 +80,7 @@ async def _demo(listen: list[str], log_format: str, folder: Path, publish_every:
         await service.run(lambda url: typer.echo(_announcement(url, vendor, environment)))
 
 
-def _config(url: str, listen: list[str], folder: Path, vendor: Simulator, *, adaptive: bool) -> Config:
+def _config(url: str, listen: Sequence[str], folder: Path, vendor: Simulator, *, adaptive: bool) -> Config:
     config = load_config(
         api_url=url,
         store_url=f"sqlite:///{folder / 'demo.db'}",

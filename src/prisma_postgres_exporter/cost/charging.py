@@ -109,7 +109,9 @@ def charge(
         used=used,
         shares=shares,
         expected=expected,
-        budgets=tuple(_budget(budget, ledger_state, used, shares, expected) for budget in config.cost.budgets),
+        budgets=tuple(
+            _budget(budget, ledger_state, used, shares, expected, is_over=is_over) for budget in config.cost.budgets
+        ),
         worked_out_at=now,
     )
 
@@ -194,14 +196,17 @@ def _budget(
     used: Mapping[str, Mapping[str, Usage]],
     shares: Mapping[Place, Bill],
     expected: Mapping[Place, Decimal],
+    *,
+    is_over: bool,
 ) -> BudgetState:
     """Add up what a budget is for: databases, and of a workspace without one its fee."""
     places: list[Place] = []
     for id_, in_month in used.items():
         row = ledger_state.workspaces[id_]
         name = row.workspace.name
-        # A database that is there and has no share yet is one of the budget's all the same.
-        there = {*in_month, *(key for key, state in row.databases.items() if state.deleted_at is None)}
+        # A database that is there and has no share yet is one of the budget's all the same; no month before has it.
+        new = () if is_over else (key for key, state in row.databases.items() if state.deleted_at is None)
+        there = {*in_month, *new}
         places += [
             (id_, database_id)
             for database_id in there

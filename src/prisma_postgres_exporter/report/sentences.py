@@ -9,7 +9,6 @@ from decimal import Decimal
 from prisma_postgres_exporter.cost import Bill, BudgetState, By, CostRow, Usage, WorkspaceCost, add_up, total_row
 from prisma_postgres_exporter.model import Event, EventKind, WorkspaceDay, WorkspaceState, next_month_start
 from prisma_postgres_exporter.report.amounts import (
-    GIB,
     NONE,
     at_least,
     cost_so_far,
@@ -206,10 +205,9 @@ def cost_sentences(workspace: WorkspaceReport) -> Iterator[str]:
         part = percent(row.operations / cost.included_operations)
         said = "" if row.usage.are_operations_known else "At least "
         yield f"{said}{row.operations:,} of {cost.included_operations:,} included operations ({part})."
-    if cost.included_storage_bytes and row.gib_months is not None:
-        billed, included = float(row.gib_months * GIB), cost.included_storage_bytes
-        said = "" if row.usage.is_storage_known else "At least "
-        part, used, whole = percent(billed / included), in_unit_of(included, billed), in_unit_of(included, included)
+    if (included := cost.included_storage_bytes) and (mean := row.mean_storage_bytes) is not None:
+        said = "" if row.usage.is_mean_storage_known else "At least "
+        part, used, whole = percent(mean / included), in_unit_of(included, mean), in_unit_of(included, included)
         yield f"{said}{used} of {whole} included storage, as the month's average ({part})."
     if cost.expected_bill is not None and cost.low_bill is not None and cost.high_bill is not None:
         low, high = money(cost.low_bill.total), money(cost.high_bill.total)

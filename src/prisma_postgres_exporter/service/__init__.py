@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from prisma_postgres_exporter.service.estimating import Estimate, estimate
     from prisma_postgres_exporter.service.ledger_reader import LedgerReader, read_month
     from prisma_postgres_exporter.service.limits import limits_of
+    from prisma_postgres_exporter.service.listeners import require_listenable
     from prisma_postgres_exporter.service.looking import Found, look, stored_changes_per_day
     from prisma_postgres_exporter.service.once import Collected, collect_once
     from prisma_postgres_exporter.service.opening import Opened, api_maker, opened
@@ -38,6 +39,7 @@ __all__ = [
     "open_to_read",
     "opened",
     "read_month",
+    "require_listenable",
     "stored_changes_per_day",
 ]
 
@@ -64,5 +66,6 @@ __getattr__ = exported(
         "open_to_read": "reading",
         "opened": "opening",
         "read_month": "ledger_reader",
+        "require_listenable": "listeners",
     },
 )

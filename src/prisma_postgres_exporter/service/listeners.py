@@ -7,7 +7,7 @@ import errno
 import os
 import socket
 import stat
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 from prisma_postgres_exporter.config import SYSTEMD, UNIX, host_and_port
@@ -35,6 +35,17 @@ def opened_listeners(addresses: Sequence[str]) -> Iterator[list[socket.socket]]:
             if address.startswith(UNIX):
                 stack.callback(Path(address.removeprefix(UNIX)).unlink, missing_ok=True)
         yield listeners
+
+
+def require_listenable(addresses: Iterable[str]) -> None:
+    """Make sure, before anything is made or opened, that each address could be listened on.
+
+    Raises:
+        ConfigurationError: one cannot be.
+    """
+    for address in addresses:
+        with _refused_with_its_holder(address):
+            require_free(address)
 
 
 def require_free(address: str) -> None:
@@ -65,7 +76,7 @@ def url_of(listener: socket.socket, *, is_tls: bool) -> str:
 
 
 def _listeners(address: str) -> list[socket.socket]:
-    try:
+    with _refused_with_its_holder(address):
         if address == SYSTEMD:
             listeners = _of_systemd()
         elif address.startswith(UNIX):
@@ -75,12 +86,19 @@ def _listeners(address: str) -> list[socket.socket]:
         for listener in listeners:
             listener.listen(BACKLOG)
             listener.setblocking(False)
+    return listeners
+
+
+@contextlib.contextmanager
+def _refused_with_its_holder(address: str) -> Iterator[None]:
+    try:
+        yield
     except OSError as error:
         why = f"cannot listen on {address}: {error.strerror}"
         if error.errno == errno.EADDRINUSE:
             why = f"cannot listen on {address}: in use by {holder_of(address)[0]}"
-        raise ConfigurationError([f"web.listen: {why}; choose another address or port"]) from error
-    return listeners
+        advice = "choose another address or port (--listen 127.0.0.1:0 takes a free one)"
+        raise ConfigurationError([f"web.listen: {why}; {advice}"]) from error
 
 
 def _bound(host: str, port: int) -> socket.socket:

@@ -30,6 +30,7 @@ from prisma_postgres_exporter.service.connections import Refusals
 from prisma_postgres_exporter.service.costs import CostKeeper
 from prisma_postgres_exporter.service.leasing import LeaseKeeper
 from prisma_postgres_exporter.service.ledger_reader import LedgerReader
+from prisma_postgres_exporter.service.listeners import require_listenable
 from prisma_postgres_exporter.service.opening import opened, utc_now
 from prisma_postgres_exporter.service.pushing import Pusher
 from prisma_postgres_exporter.service.status import ReloadFailure, describe
@@ -127,6 +128,8 @@ class Service:
             await self._run(on_listening)
 
     async def _run(self, on_listening: Callable[[str], None]) -> None:
+        # Before the store: a start that is refused makes none.
+        await asyncio.to_thread(require_listenable, self._config.web.listen)
         async with opened(
             self._config,
             clock=self._clock,

@@ -211,7 +211,7 @@ def _limits(view: WorkspaceView, cost: WorkspaceCost, now: datetime) -> Iterator
             todo = "Upgrade the plan, or cut its operations."
         elif limit == "free_storage":
             title = f"{name}: Free storage full{when}"
-            text = f"Free plan: {storage} used, as the month's average; {NOT_DOCUMENTED}."
+            text = f"Free plan: {storage} used, as the month's average so far; {NOT_DOCUMENTED}."
             todo = "Upgrade the plan, or delete data."
         else:
             title = f"{name}: spend limit reached{when}"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
+from collections.abc import Callable
 from datetime import datetime, timedelta
 from decimal import Decimal
 from functools import cache
@@ -88,18 +89,18 @@ def cut(name: str) -> str:
     return name if len(name) <= LONGEST_NAME else f"{name[: LONGEST_NAME - 1]}…"
 
 
-def duration(span: timedelta) -> str:
-    """A span in its largest whole unit: `42 s`, `5 min`, `3 h`, `12 days`."""
+def duration(span: timedelta, whole: Callable[[float], int] = int) -> str:
+    """A span in its largest unit, whole ones of it: `42 s`, `5 min`, `3 h`, `12 days`."""
     seconds = int(span.total_seconds())
     for unit_seconds, unit in ((2 * 86400, "days"), (2 * 3600, "h"), (120, "min")):
         if seconds >= unit_seconds:
-            return f"{seconds // (unit_seconds // 2)} {unit}"
+            return f"{whole(seconds / (unit_seconds // 2))} {unit}"
     return f"{seconds} s"
 
 
 def distance(at: datetime, now: datetime) -> str:
-    """How long ago an instant was, or how soon it is."""
-    return f"{duration(now - at)} ago" if at <= now else f"in {duration(at - now)}"
+    """How long ago an instant was, or how soon it is, to the nearest: 2 days and 21 hours ahead are nearly three."""
+    return f"{duration(now - at)} ago" if at <= now else f"in {duration(at - now, round)}"
 
 
 def parts(bill: Bill | None) -> str:

@@ -174,7 +174,7 @@ def workspace_page(
         value=days_left(reached[0], now) if reached else "none in sight",
         text=reached[0].title if reached else spend_sentence(view.cost or WorkspaceCost(), usd, unit=""),
     )
-    names, included = ("Operations", "Storage (month's average)"), allowances((view,))
+    names, included = ("Operations", "Storage (month's average so far)"), allowances((view,))
     return _drawn(
         now,
         Place(
@@ -224,7 +224,7 @@ def project_page(status: ServiceStatus, snapshot: Snapshot, project_id: str, tol
         operations=Card(
             label=f"Operations in {status.now_at:%B}",
             value=f"{least_count}{count(usage.operations)}",
-            text=f"{len(views):,} databases",
+            text=f"{len(views):,} database{'' if len(views) == 1 else 's'}",
         ),
         notes=(*_knowledge(usage), only_now),
     )

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from functools import partial
 
 from prisma_postgres_exporter.expose.pages.drawing import short, size
-from prisma_postgres_exporter.model import next_month_start
 from prisma_postgres_exporter.report import in_unit_of, percent
 from prisma_postgres_exporter.snapshot import WorkspaceView
 
@@ -41,12 +40,14 @@ def allowances(views: Iterable[WorkspaceView]) -> Mapping[str, int | None]:
 
 
 def meters(view: WorkspaceView) -> tuple[Meter | None, Meter | None]:
-    """How much of what is included is used of operations, and of storage as it is billed: over the whole month."""
-    cost, usage, starts_at = view.cost, view.usage, view.period_start_at
-    billed = usage.gib_months(int((next_month_start(starts_at) - starts_at).total_seconds()))
+    """How much of what is included is used of operations, and of storage as its mean since the 1st.
+
+    A month's average is billed: what is there for the rest of the month brings the mean so far to it.
+    """
+    cost, usage = view.cost, view.usage
     included = (cost.included_operations, cost.included_storage_bytes) if cost else (None, None)
-    used = (view.month_to_date_operations, None if billed is None else round(billed * 2**30))
-    known = (usage.days_known >= usage.days and not usage.unlisted, usage.is_storage_known)
+    used = (view.month_to_date_operations, view.month_average_storage_bytes)
+    known = (usage.days_known >= usage.days and not usage.unlisted, usage.is_mean_storage_known)
     is_stopping = stops(view)
     write_storage = partial(in_unit_of, included[1]) if included[1] else size
     return (
