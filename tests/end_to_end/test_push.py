@@ -382,10 +382,10 @@ def test_check_tries_each_target_with_nothing_in_it(tmp_path: Path, api: Vendor,
     taken = {request.path: request.body for request in at_collector.taken}
     assert (len(at_collector.taken), set(taken)) == (2, {"/v1/metrics", f"/write?key={SECRET}"})
     assert gzip.decompress(taken["/v1/metrics"]) == b""
-    at_collector.answers = 2 * [Answered(403, SECRET.encode())]
+    at_collector.answers.extend(2 * [Answered(403, SECRET.encode())])
     bad = run("check", *started, cwd=tmp_path, environ={"PUSH_KEY": SECRET})
     assert (bad.returncode, bad.stdout.count("answered 403: ***")) == (2, 2)
-    at_collector.answers = 2 * [Answered(503)]
+    at_collector.answers.extend(2 * [Answered(503)])
     away = run("check", *started, cwd=tmp_path, environ={"PUSH_KEY": SECRET})
     assert (away.returncode, away.stdout.count("answered 503")) == (1, 2)
     unset = run("check", *started, cwd=tmp_path)

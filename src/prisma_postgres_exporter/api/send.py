@@ -260,8 +260,9 @@ def _no_answer(exc: Exception, received: bytes, *, host: str) -> NoAnswer:
 def _why_not_connected(error: aiohttp.ClientConnectorError) -> str | None:
     # asyncio writes "Connect call failed" and a tuple where the system has words; a name's look-up has its own.
     # Numbers of TLS are not the system's.
-    is_of_the_system = error.errno and error.errno > 0 and not isinstance(error.os_error, ssl.SSLError)
-    return os.strerror(error.errno) if is_of_the_system else error.strerror
+    if error.errno and error.errno > 0 and not isinstance(error.os_error, ssl.SSLError):
+        return os.strerror(error.errno)
+    return error.strerror
 
 
 def _trusted(trust_env: bool) -> ssl.SSLContext:
