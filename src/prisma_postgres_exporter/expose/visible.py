@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from datetime import date, datetime
 from typing import TYPE_CHECKING
@@ -10,7 +11,7 @@ from typing import TYPE_CHECKING
 from starlette.types import Scope
 
 from prisma_postgres_exporter.cost import By, Costs
-from prisma_postgres_exporter.errors import StoreError, TooBusy
+from prisma_postgres_exporter.errors import StoreError, StoreUnavailable, TooBusy
 from prisma_postgres_exporter.expose.selection import NO_WORKSPACE
 from prisma_postgres_exporter.expose.status import ServiceStatus
 from prisma_postgres_exporter.model import Event, EventKind, Happened, LedgerState
@@ -88,7 +89,8 @@ class _VisibleLedger:
         return self._ledger.now()
 
     async def month(self, until: datetime) -> LedgerMonth:
-        return _visible_month(await self._ledger.month(until), self._workspaces)
+        with _without_the_store():
+            return _visible_month(await self._ledger.month(until), self._workspaces)
 
     async def costs(self) -> MonthCosts | str | None:
         try:
@@ -100,16 +102,27 @@ class _VisibleLedger:
         self, from_day: date, to_day: date, by: By, chosen: Chosen, *, most_rows: int
     ) -> tuple[list[UsageRow], date | None]:
         mine = replace(chosen, workspaces=self._workspaces)
-        return await self._ledger.days(from_day, to_day, by, mine, most_rows=most_rows)
+        with _without_the_store():
+            return await self._ledger.days(from_day, to_day, by, mine, most_rows=most_rows)
 
     async def newest(self, chosen: Chosen, from_day: date, *, most: int) -> Happened:
-        happened = await self._ledger.newest(chosen, from_day, most=most)
+        with _without_the_store():
+            happened = await self._ledger.newest(chosen, from_day, most=most)
         return replace(happened, events=tuple(event for event in happened.events if self._may_see(event)))
 
     def _may_see(self, event: Event) -> bool:
         """Not where a database moved from or to a workspace of others."""
         between = {event.before, event.after} if event.kind is EventKind.MOVED else set()
         return {event.workspace_id, *between} - {None} <= self._workspaces
+
+
+@contextmanager
+def _without_the_store() -> Iterator[None]:
+    """A failure's text has the store's path or host, and what its operator is to do."""
+    try:
+        yield
+    except StoreError:
+        raise StoreUnavailable(NOT_SHOWN) from None
 
 
 def _visible_month(month: LedgerMonth, workspaces: Collection[str]) -> LedgerMonth:

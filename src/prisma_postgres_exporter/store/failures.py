@@ -12,7 +12,10 @@ from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 from prisma_postgres_exporter.errors import StoreBroken, StoreDamaged, StoreDisconnected, StoreUnavailable
 from prisma_postgres_exporter.store.patience import is_silence
 
-DAMAGED_ADVICE = "the file is damaged: put a backup in its place, or move it and its .lock away to begin anew"
+DAMAGED_ADVICE = (
+    "the file is damaged: put a backup in its place and remove -wal and -shm beside it, or move all of them and the"
+    " .lock away to begin anew"
+)
 READERS_ADVICE = (
     # the same, to whoever only reads
     ("no such file or directory", "give the address of the service's store"),

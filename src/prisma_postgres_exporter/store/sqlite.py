@@ -269,7 +269,8 @@ class _File:
             )
         if not size:
             raise StoreGone(
-                f"the store at {self._path} was emptied while it was in use: stop, put a backup in its place, and start"
+                f"the store at {self._path} was emptied while it was in use: stop, put a backup in its place, remove"
+                " -wal and -shm beside it, which are of the old one, and start"
             )
 
     def _look(self) -> tuple[int, int, int]:
@@ -278,7 +279,7 @@ class _File:
         except FileNotFoundError:
             raise StoreGone(
                 f"the store at {self._path} was deleted or moved away while it was in use: nothing is written; put it"
-                " back, or stop, put a backup in its place, and start"
+                " back, or stop, put a backup in its place, remove -wal and -shm beside it, and start"
             ) from None
         return found.st_dev, found.st_ino, found.st_size
 

@@ -81,7 +81,8 @@ def require_kept(path: str) -> None:
     if found is None or not found.st_size:
         raise StoreGone(
             f"the store at {path} is {'gone' if found is None else 'empty now'}, and no new one is made in its place:"
-            f" put it or a backup of it there; to begin anew, without its history, remove {lock} too"
+            f" put it there, or a backup of it without the -wal and -shm that are beside it; to begin anew, without its"
+            f" history, remove {lock} too"
         )
     is_another = f"{INODE} {found.st_ino}" not in lines and any(line.startswith(INODE) for line in lines)
     # SQLite would write the pages of the one into the other.
