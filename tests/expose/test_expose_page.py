@@ -93,6 +93,7 @@ FULL = replace(
         RoundStatus(
             workspace_id="wksp_1",
             workspace_name="Beta",
+            first_ended_at=NOW - timedelta(hours=9),
             finished_at=NOW - timedelta(minutes=9),
             seconds=7.0,
             readings=5,
@@ -102,6 +103,7 @@ FULL = replace(
         RoundStatus(
             workspace_id="wksp_1",
             workspace_name="Acme",
+            first_ended_at=NOW - timedelta(hours=9),
             finished_at=NOW - timedelta(seconds=90),
             seconds=4.25,
             readings=812,
@@ -668,3 +670,24 @@ def test_pages_about_ten_thousand_databases_are_no_longer_than_about_a_hundred()
     few, lots = (status_page(many(number), COSTS) for number in (100, 10_000))
 
     assert abs(len(lots) - len(few)) < 1_000
+
+
+@pytest.mark.parametrize(("first_ended", "is_told"), [(-60, True), (1, False)])
+def test_a_cost_that_is_not_known_is_told_of_what_was_made_after_the_first_round(
+    first_ended: float, is_told: bool
+) -> None:
+    """Rounds follow one another faster than what is shown is made: the last one ends after it more often than not."""
+    view = replace(A_WORKSPACE, cost=WorkspaceCost(unpriced="the API did not say its plan"))
+    a_round = RoundStatus(
+        workspace_id=view.workspace_id,
+        workspace_name="Acme",
+        first_ended_at=NOW + timedelta(seconds=first_ended),
+        finished_at=NOW + timedelta(seconds=2),
+        seconds=1.0,
+        readings=4,
+        failed=0,
+        next_at=None,
+    )
+    status = replace(FULL, snapshot=snapshot_of([A_DATABASE], [view]), rounds=(a_round,))
+    told = [alert.text for alert in attention.of_workspace(view, status)]
+    assert ("Cost not known: the API did not say its plan." in told) is is_told

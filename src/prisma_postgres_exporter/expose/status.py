@@ -28,11 +28,13 @@ class CredentialStatus:
 class RoundStatus:
     """One workspace's last round: readings that came, and that did not. `next_at` is when the next one begins.
 
+    `first_ended_at` is when the first round of this process ended: what is shown since was made after one.
     `learned` is what `poll.adaptive` knows of the workspace, if it is on.
     """
 
     workspace_id: str
     workspace_name: str
+    first_ended_at: datetime
     finished_at: datetime
     seconds: float
     readings: int

@@ -207,6 +207,7 @@ class Collector:
                 # By a reload: what is due may be something else now.
                 report = replace(report, next_at=self.now())
             turn.report, turn.next_at = report, report.next_at
+            turn.first_round_ended_at = turn.first_round_ended_at or self.now()
             turn.live()
             if not turn.is_gone:
                 self._health.round_finished(workspace_id, self._time() - started, lag, self.now())

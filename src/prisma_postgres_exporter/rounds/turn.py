@@ -86,6 +86,7 @@ class Turn:
     next_at: datetime | None = None
     beat: float = 0.0
     report: RoundReport | None = None
+    first_round_ended_at: datetime | None = None
     learned: Learned | None = None
 
     def live(self) -> None:

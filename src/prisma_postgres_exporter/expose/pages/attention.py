@@ -166,7 +166,7 @@ def _is_read(view: WorkspaceView, status: ServiceStatus) -> bool:
     """Whether what is shown was made after a round of it."""
     shown_at = status.snapshot.taken_at if status.snapshot is not None else status.started_at
     return view.workspace_id in status.collected_by or any(
-        row.workspace_id == view.workspace_id and row.finished_at <= shown_at for row in status.rounds
+        row.workspace_id == view.workspace_id and row.first_ended_at <= shown_at for row in status.rounds
     )
 
 
