@@ -10,6 +10,9 @@ import pytest
 T = TypeVar("T")
 Kind = TypeVar("Kind")
 
+BOTH_ENGINES = ("sqlite", pytest.param("postgres", marks=pytest.mark.slow))
+"""Parameters of what is tried on the default engine, and in the longer run on Postgres too."""
+
 
 def examples(few: int, many: int) -> pytest.MarkDecorator:
     """Give a test the number of examples that it tries."""

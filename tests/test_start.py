@@ -100,6 +100,7 @@ def test_the_line_of_each_command_is_whole_at_80_columns() -> None:
     assert shown[-len(COMMANDS) :] == [f"  {name:<{width}}  {line}" for name, line in COMMANDS.items()]
 
 
+@pytest.mark.slow
 def test_the_service_runs_without_the_simulator() -> None:
     names = "Service, collect_once, examine, open_backfill, read_month"
     program = f"import sys; from prisma_postgres_exporter.service import {names}; print({SIMULATOR!r} in sys.modules)"
@@ -108,6 +109,7 @@ def test_the_service_runs_without_the_simulator() -> None:
     assert told.strip() == "False"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["collect_once", "examine", "open_backfill", "read_month"])
 def test_what_runs_once_does_not_load_what_answers_questions(name: str) -> None:
     program = f"import sys; from prisma_postgres_exporter.service import {name}; print('fastapi' in sys.modules)"

@@ -122,6 +122,7 @@ def test_the_pod_takes_its_token_from_a_variable(tmp_path: Path, values: Values,
     assert "PRISMA_POSTGRES_TOKEN_FILE" not in pod.environ
 
 
+@pytest.mark.slow
 def test_the_pod_of_the_demo_needs_nothing_but_a_place_for_temporary_files(tmp_path: Path) -> None:
     pod = Pod(objects({"demo": {"enabled": True}}), tmp_path, {})
     with _running(pod, tmp_path) as url:

@@ -124,6 +124,7 @@ def test_alertmanager_takes_its_configuration() -> None:
     assert found.returncode == 0, found.stdout + found.stderr
 
 
+@pytest.mark.slow
 @NEEDS_PROMETHEUS
 def test_prometheus_sees_the_demo_with_the_shipped_configuration(tmp_path: Path) -> None:
     command = loaded(DEMO)["services"]["exporter"]["command"]

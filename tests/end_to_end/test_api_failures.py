@@ -99,6 +99,7 @@ def test_secrets_that_no_standard_output_would_get_are_refused_before_the_reques
     assert terminal.vendor.simulator.requests == {}
 
 
+@pytest.mark.slow
 def test_secrets_of_an_answer_that_is_cut_short_are_said_to_be_lost(terminal: Terminal) -> None:
     terminal.vendor.simulator.faults.add(Fault(kind=FaultKind.HALF_BODY, call="create_connection"))
     code, err = on_a_full_disk("connections", "create", "x" * 65, "--database", terminal.other_id(), "--reveal")
@@ -265,6 +266,7 @@ def test_a_change_in_doubt_says_where_to_look(
     assert (ended.code, ended.err.splitlines()[-1].endswith(advice)) == (3, True)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("answer", "code"), [(b"n\n", 1), (b"\x04", 1), (b"\x03", 130)], ids=["no", "Ctrl-D", "Ctrl-C"]
 )

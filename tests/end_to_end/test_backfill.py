@@ -28,6 +28,7 @@ from processes import (
 )
 from test_prometheus import needs_program
 
+from longer import BOTH_ENGINES
 from ports import free_port
 from prisma_postgres_exporter.model import day_start
 from prisma_postgres_exporter.store import Store
@@ -43,7 +44,7 @@ def api() -> Iterator[Vendor]:
         yield running
 
 
-@pytest.fixture(params=["sqlite", "postgres"])
+@pytest.fixture(params=BOTH_ENGINES)
 def store_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     if request.param == "postgres":
         url = request.getfixturevalue("postgres_url")
@@ -91,6 +92,7 @@ def truth(api: Vendor, store_url: str) -> dict[tuple[int, date], int]:
     }
 
 
+@pytest.mark.slow
 def test_days_of_the_past_come_into_the_ledger_beside_a_running_service(
     options: list[str], store_url: str, api: Vendor, tmp_path: Path
 ) -> None:

@@ -11,6 +11,8 @@ import pytest
 import yaml
 from processes import Vendor, exporter, run, vendor, write_config
 
+from longer import BOTH_ENGINES
+
 TOKEN = {"PRISMA_POSTGRES_TOKEN": "simulator-token-1"}
 BUDGETS = [{"name": "all", "monthly_usd": 100}]
 
@@ -21,7 +23,7 @@ def api() -> Iterator[Vendor]:
         yield running
 
 
-@pytest.fixture(params=["sqlite", pytest.param("postgres", marks=pytest.mark.slow)])
+@pytest.fixture(params=BOTH_ENGINES)
 def store(request: pytest.FixtureRequest, tmp_path: Path) -> Sequence[str]:
     is_sqlite = request.param == "sqlite"
     url = f"sqlite:///{tmp_path / 'ledger.db'}" if is_sqlite else request.getfixturevalue("postgres_url")
@@ -54,6 +56,7 @@ def reported(*options: str, cwd: Path) -> tuple[set[str], list[str], str]:
     return fees, [budget["budget"] for budget in whole["budgets"]], answer.stderr
 
 
+@pytest.mark.slow
 def test_reports_of_everyone_have_the_services_money(api: Vendor, store: Sequence[str], tmp_path: Path) -> None:
     elsewhere = tmp_path / "elsewhere"
     elsewhere.mkdir()
@@ -77,6 +80,7 @@ def test_reports_of_everyone_have_the_services_money(api: Vendor, store: Sequenc
     assert "no such plan; known are business, free, pro, starter" in plans.stderr
 
 
+@pytest.mark.slow
 def test_whoever_gives_costs_has_those_and_one_line_says_so(api: Vendor, store: Sequence[str], tmp_path: Path) -> None:
     config = write_config(tmp_path / "config.yaml", cost={"budgets": BUDGETS})
     own = write_config(tmp_path / "own.yaml", cost={"budgets": [{"name": "mine", "monthly_usd": 5}]})
@@ -96,6 +100,7 @@ def test_whoever_gives_costs_has_those_and_one_line_says_so(api: Vendor, store: 
     assert run("export", "days", "--config", str(own), *store, cwd=tmp_path).stderr == ""
 
 
+@pytest.mark.slow
 def test_a_round_without_costs_does_not_undo_those_of_a_service(
     api: Vendor, store: Sequence[str], tmp_path: Path
 ) -> None:

@@ -121,6 +121,7 @@ def test_what_is_to_be_tried_is_called_as_the_demo_was(
     assert _own_command() == shown
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("now", [MID_MONTH, *(pytest.param(start, marks=pytest.mark.slow) for start in OTHER_STARTS)])
 def test_everything_is_known_of_the_demos_months_and_it_is_true(now: datetime, tmp_path: Path) -> None:
     vendor = demo_simulator(ManualClock(now))

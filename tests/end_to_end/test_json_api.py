@@ -17,6 +17,8 @@ from typing import Any
 import pytest
 from processes import DATA_PREFIX, Exporter, exporter, run, vendor, wait_until, write_config
 
+from longer import BOTH_ENGINES
+
 TOKENS = {"PRISMA_POSTGRES_TOKEN": "simulator-token-1,simulator-token-2"}
 DATABASES = 6
 COST_PARTS = ("fee", "operations", "storage")
@@ -27,7 +29,7 @@ expected-statuses = ["2xx", "404", "422"]
 Asked = tuple[Exporter, Sequence[str]]
 
 
-@pytest.fixture(params=["sqlite", "postgres"])
+@pytest.fixture(params=BOTH_ENGINES)
 def asked(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Asked]:
     """A service that has read everything once and then leaves it, and the options of commands on its store."""
     is_sqlite = request.param == "sqlite"

@@ -20,6 +20,7 @@ def planned(*arguments: str, cwd: Path) -> PlanAnswer:
     return PlanAnswer.model_validate_json(done.stdout)
 
 
+@pytest.mark.slow
 def test_a_plan_for_what_exists_asks_little_and_writes_nothing(tmp_path: Path) -> None:
     config = tmp_path / "config.yaml"
     write_config(
@@ -55,6 +56,7 @@ def test_what_a_call_waits_for_its_pace_is_not_the_vendors_latency(tmp_path: Pat
     assert found.latency_seconds < 1 / pace
 
 
+@pytest.mark.slow
 def test_a_plan_for_what_need_not_exist_asks_nobody_and_tells_what_a_cap_leaves(tmp_path: Path) -> None:
     config = tmp_path / "config.yaml"
     config.write_text("web: {max_series: 2000}\n")

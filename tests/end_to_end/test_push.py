@@ -206,6 +206,7 @@ def _newest(collector: Receiver) -> Points:
     return scrapes[max(scrapes)]
 
 
+@pytest.mark.slow
 @needs_program("prometheus")
 def test_what_prometheus_missed_while_it_was_down_it_gets_afterwards(
     tmp_path: Path, api: Vendor, prometheus: Prometheus, at_collector: Receiver

@@ -87,6 +87,7 @@ def operations(answer: subprocess.CompletedProcess[str]) -> int:
     return sum(row["operations"] for row in json.loads(answer.stdout)["data"])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("report", REPORTS, ids=" ".join)
 def test_every_report_reads_a_copy_that_nobody_may_write(
     report: Sequence[str], lived: Path, closed: Callable[[], Path], tmp_path: Path
@@ -114,6 +115,7 @@ def numbers(report: Sequence[str], answer: subprocess.CompletedProcess[str]) -> 
     return [{key: value for key, value in row.items() if key.endswith(("operations", "_id", "plan"))} for row in rows]
 
 
+@pytest.mark.slow
 def test_doctor_reads_a_copy_that_nobody_may_write(lived: Path, closed: Callable[[], Path], tmp_path: Path) -> None:
     file = Path(shutil.copy(lived, tmp_path / "closed" / "copy.db"))
     before = listed(closed())
@@ -125,6 +127,7 @@ def test_doctor_reads_a_copy_that_nobody_may_write(lived: Path, closed: Callable
     assert listed(file.parent) == before
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("beside", [("-wal", "-shm"), ("-wal",)], ids=" ".join)
 def test_a_copy_of_a_store_in_use_is_read_with_what_is_in_its_wal(
     beside: Sequence[str], closed: Callable[[], Path], tmp_path: Path
@@ -159,6 +162,7 @@ def test_a_store_that_a_service_writes_is_read_as_it_is_now(closed: Callable[[],
     assert nothing.stdout.count("\n") < days.stdout.count("\n")
 
 
+@pytest.mark.slow
 def test_files_that_may_not_be_read_are_named(lived: Path, tmp_path: Path) -> None:
     file = Path(shutil.copy(lived, tmp_path / "copy.db"))
     file.chmod(0o000)
@@ -202,6 +206,7 @@ def reader_url(postgres_url: str) -> Iterator[str]:
     execute(postgres_url, f"DROP ROLE {role}")
 
 
+@pytest.mark.slow
 def test_every_report_reads_with_a_role_that_may_only_read(reader_url: str, postgres_url: str, tmp_path: Path) -> None:
     for report in REPORTS:
         answer = run(*report, "--store-url", reader_url, cwd=tmp_path)
@@ -216,6 +221,7 @@ def test_every_report_reads_with_a_role_that_may_only_read(reader_url: str, post
         connection.execute("UPDATE store_state SET made_by = made_by")
 
 
+@pytest.mark.slow
 def test_a_role_that_may_not_read_a_table_is_told_what_it_needs(
     reader_url: str, postgres_url: str, tmp_path: Path
 ) -> None:
@@ -232,6 +238,7 @@ def test_a_role_that_may_not_read_a_table_is_told_what_it_needs(
 
 
 # Versions -----------------------------------------------------------------------------------------
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("version", "message"),
     [("0004", "run `serve` or `collect` of this version once"), ("9999", "run the build that made it or a newer one")],
@@ -316,6 +323,7 @@ def test_check_makes_no_tables(postgres_url: str, tmp_path: Path) -> None:
     assert query(postgres_url, "SELECT 1 FROM pg_tables WHERE schemaname = 'public'") == []
 
 
+@pytest.mark.slow
 def test_check_says_that_a_store_cannot_be_written(lived: Path, closed: Callable[[], Path], tmp_path: Path) -> None:
     file = Path(shutil.copy(lived, tmp_path / "closed" / "copy.db"))
     empty = tmp_path / "closed" / "absent.db"

@@ -19,6 +19,7 @@ from lived_store import live, live_discovery, live_round
 from processes import EXPORTER, run, write_config
 from store_values import database
 
+from longer import BOTH_ENGINES
 from prisma_postgres_exporter.model import Discovered, Workspace
 from prisma_postgres_exporter.store import Store
 
@@ -26,7 +27,7 @@ MONTH = ("--month", "2026-11")
 WHAT = ("days", "months", "revisions", "events", "focus")
 
 
-@pytest.fixture(scope="module", params=["sqlite", "postgres"])
+@pytest.fixture(scope="module", params=BOTH_ENGINES)
 def options(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Sequence[str]:
     """The store of a month in which one database was made, one moved and one deleted; commands here only read it."""
     folder = tmp_path_factory.mktemp("lived")
@@ -112,6 +113,7 @@ def test_every_format_has_the_same_rows(what: str, options: Sequence[str], tmp_p
     assert ("workspace workspace 1 (wksp_1) is left out" in written.stderr) == (what == "focus")
 
 
+@pytest.mark.slow
 def test_a_workspace_that_was_gone_before_the_month_is_named_and_has_no_row(tmp_path: Path) -> None:
     file = tmp_path / "store.db"
     with closing(Store.open(f"sqlite:///{file}")) as store:

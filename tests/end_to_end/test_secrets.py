@@ -16,6 +16,7 @@ import pytest
 from processes import Vendor, exporter, run, vendor, wait_until, write_config, write_tokens
 from psycopg import sql
 
+from longer import BOTH_ENGINES
 from postgres import PostgresServer
 from push_receiver import Answered, Receiver, receiver
 
@@ -102,7 +103,7 @@ def store_of(engine: str, server: PostgresServer) -> Iterator[str]:
         yield f"postgresql://marked:{quote(STORE_PASSWORD, safe='')}@{url.rpartition('@')[2]}"
 
 
-@pytest.fixture(params=["sqlite", pytest.param("postgres", marks=pytest.mark.slow)])
+@pytest.fixture(params=BOTH_ENGINES)
 def marked(
     request: pytest.FixtureRequest, tmp_path: Path, api: Vendor, receiving: Receiver, shared_postgres: PostgresServer
 ) -> Iterator[Marked]:
@@ -146,6 +147,7 @@ def test_no_command_shows_a_secret(marked: Marked) -> None:
         assert marked.found_in(shown) == set(), f"{arguments}:\n{shown}"
 
 
+@pytest.mark.slow
 def test_no_command_shows_one_that_it_cannot_use(marked: Marked) -> None:
     wrong = (
         {"PRISMA_POSTGRES_API_URL": f"https://me:{API_PASSWORD}@api.example.com"},
@@ -166,6 +168,7 @@ def test_no_command_shows_one_that_it_cannot_use(marked: Marked) -> None:
             assert marked.found_in(shown) == set(), f"{arguments} {changed}:\n{shown}"
 
 
+@pytest.mark.slow
 def test_neither_pages_nor_logs_nor_metrics_nor_the_store_hold_a_secret(marked: Marked, receiving: Receiver) -> None:
     receiving.answers.extend([Answered(500, body=BEARER.encode()), Answered(401, body=KEY.encode())])
     with exporter("serve", cwd=marked.directory, environ=marked.environ) as running:
@@ -188,6 +191,7 @@ def test_neither_pages_nor_logs_nor_metrics_nor_the_store_hold_a_secret(marked: 
     assert "Traceback" not in running.output
 
 
+@pytest.mark.slow
 def test_a_traceback_that_quotes_every_secret_is_masked(marked: Marked) -> None:
     environ = broken(marked, "rounds.collector", "Collector", "round")
     with exporter("serve", cwd=marked.directory, environ=environ, as_command_line=True) as running:

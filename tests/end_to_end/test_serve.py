@@ -33,6 +33,7 @@ from processes import (
     write_tokens,
 )
 
+from longer import BOTH_ENGINES
 from prisma_postgres_exporter.model import month_start
 from prisma_postgres_exporter.simulator import Fault, FaultKind
 
@@ -89,7 +90,7 @@ def simulator(directory: Path) -> Iterator[tuple[Running, str, list[str]]]:
         yield running, url, running.wait_for(r"tokens: (\S+)\n").split(",")
 
 
-@pytest.fixture(params=["sqlite", "postgres"])
+@pytest.fixture(params=BOTH_ENGINES)
 def store_url(request: pytest.FixtureRequest) -> str:
     """The URL of an empty store, on both engines."""
     if request.param == "sqlite":
@@ -127,6 +128,7 @@ def test_killed_and_started_again_it_shows_everything_before_the_vendor_answers(
             second.scrape_when(has_been_read_again, "every database was read again")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_a_signal_in_the_middle_of_a_round_ends_it_at_once_with_0_and_keeps_what_was_read(
     tmp_path: Path, two_workspaces: Vendor, number: signal.Signals
@@ -144,6 +146,7 @@ def test_a_signal_in_the_middle_of_a_round_ends_it_at_once_with_0_and_keeps_what
         assert again.scrape().labels(TOTAL, "database_id") != set()
 
 
+@pytest.mark.slow
 def test_a_signal_in_the_middle_of_a_discovery_ends_it_at_once_with_0(tmp_path: Path, two_workspaces: Vendor) -> None:
     write_tokens(tmp_path / "tokens", one="simulator-token-1")
     two_workspaces.faults.add(Fault(kind=FaultKind.SLOW, call="me", seconds=HANGING_SECONDS))
@@ -166,6 +169,7 @@ def test_a_second_signal_leaves_at_once(tmp_path: Path, two_workspaces: Vendor) 
         assert running.wait(3) == 128 + signal.SIGTERM
 
 
+@pytest.mark.slow
 def test_a_wrong_token_is_down_with_a_reason_and_the_others_go_on(tmp_path: Path, two_workspaces: Vendor) -> None:
     write_tokens(tmp_path / "tokens", good="simulator-token-1", wrong="simulator-token-of-nobody")
     with serving(tmp_path, two_workspaces.url) as running:
@@ -178,6 +182,7 @@ def test_a_wrong_token_is_down_with_a_reason_and_the_others_go_on(tmp_path: Path
         assert running.output.count("credential failing") == 1
 
 
+@pytest.mark.slow
 def test_a_replaced_token_file_is_noticed(tmp_path: Path, two_workspaces: Vendor) -> None:
     tokens = write_tokens(tmp_path / "tokens", only="simulator-token-of-nobody")
     with serving(tmp_path, two_workspaces.url) as running:
@@ -189,6 +194,7 @@ def test_a_replaced_token_file_is_noticed(tmp_path: Path, two_workspaces: Vendor
         assert samples.value(f"{OWN}credential_up", credential="only") == 1
 
 
+@pytest.mark.slow
 def test_a_bad_configuration_is_refused_with_its_problems_and_a_good_one_takes_its_place(
     tmp_path: Path, two_workspaces: Vendor
 ) -> None:
@@ -231,6 +237,7 @@ def test_a_bad_configuration_is_refused_with_its_problems_and_a_good_one_takes_i
         assert "store.keep_readings" not in fetch(f"{running.url}/").text
 
 
+@pytest.mark.slow
 def test_it_is_ready_and_healthy_while_the_vendor_is_down(tmp_path: Path, two_workspaces: Vendor) -> None:
     two_workspaces.stop()
     write_tokens(tmp_path / "tokens", one="simulator-token-1")
@@ -245,6 +252,7 @@ def test_it_is_ready_and_healthy_while_the_vendor_is_down(tmp_path: Path, two_wo
         assert samples.value(f"{OWN}credential_up", credential="one") is None
 
 
+@pytest.mark.slow
 def test_a_store_that_cannot_be_written_keeps_the_snapshot_and_recovers(tmp_path: Path, two_workspaces: Vendor) -> None:
     write_tokens(tmp_path / "tokens", one="simulator-token-1", two="simulator-token-2")
     with serving(tmp_path, two_workspaces.url) as running:
@@ -270,6 +278,7 @@ def test_a_store_that_cannot_be_written_keeps_the_snapshot_and_recovers(tmp_path
         assert_no_counter_fell(before, later)
 
 
+@pytest.mark.slow
 def test_a_database_that_answers_404_disappears_when_discovery_agrees(tmp_path: Path, two_workspaces: Vendor) -> None:
     write_tokens(tmp_path / "tokens", one="simulator-token-1", two="simulator-token-2")
     gone, *others = two_workspaces.database_ids
@@ -296,7 +305,16 @@ def test_a_database_that_answers_404_disappears_when_discovery_agrees(tmp_path: 
         )
 
 
-@pytest.mark.parametrize("zone", ["America/New_York", "CST-8", "UTC0", '"Europe/Rome"', "Nowhere/Atlantis"])
+@pytest.mark.parametrize(
+    "zone",
+    [
+        "America/New_York",
+        *(
+            pytest.param(zone, marks=pytest.mark.slow)
+            for zone in ("CST-8", "UTC0", '"Europe/Rome"', "Nowhere/Atlantis")
+        ),
+    ],
+)
 def test_it_runs_in_every_time_zone_of_the_machine(zone: str, tmp_path: Path, two_workspaces: Vendor) -> None:
     write_tokens(tmp_path / "tokens", one="simulator-token-1", two="simulator-token-2")
     config = write_config(tmp_path / "config.yaml", credentials=[{"token_file": str(tmp_path / "tokens")}])

@@ -93,6 +93,7 @@ def test_a_broken_row_is_named_with_what_to_do_and_leaves_with_1(tmp_path: Path,
     assert {"counter-is-the-sum-of-its-days", "month-is-the-sum-of-its-days"} <= found.keys()
 
 
+@pytest.mark.slow
 def test_a_repair_is_shown_then_made_and_leaves_nothing_to_do(tmp_path: Path, api: Vendor, ledger: Path) -> None:
     with sqlite3.connect(ledger) as connection:
         connection.execute("UPDATE days SET read_at = 4102444800 WHERE database_key = 1")
@@ -127,6 +128,7 @@ def test_a_file_that_is_no_store_leaves_with_1(tmp_path: Path) -> None:
     assert "Traceback" not in answer.stderr
 
 
+@pytest.mark.slow
 def test_a_backup_beside_a_running_service_is_sound_and_checked(tmp_path: Path, api: Vendor) -> None:
     config = write_config(tmp_path / "config.yaml")
     ledger, copy = tmp_path / "ledger.db", tmp_path / "copy.db"

@@ -50,6 +50,7 @@ def run(
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("command", [("top", *MONTH), ("cost", *MONTH), ("export", "days"), ("--help",)])
 def test_a_full_disk_is_told_in_a_line(command: Sequence[str], options: Sequence[str], tmp_path: Path) -> None:
     full = os.open("/dev/full", os.O_WRONLY)
@@ -123,6 +124,7 @@ def test_what_a_closed_standard_output_would_get_goes_into_no_file(options: Sequ
     assert path.read_bytes() == before
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("command", [("report", *MONTH), ("export", "days")])
 def test_a_file_that_cannot_be_written_is_named(command: Sequence[str], options: Sequence[str], tmp_path: Path) -> None:
     answer = run(*command, "--output", "/dev/full", *options, cwd=tmp_path)
@@ -133,6 +135,7 @@ def test_a_file_that_cannot_be_written_is_named(command: Sequence[str], options:
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("command", [("top", *MONTH), ("cost", *MONTH)])
 def test_a_locale_of_ascii_gets_ascii(command: Sequence[str], options: Sequence[str], tmp_path: Path) -> None:
     plain = {"LC_ALL": "C", "PYTHONCOERCECLOCALE": "0", "PYTHONUTF8": "0", "PYTHONIOENCODING": "ascii"}

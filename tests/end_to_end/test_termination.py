@@ -59,6 +59,7 @@ def test_the_installed_program_begins_where_the_module_does() -> None:
     assert project["scripts"] == {"prisma-postgres-exporter": "prisma_postgres_exporter.__main__:main"}
 
 
+@pytest.mark.slow
 def test_a_command_that_waits_for_a_silent_server_ends_all_the_same(tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as silent:
         silent.settimeout(30)

@@ -110,6 +110,7 @@ def test_a_round_is_a_trace_of_its_requests_and_writes(tmp_path: Path, api: Vend
     assert not [text for text in told for id_ in api.database_ids if id_ in text]
 
 
+@pytest.mark.slow
 def test_a_receiver_that_refuses_is_counted_and_said_once(tmp_path: Path, api: Vendor, receiving: Receiver) -> None:
     receiving.answers = [Answered(401, f"wrong key {KEY}".encode())] * 1_000
     environ = {
@@ -163,6 +164,7 @@ def test_they_are_off_until_the_standard_variables_ask_for_them(environ: dict[st
     assert are_wanted(environ) is is_wanted
 
 
+@pytest.mark.slow
 def test_where_they_are_off_a_span_is_nothing_and_the_library_is_not_loaded() -> None:
     code = (
         "import sys, prisma_postgres_exporter.service.service\n"

@@ -192,6 +192,7 @@ def test_the_rows_of_all_users_together_are_those_of_whoever_sees_everything(loc
     assert sorted(map(_steady, parts[0] + parts[1])) == sorted(map(_steady, whole))
 
 
+@pytest.mark.slow
 @needs_program("curl")
 def test_no_page_tells_a_user_of_others_workspaces(locked: Locked) -> None:
     first, second = locked.world.world.workspaces(locked.world.simulator.clock())

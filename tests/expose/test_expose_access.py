@@ -70,8 +70,8 @@ INTERNALS: dict[str, Any] = {
                           failing_since_at=NOW, problem="wksp_b", waiting_since_at=NOW),),
     "sharing": {"host-of-the-whole": 2, "another": 1},
     "rounds": tuple(
-        RoundStatus(workspace_id=f"wksp_{x}", workspace_name=f"named {x}", first_ended_at=NOW, finished_at=NOW, seconds=1, readings=2,
-                    failed=0, next_at=NOW) for x in ("a", "b", "c")
+        RoundStatus(workspace_id=f"wksp_{x}", workspace_name=f"named {x}", first_ended_at=NOW, finished_at=NOW,
+                    seconds=1, readings=2, failed=0, next_at=NOW) for x in ("a", "b", "c")
     ),
 }  # fmt: skip
 

@@ -108,7 +108,7 @@ def histories(draw: st.DrawFn) -> list[Snapshot]:
     return history
 
 
-@settings(max_examples=60)
+@settings(max_examples=15)
 @given(history=histories(), kept=st.integers(0, 4))
 def test_totals_by_workspace_are_as_without_the_cap_and_unknown_is_not_zero(history: list[Snapshot], kept: int) -> None:
     cap = SeriesCap(bound_for(kept))
@@ -123,7 +123,7 @@ def test_totals_by_workspace_are_as_without_the_cap_and_unknown_is_not_zero(hist
                 assert capped[key] == pytest.approx(whole[key], abs=1e-6)
 
 
-@settings(max_examples=60)
+@settings(max_examples=15)
 @given(history=histories(), kept=st.integers(0, 4))
 def test_a_sums_counters_never_fall_and_no_operation_is_counted_twice(history: list[Snapshot], kept: int) -> None:
     cap = SeriesCap(bound_for(kept))
@@ -177,7 +177,7 @@ def _came(history: Sequence[Snapshot], workspace_id: str) -> int:
     return came
 
 
-@settings(max_examples=40)
+@settings(max_examples=15)
 @given(history=histories(), kept=st.integers(0, 4))
 def test_the_largest_are_kept_and_nothing_is_shown_of_a_sum_that_is_none(history: list[Snapshot], kept: int) -> None:
     cap = SeriesCap(bound_for(kept))

@@ -36,7 +36,7 @@ both_formats = pytest.mark.parametrize("exposition_format", Format)
 
 
 @both_formats
-@settings(max_examples=60)
+@settings(max_examples=15)
 @given(
     databases=st.tuples(database_views("db_a"), database_views("db_b"), database_views("db_c")),
     workspaces=st.tuples(workspace_views("wksp_a"), workspace_views("wksp_b")),
@@ -111,7 +111,7 @@ def snapshots(draw: st.DrawFn) -> list[tuple[DatabaseView, ...]]:
     return sequence
 
 
-@settings(max_examples=60)
+@settings(max_examples=15)
 @given(sequence=snapshots())
 def test_rendering_again_gives_the_bytes_that_a_new_exposition_gives(
     sequence: list[tuple[DatabaseView, ...]],

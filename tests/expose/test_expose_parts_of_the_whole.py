@@ -96,7 +96,7 @@ def told_health() -> ExporterHealth:
 
 @both_formats
 @both_codings
-@settings(max_examples=60)
+@settings(max_examples=15)
 @given(snapshot=snapshots(), has_created=st.booleans())
 def test_the_parts_together_are_the_whole_byte_for_byte(
     snapshot: Snapshot, has_created: bool, exposition_format: Format, is_gzip: bool
@@ -116,7 +116,7 @@ def test_the_parts_together_are_the_whole_byte_for_byte(
 
 
 @both_formats
-@settings(max_examples=60)
+@settings(max_examples=15)
 @given(snapshot=snapshots())
 def test_a_part_has_the_samples_of_its_workspaces_and_no_others(snapshot: Snapshot, exposition_format: Format) -> None:
     exposition = Exposition(told_health())

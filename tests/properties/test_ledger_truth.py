@@ -18,6 +18,7 @@ from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 from lives import Ending, Fate, Life
 
+from longer import BOTH_ENGINES
 from prisma_postgres_exporter.simulator import Vendor, VendorBehaviour, World, WorldShape
 from prisma_postgres_exporter.store import Store
 
@@ -90,7 +91,7 @@ def empty_sqlite(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
-@pytest.fixture(params=["sqlite", "postgres"])
+@pytest.fixture(params=BOTH_ENGINES)
 def fresh_store(request: pytest.FixtureRequest, tmp_path: Path) -> Callable[[], str]:
     """Gives the URL of an empty store each time it is called."""
     numbers = count()

@@ -60,6 +60,7 @@ def test_three_share_the_workspaces_and_each_shows_everything(three: Fleet) -> N
     three.assert_one_writer_an_epoch()
 
 
+@pytest.mark.slow
 def test_what_a_killed_one_collected_is_taken_over_in_time(three: Fleet) -> None:
     lost = {id_ for id_, name in three.owners().items() if name == "a"}
     three.members["a"].running.kill()

@@ -34,6 +34,7 @@ async def read_in(running: Bench, span: timedelta) -> int:
     return reads
 
 
+@pytest.mark.slow
 async def test_rounds_learn_the_rhythm_keep_it_through_a_reload_and_leave_it_near_a_limit(tmp_path: Path) -> None:
     clock = ManualClock(BEGINS_AT)
     vendor = small_vendor(clock, behaviour=HOURLY, workspaces=1, databases=3)
@@ -66,6 +67,7 @@ def own(running: Bench, name: str, **labels: str) -> float | None:
     return next((sample.value for sample in samples if (sample.name, sample.labels) == (name, labels)), None)
 
 
+@pytest.mark.slow
 async def test_what_was_learned_is_shown_by_workspace_with_what_it_saves(tmp_path: Path) -> None:
     clock = ManualClock(BEGINS_AT)
     vendor = small_vendor(

@@ -85,6 +85,7 @@ async def test_a_workspace_that_is_handed_over_is_of_today(
         assert one.ledger_state == await one.stored()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seed", [0, *(pytest.param(seed, marks=pytest.mark.slow) for seed in range(1, 4))])
 async def test_one_that_writes_nothing_holds_what_the_store_does(
     seed: int, vendor: Simulator, clock: ManualClock, tmp_path: Path

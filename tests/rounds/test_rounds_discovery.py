@@ -206,6 +206,7 @@ class CuttingVendor:
         await answer(scope, receive, send)
 
 
+@pytest.mark.slow
 async def test_plan_and_block_are_read_for_each_workspace_and_kept_where_they_cannot_be(
     vendor: Simulator, tmp_path: Path
 ) -> None:
@@ -235,6 +236,7 @@ async def test_what_appears_was_created_and_what_was_there_already_is_found(vend
         assert kinds[other.id] is EventKind.FOUND
 
 
+@pytest.mark.slow
 async def test_a_credential_that_is_taken_away_takes_its_workspace_from_what_is_shown_and_not_from_the_ledger(
     vendor: Simulator, tmp_path: Path
 ) -> None:
@@ -260,6 +262,7 @@ async def test_a_credential_that_is_taken_away_takes_its_workspace_from_what_is_
         assert len(found.snapshot.workspaces) == 2
 
 
+@pytest.mark.slow
 async def test_one_database_in_two_lists_is_shown_once_and_does_not_wander(vendor: Simulator, tmp_path: Path) -> None:
     async with running(vendor, tmp_path, one=ONE, two=TWO) as found:
         await found.round()

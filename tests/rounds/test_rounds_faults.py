@@ -12,6 +12,7 @@ import pytest
 from pydantic import SecretStr
 from structlog.testing import capture_logs
 
+from longer import BOTH_ENGINES
 from prisma_postgres_exporter.config import (
     Credential,
     CredentialProblem,
@@ -39,7 +40,7 @@ BEGINS_AT = datetime(2026, 11, 23, 12, 0, tzinfo=UTC)
 INTERVAL = timedelta(minutes=5)
 
 
-@pytest.fixture(params=["sqlite", pytest.param("postgres", marks=pytest.mark.slow)])
+@pytest.fixture(params=BOTH_ENGINES)
 def store_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     if request.param == "postgres":
         return str(request.getfixturevalue("postgres_url"))
@@ -85,6 +86,7 @@ def store_error(running: Bench) -> str | None:
 
 
 # One workspace ------------------------------------------------------------------------------------
+@pytest.mark.slow
 @pytest.mark.parametrize("call", ["me", "projects", "databases", "subscription", "usage"])
 async def test_a_workspace_that_hangs_in_any_call_is_waited_for_by_nobody(
     call: str, store_url: str, vendor: Simulator, clock: ManualClock
@@ -110,6 +112,7 @@ async def test_a_workspace_that_hangs_in_any_call_is_waited_for_by_nobody(
         await asyncio.gather(waiting, return_exceptions=True)
 
 
+@pytest.mark.slow
 async def test_a_list_that_is_never_read_to_its_end_keeps_no_usage_waiting_and_is_given_up(
     store_url: str, vendor: Simulator, clock: ManualClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -142,6 +145,7 @@ async def test_a_list_that_is_never_read_to_its_end_keeps_no_usage_waiting_and_i
         assert running.collector.workspace_failures[id_] == "endless_list"
 
 
+@pytest.mark.slow
 async def test_an_exception_that_nobody_foresaw_ends_one_round_is_told_and_the_next_round_runs(
     store_url: str, vendor: Simulator, clock: ManualClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -305,6 +309,7 @@ async def test_a_wait_that_the_vendor_asks_for_is_known_until_it_is_over(store_u
         assert running.collector.waits() == {}
 
 
+@pytest.mark.slow
 async def test_reads_that_are_put_off_are_logged_when_it_begins_and_when_it_ends(
     store_url: str, clock: ManualClock
 ) -> None:
@@ -449,6 +454,7 @@ async def test_at_midnight_what_is_shown_waits_for_no_store(
 
 
 # Reloads ------------------------------------------------------------------------------------------
+@pytest.mark.slow
 async def test_a_reload_in_the_middle_of_the_first_round_loses_nothing_and_counts_at_once(
     store_url: str, clock: ManualClock
 ) -> None:
@@ -559,6 +565,7 @@ async def test_a_filter_that_is_reloaded_counts_at_once(store_url: str, vendor: 
         assert running.snapshot.filtered == 3
 
 
+@pytest.mark.slow
 async def test_a_token_that_is_replaced_is_used_at_once_and_one_that_cannot_be_used_says_why(
     store_url: str, vendor: Simulator, clock: ManualClock
 ) -> None:

@@ -43,15 +43,15 @@ def _nothing_hangs(monkeypatch: pytest.MonkeyPatch) -> None:
 PLACES = places(new_vendor(), victim_of(new_vendor()))
 
 
-PARTS = 10
-"""A place is tried with every tenth value here, one place after the other in each service, and with all of them in the
-longer run, in a service of its own."""
+PARTS = 4
+"""A place is tried with one value here, one place after the other in each service, and with all of them in the longer
+run, in a service of its own."""
 
 
 @pytest.mark.parametrize("part", range(PARTS))
 async def test_an_odd_value_anywhere_hurts_nobody_else(part: int, tmp_path: Path) -> None:
     tried = [
-        (place, dict(list(VALUES.items())[(part + number) % PARTS :: PARTS]))
+        (place, dict([list(VALUES.items())[(part + number) % len(VALUES)]]))
         for number, place in enumerate(PLACES[part::PARTS])
     ]
     await hurts_nobody_else(tried, tmp_path)

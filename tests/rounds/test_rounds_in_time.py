@@ -89,6 +89,7 @@ def test_the_interval_is_kept_while_the_days_of_a_whole_month_are_not_settled_ye
     assert found[-1] <= 2 * INTERVAL_SECONDS
 
 
+@pytest.mark.slow
 def test_more_than_the_workers_can_do_is_done_as_fast_as_they_can(tmp_path: Path) -> None:
     found = gaps(run_virtually(lived(tmp_path / "ledger.db", databases=100, latency_seconds=20.0, hours=1.5)))
 

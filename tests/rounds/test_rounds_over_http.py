@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from longer import BOTH_ENGINES
 from prisma_postgres_exporter.api import Usage
 from prisma_postgres_exporter.config.values import rolling_windows
 from prisma_postgres_exporter.model import EventKind, day_start
@@ -24,7 +25,7 @@ from rounds_bench import bench, configuration, http_bench, small_vendor, tokens_
 BEGINS_AT = datetime(2026, 11, 20, 10, 0, tzinfo=UTC)
 
 
-@pytest.fixture(params=["sqlite", pytest.param("postgres", marks=pytest.mark.slow)])
+@pytest.fixture(params=BOTH_ENGINES)
 def store_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     if request.param == "postgres":
         url = request.getfixturevalue("postgres_url")
@@ -86,6 +87,7 @@ async def test_a_second_round_at_the_same_instant_reads_nothing_and_changes_noth
         assert running.databases == ledger_state.databases
 
 
+@pytest.mark.slow
 async def test_what_is_in_memory_is_what_is_stored(store_url: str) -> None:
     clock = ManualClock(BEGINS_AT)
     vendor = small_vendor(clock, behaviour=VendorBehaviour(revised_share=0.5))
@@ -204,6 +206,7 @@ async def test_a_database_that_fails_keeps_its_values_for_a_bounded_time(store_u
         assert (gone.is_up, gone.operations_total, gone.storage_bytes) == (False, None, None)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "kind",
     [
@@ -279,6 +282,7 @@ async def test_one_odd_database_widens_its_own_windows_only(tmp_path: Path) -> N
             clock.advance(timedelta(minutes=20))
 
 
+@pytest.mark.slow
 async def test_two_processes_on_one_store_count_nothing_twice(store_url: str) -> None:
     clock = ManualClock(BEGINS_AT)
     vendor = small_vendor(clock)

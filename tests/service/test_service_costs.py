@@ -17,6 +17,7 @@ import pytest
 import yaml
 from structlog.testing import capture_logs
 
+from longer import BOTH_ENGINES
 from prisma_postgres_exporter.config import (
     Config,
     FeeShare,
@@ -66,7 +67,7 @@ def configured(tmp_path: Path, **cost: object) -> Config:
     return load_config(config_path=str(path), environ={"PRISMA_POSTGRES_TOKEN": "synthetic-token"})
 
 
-@pytest.fixture(params=["sqlite", "postgres"])
+@pytest.fixture(params=BOTH_ENGINES)
 def store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Store]:
     is_sqlite = request.param == "sqlite"
     url = f"sqlite:///{tmp_path / 'store.db'}" if is_sqlite else request.getfixturevalue("postgres_url")

@@ -147,6 +147,7 @@ def operations_charged(running: Bench) -> list[int]:
     ]
 
 
+@pytest.mark.slow
 async def test_a_bound_on_series_is_held_in_the_exposition_and_told_once(tmp_path: Path) -> None:
     clock = ManualClock(LAST_DAY)
     vendor = small_vendor(clock, databases=60)

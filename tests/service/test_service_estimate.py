@@ -167,6 +167,7 @@ def test_an_adaptive_day_asks_what_was_planned(tmp_path: Path) -> None:
     assert _mean_delay(happened, timedelta(hours=3)) <= planned.mean_delay_seconds <= 0.6 * config.poll.interval.seconds
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("databases", "pace"),
     [(2, 0.02), pytest.param(4, 0.05, marks=pytest.mark.slow), pytest.param(12, 0.03, marks=pytest.mark.slow)],
@@ -206,6 +207,7 @@ def _mean_delay(happened: Lived, known_every: timedelta) -> float:
     return sum(delays) / len(delays)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("databases", "pace"), [(30, 1.0), pytest.param(30, 0.4, marks=pytest.mark.slow)])
 def test_the_start_takes_as_long_as_was_planned(tmp_path: Path, databases: int, pace: float) -> None:
     config = configuration(f"sqlite:///{tmp_path / 'ledger.db'}", requests_per_second=pace)

@@ -292,6 +292,7 @@ async def test_a_lease_that_took_long_to_be_renewed_is_renewed_again_before_it_i
         await keeper.stop()
 
 
+@pytest.mark.slow
 async def test_one_of_them_removes_old_readings(
     postgres_url: str, vendor: tuple[Mapping[str, str], str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

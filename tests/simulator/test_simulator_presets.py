@@ -133,6 +133,7 @@ async def test_one_database_of_the_demo_does_not_answer_and_one_day_is_told_wron
     assert before < after == true
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("now", STARTS)
 def test_the_same_start_makes_the_same_demo_whatever_the_time_zone(now: datetime) -> None:
     program = (

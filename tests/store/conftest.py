@@ -1,4 +1,4 @@
-"""Every test of the store runs on both engines."""
+"""Every test of the store runs on both engines: on Postgres in the longer run."""
 
 from __future__ import annotations
 
@@ -9,13 +9,14 @@ from tempfile import TemporaryDirectory
 
 import pytest
 from lived_store import live
-from store_values import ENGINES, FreshUrl
+from store_values import FreshUrl
 
+from longer import BOTH_ENGINES
 from postgres import PostgresServer
 from prisma_postgres_exporter.store import Store
 
 
-@pytest.fixture(params=ENGINES)
+@pytest.fixture(params=BOTH_ENGINES)
 def store_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     """The URL of a store that does not exist yet."""
     if request.param == "sqlite":
@@ -31,7 +32,7 @@ def store(store_url: str) -> Iterator[Store]:
     opened.close()
 
 
-@pytest.fixture(scope="session", params=ENGINES)
+@pytest.fixture(scope="session", params=BOTH_ENGINES)
 def fresh_url(request: pytest.FixtureRequest) -> FreshUrl:
     """What gives the URL of a store that does not exist yet, for tests that need many."""
     if request.param == "sqlite":
@@ -46,7 +47,7 @@ def fresh_file() -> Iterator[str]:
         yield f"sqlite:///{Path(directory) / 'store.db'}"
 
 
-@pytest.fixture(params=ENGINES)
+@pytest.fixture(params=BOTH_ENGINES)
 def lived_url(request: pytest.FixtureRequest) -> str:
     """A store with a month in it, closed; who changes it takes a copy."""
     if request.param == "sqlite":

@@ -94,6 +94,7 @@ def test_a_backup_is_the_moment_at_which_it_began_whatever_is_written_meanwhile(
         assert generations(lived.load(LATER))[id_] == generation + len(seen)
 
 
+@pytest.mark.slow
 def test_a_backup_beside_a_process_that_writes_is_sound(path: Path, tmp_path: Path) -> None:
     writer = start("backup_writer.py", f"sqlite:///{path}")
     store = opened(path)

@@ -7,6 +7,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
 from store_values import NOW, known, query
 
 from prisma_postgres_exporter.store import Store
@@ -15,6 +16,7 @@ KILLS = 10
 DATABASES = 200
 
 
+@pytest.mark.slow
 def test_a_writer_killed_at_any_moment_leaves_whole_rounds(store: Store, store_url: str) -> None:
     known(store, databases=DATABASES)
     chance = random.Random(3)

@@ -261,6 +261,7 @@ def copy_rows(source: sqlalchemy.Connection, target: sqlalchemy.Connection) -> N
             target.execute(table.insert(), found)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("store_url", ["sqlite", pytest.param("postgres", marks=pytest.mark.slow)], indirect=True)
 def test_eight_processes_open_a_new_store_at_once(store_url: str) -> None:
     # They fork from one, which has imported what a store needs: a second for each of eight is saved.

@@ -64,6 +64,7 @@ def test_every_rule_has_a_repair_or_a_damaged_file() -> None:
     assert not REPAIRS.keys() & ADDED_UP
 
 
+@pytest.mark.slow
 @each_corruption
 def test_a_row_that_breaks_a_rule_is_set_right_and_no_other(url: str, corruption: Corruption) -> None:
     key = int((corruption.database_id or "db_2").removeprefix("db_"))
@@ -122,6 +123,7 @@ def test_a_change_names_the_row_and_both_values(url: str) -> None:
     assert "read_at = 2026-11-05 23:59:59 UTC" in change.after
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("days_ahead", [2, 10])
 def test_seconds_of_a_clock_that_is_days_ahead_are_set_right(url: str, days_ahead: int) -> None:
     """The counter goes on from the next poll, and ends where it would have been without that clock."""
@@ -202,6 +204,7 @@ def test_several_rows_are_repaired_together(url: str) -> None:
     assert len(query(url, "SELECT * FROM events")) == 2
 
 
+@pytest.mark.slow
 def test_a_database_that_no_day_says_the_workspace_of_is_named(url: str) -> None:
     corrupt(url, "UPDATE databases SET workspace_key = 9 WHERE key = 2")
     corrupt(url, "DELETE FROM days WHERE database_key = 2")

@@ -72,7 +72,7 @@ def test_a_database_that_was_followed_later_is_absent_before(store: Store) -> No
     assert {row.absent for row in by_day(store).values() if row.day in lacking} == {(3,)}
 
 
-@pytest.mark.parametrize("seed", range(8))
+@pytest.mark.parametrize("seed", [0, 1, *(pytest.param(seed, marks=pytest.mark.slow) for seed in range(2, 8))])
 def test_absent_are_those_that_lived_and_have_no_row(store: Store, seed: int) -> None:
     chance = random.Random(seed)
     first = discovered(0, workspaces=2)

@@ -111,6 +111,7 @@ def test_a_move_on_an_older_generation_of_either_workspace_is_refused_and_writes
     assert rows(store_url) == written
 
 
+@pytest.mark.slow
 def test_a_new_workspace_that_somebody_else_discovered_is_refused(store: Store, other: Store, store_url: str) -> None:
     known(store)
     written = rows(store_url)

@@ -60,6 +60,7 @@ def locked(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Locked]:
             yield Locked(running, folder, world)
 
 
+@pytest.mark.slow
 def test_a_thousand_that_never_shake_hands_do_not_keep_a_scrape_out(locked: Locked) -> None:
     user = ("user0", USERS["user0"])
     with crowd(locked.url, 1_000) as silent:

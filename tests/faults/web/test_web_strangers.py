@@ -69,6 +69,7 @@ def watch(service: Exporter, world: Vendor) -> Watch:
     return Watch(service, world)
 
 
+@pytest.mark.slow
 def test_a_thousand_idle_connections_do_not_keep_a_scrape_out(service: Exporter, watch: Watch) -> None:
     with crowd(service.url, 1_000) as idle:
         assert len(idle) == 1_000
