@@ -25,7 +25,7 @@ from sqlalchemy.engine.interfaces import DBAPIConnection, DBAPICursor
 from sqlalchemy.pool import ConnectionPoolEntry
 
 from prisma_postgres_exporter.errors import StoreDamaged, StoreGone, StoreInUse, StoreUnavailable
-from prisma_postgres_exporter.store import sqlite_reader
+from prisma_postgres_exporter.store import sqlite_reader, sqlite_wal
 from prisma_postgres_exporter.store.failures import DAMAGED_ADVICE
 from prisma_postgres_exporter.store.patience import Patience
 from prisma_postgres_exporter.store.rows import Values
@@ -61,6 +61,7 @@ def create_engine(url: URL, *, is_read_only: bool, patience: Patience) -> Engine
     event.listen(engine, "begin", _begin)
     event.listen(engine, "connect", file.remember)
     event.listen(engine, "begin", file.require_same)
+    event.listen(engine, "begin", file.count)
     event.listen(engine, "commit", file.require_same)
     return engine
 
@@ -214,6 +215,7 @@ def copy(engine: Engine, path: Path, on_progress: Callable[[int, int], None]) ->
             progress=lambda _, remaining, total: on_progress(total - remaining, total),
             sleep=0,
         )
+        target.execute(f"PRAGMA user_version = {sqlite_wal.new_version()}")
 
 
 def prune_readings(engine: Engine, before_unix: int) -> int:
@@ -239,21 +241,46 @@ class _File:
     def __init__(self, path: str) -> None:
         self._path = path
         self._identity: tuple[int, int] | None = None
+        self._version = 0
         self.is_kept_open = False
 
     @property
-    def is_emptied(self) -> bool:
-        """Whether it is still the one that was opened first, and nothing is in it any more."""
+    def is_overwritten(self) -> bool:
+        """Whether it is still the one that was opened first, and nothing is in it any more, or something else."""
         try:
             *identity, size = self._look()
-        except (StoreGone, OSError):
+            if tuple(identity) != self._identity:
+                return False
+            sqlite_wal.require_own_wal(self._path)
+        except StoreGone:
+            return True
+        except OSError:
             return False
-        return tuple(identity) == self._identity and not size
+        return not size
 
     def remember(self, *_: object) -> None:
         """Note which one was opened first."""
         if self._identity is None:
             self._identity = self._look()[:2]
+            self._version = sqlite_wal.version_of(self._path)
+
+    def count(self, connection: Connection) -> None:
+        """Raise the version in a transaction that writes: `sqlite_wal` goes by it.
+
+        Raises:
+            StoreGone: something else was written into the file.
+        """
+        if "sqlite_begin" not in connection.get_execution_options():
+            return
+        [version] = connection.exec_driver_sql("PRAGMA user_version").scalars()
+        found = sqlite_wal.version_of(self._path)
+        if found not in sqlite_wal.Versions(first=self._version, last=version):
+            raise StoreGone(
+                f"the store at {self._path} was overwritten with another while it was in use: nothing is written to it;"
+                " stop, remove -wal and -shm beside it, which are of the old one, and start"
+            )
+        self._version = found
+        connection.exec_driver_sql(f"PRAGMA user_version = {sqlite_wal.next_version(version)}")
 
     def require_same(self, *_: object) -> None:
         """Make sure that it is still what the path leads to.
@@ -286,13 +313,13 @@ class _File:
 
 def _connection_of(file: _File) -> type[sqlite3.Connection]:
     class Connection(sqlite3.Connection):
-        """Writes nothing into a file that was emptied, as SQLite does when the last connection is closed: what is in
-        the `-wal` would be there, and that be removed. Since one is never closed none is the last; Python 3.12 could
-        forbid it (`SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE`).
+        """Writes nothing into a file that was emptied or overwritten, as SQLite does when the last connection is
+        closed: what is in the `-wal` would be there, and that be removed. Since one is never closed none is the last;
+        Python 3.12 could forbid it (`SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE`).
         """
 
         def close(self) -> None:
-            if file.is_emptied and not file.is_kept_open:
+            if file.is_overwritten and not file.is_kept_open:
                 file.is_kept_open = True
                 # Otherwise it would be closed when nobody holds it, at the latest at the end of the process.
                 ctypes.pythonapi.Py_IncRef(ctypes.py_object(self))
@@ -357,12 +384,26 @@ def _prepare_file(cursor: DBAPICursor) -> None:
         try:
             # Before anything is written: later it would be ignored.
             cursor.execute("PRAGMA auto_vacuum = INCREMENTAL")
+            _begin_versions(cursor)
             cursor.execute("PRAGMA journal_mode = WAL")
             return
         except sqlite3.OperationalError as exc:
             if exc.sqlite_errorcode != sqlite3.SQLITE_BUSY or time.monotonic() >= give_up_at:
                 raise
             time.sleep(BUSY_RETRY_SECONDS)
+
+
+def _begin_versions(cursor: DBAPICursor) -> None:
+    """Give a new file its first version, before there is a `-wal`."""
+    cursor.execute("BEGIN IMMEDIATE")
+    try:
+        cursor.execute("SELECT journal_mode, user_version FROM pragma_journal_mode, pragma_user_version")
+        if cursor.fetchone() == ("delete", 0):
+            cursor.execute(f"PRAGMA user_version = {sqlite_wal.new_version()}")
+        cursor.execute("COMMIT")
+    except BaseException:
+        cursor.execute("ROLLBACK")
+        raise
 
 
 def _begin(connection: Connection) -> None:

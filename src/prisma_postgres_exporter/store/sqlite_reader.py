@@ -17,6 +17,7 @@ import sqlite3
 from pathlib import Path
 
 from prisma_postgres_exporter.errors import StoreGone, StoreMissing, StoreUnavailable
+from prisma_postgres_exporter.store.sqlite_wal import require_own_wal
 
 INODE = "inode"
 BESIDE = ("-wal", "-shm", "-journal")
@@ -66,31 +67,8 @@ def require_kept(path: str) -> None:
     Raises:
         StoreGone: there was one, and its file is missing or empty now, or another one without what belongs to it.
     """
-    lock, wal = lock_of(path), Path(f"{os.path.realpath(path)}-wal")
-    try:
-        # Before the file is looked at: this one is made once the store is whole.
-        lines = lock.read_text(errors="replace").splitlines()
-    except FileNotFoundError:
-        return
-    except PermissionError:
-        lines = []
-    try:
-        found = Path(path).stat()
-    except FileNotFoundError:
-        found = None
-    if found is None or not found.st_size:
-        raise StoreGone(
-            f"the store at {path} is {'gone' if found is None else 'empty now'}, and no new one is made in its place:"
-            f" put it there, or a backup of it without the -wal and -shm that are beside it; to begin anew, without its"
-            f" history, remove {lock} too"
-        )
-    is_another = f"{INODE} {found.st_ino}" not in lines and any(line.startswith(INODE) for line in lines)
-    # SQLite would write the pages of the one into the other.
-    if is_another and wal.exists() and wal.stat().st_size:
-        raise StoreGone(
-            f"the store at {path} was replaced by another file, and {wal} is of the one before: stop the service that"
-            f" uses it, then remove {wal.name} and {path}-shm; if all were copied here together, remove {lock}"
-        )
+    _require_remembered(path)
+    require_own_wal(path)
 
 
 def was_left_open(path: str) -> bool:
@@ -127,6 +105,34 @@ def connect(path: str, *, timeout_seconds: float) -> Reader:
 def has_changed(connection: Reader) -> bool:
     """Whether the files changed that were taken not to change: then what was read may be of two moments."""
     return connection.stamp is not None and connection.stamp != _stamp(connection.path)
+
+
+def _require_remembered(path: str) -> None:
+    lock, wal = lock_of(path), Path(f"{os.path.realpath(path)}-wal")
+    try:
+        # Before the file is looked at: this one is made once the store is whole.
+        lines = lock.read_text(errors="replace").splitlines()
+    except FileNotFoundError:
+        return
+    except PermissionError:
+        lines = []
+    try:
+        found = Path(path).stat()
+    except FileNotFoundError:
+        found = None
+    if found is None or not found.st_size:
+        raise StoreGone(
+            f"the store at {path} is {'gone' if found is None else 'empty now'}, and no new one is made in its place:"
+            f" put it there, or a backup of it without the -wal and -shm that are beside it; to begin anew, without its"
+            f" history, remove {lock} too"
+        )
+    is_another = f"{INODE} {found.st_ino}" not in lines and any(line.startswith(INODE) for line in lines)
+    # SQLite would write the pages of the one into the other.
+    if is_another and wal.exists() and wal.stat().st_size:
+        raise StoreGone(
+            f"the store at {path} was replaced by another file, and {wal} is of the one before: stop the service that"
+            f" uses it, then remove {wal.name} and {path}-shm; if all were copied here together, remove {lock}"
+        )
 
 
 def _way(path: str) -> tuple[str, Stamp | None]:
