@@ -9,6 +9,7 @@ import httpx
 import pytest
 from expose_views import A_SNAPSHOT, exposition_of
 from starlette.applications import Starlette
+from starlette.types import Receive, Scope, Send
 from test_expose_web import A_STATUS
 
 from prisma_postgres_exporter.config import WebConfig
@@ -71,6 +72,11 @@ async def test_no_other_machine_may_reload(address: str) -> None:
         {"Sec-Fetch-Mode": "navigate"},
         {"X-Forwarded-For": "192.0.2.1"},
         {"Forwarded": "for=192.0.2.1"},
+        {"X-Forwarded-Proto": "https"},
+        {"X-Forwarded-Host": "exporter.example"},
+        {"X-Real-IP": "192.0.2.1"},
+        {"X-Envoy-External-Address": "192.0.2.1"},
+        {"CF-Connecting-IP": "192.0.2.1"},
     ],
 )
 async def test_no_browser_and_no_proxy_may_reload(headers: dict[str, str]) -> None:
@@ -78,6 +84,20 @@ async def test_no_browser_and_no_proxy_may_reload(headers: dict[str, str]) -> No
     async with client_from(app_of(reload), "127.0.0.1") as client:
         answer = await client.post("/-/reload", headers=headers)
     assert (answer.status_code, reload.count) == (403, 0)
+
+
+async def test_nginx_which_adds_no_header_unless_it_is_told_to_may_not_reload_either() -> None:
+    reload = Reloads()
+    app = app_of(reload)
+
+    async def as_nginx_asks(scope: Scope, receive: Receive, send: Send) -> None:
+        await app(scope | {"http_version": "1.0"}, receive, send)
+
+    transport = httpx.ASGITransport(as_nginx_asks, client=("127.0.0.1", 1))
+    async with httpx.AsyncClient(transport=transport, base_url="http://127.0.0.1:9478") as client:
+        answer = await client.post("/-/reload")
+    assert (answer.status_code, reload.count) == (403, 0)
+    assert "through a proxy" in answer.text
 
 
 async def test_without_enable_lifecycle_nobody_reloads_over_the_web() -> None:

@@ -21,7 +21,7 @@ from prisma_postgres_exporter.report import Chosen
 from prisma_postgres_exporter.service import Service, service
 from prisma_postgres_exporter.service.display import Display
 from prisma_postgres_exporter.service.opening import EXAMINED_SECONDS
-from prisma_postgres_exporter.service.telling import Telling
+from prisma_postgres_exporter.service.telling import MOST_LINES, TOLD_EVERY_SECONDS, Telling
 from prisma_postgres_exporter.simulator import ManualClock, serve_simulator, system_clock
 from prisma_postgres_exporter.store import Store
 from rounds_bench import configuration, small_vendor, tokens_of
@@ -174,15 +174,44 @@ async def test_whoever_reloads_again_and_again_over_the_web_does_not_fill_the_lo
         raise ConfigurationError(["config.yaml:1: wrong"])
 
     async def reload(running: Service) -> None:
-        telling = Telling(lambda: 0.0)
+        running._telling = Telling(lambda: 0.0)
         with capture_logs() as logs:
             for _ in range(100):
-                assert (await running.reload(telling)).problem == "config.yaml:1: wrong"
+                assert (await running.reload(is_asked=False)).problem == "config.yaml:1: wrong"
             # A signal is a person's, who looks into the log.
             await running.reload()
         assert [row["event"] for row in logs].count("configuration not reloaded") == 2
 
     await run_beside(tmp_path / "ledger.db", MovedClock(), reload, load=bad)
+
+
+async def test_a_configuration_that_is_wrong_every_other_time_does_not_fill_the_log_and_the_last_is_told(
+    tmp_path: Path,
+) -> None:
+    asked = 0
+
+    def now_and_then(config: Config) -> Config:
+        nonlocal asked
+        asked += 1
+        if asked % 2:
+            raise ConfigurationError(["config.yaml:1: wrong", "config.yaml:2: wrong"])
+        return config
+
+    async def reload(running: Service) -> None:
+        now = 0.0
+        running._telling = Telling(lambda: now)
+        with capture_logs() as logs:
+            for _ in range(31):
+                await running.reload()
+            told = running._scheduler.get_job("reload told")
+            assert told is not None
+            now = TOLD_EVERY_SECONDS
+            await told.func()
+        lines = [(row["event"], row.get("problems")) for row in logs if row["event"].startswith("configuration ")]
+        bad = ("configuration not reloaded", ["config.yaml:1: wrong", "config.yaml:2: wrong"])
+        assert lines == [bad, ("configuration reloaded", None)] * (MOST_LINES // 2) + [bad]
+
+    await run_beside(tmp_path / "ledger.db", MovedClock(), reload, load=now_and_then)
 
 
 async def test_damage_that_a_question_meets_is_told_and_ends_writing(tmp_path: Path) -> None:

@@ -15,7 +15,8 @@ from prisma_postgres_exporter.expose.visible import USER, seen
 _HOST = re.compile(r"(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]+)(?::[0-9]{1,5})?")
 _BROWSERS = ("origin", "referer", "sec-fetch-site", "sec-fetch-mode", "sec-fetch-dest")
 """What browsers send with a POST, old ones `Referer` alone with that of a form, and programs do not."""
-_PROXIES = ("forwarded", "x-forwarded-for", "via")
+_PROXIES = ("forwarded", "via", "x-real-ip", "x-client-ip", "x-cluster-client-ip", "true-client-ip", "cf-connecting-ip")
+_PROXIES_BEGIN = ("x-forwarded-", "x-original-", "x-envoy-")
 """What a proxy adds to a request that it passes on: it is of this machine, and whoever asks need not be."""
 
 
@@ -57,7 +58,7 @@ def why_not_to_reload(request: Request) -> str | None:
         return "the request came from a browser"
     if USER in request.scope:
         return None if seen(request.scope) is None else "this user sees some workspaces alone"
-    if any(name in request.headers for name in _PROXIES):
+    if _is_proxied(request):
         return "the request came through a proxy; ask on this machine without it, or send SIGHUP"
     if request.client is None or not _is_loopback(request.client.host):
         return "the request came from another machine; ask on this one, or send SIGHUP"
@@ -66,8 +67,18 @@ def why_not_to_reload(request: Request) -> str | None:
 
 def is_of_this_machine(request: Request) -> bool:
     """Whether a program of this machine asks, no browser and no proxy."""
-    is_direct = not any(name in request.headers for name in (*_BROWSERS, *_PROXIES))
+    is_direct = not any(name in request.headers for name in _BROWSERS) and not _is_proxied(request)
     return is_direct and request.client is not None and _is_loopback(request.client.host)
+
+
+def _is_proxied(request: Request) -> bool:
+    """Whether a proxy passed it on, which nothing says where it adds no header.
+
+    nginx adds none unless it is told to, but speaks HTTP/1.0 then, which programs have not done for long:
+    https://nginx.org/en/docs/http/ngx_http_proxy_module.html#proxy_http_version
+    """
+    is_old = request.scope.get("http_version") == "1.0"
+    return is_old or any(name in _PROXIES or name.startswith(_PROXIES_BEGIN) for name in request.headers)
 
 
 def _is_address(name: str) -> bool:

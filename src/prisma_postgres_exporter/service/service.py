@@ -35,7 +35,7 @@ from prisma_postgres_exporter.service.opening import opened, utc_now
 from prisma_postgres_exporter.service.pushing import Pusher
 from prisma_postgres_exporter.service.status import ReloadFailure, describe
 from prisma_postgres_exporter.service.summary import Summary
-from prisma_postgres_exporter.service.telling import Telling
+from prisma_postgres_exporter.service.telling import TOLD_EVERY_SECONDS, Telling
 from prisma_postgres_exporter.service.traces import exported_traces
 from prisma_postgres_exporter.service.web import listening
 from prisma_postgres_exporter.service.web_faults import CountedFaults
@@ -106,6 +106,7 @@ class Service:
         self._handing_over: dict[str, asyncio.Task[None]] = {}
         self._letting_go: asyncio.Task[None] | None = None
         self._reloading = asyncio.Lock()
+        self._telling = Telling()
         self._pusher: Pusher | None = None
         self._printed: tuple[Config, Mapping[str, str]] | None = None
         self._differences: tuple[Difference, ...] = ()
@@ -150,7 +151,7 @@ class Service:
                     self.running.exposition,
                     self._describe,
                     # A program that asks again and again must not fill the log.
-                    partial(self.reload, Telling()) if web.enable_lifecycle else None,
+                    partial(self.reload, is_asked=False) if web.enable_lifecycle else None,
                     hosts=web.hosts,
                     access=Access(
                         file=lambda: self._lock.lock.file,
@@ -174,16 +175,12 @@ class Service:
         """Ask the service to end."""
         self._stop.set()
 
-    async def reload(self, telling: Telling | None = None) -> Reload:
+    async def reload(self, *, is_asked: bool = True) -> Reload:
         """Read the configuration again; where something is wrong with it the old one stays in force.
 
-        Credentials, discovery, polling and costs change at once; changes to store, web and push need a restart. What
-        is logged is up to `telling`, if it is given.
+        Credentials, discovery, polling and costs change at once; changes to store, web and push need a restart. Each
+        is logged that `is_asked` for by a person, and of all no more than `Telling` has room for.
         """
-
-        def times(what: object) -> int | None:
-            return 1 if telling is None else telling.times(what)
-
         async with self._reloading:
             collector = self.running.collector
             try:
@@ -191,12 +188,11 @@ class Service:
                 tokens = await asyncio.to_thread(read_tokens, config)
                 require_usable(tokens)
             except ConfigurationError as error:
-                if (count := times(error.problems)) is not None:
-                    log.error("configuration not reloaded", problems=error.problems, times=count)
                 self.health.config_reloaded(False, self._clock())
                 text = "\n".join(error.problems)
                 since_at = self.reload_failure.since_at if self.reload_failure else self._clock()
                 self.reload_failure = ReloadFailure(text=text, since_at=since_at)
+                self._tell_reload(is_asked=is_asked)
                 return Reload(problem=text)
             await self._lock.look()
             old = collector.config
@@ -210,9 +206,26 @@ class Service:
             self._schedule()
             self.health.config_reloaded(True, self._clock())
             self.reload_failure = None
-            if (count := times("reloaded")) is not None:
-                log.info("configuration reloaded", times=count)
+            self._tell_reload(is_asked=is_asked)
             return Reload(note=self.awaits_restart)
+
+    def _tell_reload(self, *, is_asked: bool = False) -> None:
+        """Log what became of the newest reload, now or, where too much was said already, a minute after the last."""
+        failure = self.reload_failure
+        count = self._telling.times(failure and failure.text, is_asked=is_asked)
+        if count is None:
+            if self._telling.is_owed:
+                at = datetime.now(UTC) + timedelta(seconds=TOLD_EVERY_SECONDS)
+                self._scheduler.add_job(
+                    self._tell_reload_again, DateTrigger(at, timezone=UTC), id="reload told", replace_existing=True
+                )
+        elif failure is None:
+            log.info("configuration reloaded", times=count)
+        else:
+            log.error("configuration not reloaded", problems=failure.text.split("\n"), times=count)
+
+    async def _tell_reload_again(self) -> None:
+        self._tell_reload()
 
     def _describe(self) -> ServiceStatus:
         return describe(
