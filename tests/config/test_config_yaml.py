@@ -218,3 +218,39 @@ def test_a_pipe_into_which_nobody_writes_is_given_up(tmp_path: Path, monkeypatch
             load_config(config_path=str(tmp_path / "pipe"), environ={})
     finally:
         os.close(silent)
+
+
+@pytest.mark.parametrize("escape", [r"\0", r"\e", r"\x7f", r"\ud800"])
+def test_a_text_that_is_none_is_refused_with_its_line_wherever_it_stands(tmp_path: Path, escape: str) -> None:
+    lines = (
+        "credentials:",
+        "  - {token: 'x', name: %}",
+        "  - token_file: %",
+        "store: {url: %}",
+        "discovery: {include: {databases: [%]}}",
+        "web:",
+        "  hosts: [%]",
+        "  config_file: %",
+        "  users: {alice: [%]}",
+        "cost: {budgets: [{name: %, monthly_usd: 1}]}",
+    )
+    path = tmp_path / "config.yaml"
+    path.write_text("\n".join(lines).replace("%", f'"a{escape}b"'))
+    with pytest.raises(ConfigurationError) as caught:
+        load_config(config_path=str(path), environ={})
+    found = [problem for problem in caught.value.problems if "a character stands in it that no text has" in problem]
+    assert [problem.split(": ")[:2] for problem in found] == [
+        [f"{path}:2", "credentials.0.name"],
+        [f"{path}:3", "credentials.1.token_file"],
+        [f"{path}:4", "store.url"],
+        [f"{path}:5", "discovery.include.databases.0"],
+        [f"{path}:7", "web.hosts.0"],
+        [f"{path}:8", "web.config_file"],
+        [f"{path}:9", "web.users.alice.0"],
+        [f"{path}:10", "cost.budgets.0.name"],
+    ]
+    assert sum("store.url" in problem for problem in caught.value.problems) == 1
+    # What lines and tabs are made of is text.
+    path.write_text('cost: {budgets: [{name: "a\\tb\\r\\nc", monthly_usd: 1}]}')
+    [budget] = load_config(config_path=str(path), environ={}).cost.budgets
+    assert budget.name == "a\tb\r\nc"

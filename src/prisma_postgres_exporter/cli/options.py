@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from datetime import timedelta
 from pathlib import Path
 from typing import Annotated
@@ -11,7 +11,8 @@ from typing import Annotated
 import typer
 
 from prisma_postgres_exporter.cli.terminal import say
-from prisma_postgres_exporter.config import Config, load_config, parse_duration, require_credentials
+from prisma_postgres_exporter.config import Config, load_config, parse_duration, read_tokens, require_credentials
+from prisma_postgres_exporter.errors import ConfigurationError
 
 
 def _duration(text: str) -> timedelta:
@@ -113,12 +114,28 @@ def configuration(
             listen=listen,
             web_config_file=str(web_config_file) if web_config_file else None,
             environ=os.environ,
+            look_beside=_problems_beside,
         )
         if needs_credentials:
-            require_credentials(loaded)
+            try:
+                require_credentials(loaded)
+            except ConfigurationError as error:
+                raise ConfigurationError([*error.problems, *_problems_beside(loaded)]) from None
         return loaded
 
     return load
+
+
+def _problems_beside(config: Config) -> Iterator[str]:
+    """What is wrong with the tokens and the web configuration file that a configuration names."""
+    from prisma_postgres_exporter.service.web_lock import read_lock
+
+    yield from map(str, read_tokens(config).problems)
+    if config.web.config_file is not None:
+        try:
+            read_lock(config.web.config_file, config.web.users)
+        except ConfigurationError as error:
+            yield from error.problems
 
 
 def open_configuration(config: Path | None, store_url: str | None) -> Config:

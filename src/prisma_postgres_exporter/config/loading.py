@@ -10,7 +10,8 @@ import difflib
 import re
 import shlex
 import stat
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import get_args
 
@@ -21,7 +22,7 @@ from prisma_postgres_exporter.config.prices import PACKAGED, PriceFile, PriceRow
 from prisma_postgres_exporter.config.store_url import display_url
 from prisma_postgres_exporter.config.token_text import shown_path
 from prisma_postgres_exporter.config.values import Config, Sources
-from prisma_postgres_exporter.config.yaml_file import Key, read_yaml
+from prisma_postgres_exporter.config.yaml_file import NO_TEXT, Key, read_yaml
 from prisma_postgres_exporter.errors import ConfigurationError
 
 ENVIRONMENT = {
@@ -67,11 +68,13 @@ def load_config(
     listen: str | Sequence[str] | None = None,
     web_config_file: str | None = None,
     needed: Collection[str] | None = None,
+    look_beside: Callable[[Config], Iterable[str]] = lambda config: (),
 ) -> Config:
     """Read the configuration; a flag that is `None` was not given.
 
     What is wrong in other sections than the `needed` ones (`None`: all are needed) is a warning, and those sections
-    are the defaults.
+    are the defaults. Where something is wrong, what of it is sound is given to `look_beside`, which yields what is wrong
+    with the files that it names: who mends it is told of all at once.
 
     Raises:
         ConfigurationError: with one line for every problem: what, where, and what to do; then the warnings, which
@@ -108,16 +111,20 @@ def load_config(
         config = Config.model_validate(values)
     except ValidationError as error:
         errors = error.errors(include_url=False, include_input=False)
-        found_wrong = described(errors, places)
+        # One line for each value: what is no text is wrong in other ways too.
+        noted = tuple(problem.partition(NO_TEXT)[0] for problem in problems if NO_TEXT in problem)
+        found_wrong = [line for line in described(errors, places) if not line.startswith(noted)]
         wrong = {str(details["loc"][0]) if details["loc"] else "" for details in errors}
         if needed is None or problems or not wrong.isdisjoint({"", *needed}):
-            raise ConfigurationError([*problems, *found_wrong, *warnings]) from None
-        warnings.extend(f"{line}; not needed here, ignored" for line in found_wrong)
-        config = Config.model_validate({key: value for key, value in values.items() if key not in wrong})
+            problems.extend(found_wrong)
+            config = _sound(values, errors)
+        else:
+            warnings.extend(f"{line}; not needed here, ignored" for line in found_wrong)
+            config = Config.model_validate({key: value for key, value in values.items() if key not in wrong})
     prices, found = _read_prices(config)
-    problems.extend((*found, *_unknown_prices(config, prices, places)))
+    problems.extend(found or _unknown_prices(config, prices, places))
     if problems:
-        raise ConfigurationError([*problems, *warnings])
+        raise ConfigurationError([*problems, *look_beside(config), *warnings])
     warnings.extend(_open_files(config))
     sources = Sources(
         store_url=places.get(("store", "url")),
@@ -125,6 +132,23 @@ def load_config(
         flags=_typed(config_path, api_url, store_url),
     )
     return config.model_copy(update={"prices": prices, "sources": sources, "warnings": tuple(warnings)})
+
+
+def _sound(values: Mapping[str, object], errors: Sequence[ErrorDetails]) -> Config:
+    """What is left without the keys that are wrong, or without their sections."""
+    for depth in (2, 1):
+        wrong = {details["loc"][:depth] for details in errors}
+        left: dict[str, object] = {}
+        for name, section in values.items():
+            if (name,) in wrong:
+                continue
+            if isinstance(section, dict):
+                left[name] = {key: value for key, value in section.items() if (name, key) not in wrong}
+            elif all(name != key[0] for key in wrong if key):
+                left[name] = section
+        with suppress(ValidationError):
+            return Config.model_validate(left)
+    return Config()
 
 
 def _find_web_file(values: Mapping[str, object], path: Path) -> None:

@@ -21,7 +21,10 @@ _NULL = "tag:yaml.org,2002:null"
 _OF_PLAIN = frozenset({_NULL, *(f"tag:yaml.org,2002:{name}" for name in ("bool", "int", "float"))})
 _TEXTS = frozenset({"tag:yaml.org,2002:str", "tag:yaml.org,2002:binary"})
 # A scalar that begins with * & ! is an alias, an anchor or a tag to YAML, and may be half of a token.
+_NO_TEXT = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x84\x86-\x9f\ud800-\udfff]")
 _QUOTED = re.compile(r"""(['"])(?!<)[^'"]{2,}\1""")
+
+NO_TEXT = "a character stands in it that no text has"
 
 Key = tuple[str | int, ...]
 
@@ -121,7 +124,7 @@ def _read(path: str, places: dict[Key, str], kind: type[_Loader]) -> tuple[dict[
                 return {}, []
             if not isinstance(root, yaml.MappingNode):
                 return {}, [f"{path}: must be keys and values, like `poll:`"]
-            noted = _Places(path, places)
+            noted = _Places(path, places, is_text_checked=kind is _Loader)
             problems = list(noted.note(root, (), 0))
             return loader.construct_document(root), problems
         finally:
@@ -164,13 +167,14 @@ def _refused(problem: str, node: yaml.Node) -> yaml.constructor.ConstructorError
 class _Places:
     """Notes the line of every key, in the tree that the anchors stand for, as long as it is one of bounded size."""
 
-    def __init__(self, path: str, places: dict[Key, str]) -> None:
+    def __init__(self, path: str, places: dict[Key, str], *, is_text_checked: bool) -> None:
         self._path = path
         self._places = places
+        self._is_text_checked = is_text_checked
         self._count = 0
 
     def note(self, node: yaml.Node, key: Key, depth: int) -> Iterator[str]:
-        """Yield a line for each key that stands twice.
+        """Yield a line for each key that stands twice, and for each text that is none.
 
         Raises:
             yaml.YAMLError: it is too much, too deep, a number without end, or a key that is no text.
@@ -188,6 +192,9 @@ class _Places:
                 yield from self.note(value, (*key, index), depth + 1)
         elif node.tag not in _TEXTS and len(node.value) > LONGEST_NUMBER:
             raise _refused("a number without end; put text in quotes", node)
+        elif self._is_text_checked and (found := _NO_TEXT.search(node.value)):
+            where = f"{self._places[key]}: {'.'.join(map(str, key))}"
+            yield f"{where}: {NO_TEXT} (U+{ord(found[0]):04X})"
 
     def _note_keys(self, node: yaml.MappingNode, key: Key, depth: int) -> Iterator[str]:
         seen: set[str] = set()

@@ -1,0 +1,65 @@
+"""Whoever mends a configuration is told at once of all that is wrong with it and with the files that it names."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from prisma_postgres_exporter.cli.options import configuration
+from prisma_postgres_exporter.errors import ConfigurationError
+
+CONFIG = """\
+credentials:
+  - token_file: {folder}/empty
+discovery: {{interval: soon}}
+web:
+  listen: nowhere
+  config_file: web.yml
+cost: {{prices_file: {folder}/prices.yaml}}
+"""
+
+
+def problems(config: Path | None, web_config_file: Path | None = None) -> tuple[str, ...]:
+    with pytest.raises(ConfigurationError) as caught:
+        configuration(config, None, None, None, web_config_file)()
+    return caught.value.problems
+
+
+@pytest.fixture(autouse=True)
+def no_variables(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("os.environ", {})
+
+
+@pytest.mark.parametrize(
+    ("web_file", "said"),
+    [
+        ("nonsense: 1\n", "web.yml:1: nonsense: no such key"),
+        ("tls_server_config: {cert_file: a.crt, key_file: a.key}\n", "a.crt: cannot be read: No such file or directory"),
+    ],
+)
+def test_files_that_a_wrong_configuration_names_are_looked_at_too(tmp_path: Path, web_file: str, said: str) -> None:
+    (tmp_path / "empty").touch()
+    (tmp_path / "web.yml").write_text(web_file)
+    file = tmp_path / "config.yaml"
+    file.write_text(CONFIG.format(folder=tmp_path))
+
+    found = problems(file)
+
+    for expected in (
+        f"{file}:3: discovery.interval: 'soon' is not a valid duration",
+        f"{file}:5: web.listen.0: 'nowhere' is not a valid address",
+        f"{tmp_path}/prices.yaml: cannot be read",
+        "the token is empty",
+        said,
+    ):
+        assert sum(expected in problem for problem in found) == 1, (expected, found)
+    assert len(found) == 5
+
+
+def test_without_a_credential_the_web_configuration_file_is_looked_at_too(tmp_path: Path) -> None:
+    web = tmp_path / "web.yml"
+    web.write_text("nonsense: 1\n")
+    first, second = problems(None, web)
+    assert first.startswith("no credential")
+    assert second.startswith(f"{web}:1: nonsense: no such key")
