@@ -117,6 +117,47 @@ def test_a_file_that_is_emptied_is_not_taken_for_a_new_one(on_file: Setting, fil
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("is_killed", [True, False], ids=["killed", "running"])
+def test_a_backup_that_is_copied_over_the_file_is_not_mixed_with_what_is_beside_it(
+    on_file: Setting, file: Path, *, is_killed: bool
+) -> None:
+    backup = file.with_name("backup.db")
+    with on_file.serving() as running:
+        before = on_file.known(running)
+        back_up(on_file, backup)
+        on_file.goes_on(running, before)
+        if is_killed:
+            running.kill()
+        # As `cp backup.db store.db` does it.
+        file.write_bytes(backup.read_bytes())
+        if not is_killed:
+            on_file.assert_told(running, before, "was overwritten with another while it was in use", healthy=503)
+            running.send(signal.SIGTERM)
+            assert running.wait() == 0
+    wal = file.with_name(f"{file.name}-wal")
+    beside = wal.read_bytes()
+    assert beside
+    assert_refused(on_file, f"is not the one that {wal} was written for")
+    on_file.assert_examined(f"is not the one that {wal} was written for")
+    for command in (["collect"], ["backfill", "--from", "2026-01-01"], ["cost"], ["top"], ["report"], ["export"], ["store", "check"]):
+        options = on_file.options if command[0] in {"collect", "backfill"} else on_file.options[-2:]
+        done = run(*command, *options, cwd=on_file.directory)
+        assert done.returncode != 0, command
+        assert f"is not the one that {wal} was written for" in " ".join((done.stdout + done.stderr).split()), command
+    assert (file.read_bytes(), wal.read_bytes()) == (backup.read_bytes(), beside)
+    for suffix in SIDE_FILES:
+        file.with_name(file.name + suffix).unlink(missing_ok=True)
+    assert_restored(
+        on_file,
+        f"SQLite: a backup is copied over the file {'after `kill -9`' if is_killed else 'while the service runs'}",
+        "every command refuses to open it until the `-wal` of the old one is removed; the backup stays as it is"
+        if is_killed
+        else "unhealthy with the reason on page, metric and log; neither it nor the `-wal` is written, also at the stop;"
+        " every command refuses to open it until the `-wal` of the old one is removed",
+    )
+
+
+@pytest.mark.slow
 @pytest.mark.parametrize("damage", ["overwritten", "cut in half"])
 def test_a_damaged_file_is_told_and_its_backup_goes_on(on_file: Setting, file: Path, damage: str) -> None:
     backup = file.with_name("backup.db")

@@ -1,0 +1,255 @@
+"""What is in a `-wal` goes into the file that it was written for, and into no other: SQLite itself asks nobody."""
+
+from __future__ import annotations
+
+import sqlite3
+import struct
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from dataclasses import dataclass
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+from store_values import NOW, known, post, query, reading
+
+from prisma_postgres_exporter.errors import StoreGone
+from prisma_postgres_exporter.model import LedgerUpdate
+from prisma_postgres_exporter.store import Store, sqlite_wal
+
+SAID = r"is not the one that .*store\.db-wal was written for: it was overwritten .* move .*store\.db-wal and .* away"
+DOORS: dict[str, Callable[[str], object]] = {
+    "open": Store.open,
+    "open to read": Store.open_to_read,
+    "open to repair": lambda url: Store.open_to_repair(url, is_applied=True),
+    "show a repair": Store.open_to_repair,
+    "require writable": Store.require_writable,
+    "require makeable": Store.require_makeable,
+}
+FRAME = 24 + 4_096
+LATER = NOW + timedelta(days=1)
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Path:
+    path = tmp_path / "store.db"
+    with closing(opened(path)) as store:
+        known(store, databases=40)
+    return path
+
+
+def opened(path: Path) -> Store:
+    return Store.open(f"sqlite:///{path}")
+
+
+def beside(path: Path, suffix: str) -> Path:
+    return path.with_name(path.name + suffix)
+
+
+def write(store: Store, minute: int) -> None:
+    post(store, LedgerUpdate(readings=tuple(reading(key, NOW + timedelta(minutes=minute)) for key in range(1, 41))))
+
+
+def readings_in(path: Path) -> int:
+    [(count,)] = query(f"sqlite:///{path}", "SELECT count(*) FROM readings")
+    return int(count)
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """A store's files as they were at one moment."""
+
+    main: bytes
+    wal: bytes
+
+    @classmethod
+    def of(cls, path: Path) -> Found:
+        wal = beside(path, "-wal")
+        return cls(path.read_bytes(), wal.read_bytes() if wal.exists() else b"")
+
+    def put(self, path: Path) -> None:
+        """In place, as `cp` does it: the inode stays."""
+        for content, name in ((self.main, path), (self.wal, beside(path, "-wal"))):
+            with name.open("wb") as written:
+                written.write(content)
+        beside(path, "-shm").unlink(missing_ok=True)
+
+
+def killed(path: Path, *, minutes: range, checkpoint: str = "TRUNCATE") -> Found:
+    """What a service leaves that is killed after writing: some of it in the file, and some beside it."""
+    with closing(opened(path)) as store:
+        for minute in minutes:
+            if minute == minutes[len(minutes) // 2]:
+                with closing(sqlite3.connect(path)) as other:
+                    other.execute(f"PRAGMA wal_checkpoint({checkpoint})")
+            write(store, minute)
+        return Found.of(path)
+
+
+def other_copies(path: Path) -> Iterator[tuple[str, bytes, Found]]:
+    """What may be put in the file's place, and the `-wal` that would still be beside it."""
+    early = path.read_bytes()
+    with closing(opened(path)) as store:
+        write(store, 1)
+        assert not store.backup(beside(path, ".backup"), LATER)
+    backup = beside(path, ".backup").read_bytes()
+    before = killed(path, minutes=range(2, 6))
+    yield "a copy of the file from before", early, before
+    yield "a backup", backup, before
+    after = killed(path, minutes=range(6, 10))
+    yield "a later copy", after.main, before
+    # All of it lies in the `-wal`: the number alone tells that somebody chose the backup.
+    with closing(opened(path)) as store:
+        write(store, 11)
+        assert not store.backup(beside(path, ".backup"), LATER, is_forced=True)
+        write(store, 12)
+        yield "a backup of what is in the -wal", beside(path, ".backup").read_bytes(), Found.of(path)
+    another = beside(path, ".another")
+    with closing(opened(another)) as store:
+        known(store, databases=40)
+    yield "another store", another.read_bytes(), after
+
+
+def test_no_door_opens_a_file_that_was_overwritten_and_nothing_is_changed(file: Path) -> None:
+    for what, copy, left in list(other_copies(file)):
+        Found(copy, left.wal).put(file)
+        for door, open_it in DOORS.items():
+            with pytest.raises(StoreGone, match=SAID):
+                open_it(f"sqlite:///{file}")
+            assert Found.of(file) == Found(copy, left.wal), (what, door)
+        # What the message says to do.
+        for suffix in ("-wal", "-shm"):
+            beside(file, suffix).unlink(missing_ok=True)
+        with closing(opened(file)) as store:
+            assert list(store.violations(LATER)) == []
+        assert file.stat().st_size >= len(copy)
+
+
+def test_what_a_kill_leaves_at_any_moment_is_opened_and_whole(file: Path) -> None:
+    moments: list[tuple[Found, int]] = []
+    with closing(opened(file)) as store, closing(sqlite3.connect(file, isolation_level=None)) as other:
+        for minute in range(1, 13):
+            write(store, minute)
+            moments.append((Found.of(file), minute * 40))
+            if not minute % 2:
+                other.execute(f"PRAGMA wal_checkpoint({('PASSIVE', 'RESTART', 'TRUNCATE')[minute % 3]})")
+                moments.append((Found.of(file), minute * 40))
+            if minute in {3, 8}:
+                # Somebody else's program, which knows nothing of versions.
+                other.execute(f"CREATE TABLE made_{minute} (x)")
+                moments.append((Found.of(file), minute * 40))
+            if minute == 6:
+                store.prune(NOW + timedelta(seconds=1))
+    for found, readings in moments:
+        found.put(file)
+        Store.open_to_read(f"sqlite:///{file}").close()
+        with closing(sqlite3.connect(file)) as connection:
+            assert connection.execute("PRAGMA quick_check").fetchall() == [("ok",)]
+            assert connection.execute("SELECT count(*) FROM readings").fetchall() == [(readings,)]
+
+
+def test_what_was_half_written_when_the_machine_went_down_keeps_nobody_out(file: Path) -> None:
+    left = killed(file, minutes=range(1, 5))
+    frames = (len(left.wal) - 32) // FRAME
+    assert frames > 3
+    for cut in (0, 31, 32, *(32 + FRAME * frame + at for frame in {0, 1, frames - 1} for at in (0, 24, 100, FRAME - 1))):
+        Found(left.main, left.wal[:cut]).put(file)
+        opened(file).close()
+        # The frame is there, its page is not.
+        Found(left.main, left.wal[:cut] + b"\xa5" * (len(left.wal) - cut)).put(file)
+        opened(file).close()
+        salts = left.wal[:cut] + left.wal[cut:].replace(struct.pack(">I", 1), struct.pack(">I", 77))
+        Found(left.main, salts).put(file)
+        opened(file).close()
+
+
+def test_a_copy_of_what_the_wal_goes_over_is_opened_and_becomes_what_was_written_last(file: Path) -> None:
+    """As SQLite's own recovery does: there is nothing in it that is of another store."""
+    with closing(opened(file)) as store:
+        base = file.read_bytes()
+        for minute in range(1, 4):
+            write(store, minute)
+        left = Found.of(file)
+    Found(base, left.wal).put(file)
+    with closing(opened(file)) as store:
+        assert list(store.violations(LATER)) == []
+    assert readings_in(file) == 3 * 40
+
+
+OVERWRITTEN = """
+import os, shutil, sqlite3, sys
+from datetime import UTC, datetime
+from pathlib import Path
+from prisma_postgres_exporter.errors import StoreGone
+from prisma_postgres_exporter.store import Store
+path, copy = map(Path, sys.argv[1:])
+wal = path.with_name(path.name + "-wal")
+store = Store.open(f"sqlite:///{path}")
+for _ in range(3):
+    with store._writing() as connection:
+        connection.exec_driver_sql("CREATE TABLE IF NOT EXISTS written AS SELECT randomblob(200000) AS text")
+        connection.exec_driver_sql("UPDATE written SET text = randomblob(200000)")
+shutil.copyfile(copy, path)
+before = wal.read_bytes()
+try:
+    store.ping()
+except StoreGone as error:
+    assert "was overwritten with another while it was in use" in str(error), error
+else:
+    sys.exit("it was written")
+with store._engine.connect() as one, store._engine.connect() as another:
+    one.exec_driver_sql("SELECT 1"), another.exec_driver_sql("SELECT 1")
+store.close()
+del store
+assert wal.read_bytes() == before != b""
+assert path.read_bytes() == copy.read_bytes()
+"""
+
+
+@pytest.mark.slow
+def test_a_service_whose_file_is_overwritten_writes_nothing_more_and_nothing_at_its_end(file: Path) -> None:
+    copy = beside(file, ".copy")
+    with closing(opened(file)) as store:
+        assert not store.backup(copy, NOW)
+    before = copy.read_bytes()
+    done = subprocess.run([sys.executable, "-c", OVERWRITTEN, str(file), str(copy)], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert file.read_bytes() == copy.read_bytes() == before
+    with pytest.raises(StoreGone, match=SAID):
+        opened(file)
+
+
+def test_the_locks_of_an_open_store_stay_when_the_version_of_its_file_is_read(file: Path) -> None:
+    """To close a file drops every lock that the process has on it; SQLite keeps it open until they are gone."""
+    with closing(opened(file)) as store:
+        write(store, 1)
+        held = f":{file.stat().st_ino} "
+        before = Path("/proc/locks").read_text().count(held)
+        sqlite_wal.version_of(str(file))
+        sqlite_wal.require_own_wal(str(file))
+        assert Path("/proc/locks").read_text().count(held) == before > 0
+
+
+def test_after_the_greatest_version_comes_the_first(file: Path) -> None:
+    with closing(sqlite3.connect(file)) as connection:
+        connection.execute(f"PRAGMA user_version = {sqlite_wal.VERSIONS - 3}")
+        connection.commit()
+    left = killed(file, minutes=range(1, 7), checkpoint="PASSIVE")
+    assert sqlite_wal.version_of(str(file)) == 3
+    left.put(file)
+    opened(file).close()
+    assert sqlite_wal.version_of(str(file)) == 3
+    assert 2 in sqlite_wal.Versions(first=sqlite_wal.VERSIONS - 2, last=5)
+    assert 6 not in sqlite_wal.Versions(first=sqlite_wal.VERSIONS - 2, last=5)
+
+
+def test_a_copy_that_is_moved_into_the_place_of_a_link_is_told_too(file: Path, tmp_path: Path) -> None:
+    link = tmp_path / "link.db"
+    link.symlink_to(file)
+    early = file.read_bytes()
+    left = killed(file, minutes=range(1, 5))
+    Found(early, left.wal).put(file)
+    with pytest.raises(StoreGone, match="was written for"):
+        Store.open_to_read(f"sqlite:///{link}")
