@@ -91,7 +91,7 @@ async def test_nginx_which_adds_no_header_unless_it_is_told_to_may_not_reload_ei
     app = app_of(reload)
 
     async def as_nginx_asks(scope: Scope, receive: Receive, send: Send) -> None:
-        await app(scope | {"http_version": "1.0"}, receive, send)
+        await app({**scope, "http_version": "1.0"}, receive, send)
 
     transport = httpx.ASGITransport(as_nginx_asks, client=("127.0.0.1", 1))
     async with httpx.AsyncClient(transport=transport, base_url="http://127.0.0.1:9478") as client:

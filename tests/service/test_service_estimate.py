@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from prisma_postgres_exporter.api import Usage
+from prisma_postgres_exporter import api
 from prisma_postgres_exporter.config import Config
 from prisma_postgres_exporter.expose import ExporterHealth, Exposition, Format
 from prisma_postgres_exporter.ledger.rehearsal import Vendor
@@ -23,6 +23,7 @@ from prisma_postgres_exporter.service.display import Display
 from prisma_postgres_exporter.service.estimating import estimate, size_of_store
 from prisma_postgres_exporter.service.looking import stored_changes_per_day
 from prisma_postgres_exporter.simulator import DirectApi, ManualClock, VendorBehaviour
+from prisma_postgres_exporter.simulator.direct import Listed
 from prisma_postgres_exporter.store import Store
 from rounds_bench import configuration, small_vendor, tokens_of
 from virtual_time import InlineExecutor, run_virtually
@@ -58,7 +59,7 @@ async def lived(config: Config, *, databases: int, hours: float, known_every: ti
     class PacedApi(DirectApi):
         async def usage(
             self, database_id: str, *, start_at: datetime | None = None, end_at: datetime | None = None
-        ) -> Usage:
+        ) -> api.Usage:
             nonlocal free_at
             # As the client's own: whoever comes after a pause is not held up.
             asks_at = max(free_at, loop.time())
@@ -71,19 +72,19 @@ async def lived(config: Config, *, databases: int, hours: float, known_every: ti
                 seen.open_days[database_id].append(loop.time())
             return await super().usage(database_id, start_at=start_at, end_at=end_at)
 
-        async def me(self):  # type: ignore[no-untyped-def]
+        async def me(self) -> api.Me:
             seen.others.append(loop.time())
             return await super().me()
 
-        def projects(self):  # type: ignore[no-untyped-def]
+        def projects(self) -> Listed[api.Project]:
             seen.others.append(loop.time())
             return super().projects()
 
-        def databases(self):  # type: ignore[no-untyped-def]
+        def databases(self) -> Listed[api.Database]:
             seen.others.append(loop.time())
             return super().databases()
 
-        async def subscription(self, workspace_id: str):  # type: ignore[no-untyped-def]
+        async def subscription(self, workspace_id: str) -> api.Subscription:
             seen.others.append(loop.time())
             return await super().subscription(workspace_id)
 

@@ -154,7 +154,8 @@ def test_what_was_half_written_when_the_machine_went_down_keeps_nobody_out(file:
     left = killed(file, minutes=range(1, 5))
     frames = (len(left.wal) - 32) // FRAME
     assert frames > 3
-    for cut in (0, 31, 32, *(32 + FRAME * frame + at for frame in {0, 1, frames - 1} for at in (0, 24, 100, FRAME - 1))):
+    in_frames = [32 + FRAME * frame + at for frame in (0, 1, frames - 1) for at in (0, 24, 100, FRAME - 1)]
+    for cut in (0, 31, *in_frames):
         Found(left.main, left.wal[:cut]).put(file)
         opened(file).close()
         # The frame is there, its page is not.
@@ -214,7 +215,9 @@ def test_a_service_whose_file_is_overwritten_writes_nothing_more_and_nothing_at_
     with closing(opened(file)) as store:
         assert not store.backup(copy, NOW)
     before = copy.read_bytes()
-    done = subprocess.run([sys.executable, "-c", OVERWRITTEN, str(file), str(copy)], capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        [sys.executable, "-c", OVERWRITTEN, str(file), str(copy)], capture_output=True, text=True, check=False
+    )
     assert done.returncode == 0, done.stderr
     assert file.read_bytes() == copy.read_bytes() == before
     with pytest.raises(StoreGone, match=SAID):

@@ -73,8 +73,8 @@ def load_config(
     """Read the configuration; a flag that is `None` was not given.
 
     What is wrong in other sections than the `needed` ones (`None`: all are needed) is a warning, and those sections
-    are the defaults. Where something is wrong, what of it is sound is given to `look_beside`, which yields what is wrong
-    with the files that it names: who mends it is told of all at once.
+    are the defaults. Where something is wrong, what of it is sound is given to `look_beside`, which yields what is
+    wrong with the files that it names: who mends it is told of all at once.
 
     Raises:
         ConfigurationError: with one line for every problem: what, where, and what to do; then the warnings, which

@@ -75,8 +75,8 @@ def require_own_wal(path: str) -> None:
         wal = f"{os.path.realpath(path)}-wal"
         raise StoreGone(
             f"the store at {path} is not the one that {wal} was written for: it was overwritten with another, say a"
-            " backup, or is older or newer than what is beside it. Nothing was changed. To go on with the file as it is:"
-            f" stop whatever uses it, move {wal} and {path}-shm away, and start; or put that store back"
+            " backup, or is older or newer than what is beside it. Nothing was changed. To go on with the file as it"
+            f" is, stop whatever uses it, move {wal} and {path}-shm away, and start; or put that store back"
         )
 
 

@@ -139,11 +139,19 @@ def test_a_backup_that_is_copied_over_the_file_is_not_mixed_with_what_is_beside_
     assert beside
     assert_refused(on_file, f"is not the one that {wal} was written for")
     on_file.assert_examined(f"is not the one that {wal} was written for")
-    for command in (["collect"], ["backfill", "--from", "2026-01-01"], ["cost"], ["top"], ["report"], ["export"], ["store", "check"]):
-        options = on_file.options if command[0] in {"collect", "backfill"} else on_file.options[-2:]
-        done = run(*command, *options, cwd=on_file.directory)
-        assert done.returncode != 0, command
-        assert f"is not the one that {wal} was written for" in " ".join((done.stdout + done.stderr).split()), command
+    for door in (
+        ["collect"],
+        ["backfill", "--from", "2026-01-01"],
+        ["cost"],
+        ["top"],
+        ["report"],
+        ["export"],
+        ["store", "check"],
+    ):
+        options = on_file.options if door[0] in {"collect", "backfill"} else on_file.options[-2:]
+        done = run(*door, *options, cwd=on_file.directory)
+        assert done.returncode != 0, door
+        assert f"is not the one that {wal} was written for" in " ".join((done.stdout + done.stderr).split()), door
     assert (file.read_bytes(), wal.read_bytes()) == (backup.read_bytes(), beside)
     for suffix in SIDE_FILES:
         file.with_name(file.name + suffix).unlink(missing_ok=True)
@@ -152,7 +160,7 @@ def test_a_backup_that_is_copied_over_the_file_is_not_mixed_with_what_is_beside_
         f"SQLite: a backup is copied over the file {'after `kill -9`' if is_killed else 'while the service runs'}",
         "every command refuses to open it until the `-wal` of the old one is removed; the backup stays as it is"
         if is_killed
-        else "unhealthy with the reason on page, metric and log; neither it nor the `-wal` is written, also at the stop;"
+        else "unhealthy with the reason on page, metric and log; neither it nor the `-wal` is written, at the stop too;"
         " every command refuses to open it until the `-wal` of the old one is removed",
     )
 
