@@ -17,7 +17,7 @@ from pathlib import Path
 
 import pytest
 from faulted import Setting
-from processes import Exporter, Vendor, command, run
+from processes import Exporter, Vendor, command, run, wait_until
 
 from reliability import Fault, record
 
@@ -39,7 +39,8 @@ def test_a_file_that_is_moved_away_is_told_and_goes_on_when_it_is_back(on_file: 
         assert not file.exists()
         file.with_suffix(".away").rename(file)
         seconds = on_file.goes_on(running, before)
-        assert running.get("/-/healthy").status == 200
+        # What could not be read is known to be well again when it is read again.
+        wait_until(lambda: running.get("/-/healthy").status == 200, "it is healthy")
         on_file.wait_for_exact()
     remember(
         "SQLite: the file is moved away, and back",
