@@ -44,6 +44,7 @@ COUNTED_BY: Final[Mapping[str, str]] = {
     "service.leasing:_live_session": "lease",
     "service.pushing:_send_next": "push_failures_total",
     "service.service:_watch_clock": "clock_skew_seconds",
+    "service.service:_tell_reload": "config_reload_success",
     "expose.pages.serving:_told": "store_errors_total",
     "expose.visible:costs": "store_errors_total",
     "expose.access:_login": "web_refused_total",
