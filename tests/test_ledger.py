@@ -329,7 +329,7 @@ def test_a_moved_database_takes_its_open_day_along_and_leaves_the_days_before() 
 
 
 def test_a_closed_day_that_is_read_after_a_move_is_of_whoever_held_the_database_then() -> None:
-    """It was last seen in workspace 1 on the 24th and found in workspace 2 on the 27th: nobody knows of two days."""
+    """It was last seen in workspace 1 on the 24th and found in workspace 2 on the 27th: nobody knows of these days."""
     move = Move(at=at(27, 9), from_key=1, to_key=2, last_there_at=at(24, 9))
     moved = replace(state(), workspace_key=2, moves=(move,))
 
@@ -340,11 +340,51 @@ def test_a_closed_day_that_is_read_after_a_move_is_of_whoever_held_the_database_
         **dict.fromkeys((25, 26), 2),
         **dict.fromkeys((27, 28), 2),
     }
-    assert [move.unplaced_days for move in after.unplaced_moves(date(2026, 11, 1), date(2026, 11, 25))] == [
-        (date(2026, 11, 25), date(2026, 11, 27))
-    ]
-    assert not after.unplaced_moves(date(2026, 11, 27), date(2026, 11, 30))
-    assert not after.unplaced_moves(date(2026, 11, 1), date(2026, 11, 24))
+    assert [day for day in range(20, 30) if after.is_unplaced(date(2026, 11, day))] == [24, 25, 26, 27]
+    assert after.unplaced_moves(date(2026, 11, 27), date(2026, 11, 30)) == (move,)
+    assert not after.unplaced_moves(date(2026, 11, 28), date(2026, 11, 30))
+    assert not after.unplaced_moves(date(2026, 11, 1), date(2026, 11, 23))
+
+
+@pytest.mark.parametrize(
+    ("last_there_at", "noticed_at", "days"),
+    [
+        (at(24, 9), at(24, 9, 30), [24]),
+        (at(23, 23, 30), at(24), [23]),
+        (at(24), at(24, 9), [24]),
+        (at(24), at(24), []),
+        (at(23, 23, 59), at(24, 0, 1), [23, 24]),
+    ],
+)
+def test_each_day_that_holds_a_part_of_the_span_of_a_move_is_in_doubt(
+    last_there_at: datetime, noticed_at: datetime, days: list[int]
+) -> None:
+    move = Move(at=noticed_at, from_key=1, to_key=2, last_there_at=last_there_at)
+
+    assert [day for day in range(22, 27) if replace(state(), moves=(move,)).is_unplaced(date(2026, 11, day))] == days
+
+
+def test_a_day_in_doubt_is_held_as_long_as_its_month_and_revised_like_any_other() -> None:
+    move = Move(at=at(24, 9), from_key=1, to_key=2, last_there_at=at(24, 8))
+    first = posted(
+        replace(state(), workspace_key=2, moves=(move,)),
+        *(read_day(day, 10, until=at(28)) for day in range(22, 28)),
+        now=at(28),
+    )
+    days = tuple(replace(row, settled_at=row.read_at) for row in first.recent_days)
+    settled = replace(first, recent_days=days, known_until=date(2026, 12, 31))
+    workspace = workspace_state(settled, key=2)
+
+    def held_on(now: datetime) -> list[int]:
+        (held,) = ledger.carry_workspace(workspace, now).databases.values()
+        return [row.day.day for row in held.recent_days]
+
+    assert held_on(at(31, 23, month=12)) == [24]
+    assert held_on(datetime(2027, 1, 1, tzinfo=UTC)) == []
+    (held,) = ledger.carry_workspace(workspace, at(10, month=12)).databases.values()
+    revised = posted(held, read_day(24, 12, until=at(10, month=12)))
+    assert [(row.day.day, row.operations) for row in revised.recent_days] == [(24, 12)]
+    assert {row.workspace_key: row.days_operations for row in revised.months} == {1: 20, 2: 42}
 
 
 def test_a_database_that_moved_on_and_back_has_each_day_where_it_was() -> None:
@@ -507,7 +547,7 @@ def test_what_is_held_on_the_next_day_is_what_a_reading_of_that_day_would_leave(
     carried = ledger.carry_workspace(workspace, tomorrow)
     (after,) = carried.databases.values()
 
-    expected = ledger.carry(days, months, known_until=known_until, today=tomorrow.date())
+    expected = ledger.carry(days, months, moves=(), known_until=known_until, today=tomorrow.date())
     assert (after.recent_days, after.months) == (expected.days, expected.months)
     assert ledger.carry_workspace(carried, tomorrow) == carried
     # A reading that changes neither a day nor a month leaves the same.

@@ -260,12 +260,17 @@ class Move:
 
     @property
     def unplaced_days(self) -> tuple[date, date]:
-        """The first day that may be of either workspace, and the first one after them that is the new one's.
+        """The first day that may be of either workspace, in whole or in part, and the first one after them.
 
-        The last day on which it was seen in the old one is that one's, the day on which it was noticed the new one's.
+        The days before are the old one's, those after the new one's: it left at some instant between the two looks.
         """
         noticed_on = self.at.date()
-        return min(self.last_there_at.date() + timedelta(days=1), noticed_on), noticed_on
+        return self.last_there_at.date(), noticed_on + timedelta(days=self.at > day_start(noticed_on))
+
+    def leaves_in_doubt(self, day: date) -> bool:
+        """Whether a day may be of either workspace."""
+        first, end = self.unplaced_days
+        return first <= day < end
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -273,7 +278,8 @@ class DatabaseState:
     """What we hold of one database. Equal to what the store holds, value by value.
 
     `key` and `workspace_key` are the store's small integers. `recent_days` are the days that are
-    not settled (none after `known_until` is) and, settled or not, yesterday and today, oldest first. Every
+    not settled (none after `known_until` is) and, settled or not, yesterday and today, and those of the `months`
+    that a move leaves in doubt, oldest first. Every
     day from when we began to `known_until` has a row. Settled days are read once more when their month
     is over, and when the vendor's month is not their sum: up to `checked_until` that is done, of those
     that were last read before `recheck_at` or before the month began. `months` are the previous and the
@@ -307,12 +313,15 @@ class DatabaseState:
     moves: tuple[Move, ...] = ()
 
     def holder_on(self, day: date) -> int:
-        """The key of the workspace that held it on a day; where that is not known, of the one it came to."""
+        """The key of the workspace that held it on a day; of one in doubt, of one that did, until more is known."""
         for move in self.moves:
-            unplaced_from, noticed_on = move.unplaced_days
-            if day < noticed_on:
-                return move.from_key if day < unplaced_from else move.to_key
+            if day < move.at.date():
+                return move.from_key if day <= move.last_there_at.date() else move.to_key
         return self.workspace_key
+
+    def is_unplaced(self, day: date) -> bool:
+        """Whether a day is in doubt: a part of it at least may be of another workspace than `holder_on` says."""
+        return any(move.leaves_in_doubt(day) for move in self.moves)
 
     def unplaced_moves(self, first: date, last: date) -> tuple[Move, ...]:
         """The moves that leave days from `first` to `last` in doubt."""

@@ -14,7 +14,15 @@ from fractions import Fraction
 from hypothesis import strategies as st
 
 from builders import database, database_state, day_usage, month_usage, workspace_state
-from prisma_postgres_exporter.model import DatabaseState, DayUsage, LedgerState, MonthUsage, PlanChange, WorkspaceDay
+from prisma_postgres_exporter.model import (
+    DatabaseState,
+    DayUsage,
+    LedgerState,
+    MonthUsage,
+    Move,
+    PlanChange,
+    WorkspaceDay,
+)
 
 GIB = 2**30
 HOUR = timedelta(hours=1)
@@ -200,18 +208,14 @@ def known_of(row: GivenDatabase, world: World) -> dict[int, Known]:
     days = list(days_of(max(world.starts_at, row.created_at), world.ends_at))
     days = [day for day in days if row.lived_on(day, world.ends_at)]
     read = [day for day in days if row.read_on(day, world.ends_at) != UNREAD]
-    holders = {row.holder(day) for day in read}
-    if len(holders) > 1:
-        first = {day for day in read if row.holder(day) == row.home}
-        return {
-            row.home: _known(row, world, read=first, days=first, month_read_at=None, is_rest=False),
-            row.next_home: _known(
-                row, world, read={*read} - first, days={*days} - first, month_read_at=None, is_rest=True
-            ),
-        }
-    read_at = row.month_read_at.get(world.month)
-    holder = next(iter(holders), row.holder(days[-1]))
-    return {holder: _known(row, world, read={*read}, days={*days}, month_read_at=read_at, is_rest=True)}
+    holders = {row.holder(day) for day in days}
+    found = {}
+    for holder in holders:
+        own = {day for day in days if row.holder(day) == holder}
+        # Of a month in which it moved only the days tell.
+        read_at = row.month_read_at.get(world.month) if len(holders) == 1 else None
+        found[holder] = _known(row, world, read=own.intersection(read), days=own, month_read_at=read_at)
+    return found
 
 
 def _known(
@@ -221,9 +225,8 @@ def _known(
     read: set[date],
     days: set[date],
     month_read_at: datetime | None,
-    is_rest: bool,
 ) -> Known:
-    """`days` are those that are its own, of a database that moved in the month the ones read before the move."""
+    """What is known in a workspace of the `days` that it lived there."""
     ends_at = world.ends_at
     by_days = sum(row.per_hour_on(day) * row.hours_read(day, ends_at) for day in read)
     today = None
@@ -239,16 +242,11 @@ def _known(
     counted = {day for day in days if day != today or day in read or day in covered}
     storage = sum(3600 * row.storage_hours_known(day, ends_at) for day in read)
     weighted = sum(3600 * row.storage_hours_known(day, ends_at) * row.level_on(day) for day in read)
-    lived = 3600 * row.lived(world.starts_at, ends_at)
-    if not is_rest:
-        lived = storage
-    elif len(days) < len([day for day in days_of(world.starts_at, ends_at) if row.lived_on(day, ends_at)]):
-        others = [day for day in days_of(world.starts_at, ends_at) if day not in days]
-        lived -= sum(3600 * row.storage_hours_known(day, ends_at) for day in others)
+    lived = 3600 * sum(row.lived_on(day, ends_at) for day in days)
     if storage and lived - storage <= max(3600, lived // 100):
         weighted, storage = weighted * lived // storage, lived
     # Of what nobody ever read one day at least is missing, also on the day that it was made.
-    is_unread = not read and month_read_at is None
+    is_unread = not read and month_read_at is None and min(days) == max(world.starts_at, row.created_at).date()
     return Known(
         operations=operations,
         days=max(1, len(counted)) if is_unread else len(counted),
@@ -355,9 +353,16 @@ def _state(row: GivenDatabase, world: World) -> DatabaseState:
             created_at=row.created_at,
         ),
         deleted_at=row.deleted_at if is_gone else None,
+        moves=() if row.moves_on is None or row.moves_on > world.until.date() else (_move(row, row.moves_on),),
         recent_days=tuple(day for day in days if day.unchanged_since_at is None or day.day >= yesterday),
         months=tuple(_month_rows(row, world, days)),
     )
+
+
+def _move(row: GivenDatabase, moves_on: date) -> Move:
+    """It was seen in both at midnight: no day is in doubt."""
+    moved_at = midnight(moves_on)
+    return Move(at=moved_at, from_key=row.home, to_key=row.next_home, last_there_at=moved_at)
 
 
 def _day_rows(row: GivenDatabase, world: World) -> list[DayUsage]:

@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from builders import GIB, database, database_state, month_usage, workspace_state
+from builders import GIB, database, database_state, month_usage, settled_day, workspace_state
 from prisma_postgres_exporter.config import BudgetConfig, Config, FeeShare, WorkspaceConfig, load_config
 from prisma_postgres_exporter.cost import (
     By,
@@ -30,7 +30,7 @@ from prisma_postgres_exporter.cost import (
 )
 from prisma_postgres_exporter.documents import budget_document
 from prisma_postgres_exporter.errors import ConfigurationError
-from prisma_postgres_exporter.model import DatabaseState, LedgerState, PlanChange, WorkspaceDay, WorkspaceState
+from prisma_postgres_exporter.model import DatabaseState, LedgerState, Move, PlanChange, WorkspaceDay, WorkspaceState
 
 NOW = datetime(2026, 11, 21, tzinfo=UTC)
 SECONDS = 20 * 86_400
@@ -107,9 +107,17 @@ def test_two_projects_of_one_name_are_two_lines() -> None:
     assert {row.project_id: row.operations for row in rows} == {"proj_1": 10, "proj_0": 20}
 
 
+def moved_halfway(of: DatabaseState, *, from_key: int, before: int, after: int) -> DatabaseState:
+    """One that was seen in another workspace until midnight of the eleventh, and in its own from then on."""
+    moved_at = datetime(2026, 11, 11, tzinfo=UTC)
+    there = replace(of.months[0], days=10, storage_seconds=SECONDS // 2, operations=None)
+    months = replace(there, days_operations=after), replace(there, workspace_key=from_key, days_operations=before)
+    move = Move(at=moved_at, from_key=from_key, to_key=of.workspace_key, last_there_at=moved_at)
+    return replace(of, months=months, moves=(move,))
+
+
 def test_a_database_that_moved_is_a_line_of_each_workspace_and_they_add_up() -> None:
-    moved = state(1, 3_000_000, workspace=2)
-    moved = replace(moved, months=(*moved.months, replace(moved.months[0], workspace_key=1, days_operations=2_000_000)))
+    moved = moved_halfway(state(1, 0, workspace=2), from_key=1, before=2_000_000, after=3_000_000)
     held = ledger_state(moved, state(2, 5_000_000), others=(workspace(2, "B"),))
     costs = charge(held, DEFAULTS, (), NOW)
 
@@ -124,6 +132,30 @@ def test_a_database_that_moved_is_a_line_of_each_workspace_and_they_add_up() -> 
     for whole in cost_rows(held, costs, By.WORKSPACE, NOW):
         own = [row.total for row in rows if row.workspace_id == whole.workspace_id]
         assert sum(total or 0 for total in own) == whole.total
+
+
+def test_what_was_used_on_a_day_in_doubt_is_not_charged_for_since_an_upgrade_either() -> None:
+    """It came in the night of the twelfth. The plan was Free until the eleventh: the days say what is charged for."""
+    moved_at = datetime(2026, 11, 12, 1, tzinfo=UTC)
+    move = Move(at=moved_at, from_key=2, to_key=1, last_there_at=moved_at - timedelta(hours=2))
+    days = [settled_day(date(2026, 11, day), operations) for day, operations in ((12, 3_000_000), (13, 1_500_000))]
+    month = month_usage(date(2026, 11, 1), days=2, days_operations=4_500_000)
+    came = replace(state(1, 0), months=(month,), recent_days=(days[0],), moves=(move,))
+    plans = (
+        PlanChange(at=SEEN_AT, plan="Free"),
+        PlanChange(at=datetime(2026, 11, 11, 9, tzinfo=UTC), plan="Starter"),
+    )
+    held = ledger_state(came, plans=plans, others=(workspace(2, "B"),))
+    sums = [
+        WorkspaceDay(workspace_key=1, day=row.day, operations=row.operations, storage_byte_seconds=0, storage_seconds=0)
+        for row in days
+    ]
+
+    for is_over in (False, True):
+        bill = charge(held, DEFAULTS, sums, NOW, is_over=is_over).workspaces["wksp_1"].bill
+        assert bill is not None
+        # Half a million over the allowance, at 8.00 a million.
+        assert (bill.operations, bill.are_operations_known) == (Decimal("4.00"), False)
 
 
 def test_all_databases_are_pooled_deleted_ones_too_and_their_shares_add_up() -> None:
@@ -293,10 +325,8 @@ def test_a_what_if_that_is_none_is_told(text: str) -> None:
 
 
 def test_a_database_that_moved_has_its_part_in_both_workspaces() -> None:
-    moved = state(1, 2_000_000)
-    before = replace(moved.months[0], workspace_key=2, days_operations=1_200_000, operations=None)
-    after = replace(moved.months[0], days_operations=800_000)
-    of = ledger_state(replace(moved, months=(after, before)), others=(workspace(2, "Beta"),))
+    moved = moved_halfway(state(1, 0), from_key=2, before=1_200_000, after=800_000)
+    of = ledger_state(moved, others=(workspace(2, "Beta"),))
 
     costs = charge(of, DEFAULTS, (), NOW)
 

@@ -27,7 +27,7 @@ from gap_worlds import (
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from builders import database_state, month_usage, workspace_state
+from builders import database_state, month_usage, settled_day, workspace_state
 from prisma_postgres_exporter.config import BudgetConfig, load_config
 from prisma_postgres_exporter.cost import (
     By,
@@ -343,23 +343,28 @@ def test_a_month_before_a_database_came_is_not_its_new_workspaces() -> None:
         date(2026, 10, 1), workspace_key=1, days=31, days_operations=400, storage_seconds=seconds, **told
     )
     here = month_usage(date(2026, 10, 1), workspace_key=2, **told)
-    state = database_state(workspace_key=2, months=(there, here), known_until=date(2026, 11, 26))
+    move = Move(at=read_at, from_key=1, to_key=2, last_there_at=read_at - timedelta(days=20))
+    state = database_state(workspace_key=2, months=(there, here), known_until=date(2026, 11, 26), moves=(move,))
 
-    assert database_usage(state, until).keys() == {1}
-    # With days that nobody read, each may have been any workspace's.
-    found = database_usage(replace(state, months=(replace(there, days=20), here)), until)
+    for row, known in ((there, (400, 31, 31)), (replace(there, days=20, days_operations=250), (250, 20, 31))):
+        found = database_usage(replace(state, months=(row, here)), until)
+        assert {key: (usage.operations, usage.days_known, usage.days) for key, usage in found.items()} == {1: known}
+    # Where no event tells when it came, it may have been there in October too.
+    found = database_usage(replace(state, moves=()), until)
     assert {key: usage.unplaced_operations for key, usage in found.items()} == {1: 1, 2: 1}
 
 
 def test_a_gap_in_the_storage_of_a_database_that_moved_leaves_its_operations_known() -> None:
-    until = datetime(2026, 11, 11, tzinfo=UTC)
+    until, moved_at = datetime(2026, 11, 11, tzinfo=UTC), datetime(2026, 11, 6, tzinfo=UTC)
     rows = [
         month_usage(
             date(2026, 11, 1), workspace_key=key, days=5, days_operations=50, storage_seconds=4 * 86_400, read_at=until
         )
         for key in (1, 2)
     ]
-    state = database_state(workspace_key=2, months=tuple(rows), known_until=date(2026, 11, 10))
+    # Both looked at midnight.
+    move = Move(at=moved_at, from_key=1, to_key=2, last_there_at=moved_at)
+    state = database_state(workspace_key=2, months=tuple(rows), known_until=date(2026, 11, 10), moves=(move,))
 
     found = database_usage(state, until)
 
@@ -370,48 +375,79 @@ def test_a_gap_in_the_storage_of_a_database_that_moved_leaves_its_operations_kno
 NOVEMBER_OVER = datetime(2026, 11, 30, 23, 59, 59, tzinfo=UTC)
 
 
-def moved_and_read(old_days: int, new_days: int, move: Move) -> DatabaseState:
-    """A database with so many days of November in both workspaces, ten operations each, and levels of all of them."""
+def moved_and_read(old_days: int, new_days: int, move: Move, *, in_doubt: int = 10) -> DatabaseState:
+    """A database with so many days of November in both workspaces, ten operations each, and levels of all of them.
+
+    Those that the move leaves in doubt have `in_doubt`.
+    """
+    first = date(2026, 11, 1)
+    days = [
+        settled_day(
+            first + number * timedelta(days=1),
+            in_doubt if move.leaves_in_doubt(first + number * timedelta(days=1)) else 10,
+            workspace_key=1 if number < old_days else 2,
+            storage_seconds=86_400,
+        )
+        for number in range(old_days + new_days)
+    ]
     rows = tuple(
         month_usage(
-            date(2026, 11, 1),
+            first,
             workspace_key=key,
-            days=days,
-            days_operations=10 * days,
-            storage_seconds=days * 86_400,
+            days=len(own),
+            days_operations=sum(row.operations for row in own),
+            storage_seconds=len(own) * 86_400,
             read_at=NOVEMBER_OVER,
         )
-        for key, days in ((1, old_days), (2, new_days))
-        if days
+        for key in (1, 2)
+        if (own := [row for row in days if row.workspace_key == key])
     )
     created_at = datetime(2026, 9, 1, tzinfo=UTC)
-    database = replace(database_state().database, created_at=created_at)
-    known_until = date(2026, 11, 30)
-    return database_state(workspace_key=2, database=database, months=rows, known_until=known_until, moves=(move,))
+    return database_state(
+        workspace_key=2,
+        database=replace(database_state().database, created_at=created_at),
+        recent_days=tuple(row for row in days if move.leaves_in_doubt(row.day)),
+        months=rows,
+        known_until=date(2026, 11, 30),
+        moves=(move,),
+    )
 
 
-def test_a_month_with_days_that_may_be_of_either_workspace_is_whole_in_neither() -> None:
+def test_a_day_that_may_be_of_either_workspace_is_in_neither_month_and_both_say_so() -> None:
     noticed_at = datetime(2026, 11, 11, 9, tzinfo=UTC)
-    seen = Move(at=noticed_at, from_key=1, to_key=2, last_there_at=noticed_at - timedelta(minutes=30))
-    unseen = replace(seen, last_there_at=noticed_at - timedelta(days=4))
+    short = Move(at=noticed_at, from_key=1, to_key=2, last_there_at=noticed_at - timedelta(minutes=30))
+    long = replace(short, last_there_at=noticed_at - timedelta(days=4))
 
-    certain = database_usage(moved_and_read(10, 20, seen), NOVEMBER_OVER)
-    doubtful = database_usage(moved_and_read(7, 23, unseen), NOVEMBER_OVER)
+    def told(*given: Any, **changes: Any) -> dict[int, tuple[Any, ...]]:
+        found = database_usage(moved_and_read(*given, **changes), NOVEMBER_OVER)
+        return {
+            key: (usage.known_operations, usage.are_operations_known, usage.days_known, usage.days, usage.missing)
+            for key, usage in found.items()
+        }
 
-    assert {key: (usage.operations, usage.is_complete) for key, usage in certain.items()} == {
-        1: (100, True),
-        2: (200, True),
+    # Ten days and nineteen: the eleventh is of one of them, or of both.
+    missing = ("days", "storage", "moved")
+    assert told(10, 20, short) == {1: (100, False, 10, 11, missing), 2: (190, False, 19, 20, missing)}
+    # Six days and nineteen: five are in doubt.
+    assert told(7, 23, long) == {1: (60, False, 6, 11, missing), 2: (190, False, 19, 24, missing)}
+    # Where nothing was used on them, it is no matter whose they are: only their storage is in doubt.
+    assert told(7, 23, long, in_doubt=0) == {
+        1: (60, True, 11, 11, ("storage", "moved")),
+        2: (190, True, 24, 24, ("storage", "moved")),
     }
-    assert {key: (usage.are_operations_known, usage.is_storage_known) for key, usage in doubtful.items()} == {
-        1: (False, False),
-        2: (False, False),
-    }
-    # Where the new workspace's days were not read, it is not left out: they may be its own.
-    unread = database_usage(moved_and_read(10, 0, seen), NOVEMBER_OVER)
-    assert {key: (usage.is_complete, usage.unplaced_databases) for key, usage in unread.items()} == {
-        1: (False, 1),
-        2: (False, 1),
-    }
+    # Where the new workspace's days were not read, it is not left out.
+    assert told(10, 0, short)[2] == (0, False, 0, 20, missing)
+
+
+def test_of_a_workspace_that_has_a_database_for_a_part_of_a_day_nothing_is_known_and_that_is_no_zero() -> None:
+    noticed_at = datetime(2026, 11, 30, 9, tzinfo=UTC)
+    move = Move(at=noticed_at, from_key=1, to_key=2, last_there_at=noticed_at - timedelta(minutes=30))
+
+    new = database_usage(moved_and_read(29, 1, move), NOVEMBER_OVER)[2]
+
+    assert (new.days_known, new.days, new.storage_seconds_known, new.storage_seconds) == (0, 1, 0, 86_400)
+    assert (new.operations, new.gib_months(1), new.mean_storage_bytes(1)) == (None, None, None)
+    assert (new.is_complete, new.missing) == (False, ("days", "storage", "moved"))
 
 
 def test_a_month_before_a_move_is_of_the_workspace_that_held_the_database_then() -> None:

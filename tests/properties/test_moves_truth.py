@@ -3,22 +3,25 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import tempfile
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Iterator, Sequence
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from functools import partial
 from pathlib import Path
 
 from hypothesis import Phase, example, given, settings
 from hypothesis import strategies as st
 
+from prisma_postgres_exporter.config import Config, Credential
 from prisma_postgres_exporter.cost import used_in_month
 from prisma_postgres_exporter.ledger.backfill import plan_backfill
 from prisma_postgres_exporter.ledger.plan import Plan
-from prisma_postgres_exporter.model import LedgerState, day_start, month_start, next_month_start
+from prisma_postgres_exporter.model import Event, EventKind, LedgerState, month_start, next_month_start
+from prisma_postgres_exporter.service.once import read_all
 from prisma_postgres_exporter.simulator import DirectApi, ManualClock, Vendor, VendorBehaviour, World, WorldShape
 from prisma_postgres_exporter.store import Store
 from rounds_bench import Bench, bench, configuration, tokens_of
@@ -27,8 +30,8 @@ CASES = int(os.environ.get("LEDGER_CASES", "3"))
 BEGINS_AT = datetime(2026, 9, 24, 9, 0, tzinfo=UTC)
 ONE_DAY = timedelta(days=1)
 ONE_SECOND = timedelta(seconds=1)
-Held = Sequence[tuple[datetime, str]]
-"""From when on a database was in which workspace, as the world has it."""
+BRIDGED = 3600
+"""So many seconds without a storage level take the mean of the others."""
 
 
 @dataclass(frozen=True)
@@ -37,7 +40,7 @@ class Look:
 
     after: timedelta
     moved_before: timedelta | None
-    reads: bool
+    reads: bool = True
 
 
 hours = st.integers(1, 400).map(lambda count: timedelta(hours=count))
@@ -49,66 +52,154 @@ looks = st.builds(
 )
 
 # Read in the old workspace at 09:00 on a day, found in the new one at 09:30.
-BOTH_LOOKED_AT = [
-    Look(timedelta(days=14), None, reads=True),
-    Look(timedelta(minutes=30), timedelta(minutes=10), reads=True),
-]
+BOTH_LOOKED_AT = [Look(timedelta(days=14), None), Look(timedelta(minutes=30), timedelta(minutes=10))]
 # Nobody looked for ten days, in which it moved.
-NOBODY_LOOKED = [Look(timedelta(days=3), None, reads=True), Look(timedelta(days=10), timedelta(days=5), reads=True)]
+NOBODY_LOOKED = [Look(timedelta(days=3), None), Look(timedelta(days=10), timedelta(days=5))]
+# Once a day at 06:00: it moved at 15:00, and back at 03:00 a week later.
+ONCE_A_DAY = [
+    Look(timedelta(days=14, hours=-3), None),
+    Look(timedelta(days=1), timedelta(hours=15)),
+    Look(timedelta(days=7), timedelta(hours=3)),
+]
+# Seen there at midnight, and here a day later at midnight: one day is in doubt, and no more.
+FROM_MIDNIGHT_TO_MIDNIGHT = [Look(timedelta(days=9, hours=15), None), Look(timedelta(days=1), timedelta(hours=7))]
 
 
 @settings(max_examples=CASES, derandomize=True, deadline=None, phases=[Phase.explicit, Phase.generate])
-@given(script=st.lists(looks, min_size=1, max_size=5))
-@example(script=BOTH_LOOKED_AT)
-@example(script=NOBODY_LOOKED)
-def test_a_day_is_of_the_workspace_that_held_it_or_neither_month_is_whole(script: Sequence[Look]) -> None:
+@given(script=st.lists(looks, min_size=1, max_size=5), is_service=st.booleans())
+@example(script=BOTH_LOOKED_AT, is_service=True)
+@example(script=NOBODY_LOOKED, is_service=True)
+@example(script=ONCE_A_DAY, is_service=False)
+@example(script=FROM_MIDNIGHT_TO_MIDNIGHT, is_service=False)
+def test_what_is_a_workspaces_for_sure_is_never_more_than_the_truth_and_whole_only_where_it_is(
+    script: Sequence[Look], is_service: bool
+) -> None:
     with tempfile.TemporaryDirectory() as folder:
-        asyncio.run(live(f"sqlite:///{Path(folder) / 'store.db'}", script))
+        asyncio.run(Life(f"sqlite:///{Path(folder) / 'store.db'}").live(script, is_service=is_service))
 
 
-async def live(store_url: str, script: Sequence[Look]) -> None:
-    shape = WorldShape(workspaces=2, projects_per_workspace=1, databases=2, idle_share=0.0)
-    world = World(seed=7, shape=shape, begins_at=BEGINS_AT - timedelta(days=60))
-    vendor = Vendor(world, VendorBehaviour())
-    clock = ManualClock(BEGINS_AT)
-    made = bench(
-        configuration(store_url),
-        clock,
-        tokens_of(world),
-        make_api=lambda credential, _: DirectApi(vendor, clock, credential.token.get_secret_value()),
-    )
-    async with made as running:
-        await running.round()
-        mover = world.databases(clock.now)[0]
-        was_in = [(world.begins_at, mover.workspace_id)]
-        read_at = [clock.now]
-        for look in script:
-            ends_at = clock.now + look.after
-            if look.moved_before is not None and look.moved_before < look.after:
-                was_in.append(move(world, mover.project_id, was_in[-1][1], at=ends_at - look.moved_before))
-            clock.advance(look.after)
-            await running.discover()
-            if look.reads:
-                await running.rounds()
-                read_at.append(clock.now)
-        clock.advance(timedelta(days=3))
-        await running.round()
-        read_at.append(clock.now)
-        await backfill(running)
-        await check(running, world, mover.id, was_in, read_at)
+class Life:
+    """A world with a database that moves, and who looks at it: a service, or commands one after the other."""
 
+    def __init__(self, store_url: str) -> None:
+        shape = WorldShape(workspaces=2, projects_per_workspace=1, databases=2, idle_share=0.0)
+        self.world = World(seed=7, shape=shape, begins_at=BEGINS_AT - timedelta(days=60))
+        self.clock = ManualClock(BEGINS_AT)
+        self._vendor = Vendor(self.world, VendorBehaviour())
+        self._store_url = store_url
+        mover = self.world.databases(self.clock.now)[0]
+        self.database_id, self.project_id = mover.id, mover.project_id
+        self.was_in = [(mover.created_at, mover.workspace_id)]
 
-def move(world: World, project_id: str, from_id: str, *, at: datetime) -> tuple[datetime, str]:
-    """Move a project to the other workspace."""
-    [other] = [row.id for row in world.workspaces(at) if row.id != from_id]
-    world.move_project(project_id, other, at=at)
-    return at, other
+    async def live(self, script: Sequence[Look], *, is_service: bool) -> None:
+        script = [Look(timedelta(0), None), *script, Look(timedelta(days=3), None)]
+        if is_service:
+            async with self._running() as running:
+                for look in script:
+                    self._pass(look)
+                    await self._look(running, look)
+        else:
+            for look in script:
+                self._pass(look)
+                async with self._running() as running:
+                    await self._look_once(running, look)
+        async with self._running() as running:
+            await running.round()
+            await backfill(running)
+            await self._check(running)
+
+    @contextlib.asynccontextmanager
+    async def _running(self) -> AsyncIterator[Bench]:
+        def make(credential: Credential, _: Config) -> DirectApi:
+            return DirectApi(self._vendor, self.clock, credential.token.get_secret_value())
+
+        async with bench(configuration(self._store_url), self.clock, tokens_of(self.world), make_api=make) as running:
+            await running.identify()
+            yield running
+
+    def _pass(self, look: Look) -> None:
+        ends_at = self.clock.now + look.after
+        if look.moved_before is not None and look.moved_before < look.after:
+            at, here = ends_at - look.moved_before, self.was_in[-1][1]
+            [other] = [row.id for row in self.world.workspaces(at) if row.id != here]
+            self.world.move_project(self.project_id, other, at=at)
+            self.was_in.append((at, other))
+        self.clock.advance(look.after)
+
+    @staticmethod
+    async def _look(running: Bench, look: Look) -> None:
+        await running.discover()
+        await asyncio.gather(*map(running.collector.discover, running.collector.receivers))
+        if look.reads:
+            await running.rounds()
+
+    @staticmethod
+    async def _look_once(running: Bench, look: Look) -> None:
+        if look.reads:
+            await read_all(running.collector)
+            return
+        # As a backfill that finds nothing to read.
+        await asyncio.gather(*map(running.collector.discover, running.collector.readers.workspace_ids))
+        await asyncio.gather(*map(running.collector.discover, running.collector.receivers))
+
+    async def _check(self, running: Bench) -> None:
+        found = await running.collector.in_store(lambda store: list(store.violations(running.clock.now)))
+        assert not found, found
+        stored = await running.stored()
+        assert stored.workspaces == running.ledger_state.workspaces
+        self._check_events(await running.events(), stored)
+        month = month_start(BEGINS_AT)
+        while month <= running.clock.now:
+            until = min(running.clock.now, next_month_start(month) - ONE_SECOND)
+            held = await running.collector.in_store(partial(Store.load, now=until))
+            self._check_month(held, month, until)
+            month = next_month_start(month)
+
+    def _check_events(self, events: Sequence[Event], stored: LedgerState) -> None:
+        """Each move is one event, with a span that it happened in; so it was seen where it was at both its ends."""
+        happened = [event for event in events if event.subject_id == self.database_id]
+        assert [(event.kind, event.after) for event in happened] == [
+            (EventKind.MOVED, id_) for _, id_ in self.was_in[1:]
+        ]
+        moves = stored.databases[self.database_id].moves
+        for (at, _), move in zip(self.was_in[1:], moves, strict=True):
+            assert move.last_there_at < at <= move.at
+
+    def _check_month(self, held: LedgerState, month: datetime, until: datetime) -> None:
+        ends_at = min(self.clock.now, next_month_start(month))
+        ids = {row.key: id_ for id_, row in held.workspaces.items()}
+        shares = {ids[key]: of.get(self.database_id) for key, of in used_in_month(held, until).items()}
+        whole = 0
+        for workspace_id in ids.values():
+            usage, stays = shares.get(workspace_id), list(self._stays(workspace_id, month, ends_at))
+            operations = sum(self.world.operations(self.database_id, *stay) for stay in stays)
+            seconds = sum(int((end - begin).total_seconds()) for begin, end in stays)
+            if usage is None:
+                assert not stays, "a month that it was there is whole without it"
+                continue
+            assert usage.known_operations <= operations, (month, workspace_id)
+            assert usage.storage_seconds_known <= seconds + BRIDGED, (month, workspace_id)
+            if usage.are_operations_known:
+                assert usage.known_operations == operations, (month, workspace_id)
+            if usage.is_storage_known:
+                assert abs(usage.storage_seconds_known - seconds) <= BRIDGED, (month, workspace_id)
+            whole += usage.are_operations_known
+            assert (usage.days_known == usage.days) == usage.are_operations_known, "every day was read"
+        if all(event.at <= month or event.last_there_at >= ends_at for event in held.databases[self.database_id].moves):
+            assert whole == 1, "nothing is in doubt where it did not move"
+
+    def _stays(self, workspace_id: str, begins_at: datetime, ends_at: datetime) -> Iterator[tuple[datetime, datetime]]:
+        """The parts of a span that it was in a workspace."""
+        lefts = [*(at for at, _ in self.was_in[1:]), ends_at]
+        for (came_at, id_), left_at in zip(self.was_in, lefts, strict=True):
+            if id_ == workspace_id and max(came_at, begins_at) < min(left_at, ends_at):
+                yield max(came_at, begins_at), min(left_at, ends_at)
 
 
 async def backfill(running: Bench) -> None:
     """Read every day that is missing, from before the exporter began on."""
     known = frozenset((row.database_key, row.day) for row in await running.days() if row.unchanged_since_at is not None)
-    first, last = date(2026, 8, 1), running.clock.now.date() - ONE_DAY
+    first, last = BEGINS_AT.date().replace(day=1), running.clock.now.date() - ONE_DAY
     todo = plan_backfill(running.databases.values(), from_day=first, to_day=last, known=known)
     by_workspace = defaultdict(list)
     for read in todo.reads:
@@ -117,64 +208,3 @@ async def backfill(running: Bench) -> None:
         plan = Plan(groups=tuple((read,) for read in reads), deferred=0, next_due_at=running.clock.now)
         report = await running.collector.read(id_, plan)
         assert (report.is_stored, report.failures) == (True, 0)
-
-
-async def check(running: Bench, world: World, database_id: str, was_in: Held, read_at: Sequence[datetime]) -> None:
-    found = await running.collector.in_store(lambda store: list(store.violations(running.clock.now)))
-    assert not found, found
-    stored = await running.stored()
-    assert stored.workspaces == running.ledger_state.workspaces
-    state = stored.databases[database_id]
-    ids = {row.key: id_ for id_, row in stored.workspaces.items()}
-    rows = {row.day: row for row in await running.days(database_id)}
-    doubtful = set()
-    for day, row in rows.items():
-        if state.unplaced_moves(day, day):
-            # In doubt is only what nobody could know: no reading of the day or after it came before the move was found.
-            [event] = [move for move in state.moves if move.unplaced_days[0] <= day < move.unplaced_days[1]]
-            assert not any(day <= at.date() and at < event.at for at in read_at), day
-            doubtful.add(day)
-        else:
-            assert ids[row.workspace_key] in holders(was_in, day), day
-    month = month_start(min(map(day_start, rows)))
-    while month <= running.clock.now:
-        until = min(running.clock.now, next_month_start(month) - ONE_SECOND)
-        held = await running.collector.in_store(partial(Store.load, now=until))
-        check_month(held, world, database_id, was_in, until, doubtful)
-        month = next_month_start(month)
-
-
-def check_month(
-    held: LedgerState, world: World, database_id: str, was_in: Held, until: datetime, doubtful: set[date]
-) -> None:
-    """A month that is called whole has every day that was that workspace's, and none of the other's."""
-    first = month_start(until).date()
-    days = [first + ahead * ONE_DAY for ahead in range((until.date() - first).days)]
-    if until.date() < (until + ONE_SECOND).date():
-        days.append(until.date())
-    ids = {row.key: id_ for id_, row in held.workspaces.items()}
-    shares = {ids[key]: used[database_id] for key, used in used_in_month(held, until).items() if database_id in used}
-    is_in_doubt = any(day in doubtful for day in days)
-    for workspace_id in ids.values():
-        usage = shares.get(workspace_id)
-        if usage is not None and usage.are_operations_known:
-            assert not is_in_doubt
-            least = most = 0
-            for day in days:
-                of_day = world.operations(database_id, day_start(day), day_start(day) + ONE_DAY)
-                its = holders(was_in, day)
-                most += of_day if workspace_id in its else 0
-                least += of_day if its == {workspace_id} else 0
-            today = world.operations(database_id, day_start(until.date()), until) if until.date() not in days else 0
-            assert least <= usage.known_operations <= most + today, (first, workspace_id)
-        elif is_in_doubt:
-            assert usage is not None, "a month of which it is not known is left out"
-        else:
-            assert usage is None or until.date() not in days, "every day was read"
-
-
-def holders(held: Held, day: date) -> set[str]:
-    """The workspaces that held it on a day: two on the day of a move, which either may count."""
-    begins_at, ends_at = day_start(day), day_start(day) + ONE_DAY
-    before = [id_ for at, id_ in held if at <= begins_at][-1]
-    return {before, *(id_ for at, id_ in held if begins_at < at < ends_at)}

@@ -48,7 +48,8 @@ def test_what_passes_is_said_with_its_time(row: DatabaseState, said: list[str]) 
 def test_what_no_command_gets_is_said_by_its_cause() -> None:
     unread = replace(state(1, 100), months=(replace(state(1, 100).months[0], storage_seconds=5),))
     deleted = replace(unread, deleted_at=NOW - timedelta(days=2))
-    moved = replace(unread, months=(*unread.months, replace(unread.months[0], workspace_key=2, days=1)))
+    move = Move(at=datetime(2026, 11, 4, 9, 30, tzinfo=UTC), from_key=2, to_key=1, last_there_at=NOW.replace(day=4))
+    moved = replace(unread, months=(*unread.months, replace(unread.months[0], workspace_key=2, days=3)), moves=(move,))
     gone = builders.ledger_state(workspace_state(unread, id_="wksp_1", gone_at=NOW - timedelta(days=1)))
 
     two = builders.ledger_state(workspace_state(moved, id_="wksp_1"), workspace_state(key=2, id_="wksp_2"))
@@ -61,15 +62,18 @@ def test_what_no_command_gets_is_said_by_its_cause() -> None:
         assert sentence.startswith("No command gets what is missing of ")
         assert said in sentence
     assert list(gap_sentences(month_of(two))) == [
-        "1 database moved on 2026-11-04: what is missing of it may belong to either workspace."
+        "1 database moved on 2026-11-04: what it used on that day may belong to either workspace."
     ]
 
 
 def just_moved(*, holder: int = 2) -> DatabaseState:
-    """Every day and level until now are known, all in workspace 1."""
+    """Every day and level until now are known, all in workspace 1, which it left in the last half hour."""
     row = state(1, 100)
     months = (replace(row.months[0], days=20),)
-    return replace(row, workspace_key=holder, months=months, known_until=NOW.date() - timedelta(days=1))
+    yesterday = NOW.date() - timedelta(days=1)
+    move = Move(at=NOW, from_key=1, to_key=2, last_there_at=NOW - timedelta(minutes=30))
+    days = (settled_day(yesterday, 5, storage_seconds=86_400),)
+    return replace(row, workspace_key=holder, recent_days=days, months=months, known_until=yesterday, moves=(move,))
 
 
 def test_of_a_database_that_just_moved_nothing_is_known_in_its_new_workspace() -> None:
@@ -87,23 +91,17 @@ def test_of_a_database_that_just_moved_nothing_is_known_in_its_new_workspace() -
         document = month_document(row, is_over=False)
         assert (document.operations, document.operations_usd, document.is_complete) == (None, None, False)
     *_, sentence = gap_sentences(month)
-    assert sentence == "1 database moved on 2026-11-21: what is missing of it may belong to either workspace."
+    assert sentence == "1 database moved on 2026-11-20: what it used on that day may belong to either workspace."
 
 
 @pytest.mark.parametrize(
     ("last_there_at", "said"),
     [
-        (datetime(2026, 11, 8, 9, tzinfo=UTC), "on 2026-11-08: what is missing of it may belong to either workspace."),
-        (
-            datetime(2026, 11, 4, 9, tzinfo=UTC),
-            (
-                "between 2026-11-04 and 2026-11-08: what it used then and what is missing of it may belong to either"
-                " workspace."
-            ),
-        ),
+        (datetime(2026, 11, 8, 9, tzinfo=UTC), "on 2026-11-08: what it used on that day"),
+        (datetime(2026, 11, 4, 9, tzinfo=UTC), "between 2026-11-04 and 2026-11-08: what it used on these days"),
     ],
 )
-def test_the_day_of_a_move_is_the_one_on_which_it_was_noticed(last_there_at: datetime, said: str) -> None:
+def test_the_days_of_a_move_are_those_between_the_two_looks(last_there_at: datetime, said: str) -> None:
     """However many days were read there since."""
     move = Move(at=datetime(2026, 11, 8, 9, 30, tzinfo=UTC), from_key=1, to_key=2, last_there_at=last_there_at)
     row = just_moved()
@@ -113,7 +111,7 @@ def test_the_day_of_a_move_is_the_one_on_which_it_was_noticed(last_there_at: dat
         workspace_state(replace(few, moves=(move,)), key=2, id_="wksp_2", plan="Starter"),
     )
 
-    assert list(gap_sentences(month_of(held)))[-1] == f"1 database moved {said}"
+    assert list(gap_sentences(month_of(held)))[-1] == f"1 database moved {said} may belong to either workspace."
 
 
 def test_what_nobody_read_and_bears_no_fee_costs_what_is_not_known() -> None:

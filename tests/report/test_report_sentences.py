@@ -34,7 +34,7 @@ from prisma_postgres_exporter.report import (
         (31, 0, 0, "0 % of the storage's time"),
         (30, 1_000, 0, "30 of 31 days of databases"),
         (30, 999, 0, "30 of 31 days of databases, 99 % of the storage's time"),
-        (31, 1_000, 1, "1 moved database, of which a missing part may belong here"),
+        (31, 1_000, 1, "1 moved database, of which a part may belong here"),
         (30, 1_000, 1, "30 of 31 days of databases"),
     ],
 )

@@ -343,6 +343,7 @@ def changes(
         kept=kept,
         before_at=before_at,
         now=now,
+        noted_at=now,
     )
 
 
@@ -425,6 +426,7 @@ def test_a_move_says_until_when_the_database_was_seen_in_the_workspace_before() 
             kept=frozenset(),
             before_at=None,
             now=now,
+            noted_at=now,
         )
         [event] = found.events
         return event.last_there_at

@@ -14,7 +14,7 @@ from prisma_postgres_exporter.config import Config, load_config
 from prisma_postgres_exporter.errors import StoreUnavailable
 from prisma_postgres_exporter.model import LedgerUpdate
 from prisma_postgres_exporter.service import open_backfill
-from prisma_postgres_exporter.simulator import ManualClock, serve_simulator
+from prisma_postgres_exporter.simulator import Fault, FaultKind, ManualClock, Simulator, serve_simulator
 from prisma_postgres_exporter.store import Store
 from rounds_bench import no_wait, small_vendor, tokens_of
 
@@ -23,9 +23,13 @@ FROM = TO - timedelta(days=29)
 
 
 @pytest.fixture
-async def config(tmp_path: Path) -> AsyncIterator[Config]:
+def vendor() -> Simulator:
     # The client compares this machine's clock with the vendor's: a test may run long after it was collected.
-    vendor = small_vendor(ManualClock(datetime.now(UTC)))
+    return small_vendor(ManualClock(datetime.now(UTC)))
+
+
+@pytest.fixture
+async def config(vendor: Simulator, tmp_path: Path) -> AsyncIterator[Config]:
     credentials = tokens_of(vendor.world).credentials
     directory = tmp_path / "tokens"
     directory.mkdir()
@@ -75,6 +79,21 @@ async def test_a_store_that_takes_nothing_for_a_while_is_waited_for(
         refusing(monkeypatch, times=3)
         missing = await work.run(lambda done, failed: None, sleep=no_wait)
     assert (missing, work.not_tried, dict(work.failures)) == (0, 0, {})
+
+
+async def test_what_moved_since_is_read_in_the_workspace_that_has_it_now(config: Config, vendor: Simulator) -> None:
+    """Though that is looked at first, while its old one has a slow list."""
+    async with open_backfill(config, from_day=TO, to_day=TO, requests_per_second=100):
+        pass
+    now, (token, holder) = datetime.now(UTC), next(iter(vendor.world.tokens.items()))
+    mover = next(row for row in vendor.world.databases(now) if row.workspace_id == holder)
+    [receiver] = [row.id for row in vendor.world.workspaces(now) if row.id != holder]
+    vendor.world.move_project(mover.project_id, receiver, at=now - timedelta(minutes=1))
+    vendor.faults.add(Fault(kind=FaultKind.SLOW, call="databases", token=token, seconds=0.5))
+    async with open_backfill(config, from_day=TO, to_day=TO, requests_per_second=100) as work:
+        assert mover.id in {read.database_id for read in work.todo.reads if read.workspace_id == receiver}
+        assert await work.run(lambda done, failed: None) == 0
+    assert not work.failures
 
 
 async def test_what_could_not_be_stored_is_counted_and_told(config: Config, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections import Counter, defaultdict
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from datetime import date, datetime, timedelta
 from fractions import Fraction
 
 from prisma_postgres_exporter.model import (
     DatabaseState,
+    DayUsage,
     LedgerState,
     MonthUsage,
-    Move,
     WorkspaceState,
     day_start,
     month_start,
@@ -36,11 +36,12 @@ class Usage:
     are over, and today where it was read. `storage_seconds_known` of the `storage_seconds` that the databases lived
     are in the latter. `level_byte_seconds` is each database at its own mean for as long as it lived.
     `days_held` is how many days the ledger has: the vendor's month may be known where its days are not.
-    `unplaced_operations` and `unplaced_storage` are of how many databases that moved in the month days, or levels, are
-    missing that may belong to any of their holders. `unlevelled` is of how many databases no level at all is known:
-    a mean level is without them. `unread` is how many workspaces nobody followed then: what they
-    used, and whether they had databases, is not known. `unlisted` is how many workspaces were followed only since after
-    the month began: what was used by databases that were deleted before is not known, and never will be.
+    `unplaced_operations` and `unplaced_storage` are of how many databases that moved in the month operations, or
+    levels, of days may belong here or to another of their holders: what is known is without them. `unlevelled` is of
+    how many databases no level at all is known: a mean level is without them. `unread` is how many workspaces nobody
+    followed then: what they used, and whether they had databases, is not known. `unlisted` is how many workspaces were
+    followed only since after the month began: what was used by databases that were deleted before is not known, and
+    never will be.
     """
 
     known_operations: int = 0
@@ -76,13 +77,12 @@ class Usage:
     @property
     def is_storage_known(self) -> bool:
         """Whether a level is known of all the time that the databases lived."""
-        is_all_read = self.storage_seconds_known >= self.storage_seconds and self.is_mean_storage_known
-        return is_all_read and not self.unplaced_storage
+        return self.storage_seconds_known >= self.storage_seconds and self.is_mean_storage_known
 
     @property
     def is_mean_storage_known(self) -> bool:
         """Whether a mean level is of every database, each at its own mean: else it is at least so much."""
-        return not (self.unlevelled or self.unread or self.unlisted)
+        return not (self.unlevelled or self.unplaced_storage or self.unread or self.unlisted)
 
     @property
     def is_complete(self) -> bool:
@@ -108,7 +108,7 @@ class Usage:
 
     @property
     def unplaced_databases(self) -> int:
-        """Of how many databases that moved something is missing that may belong here or to another of their holders."""
+        """Of how many databases that moved something may belong here or to another of their holders."""
         return max(self.unplaced_operations, self.unplaced_storage)
 
     @property
@@ -180,36 +180,12 @@ def used_in_month(ledger_state: LedgerState, until: datetime) -> Mapping[int, Ma
 def database_usage(state: DatabaseState, until: datetime) -> Mapping[int, Usage]:
     """Return what one database used in the month of `until` up to then, by the key of the workspace that held it."""
     life = _Life(state, until)
-    of_month = [row for row in state.months if row.month == life.month]
-    if not of_month and life.seconds == 0:
+    rows = {row.workspace_key: row for row in state.months if row.month == life.month}
+    if not rows and life.seconds == 0:
         return {}
-    holder, held_by, is_in_doubt = _holders(state, life)
-    rows = _stays(of_month, life, held_by, state.moves)
-    if len(rows) == 1 and (life.is_running or rows[0].days < life.days) and held_by - {rows[0].workspace_key}:
-        # It moved, and was read in one of its workspaces only: what is missing may be of either.
-        row, other = rows[0], holder
-        if holder == row.workspace_key:
-            other = min(held_by - {holder})
-        days_known = max(0, row.days - life.open_days(row.workspace_key))
-        usage = _with_storage(row, row.storage_seconds, row.days_operations, days=row.days, days_known=days_known)
-        # A day at least, the one that it moved on: that nothing was read there must not look like nothing.
-        rest = _unlevelled(max(1, life.days - row.days), max(0, life.seconds - row.storage_seconds))
-        return _placed({row.workspace_key: usage, other: rest})
-    if len(rows) == 1:
-        row = rows[0]
-        held = max(0, row.days - life.open_days(row.workspace_key))
-        # Of a month that was read elsewhere too only the days tell whose they are.
-        has_moved = len(of_month) > 1
-        days_known = min(life.days, held) if has_moved else _days_known(row, life, days_held=held)
-        operations = month_operations(row, has_moved=has_moved)
-        usage = _with_storage(row, life.seconds, operations, days=life.days, days_known=days_known)
-        return {row.workspace_key: usage}
-    if not rows:
-        # One made today too has a day that is not known: beside others it must not look like nothing.
-        nothing = {key: _unlevelled(1, 0) for key in held_by}
-        nothing[holder] = _unlevelled(max(1, life.days), life.seconds)
-        return nothing if len(nothing) == 1 else _placed(nothing)
-    return _moved(rows, life, holder, is_in_doubt=is_in_doubt)
+    if not state.moves and all(key == state.workspace_key or not row.days for key, row in rows.items()):
+        return {state.workspace_key: _of_one(rows.get(state.workspace_key), life, has_moved=len(rows) > 1)}
+    return _of_some(state, life, rows)
 
 
 def unread_days(state: DatabaseState, until: datetime) -> Sequence[date]:
@@ -232,18 +208,29 @@ def days_held(state: DatabaseState, until: datetime) -> int:
 class _Life:
     """A database's time in the month of `until`: from its creation to its deletion, or to `until`."""
 
-    __slots__ = ("_open", "days", "days_over", "ends_at", "first_day", "is_running", "month", "seconds", "today")
+    __slots__ = (
+        "_open",
+        "born_at",
+        "days",
+        "days_over",
+        "ends_at",
+        "first_day",
+        "is_running",
+        "month",
+        "seconds",
+        "today",
+    )
 
     def __init__(self, state: DatabaseState, until: datetime) -> None:
         starts_at, month_ends_at = month_start(until), next_month_start(until)
         self.month, self.today = starts_at.date(), until.date()
-        born_at = max(starts_at, state.database.created_at)
+        self.born_at = max(starts_at, state.database.created_at)
         # The last second of a month stands for its end.
         end_at = month_ends_at if until >= month_ends_at - ONE_SECOND else until
         self.is_running = end_at < month_ends_at and (state.deleted_at is None or state.deleted_at > until)
         self.ends_at = end_at if state.deleted_at is None else min(end_at, state.deleted_at)
-        self.seconds = max(0, int((self.ends_at - born_at).total_seconds()))
-        self.first_day = born_at.date()
+        self.seconds = max(0, int((self.ends_at - self.born_at).total_seconds()))
+        self.first_day = self.born_at.date()
         last_over = self.today - ONE_DAY if self.is_running else (self.ends_at - ONE_SECOND).date()
         self._open = [
             row for row in state.recent_days if row.unchanged_since_at is None and self.month <= row.day <= last_over
@@ -275,9 +262,23 @@ class _Life:
         count = (last - self.first_day).days
         return min(self.days, max(0, count + self.covers(row, last)))
 
-    def open_days(self, workspace_key: int) -> int:
+    def open_days(self, workspace_key: int, but: Collection[date] = ()) -> int:
         """How many days that are over were not read after their end: they may have gone on."""
-        return sum(row.workspace_key == workspace_key and row.read_at < self._read_by(row.day) for row in self._open)
+        return sum(
+            row.workspace_key == workspace_key and row.day not in but and not self.is_final(row) for row in self._open
+        )
+
+    def is_final(self, row: DayUsage) -> bool:
+        """Whether a day was read after its end, if it is over."""
+        return row not in self._open or row.read_at >= self._read_by(row.day)
+
+    def lived(self) -> Iterator[tuple[date, bool, int]]:
+        """The days of its life, whether they count in `days`, and how many seconds of each it lived."""
+        day, counted = self.first_day, self.days
+        while day_start(day) < self.ends_at:
+            begins_at, ends_at = max(day_start(day), self.born_at), min(day_start(day) + ONE_DAY, self.ends_at)
+            yield day, counted > 0, int((ends_at - begins_at).total_seconds())
+            day, counted = day + ONE_DAY, counted - 1
 
     def _read_by(self, day: date) -> datetime:
         """When a day must have been read: at its end, or of a database that was deleted in it soon before."""
@@ -361,54 +362,76 @@ def _unlevelled(days: int, seconds: int) -> Usage:
     return Usage(days=days, storage_seconds=seconds, unlevelled=1)
 
 
-def _holders(state: DatabaseState, life: _Life) -> tuple[int, frozenset[int], bool]:
-    """Who held it at last in the month, who may have, and whether days are in doubt, as nobody looked when it moved."""
-    if not state.moves:
-        return state.workspace_key, frozenset({state.workspace_key} if life.is_running else ()), False
-    last = life.today if life.is_running else max(life.first_day, (life.ends_at - ONE_SECOND).date())
-    in_doubt = state.unplaced_moves(life.first_day, last)
-    held_by = {state.holder_on(life.first_day + ahead * ONE_DAY) for ahead in range((last - life.first_day).days + 1)}
-    held_by |= {key for move in in_doubt for key in (move.from_key, move.to_key)}
-    return state.holder_on(last), frozenset(held_by), bool(in_doubt)
+def _of_one(row: MonthUsage | None, life: _Life, *, has_moved: bool) -> Usage:
+    """Of a database that one workspace held all the month."""
+    if row is None:
+        # One made today too has a day that is not known: beside others it must not look like nothing.
+        return _unlevelled(max(1, life.days), life.seconds)
+    held = max(0, row.days - life.open_days(row.workspace_key))
+    # Of a month that was read elsewhere too only the days tell whose they are.
+    days_known = min(life.days, held) if has_moved else _days_known(row, life, days_held=held)
+    operations = month_operations(row, has_moved=has_moved)
+    return _with_storage(row, life.seconds, operations, days=life.days, days_known=days_known)
 
 
-def _moved(rows: Sequence[MonthUsage], life: _Life, holder: int, *, is_in_doubt: bool = False) -> Mapping[int, Usage]:
-    """Of a database that moved in the month each workspace has its days; what is missing is the holder's."""
-    keys = [row.workspace_key for row in rows]
-    last = holder if holder in keys else max(rows, key=lambda row: row.days).workspace_key
-    found: dict[int, Usage] = {}
-    days, seconds = life.days, life.seconds
-    for row in sorted(rows, key=lambda row: row.workspace_key == last):
-        known = max(0, row.days - life.open_days(row.workspace_key))
-        own_days = max(days, row.days) if row.workspace_key == last else row.days
-        own_seconds = max(seconds, row.storage_seconds) if row.workspace_key == last else row.storage_seconds
-        found[row.workspace_key] = _with_storage(
-            row, own_seconds, row.days_operations, days=own_days, days_known=min(known, own_days)
-        )
-        days, seconds = days - row.days, seconds - row.storage_seconds
-    return _placed(found, is_in_doubt=is_in_doubt)
+def _of_some(state: DatabaseState, life: _Life, rows: Mapping[int, MonthUsage]) -> Mapping[int, Usage]:
+    """Of a database that moved: a day in doubt is one that is not known, in each workspace that may have had it."""
+    days, seconds = Counter[int](), Counter[int]()
+    in_doubt, days_in_doubt, seconds_in_doubt = set[date](), Counter[int](), Counter[int]()
+    for day, is_counted, lived_seconds in life.lived():
+        moves = state.unplaced_moves(day, day)
+        if not moves:
+            days[state.holder_on(day)] += is_counted
+            seconds[state.holder_on(day)] += lived_seconds
+            continue
+        in_doubt.add(day)
+        for key in {key for move in moves for key in (move.from_key, move.to_key)}:
+            days_in_doubt[key] += is_counted
+            seconds_in_doubt[key] += lived_seconds
+    last = state.holder_on(max(life.first_day, (life.ends_at - ONE_SECOND).date()))
+    strays = [row for key, row in rows.items() if row.days and key not in seconds.keys() | seconds_in_doubt.keys()]
+    for row in strays:
+        # No event tells of its move: the days that were read do, and whose the others are nobody knows.
+        days.update({row.workspace_key: row.days, last: -row.days})
+        seconds.update({row.workspace_key: row.storage_seconds, last: -row.storage_seconds})
+        seconds_in_doubt.update({row.workspace_key: 0, last: 0})
+    holders = seconds.keys() | seconds_in_doubt.keys() or {last}
+    if len(holders) == 1:
+        [key] = holders
+        return {key: _of_one(rows.get(key), life, has_moved=len(rows) > 1)}
+    of_doubt = [row for row in state.recent_days if row.day in in_doubt]
+    is_split_known = (
+        not strays
+        and len(of_doubt) == len(in_doubt)
+        and all(life.is_final(row) and not row.operations for row in of_doubt)
+    )
+    found = {}
+    for key in holders:
+        row = rows.get(key) or MonthUsage(database_key=state.key, month=life.month, workspace_key=key)
+        for other in of_doubt:
+            row = _without(row, other)
+        known = min(days[key], row.days - life.open_days(key, but=in_doubt))
+        usage = _with_storage(row, max(0, seconds[key]), row.days_operations, days=max(0, days[key]), days_known=known)
+        if key in seconds_in_doubt:
+            usage = replace(
+                usage,
+                days=usage.days + days_in_doubt[key],
+                days_known=usage.days_known + is_split_known * days_in_doubt[key],
+                storage_seconds=usage.storage_seconds + seconds_in_doubt[key],
+                unplaced_operations=int(not is_split_known),
+                unplaced_storage=1,
+            )
+        found[key] = usage
+    return found
 
 
-def _placed(found: Mapping[int, Usage], *, is_in_doubt: bool = False) -> Mapping[int, Usage]:
-    """Say of a database that moved in the month whether days, or levels, are missing that may be any holder's.
-
-    So may those be that are known, where nobody looked when it moved.
-    """
-    operations = int(is_in_doubt or any(usage.days_known < usage.days for usage in found.values()))
-    storage = int(is_in_doubt or any(not usage.is_storage_known for usage in found.values()))
-    return {
-        key: replace(usage, unplaced_operations=operations, unplaced_storage=storage) for key, usage in found.items()
-    }
-
-
-def _stays(
-    rows: Sequence[MonthUsage], life: _Life, held_by: Collection[int], moves: Sequence[Move]
-) -> Sequence[MonthUsage]:
-    """The rows of the workspaces that held a database in the month.
-
-    The vendor's month is read in whatever workspace holds the database when it is read, perhaps only before it came, or
-    after it left: where every day of the month is another's, or the moves say so, it was not there.
-    """
-    known = sum(row.days - life.open_days(row.workspace_key) for row in rows)
-    is_told = (life.days > 0 and known >= life.days) or bool(moves)
-    return [row for row in rows if row.days or not is_told or row.workspace_key in held_by]
+def _without(row: MonthUsage, day: DayUsage) -> MonthUsage:
+    if day.workspace_key != row.workspace_key:
+        return row
+    return replace(
+        row,
+        days=row.days - 1,
+        days_operations=row.days_operations - day.operations,
+        storage_byte_seconds=row.storage_byte_seconds - day.storage_byte_seconds,
+        storage_seconds=row.storage_seconds - day.storage_seconds,
+    )

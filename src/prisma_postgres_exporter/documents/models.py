@@ -97,13 +97,13 @@ class Known(Document):
         description="The part (0 to 1) of the databases' time of which a storage level is known; `null`: no database"
     )
     unplaced_databases: int = Field(
-        description="Of how many databases that moved in the month a missing part may belong here, or to another "
-        "workspace that held it; the missing days count where it is now"
+        description="Of how many databases that moved in the month days may belong here, in whole or in part, or to "
+        "another workspace that held it: they count as not known in each"
     )
     is_usage_complete: bool = Field(description="Whether nothing of the usage is missing")
     usage_missing: list[str] = Field(
-        description="What keeps `is_usage_complete` from being true: `days`, `storage`, `moved` (a part of a moved "
-        "database's that may belong here or elsewhere), `unread` (nobody followed the workspace then) or "
+        description="What keeps `is_usage_complete` from being true: `days`, `storage`, `moved` (days of a moved "
+        "database that may belong here or elsewhere), `unread` (nobody followed the workspace then) or "
         "`followed_late` (databases deleted before it was first followed: in no count of days)"
     )
 

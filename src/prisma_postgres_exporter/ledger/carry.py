@@ -5,11 +5,18 @@ So a state that was held is the state that a restart loads, value by value.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
 
-from prisma_postgres_exporter.model import DatabaseState, DayUsage, MonthUsage, WorkspaceState, previous_month_start
+from prisma_postgres_exporter.model import (
+    DatabaseState,
+    DayUsage,
+    MonthUsage,
+    Move,
+    WorkspaceState,
+    previous_month_start,
+)
 
 ONE_DAY = timedelta(days=1)
 
@@ -22,17 +29,29 @@ class Carried:
     months: tuple[MonthUsage, ...]
 
 
-def carry(days: Iterable[DayUsage], months: Iterable[MonthUsage], *, known_until: date, today: date) -> Carried:
+def carry(
+    days: Iterable[DayUsage], months: Iterable[MonthUsage], *, moves: Sequence[Move], known_until: date, today: date
+) -> Carried:
     """Choose what is held on `today` (UTC).
 
     Days: those that are not settled, yesterday and later ones. Months: the previous one and later ones, and
-    from the month of the oldest day on that is still to be read.
+    from the month of the oldest day on that is still to be read. And the days of these months that a move leaves in
+    doubt: their sums are no workspace's for sure.
     """
     yesterday = today - ONE_DAY
-    held = sorted((row for row in days if row.settled_at is None or row.day >= yesterday), key=lambda row: row.day)
+    days = sorted(days, key=lambda row: row.day)
+    held = [row for row in days if row.settled_at is None or row.day >= yesterday]
     previous_month = (today.replace(day=1) - ONE_DAY).replace(day=1)
     oldest = min(known_until + ONE_DAY, held[0].day) if held else known_until + ONE_DAY
     floor = min(previous_month, oldest.replace(day=1))
+    if moves:
+        held = [
+            row
+            for row in days
+            if row.settled_at is None
+            or row.day >= yesterday
+            or (row.day >= floor and any(move.leaves_in_doubt(row.day) for move in moves))
+        ]
     return Carried(
         days=tuple(held),
         months=tuple(
@@ -55,7 +74,7 @@ def carry_workspace(workspace: WorkspaceState, now: datetime) -> WorkspaceState:
 
 
 def _carry_database(state: DatabaseState, today: date) -> DatabaseState:
-    carried = carry(state.recent_days, state.months, known_until=state.known_until, today=today)
+    carried = carry(state.recent_days, state.months, moves=state.moves, known_until=state.known_until, today=today)
     if (carried.days, carried.months) == (state.recent_days, state.months):
         return state
     return replace(state, recent_days=carried.days, months=carried.months)

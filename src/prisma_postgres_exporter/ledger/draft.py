@@ -86,7 +86,13 @@ class Draft:
 
     def close(self) -> tuple[DatabaseState, list[DayUsage], list[MonthUsage]]:
         """Return the new state, and the changed days and months that it does not carry any more."""
-        carried = carry(self.days.values(), self.months.values(), known_until=self.known_until, today=self.now.date())
+        carried = carry(
+            self.days.values(),
+            self.months.values(),
+            moves=self.state.moves,
+            known_until=self.known_until,
+            today=self.now.date(),
+        )
         after = replace(
             self.state,
             known_until=self.known_until,

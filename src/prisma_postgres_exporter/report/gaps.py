@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator
 from datetime import date, datetime, timedelta
+from itertools import chain
 
-from prisma_postgres_exporter.cost import SHORT_GAP, Usage, moved_on, unread_days
+from prisma_postgres_exporter.cost import SHORT_GAP, Usage, unread_days
 from prisma_postgres_exporter.model import DatabaseState, WorkspaceState, day_start, month_start
 from prisma_postgres_exporter.report.months import LedgerMonth
 
@@ -56,24 +57,17 @@ def gap_sentences(month: LedgerMonth) -> Iterator[str]:
         whose = _databases(causes[TODAY])
         yield f"What is missing of today of {whose} will be known from {known_at:%Y-%m-%d %H:%M} UTC on."
     unplaced = {state.key: state for _, state, usage in missing if usage.unplaced_databases}
-    for (day, last), count in sorted(Counter(_moved(state, month) for state in unplaced.values()).items()):
-        theirs = "it" if count == 1 else "them"
-        if day != last:
-            used = f"between {day} and {last}: what {'it' if count == 1 else 'they'} used then and"
-        else:
-            used = f"on {day}:" if day >= month.month else "in the month:"
-        yield f"{_databases(count)} moved {used} what is missing of {theirs} may belong to either workspace."
+    for (day, last), count in sorted(Counter(chain(*(_moved(row, month) for row in unplaced.values()))).items()):
+        theirs, when = "it" if count == 1 else "they", f"on {day}" if day == last else f"between {day} and {last}"
+        days = "that day" if day == last else "these days"
+        yield f"{_databases(count)} moved {when}: what {theirs} used on {days} may belong to either workspace."
 
 
-def _moved(state: DatabaseState, month: LedgerMonth) -> tuple[date, date]:
-    """The last day on which it was seen where it was, and the one on which it was noticed that it moved."""
-    last = month.until.date()
-    for move in reversed(state.moves):
-        unplaced_from, noticed_on = move.unplaced_days
-        if unplaced_from <= last and noticed_on >= month.month:
-            return (noticed_on if unplaced_from == noticed_on else move.last_there_at.date()), noticed_on
-    day = moved_on(state, last)
-    return day, day
+def _moved(state: DatabaseState, month: LedgerMonth) -> Iterator[tuple[date, date]]:
+    """The days, first and last, that each of its moves leaves in doubt, of those that reach into the month."""
+    for move in state.unplaced_moves(month.month, month.until.date()):
+        first, end = move.unplaced_days
+        yield first, end - ONE_DAY
 
 
 def _cause(month: LedgerMonth, workspace: WorkspaceState, state: DatabaseState, usage: Usage) -> str:

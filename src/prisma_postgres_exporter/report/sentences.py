@@ -54,7 +54,7 @@ def knowledge(usage: Usage) -> str:
         parts.append("without databases deleted before their workspace was followed")
     if not parts and usage.unplaced_databases:
         count = usage.unplaced_databases
-        parts.append(f"{count:,} moved database{'' if count == 1 else 's'}, of which a missing part may belong here")
+        parts.append(f"{count:,} moved database{'' if count == 1 else 's'}, of which a part may belong here")
     return ", ".join(parts)
 
 

@@ -27,8 +27,9 @@ def find_changes(
     kept: Collection[str],
     before_at: datetime | None,
     now: datetime,
+    noted_at: datetime,
 ) -> Discovered:
-    """Compare an inventory with the state of its workspace.
+    """Compare an inventory, begun at `now`, with the state of its workspace at `noted_at`.
 
     `moving` are the listed databases that another workspace holds and that come to this one, `staying` those that stay
     where they are. A database that is held and not listed is deleted, unless it is one of `kept`, or
@@ -48,7 +49,7 @@ def find_changes(
         if state is None or state.deleted_at is not None or state.database != database:
             databases.append(database)
             if known is not None or state is not None:
-                events.extend(_database_events(state, database, before_at, now))
+                events.extend(_database_events(state, database, before_at, now, noted_at))
     events.extend(_project_events(held, inventory, now))
     listed_ids = inventory.listed_ids
     deleted = [
@@ -97,21 +98,24 @@ def _workspace_events(known: WorkspaceState | None, workspace: Workspace, now: d
 
 
 def _database_events(
-    state: DatabaseState | None, database: Database, before_at: datetime | None, now: datetime
+    state: DatabaseState | None, database: Database, before_at: datetime | None, now: datetime, noted_at: datetime
 ) -> Iterator[Event]:
     if state is None:
         is_new = before_at is not None and database.created_at > before_at
         yield _event(EventKind.CREATED if is_new else EventKind.FOUND, database, now)
         return
     known = state.database
-    if state.deleted_at is not None:
+    has_moved = known.workspace_id != database.workspace_id
+    # What was taken for deleted and has another workspace was moved all the time.
+    if state.deleted_at is not None and not has_moved:
         yield _event(EventKind.RETURNED, database, now)
     if known.name != database.name:
         yield _event(EventKind.RENAMED, database, now, known.name, database.name)
-    if known.workspace_id != database.workspace_id:
+    if has_moved:
         seen = (state.first_seen_at, state.last_success_at, *(move.at for move in state.moves))
-        moved = _event(EventKind.MOVED, database, now, known.workspace_id, database.workspace_id)
-        yield replace(moved, last_there_at=min(now, max(at for at in seen if at is not None)))
+        # Not when the list began: it may have moved while that was read.
+        moved = _event(EventKind.MOVED, database, noted_at, known.workspace_id, database.workspace_id)
+        yield replace(moved, last_there_at=min(noted_at, max(at for at in seen if at is not None)))
     elif known.project_id != database.project_id:
         yield _event(EventKind.MOVED, database, now, known.project_id, database.project_id)
 

@@ -277,6 +277,11 @@ class Collector:
         return frozenset().union(*(turn.followed for turn in self.turns.values()))
 
     @property
+    def receivers(self) -> tuple[str, ...]:
+        """The workspaces to which something moved that looked too early to know: the next discovery takes it."""
+        return self._discovery.receivers
+
+    @property
     def has_looked_everywhere(self) -> bool:
         """Whether since the start each token was tried, and each workspace that is collected here has ended a round."""
         turns = [turn for id_, turn in self.turns.items() if not turn.is_gone and self.leases.holds(id_)]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Set
 from dataclasses import replace
 from datetime import datetime, timedelta
 
@@ -100,6 +100,11 @@ class Discovery:
         if reader is None:
             await turn.look_no_more()
             self._fail(turn, self._readers.why_unread(turn.workspace_id))
+
+    @property
+    def receivers(self) -> tuple[str, ...]:
+        """The workspaces that list what another one lists no more, but looked before it: the next look takes it."""
+        return self._listing({id_ for turn in self._turns.values() for id_ in turn.missing})
 
     async def let_unclaimed_go(self) -> None:
         """Workspaces of which there is no credential any more leave what is shown; their ledger stays."""
@@ -207,6 +212,7 @@ class Discovery:
                 kept=missing,
                 before_at=turn.discovered_at or _newest_success(known),
                 now=now,
+                noted_at=self._now(),
             )
 
         discovered = await self._ledger.change(turn.workspace_id, find, others=holders)
@@ -215,11 +221,19 @@ class Discovery:
             return
         self._health.record_refused("listed_twice", len(staying))
         self._log(discovered)
+        for holder in map(self._turns.of, holders):
+            taken = {database.id for database in discovered.databases}
+            holder.missing = {id_: since for id_, since in holder.missing.items() if id_ not in taken}
         for id_ in {turn.workspace_id, *holders}:
             self._turns.follow(id_)
         if not self._is_in_force(turn, reader):
             return
-        turn.listed, turn.missing, turn.discovered_at = inventory.listed_ids, missing, now
+        # What was taken by another one meanwhile is not missing here.
+        held = self._ledger.state.workspaces.get(turn.workspace_id)
+        turn.missing = {} if held is None else {id_: at for id_, at in missing.items() if id_ in held.databases}
+        turn.listed, turn.discovered_at = inventory.listed_ids, now
+        for id_ in self._listing({id_ for id_, since in turn.missing.items() if since == now}):
+            self._turns.of(id_).discovery_tried_at = None
         if turn.failure is not None:
             log.info("workspace recovered", workspace_id=turn.workspace_id)
             # What failed meanwhile is overdue: it waits for no second try.
@@ -252,20 +266,29 @@ class Discovery:
             return True
         return turn.listed is not None and id_ not in turn.listed
 
+    def _listing(self, missing: Set[str]) -> tuple[str, ...]:
+        return tuple(
+            id_
+            for id_, turn in self._turns.items()
+            if turn.listed is not None and turn.listed & missing and self._readers.reader(id_) is not None
+        )
+
     def _missing(self, turn: Turn, inventory: Inventory, now: datetime) -> dict[str, datetime]:
         """Give a database that is not listed any more until the next discovery, if it may have moved elsewhere.
 
-        It is not shown meanwhile. Its new workspace's next discovery takes it with its history.
+        It is not shown meanwhile. Its new workspace's next discovery takes it with its history: one that lists it by
+        now looked too early to know.
         """
         known = self._ledger.state.workspaces.get(turn.workspace_id)
         others = [id_ for id_ in self._turns if id_ != turn.workspace_id and self._readers.reader(id_) is not None]
         if known is None or not others or not inventory.is_complete:
             return {}
         listed = inventory.listed_ids
+        listed_elsewhere = frozenset().union(*(self._turns.of(id_).listed or () for id_ in others))
         return {
-            id_: now
+            id_: turn.missing.get(id_, now)
             for id_, state in known.databases.items()
-            if state.deleted_at is None and id_ not in listed and id_ not in turn.missing
+            if state.deleted_at is None and id_ not in listed and (id_ not in turn.missing or id_ in listed_elsewhere)
         }
 
     # Its subscription ---------------------------------------------------------------------------

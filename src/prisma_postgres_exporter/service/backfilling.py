@@ -163,6 +163,8 @@ async def open_backfill(
         collector = running.collector
         await asyncio.gather(*map(collector.identify, collector.readers.unidentified))
         await asyncio.gather(*map(collector.discover, collector.readers.workspace_ids))
+        # What moved since is read in the workspace that has it now.
+        await asyncio.gather(*map(collector.discover, collector.receivers))
         states = choose(collector.ledger_state.databases, databases)
         pace = requests_per_second or _spare_pace(config, collector.ledger_state.databases.values())
         paced = config.model_copy(update={"poll": config.poll.model_copy(update={"requests_per_second": pace})})

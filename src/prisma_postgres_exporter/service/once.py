@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -38,17 +38,25 @@ async def collect_once(config: Config, *, clock: Callable[[], datetime] = utc_no
         collector.reconfigure(await collector.in_store(lambda store: _with_costs(store, collector.config)))
         await CostKeeper(collector).keep()
         await asyncio.gather(*map(collector.identify, collector.readers.unidentified))
-        await asyncio.gather(
-            *(collector.round(id_, is_only_one=True) for id_ in sorted(collector.readers.workspace_ids))
-        )
-        # What is not listed any more has moved to another workspace by now, or is deleted.
-        await asyncio.gather(*(collector.discover(id_) for id_, turn in collector.turns.items() if turn.missing))
+        await read_all(collector)
         await running.display.refresh()
         return Collected(
             snapshot=running.display.snapshot,
             metrics=running.exposition.snapshot_text(),
             problems=tuple(_problems(collector, running.display.snapshot)),
         )
+
+
+async def read_all(collector: Collector) -> None:
+    """Discover and read once what is due of every workspace."""
+    await _rounds(collector, sorted(collector.readers.workspace_ids))
+    # What is not listed any more has moved to a workspace that looked too early to know, or is deleted.
+    await _rounds(collector, collector.receivers)
+    await asyncio.gather(*(collector.discover(id_) for id_, turn in collector.turns.items() if turn.missing))
+
+
+async def _rounds(collector: Collector, workspace_ids: Iterable[str]) -> None:
+    await asyncio.gather(*(collector.round(id_, is_only_one=True) for id_ in workspace_ids))
 
 
 def _with_costs(store: Store, config: Config) -> Config:

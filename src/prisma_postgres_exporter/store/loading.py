@@ -30,6 +30,7 @@ from prisma_postgres_exporter.model import (
     WorkspaceState,
     previous_month_start,
 )
+from prisma_postgres_exporter.store.history import look_up_days
 from prisma_postgres_exporter.store.rows import (
     Instants,
     day_number,
@@ -138,8 +139,10 @@ def _load_workspaces(connection: Connection, ids: Collection[str] | None) -> lis
     ]
 
 
-def _load_recent_days(connection: Connection, today: date, wanted: Wanted) -> Mapping[int, Sequence[DayUsage]]:
-    """Yesterday, today and what is not settled, by database, oldest first; none is found by walking the history."""
+def _load_recent_days(
+    connection: Connection, today: date, wanted: Wanted, unplaced: Collection[tuple[int, date]]
+) -> Mapping[int, Sequence[DayUsage]]:
+    """Yesterday, today, what is not settled and what is `unplaced`; none is found by walking the history."""
     yesterday = day_number(today - ONE_DAY)
     older = select(days).where(days.c.settled_seconds.is_(None), days.c.day < yesterday)
     newer = select(days).where(days.c.day >= yesterday)
@@ -148,7 +151,23 @@ def _load_recent_days(connection: Connection, today: date, wanted: Wanted) -> Ma
         chosen = _of(query, days.c.database_key, wanted)
         for usage in read_days(fetched(connection, chosen.order_by(days.c.day, days.c.database_key))):
             by_key[usage.database_key].append(usage)
+    for usage in look_up_days(connection, unplaced):
+        if usage.settled_at is not None and day_number(usage.day) < yesterday:
+            by_key[usage.database_key].append(usage)
     return by_key
+
+
+def _unplaced(
+    moves_by_key: Mapping[int, Sequence[Move]], months_by_key: Mapping[int, Sequence[MonthUsage]]
+) -> Collection[tuple[int, date]]:
+    """The days that moves leave in doubt, of the months that are held, with the key of their database."""
+    since = {key: min(row.month for row in months_by_key[key]) for key in moves_by_key if key in months_by_key}
+    spans = [(key, *move.unplaced_days) for key, found in moves_by_key.items() if key in since for move in found]
+    return {
+        (key, first + ahead * ONE_DAY)
+        for key, first, end in spans
+        for ahead in range(max(0, (since[key] - first).days), (end - first).days)
+    }
 
 
 def _load_months(connection: Connection, previous_month: date, wanted: Wanted) -> Mapping[int, Sequence[MonthUsage]]:
@@ -215,10 +234,11 @@ def _load_databases(
 ) -> Iterator[DatabaseState]:
     """States by key: of every database that is there, and of the deleted ones of these two months' bills."""
     previous_month = previous_month_start(now).date()
-    days_by_key = _load_recent_days(connection, now.date(), wanted)
-    months_by_key = _load_months(connection, previous_month, wanted)
-    rolling_by_key = _load_rolling(connection, wanted)
     moves_by_key = _load_moves(connection, wanted)
+    months_by_key = _load_months(connection, previous_month, wanted)
+    unplaced = _unplaced(moves_by_key, months_by_key)
+    days_by_key = _load_recent_days(connection, now.date(), wanted, unplaced)
+    rolling_by_key = _load_rolling(connection, wanted)
     billed = select(months.c.database_key).where(months.c.month >= month_number(previous_month))
     query = (
         select(databases, *list(positions.c)[1:-1])
@@ -262,7 +282,10 @@ def _load_databases(
         recheck_at,
     ) in fetched(connection, _of(query, databases.c.key, wanted)):
         known_until_day = day_of(known_until)
-        carried = carry(days_by_key.get(key, ()), months_by_key.get(key, ()), known_until=known_until_day, today=today)
+        moved = tuple(moves_by_key.get(key, ()))
+        carried = carry(
+            days_by_key.get(key, ()), months_by_key.get(key, ()), moves=moved, known_until=known_until_day, today=today
+        )
         yield DatabaseState(
             key=key,
             workspace_key=workspace_key,
@@ -296,7 +319,7 @@ def _load_databases(
             months=carried.months,
             rolling=tuple(rolling_by_key.get(key, ())),
             recheck_at=None if recheck_at is None else at[recheck_at],
-            moves=tuple(moves_by_key.get(key, ())),
+            moves=moved,
         )
 
 
