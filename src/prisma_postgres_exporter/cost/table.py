@@ -218,6 +218,7 @@ def _projects(ledger_state: LedgerState, rows: Iterable[CostRow]) -> Iterable[Co
         whole = first.cost.bill if first.cost is not None else None
         is_listed = whole is None or whole.is_listed
         late = unlisted(ledger_state.workspaces[first.workspace_id], first.until)
+        is_whole = len(of_project) == databases[first.workspace_id]
         expected = [row.expected_usd for row in of_project]
         yield replace(
             first,
@@ -228,9 +229,9 @@ def _projects(ledger_state: LedgerState, rows: Iterable[CostRow]) -> Iterable[Co
             bill=None
             if all(row.bill is None for row in of_project)
             # What is of all databases of a workspace is no part of its bill.
-            else replace(
-                bill, is_listed=is_listed, is_share=not is_listed or len(of_project) < databases[first.workspace_id]
-            ),
+            else whole
+            if is_whole and is_listed
+            else replace(bill, is_listed=is_listed, is_share=not is_whole or not is_listed),
             expected_usd=added(expected),
         )
 
