@@ -300,7 +300,7 @@ def test_a_share_of_what_is_known_is_neither_exact_nor_a_bound() -> None:
     (project,) = two.rows(By.PROJECT)
     assert project.bill is not None
     assert project.bill.qualifier == "about "
-    page = "".join(report_markdown(report_month(two, (), (), NOW), most_databases=10))
+    page = "".join(report_markdown(report_month(two, (), (), (), NOW), most_databases=10))
     assert "costs most of what is known, about 25.00 USD" in page
 
 

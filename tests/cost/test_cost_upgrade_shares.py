@@ -156,7 +156,9 @@ def test_a_database_that_went_before_the_upgrade_took_no_cost_with_it() -> None:
     of, days = held(lived(1, 28, 3), lived(2, 1, 8), lived(3, 28, 3))
     november = ledger_month(of, CONFIG, days, UNTIL, LATER + timedelta(days=40))
     kept = of.databases["db_1"]
-    december = replace(kept.months[0], month=UNTIL.date().replace(month=12, day=1), days=31, storage_seconds=31 * 86_400)
+    december = replace(
+        kept.months[0], month=UNTIL.date().replace(month=12, day=1), days=31, storage_seconds=31 * 86_400
+    )
     stays = replace(kept, months=(replace(december, days_operations=3 * A_DAY),))
     ends_at = datetime(2026, 12, 31, 23, 59, 59, tzinfo=UTC)
     row = workspace_state(stays, id_="wksp_1", name="Acme", plan="Starter", plans=PLANS)

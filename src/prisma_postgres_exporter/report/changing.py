@@ -118,7 +118,10 @@ def split(month: LedgerMonth, workspace_id: str, change: Decimal) -> Mapping[str
     if old is None or new is None:
         return None
     used_before, used_after = before.costs.used.get(workspace_id, {}), _expected(month, workspace_id)
-    charged_before, charged_after = _charged(before, workspace_id, used_before), _charged(month, workspace_id, used_after)
+    charged_before, charged_after = (
+        _charged(before, workspace_id, used_before),
+        _charged(month, workspace_id, used_after),
+    )
     came = add_up(usage for id_, usage in charged_after.items() if id_ not in used_before)
     went = add_up(usage for id_, usage in charged_before.items() if id_ not in used_after)
     first = add_up((went, *(usage for id_, usage in used_before.items() if id_ in used_after)))

@@ -11,6 +11,7 @@ from typing import NamedTuple
 from prisma_postgres_exporter.cost import month_difference, month_operations
 from prisma_postgres_exporter.model import (
     BilledMonth,
+    DatabaseState,
     DayUsage,
     Event,
     KnownDatabase,
@@ -91,11 +92,15 @@ class Owner(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Owners:
-    """Who the keys of the ledger's rows are, by their newest names; `followed_since_at` by the workspace's id."""
+    """Who the keys of the ledger's rows are, by their newest names; `followed_since_at` by the workspace's id.
+
+    `moved` are the states of the databases that moved between workspaces, as far as they are held.
+    """
 
     databases: Mapping[int, KnownDatabase]
     workspaces: Mapping[int, tuple[str, str]]
     followed_since_at: Mapping[str, datetime]
+    moved: tuple[DatabaseState, ...] = ()
 
     @classmethod
     def of(cls, databases: Iterable[KnownDatabase], ledger_state: LedgerState) -> Owners:
@@ -109,6 +114,7 @@ class Owners:
             {known.key: _ended(known, ends_at.get(known.workspace_key)) for known in databases},
             {row.key: (id_, row.workspace.name) for id_, row in ledger_state.workspaces.items()},
             {id_: row.first_seen_at for id_, row in ledger_state.workspaces.items()},
+            tuple(state for state in ledger_state.databases.values() if state.moves),
         )
 
     def owner(self, database_key: int, workspace_key: int) -> Owner:

@@ -7,7 +7,7 @@ from datetime import date, datetime
 from decimal import Decimal
 
 from prisma_postgres_exporter.cost import Bill, BudgetState, By, CostRow, Usage, WorkspaceCost, add_up, total_row
-from prisma_postgres_exporter.model import Event, EventKind, WorkspaceDay, WorkspaceState, next_month_start
+from prisma_postgres_exporter.model import Event, EventKind, WorkspaceState, next_month_start
 from prisma_postgres_exporter.report.amounts import (
     NONE,
     at_least,
@@ -330,11 +330,6 @@ def _spent(budget: BudgetState, amount: Decimal | None) -> str:
     if amount is not None and budget.is_share and not budget.is_complete:
         return f"about {money(amount)}"
     return at_least(amount, is_complete=budget.is_complete)
-
-
-def day_level(day: WorkspaceDay | None) -> int | None:
-    """The mean level of a workspace's day, of the time that is known; `None` where none is."""
-    return day.storage_bytes if day is not None and day.storage_seconds else None
 
 
 def _beside(beside: Beside) -> tuple[str, str, str]:
