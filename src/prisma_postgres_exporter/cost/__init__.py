@@ -6,7 +6,7 @@ from prisma_postgres_exporter.cost.charging import HISTORY, Costs, charge
 from prisma_postgres_exporter.cost.estimate import SpendLimit, WorkspaceCost, WorkspaceUsage, estimate
 from prisma_postgres_exporter.cost.limits import is_limit_near
 from prisma_postgres_exporter.cost.outlook import moved_on
-from prisma_postgres_exporter.cost.prices import Unpriced, price_of, price_spans
+from prisma_postgres_exporter.cost.prices import Unpriced, price_of, price_spans, upgrades
 from prisma_postgres_exporter.cost.showback import share_out
 from prisma_postgres_exporter.cost.table import By, CostRow, add_bills, added, cost_rows, total_of, total_row
 from prisma_postgres_exporter.cost.usage import (
@@ -74,5 +74,6 @@ __all__ = [
     "total_row",
     "unlisted",
     "unread_days",
+    "upgrades",
     "used_in_month",
 ]

@@ -100,7 +100,7 @@ def charge(
             cost = workspaces[id_] = replace(cost, forecast_missing="databases of which nothing was read yet")
         if cost.bill is None:
             continue
-        counted = charged_of(by_database, ledger_state.databases, row.key, cost.charged_since, now)
+        counted = charged_of(by_database, ledger_state.databases, row.key, days_here, cost.charged_since, now)
         charged[id_] = counted
         for database_id, share in shares_of(cost.bill, by_database, counted, config.cost.fee_share).items():
             shares[id_, database_id] = share

@@ -8,9 +8,16 @@ from datetime import date, datetime, timedelta
 from decimal import Decimal
 
 from prisma_postgres_exporter.config import Config, WorkspaceConfig
-from prisma_postgres_exporter.cost.bill import Bill, Span, charged_from, make_bill
+from prisma_postgres_exporter.cost.bill import Bill, Span, make_bill
 from prisma_postgres_exporter.cost.limits import reached_at
-from prisma_postgres_exporter.cost.prices import PriceSpan, Unpriced, configured, plan_assumed_at, price_spans
+from prisma_postgres_exporter.cost.prices import (
+    PriceSpan,
+    Unpriced,
+    charged_since,
+    configured,
+    plan_assumed_at,
+    price_spans,
+)
 from prisma_postgres_exporter.cost.usage import Usage, add_up
 from prisma_postgres_exporter.forecast import Forecast
 from prisma_postgres_exporter.model import WorkspaceDay, WorkspaceState, day_start, month_start, next_month_start
@@ -186,8 +193,7 @@ class _Month:
         self._ends_at = next_month_start(now)
         self._seconds = int((self._ends_at - month_start(now)).total_seconds())
         self.price = next(span.price for span in prices if span.starts_at <= now < span.ends_at)
-        first, _ = charged_from([span.price for span in prices])
-        self.charged_since = prices[first].starts_at if first else None
+        self.charged_since = charged_since(prices)
 
     def bill(self, operations: int, byte_seconds: int) -> Bill:
         """The bill when so much was used in the whole month, what is used now included."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import date, datetime, timedelta
 from decimal import Decimal
@@ -11,7 +11,7 @@ from prisma_postgres_exporter.config import FeeShare
 from prisma_postgres_exporter.cost.bill import Bill
 from prisma_postgres_exporter.cost.showback import share_out
 from prisma_postgres_exporter.cost.usage import Usage
-from prisma_postgres_exporter.model import DatabaseState, day_start, month_start
+from prisma_postgres_exporter.model import DatabaseState, WorkspaceDay, day_start, month_start
 
 ONE_DAY = timedelta(days=1)
 ONE_SECOND = timedelta(seconds=1)
@@ -23,7 +23,8 @@ class Charged:
     """What is charged for of what a workspace's databases used in a month, by their ids; one that is not in it was gone
     before.
 
-    Of those in `undated` it is about so much: they were there before and after, and their use is dealt out by time.
+    Of those in `undated` it is about so much: they were there before and after, days before are not in the ledger, and
+    their use is dealt out by time.
     """
 
     used: Mapping[str, Usage]
@@ -34,26 +35,35 @@ def charged_of(
     used: Mapping[str, Usage],
     states: Mapping[str, DatabaseState],
     workspace_key: int,
+    days: Iterable[WorkspaceDay],
     since: datetime | None,
     until: datetime,
 ) -> Charged:
-    """Return what counts of `used` where a plan that charges nothing was left at `since`; `None`: all of it."""
+    """Return what counts of `used` where a plan that charges nothing was left at `since`; `None`: all of it.
+
+    `days` are those of the workspace; the parts of them that lie before say what does not count.
+    """
     if since is None:
         return Charged(used=used)
+    parts = {row.day: row.parts for row in days if month_start(until) <= day_start(row.day) < since}
     found: dict[str, Usage] = {}
     undated: set[str] = set()
     for id_, usage in used.items():
-        before = _seconds_there(states[id_], workspace_key, month_start(until), since)
-        after = _seconds_there(states[id_], workspace_key, since, until + ONE_SECOND)
+        state = states[id_]
+        before = _seconds_by_day(state, workspace_key, month_start(until), since)
+        after = sum(_seconds_by_day(state, workspace_key, since, until + ONE_SECOND).values())
         if not after:
             continue
-        found[id_] = replace(
-            usage,
-            known_operations=round(usage.known_operations * after / (before + after)),
-            known_byte_seconds=round(usage.known_byte_seconds * after / (before + after)),
-        )
-        if before:
+        held = [parts.get(day, {}).get(state.key) for day in before]
+        free = [part for part in held if part is not None]
+        if len(free) == len(held) and not state.unplaced_moves(month_start(until).date(), until.date()):
+            operations = usage.known_operations - sum(part for part, _ in free)
+            byte_seconds = usage.known_byte_seconds - sum(part for _, part in free)
+        else:
             undated.add(id_)
+            share = after / (after + sum(before.values()))
+            operations, byte_seconds = round(usage.known_operations * share), round(usage.known_byte_seconds * share)
+        found[id_] = replace(usage, known_operations=max(0, operations), known_byte_seconds=max(0, byte_seconds))
     return Charged(used=found, undated=undated)
 
 
@@ -108,17 +118,18 @@ def _is_fee_shared_by_what_is_known(used: Mapping[str, Usage], fee_share: FeeSha
     return all(usage.is_storage_known for usage in used.values())
 
 
-def _seconds_there(state: DatabaseState, workspace_key: int, begins_at: datetime, ends_at: datetime) -> int:
-    """How long a database was in a workspace, or may have been, between two instants."""
-    begins_at = max(begins_at, state.database.created_at)
+def _seconds_by_day(
+    state: DatabaseState, workspace_key: int, begins_at: datetime, ends_at: datetime
+) -> Mapping[date, float]:
+    """How long of which days between two instants a database was in a workspace, or may have been."""
     ends_at = ends_at if state.deleted_at is None else min(ends_at, state.deleted_at)
-    total, at = 0.0, begins_at
+    at, found = max(begins_at, state.database.created_at), {}
     while at < ends_at:
         day_ends_at = min(day_start(at.date()) + ONE_DAY, ends_at)
         if _may_hold(state, workspace_key, at.date()):
-            total += (day_ends_at - at).total_seconds()
+            found[at.date()] = (day_ends_at - at).total_seconds()
         at = day_ends_at
-    return round(total)
+    return found
 
 
 def _may_hold(state: DatabaseState, workspace_key: int, day: date) -> bool:
