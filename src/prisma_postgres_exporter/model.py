@@ -400,15 +400,6 @@ class KnownDatabase:
     deleted_at: datetime | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class BilledMonth:
-    """A month of a database with who it is of. `workspace` is the one that held it then, perhaps not its own now."""
-
-    usage: MonthUsage
-    database: KnownDatabase
-    workspace: Workspace
-
-
 @dataclass(frozen=True, kw_only=True)
 class LedgerState:
     """What is held of every workspace, as the store has it.

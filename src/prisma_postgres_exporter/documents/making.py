@@ -295,7 +295,7 @@ def _reported(report: MonthReport, workspace: WorkspaceReport) -> ReportedWorksp
         change_split_usd=_split(workspace.beside),
         included_operations=cost.included_operations if cost else None,
         included_storage_bytes=cost.included_storage_bytes if cost else None,
-        reconciliation_difference_operations=workspace.difference_operations,
+        reconciliation_difference_operations=workspace.difference.operations,
         revised_days=workspace.revised_days,
         revised_operations=workspace.revised_operations,
         by_day=[usage_document(day) for day in workspace.days],

@@ -252,12 +252,14 @@ def quality_sentences(workspace: WorkspaceReport) -> Iterator[str]:
         yield f"Not all of it is known: {knowledge(workspace.total.usage)}."
     if not workspace.databases or all(row.database_id is None for row in workspace.databases):
         return  # nothing to be compared
-    if workspace.difference_operations is None:
+    found = workspace.difference
+    of = f"Of {found.compared:,} of {found.compared + found.others:,} databases the" if found.others else "The"
+    if found.operations is None:
         yield "The vendor's month cannot be compared with our days yet."
-    elif workspace.difference_operations == 0:
-        yield "The vendor's month is exactly the sum of our days."
+    elif found.operations == 0:
+        yield f"{of} vendor's month is exactly the sum of our days."
     else:
-        yield f"The vendor's month is {workspace.difference_operations:+,} operations from the sum of our days."
+        yield f"{of} vendor's month is {found.operations:+,} operations from the sum of our days."
     if workspace.revised_days:
         count, change = workspace.revised_days, workspace.revised_operations
         plural = "day" if count == 1 else "days"

@@ -7,12 +7,14 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import date, datetime
 
-from prisma_postgres_exporter.cost import Bill, BudgetState, By, CostRow, Usage, month_differences, total_of
+from prisma_postgres_exporter.cost import Bill, BudgetState, By, CostRow, Difference, Usage, month_differences, total_of
 from prisma_postgres_exporter.model import Event, Revision, WorkspaceState
 from prisma_postgres_exporter.report.changing import TOTAL, Beside, Place, beside
 from prisma_postgres_exporter.report.gaps import gap_sentences
 from prisma_postgres_exporter.report.months import LedgerMonth, Missing
 from prisma_postgres_exporter.report.usage import UsageRow
+
+NOTHING_COMPARED = Difference(operations=None, compared=0, others=0)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -22,7 +24,7 @@ class WorkspaceReport:
     `beside` is last month and what changed. `days` are the days of the month on which a
     database of it lived, oldest first. `revised_days` is how many
     days of databases the vendor changed afterwards and `revised_operations` by how much together.
-    `difference_operations` is the vendor's month less our days, `None` where they cannot be compared.
+    `difference` is the vendor's month less our days.
     """
 
     total: CostRow
@@ -32,7 +34,7 @@ class WorkspaceReport:
     days: tuple[UsageRow, ...]
     revised_days: int
     revised_operations: int
-    difference_operations: int | None
+    difference: Difference
     events: tuple[Event, ...]
 
 
@@ -85,7 +87,9 @@ def report_month(
     days_by_workspace: dict[str, list[UsageRow]] = defaultdict(list)
     for day in days:
         days_by_workspace[day.workspace_id].append(day)
-    differences = month_differences(month.ledger_state, month.month)
+    keys = {id_: row.key for id_, row in month.ledger_state.workspaces.items()}
+    used_by_key = {keys[id_]: used for id_, used in month.costs.used.items()}
+    differences = month_differences(month.ledger_state, used_by_key, month.until)
     events_by_workspace: dict[str, list[Event]] = defaultdict(list)
     for event in events:
         events_by_workspace[event.workspace_id].append(event)
@@ -105,7 +109,7 @@ def report_month(
                 days=tuple(days_by_workspace[id_]),
                 revised_days=len({(key, day) for key, day, _ in numbers}),
                 revised_operations=sum(change for _, _, change in numbers),
-                difference_operations=differences.get(month.ledger_state.workspaces[id_].key),
+                difference=differences.get(keys[id_], NOTHING_COMPARED),
                 events=tuple(events_by_workspace[id_]),
             )
         )
