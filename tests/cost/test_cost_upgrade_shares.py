@@ -7,6 +7,8 @@ from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 
 import pytest
+from gap_worlds import DAY, World, days_of, ledger_of, midnight, workspace_days, worlds
+from hypothesis import given, settings
 
 from builders import GIB, SEEN_AT, database, database_state, ledger_state, month_usage, workspace_state
 from prisma_postgres_exporter.config import FeeShare, load_config
@@ -96,6 +98,34 @@ def test_what_one_used_before_the_upgrade_is_not_charged_and_the_split_of_severa
         ("about ", Decimal("19.80")),
         ("about ", Decimal("13.20")),
     ]
+
+
+@settings(max_examples=60)
+@given(worlds(plan_changes=True))
+def test_each_share_of_what_is_known_is_of_what_was_used_while_it_cost(world: World) -> None:
+    of = ledger_of(world)
+    costs = charge(of, CONFIG, workspace_days(world), world.until, is_over=world.is_over)
+    for workspace in world.workspaces:
+        bill = costs.workspaces[workspace.id].bill
+        used = costs.used[workspace.id]
+        if bill is None or not bill.operations or not all(usage.is_complete for usage in used.values()):
+            continue
+        before, (changed_on, _) = workspace.plans[0][1], workspace.plans[-1]
+        counts_from = max(world.month, changed_on) if before == "free" else world.month
+        truth = {
+            row.id: sum(
+                row.operations(max(midnight(day), midnight(counts_from)), min(midnight(day) + DAY, world.ends_at))
+                for day in days_of(midnight(world.month), world.ends_at)
+                if row.holder(day) == workspace.number and day >= counts_from
+            )
+            for row in world.databases
+            if row.id in used
+        }
+        for id_, operations in truth.items():
+            share = costs.shares[workspace.id, id_]
+            assert share.operations is not None
+            assert abs(share.operations - bill.operations * operations / sum(truth.values())) < Decimal("0.01")
+            assert share.total is not None
 
 
 def test_one_that_left_before_the_upgrade_has_nothing_of_it() -> None:

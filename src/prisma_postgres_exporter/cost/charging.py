@@ -89,13 +89,13 @@ def charge(
         else:
             usage = _with_forecast(total, row.key, states.get(row.key, ()), days_here, now)
         parts = [(of, ledger_state.databases[key].deleted_at) for key, of in by_database.items()]
-        cost = estimate(config, row, replace(usage, parts=parts), now)
-        if cost.bill is not None and row.was_gone_at(now):
-            # Its fee is that of the plan it had; what it used since, perhaps in databases that nobody saw, is unknown.
-            cost = replace(cost, bill=replace(cost.bill, are_operations_known=False, is_storage_known=False))
         # Of a database of which nothing was ever read, nothing is expected: not 0.
         are_all_read = all(of.operations is not None for of in by_database.values())
-        cost = workspaces[id_] = replace(cost, is_expected_complete=are_all_read)
+        cost = workspaces[id_] = estimate(config, row, replace(usage, parts=parts, are_all_read=are_all_read), now)
+        if cost.bill is not None and row.was_gone_at(now):
+            # Its fee is that of the plan it had; what it used since, perhaps in databases that nobody saw, is unknown.
+            bill = replace(cost.bill, are_operations_known=False, is_storage_known=False)
+            cost = workspaces[id_] = replace(cost, bill=bill)
         if not are_all_read and cost.forecast_missing is None and not is_over:
             cost = workspaces[id_] = replace(cost, forecast_missing="databases of which nothing was read yet")
         if cost.bill is None:
@@ -107,7 +107,8 @@ def charge(
         if cost.expected_bill is not None:
             expected_shares = shares_of(cost.expected_bill, by_database, counted, config.cost.fee_share)
             for database_id, share in expected_shares.items():
-                is_known = database_id is None or by_database[database_id].operations is not None
+                is_read = database_id is None or by_database[database_id].operations is not None
+                is_known = is_read or not cost.expected_bill.total
                 if share.known is not None and cost.expected_bill.total is not None and is_known:
                     expected[id_, database_id] = share.known
     return Costs(

@@ -32,13 +32,15 @@ class WorkspaceUsage:
 
     `days` are its days of this month in the ledger; they tell which part belongs to which price. `parts` are what each
     database used, and when it was deleted: what was there only before a plan charged cannot cost.
-    `forecast_missing` says what the forecast had to do without, `None`: nothing.
+    `forecast_missing` says what the forecast had to do without, `None`: nothing; where not `are_all_read`, something
+    of which nothing was read at all.
     """
 
     used: Usage
     expected_operations: Forecast | None = None
     expected_storage_bytes: Forecast | None = None
     forecast_missing: str | None = None
+    are_all_read: bool = True
     days: Sequence[WorkspaceDay] = ()
     parts: Sequence[tuple[Usage, datetime | None]] = ()
 
@@ -51,7 +53,8 @@ class WorkspaceCost:
     `plan_assumed_at` is when the plan was first read, where that was after the month. `charged_since` is when a plan
     that charges nothing was left in the month: what was used before is never charged. `expected_bill`, `low_bill` and
     `high_bill` are of the whole month, and of one that is over there are none; `forecast_missing` says what they had to
-    do without; where not `is_expected_complete`, that is a database, and at least so much is expected. `limits` are the
+    do without; where not `is_expected_complete`, that is a database that may cost something, of which nothing was read
+    or that nobody ever saw, and at least so much is expected. `limits` are the
     limits of this month that will be reached, or were, by name.
     """
 
@@ -143,6 +146,8 @@ def estimate(config: Config, row: WorkspaceState, usage: WorkspaceUsage, now: da
         forecast_missing=usage.forecast_missing,
         low_bill=low,
         expected_bill=expected,
+        # Where nothing is charged, whatever is used, nothing has to be known.
+        is_expected_complete=month.is_free or (usage.are_all_read and bill.is_listed),
         high_bill=high,
         spend_limit=spend_limit,
         limits=tuple(month.limits(_whole(usage, bounds, now), spend_limit)),
@@ -194,6 +199,7 @@ class _Month:
         self._seconds = int((self._ends_at - month_start(now)).total_seconds())
         self.price = next(span.price for span in prices if span.starts_at <= now < span.ends_at)
         self.charged_since = charged_since(prices)
+        self.is_free = all(span.price.hard_stop for span in prices)
 
     def bill(self, operations: int, byte_seconds: int) -> Bill:
         """The bill when so much was used in the whole month, what is used now included."""

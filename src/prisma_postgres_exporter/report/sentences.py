@@ -320,18 +320,18 @@ def unknown_sentences(report: MonthReport) -> Iterator[str]:
 
 def budget_cells(budget: BudgetState) -> tuple[str, str, str]:
     """Limit, spent and expected."""
-    spent = _spent(budget, budget.spent_usd)
-    expected = at_least(budget.expected_usd, is_complete=budget.is_expected_complete)
+    spent = _spent(budget, budget.spent_usd, is_complete=budget.is_complete)
+    expected = _spent(budget, budget.expected_usd, is_complete=budget.is_expected_complete)
     if budget.spent_usd is not None and budget.spent_usd > budget.limit_usd:
-        over = _spent(budget, budget.spent_usd - budget.limit_usd)
+        over = _spent(budget, budget.spent_usd - budget.limit_usd, is_complete=budget.is_complete)
         spent = f"{spent}, over by {over}"
     return money(budget.limit_usd), spent, expected
 
 
-def _spent(budget: BudgetState, amount: Decimal | None) -> str:
-    if amount is not None and budget.is_share and not budget.is_complete:
+def _spent(budget: BudgetState, amount: Decimal | None, *, is_complete: bool) -> str:
+    if amount is not None and budget.is_share and not is_complete:
         return f"about {money(amount)}"
-    return at_least(amount, is_complete=budget.is_complete)
+    return at_least(amount, is_complete=is_complete)
 
 
 def _beside(beside: Beside) -> tuple[str, str, str]:
