@@ -33,9 +33,9 @@ def database_families(labels: tuple[str, ...]) -> tuple[Family[DatabaseView], ..
             "gauge",
             labels,
             "The database's share of the cost of the workspace that holds it, of the current calendar month (UTC) so "
-            "far: operations by operations, storage by byte-seconds, the fee as configured, each of what was used there "
-            "while usage is charged. Of usage that is not known whole it is a share of what is known, perhaps too high "
-            "or too low; deleted and moved databases keep theirs, which are not shown here. "
+            "far: operations by operations, storage by byte-seconds, the fee as configured, each of what was used "
+            "there while usage is charged. Of usage that is not known whole it is a share of what is known, perhaps "
+            "too high or too low; deleted and moved databases keep theirs, which are not shown here. "
             f"{ABSENT} {ESTIMATE}",
             lambda view: shown_components(view.cost),
             own_labels=("component",),
