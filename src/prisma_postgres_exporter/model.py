@@ -199,7 +199,8 @@ class WorkspaceDay:
     `storage_bytes` is the sum of the databases' mean levels, each over the time that is known of it, and
     `None` where one of these days has no level. `absent` are the keys of the databases that lived there on
     that day, but were first followed later, so that the sums lack them. (Days that a followed database lacks
-    are in its state: those after its `known_until`.)
+    are in its state: those after its `known_until`.) `parts` are the operations and byte-seconds of each database,
+    by its key, whose day was read after its end: only of days before a plan that charges nothing was left.
     """
 
     workspace_key: int
@@ -209,6 +210,7 @@ class WorkspaceDay:
     storage_seconds: int
     storage_bytes: int | None = None
     absent: tuple[int, ...] = ()
+    parts: Mapping[int, tuple[int, int]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -405,15 +407,6 @@ class KnownDatabase:
     first_seen_at: datetime
     counted_from: date
     deleted_at: datetime | None = None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class BilledMonth:
-    """A month of a database with who it is of. `workspace` is the one that held it then, perhaps not its own now."""
-
-    usage: MonthUsage
-    database: KnownDatabase
-    workspace: Workspace
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -20,6 +20,7 @@ from prisma_postgres_exporter.cost import (
     month_differences,
     unlisted,
     used_in_month,
+    vendor_month,
 )
 from prisma_postgres_exporter.model import (
     DatabaseState,
@@ -149,7 +150,7 @@ def take_snapshot(
     """
     shown = {id_: row for id_, row in sorted(ledger_state.workspaces.items()) if not row.is_gone}
     used = used_in_month(ledger_state, now) if used_by_key is None else used_by_key
-    differences = month_differences(ledger_state, month_start(now).date())
+    differences = month_differences(ledger_state, used, now)
     by_workspace: dict[str, list[DatabaseView]] = {}
     for workspace_id, row in shown.items():
         used_here = used.get(row.key, {})
@@ -178,7 +179,7 @@ def take_snapshot(
                 row,
                 by_workspace[id_],
                 add_up((*used.get(row.key, {}).values(), unlisted(row, now))),
-                differences.get(row.key),
+                differences[row.key].operations if row.key in differences else None,
                 workspace_failures,
                 costs.workspaces.get(id_),
                 now,
@@ -239,7 +240,7 @@ def view_database(
         last_success_at=state.last_success_at,
         revisions_up=state.revisions_up,
         revisions_down=state.revisions_down,
-        reconciliation_difference_operations=month.difference_operations if month else None,
+        reconciliation_difference_operations=_difference(state, month, now),
         failing_since_at=state.failing_since_at,
         failure_reason=state.failure_reason,
         usage=usage,
@@ -270,6 +271,13 @@ def _newest_month(state: DatabaseState, starts_at: datetime) -> MonthUsage | Non
     month = starts_at.date()
     rows = [row for row in state.months if row.month == month and row.read_at is not None]
     return max(rows, key=lambda row: row.read_at or starts_at) if len(rows) > 1 else next(iter(rows), None)
+
+
+def _difference(state: DatabaseState, month: MonthUsage | None, now: datetime) -> int | None:
+    if month is None or month.difference_operations is not None:
+        return month.difference_operations if month else None
+    vendor = vendor_month(state, now)
+    return vendor.difference_operations if vendor else None
 
 
 @lru_cache(maxsize=1)

@@ -330,6 +330,11 @@ def workspace_days(world: World) -> list[WorkspaceDay]:
             operations=sum(row.operations for row in rows),
             storage_byte_seconds=sum(row.storage_byte_seconds for row in rows),
             storage_seconds=sum(row.storage_seconds for row in rows),
+            parts={
+                row.database_key: (row.operations, row.storage_byte_seconds)
+                for row in rows
+                if row.unchanged_since_at is not None
+            },
         )
         for (key, day), rows in sorted(found.items())
     ]

@@ -350,7 +350,10 @@ def test_what_is_missing_is_explained(given: Facts, reason: Reason, level: Level
         pytest.param({"rolling": ()}, 'window_operations{window="7d"}', Level.PROBLEM, "window", id="window"),
         pytest.param({"storage_bytes": None}, "storage_bytes", Level.NOTE, "told no storage", id="storage"),
         pytest.param(
-            {"months": (OCTOBER, november(difference_operations=None)), "known_until": TODAY - 4 * ONE_DAY},
+            {
+                "months": (OCTOBER, november(days=19, days_operations=1_900, difference_operations=None)),
+                "known_until": TODAY - 4 * ONE_DAY,
+            },
             "reconciliation_difference_operations",
             Level.NOTE,
             "missing are 2026-11-20, 2026-11-21",

@@ -11,7 +11,7 @@ from report_values import NOW, ledger_state, month_of, state
 from prisma_postgres_exporter.expose import report_page
 from prisma_postgres_exporter.expose.pages.plots import band, bars, sparkline
 from prisma_postgres_exporter.model import WorkspaceDay
-from prisma_postgres_exporter.report import MonthReport, report_markdown, report_month
+from prisma_postgres_exporter.report import MonthReport, UsageRow, report_markdown, report_month
 
 HOSTILE = "<script>alert(1)</script>|\n`x` [a](javascript:1)"
 VOID = {"meta"}
@@ -50,7 +50,27 @@ def a_report(*, name: str = "orders", databases: int = 3) -> MonthReport:
         )
         for day in range(1, 21)
     ]
-    return report_month(month_of(ledger_state(*held), days=days), (), (), NOW)
+    told = [
+        UsageRow(
+            period=f"{NOW.date().replace(day=day)}",
+            workspace_id="wksp_1",
+            workspace_name="Acme",
+            project_id=None,
+            project_name=None,
+            database_id=None,
+            database_name=None,
+            operations=day * 100 if day < 21 else None,
+            days_known=databases if day < 21 else 0,
+            days=databases,
+            mean_storage_bytes=2**30 if day < 21 else None,
+            storage_covered_ratio=1.0,
+            is_usage_complete=day != 7,
+            usage_missing=("days",) if day == 7 else (),
+            are_operations_known=day != 7,
+        )
+        for day in range(1, 22)
+    ]
+    return report_month(month_of(ledger_state(*held), days=days), (), (), told, NOW)
 
 
 def parsed(page: str) -> Balance:
@@ -89,6 +109,16 @@ def test_what_is_not_listed_is_counted() -> None:
 
     for written in (page, text):
         assert "And 3 more: 6,000,000 operations, 48.80 USD together." in written
+
+
+def test_a_day_that_is_not_known_whole_is_at_least_so_much_on_a_page_and_in_text() -> None:
+    report = a_report()
+    page, text = "".join(report_page(report, most_databases=2)), "".join(report_markdown(report, most_databases=2))
+
+    assert "<title>2026-11-07: at least 700</title>" in page
+    assert "<title>2026-11-08: 800</title>" in page
+    assert "Operations a day; at least so much on 1 of 20 days" in page
+    assert "| 2026-11-07 | ≥ 700 | 1.00 |\n| 2026-11-08 | 800 | 1.00 |\n" in text
 
 
 def test_a_day_that_nobody_read_has_its_line() -> None:

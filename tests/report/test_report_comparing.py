@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 
 import pytest
@@ -256,12 +256,13 @@ def test_a_database_that_moved_explains_both_workspaces_and_their_projects() -> 
         assert reasons["wksp_1"][1].startswith(f"operations: {told} -400")
 
 
-def test_a_workspace_whose_database_left_in_the_earlier_month_did_not_get_one() -> None:
+@pytest.mark.parametrize(("moved_at", "is_told"), [(OCTOBER, False), (OCTOBER + timedelta(seconds=1), True)])
+def test_a_move_counts_once_in_the_month_that_it_happened_in(moved_at: datetime, *, is_told: bool) -> None:
     """Of a month after it, a number was read in the old workspace too: nothing came there."""
     row = state(1, 900)
     both = replace(row, workspace_key=2, months=(row.months[0], replace(row.months[0], workspace_key=2)))
     earlier = replace(both, months=(replace(state(1, 400, at=OCTOBER).months[0], workspace_key=2),))
-    left = replace(event(EventKind.MOVED, "wksp_1", "wksp_2", OCTOBER), subject_id="db_1")
+    left = replace(event(EventKind.MOVED, "wksp_1", "wksp_2", moved_at), subject_id="db_1")
 
     def held(row: DatabaseState) -> LedgerState:
         acme = workspace_state(id_="wksp_1", name="Acme", plan="Starter")
@@ -270,8 +271,9 @@ def test_a_workspace_whose_database_left_in_the_earlier_month_did_not_get_one() 
     months = month_of(held(earlier), until=OCTOBER), replace(month_of(held(both)), is_over=True)
     reasons = {change.row.workspace_id: change.reasons for change in compare_months(*months, By.WORKSPACE, (left,))}
 
-    assert "1 moved away" in reasons["wksp_1"]
-    assert "1 moved here" in reasons["wksp_2"]
+    assert ("1 moved away" in reasons["wksp_1"]) == is_told
+    assert ("1 moved here" in reasons["wksp_2"]) == is_told
+    assert "1 moved here" not in reasons["wksp_1"]
 
 
 def test_a_database_that_had_one_day_of_the_earlier_month_says_since_when_it_is_there() -> None:

@@ -157,14 +157,14 @@ def test_a_month_names_the_workspaces_that_were_gone_before_it() -> None:
     [sentence] = absence_sentences(month)
     assert sentence.startswith("Not in it: Acme, gone since 2026-10-31. No credential lists")
     assert sentence in month_costs(month).notes
-    report = report_month(month, (), (), NOW)
+    report = report_month(month, (), (), (), NOW)
     assert sentence in list(unknown_sentences(report))
     gone = [{"workspace_id": "wksp_1", "workspace_name": "Acme", "gone_at": "2026-10-31T23:59:59Z"}]
     besides = beside(month, By.WORKSPACE)
     for answer in (
         cost_rows_answer(month, month.rows(By.WORKSPACE), besides),
         supposed_answer(month, month.rows(By.WORKSPACE), besides, {}),
-        report_answer(report, ()),
+        report_answer(report),
         Ranking(**of_month(month), data=[], has_more=False),
         Comparison(**of_month(month), data=[], has_more=False),
     ):
@@ -184,7 +184,7 @@ def test_a_month_names_the_workspaces_that_were_first_followed_after_it_began() 
         "No command gets it."
     )
     assert sentence in month_costs(month).notes
-    assert sentence in list(unknown_sentences(report_month(month, (), (), NOW)))
+    assert sentence in list(unknown_sentences(report_month(month, (), (), (), NOW)))
     [late] = cost_rows_answer(month, (), {}).followed_late
     assert (late.workspace_id, late.first_seen_at) == ("wksp_1", seen_at)
     assert list(absence_sentences(month_of(held.with_workspaces(replace(row, first_seen_at=OCTOBER))))) == []

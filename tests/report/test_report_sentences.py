@@ -64,7 +64,7 @@ def test_a_mean_level_without_some_databases_is_at_least_so_much(by: By) -> None
 
 def test_what_is_included_is_used_at_least_so_far_where_not_all_is_known() -> None:
     held = ledger_state(state(1, 5, gib=4), replace(state(3, 5), months=()))
-    report = report_month(month_of(held), (), (), NOW)
+    report = report_month(month_of(held), (), (), (), NOW)
     said = list(cost_sentences(report.workspaces[0]))
 
     assert any(line.startswith("At least 5 of ") for line in said)
@@ -89,9 +89,9 @@ def test_what_is_expected_without_a_database_is_at_least_so_much_for_every_door(
 
     def told(*states: DatabaseState) -> set[bool]:
         month = ledger_month(ledger_state(*states), config, days, NOW, NOW)
-        report = report_month(month, (), (), NOW)
+        report = report_month(month, (), (), (), NOW)
         (line,) = month_costs(month).lines
-        answer = report_answer(report, ())
+        answer = report_answer(report)
         (sentence,) = [text for text in cost_sentences(report.workspaces[0]) if text.startswith("Expected of the")]
         return {
             "at least" in budget_cells(month.costs.budgets[0])[2],
@@ -110,7 +110,7 @@ def test_the_limits_of_a_month_are_named_in_its_report() -> None:
     limits = [{"workspace": "Acme", "spend_limit_usd": "20"}]
     config = CONFIG.model_copy(update={"cost": CostConfig.model_validate({"workspaces": limits})})
     held = ledger_state(state(1, 8_000_000, gib=1))
-    report = report_month(ledger_month(held, config, (), NOW, NOW), (), (), NOW)
+    report = report_month(ledger_month(held, config, (), NOW, NOW), (), (), (), NOW)
     said = list(cost_sentences(report.workspaces[0]))
 
     assert "Spend limit: 56.00 of 20.00 USD; Compute and Accelerate and tax not counted." in said

@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from dataclasses import replace
 from datetime import date, datetime, timedelta
 
-from builders import NOW, database, day_usage, ledger_state, settled_day, workspace_state
+from builders import NOW, database, database_state, day_usage, ledger_state, settled_day, workspace_state
 from prisma_postgres_exporter.cost import By
-from prisma_postgres_exporter.model import DayUsage, KnownDatabase, WorkspaceState, day_start
+from prisma_postgres_exporter.model import DayUsage, KnownDatabase, Move, WorkspaceState, day_start
 from prisma_postgres_exporter.report import Chosen, Owners, UsageRow, usage_by_day
 
 TODAY = NOW.date()
@@ -147,3 +147,31 @@ def test_a_day_before_a_workspace_was_followed_is_whole_of_its_databases_and_at_
     ):
         rows, _ = used(days, known(1, 1), by=by, chosen=chosen, back=3, workspaces=(since,))
         assert [row.is_usage_complete for row in rows][:3] == expected
+
+
+def test_a_day_on_which_a_database_may_have_moved_is_whole_in_neither_workspace() -> None:
+    """It was seen in the old one four days ago and in the new one yesterday: the two days between are in doubt."""
+    move = Move(at=day_start(day(1)) + timedelta(hours=9), from_key=1, to_key=2, last_there_at=day_start(day(4)))
+    here = replace(
+        B, databases={"db_1": database_state("db_1", key=1, workspace_key=2, moves=(move,), database=database("db_1"))}
+    )
+    days = [
+        settled_day(day(back), 10, storage_seconds=86_400, workspace_key=1 if back == 4 else 2) for back in (4, 3, 2, 1)
+    ]
+
+    rows, _ = used(days, known(1, 2), back=4, workspaces=(A, here))
+
+    told_of = {
+        (row.workspace_id, row.period): (row.operations, row.usage_missing, row.are_operations_known) for row in rows
+    }
+    doubtful, whole = ("moved",), ()
+    assert told_of == {
+        ("wksp_a", f"{day(4)}"): (10, whole, True),
+        ("wksp_a", f"{day(3)}"): (None, doubtful, False),
+        ("wksp_b", f"{day(3)}"): (10, doubtful, False),
+        ("wksp_a", f"{day(2)}"): (None, doubtful, False),
+        ("wksp_b", f"{day(2)}"): (10, doubtful, False),
+        ("wksp_b", f"{day(1)}"): (10, whole, True),
+        ("wksp_b", f"{day(0)}"): (None, ("days", "storage"), False),
+    }
+    assert [row.unplaced_databases for row in rows if row.period == f"{day(3)}"] == [1, 1]

@@ -18,7 +18,6 @@ from store_values import (
     execute,
     generations,
     known,
-    month_usage,
     post,
     query,
     update_of,
@@ -26,7 +25,6 @@ from store_values import (
 
 from prisma_postgres_exporter.errors import StoreMissing, StoreUnavailable
 from prisma_postgres_exporter.model import (
-    BilledMonth,
     DayUsage,
     Discovered,
     Event,
@@ -34,7 +32,6 @@ from prisma_postgres_exporter.model import (
     Happened,
     LedgerUpdate,
     Revision,
-    Workspace,
 )
 from prisma_postgres_exporter.store import Store
 
@@ -75,30 +72,6 @@ def test_revisions_of_an_empty_store_are_none(store: Store) -> None:
     assert list(store.revisions()) == list(store.revisions("db_1")) == []
 
 
-def test_a_month_names_every_database_and_the_workspace_that_held_it(store: Store) -> None:
-    known(store, databases=3, workspaces=2)
-    moved = database(2, workspace=2)
-    discover(store, Discovered(at=NOW, databases=(moved,), deleted_database_ids=("db_3",)))
-    rows = (
-        month_usage(1),
-        month_usage(2, workspace_key=1),
-        month_usage(2, workspace_key=2),
-        month_usage(3),
-    )
-    post(store, LedgerUpdate(other_months=(*rows, month_usage(1, date(2026, 10, 1)))))
-    found = list(store.months(date(2026, 11, 23)))
-    assert [entry.usage for entry in found] == list(rows)
-    first, left, entered, deleted = found
-    assert first == BilledMonth(
-        usage=rows[0], database=next(store.databases()), workspace=Workspace(id="wksp_1", name="workspace 1")
-    )
-    assert [left.workspace.id, entered.workspace.id] == ["wksp_1", "wksp_2"]
-    assert left.database == entered.database
-    assert left.database.database == moved
-    assert (deleted.database.database.id, deleted.database.deleted_at) == ("db_3", NOW)
-    assert list(store.months(date(2025, 1, 1))) == []
-
-
 def test_databases_are_all_that_ever_were(store: Store) -> None:
     known(store, databases=2)
     later = NOW + 400 * DAY
@@ -133,14 +106,12 @@ def test_readers_see_one_moment_while_others_write(store: Store) -> None:
     known(store, databases=3)
     kept = [revision(key, TODAY - back * DAY) for back in range(900, 0, -1) for key in (1, 2, 3)]
     revised = LedgerUpdate(other_days=days_of(kept), revisions=tuple(kept))
-    post(store, replace(revised, other_months=(month_usage(1), month_usage(2))))
-    reading, months = store.revisions(), store.months(NOVEMBER)
-    first = list(islice(reading, 5)), list(islice(months, 1))
+    post(store, revised)
+    reading = store.revisions()
+    first = list(islice(reading, 5))
     newer = (revision(1, TODAY),)
-    post(store, LedgerUpdate(other_days=days_of(newer), revisions=newer, other_months=(month_usage(3),)))
-    assert first[0] + list(reading) == kept
-    assert [entry.usage.database_key for entry in first[1] + list(months)] == [1, 2]
-    assert len(list(store.months(NOVEMBER))) == 3
+    post(store, LedgerUpdate(other_days=days_of(newer), revisions=newer))
+    assert first + list(reading) == kept
 
 
 def test_a_store_opened_to_read_reads_and_changes_nothing(store: Store, store_url: str) -> None:

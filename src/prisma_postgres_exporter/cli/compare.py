@@ -32,9 +32,9 @@ from prisma_postgres_exporter.report import (
     LedgerMonth,
     absence_sentences,
     assumed_sentence,
-    at_least,
     compare_months,
     cost_so_far,
+    expected_cost,
     gap_sentences,
     least_count,
     mean_gib,
@@ -167,7 +167,7 @@ def _columns(by: By, before: LedgerMonth, after: LedgerMonth, *, is_partial: boo
 
 def _expected(change: Change) -> str:
     row = change.after
-    return NONE if row is None else at_least(row.expected_usd, is_complete=row.is_expected_complete)
+    return NONE if row is None else expected_cost(row)
 
 
 def _operations(row: CostRow | None) -> int | str | None:

@@ -58,6 +58,7 @@ from prisma_postgres_exporter.report import (
     change_sentence,
     database_name,
     expected_bounds,
+    expected_cost,
     gap_sentences,
     how_whole,
     incomplete_sentence,
@@ -242,12 +243,8 @@ def _cells(row: CostRow, entry: Beside, by: By, *, is_over: bool) -> dict[str, s
     if by is By.DATABASE:
         cells["database"] = database_name(row) if row.database_id is not None else ""
         cells["database id"] = row.database_id or ""
-    cells |= _numbers(use(row), entry, _expected(row), is_over=is_over)
+    cells |= _numbers(use(row), entry, expected_cost(row), is_over=is_over)
     return {heading: harmless(cell) for heading, cell in cells.items()}
-
-
-def _expected(row: CostRow) -> str:
-    return at_least(row.expected_usd, is_complete=row.is_expected_complete)
 
 
 def _numbers(used: Sequence[str], entry: Beside, expected: str, *, is_over: bool) -> dict[str, str]:

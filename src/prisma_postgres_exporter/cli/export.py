@@ -201,7 +201,8 @@ def _rows(
         # The month before the first one is read too, without its days.
         first = from_day or (_first_day(store, held).replace(day=1) - ONE_DAY)
         for month in _months(first, to_day, now):
-            yield from month_rows(store.months(month.date()), owners)
+            until = last_instant(month, now)
+            yield from month_rows(store.load(until), until, owners)
 
 
 def _first_day(store: Store, ledger_state: LedgerState) -> date:

@@ -88,10 +88,10 @@ def report(
             read,
             store.revisions(from_day=read.month, to_day=until.date()),
             store.events(month_start(until), read.ends_at),
+            _days(store, read, now),
             now,
         )
-        days = _days(store, read, now) if format_ is Format.JSON else ()
-    parts = _parts(whole, format_, databases, days, is_raw=is_raw)
+    parts = _parts(whole, format_, databases, is_raw=is_raw)
     if output is None:
         pour(parts)
     else:
@@ -99,9 +99,7 @@ def report(
         say(f"The report of {whole.name} is in {output}")
 
 
-def _parts(
-    whole: MonthReport, format_: Format, databases: int, days: Sequence[UsageRow], *, is_raw: bool
-) -> Iterable[bytes]:
+def _parts(whole: MonthReport, format_: Format, databases: int, *, is_raw: bool) -> Iterable[bytes]:
     if format_ is Format.CSV:
         return documents_csv(LevelDocument, level_documents(whole), is_raw=is_raw)
     if format_ is Format.MARKDOWN:
@@ -111,7 +109,7 @@ def _parts(
 
         texts = report_page(whole, most_databases=databases)
     else:
-        texts = (report_answer(whole, days).model_dump_json(indent=2), "\n")
+        texts = (report_answer(whole).model_dump_json(indent=2), "\n")
     return (text.encode() for text in texts)
 
 

@@ -6,7 +6,8 @@ from prisma_postgres_exporter.cost.charging import HISTORY, Costs, charge
 from prisma_postgres_exporter.cost.estimate import SpendLimit, WorkspaceCost, WorkspaceUsage, estimate
 from prisma_postgres_exporter.cost.limits import is_limit_near
 from prisma_postgres_exporter.cost.outlook import moved_on
-from prisma_postgres_exporter.cost.prices import Unpriced, price_of, price_spans
+from prisma_postgres_exporter.cost.prices import Unpriced, price_of, price_spans, upgrades
+from prisma_postgres_exporter.cost.reconciling import Difference, VendorMonth, month_differences, vendor_month
 from prisma_postgres_exporter.cost.showback import share_out
 from prisma_postgres_exporter.cost.table import By, CostRow, add_bills, added, cost_rows, total_of, total_row
 from prisma_postgres_exporter.cost.usage import (
@@ -18,9 +19,6 @@ from prisma_postgres_exporter.cost.usage import (
     add_up,
     database_usage,
     days_held,
-    month_difference,
-    month_differences,
-    month_operations,
     unlisted,
     unread_days,
     used_in_month,
@@ -39,11 +37,13 @@ __all__ = [
     "By",
     "CostRow",
     "Costs",
+    "Difference",
     "Saving",
     "Span",
     "SpendLimit",
     "Unpriced",
     "Usage",
+    "VendorMonth",
     "WhatIf",
     "WorkspaceCost",
     "WorkspaceUsage",
@@ -60,9 +60,7 @@ __all__ = [
     "is_limit_near",
     "likely_block",
     "make_bill",
-    "month_difference",
     "month_differences",
-    "month_operations",
     "moved_on",
     "parse_what_if",
     "price_of",
@@ -74,5 +72,7 @@ __all__ = [
     "total_row",
     "unlisted",
     "unread_days",
+    "upgrades",
     "used_in_month",
+    "vendor_month",
 ]

@@ -23,8 +23,8 @@ class BudgetState:
     `spent` and `expected` are `None` where nothing that matches has a price, or a forecast.
     Where not `is_complete`, a price or a part of the usage is not known: at least so much was spent, or if `is_share`,
     as it is for a part of a workspace's databases, about so much. Where not
-    `is_expected_complete`, something has no forecast yet and counts with what it cost so far: at least so much is
-    expected.
+    `is_expected_complete`, something has no forecast yet and counts with what it cost so far, or nobody ever saw it: at
+    least so much is expected, or if `is_share` about so much.
     `spent_covered_ratio` is the part (0 to 1) of its databases' days, or of their time with a storage level if that is
     less, that is known and has a price; `None` where it has no database.
     """
@@ -81,7 +81,9 @@ def state_of(
         is_empty=not places,
         is_complete=bool(places) and all(bill is not None and bill.total is not None for bill in bills),
         is_share=_is_share(budget, places, shares),
-        is_expected_complete=bool(places) and len(forecast) == len(places),
+        is_expected_complete=bool(places)
+        and len(forecast) == len(places)
+        and all(bill is None or bill.is_listed for bill in bills),
         spent_covered_ratio=_covered(places, shares, used),
     )
 

@@ -8,12 +8,12 @@ from dataclasses import dataclass, field, replace
 from datetime import date, datetime, timedelta
 from decimal import Decimal
 
-from prisma_postgres_exporter.config import BudgetConfig, Config, FeeShare
+from prisma_postgres_exporter.config import BudgetConfig, Config
 from prisma_postgres_exporter.cost.bill import Bill
 from prisma_postgres_exporter.cost.budgets import BudgetState, Place, matches, matches_workspace, state_of
 from prisma_postgres_exporter.cost.estimate import WorkspaceCost, WorkspaceUsage, estimate
 from prisma_postgres_exporter.cost.outlook import outlook
-from prisma_postgres_exporter.cost.showback import share_out
+from prisma_postgres_exporter.cost.shares import Charged, charged_of, shares_of
 from prisma_postgres_exporter.cost.usage import Usage, add_up, unlisted, used_in_month
 from prisma_postgres_exporter.forecast import Forecast
 from prisma_postgres_exporter.model import DatabaseState, LedgerState, WorkspaceDay, month_start
@@ -26,7 +26,8 @@ HISTORY = timedelta(days=91)
 class Costs:
     """The cost of the month as of `worked_out_at`, by workspace id, and the shares of it in USD, and the budgets.
 
-    `used` is what each database used, by the ids of the workspace that held it and of the database. `shares` of what a
+    `used` is what each database used, by the ids of the workspace that held it and of the database, `charged` what is
+    charged for of it, where a price is known. `shares` of what a
     workspace costs are of all of them, deleted ones included, and add up to its bill: a database that moved in the
     month has one in each workspace. A fee that no database can bear has a share of its own. A workspace that was gone
     before the month is not in it. `expected` is by the same
@@ -35,6 +36,7 @@ class Costs:
 
     workspaces: Mapping[str, WorkspaceCost] = field(default_factory=dict)
     used: Mapping[str, Mapping[str, Usage]] = field(default_factory=dict)
+    charged: Mapping[str, Charged] = field(default_factory=dict)
     shares: Mapping[Place, Bill] = field(default_factory=dict)
     expected: Mapping[Place, Decimal] = field(default_factory=dict)
     budgets: tuple[BudgetState, ...] = ()
@@ -59,6 +61,7 @@ def charge(
     history, states = _by_workspace(days), _by_holder(ledger_state)
     workspaces: dict[str, WorkspaceCost] = {}
     used: dict[str, Mapping[str, Usage]] = {}
+    charged: dict[str, Charged] = {}
     shares: dict[Place, Bill] = {}
     expected: dict[Place, Decimal] = {}
     is_read_since = any(
@@ -86,27 +89,32 @@ def charge(
         else:
             usage = _with_forecast(total, row.key, states.get(row.key, ()), days_here, now)
         parts = [(of, ledger_state.databases[key].deleted_at) for key, of in by_database.items()]
-        cost = estimate(config, row, replace(usage, parts=parts), now)
-        if cost.bill is not None and row.was_gone_at(now):
-            # Its fee is that of the plan it had; what it used since, perhaps in databases that nobody saw, is unknown.
-            cost = replace(cost, bill=replace(cost.bill, are_operations_known=False, is_storage_known=False))
         # Of a database of which nothing was ever read, nothing is expected: not 0.
         are_all_read = all(of.operations is not None for of in by_database.values())
-        cost = workspaces[id_] = replace(cost, is_expected_complete=are_all_read)
+        cost = workspaces[id_] = estimate(config, row, replace(usage, parts=parts, are_all_read=are_all_read), now)
+        if cost.bill is not None and row.was_gone_at(now):
+            # Its fee is that of the plan it had; what it used since, perhaps in databases that nobody saw, is unknown.
+            bill = replace(cost.bill, are_operations_known=False, is_storage_known=False)
+            cost = workspaces[id_] = replace(cost, bill=bill)
         if not are_all_read and cost.forecast_missing is None and not is_over:
             cost = workspaces[id_] = replace(cost, forecast_missing="databases of which nothing was read yet")
         if cost.bill is None:
             continue
-        for database_id, share in _shares(cost.bill, by_database, config.cost.fee_share).items():
+        counted = charged_of(by_database, ledger_state.databases, row.key, days_here, cost.charged_since, now)
+        charged[id_] = counted
+        for database_id, share in shares_of(cost.bill, by_database, counted, config.cost.fee_share).items():
             shares[id_, database_id] = share
         if cost.expected_bill is not None:
-            for database_id, share in _shares(cost.expected_bill, by_database, config.cost.fee_share).items():
-                is_known = database_id is None or by_database[database_id].operations is not None
+            expected_shares = shares_of(cost.expected_bill, by_database, counted, config.cost.fee_share)
+            for database_id, share in expected_shares.items():
+                is_read = database_id is None or by_database[database_id].operations is not None
+                is_known = is_read or not cost.expected_bill.total
                 if share.known is not None and cost.expected_bill.total is not None and is_known:
                     expected[id_, database_id] = share.known
     return Costs(
         workspaces=workspaces,
         used=used,
+        charged=charged,
         shares=shares,
         expected=expected,
         budgets=tuple(
@@ -171,42 +179,6 @@ def _by_holder(ledger_state: LedgerState) -> dict[int, list[DatabaseState]]:
         for key in {state.workspace_key, *(row.workspace_key for row in state.months)}:
             found[key].append(state)
     return found
-
-
-def _shares(bill: Bill, used: Mapping[str, Usage], fee_share: FeeShare) -> Mapping[str | None, Bill]:
-    if not used:
-        return {None: bill}
-    operations = {id_: usage.known_operations for id_, usage in used.items()}
-    storage = {id_: usage.known_byte_seconds for id_, usage in used.items()}
-    by_fee = {
-        FeeShare.OPERATIONS: operations,
-        FeeShare.STORAGE: storage,
-        FeeShare.EQUAL: dict.fromkeys(used, 1),
-    }[fee_share]
-    fee, for_operations, for_storage = (
-        dict.fromkeys(used) if amount is None else share_out(amount, weights)
-        for amount, weights in ((bill.fee, by_fee), (bill.operations, operations), (bill.storage, storage))
-    )
-    return {
-        id_: replace(
-            bill,
-            fee=fee[id_],
-            operations=for_operations[id_],
-            storage=for_storage[id_],
-            is_fee_known=bill.is_fee_known and (not bill.fee or _is_fee_shared_by_what_is_known(used, fee_share)),
-            is_share=len(used) > 1 or not bill.is_listed,
-        )
-        for id_ in used
-    }
-
-
-def _is_fee_shared_by_what_is_known(used: Mapping[str, Usage], fee_share: FeeShare) -> bool:
-    """Whether nothing that is still to be read changes whose part of the fee is how large."""
-    if len(used) == 1 or fee_share is FeeShare.EQUAL:
-        return True
-    if fee_share is FeeShare.OPERATIONS:
-        return all(usage.are_operations_known for usage in used.values())
-    return all(usage.is_storage_known for usage in used.values())
 
 
 def _budget(

@@ -8,9 +8,16 @@ from datetime import date, datetime, timedelta
 from decimal import Decimal
 
 from prisma_postgres_exporter.config import Config, WorkspaceConfig
-from prisma_postgres_exporter.cost.bill import Bill, Span, charged_from, make_bill
+from prisma_postgres_exporter.cost.bill import Bill, Span, make_bill
 from prisma_postgres_exporter.cost.limits import reached_at
-from prisma_postgres_exporter.cost.prices import PriceSpan, Unpriced, configured, plan_assumed_at, price_spans
+from prisma_postgres_exporter.cost.prices import (
+    PriceSpan,
+    Unpriced,
+    charged_since,
+    configured,
+    plan_assumed_at,
+    price_spans,
+)
 from prisma_postgres_exporter.cost.usage import Usage, add_up
 from prisma_postgres_exporter.forecast import Forecast
 from prisma_postgres_exporter.model import WorkspaceDay, WorkspaceState, day_start, month_start, next_month_start
@@ -25,13 +32,15 @@ class WorkspaceUsage:
 
     `days` are its days of this month in the ledger; they tell which part belongs to which price. `parts` are what each
     database used, and when it was deleted: what was there only before a plan charged cannot cost.
-    `forecast_missing` says what the forecast had to do without, `None`: nothing.
+    `forecast_missing` says what the forecast had to do without, `None`: nothing; where not `are_all_read`, something
+    of which nothing was read at all.
     """
 
     used: Usage
     expected_operations: Forecast | None = None
     expected_storage_bytes: Forecast | None = None
     forecast_missing: str | None = None
+    are_all_read: bool = True
     days: Sequence[WorkspaceDay] = ()
     parts: Sequence[tuple[Usage, datetime | None]] = ()
 
@@ -41,9 +50,11 @@ class WorkspaceCost:
     """One workspace's month in USD. `unpriced` says why there is no cost, or no whole one.
 
     `is_unread`: nobody followed the workspace then. `plan` and what is included are those in force now;
-    `plan_assumed_at` is when the plan was first read, where that was after the month. `expected_bill`, `low_bill` and
+    `plan_assumed_at` is when the plan was first read, where that was after the month. `charged_since` is when a plan
+    that charges nothing was left in the month: what was used before is never charged. `expected_bill`, `low_bill` and
     `high_bill` are of the whole month, and of one that is over there are none; `forecast_missing` says what they had to
-    do without; where not `is_expected_complete`, that is a database, and at least so much is expected. `limits` are the
+    do without; where not `is_expected_complete`, that is a database that may cost something, of which nothing was read
+    or that nobody ever saw, and at least so much is expected. `limits` are the
     limits of this month that will be reached, or were, by name.
     """
 
@@ -52,6 +63,7 @@ class WorkspaceCost:
     plan: str | None = None
     plan_assumed_at: datetime | None = None
     price_version: str | None = None
+    charged_since: datetime | None = None
     included_operations: int | None = None
     included_storage_bytes: int | None = None
     bill: Bill | None = None
@@ -125,6 +137,7 @@ def estimate(config: Config, row: WorkspaceState, usage: WorkspaceUsage, now: da
         plan=_as_written(price.plan, row),
         plan_assumed_at=plan_assumed_at(config, row.workspace, row.plans, now),
         price_version=price.version,
+        charged_since=month.charged_since,
         included_operations=price.included_operations,
         included_storage_bytes=price.included_storage,
         bill=bill,
@@ -133,6 +146,8 @@ def estimate(config: Config, row: WorkspaceState, usage: WorkspaceUsage, now: da
         forecast_missing=usage.forecast_missing,
         low_bill=low,
         expected_bill=expected,
+        # Where nothing is charged, whatever is used, nothing has to be known.
+        is_expected_complete=month.is_free or (usage.are_all_read and bill.is_listed),
         high_bill=high,
         spend_limit=spend_limit,
         limits=tuple(month.limits(_whole(usage, bounds, now), spend_limit)),
@@ -183,6 +198,8 @@ class _Month:
         self._ends_at = next_month_start(now)
         self._seconds = int((self._ends_at - month_start(now)).total_seconds())
         self.price = next(span.price for span in prices if span.starts_at <= now < span.ends_at)
+        self.charged_since = charged_since(prices)
+        self.is_free = all(span.price.hard_stop for span in prices)
 
     def bill(self, operations: int, byte_seconds: int) -> Bill:
         """The bill when so much was used in the whole month, what is used now included."""
@@ -192,9 +209,8 @@ class _Month:
         """The bill of what is used now: of databases that were gone before that was charged nothing has to be known."""
         used = self._usage.used
         bill = self.bill(used.known_operations, used.known_byte_seconds)
-        first, _ = charged_from([span.price for span in self._prices])
-        since = self._prices[first].starts_at
-        if first == 0 or not self._usage.parts:
+        since = self.charged_since
+        if since is None or not self._usage.parts:
             return bill
         there = add_up(part for part, deleted_at in self._usage.parts if deleted_at is None or deleted_at > since)
         # What was charged for is then that of the days since.
@@ -268,9 +284,8 @@ class _Month:
         What lies on days that the ledger lacks is dealt out by time in an estimate, and else not counted.
         """
         used = self._usage.used
-        first, _ = charged_from([span.price for span in self._prices])
         # The days say what was used before an upgrade; without all of them what was used since is at least theirs.
-        is_split_known = len(self._prices) == 1 or used.days_held >= used.days
+        is_split_known = self.charged_since is None or used.days_held >= used.days
         before = [self._of_days(span) for span in self._prices if span.ends_at <= self._now]
         rest_seconds = (self._ends_at - self._now).total_seconds()
         for index, span in enumerate(self._prices):
@@ -279,7 +294,7 @@ class _Month:
             else:
                 part_operations = part_byte_seconds = 0
                 if span.starts_at <= self._now:
-                    if is_split_known or first == 0:
+                    if is_split_known:
                         part_operations = used.known_operations - sum(past for past, _ in before)
                         part_byte_seconds = used.known_byte_seconds - sum(past for _, past in before)
                     else:
@@ -300,7 +315,7 @@ class _Month:
                     used,
                     known_operations=max(0, part_operations),
                     known_byte_seconds=max(0, part_byte_seconds),
-                    days_known=used.days_known if is_split_known or first == 0 else min(used.days_known, used.days - 1),
+                    days_known=used.days_known if is_split_known else min(used.days_known, used.days - 1),
                 ),
             )
 

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import date, datetime
 from itertools import pairwise
 
 from prisma_postgres_exporter.config import Config, PriceRow, WorkspaceConfig
-from prisma_postgres_exporter.model import PlanChange, Workspace, day_start, month_start, next_month_start
+from prisma_postgres_exporter.cost.bill import charged_from
+from prisma_postgres_exporter.model import LedgerState, PlanChange, Workspace, day_start, month_start, next_month_start
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,6 +68,23 @@ def price_spans(
         else:
             spans.append(PriceSpan(price=price, starts_at=begin, ends_at=end))
     return tuple(spans)
+
+
+def charged_since(prices: Sequence[PriceSpan]) -> datetime | None:
+    """Return when a plan that charges nothing was left in a month of these prices; `None`: all of it counts."""
+    first, _ = charged_from([span.price for span in prices])
+    return prices[first].starts_at if first else None
+
+
+def upgrades(config: Config, ledger_state: LedgerState, month: datetime) -> Mapping[int, datetime]:
+    """Return when workspaces left a plan that charges nothing in the month of `month`, by their keys."""
+    found = {}
+    for row in ledger_state.workspaces.values():
+        with suppress(Unpriced):
+            since = charged_since(price_spans(config, row.workspace, row.plans, month))
+            if since is not None:
+                found[row.key] = since
+    return found
 
 
 def plan_assumed_at(

@@ -80,9 +80,22 @@ class CostRow:
 
     @property
     def is_expected_complete(self) -> bool:
-        """Whether all of it has a forecast; else at least so much is expected."""
-        is_part = self.project_id is not None or self.cost is None
-        return self.expected_usd is not None and (is_part or (self.cost is not None and self.cost.is_expected_complete))
+        """Whether all of it has a forecast and nothing that nobody saw may cost more; else see `expected_qualifier`."""
+        if self.expected_usd is None or self.cost is None or self.cost.is_expected_complete:
+            return self.expected_usd is not None
+        is_listed = self.cost.bill is None or self.cost.bill.is_listed
+        return self._is_part and is_listed
+
+    @property
+    def expected_qualifier(self) -> str:
+        """What is said before what is expected: nothing of a whole; a share of what is known is no lower bound."""
+        if self.expected_usd is None or self.is_expected_complete:
+            return ""
+        return "about " if self._is_part else "at least "
+
+    @property
+    def _is_part(self) -> bool:
+        return self.project_id is not None
 
     @property
     def mean_storage_bytes(self) -> int | None:
@@ -218,6 +231,7 @@ def _projects(ledger_state: LedgerState, rows: Iterable[CostRow]) -> Iterable[Co
         whole = first.cost.bill if first.cost is not None else None
         is_listed = whole is None or whole.is_listed
         late = unlisted(ledger_state.workspaces[first.workspace_id], first.until)
+        is_whole = len(of_project) == databases[first.workspace_id]
         expected = [row.expected_usd for row in of_project]
         yield replace(
             first,
@@ -228,9 +242,9 @@ def _projects(ledger_state: LedgerState, rows: Iterable[CostRow]) -> Iterable[Co
             bill=None
             if all(row.bill is None for row in of_project)
             # What is of all databases of a workspace is no part of its bill.
-            else replace(
-                bill, is_listed=is_listed, is_share=not is_listed or len(of_project) < databases[first.workspace_id]
-            ),
+            else whole
+            if is_whole and is_listed
+            else replace(bill, is_listed=is_listed, is_share=not is_whole or not is_listed),
             expected_usd=added(expected),
         )
 

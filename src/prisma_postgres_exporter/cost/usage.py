@@ -289,27 +289,6 @@ class _Life:
         return min(day_start(day) + ONE_DAY, self.ends_at)
 
 
-def month_differences(ledger_state: LedgerState, month: date) -> Mapping[int, int]:
-    """Return the vendor's month less our days by workspace key, over all databases that can be compared."""
-    found: dict[int, int] = {}
-    for state in ledger_state.databases.values():
-        for row in state.months:
-            if row.month == month and row.difference_operations is not None:
-                found[row.workspace_key] = found.get(row.workspace_key, 0) + row.difference_operations
-    return found
-
-
-def month_difference(row: MonthUsage, *, has_moved: bool) -> int | None:
-    """Return the vendor's month less our days, `None` where they cannot be compared.
-
-    Of a database that moved in the month the number that was read in one workspace goes on saying so where the days
-    there are less.
-    """
-    if row.difference_operations is None and has_moved and row.operations is not None:
-        return max(0, row.operations - row.days_operations) or None
-    return row.difference_operations
-
-
 def month_operations(row: MonthUsage, *, has_moved: bool = False) -> int:
     """Return the newest knowledge of a database's operations in a month, those of one workspace.
 

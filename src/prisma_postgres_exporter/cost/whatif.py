@@ -71,6 +71,10 @@ def suppose(
             operations=int(row.operations * what_if.operations),
             storage_byte_seconds=int(row.storage_byte_seconds * what_if.storage),
             storage_bytes=None if row.storage_bytes is None else int(row.storage_bytes * what_if.storage),
+            parts={
+                key: (int(operations * what_if.operations), int(byte_seconds * what_if.storage))
+                for key, (operations, byte_seconds) in row.parts.items()
+            },
         )
         for row in days
     )

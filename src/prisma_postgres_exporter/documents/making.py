@@ -244,11 +244,8 @@ def budget_document(budget: BudgetState, *, is_over: bool = False) -> BudgetDocu
     )
 
 
-def report_answer(report: MonthReport, days: Iterable[UsageRow]) -> ReportAnswer:
-    """Return a month's report; `days` are the workspaces' days of the month."""
-    by_workspace: dict[str, list[UsageDocument]] = {}
-    for row in days:
-        by_workspace.setdefault(row.workspace_id, []).append(usage_document(row))
+def report_answer(report: MonthReport) -> ReportAnswer:
+    """Return a month's report."""
     missing = report.missing
     document = ReportDocument(
         month=report.name,
@@ -257,7 +254,7 @@ def report_answer(report: MonthReport, days: Iterable[UsageRow]) -> ReportAnswer
         missing=MissingDocument(from_day=missing.first_day, to_day=missing.last_day, requests=missing.requests)
         if missing is not None
         else None,
-        workspaces=[_reported(report, row, by_workspace.get(row.total.workspace_id, ())) for row in report.workspaces],
+        workspaces=[_reported(report, row) for row in report.workspaces],
         budgets=[budget_document(budget, is_over=report.is_over) for budget in report.budgets],
     )
     return ReportAnswer(**of_month(report), data=document)
@@ -286,9 +283,7 @@ def _total_of_month(month: LedgerMonth, besides: Mapping[Place, Beside]) -> Tota
     return total_document(month.rows(By.WORKSPACE), besides.get(TOTAL, Beside()))
 
 
-def _reported(
-    report: MonthReport, workspace: WorkspaceReport, days: Sequence[UsageDocument]
-) -> ReportedWorkspaceDocument:
+def _reported(report: MonthReport, workspace: WorkspaceReport) -> ReportedWorkspaceDocument:
     cost = workspace.total.cost
 
     def documents(rows: Iterable[CostRow]) -> list[CostDocument]:
@@ -300,10 +295,10 @@ def _reported(
         change_split_usd=_split(workspace.beside),
         included_operations=cost.included_operations if cost else None,
         included_storage_bytes=cost.included_storage_bytes if cost else None,
-        reconciliation_difference_operations=workspace.difference_operations,
+        reconciliation_difference_operations=workspace.difference.operations,
         revised_days=workspace.revised_days,
         revised_operations=workspace.revised_operations,
-        by_day=list(days),
+        by_day=[usage_document(day) for day in workspace.days],
         events=[EventDocument(**asdict(event)) for event in workspace.events],
         projects=documents(workspace.projects),
         databases=documents(workspace.databases),

@@ -35,8 +35,9 @@ SPLIT = (
 )
 BOUNDS = "Bounds between which `expected_usd` will be right four times out of five; of workspaces"
 IS_EXPECTED_COMPLETE = (
-    "Whether all of it has a forecast; else what has none counts in `expected_usd` with what it cost so far, and at "
-    "least so much is expected"
+    "Whether all of it has a forecast; else what has none counts in `expected_usd` with what it cost so far, or "
+    "databases may have cost more that were deleted before their workspace was followed: at least so much is expected, "
+    "of a database or project about so much"
 )
 TAKEN_AT = "When the numbers were put together"
 COSTS_AT = (

@@ -32,8 +32,11 @@ def database_families(labels: tuple[str, ...]) -> tuple[Family[DatabaseView], ..
             "prisma_postgres_database_month_to_date_cost_usd",
             "gauge",
             labels,
-            "The database's share of its workspace's cost of the current calendar month (UTC) so far: operations by "
-            f"operations, storage by byte-seconds, the fee as configured. {ABSENT} {ESTIMATE}",
+            "The database's share of the cost of the workspace that holds it, of the current calendar month (UTC) so "
+            "far: operations by operations, storage by byte-seconds, the fee as configured, each of what was used "
+            "there while usage is charged. Of usage that is not known whole it is a share of what is known, perhaps "
+            "too high or too low; deleted and moved databases keep theirs, which are not shown here. "
+            f"{ABSENT} {ESTIMATE}",
             lambda view: shown_components(view.cost),
             own_labels=("component",),
             most_rows=len(COMPONENTS),

@@ -37,6 +37,11 @@ def cost_so_far(bill: Bill | None) -> str:
     return NONE if bill is None else f"{bill.qualifier}{money(bill.known)}"
 
 
+def expected_cost(row: CostRow) -> str:
+    """What is expected of a whole month: at least so much, or of a share of what is known about so much."""
+    return f"{row.expected_qualifier}{money(row.expected_usd)}"
+
+
 def least_count(usage: Usage) -> str:
     """Operations for a table's cell; where not all are known, that there were at least so many."""
     known = count(usage.operations)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from decimal import Decimal
 from fractions import Fraction
@@ -108,7 +108,8 @@ def cost_then(row: CostRow | None) -> Decimal | None:
 def split(month: LedgerMonth, workspace_id: str, change: Decimal) -> Mapping[str, Decimal] | None:
     """Return what a workspace's change is made of: one thing after the other is changed, at the old price first.
 
-    What is left, as of a plan that changed within one of the months, is the plan's.
+    What is left, as of a plan that changed within one of the months, is the plan's. What was used before a plan charged
+    anything is no change of a database that came or went: it cost nothing.
     """
     before = month.previous
     if before is None:
@@ -117,9 +118,14 @@ def split(month: LedgerMonth, workspace_id: str, change: Decimal) -> Mapping[str
     if old is None or new is None:
         return None
     used_before, used_after = before.costs.used.get(workspace_id, {}), _expected(month, workspace_id)
-    came = add_up(usage for id_, usage in used_after.items() if id_ not in used_before)
-    went = add_up(usage for id_, usage in used_before.items() if id_ not in used_after)
-    first, last = add_up(used_before.values()), add_up(used_after.values())
+    charged_before, charged_after = (
+        _charged(before, workspace_id, used_before),
+        _charged(month, workspace_id, used_after),
+    )
+    came = add_up(usage for id_, usage in charged_after.items() if id_ not in used_before)
+    went = add_up(usage for id_, usage in charged_before.items() if id_ not in used_after)
+    first = add_up((went, *(usage for id_, usage in used_before.items() if id_ in used_after)))
+    last = add_up((came, *(usage for id_, usage in used_after.items() if id_ in used_before)))
     if not month.is_over and _is_any_unplaced(month, workspace_id):
         return None  # nothing yet says whose part of what is expected is
     with_new = (first.known_operations + came.known_operations, _mean(first, before) + _mean(came, month))
@@ -178,6 +184,24 @@ def _expected(month: LedgerMonth, workspace_id: str) -> Mapping[str, Usage]:
         )
         for id_, usage in used.items()
     }
+
+
+def _charged(month: LedgerMonth, workspace_id: str, used: Mapping[str, Usage]) -> Mapping[str, Usage]:
+    """What of `used` is charged for. What is still to come of a month is."""
+    charged = month.costs.charged.get(workspace_id)
+    if charged is None:
+        return used
+    so_far = month.costs.used.get(workspace_id, {})
+    found = {}
+    for id_, part in charged.used.items():
+        free_operations = so_far[id_].known_operations - part.known_operations
+        free_byte_seconds = so_far[id_].known_byte_seconds - part.known_byte_seconds
+        found[id_] = replace(
+            used[id_],
+            known_operations=max(0, used[id_].known_operations - free_operations),
+            known_byte_seconds=max(0, used[id_].known_byte_seconds - free_byte_seconds),
+        )
+    return found
 
 
 def _is_any_unplaced(month: LedgerMonth, workspace_id: str) -> bool:

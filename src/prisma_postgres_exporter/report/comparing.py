@@ -282,11 +282,12 @@ class _Reasons:
             yield "operations: " + ", ".join(told)
 
     def _moves(self, group: CostRow, database_ids: Iterable[str]) -> tuple[int, int]:
-        """How many of its databases came from elsewhere and how many left, by what was noticed in the two months."""
-        here = {group.workspace_id, group.project_id}
+        """How many of its databases came from elsewhere and how many left since the earlier month: each counts once."""
+        here, since = {group.workspace_id, group.project_id}, next_month_start(self._before.until)
         came = went = 0
         for id_ in database_ids:
-            moves = [event for event in self._events.get(id_, ()) if event.kind is EventKind.MOVED]
+            events = self._events.get(id_, ())
+            moves = [event for event in events if event.kind is EventKind.MOVED and event.at >= since]
             came += any(event.after in here for event in moves)
             went += any(event.before in here for event in moves)
         return came, went

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from datetime import date
+from datetime import UTC, date, datetime
 
 from prisma_postgres_exporter.cost import CostRow, added, total_of
+from prisma_postgres_exporter.model import day_start
 from prisma_postgres_exporter.report.amounts import at_least, cost_so_far, signed_money
 from prisma_postgres_exporter.report.changing import PARTS
 from prisma_postgres_exporter.report.sentences import (
@@ -18,7 +19,6 @@ from prisma_postgres_exporter.report.sentences import (
     cost_sentences,
     database_name,
     database_path,
-    day_level,
     event_sentence,
     quality_sentences,
     share_head,
@@ -35,8 +35,20 @@ TOP = 10
 """How many databases of all workspaces are named as those that cost most."""
 
 Cells = tuple[str, ...]
-Day = tuple[date, int | None, int | None]
-"""A UTC day, its operations, and its mean level of storage in bytes; `None` is not known."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Day:
+    """A UTC day, its operations, and its mean level of storage in bytes; `None` is not known.
+
+    Where not `are_operations_known`, or not `is_level_known`, it is at least so much.
+    """
+
+    day: date
+    operations: int | None
+    level: int | None
+    are_operations_known: bool
+    is_level_known: bool
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -129,12 +141,23 @@ def _top(report: MonthReport) -> Sequence[CostRow]:
 
 
 def _all_days(report: MonthReport) -> Sequence[Day]:
-    """The days of all workspaces together; one that is not known of any of them is not known."""
+    """The days of all workspaces together: at least what is known of them. One without a database has nothing."""
     found: dict[date, list[Day]] = {}
     for workspace in report.workspaces:
         for day in _days(workspace):
-            found.setdefault(day[0], []).append(day)
-    return [(day, _sum(row[1] for row in rows), _sum(row[2] for row in rows)) for day, rows in sorted(found.items())]
+            found.setdefault(day.day, []).append(day)
+    # What was deleted before a workspace was followed is missing, also where nothing of that day is left of it.
+    listed_from = max((row.first_seen_at for row in report.followed_late), default=datetime.min.replace(tzinfo=UTC))
+    return [
+        Day(
+            day=day,
+            operations=_sum(row.operations for row in rows),
+            level=_sum(row.level for row in rows),
+            are_operations_known=listed_from <= day_start(day) and all(row.are_operations_known for row in rows),
+            is_level_known=listed_from <= day_start(day) and all(row.is_level_known for row in rows),
+        )
+        for day, rows in sorted(found.items())
+    ]
 
 
 def _workspace(report: MonthReport, workspace: WorkspaceReport, most_databases: int) -> Iterator[Section]:
@@ -153,7 +176,16 @@ def _workspace(report: MonthReport, workspace: WorkspaceReport, most_databases: 
 
 
 def _days(workspace: WorkspaceReport) -> Sequence[Day]:
-    return [(day, read.operations if read else None, day_level(read)) for day, read in workspace.days]
+    return [
+        Day(
+            day=date.fromisoformat(row.period),
+            operations=row.operations,
+            level=row.mean_storage_bytes,
+            are_operations_known=row.are_operations_known,
+            is_level_known=row.is_mean_storage_known,
+        )
+        for row in workspace.days
+    ]
 
 
 def _rows(rows: Iterable[CostRow], head: str, named: Callable[[CostRow], str]) -> Table:
@@ -173,5 +205,5 @@ def _full_path(row: CostRow) -> str:
 
 
 def _sum(values: Iterable[int | None]) -> int | None:
-    listed = list(values)
-    return None if None in listed else sum(value for value in listed if value is not None)
+    known = [value for value in values if value is not None]
+    return sum(known) if known else None

@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import date, datetime
 from typing import NamedTuple
 
-from prisma_postgres_exporter.cost import month_difference, month_operations
+from prisma_postgres_exporter.cost import used_in_month, vendor_month
 from prisma_postgres_exporter.model import (
-    BilledMonth,
+    DatabaseState,
     DayUsage,
     Event,
     KnownDatabase,
     LedgerState,
+    MonthUsage,
     Revision,
+    month_start,
     next_month_start,
 )
 
@@ -54,11 +55,16 @@ MONTH_COLUMNS: Mapping[str, type] = {
     "known_mean_storage_bytes": int,
     "storage_seconds": int,
     "read_at": datetime,
+    "days_known": int,
+    "days": int,
+    "is_usage_complete": bool,
 }
-"""`operations` is the newest knowledge of the month and adds up over everything, `vendor_operations` the vendor's own
-number for it (of a database that moved, for all of the month), `days_operations` the sum of the
-`days_held` days that the ledger has, `reconciliation_difference_operations` the difference: of a database that moved
-also where the vendor's number was read in this workspace only and its days are less."""
+"""A row for each workspace that held a database in the month. `operations` is what is known of the month, as
+`cost --month` has it: at least so much where not `is_usage_complete`, `days_known` of `days` days of the database.
+`vendor_operations` is the vendor's own number, read at `read_at`: of a database that moved it is of all of the month,
+and in one row, that of who held it at last. `days_operations` is the sum of the `days_held` days that the ledger has,
+`reconciliation_difference_operations` the vendor's number less our days, as they were last compared. Each of them
+adds up over all rows."""
 REVISION_COLUMNS: Mapping[str, type] = {
     "day": date,
     **OWNERS,
@@ -91,11 +97,15 @@ class Owner(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Owners:
-    """Who the keys of the ledger's rows are, by their newest names; `followed_since_at` by the workspace's id."""
+    """Who the keys of the ledger's rows are, by their newest names; `followed_since_at` by the workspace's id.
+
+    `moved` are the states of the databases that moved between workspaces, as far as they are held.
+    """
 
     databases: Mapping[int, KnownDatabase]
     workspaces: Mapping[int, tuple[str, str]]
     followed_since_at: Mapping[str, datetime]
+    moved: tuple[DatabaseState, ...] = ()
 
     @classmethod
     def of(cls, databases: Iterable[KnownDatabase], ledger_state: LedgerState) -> Owners:
@@ -109,6 +119,7 @@ class Owners:
             {known.key: _ended(known, ends_at.get(known.workspace_key)) for known in databases},
             {row.key: (id_, row.workspace.name) for id_, row in ledger_state.workspaces.items()},
             {id_: row.first_seen_at for id_, row in ledger_state.workspaces.items()},
+            tuple(state for state in ledger_state.databases.values() if state.moves),
         )
 
     def owner(self, database_key: int, workspace_key: int) -> Owner:
@@ -141,23 +152,34 @@ def day_rows(days: Iterable[DayUsage], owners: Owners) -> Iterator[Row]:
         )
 
 
-def month_rows(months: Iterable[BilledMonth], owners: Owners) -> Iterator[Row]:
-    """Yield rows of `MONTH_COLUMNS`, of one month at least."""
-    rows = [billed.usage for billed in months]
-    held = Counter((usage.month, usage.database_key) for usage in rows)
-    for usage in rows:
-        has_moved = held[usage.month, usage.database_key] > 1
+def month_rows(ledger_state: LedgerState, until: datetime, owners: Owners) -> Iterator[Row]:
+    """Yield rows of `MONTH_COLUMNS` of the month of `until`, by database; `ledger_state` is the one of that instant."""
+    used = [
+        (ledger_state.databases[id_], workspace_key, usage)
+        for workspace_key, by_database in used_in_month(ledger_state, until).items()
+        for id_, usage in by_database.items()
+    ]
+    for state, workspace_key, usage in sorted(used, key=lambda row: (row[0].key, row[1])):
+        month = month_start(until).date()
+        held = [row for row in state.months if (row.month, row.workspace_key) == (month, workspace_key)]
+        own = held[0] if held else MonthUsage(database_key=state.key, month=month, workspace_key=workspace_key)
+        vendor = vendor_month(state, until)
+        if vendor is not None and vendor.workspace_key != workspace_key:
+            vendor = None
         yield (
-            f"{usage.month:%Y-%m}",
-            *owners.owner(usage.database_key, usage.workspace_key),
-            month_operations(usage, has_moved=has_moved),
+            f"{month:%Y-%m}",
+            *owners.owner(state.key, workspace_key),
             usage.operations,
-            usage.days_operations,
+            vendor.operations if vendor is not None else None,
+            own.days_operations,
+            own.days,
+            vendor.difference_operations if vendor is not None else None,
+            _mean(own.storage_byte_seconds, own.storage_seconds),
+            own.storage_seconds,
+            vendor.read_at if vendor is not None else None,
+            usage.days_known,
             usage.days,
-            month_difference(usage, has_moved=has_moved),
-            _mean(usage.storage_byte_seconds, usage.storage_seconds),
-            usage.storage_seconds,
-            usage.read_at,
+            usage.is_complete,
         )
 
 

@@ -10,6 +10,7 @@ would change (contracted and effective cost) is the same as the list price: the 
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -98,7 +99,8 @@ def focus_rows(month: LedgerMonth) -> Iterator[tuple[object, ...]]:
 
 
 def left_out(month: LedgerMonth) -> Iterator[str]:
-    """Yield the workspaces that have no rows, or not all, and why."""
+    """Yield the workspaces that have no rows, or not all, or whose rows are not exact, and why."""
+    unsure = Counter(row.workspace_id for row in month.rows(By.DATABASE) if row.bill is None or row.bill.total is None)
     for row in month.rows(By.WORKSPACE):
         if row.listed_total is not None and row.total is None:
             is_shared = bool(month.costs.used.get(row.workspace_id))
@@ -117,6 +119,18 @@ def left_out(month: LedgerMonth) -> Iterator[str]:
             if gone_at is not None:
                 why += f"; gone since {gone_at:%Y-%m-%d}: no command reads it any more"
             yield f"{month.name}: workspace {row.workspace_name} ({row.workspace_id}) is left out: {why}"
+        elif unsure[row.workspace_id]:
+            yield (
+                f"{month.name}: workspace {row.workspace_name} ({row.workspace_id}) costs what its rows say together, "
+                f"but what each row says is about so much: {_why_unsure(month, row)}"
+            )
+
+
+def _why_unsure(month: LedgerMonth, row: CostRow) -> str:
+    since = row.cost.charged_since if row.cost is not None else None
+    if since is None or not month.costs.charged[row.workspace_id].undated:
+        return f"usage that its shares depend on is incomplete ({knowledge(row.usage)})"
+    return f"only usage since {since:%Y-%m-%d} is charged, and what databases used on both sides is dealt out by time"
 
 
 def _price(month: LedgerMonth, workspace_id: str) -> PriceRow:

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable, Iterator, Sequence
 
 from prisma_postgres_exporter.report.amounts import count, gib
-from prisma_postgres_exporter.report.document import report_sections
+from prisma_postgres_exporter.report.document import Day, report_sections
 from prisma_postgres_exporter.report.whole import MonthReport
 
 
@@ -20,9 +20,14 @@ def report_markdown(report: MonthReport, *, most_databases: int) -> Iterator[str
         if section.table is not None:
             yield from _table(section.table.heads, section.table.rows)
         if section.days:
-            days = ((f"{day}", count(operations), gib(level)) for day, operations, level in section.days)
-            yield from _table(("Day (UTC)", "Operations", "GiB"), days)
+            yield from _table(("Day (UTC)", "Operations", "GiB"), map(_day, section.days))
         yield from (f"\n{_text(sentence)}\n" for sentence in section.after)
+
+
+def _day(day: Day) -> Sequence[str]:
+    least = "" if day.are_operations_known or day.operations is None else "≥ "
+    at_least = "" if day.is_level_known or day.level is None else "at least "
+    return f"{day.day}", f"{least}{count(day.operations)}", f"{at_least}{gib(day.level)}"
 
 
 def _table(heads: Sequence[str], rows: Iterable[Sequence[str]]) -> Iterator[str]:

@@ -7,7 +7,7 @@ from datetime import date, datetime
 from decimal import Decimal
 
 from prisma_postgres_exporter.cost import Bill, BudgetState, By, CostRow, Usage, WorkspaceCost, add_up, total_row
-from prisma_postgres_exporter.model import Event, EventKind, WorkspaceDay, WorkspaceState, next_month_start
+from prisma_postgres_exporter.model import Event, EventKind, WorkspaceState, next_month_start
 from prisma_postgres_exporter.report.amounts import (
     NONE,
     at_least,
@@ -252,12 +252,14 @@ def quality_sentences(workspace: WorkspaceReport) -> Iterator[str]:
         yield f"Not all of it is known: {knowledge(workspace.total.usage)}."
     if not workspace.databases or all(row.database_id is None for row in workspace.databases):
         return  # nothing to be compared
-    if workspace.difference_operations is None:
+    found = workspace.difference
+    of = f"Of {found.compared:,} of {found.compared + found.others:,} databases the" if found.others else "The"
+    if found.operations is None:
         yield "The vendor's month cannot be compared with our days yet."
-    elif workspace.difference_operations == 0:
-        yield "The vendor's month is exactly the sum of our days."
+    elif found.operations == 0:
+        yield f"{of} vendor's month is exactly the sum of our days."
     else:
-        yield f"The vendor's month is {workspace.difference_operations:+,} operations from the sum of our days."
+        yield f"{of} vendor's month is {found.operations:+,} operations from the sum of our days."
     if workspace.revised_days:
         count, change = workspace.revised_days, workspace.revised_operations
         plural = "day" if count == 1 else "days"
@@ -318,23 +320,18 @@ def unknown_sentences(report: MonthReport) -> Iterator[str]:
 
 def budget_cells(budget: BudgetState) -> tuple[str, str, str]:
     """Limit, spent and expected."""
-    spent = _spent(budget, budget.spent_usd)
-    expected = at_least(budget.expected_usd, is_complete=budget.is_expected_complete)
+    spent = _spent(budget, budget.spent_usd, is_complete=budget.is_complete)
+    expected = _spent(budget, budget.expected_usd, is_complete=budget.is_expected_complete)
     if budget.spent_usd is not None and budget.spent_usd > budget.limit_usd:
-        over = _spent(budget, budget.spent_usd - budget.limit_usd)
+        over = _spent(budget, budget.spent_usd - budget.limit_usd, is_complete=budget.is_complete)
         spent = f"{spent}, over by {over}"
     return money(budget.limit_usd), spent, expected
 
 
-def _spent(budget: BudgetState, amount: Decimal | None) -> str:
-    if amount is not None and budget.is_share and not budget.is_complete:
+def _spent(budget: BudgetState, amount: Decimal | None, *, is_complete: bool) -> str:
+    if amount is not None and budget.is_share and not is_complete:
         return f"about {money(amount)}"
-    return at_least(amount, is_complete=budget.is_complete)
-
-
-def day_level(day: WorkspaceDay | None) -> int | None:
-    """The mean level of a workspace's day, of the time that is known; `None` where none is."""
-    return day.storage_bytes if day is not None and day.storage_seconds else None
+    return at_least(amount, is_complete=is_complete)
 
 
 def _beside(beside: Beside) -> tuple[str, str, str]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
@@ -26,6 +26,7 @@ class UsageRow:
 
     `operations` are those of `days_known` of the `days` of databases in it. `mean_storage_bytes` is the mean level over
     the day or month so far, each database at its own mean of its time that is known: the part `storage_covered_ratio`.
+    Where not `are_operations_known`, or not `is_mean_storage_known`, it is at least so much.
     """
 
     period: str
@@ -43,6 +44,8 @@ class UsageRow:
     is_usage_complete: bool
     usage_missing: tuple[str, ...] = ()
     unplaced_databases: int = 0
+    are_operations_known: bool = True
+    is_mean_storage_known: bool = True
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -78,7 +81,8 @@ def usage_by_day(
 
     `days` are those of the ledger from the first to the last day of `span`, by day. A day is begun while there are
     fewer than `most_rows` rows. A day of a database that nobody read counts in the `days` of its row all the same,
-    and where nobody read any database of a row, that row is there and says so.
+    and where nobody read any database of a row, that row is there and says so. A day that a database moved on, as far
+    as anybody knows, may be of either workspace: the rows of both say so.
     """
     rows: list[UsageRow] = []
     lives = {
@@ -125,6 +129,8 @@ def usage_of_month(month: LedgerMonth, by: By, chosen: Chosen) -> list[UsageRow]
             is_usage_complete=row.usage.is_complete,
             usage_missing=row.usage.missing,
             unplaced_databases=row.usage.unplaced_databases,
+            are_operations_known=row.usage.are_operations_known,
+            is_mean_storage_known=row.usage.is_mean_storage_known and not row.usage.unplaced_storage,
         )
         for row in sorted(_chosen_rows(month, by, chosen), key=lambda row: row.place)
     ]
@@ -191,7 +197,8 @@ def _rows_of_day(
         owner = lives[key][0]
         if chosen.has(owner.workspace_id, owner.project_id, owner.database_id):
             lacking[_place(owner, by)].append(seconds)
-    for place in sorted({*grouped, *lacking}, key=_order):
+    unplaced = _unplaced(day, owners, by, chosen, {key for key, seconds in seconds_there.items() if seconds > 0})
+    for place in sorted({*grouped, *lacking, *unplaced}, key=_order):
         rows = grouped[place]
         workspace_id, workspace_name, project_id, project_name, database_id, database_name = place
         lived = [max(row.storage_seconds, seconds_there[row.database_key]) for row in rows]
@@ -210,8 +217,10 @@ def _rows_of_day(
         reasons = (
             ("days", days_known < count),
             ("storage", whole - covered > len(rows) * SHORT_GAP.total_seconds()),
+            ("moved", unplaced[place] > 0),
             ("followed_late", not is_listed),
         )
+        is_placed = is_listed and not unplaced[place]
         usage_missing = tuple(name for name, is_so in reasons if is_so)
         yield UsageRow(
             period=f"{day}",
@@ -228,7 +237,22 @@ def _rows_of_day(
             storage_covered_ratio=round(covered / whole, 6) if whole else None,
             is_usage_complete=not usage_missing,
             usage_missing=usage_missing,
+            unplaced_databases=unplaced[place],
+            are_operations_known=is_placed and days_known >= count,
+            is_mean_storage_known=is_placed and not lacking[place] and all(row.storage_seconds for row in rows),
         )
+
+
+def _unplaced(day: date, owners: Owners, by: By, chosen: Chosen, there: Collection[int]) -> Counter[Place]:
+    """How many databases, by place, may have moved on a day: nobody knows whose their day is."""
+    found: Counter[Place] = Counter()
+    for state in owners.moved:
+        moves = state.unplaced_moves(day, day) if state.key in there else ()
+        for key in {key for move in moves for key in (move.from_key, move.to_key)}:
+            owner = owners.owner(state.key, key)
+            if chosen.has(owner.workspace_id, owner.project_id, owner.database_id):
+                found[_place(owner, by)] += 1
+    return found
 
 
 def _place(owner: Owner | CostRow, by: By) -> Place:

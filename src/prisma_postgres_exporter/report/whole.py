@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from datetime import date, datetime, timedelta
+from datetime import date, datetime
 
-from prisma_postgres_exporter.cost import Bill, BudgetState, By, CostRow, Usage, month_differences, total_of
-from prisma_postgres_exporter.model import Event, Revision, WorkspaceDay, WorkspaceState, day_start
+from prisma_postgres_exporter.cost import Bill, BudgetState, By, CostRow, Difference, Usage, month_differences, total_of
+from prisma_postgres_exporter.model import Event, Revision, WorkspaceState
 from prisma_postgres_exporter.report.changing import TOTAL, Beside, Place, beside
 from prisma_postgres_exporter.report.gaps import gap_sentences
 from prisma_postgres_exporter.report.months import LedgerMonth, Missing
+from prisma_postgres_exporter.report.usage import UsageRow
 
-ONE_DAY = timedelta(days=1)
+NOTHING_COMPARED = Difference(operations=None, compared=0, others=0)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -21,19 +22,19 @@ class WorkspaceReport:
     """One workspace's month. Projects and databases come the most expensive first.
 
     `beside` is last month and what changed. `days` are the days of the month on which a
-    database of it lived, oldest first, `None` where nobody read any. `revised_days` is how many
+    database of it lived, oldest first. `revised_days` is how many
     days of databases the vendor changed afterwards and `revised_operations` by how much together.
-    `difference_operations` is the vendor's month less our days, `None` where they cannot be compared.
+    `difference` is the vendor's month less our days.
     """
 
     total: CostRow
     beside: Beside
     projects: tuple[CostRow, ...]
     databases: tuple[CostRow, ...]
-    days: tuple[tuple[date, WorkspaceDay | None], ...]
+    days: tuple[UsageRow, ...]
     revised_days: int
     revised_operations: int
-    difference_operations: int | None
+    difference: Difference
     events: tuple[Event, ...]
 
 
@@ -71,12 +72,24 @@ class MonthReport:
 
 
 def report_month(
-    month: LedgerMonth, revisions: Iterable[Revision], events: Iterable[Event], made_at: datetime
+    month: LedgerMonth,
+    revisions: Iterable[Revision],
+    events: Iterable[Event],
+    days: Iterable[UsageRow],
+    made_at: datetime,
 ) -> MonthReport:
-    """Put a month together. `revisions` are those of its days, `events` those that were noticed in it."""
+    """Put a month together. `revisions` are those of its days, `events` those that were noticed in it.
+
+    `days` are the workspaces' days of it, by day.
+    """
     projects, databases = _by_workspace(month.rows(By.PROJECT)), _by_workspace(month.rows(By.DATABASE))
-    days, revised = _days(month), _revised(month, revisions)
-    differences = month_differences(month.ledger_state, month.month)
+    revised = _revised(month, revisions)
+    days_by_workspace: dict[str, list[UsageRow]] = defaultdict(list)
+    for day in days:
+        days_by_workspace[day.workspace_id].append(day)
+    keys = {id_: row.key for id_, row in month.ledger_state.workspaces.items()}
+    used_by_key = {keys[id_]: used for id_, used in month.costs.used.items()}
+    differences = month_differences(month.ledger_state, used_by_key, month.until)
     events_by_workspace: dict[str, list[Event]] = defaultdict(list)
     for event in events:
         events_by_workspace[event.workspace_id].append(event)
@@ -93,10 +106,10 @@ def report_month(
                 beside=besides[row.place],
                 projects=tuple(projects[id_]),
                 databases=tuple(databases[id_]),
-                days=tuple((day, days[id_].get(day)) for day in _days_lived(month, id_, days[id_])),
+                days=tuple(days_by_workspace[id_]),
                 revised_days=len({(key, day) for key, day, _ in numbers}),
                 revised_operations=sum(change for _, _, change in numbers),
-                difference_operations=differences.get(month.ledger_state.workspaces[id_].key),
+                difference=differences.get(keys[id_], NOTHING_COMPARED),
                 events=tuple(events_by_workspace[id_]),
             )
         )
@@ -125,30 +138,6 @@ def _by_workspace(rows: Iterable[CostRow]) -> dict[str, list[CostRow]]:
     for row in rows:
         found[row.workspace_id].append(row)
     return found
-
-
-def _days(month: LedgerMonth) -> dict[str, dict[date, WorkspaceDay]]:
-    ids = {row.key: id_ for id_, row in month.ledger_state.workspaces.items()}
-    found: dict[str, dict[date, WorkspaceDay]] = defaultdict(dict)
-    for day in month.days:
-        if month.month <= day.day <= month.until.date():
-            found[ids[day.workspace_key]][day.day] = day
-    return found
-
-
-def _days_lived(month: LedgerMonth, workspace_id: str, read: Iterable[date]) -> Iterator[date]:
-    """The days on which a database that the month has lived, as far as is known where it moved: in any workspace."""
-    used = month.costs.used.get(workspace_id, {})
-    lives = [
-        (state.database.created_at.date(), state.deleted_at)
-        for id_, state in month.ledger_state.databases.items()
-        if id_ in used
-    ]
-    there = set(read)
-    for number in range((month.until.date() - month.month).days + 1):
-        day = month.month + number * ONE_DAY
-        if day in there or any(first <= day and (end is None or day_start(day) < end) for first, end in lives):
-            yield day
 
 
 def _revised(month: LedgerMonth, revisions: Iterable[Revision]) -> dict[str, list[tuple[int, date, int]]]:

@@ -15,12 +15,13 @@ from typing import TypeVar
 import structlog
 
 from prisma_postgres_exporter.config import Config
-from prisma_postgres_exporter.cost import HISTORY, Costs, Usage, charge, cost_warnings, is_limit_near, used_in_month
+from prisma_postgres_exporter.cost import Costs, Usage, charge, cost_warnings, is_limit_near, used_in_month
 from prisma_postgres_exporter.errors import StoreUnavailable
 from prisma_postgres_exporter.expose import ExporterHealth, Exposition, SeriesCap
 from prisma_postgres_exporter.model import LedgerState, WorkspaceDay
 from prisma_postgres_exporter.rounds import Collector
 from prisma_postgres_exporter.service import memory
+from prisma_postgres_exporter.service.ledger_reader import days_of_costs
 from prisma_postgres_exporter.snapshot import INTERVALS_MISSED, Snapshot, take_snapshot
 from prisma_postgres_exporter.tracing import span
 
@@ -227,9 +228,10 @@ class Display:
             return
         try:
             drawn_seconds = self._drawn_seconds
-            ids = {row.key: id_ for id_, row in self._collector.ledger_state.workspaces.items()}
+            config, ledger_state = self._collector.config, self._collector.ledger_state
+            ids = {row.key: id_ for id_, row in ledger_state.workspaces.items()}
             self.workspace_days, self.days_by_workspace = await self._collector.in_store(
-                lambda store: self._timed(lambda: _by_workspace(store.workspace_days((now - HISTORY).date()), ids))
+                lambda store: self._timed(lambda: _by_workspace(days_of_costs(store, config, ledger_state, now), ids))
             )
             self._days_read = _Done(now, news, self._drawn_seconds - drawn_seconds)
         except StoreUnavailable as error:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections import defaultdict
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
@@ -11,9 +12,9 @@ from datetime import date, datetime, timedelta
 from typing import TypeVar
 
 from prisma_postgres_exporter.config import Config
-from prisma_postgres_exporter.cost import HISTORY, By
+from prisma_postgres_exporter.cost import HISTORY, By, upgrades
 from prisma_postgres_exporter.errors import StoreError, TooBusy
-from prisma_postgres_exporter.model import DayUsage, Happened, month_start
+from prisma_postgres_exporter.model import DayUsage, Happened, LedgerState, WorkspaceDay, month_start
 from prisma_postgres_exporter.report import (
     Chosen,
     LedgerMonth,
@@ -27,6 +28,7 @@ from prisma_postgres_exporter.report import (
 from prisma_postgres_exporter.store import Store
 
 ONE_SECOND = timedelta(seconds=1)
+ONE_DAY = timedelta(days=1)
 COSTS_KEPT = timedelta(minutes=1)
 """How old the costs of a page may be: one that is asked for again and again reads the ledger once a minute."""
 
@@ -47,8 +49,24 @@ def read_month(
 ) -> LedgerMonth:
     """Read the month of `until` from the ledger and work out what it costs, and the one before it if that is wanted."""
     previous = read_month(store, config, month_start(until) - ONE_SECOND, now) if with_previous else None
+    ledger_state = store.load(until)
+    return ledger_month(ledger_state, config, days_of_costs(store, config, ledger_state, until), until, now, previous)
+
+
+def days_of_costs(store: Store, config: Config, ledger_state: LedgerState, until: datetime) -> tuple[WorkspaceDay, ...]:
+    """Read the days that the costs of the month of `until` are made from; where a plan began to charge, by database."""
     days = store.workspace_days((until - HISTORY).date())
-    return ledger_month(store.load(until), config, days, until, now, previous)
+    since = upgrades(config, ledger_state, until)
+    if not since:
+        return days
+    parts: dict[tuple[int, date], dict[int, tuple[int, int]]] = defaultdict(dict)
+    for row in store.days(from_day=month_start(until).date(), to_day=max(since.values()).date() - ONE_DAY):
+        if row.workspace_key in since and row.unchanged_since_at is not None:
+            part = (row.operations, row.storage_byte_seconds)
+            parts[row.workspace_key, row.day][row.database_key] = part
+    return tuple(
+        replace(day, parts=own) if (own := parts.get((day.workspace_key, day.day))) is not None else day for day in days
+    )
 
 
 class LedgerReader:

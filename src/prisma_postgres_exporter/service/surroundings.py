@@ -20,7 +20,7 @@ from prisma_postgres_exporter.config import (
     display_url,
     shown_address,
 )
-from prisma_postgres_exporter.cost import HISTORY, Costs, charge, cost_warnings
+from prisma_postgres_exporter.cost import Costs, charge, cost_warnings
 from prisma_postgres_exporter.diagnosis import (
     ConfigurationFacts,
     Failure,
@@ -35,6 +35,7 @@ from prisma_postgres_exporter.expose.selection import NO_WORKSPACE
 from prisma_postgres_exporter.model import KnownDatabase, LedgerState, Moves
 from prisma_postgres_exporter.service.costs import costs_in_force
 from prisma_postgres_exporter.service.holder import holder_of
+from prisma_postgres_exporter.service.ledger_reader import days_of_costs
 from prisma_postgres_exporter.service.listeners import require_free
 from prisma_postgres_exporter.service.looking import MOVES_LOOKED_AT
 from prisma_postgres_exporter.service.push_sender import Sender
@@ -139,9 +140,8 @@ def read_store(config: Config, now: datetime, *, is_to_be_written: bool) -> Stor
     try:
         with closing(open_to_read(config)) as store:
             state, ledger_state, shares = store.state(), store.load(now), store.shares()
-            days = store.workspace_days((now - HISTORY).date())
             in_force, _ = costs_in_force(store, config)
-            costs = charge(ledger_state, in_force, days, now)
+            costs = charge(ledger_state, in_force, days_of_costs(store, in_force, ledger_state, now), now)
             known = {one.database.id: one for one in store.databases()}
             moves = store.open_day_moves(now - MOVES_LOOKED_AT) if config.poll.adaptive else Moves()
             read_at = (one.last_success_at for one in ledger_state.databases.values() if one.last_success_at)

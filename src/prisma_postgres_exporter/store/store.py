@@ -13,7 +13,6 @@ from sqlalchemy.engine import URL
 
 from prisma_postgres_exporter.errors import StoreChanged, StoreDamaged, StoreError, StoreGone
 from prisma_postgres_exporter.model import (
-    BilledMonth,
     DayUsage,
     Discovered,
     Event,
@@ -291,14 +290,6 @@ class Store:
         """
         with self._reading() as connection:
             yield from history.stream_revisions(connection, database_id, from_day, to_day)
-
-    def months(self, month: date) -> Iterator[BilledMonth]:
-        """Iterate over every database's usage in the month that `month` lies in, deleted ones included, by key.
-
-        A database that moved has a row for each workspace that held it: the days of each are its own.
-        """
-        with self._reading() as connection:
-            yield from identities.stream_billed_months(connection, month)
 
     def databases(self) -> Iterator[KnownDatabase]:
         """Iterate over every database that was ever followed, deleted ones included, by key."""

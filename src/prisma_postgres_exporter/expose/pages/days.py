@@ -55,7 +55,7 @@ def days_of_rows(rows: Iterable[UsageRow]) -> Sequence[Day]:
             day=date.fromisoformat(row.period),
             operations=row.operations,
             storage_bytes=row.mean_storage_bytes,
-            is_complete=row.days_known >= row.days,
+            is_complete=row.are_operations_known,
         )
         for row in rows
     ]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from typing import TypeVar
 
@@ -52,8 +52,13 @@ class Band:
     high: str
 
 
-def bars(points: Sequence[tuple[str, N | None]], label: str, shown: Callable[[N], str]) -> Bars | None:
-    """Return the bars of named values with a gap where one is not known; `None` where none is."""
+def bars(
+    points: Sequence[tuple[str, N | None]], label: str, shown: Callable[[N], str], *, least: Collection[str] = ()
+) -> Bars | None:
+    """Return the bars of named values with a gap where one is not known; `None` where none is.
+
+    Those whose names are in `least` are at least so much.
+    """
     known = [value for _, value in points if value is not None]
     if not known:
         return None
@@ -70,7 +75,7 @@ def bars(points: Sequence[tuple[str, N | None]], label: str, shown: Callable[[N]
                 y=_number(HEIGHT - value * scale),
                 width=_number(step * BAR),
                 height=_number(value * scale),
-                title=f"{name}: {shown(value)}",
+                title=f"{name}: {'at least ' if name in least else ''}{shown(value)}",
             )
             for place, (name, value) in enumerate(points)
             if value is not None

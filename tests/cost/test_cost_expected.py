@@ -1,0 +1,115 @@
+"""What is expected of a month, and whether nothing that is not known may make it more."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+
+import pytest
+
+from builders import GIB, SEEN_AT, database, database_state, ledger_state, month_usage, workspace_state
+from prisma_postgres_exporter.config import CostConfig, load_config
+from prisma_postgres_exporter.cost import By
+from prisma_postgres_exporter.documents import cost_rows_answer
+from prisma_postgres_exporter.model import DatabaseState, WorkspaceDay, WorkspaceState
+from prisma_postgres_exporter.report import LedgerMonth, beside, budget_cells, expected_cost, ledger_month
+
+NOW = datetime(2026, 11, 21, tzinfo=UTC)
+BUDGETS = [
+    {"name": "all", "monthly_usd": "500"},
+    {"name": "one", "monthly_usd": "500", "databases": ["^db_1$"]},
+]
+CONFIG = load_config(environ={}).model_copy(update={"cost": CostConfig.model_validate({"budgets": BUDGETS})})
+A_DAY = 100_000
+
+
+def read(number: int, key: int = 1) -> DatabaseState:
+    """A database of which twenty days were read."""
+    seconds = 20 * 86_400
+    return database_state(
+        f"db_{number}",
+        key=number,
+        workspace_key=key,
+        database=database(f"db_{number}", workspace_id=f"wksp_{key}", name=f"db_{number}"),
+        months=(
+            month_usage(
+                NOW.date().replace(day=1),
+                20 * A_DAY,
+                database_key=number,
+                workspace_key=key,
+                days=20,
+                days_operations=20 * A_DAY,
+                storage_byte_seconds=seconds * GIB,
+                storage_seconds=seconds,
+            ),
+        ),
+    )
+
+
+def never_read(number: int, key: int = 1) -> DatabaseState:
+    return database_state(
+        f"db_{number}", key=number, workspace_key=key, database=database(f"db_{number}", workspace_id=f"wksp_{key}")
+    )
+
+
+def workspace(*states: DatabaseState, plan: str, key: int = 1, seen_at: datetime = SEEN_AT) -> WorkspaceState:
+    return workspace_state(*states, key=key, id_=f"wksp_{key}", name=f"name {key}", plan=plan, first_seen_at=seen_at)
+
+
+def month_of(*workspaces: WorkspaceState) -> LedgerMonth:
+    days = [
+        WorkspaceDay(
+            workspace_key=row.key,
+            day=NOW.date() - timedelta(days=number),
+            operations=A_DAY,
+            storage_bytes=GIB,
+            storage_byte_seconds=GIB * 86_400,
+            storage_seconds=86_400,
+        )
+        for row in workspaces
+        for number in range(20, 0, -1)
+    ]
+    return ledger_month(ledger_state(*workspaces), CONFIG, days, NOW, NOW)
+
+
+@pytest.mark.parametrize("seen_at", [SEEN_AT, NOW - timedelta(days=2)])
+def test_on_free_what_nobody_read_is_expected_to_cost_nothing_too(seen_at: datetime) -> None:
+    month = month_of(
+        workspace(read(1), never_read(2), plan="Free", seen_at=seen_at), workspace(read(3, 2), plan="Starter", key=2)
+    )
+
+    rows = {row.database_id or row.workspace_id: row for by in (By.WORKSPACE, By.DATABASE) for row in month.rows(by)}
+    assert [expected_cost(rows[id_]) for id_ in ("wksp_1", "db_1", "db_2")] == ["0.00", "0.00", "0.00"]
+    total = cost_rows_answer(month, month.rows(By.WORKSPACE), beside(month, By.WORKSPACE)).total
+    assert total is not None
+    assert total.is_expected_complete
+
+
+def test_where_usage_is_charged_it_is_at_least_what_those_are_expected_to_cost_that_were_read() -> None:
+    month = month_of(workspace(read(1), never_read(2), plan="Starter"))
+
+    (row,) = month.rows(By.WORKSPACE)
+    assert expected_cost(row) == "at least 26.00"
+    assert {row.database_id: expected_cost(row) for row in month.rows(By.DATABASE)} == {"db_1": "26.00", "db_2": "–"}
+
+
+def test_of_a_month_that_began_before_its_workspace_was_followed_at_least_so_much_is_expected() -> None:
+    """Three million on Starter: two over the included one at 8.00, and the fee; and what was deleted before."""
+    late = month_of(workspace(read(1), read(2), plan="Starter", seen_at=NOW - timedelta(days=2)))
+    known = month_of(workspace(read(1), read(2), plan="Starter"))
+
+    for month, is_known in ((late, False), (known, True)):
+        (row,) = month.rows(By.WORKSPACE)
+        assert row.expected_usd is not None
+        assert row.expected_usd > Decimal(10)
+        said = "" if is_known else "at least "
+        assert expected_cost(row) == f"{said}{row.expected_usd:,.2f}"
+        part = "" if is_known else "about "
+        for by in (By.PROJECT, By.DATABASE):
+            answer = cost_rows_answer(month, month.rows(by), beside(month, by))
+            assert [document.is_expected_complete for document in answer.data] == [is_known] * len(answer.data)
+            assert all(expected_cost(row).startswith(part or f"{row.expected_usd:,.2f}") for row in month.rows(by))
+        whole, one = month.costs.budgets
+        assert budget_cells(whole)[2].startswith("" if is_known else "at least ")
+        assert budget_cells(one)[2].startswith("" if is_known else "about ")
+        assert (whole.is_expected_complete, one.is_expected_complete) == (is_known, is_known)
