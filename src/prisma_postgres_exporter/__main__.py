@@ -49,7 +49,7 @@ def _end_in_time() -> None:
         while os.read(seen, 1) != bytes([signal.SIGTERM]):
             pass
         time.sleep(LAST_SECONDS)
-        os._exit(EXIT_INTERRUPTED)
+        import_module("prisma_postgres_exporter.ending").end_at_once(EXIT_INTERRUPTED)
 
     threading.Thread(target=watch, name="end", daemon=True).start()
 

@@ -53,6 +53,19 @@ def test_a_signal_from_before_the_first_line_ends_a_command(words: tuple[str, ..
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize(("said", "code"), [("Making three workspaces", INTERRUPTED), ("Ctrl-C ends the demo", 0)])
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_a_demo_that_is_ended_leaves_nothing(number: signal.Signals, said: str, code: int, tmp_path: Path) -> None:
+    environ = {"TMPDIR": str(tmp_path)}
+    with command("demo", "--listen", f"unix:{tmp_path}/web", cwd=tmp_path, environ=environ) as running:
+        running.wait_for(said)
+        running.send(number)
+
+        assert running.wait() == code, running.output
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_the_installed_program_begins_where_the_module_does() -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
 
