@@ -97,7 +97,7 @@ def _refused_with_its_holder(address: str) -> Iterator[None]:
     except OSError as error:
         why = f"cannot listen on {address}: {error.strerror}"
         if error.errno == errno.EADDRINUSE:
-            why = f"cannot listen on {address}: in use by {holder_of(address)[0]}"
+            why = f"cannot listen on {address}: in use by {holder_of(address).text}"
         advice = "choose another address or port (--listen 127.0.0.1:0 takes a free one)"
         raise ConfigurationError([f"web.listen: {why}; {advice}"]) from error
 

@@ -61,6 +61,9 @@ class Backend(Protocol):
             StoreInUse: one is there already.
         """
 
+    def is_kept_by(self, url: URL, process: int) -> bool | None:
+        """Whether a process of this machine keeps others out, or was the last that did; `None` where nobody does."""
+
     def remember(self, url: URL) -> None:
         """Note beside the store that there is one, where it is a file that could get lost."""
 

@@ -110,6 +110,11 @@ def keep_others_out(url: URL) -> AbstractContextManager[None]:
     return nullcontext()
 
 
+def is_kept_by(url: URL, process: int) -> bool | None:
+    """Nobody keeps others out."""
+    return None
+
+
 def remember(url: URL) -> None:
     """Nothing to do: a server does not make a database by itself."""
 

@@ -106,10 +106,19 @@ def keep_others_out(url: URL) -> Iterator[None]:
                 f"the store at {url.database} is in use by {holder}: stop it, or give this service a store of its own;"
                 " services that share one need Postgres"
             ) from None
-        _write_lock(descriptor, [f"process {os.getpid()} on {socket.gethostname()}", _inode_line(url)])
+        _write_lock(descriptor, [_name(os.getpid()), _inode_line(url)])
         yield
     finally:
         os.close(descriptor)
+
+
+def is_kept_by(url: URL, process: int) -> bool | None:
+    """Read it in the file of that lock, which stays; to try the lock could keep out a service that starts just now."""
+    try:
+        with sqlite_reader.lock_of(url.database or "").open() as lock:
+            return _read_lock(lock.fileno())[0] == _name(process)
+    except OSError:
+        return False
 
 
 def remember(url: URL) -> None:
@@ -342,6 +351,10 @@ def _read_lock(descriptor: int) -> list[str]:
 def _write_lock(descriptor: int, lines: list[str]) -> None:
     os.ftruncate(descriptor, 0)
     os.pwrite(descriptor, "".join(f"{line}\n" for line in lines).encode(), 0)
+
+
+def _name(process: int) -> str:
+    return f"process {process} on {socket.gethostname()}"
 
 
 def _inode_line(url: URL) -> str:

@@ -152,6 +152,16 @@ class Store:
         with closing(cls(parse_url(url))) as store:
             store.ping()
 
+    @classmethod
+    def is_kept_by(cls, url: str, process: int) -> bool | None:
+        """Whether a process of this machine is the store's one service, or was the last; `None` where several can be.
+
+        Raises:
+            ConfigurationError: `url` is not the URL of a store.
+        """
+        parsed = parse_url(url)
+        return backend_of(parsed).is_kept_by(parsed, process)
+
     @reconnecting
     def load(self, now: datetime) -> LedgerState:
         """Return every workspace and followed database, and the deleted ones that have a row of this or last month."""
