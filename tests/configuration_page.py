@@ -77,7 +77,7 @@ def keys(model: type[BaseModel] = Config, prefix: str = "") -> Iterator[tuple[st
 
 
 def keys_schema(model: type[BaseModel] = Config) -> dict[str, Any]:
-    """The keys of the file as a JSON schema, closed where a section is: what a value may be the exporter says itself."""
+    """The file's keys as a JSON schema, closed where a section is; what a value may be the exporter says itself."""
     properties: dict[str, Any] = {}
     for name, field in model.model_fields.items():
         if not field.exclude:

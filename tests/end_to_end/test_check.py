@@ -187,7 +187,7 @@ def test_it_leaves_with_1_where_only_the_vendor_is_down(tmp_path: Path, api: Ven
     assert answer.returncode == 1
     assert len(re.findall(r"problem +token token-[12]: ", answer.stdout)) == 2
     assert answer.stdout.count(": Connection refused") == 2
-    assert answer.stdout.count("→ cannot connect to the API: check DNS, network and `api_url`") == 2
+    assert answer.stdout.count("→ cannot connect to the API: check DNS, network, firewall and `api_url`, and") == 2
     assert re.search(r"ok +store ", answer.stdout)
 
 
