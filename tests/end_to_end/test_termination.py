@@ -6,6 +6,7 @@ import os
 import signal
 import socket
 import subprocess
+import sys
 import tomllib
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -51,6 +52,32 @@ def test_a_signal_from_before_the_first_line_ends_a_command(words: tuple[str, ..
 
         assert (running.wait(), running.output) == (INTERRUPTED, "")
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("is_told", [True, False])
+def test_a_signal_that_a_library_swallows_while_it_is_loaded_is_one_all_the_same(
+    number: signal.Signals, is_told: bool
+) -> None:
+    """As pydantic does while it builds a model: it tells of the interrupt as an error of the model."""
+    program = f"""
+import os, sys, types
+from prisma_postgres_exporter import __main__
+
+def load():
+    try:
+        if {is_told}:
+            os.kill(os.getpid(), {int(number)})
+        raise KeyboardInterrupt
+    except KeyboardInterrupt as interrupt:
+        raise ValueError("Error building the model") from interrupt
+
+sys.modules["prisma_postgres_exporter.cli"] = types.SimpleNamespace(main=load)
+__main__.main()
+"""
+    ended = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
+
+    assert (ended.returncode, "Traceback" in ended.stderr) == ((INTERRUPTED, False) if is_told else (1, True))
 
 
 @pytest.mark.slow
