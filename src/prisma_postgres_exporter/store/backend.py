@@ -25,8 +25,10 @@ class Backend(Protocol):
     WRITING: Mapping[str, Any]
     """Execution options of a transaction that writes."""
 
-    def create_engine(self, url: URL, *, is_read_only: bool, patience: Patience) -> Engine:
+    def create_engine(self, url: URL, *, is_read_only: bool, is_lasting: bool, patience: Patience) -> Engine:
         """Make the engine, and the file where the store is one; to read only, nothing is made or changed.
+
+        No write to a file that is not `is_lasting` waits for the disk.
 
         Raises:
             StoreMissing: there is no file, and it is to be read only.

@@ -13,7 +13,7 @@ import time
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from datetime import datetime
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 from typing import Any, cast
 
@@ -44,7 +44,7 @@ QUICK_CHECK = "PRAGMA quick_check(1)"
 GIVEN_UP_SECONDS = 0.1
 
 
-def create_engine(url: URL, *, is_read_only: bool, patience: Patience) -> Engine:
+def create_engine(url: URL, *, is_read_only: bool, is_lasting: bool, patience: Patience) -> Engine:
     """Make the engine, and the file: readable by its owner only, as its `-wal` and `-shm` then are too."""
     path = url.database or ""
     if is_read_only:
@@ -57,7 +57,7 @@ def create_engine(url: URL, *, is_read_only: bool, patience: Patience) -> Engine
         connect_args={"isolation_level": None, "timeout": BUSY_TIMEOUT_SECONDS, "factory": _connection_of(file)},
         hide_parameters=True,
     )
-    event.listen(engine, "connect", _prepare_connection)
+    event.listen(engine, "connect", partial(_prepare_connection, "FULL" if is_lasting else "OFF"))
     event.listen(engine, "begin", _begin)
     event.listen(engine, "connect", file.remember)
     event.listen(engine, "begin", file.require_same)
@@ -381,12 +381,12 @@ def _create_reading_engine(url: URL, path: str) -> Engine:
     return engine
 
 
-def _prepare_connection(connection: DBAPIConnection, _: ConnectionPoolEntry) -> None:
+def _prepare_connection(synchronous: str, connection: DBAPIConnection, _: ConnectionPoolEntry) -> None:
     with closing(connection.cursor()) as cursor:
         cursor.execute("PRAGMA journal_mode")
         if cursor.fetchone() != ("wal",):
             _prepare_file(cursor)
-        cursor.execute("PRAGMA synchronous = FULL")
+        cursor.execute(f"PRAGMA synchronous = {synchronous}")
         cursor.execute("PRAGMA foreign_keys = ON")
 
 
