@@ -76,6 +76,22 @@ def keys(model: type[BaseModel] = Config, prefix: str = "") -> Iterator[tuple[st
             raise ValueError(f"{key} says nothing of what it is")
 
 
+def keys_schema(model: type[BaseModel] = Config) -> dict[str, Any]:
+    """The file's keys as a JSON schema, closed where a section is; what a value may be the exporter says itself."""
+    properties: dict[str, Any] = {}
+    for name, field in model.model_fields.items():
+        if not field.exclude:
+            inside = _model(field.annotation)
+            schema = {} if inside is None else keys_schema(inside)
+            is_list = inside is not None and get_origin(field.annotation) is tuple
+            properties[field.alias or name] = {"type": "array", "items": schema} if is_list else schema
+    return {
+        "type": "object",
+        "additionalProperties": model.model_config.get("extra") != "forbid",
+        "properties": properties,
+    }
+
+
 def _model(annotation: Any) -> type[BaseModel] | None:
     """The section that a key holds, or a list of; windows are written as texts."""
     for part in (annotation, *get_args(annotation)):

@@ -1,7 +1,8 @@
-"""The tables of the manual that are made from the code: run this module to write them anew."""
+"""What is made from the code: tables of the manual, and a part of the chart's schema; run this to write them anew."""
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -14,6 +15,7 @@ from prisma_postgres_exporter.reasons import MEANINGS
 
 ROOT = Path(__file__).parents[1]
 GUIDE = ROOT / "deploy" / "guide"
+CHART_SCHEMA = ROOT / "deploy" / "helm" / "prisma-postgres-exporter" / "values.schema.json"
 
 
 def metrics_table() -> str:
@@ -57,6 +59,14 @@ def with_table(text: str, mark: str, table: str) -> str:
     return text
 
 
+def with_configuration(text: str) -> str:
+    """The schema of the chart's values with that of `config` anew."""
+    schema = json.loads(text)
+    schema["properties"]["config"] = configuration_page.keys_schema()
+    return json.dumps(schema, indent=2, ensure_ascii=False) + "\n"
+
+
 if __name__ == "__main__":
+    CHART_SCHEMA.write_text(with_configuration(CHART_SCHEMA.read_text(encoding="utf-8")), encoding="utf-8")
     for mark, (page, made) in TABLES.items():
         page.write_text(with_table(page.read_text(encoding="utf-8"), mark, made()), encoding="utf-8")

@@ -5,6 +5,8 @@ from __future__ import annotations
 import ast
 from pathlib import Path
 
+import pytest
+
 import prisma_postgres_exporter
 from prisma_postgres_exporter.reasons import MEANINGS, reason_in_words
 
@@ -36,6 +38,15 @@ def test_every_reason_has_its_words() -> None:
     assert {"timeout", "absurd_number", "no_workspace", "malformed", "cursor_repeats", "empty"} <= reasons
     for reason in reasons | {"plan_limit_reached", "clock_skew", "wrong_period", "store_unavailable", "not_json"}:
         assert reason_in_words(reason).startswith(f"{reason}: "), reason
+
+
+def test_what_to_do_is_a_line_of_a_log() -> None:
+    assert max(map(len, MEANINGS.values())) < 170
+
+
+@pytest.mark.parametrize("reason", ["unreachable", "connect_timeout", "tls", "proxy", "redirect", "not_json"])
+def test_a_way_to_the_api_that_fails_says_what_to_look_at(reason: str) -> None:
+    assert "check " in MEANINGS[reason]
 
 
 def test_a_status_has_its_words_too() -> None:

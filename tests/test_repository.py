@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from made_tables import TABLES, with_table
+from made_tables import CHART_SCHEMA, TABLES, with_configuration, with_table
 from prisma_postgres_exporter import __version__
 
 ROOT = Path(__file__).parents[1]
@@ -61,6 +61,12 @@ def test_a_table_of_the_manual_is_the_codes(mark: str) -> None:
     text = page.read_text(encoding="utf-8")
 
     assert with_table(text, mark, made()) == text, "run `python tests/made_tables.py`"
+
+
+def test_the_charts_schema_has_the_keys_of_the_configuration() -> None:
+    text = CHART_SCHEMA.read_text(encoding="utf-8")
+
+    assert with_configuration(text) == text, "run `python tests/made_tables.py`"
 
 
 def test_the_first_page_is_short() -> None:

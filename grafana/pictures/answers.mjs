@@ -41,6 +41,8 @@ function stepOf(panel, since, until) {
 function fill(expression, since, until, step, databaseId) {
   return expression
     .replaceAll('$__rate_interval', `${Math.max(4 * SCRAPED_EVERY, step + SCRAPED_EVERY)}s`)
+    .replaceAll('$__interval_ms', `${step * 1000}`)
+    .replaceAll('$__interval', `${step}s`)
     .replaceAll('$__range', `${until - since}s`)
     .replaceAll('${__from:date:seconds}', `${since}`)
     .replaceAll('$database', databaseId)

@@ -25,7 +25,9 @@ from prisma_postgres_exporter.config import Config, PollConfig, StoreConfig  # n
 from prisma_postgres_exporter.service import live_through_the_past  # noqa: E402
 from prisma_postgres_exporter.simulator import ManualClock, demo_simulator, history_begins_at  # noqa: E402
 
-UNTIL = datetime(2026, 11, 20, 14, 30, tzinfo=UTC)
+UNTIL = datetime(2026, 11, 20, 14, 30, 7, tzinfo=UTC)
+"""Beside the minute, as scrapes are: one at midnight itself would show the old month until the next."""
+
 LIVED = timedelta(days=20)
 EVERY = timedelta(minutes=30)
 CLOSELY = timedelta(hours=26)

@@ -3,7 +3,7 @@
 import '@fontsource/inter/400.css';
 import '@fontsource/inter/500.css';
 import {
-  createTheme, EventBusSrv, FieldType, getDisplayProcessor, getFieldDisplayName, standardTransformers, standardTransformersRegistry,
+  createTheme, EventBusSrv, FieldType, getDisplayProcessor, getFieldDisplayName, getFieldMatcher, standardTransformers, standardTransformersRegistry,
   toDataFrame, transformDataFrame, dateTime, ThemeContext,
 } from '@grafana/data';
 import { BarGauge, BigValue, GlobalStyles, PanelChrome, PanelContextProvider, TimeSeries } from '@grafana/ui';
@@ -194,7 +194,7 @@ function matches({ id, options }, field, frame, frames) {
   if (id === 'byFrameRefID') {
     return frame.refId === options && field.type === FieldType.number;
   }
-  return id === 'byName' && getFieldDisplayName(field, frame, frames) === options;
+  return getFieldMatcher({ id, options })(field, frame, frames);
 }
 
 function put(config, path, value) {

@@ -15,6 +15,8 @@ from types import FrameType
 
 EXIT_INTERRUPTED = 130
 LAST_SECONDS = 0.8
+SEEN_SECONDS = 0.1
+_interrupted = threading.Event()
 
 
 def main() -> None:
@@ -26,6 +28,11 @@ def main() -> None:
         import_module("prisma_postgres_exporter.cli").main()
     except KeyboardInterrupt:
         sys.exit(EXIT_INTERRUPTED)
+    except Exception:
+        # A library that is interrupted while it is loaded makes an error of its own of it.
+        if _interrupted.wait(SEEN_SECONDS):
+            sys.exit(EXIT_INTERRUPTED)
+        raise
 
 
 def _interrupt(number: int, frame: FrameType | None) -> None:
@@ -46,10 +53,12 @@ def _end_in_time() -> None:
     signal.set_wakeup_fd(written, warn_on_full_buffer=False)
 
     def watch() -> None:
-        while os.read(seen, 1) != bytes([signal.SIGTERM]):
-            pass
+        while (number := os.read(seen, 1)[0]) != signal.SIGTERM:
+            if number == signal.SIGINT:
+                _interrupted.set()
+        _interrupted.set()
         time.sleep(LAST_SECONDS)
-        os._exit(EXIT_INTERRUPTED)
+        import_module("prisma_postgres_exporter.ending").end_at_once(EXIT_INTERRUPTED)
 
     threading.Thread(target=watch, name="end", daemon=True).start()
 

@@ -16,7 +16,8 @@ MEANINGS: Final[Mapping[str, str]] = {
     # The way to the API
     "timeout": f"the API did not answer in time; {_NEXT_TRY}",
     "connect_timeout": f"no connection to the API in time: check network and firewall; {_NEXT_TRY}",
-    "unreachable": "cannot connect to the API: check DNS, network and `api_url`",
+    "unreachable": "cannot connect to the API: check DNS, network, firewall and `api_url`, and HTTPS_PROXY where a "
+    "proxy is the only way out",
     "proxy": "the proxy cannot be reached or refuses: check HTTPS_PROXY and NO_PROXY",
     "tls": "no trusted TLS connection: check the clock, SSL_CERT_FILE and the proxy",
     "disconnected": f"the connection broke; {_NEXT_TRY}",

@@ -105,9 +105,19 @@ def test_a_reading_of_tomorrow_is_a_clock_that_was_ahead() -> None:
         (ListenFacts(address=":1"), Level.OK, "free"),
         (ListenFacts(address=":1", holder="nginx (process 7)"), Level.WRONG, "in use by nginx (process 7)"),
         (ListenFacts(address=":1", holder="us (process 7)", is_ours=True), Level.OK, "a service already runs there"),
+        (
+            ListenFacts(address=":1", holder="us (process 7)", is_ours=True, is_on_this_store=True),
+            Level.OK,
+            "already runs",
+        ),
+        (
+            ListenFacts(address=":1", holder="us (process 7)", is_ours=True, is_on_this_store=False),
+            Level.WRONG,
+            "in use by us (process 7), a service on another store",
+        ),
         (ListenFacts(address=":1", problem="cannot be listened on: denied"), Level.WRONG, "denied"),
     ],
-    ids=["free", "another's", "ours", "refused"],
+    ids=["free", "another's", "ours", "ours on this store", "ours on another store", "refused"],
 )
 def test_who_listens_on_an_address_is_told(known: ListenFacts, level: Level, text: str) -> None:
     [finding] = found("listen", facts(listens=(known,)))

@@ -187,7 +187,7 @@ def test_it_leaves_with_1_where_only_the_vendor_is_down(tmp_path: Path, api: Ven
     assert answer.returncode == 1
     assert len(re.findall(r"problem +token token-[12]: ", answer.stdout)) == 2
     assert answer.stdout.count(": Connection refused") == 2
-    assert answer.stdout.count("→ cannot connect to the API: check DNS, network and `api_url`") == 2
+    assert answer.stdout.count("→ cannot connect to the API: check DNS, network, firewall and `api_url`, and") == 2
     assert re.search(r"ok +store ", answer.stdout)
 
 
@@ -339,8 +339,12 @@ def test_our_own_service_is_no_stranger(tmp_path: Path, api: Vendor, options: Se
         listen = running.url.removeprefix("http://")
         answer = run("check", *options, "--listen", listen, cwd=tmp_path, environ=BOTH_TOKENS)
         second = run("serve", *options, "--listen", listen, cwd=tmp_path, environ=BOTH_TOKENS)
+        elsewhere = ("--store-url", f"sqlite:///{tmp_path}/other.db")
+        other = run("check", *options, *elsewhere, "--listen", listen, cwd=tmp_path, environ=BOTH_TOKENS)
 
     assert answer.returncode == 0, answer.stdout
+    assert (other.returncode, list(tmp_path.glob("other.db*"))) == (2, [])
+    assert f"in use by prisma-postgres-exporter (process {running.pid}), a service on another store" in other.stdout
     told = f"in use by prisma-postgres-exporter (process {running.pid})"
     assert f"listen {listen}: {told}: a service already runs there" in answer.stdout
     assert second.returncode != 0

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 from processes import TOKEN_MARK, Vendor, exporter, run, vendor, write_config
 
+from ports import free_port
 from prisma_postgres_exporter.model import Database
 from prisma_postgres_exporter.simulator import Fault, FaultKind
 from push_receiver import Answered, receiver
@@ -19,7 +20,13 @@ from web_files import TLS, hash_of, web_folder
 
 BOTH_TOKENS = {"PRISMA_POSTGRES_TOKEN": "simulator-token-1,simulator-token-2"}
 ONE_WRONG_TOKEN = {"PRISMA_POSTGRES_TOKEN": "simulator-token-1,simulator-token-of-nobody"}
+POLL = {"interval": "5m", "requests_per_second": 1000}
 DATABASES = 6
+
+
+def on_a_free_port() -> dict[str, str]:
+    """Where nobody listens, whatever else runs on this machine."""
+    return {"listen": f"127.0.0.1:{free_port()}"}
 
 
 @pytest.fixture
@@ -30,7 +37,7 @@ def api() -> Iterator[Vendor]:
 
 @pytest.fixture
 def options(tmp_path: Path, api: Vendor) -> Sequence[str]:
-    config = write_config(tmp_path / "config.yaml", poll={"interval": "5m", "requests_per_second": 1000})
+    config = write_config(tmp_path / "config.yaml", poll=POLL, web=on_a_free_port())
     return ("--config", str(config), "--api-url", api.url, "--store-url", f"sqlite:///{tmp_path / 'ledger.db'}")
 
 
@@ -326,7 +333,7 @@ def test_beside_a_running_service_it_finds_it_well(tmp_path: Path, api: Vendor, 
 
 
 def test_a_store_on_a_server_is_examined_and_checked_too(tmp_path: Path, api: Vendor, postgres_url: str) -> None:
-    config = write_config(tmp_path / "config.yaml", poll={"interval": "5m", "requests_per_second": 1000})
+    config = write_config(tmp_path / "config.yaml", poll=POLL, web=on_a_free_port())
     store = ("--config", str(config), "--store-url", postgres_url)
     options = (*store, "--api-url", api.url)
     before, empty = examine(tmp_path, *options)

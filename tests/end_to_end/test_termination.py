@@ -6,6 +6,7 @@ import os
 import signal
 import socket
 import subprocess
+import sys
 import tomllib
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -50,6 +51,45 @@ def test_a_signal_from_before_the_first_line_ends_a_command(words: tuple[str, ..
         running.send(signal.SIGTERM)
 
         assert (running.wait(), running.output) == (INTERRUPTED, "")
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("is_told", [True, False])
+def test_a_signal_that_a_library_swallows_while_it_is_loaded_is_one_all_the_same(
+    number: signal.Signals, is_told: bool
+) -> None:
+    """As pydantic does while it builds a model: it tells of the interrupt as an error of the model."""
+    program = f"""
+import os, sys, types
+from prisma_postgres_exporter import __main__
+
+def load():
+    try:
+        if {is_told}:
+            os.kill(os.getpid(), {int(number)})
+        raise KeyboardInterrupt
+    except KeyboardInterrupt as interrupt:
+        raise ValueError("Error building the model") from interrupt
+
+sys.modules["prisma_postgres_exporter.cli"] = types.SimpleNamespace(main=load)
+__main__.main()
+"""
+    ended = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
+
+    assert (ended.returncode, "Traceback" in ended.stderr) == ((INTERRUPTED, False) if is_told else (1, True))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("said", "code"), [("Making three workspaces", INTERRUPTED), ("Ctrl-C ends the demo", 0)])
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_a_demo_that_is_ended_leaves_nothing(number: signal.Signals, said: str, code: int, tmp_path: Path) -> None:
+    environ = {"TMPDIR": str(tmp_path)}
+    with command("demo", "--listen", f"unix:{tmp_path}/web", cwd=tmp_path, environ=environ) as running:
+        running.wait_for(said)
+        running.send(number)
+
+        assert running.wait() == code, running.output
     assert list(tmp_path.iterdir()) == []
 
 

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
+import io
 import os
 import re
 import shutil
-from collections.abc import Iterator
+import subprocess
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Literal
 from urllib.parse import urljoin, urlsplit
@@ -14,9 +19,13 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe
 from page_worlds import WORLDS, served
 from playwright.sync_api import Browser, Page, sync_playwright
-from processes import Exporter, exporter, fetch, program, run, wait_until
+from processes import EXPORTER, Exporter, exporter, fetch, program, run, wait_until
+from rich.console import Console
+from rich.text import Text
 
+from faked_clock import FakedClock
 from ports import free_port
+from prisma_postgres_exporter.model import month_start, previous_month_start
 
 CHROMIUM = shutil.which("chromium")
 NGINX = shutil.which("nginx") or shutil.which("/usr/sbin/nginx")
@@ -43,6 +52,12 @@ DEMO = "demo"
 HIGHEST = 6_000
 Scheme = Literal["light", "dark"]
 SCHEMES: tuple[Scheme, ...] = ("light", "dark")
+TERMINAL = """<body style="margin: 0"><pre style="display: inline-block; margin: 0; padding: 24px 26px; color: #d6dae0;
+    background: #161a21; font: 15px/1.45 'DejaVu Sans Mono', monospace">{code}</pre>"""
+COLUMNS = 130
+PICTURED_AT = datetime(2026, 11, 20, 14, 30, tzinfo=UTC)
+"""When it is in the pictures of the dashboards, too."""
+
 LOOKED_AT = ((PHONE, "dark"), (DESKTOP, "light"))
 """Where axe reads a page: each layout and each scheme once."""
 
@@ -51,13 +66,18 @@ LOOKED_AT = ((PHONE, "dark"), (DESKTOP, "light"))
 def demo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Exporter]:
     """The demo, when it has costs and a database that fails."""
     with exporter("demo", cwd=tmp_path_factory.mktemp("demo")) as running:
-        running.scrape_when(
-            lambda seen: seen.labels("prisma_postgres_database_month_to_date_cost_usd", "database_id"), "costs"
-        )
-        running.scrape_when(lambda seen: 0 in seen.named("prisma_postgres_database_up").values(), "one that fails")
-        # Read a moment after the first page: what the last month cost.
-        wait_until(lambda: "would have cost" in running.get("/").text, "saving advice")
+        wait_for_everything(running)
         yield running
+
+
+def wait_for_everything(running: Exporter) -> None:
+    """Wait until a demo shows all that it will."""
+    running.scrape_when(
+        lambda seen: seen.labels("prisma_postgres_database_month_to_date_cost_usd", "database_id"), "costs"
+    )
+    running.scrape_when(lambda seen: 0 in seen.named("prisma_postgres_database_up").values(), "one that fails")
+    # Read a moment after the first page: what the last month cost.
+    wait_until(lambda: "would have cost" in running.get("/").text, "saving advice")
 
 
 @pytest.fixture(scope="module")
@@ -250,17 +270,59 @@ def test_a_report_fits_a_phone_and_a_sheet_of_paper(demo: Exporter, browser: Bro
     page.close()
 
 
-def test_pictures_are_made_where_they_are_asked_for(demo: Exporter, browser: Browser, tmp_path: Path) -> None:
+def test_pictures_are_made_where_they_are_asked_for(browser: Browser, tmp_path: Path) -> None:
     folder = Path(os.environ.get("PICTURES", tmp_path))
-    desktop = opened(browser, f"{demo.url}/", width=1_100)
-    desktop.set_viewport_size({"width": 1_100, "height": 1_400})
-    desktop.screenshot(path=folder / "status-page.png")
-    of_database = linked(desktop, "databases")
-    assert of_database is not None
-    phone = opened(browser, of_database, width=390, scheme="dark")
-    phone.screenshot(path=folder / "database-page.png", full_page=True)
+    clock = FakedClock(tmp_path)
+    clock.put(int(PICTURED_AT.timestamp() - time.time()))
+    with exporter("demo", cwd=tmp_path, environ=clock.environ, as_command_line=True) as demo:
+        wait_for_everything(demo)
+        desktop = opened(browser, f"{demo.url}/", width=1_100)
+        desktop.set_viewport_size({"width": 1_100, "height": 1_400})
+        desktop.screenshot(path=folder / "status-page.png")
+        of_database = linked(desktop, "databases")
+        assert of_database is not None
+        phone = opened(browser, of_database, width=390, scheme="dark")
+        phone.screenshot(path=folder / "database-page.png", full_page=True)
+        terminal = browser.new_page()
+        terminal.set_content(in_a_terminal(demo, clock, tmp_path))
+        terminal.locator("pre").screenshot(path=folder / "terminal.png")
 
-    assert (folder / "status-page.png").stat().st_size > 10_000
-    assert (folder / "database-page.png").stat().st_size > 10_000
-    desktop.close()
-    phone.close()
+    for name in ("status-page.png", "database-page.png", "terminal.png"):
+        assert (folder / name).stat().st_size > 10_000
+    for page in (desktop, phone, terminal):
+        page.close()
+
+
+def in_a_terminal(demo: Exporter, clock: FakedClock, folder: Path) -> str:
+    """What three commands print about the demo's ledger at a terminal, as HTML."""
+    last_month = previous_month_start(month_start(PICTURED_AT))
+    months = [f"{month:%Y-%m}" for month in (previous_month_start(last_month), last_month)]
+    environ = {
+        **{name: value for name, value in os.environ.items() if name != "NO_COLOR"},
+        **dict(re.findall(r"export (\S+)=(\S+)", demo.output)),
+        **clock.environ,
+        "COLUMNS": f"{COLUMNS}",
+        "TERM": "xterm-256color",
+    }
+    shown = Console(record=True, width=COLUMNS, file=io.StringIO(), force_terminal=True)
+    for words in (("cost",), ("top", "--limit", "8"), ("compare", *months)):
+        shown.print(Text(f"$ prisma-postgres-exporter {' '.join(words)}", style="#8fd19e"))
+        shown.print(Text.from_ansi(printed((*EXPORTER, *words), environ, folder)))
+        shown.print()
+    return shown.export_html(inline_styles=True, code_format=TERMINAL)
+
+
+def printed(command: Sequence[str], environ: Mapping[str, str], folder: Path) -> str:
+    """What a command prints at a terminal of its own."""
+    ours, its = os.openpty()
+    with open(ours, "rb", buffering=0) as reading:
+        running = subprocess.Popen(command, cwd=folder, env=environ, stdin=its, stdout=its, stderr=its)
+        os.close(its)
+        parts = []
+        # Linux says so, and not with an empty part, when nobody can write any more.
+        with contextlib.suppress(OSError):
+            while part := reading.read(4_096):
+                parts.append(part)
+    text = b"".join(parts).decode().replace("\r", "").rstrip()
+    assert running.wait() == 0, text
+    return text

@@ -25,6 +25,7 @@ from prisma_postgres_exporter.errors import StoreUnavailable, Unavailable
 from prisma_postgres_exporter.expose import ServiceStatus
 from prisma_postgres_exporter.ledger.plan import Plan
 from prisma_postgres_exporter.model import LedgerUpdate, day_start
+from prisma_postgres_exporter.reasons import meaning_of
 from prisma_postgres_exporter.rounds import Turn
 from prisma_postgres_exporter.service.status import describe
 from prisma_postgres_exporter.simulator import (
@@ -328,6 +329,20 @@ async def test_reads_that_are_put_off_are_logged_when_it_begins_and_when_it_ends
 
     events = [line["event"] for line in logged if line["event"] in ("rest of the reads put off", "reads go on")]
     assert events == ["rest of the reads put off", "reads go on"]
+
+
+@pytest.mark.parametrize("call", ["me", "databases"])
+async def test_what_fails_on_the_way_to_the_api_is_logged_with_what_to_look_at(
+    call: str, store_url: str, vendor: Simulator, clock: ManualClock
+) -> None:
+    async with http_bench(store_url, vendor, clock) as running:
+        vendor.faults.add(Fault(kind=FaultKind.RESET, call=call))
+        with capture_logs() as logged:
+            await running.rounds()
+
+    said = [line for line in logged if line["event"] in ("credential failing", "workspace failing")]
+    assert {line["reason"] for line in said} == {"disconnected"}
+    assert {line["advice"] for line in said} == {meaning_of("disconnected")}
 
 
 # The clock ----------------------------------------------------------------------------------------

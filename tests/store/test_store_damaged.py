@@ -186,8 +186,8 @@ def endless(monkeypatch: pytest.MonkeyPatch) -> threading.Event:
 
     remember = sqlite._prepare_connection
 
-    def prepare(connection: sqlite3.Connection, record: object) -> None:
-        remember(connection, record)  # type: ignore[arg-type]
+    def prepare(synchronous: str, connection: sqlite3.Connection, record: object) -> None:
+        remember(synchronous, connection, record)  # type: ignore[arg-type]
         connection.create_function("begun", 1, quick_check)
 
     monkeypatch.setattr(sqlite, "_prepare_connection", prepare)

@@ -102,3 +102,13 @@ def bytes_taken(path: Path, updates: list[LedgerUpdate]) -> int:
         store.record(update, workspace_id="wksp_1", generation=generation, at=NOW)
     store.close()
     return path.stat().st_size - empty
+
+
+@pytest.mark.parametrize(("is_lasting", "level"), [(True, 2), (False, 0)], ids=["to be kept", "to be thrown away"])
+def test_a_write_waits_for_the_disk_where_the_store_is_kept(tmp_path: Path, is_lasting: bool, level: int) -> None:
+    store = Store.open(f"sqlite:///{tmp_path / 'store.db'}", is_lasting=is_lasting)
+    try:
+        with store._writing() as connection:
+            assert connection.exec_driver_sql("PRAGMA synchronous").scalar() == level
+    finally:
+        store.close()

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import logging
 import re
+import secrets
 import shlex
 import shutil
+import signal
 import sys
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from datetime import timedelta
 from decimal import Decimal
 from pathlib import Path
@@ -28,6 +32,7 @@ from prisma_postgres_exporter.config import (
     WorkspaceConfig,
     load_config,
 )
+from prisma_postgres_exporter.ending import end_at_once, removed_at_the_end
 
 if TYPE_CHECKING:
     from prisma_postgres_exporter.simulator import Simulator
@@ -39,6 +44,7 @@ BUDGET_USD = Decimal(200)
 PROJECT = "storefront"
 PROJECT_BUDGET_USD = Decimal(60)
 SPEND_LIMIT_USD = Decimal(120)
+EXIT_INTERRUPTED = 130
 
 
 def demo(
@@ -50,17 +56,37 @@ def demo(
 
     The store is a temporary file that goes with the demo. With --publish-every `poll.adaptive` is on.
     """
+    _end_on_signals(EXIT_INTERRUPTED)
     from prisma_postgres_exporter.service import require_listenable
 
     addresses = load_config(listen=listen or ["127.0.0.1:9478"], environ={}).web.listen
     require_listenable(addresses)
     typer.echo("\n  Making three workspaces with three months of history: a few seconds.")
     configure_logs(log_format, level=logging.ERROR)
-    with tempfile.TemporaryDirectory(prefix="prisma-postgres-exporter-demo-") as folder:
-        asyncio.run(_demo(addresses, log_format, Path(folder), publish_every))
+    with _temporary_folder() as folder:
+        asyncio.run(_demo(addresses, log_format, folder, publish_every))
+
+
+def _end_on_signals(code: int) -> None:
+    """End at once from now on, at whatever moment: nothing that a demo knows is worth storing."""
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        # With `nohup` it goes on when its terminal is closed.
+        if number != signal.SIGHUP or signal.getsignal(number) is not signal.SIG_IGN:
+            signal.signal(number, lambda *_: end_at_once(code))
+
+
+@contextmanager
+def _temporary_folder() -> Iterator[Path]:
+    """A folder that goes with the process; its name is known before it is made, for a signal in between."""
+    folder = Path(tempfile.gettempdir(), f"prisma-postgres-exporter-demo-{secrets.token_hex(8)}")
+    with removed_at_the_end(folder):
+        folder.mkdir(mode=0o700)
+        yield folder
 
 
 async def _demo(listen: Sequence[str], log_format: str, folder: Path, publish_every: timedelta | None) -> None:
+    # What is loaded and made until the service runs stays: to look for garbage in it takes a tenth of the time.
+    gc.disable()
     from prisma_postgres_exporter.service import Service, live_through_the_past
     from prisma_postgres_exporter.simulator import demo_simulator, history_begins_at, serve_simulator
 
@@ -70,6 +96,7 @@ async def _demo(listen: Sequence[str], log_format: str, folder: Path, publish_ev
         config = _config(api_url, listen, folder, vendor, adaptive=publish_every is not None)
         past = config.model_copy(update={"poll": PollConfig(requests_per_second=MOST_REQUESTS_PER_SECOND)})
         await live_through_the_past(vendor.vendor, past, since=history_begins_at(now), now=now)
+        gc.enable()
         configure_logs(log_format)
         service = Service(config, load=lambda: config)
         environment = {
@@ -77,7 +104,12 @@ async def _demo(listen: Sequence[str], log_format: str, folder: Path, publish_ev
             "PRISMA_POSTGRES_TOKEN": ",".join(vendor.world.tokens),
             "PRISMA_POSTGRES_STORE_URL": config.store.url,
         }
-        await service.run(lambda url: typer.echo(_announcement(url, vendor, environment)))
+
+        def announce(url: str) -> None:
+            typer.echo(_announcement(url, vendor, environment))
+            _end_on_signals(0)
+
+        await service.run(announce, takes_signals=False)
 
 
 def _config(url: str, listen: Sequence[str], folder: Path, vendor: Simulator, *, adaptive: bool) -> Config:

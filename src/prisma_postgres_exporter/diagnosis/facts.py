@@ -103,11 +103,15 @@ class StoreFacts:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ListenFacts:
-    """An address to listen on: who listens there already, if anybody does, or why nobody can."""
+    """An address to listen on: who listens there already, if anybody does, or why nobody can.
+
+    `is_on_this_store`: it is a service of ours on the store that was looked at; `None` where nobody can tell.
+    """
 
     address: str
     holder: str | None = None
     is_ours: bool = False
+    is_on_this_store: bool | None = None
     problem: str | None = None
 
 

@@ -64,6 +64,9 @@ def _listen(known: ListenFacts) -> Finding:
     text, level, advice = "free", Level.OK, ""
     if known.problem is not None:
         text, level, advice = known.problem, Level.WRONG, "choose another address or port (--listen, web.listen)"
+    elif known.is_ours and known.is_on_this_store is False:
+        text, level = f"in use by {known.holder}, a service on another store", Level.WRONG
+        advice = "stop it, choose another address or port (--listen, web.listen), or name its store (--store-url)"
     elif known.is_ours:
         text = f"in use by {known.holder}: a service already runs there"
     elif known.holder is not None:
@@ -76,7 +79,12 @@ def _listen(known: ListenFacts) -> Finding:
         level=level,
         reason=Reason.ADDRESS_IN_USE if level is Level.WRONG else None,
         advice=advice,
-        facts={"address": known.address, "holder": known.holder, "is_ours": known.is_ours},
+        facts={
+            "address": known.address,
+            "holder": known.holder,
+            "is_ours": known.is_ours,
+            "is_on_this_store": known.is_on_this_store,
+        },
     )
 
 

@@ -21,6 +21,7 @@ from prisma_postgres_exporter.config import Config, Tokens
 from prisma_postgres_exporter.errors import CredentialRefused, StoreUnavailable
 from prisma_postgres_exporter.ledger.plan import ROUND_SPAN, Plan
 from prisma_postgres_exporter.model import LedgerState, LedgerUpdate, ReadingFailure
+from prisma_postgres_exporter.reasons import meaning_of
 from prisma_postgres_exporter.rounds.discovery import RETRY_AFTER, Discovery
 from prisma_postgres_exporter.rounds.health import Health
 from prisma_postgres_exporter.rounds.interpret import CLOCK_SKEW
@@ -471,7 +472,12 @@ class Collector:
             return
         self.readers.compare_clock(reader)
         if error is not None and turn.put_off != error.reason:
-            log.warning("rest of the reads put off", workspace_id=turn.workspace_id, reason=error.reason)
+            log.warning(
+                "rest of the reads put off",
+                workspace_id=turn.workspace_id,
+                reason=error.reason,
+                advice=meaning_of(error.reason),
+            )
             turn.put_off = error.reason
         elif error is None and is_read and turn.put_off is not None:
             log.info("reads go on", workspace_id=turn.workspace_id)

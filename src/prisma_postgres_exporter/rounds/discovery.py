@@ -11,6 +11,7 @@ import structlog
 
 from prisma_postgres_exporter.errors import ApiError, CredentialRefused, MalformedAnswer, NotAllowed
 from prisma_postgres_exporter.model import DatabaseState, Discovered, Workspace, WorkspaceState
+from prisma_postgres_exporter.reasons import meaning_of
 from prisma_postgres_exporter.rounds.changes import find_changes, workspace_gone
 from prisma_postgres_exporter.rounds.health import Health
 from prisma_postgres_exporter.rounds.interpret import CLOCK_SKEW
@@ -176,7 +177,13 @@ class Discovery:
     def _fail(self, turn: Turn, reason: str, message: str = "") -> None:
         self._health.discovery_failed(reason)
         if turn.failure != reason:
-            log.warning("workspace failing", workspace_id=turn.workspace_id, reason=reason, error=message or None)
+            log.warning(
+                "workspace failing",
+                workspace_id=turn.workspace_id,
+                reason=reason,
+                error=message or None,
+                advice=meaning_of(reason),
+            )
             turn.failure = reason
             self._on_change()
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 from datetime import datetime
 
@@ -12,6 +12,7 @@ import structlog
 from prisma_postgres_exporter.config import Config, Credential, Tokens, claims
 from prisma_postgres_exporter.errors import ApiError, ConfigurationError, CredentialRefused, MalformedAnswer, NotAllowed
 from prisma_postgres_exporter.model import Workspace
+from prisma_postgres_exporter.reasons import meaning_of
 from prisma_postgres_exporter.rounds.health import Health
 from prisma_postgres_exporter.rounds.interpret import LARGEST_SKEW
 from prisma_postgres_exporter.rounds.vendor import MakeApi, VendorApi
@@ -166,6 +167,14 @@ class Readers:
         return self.workspace_ids - {state.workspace_id for state in self.states.values() if not state.is_refused}
 
     @property
+    def problems(self) -> Iterator[str]:
+        """What is wrong with credentials and what to do, a line each."""
+        for state in self.states.values():
+            if state.problem is not None:
+                meaning = meaning_of(state.reason or "")
+                yield f"credential {state.name}: {state.problem}{f'; {meaning}' if meaning else ''}"
+
+    @property
     def are_all_known(self) -> bool:
         """Whether it is known of each credential whose it is: then the other workspaces have none."""
         return all(state.workspace_id is not None for state in self.states.values())
@@ -237,7 +246,9 @@ class Readers:
 
     def _fail(self, state: CredentialState, reason: str, problem: str, *, is_refused: bool) -> None:
         if (state.reason, state.problem) != (reason, problem):
-            log.warning("credential failing", credential=state.name, reason=reason, error=problem)
+            log.warning(
+                "credential failing", credential=state.name, reason=reason, error=problem, advice=meaning_of(reason)
+            )
         self.states[state.name] = replace(
             state,
             is_refused=is_refused,

@@ -177,11 +177,7 @@ async def open_backfill(
             to_day=to_day,
             requests_per_second=pace,
             todo=await _todo(collector, states, from_day, to_day),
-            problems=tuple(
-                f"credential {state.name}: {state.problem}"
-                for state in collector.readers.states.values()
-                if state.problem is not None
-            ),
+            problems=tuple(collector.readers.problems),
         )
 
 

@@ -118,7 +118,12 @@ async def _with_surroundings(facts: Facts, config: Config, tokens: Tokens, disco
     return replace(
         facts,
         configuration=surroundings.read_configuration(config, tokens),
-        listens=tuple([await asyncio.to_thread(surroundings.look_at_address, one) for one in config.web.listen]),
+        listens=tuple(
+            [
+                await asyncio.to_thread(surroundings.look_at_address, address, config.store.url, facts.store)
+                for address in config.web.listen
+            ]
+        ),
         web=await asyncio.to_thread(surroundings.look_at_web, config.web, owned),
         pushes=tuple(await asyncio.gather(*targets)),
     )

@@ -7,6 +7,7 @@ import os
 import socket
 import ssl
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 from prisma_postgres_exporter.config import UNIX, host_and_port
@@ -19,19 +20,29 @@ OURS = "prisma-postgres-exporter"
 _PROGRAMS = (OURS.encode(), OURS.replace("-", "_").encode())
 
 
-def holder_of(address: str) -> tuple[str, bool]:
-    """Say who listens on an address that is in use, and whether that is this program.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Holder:
+    """Who listens on an address, and whether that is this program; `process` where this user may see it."""
+
+    text: str
+    is_ours: bool
+    process: int | None = None
+
+
+def holder_of(address: str) -> Holder:
+    """Say who listens on an address that is in use.
 
     Programs of other users and of other containers are told by what they answer alone.
     """
     process = next(_processes(address), None)
     is_ours = any(name in command for name in _PROGRAMS for command in process[1]) if process else False
-    if is_ours or _answers_as_ours(address):
-        return f"{OURS} (process {process[0]})" if process else f"another {OURS}", True
+    is_ours = is_ours or _answers_as_ours(address)
     if process is None:
-        return "another program", False
-    program = os.fsdecode(process[1][0]).rpartition("/")[2]
-    return f"{program if program.isprintable() else 'a program'} (process {process[0]})", False
+        return Holder(text=f"another {OURS if is_ours else 'program'}", is_ours=is_ours)
+    number, [command, *_] = process
+    program = OURS if is_ours else os.fsdecode(command).rpartition("/")[2]
+    text = f"{program if program.isprintable() else 'a program'} (process {number})"
+    return Holder(text=text, is_ours=is_ours, process=number)
 
 
 def connected(address: str, timeout_seconds: float) -> socket.socket:

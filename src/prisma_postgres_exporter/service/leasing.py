@@ -50,6 +50,11 @@ class _Known:
     until: float = 0.0
 
 
+def session_name(process: int) -> str:
+    """How a process of this machine is named where services share a store."""
+    return f"{socket.gethostname()}:{process}"
+
+
 class LeaseKeeper:
     """Renews a session from a thread of its own, so that neither rounds nor the store's other threads delay it.
 
@@ -62,7 +67,7 @@ class LeaseKeeper:
         self._store = store
         self._health = health
         self._on_change = on_change
-        self.name = f"{socket.gethostname()}:{os.getpid()}"
+        self.name = session_name(os.getpid())
         self._session: Session | None = None
         self._claims = Claims()
         self._settings: Mapping[str, str] = {}

@@ -11,6 +11,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 from prisma_postgres_exporter.config import SYSTEMD, UNIX, host_and_port
+from prisma_postgres_exporter.ending import removed_at_the_end
 from prisma_postgres_exporter.errors import ConfigurationError
 from prisma_postgres_exporter.service.holder import holder_of
 
@@ -33,7 +34,7 @@ def opened_listeners(addresses: Sequence[str]) -> Iterator[list[socket.socket]]:
         for address in addresses:
             listeners += [stack.enter_context(listener) for listener in _listeners(address)]
             if address.startswith(UNIX):
-                stack.callback(Path(address.removeprefix(UNIX)).unlink, missing_ok=True)
+                stack.enter_context(removed_at_the_end(Path(address.removeprefix(UNIX))))
         yield listeners
 
 
@@ -96,7 +97,7 @@ def _refused_with_its_holder(address: str) -> Iterator[None]:
     except OSError as error:
         why = f"cannot listen on {address}: {error.strerror}"
         if error.errno == errno.EADDRINUSE:
-            why = f"cannot listen on {address}: in use by {holder_of(address)[0]}"
+            why = f"cannot listen on {address}: in use by {holder_of(address).text}"
         advice = "choose another address or port (--listen 127.0.0.1:0 takes a free one)"
         raise ConfigurationError([f"web.listen: {why}; {advice}"]) from error
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from prisma_postgres_exporter.config import Config
+from prisma_postgres_exporter.reasons import reason_in_words
 from prisma_postgres_exporter.rounds import Collector
 from prisma_postgres_exporter.service.costs import CostKeeper, costs_in_force
 from prisma_postgres_exporter.service.opening import COMMAND_UNREAD_FOR, opened, utc_now
@@ -66,15 +67,14 @@ def _with_costs(store: Store, config: Config) -> Config:
 
 
 def _problems(collector: Collector, snapshot: Snapshot) -> Iterator[str]:
-    for state in collector.readers.states.values():
-        if state.problem is not None:
-            yield f"credential {state.name}: {state.problem}"
+    yield from collector.readers.problems
     if collector.ledger.failure is not None:
         yield f"store: {collector.ledger.failure}"
     for workspace in snapshot.workspaces:
         if workspace.failure_reason is not None:
-            yield f"workspace {workspace.workspace_id} ({workspace.workspace_name}): {workspace.failure_reason}"
+            reason = reason_in_words(workspace.failure_reason)
+            yield f"workspace {workspace.workspace_id} ({workspace.workspace_name}): {reason}"
     for view in snapshot.databases:
         if view.is_up is False:
-            reason = view.failure_reason or "not read"
+            reason = "not read" if view.failure_reason is None else reason_in_words(view.failure_reason)
             yield f"database {view.database_id} ({view.database_name}): {reason}"

@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator, Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from functools import partial
 
 import structlog
 
@@ -70,13 +71,15 @@ async def opened(
     tokens: Tokens | None = None,
     on_leases: Callable[[], None] | None = None,
     unread_for: timedelta = timedelta(0),
+    is_lasting: bool = True,
 ) -> AsyncIterator[Opened]:
     """Open the store in threads of its own, read it back, and show it; at the end close the clients and then the store.
 
     `make_api` makes the clients, those of the Management API if it is `None`; `tokens` are read where not given.
     With `on_leases` it is for a service: one of several that share the store, which is told when it is to collect other
     workspaces, or the only one. A workspace of which there is no token is noted as gone where nothing was read of it
-    for `unread_for`, and by services that share the store where none of them has one.
+    for `unread_for`, and by services that share the store where none of them has one. No write to a store that is not
+    `is_lasting` waits for its disk.
 
     Raises:
         ConfigurationError: no token can be used.
@@ -92,7 +95,7 @@ async def opened(
     async with contextlib.AsyncExitStack() as closing:
         threads = closing.enter_context(ThreadPoolExecutor(max_workers=STORE_THREADS, thread_name_prefix="store"))
         in_thread = asyncio.get_running_loop().run_in_executor
-        store = await in_thread(threads, Store.open, config.store.url)
+        store = await in_thread(threads, partial(Store.open, config.store.url, is_lasting=is_lasting))
         closing.push_async_callback(in_thread, threads, store.close)
         leases: LeaseKeeper | None = None
         unshared = Unshared(unread_for)

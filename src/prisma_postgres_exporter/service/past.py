@@ -66,6 +66,7 @@ async def live_through_the_past(vendor: Vendor, config: Config, *, since: dateti
         clock=clock,
         make_api=lambda credential, _: DirectApi(vendor, clock, credential.token.get_secret_value()),
         tokens=tokens,
+        is_lasting=False,
     ) as running:
         collector = running.collector
         await asyncio.gather(*map(collector.identify, tuple(collector.readers.unidentified)))

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import os
 import signal
 import sys
 import threading
@@ -22,6 +21,7 @@ from apscheduler.triggers.date import DateTrigger
 from apscheduler.triggers.interval import IntervalTrigger
 
 from prisma_postgres_exporter.config import Config, Difference, Lack, fingerprints, read_tokens, require_usable
+from prisma_postgres_exporter.ending import end_at_once
 from prisma_postgres_exporter.errors import ConfigurationError, StoreUnavailable
 from prisma_postgres_exporter.expose import Access, ExporterHealth, Reload, ServiceStatus, web_app
 from prisma_postgres_exporter.rounds import MakeApi, Turn
@@ -113,8 +113,8 @@ class Service:
         self._lacks: tuple[Lack, ...] = ()
         self._summary = Summary()
 
-    async def run(self, on_listening: Callable[[str], None] = lambda url: None) -> None:
-        """Serve until SIGTERM, SIGINT or `stop()`; `on_listening` is told the URL.
+    async def run(self, on_listening: Callable[[str], None] = lambda url: None, *, takes_signals: bool = True) -> None:
+        """Serve until `stop()`, or a SIGTERM or SIGINT if it `takes_signals`; `on_listening` is told the URL.
 
         Raises:
             ConfigurationError: no token can be used, or the listen address cannot.
@@ -126,9 +126,9 @@ class Service:
         memory.settle_allocator()
         memory.spare_the_old()
         with exported_traces(self.health):
-            await self._run(on_listening)
+            await self._run(on_listening, takes_signals)
 
-    async def _run(self, on_listening: Callable[[str], None]) -> None:
+    async def _run(self, on_listening: Callable[[str], None], takes_signals: bool) -> None:
         # Before the store: a start that is refused makes none.
         await asyncio.to_thread(require_listenable, self._config.web.listen)
         async with opened(
@@ -143,7 +143,8 @@ class Service:
             await self._costs.keep()
             self.is_ready = bool(collector.ledger_state.workspaces)
             self.health.config_reloaded(True, self._clock())
-            with self._signals(), contextlib.closing(self._ledger_reader()) as ledger:
+            signals = self._signals() if takes_signals else contextlib.nullcontext()
+            with signals, contextlib.closing(self._ledger_reader()) as ledger:
                 web = collector.config.web
                 self._lock = await asyncio.to_thread(WebLockKeeper, web, self.health, self._clock)
                 refusals = Refusals(self.health)
@@ -553,7 +554,7 @@ class Service:
 
     def _on_signal(self, number: int) -> None:
         if self._stop.is_set():
-            os._exit(128 + number)
+            end_at_once(128 + number)
         log.info("stopping", signal=signal.Signals(number).name)
         last = threading.Timer(END_SECONDS, _end_at_once)
         last.daemon = True
@@ -571,7 +572,7 @@ class Service:
 
 def _end_at_once() -> None:
     log.error("not ended in time: what is still under way is abandoned", seconds=END_SECONDS)
-    os._exit(1)
+    end_at_once(1)
 
 
 def _awaiting_restart(old: Config, new: Config) -> str | None:

@@ -36,6 +36,7 @@ from prisma_postgres_exporter.model import KnownDatabase, LedgerState, Moves
 from prisma_postgres_exporter.service.costs import costs_in_force
 from prisma_postgres_exporter.service.holder import holder_of
 from prisma_postgres_exporter.service.ledger_reader import days_of_costs
+from prisma_postgres_exporter.service.leasing import session_name
 from prisma_postgres_exporter.service.listeners import require_free
 from prisma_postgres_exporter.service.looking import MOVES_LOOKED_AT
 from prisma_postgres_exporter.service.push_sender import Sender
@@ -74,15 +75,25 @@ def read_configuration(config: Config, tokens: Tokens) -> ConfigurationFacts:
     )
 
 
-def look_at_address(address: str) -> ListenFacts:
-    """Try whether an address could be listened on; whoever listens there already is asked who it is."""
+def look_at_address(address: str, url: str, store: StoreFacts) -> ListenFacts:
+    """Try whether an address could be listened on; whoever listens there already is asked who it is.
+
+    `store` is what is known of the one at `url`.
+    """
     try:
         require_free(address)
     except OSError as error:
         if error.errno != errno.EADDRINUSE:
             return ListenFacts(address=address, problem=f"cannot be listened on: {error.strerror}")
-        holder, is_ours = holder_of(address)
-        return ListenFacts(address=address, holder=holder, is_ours=is_ours)
+        holder = holder_of(address)
+        is_on_this_store = None
+        if holder.is_ours and holder.process is not None:
+            is_on_this_store = Store.is_kept_by(url, holder.process)
+            if is_on_this_store is None and store.collectors is not None:
+                is_on_this_store = session_name(holder.process) in store.collectors
+        return ListenFacts(
+            address=address, holder=holder.text, is_ours=holder.is_ours, is_on_this_store=is_on_this_store
+        )
     return ListenFacts(address=address)
 
 

@@ -106,7 +106,6 @@ class DirectApi:
         """There is nothing to close."""
 
     def _workspace(self) -> Workspace:
-        for workspace in self.vendor.world.workspaces(self.clock()):
-            if workspace.id == self._workspace_id:
-                return workspace
-        raise CredentialRefused("the token is not valid", reason="http_401", status=401)
+        if self._workspace_id is None:
+            raise CredentialRefused("the token is not valid", reason="http_401", status=401)
+        return self.vendor.world.workspace(self._workspace_id, self.clock())

@@ -71,12 +71,13 @@ class World:
 
     def workspaces(self, at: datetime) -> tuple[Workspace, ...]:
         """Every workspace, as it is at `at`."""
-        at_ms = self.live_until(at)
-        return tuple(
-            Workspace(
-                id=record.id, name=record.names.at(at_ms), plan=record.plan, usage_blocked=record.blocked.at(at_ms)
-            )
-            for record in self.registry.workspaces.values()
+        return tuple(self.workspace(id_, at) for id_ in self.registry.workspaces)
+
+    def workspace(self, workspace_id: str, at: datetime) -> Workspace:
+        """One workspace, as it is at `at`."""
+        at_ms, record = self.live_until(at), self.registry.workspaces[workspace_id]
+        return Workspace(
+            id=record.id, name=record.names.at(at_ms), plan=record.plan, usage_blocked=record.blocked.at(at_ms)
         )
 
     def projects(self, at: datetime) -> tuple[Project, ...]:

@@ -25,8 +25,10 @@ class Backend(Protocol):
     WRITING: Mapping[str, Any]
     """Execution options of a transaction that writes."""
 
-    def create_engine(self, url: URL, *, is_read_only: bool, patience: Patience) -> Engine:
+    def create_engine(self, url: URL, *, is_read_only: bool, is_lasting: bool, patience: Patience) -> Engine:
         """Make the engine, and the file where the store is one; to read only, nothing is made or changed.
+
+        No write to a file that is not `is_lasting` waits for the disk.
 
         Raises:
             StoreMissing: there is no file, and it is to be read only.
@@ -60,6 +62,9 @@ class Backend(Protocol):
         Raises:
             StoreInUse: one is there already.
         """
+
+    def is_kept_by(self, url: URL, process: int) -> bool | None:
+        """Whether a process of this machine keeps others out, or was the last that did; `None` where nobody does."""
 
     def remember(self, url: URL) -> None:
         """Note beside the store that there is one, where it is a file that could get lost."""

@@ -46,7 +46,7 @@ PARTITION_PREFIX = "readings_from_"
 ROWS_AT_ONCE = 1_000
 
 
-def create_engine(url: URL, *, is_read_only: bool, patience: Patience) -> Engine:
+def create_engine(url: URL, *, is_read_only: bool, is_lasting: bool, patience: Patience) -> Engine:
     """Make the engine; a connection that died is replaced when it is next taken. To read only takes no other one."""
     # With the library itself: a store in a file does without.
     from prisma_postgres_exporter.store.postgres_connection import StoreConnection  # noqa: PLC0415
@@ -78,7 +78,7 @@ def create_engine(url: URL, *, is_read_only: bool, patience: Patience) -> Engine
 
 def require_makeable(url: URL) -> None:
     """Make sure that this role may make tables where it would, and make none."""
-    engine = create_engine(url, is_read_only=True, patience=Patience())
+    engine = create_engine(url, is_read_only=True, is_lasting=True, patience=Patience())
     try:
         with engine.connect() as connection:
             query = "SELECT has_schema_privilege(current_schema(), 'CREATE')"
@@ -108,6 +108,11 @@ def confirm(connection: Connection) -> None:
 def keep_others_out(url: URL) -> AbstractContextManager[None]:
     """Keep nobody out: the leases of workspaces see to it that each is collected by one."""
     return nullcontext()
+
+
+def is_kept_by(url: URL, process: int) -> bool | None:
+    """Nobody keeps others out."""
+    return None
 
 
 def remember(url: URL) -> None:

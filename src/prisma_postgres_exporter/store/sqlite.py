@@ -13,7 +13,7 @@ import time
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from datetime import datetime
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 from typing import Any, cast
 
@@ -44,7 +44,7 @@ QUICK_CHECK = "PRAGMA quick_check(1)"
 GIVEN_UP_SECONDS = 0.1
 
 
-def create_engine(url: URL, *, is_read_only: bool, patience: Patience) -> Engine:
+def create_engine(url: URL, *, is_read_only: bool, is_lasting: bool, patience: Patience) -> Engine:
     """Make the engine, and the file: readable by its owner only, as its `-wal` and `-shm` then are too."""
     path = url.database or ""
     if is_read_only:
@@ -57,7 +57,7 @@ def create_engine(url: URL, *, is_read_only: bool, patience: Patience) -> Engine
         connect_args={"isolation_level": None, "timeout": BUSY_TIMEOUT_SECONDS, "factory": _connection_of(file)},
         hide_parameters=True,
     )
-    event.listen(engine, "connect", _prepare_connection)
+    event.listen(engine, "connect", partial(_prepare_connection, "FULL" if is_lasting else "OFF"))
     event.listen(engine, "begin", _begin)
     event.listen(engine, "connect", file.remember)
     event.listen(engine, "begin", file.require_same)
@@ -106,10 +106,19 @@ def keep_others_out(url: URL) -> Iterator[None]:
                 f"the store at {url.database} is in use by {holder}: stop it, or give this service a store of its own;"
                 " services that share one need Postgres"
             ) from None
-        _write_lock(descriptor, [f"process {os.getpid()} on {socket.gethostname()}", _inode_line(url)])
+        _write_lock(descriptor, [_name(os.getpid()), _inode_line(url)])
         yield
     finally:
         os.close(descriptor)
+
+
+def is_kept_by(url: URL, process: int) -> bool | None:
+    """Read it in the file of that lock, which stays; to try the lock could keep out a service that starts just now."""
+    try:
+        with sqlite_reader.lock_of(url.database or "").open() as lock:
+            return _read_lock(lock.fileno())[0] == _name(process)
+    except OSError:
+        return False
 
 
 def remember(url: URL) -> None:
@@ -344,6 +353,10 @@ def _write_lock(descriptor: int, lines: list[str]) -> None:
     os.pwrite(descriptor, "".join(f"{line}\n" for line in lines).encode(), 0)
 
 
+def _name(process: int) -> str:
+    return f"process {process} on {socket.gethostname()}"
+
+
 def _inode_line(url: URL) -> str:
     return f"{sqlite_reader.INODE} {os.stat(url.database or '').st_ino}"
 
@@ -368,12 +381,12 @@ def _create_reading_engine(url: URL, path: str) -> Engine:
     return engine
 
 
-def _prepare_connection(connection: DBAPIConnection, _: ConnectionPoolEntry) -> None:
+def _prepare_connection(synchronous: str, connection: DBAPIConnection, _: ConnectionPoolEntry) -> None:
     with closing(connection.cursor()) as cursor:
         cursor.execute("PRAGMA journal_mode")
         if cursor.fetchone() != ("wal",):
             _prepare_file(cursor)
-        cursor.execute("PRAGMA synchronous = FULL")
+        cursor.execute(f"PRAGMA synchronous = {synchronous}")
         cursor.execute("PRAGMA foreign_keys = ON")
 
 

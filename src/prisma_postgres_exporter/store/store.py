@@ -71,7 +71,7 @@ class Store:
     nothing is half written then, and the next call may succeed.
     """
 
-    def __init__(self, url: URL, *, is_read_only: bool = False) -> None:
+    def __init__(self, url: URL, *, is_read_only: bool = False, is_lasting: bool = True) -> None:
         self.url = public_url(url)
         self._backend = backend_of(url)
         self._patience = Patience()
@@ -83,17 +83,20 @@ class Store:
         with translated("open", self.url, is_read_only=is_read_only):
             self.is_doubtful = not is_read_only and self._backend.is_doubtful(url)
             """Whether it is to be examined: it was not closed, or put there, since it was open last."""
-            self._engine = self._backend.create_engine(url, is_read_only=is_read_only, patience=self._patience)
+            self._engine = self._backend.create_engine(
+                url, is_read_only=is_read_only, is_lasting=is_lasting, patience=self._patience
+            )
         self._reader = self._engine.execution_options(**self._backend.READING)
         self._writer = self._engine.execution_options(
             **(self._backend.READING if is_read_only else self._backend.WRITING)
         )
 
     @classmethod
-    def open(cls, url: str) -> Store:
+    def open(cls, url: str, *, is_lasting: bool = True) -> Store:
         """Open the store, make it if there is none, and bring its tables to this version's.
 
-        `url` is `sqlite:///PATH`, or `postgresql://USER:PASSWORD@HOST/DATABASE` (`postgres://` too).
+        `url` is `sqlite:///PATH`, or `postgresql://USER:PASSWORD@HOST/DATABASE` (`postgres://` too). One that is not
+        `is_lasting` is made only to be thrown away: no write waits for its disk.
 
         Raises:
             ConfigurationError: `url` is not the URL of a store.
@@ -101,7 +104,7 @@ class Store:
             StoreGone: there was one, and its file is missing or empty.
             StoreUnavailable: it cannot be opened.
         """
-        return cls._to_write(parse_url(url), HEAD)
+        return cls._to_write(parse_url(url), HEAD, is_lasting=is_lasting)
 
     @classmethod
     def open_to_read(cls, url: str) -> Store:
@@ -150,6 +153,16 @@ class Store:
         """
         with closing(cls(parse_url(url))) as store:
             store.ping()
+
+    @classmethod
+    def is_kept_by(cls, url: str, process: int) -> bool | None:
+        """Whether a process of this machine is the store's one service, or was the last; `None` where several can be.
+
+        Raises:
+            ConfigurationError: `url` is not the URL of a store.
+        """
+        parsed = parse_url(url)
+        return backend_of(parsed).is_kept_by(parsed, process)
 
     @reconnecting
     def load(self, now: datetime) -> LedgerState:
@@ -465,8 +478,8 @@ class Store:
         self._engine.dispose()
 
     @classmethod
-    def _to_write(cls, url: URL, revision: str) -> Store:
-        store = cls(url)
+    def _to_write(cls, url: URL, revision: str, *, is_lasting: bool = True) -> Store:
+        store = cls(url, is_lasting=is_lasting)
         try:
             with translated("open", store.url):
                 migrate(store._reader, store._writer, store._backend, where=store.url, to=revision)
