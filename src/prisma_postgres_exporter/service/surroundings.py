@@ -35,8 +35,8 @@ from prisma_postgres_exporter.expose.selection import NO_WORKSPACE
 from prisma_postgres_exporter.model import KnownDatabase, LedgerState, Moves
 from prisma_postgres_exporter.service.costs import costs_in_force
 from prisma_postgres_exporter.service.holder import holder_of
-from prisma_postgres_exporter.service.ledger_reader import days_of_costs
 from prisma_postgres_exporter.service.leasing import session_name
+from prisma_postgres_exporter.service.ledger_reader import days_of_costs
 from prisma_postgres_exporter.service.listeners import require_free
 from prisma_postgres_exporter.service.looking import MOVES_LOOKED_AT
 from prisma_postgres_exporter.service.push_sender import Sender
