@@ -26,6 +26,9 @@ class Unreadable:
     async def month(self, until: datetime) -> NoReturn:
         raise StoreGone("the store at /srv/ledger.db is empty now")
 
+    async def this_month(self) -> NoReturn:
+        raise StoreGone("the store at /srv/ledger.db is empty now")
+
     async def days(self, from_day: date, to_day: date, by: By, chosen: Chosen, *, most_rows: int) -> NoReturn:
         raise StoreGone("the store at /srv/ledger.db is empty now")
 

@@ -92,9 +92,13 @@ class _VisibleLedger:
         with _without_the_store():
             return _visible_month(await self._ledger.month(until), self._workspaces)
 
+    async def this_month(self) -> LedgerMonth:
+        with _without_the_store():
+            return _visible_month(await self._ledger.this_month(), self._workspaces)
+
     async def costs(self) -> MonthCosts | str | None:
         try:
-            return month_costs(await self.month(self.now()))
+            return month_costs(await self.this_month())
         except (StoreError, TooBusy) as error:
             return str(error)
 
