@@ -604,14 +604,35 @@ def test_use_over_what_is_included_is_no_fault_on_a_plan_that_charges_for_it() -
 def test_what_another_plan_would_have_saved_is_told() -> None:
     saving = Saving(own_plan="Starter", own_usd=Decimal("326.96"), plan="Pro", would_usd=Decimal("98.96"))
     costs = replace(COSTS, lines=(replace(COSTS.lines[0], saving=saving), *COSTS.lines[1:]))
-    said = (
-        "Acme What it used in October would have cost $98.96 on Pro, instead of $326.96 on Starter. "
-        "Compare all plans: prisma-postgres-exporter cost --month 2026-10 --what-if plan=pro"
-    )
+    said = "Acme What it used in October would have cost $98.96 on Pro, instead of $326.96 on Starter."
 
     assert said in words(status_page(FULL, costs))
     assert said in words(workspace_page(A_WORKSPACE, costs=costs))
     assert "would have cost" not in words(status_page(FULL, COSTS))
+
+
+@pytest.mark.parametrize(
+    ("names", "named"),
+    [(("Acme's",), "'Acme'\"'\"'s'"), (("Acme", "Acme"), "wksp_a"), (("A\nb",), "wksp_a"), (("$(id)",), "'$(id)'")],
+)
+def test_the_command_that_compares_plans_is_ready_to_be_pasted(names: Sequence[str], named: str) -> None:
+    saving = Saving(own_plan="Starter", own_usd=Decimal(2), plan="Pro", would_usd=Decimal(1))
+    line = replace(COSTS.lines[0], workspace_id="wksp_a", name=names[0], saving=saving)
+    workspaces = tuple(
+        replace(A_WORKSPACE, workspace_id=f"wksp_{place}", workspace_name=name)
+        for place, name in zip("ab", names, strict=False)
+    )
+    snapshot = replace(A_SNAPSHOT, workspaces=workspaces)
+    status = replace(FULL, snapshot=snapshot, program="/opt/venv/bin/ppe", store_flag="--store-url sqlite:////l.db")
+
+    [shown] = [one for one in attention.alerts(status, snapshot, (), [line]) if one.tone == "save"]
+
+    begin = "/opt/venv/bin/ppe cost --store-url sqlite:////l.db --workspace"
+    assert shown.command == f"{begin} {named} --month 2026-10 --what-if plan=pro"
+    page = status_page(status, replace(COSTS, lines=(line,)))
+    assert f"Compare all plans: {shown.command}" in words(page) or "\n" in names[0]
+    # Who may not see where the store is cannot read it either.
+    assert "Compare all plans" not in status_page(replace(status, is_part=True), replace(COSTS, lines=(line,)))
 
 
 @pytest.mark.parametrize("path", ["/no", "/databases/db_unknown", "/workspaces/no", "/projects/no", "/a/b/c"])

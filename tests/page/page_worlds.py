@@ -48,6 +48,9 @@ class ToldLedger(Ledger):
     async def month(self, until: datetime) -> LedgerMonth:
         raise NotImplementedError
 
+    async def this_month(self) -> LedgerMonth:
+        raise NotImplementedError
+
     async def costs(self) -> MonthCosts | str | None:
         return self._costs
 

@@ -228,9 +228,7 @@ class Display:
         began = time.thread_time()
         costs = charge(ledger_state, config, days, now, used_by_key)
         self._charged, self._charged_days = _Done(now, news, time.thread_time() - began), days
-        return LedgerMonth(
-            until=now, is_over=False, ledger_state=ledger_state, days=days, config=config, costs=costs
-        )
+        return LedgerMonth(until=now, is_over=False, ledger_state=ledger_state, days=days, config=config, costs=costs)
 
     async def _read_days(self, now: datetime) -> None:
         """Read the workspaces' days now and then, at once on news, as closed days seldom change."""

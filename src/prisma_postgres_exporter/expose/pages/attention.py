@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -96,19 +97,24 @@ def _alerts(
             yield Alert(tone="warn", subject=reach.subject, text=f"{reach.text} {reach.todo}", path=reach.path)
     for line in lines:
         if line.saving is not None:
-            yield saving_alert(line, line.saving, status.now_at)
+            yield saving_alert(line, line.saving, status)
     yield from (Alert(tone="note", subject="", text=note) for note in status.notes)
 
 
-def saving_alert(line: CostLine, saving: Saving, now: datetime) -> Alert:
-    """What another plan would have saved last month, and the command that compares all of them."""
-    month = previous_month_start(now)
+def saving_alert(line: CostLine, saving: Saving, status: ServiceStatus) -> Alert:
+    """What another plan would have saved last month, and the command that compares all of them, ready to be pasted."""
+    month, id_ = previous_month_start(status.now_at), line.workspace_id or ""
     text = (
         f"What it used in {month:%B} would have cost {usd(saving.would_usd)} on {saving.plan}, instead of "
         f"{usd(saving.own_usd)} on {saving.own_plan}."
     )
-    command = f"prisma-postgres-exporter cost --month {month:%Y-%m} --what-if plan={saving.plan.lower()}"
-    return Alert(tone="save", subject=line.name, text=text, path=f"workspaces/{line.workspace_id}", command=command)
+    told_apart = [view.workspace_name for view in (status.snapshot.workspaces if status.snapshot else ())]
+    named = line.name if told_apart.count(line.name) == 1 and line.name.isprintable() else id_
+    what = ("cost", status.store_flag, f"--workspace {shlex.quote(named)} --month {month:%Y-%m} --what-if")
+    command = " ".join(part for part in (status.program, *what, f"plan={saving.plan.lower()}") if part)
+    # Of a store that is not this user's to read there is nothing to type.
+    command = "" if status.is_part else command
+    return Alert(tone="save", subject=line.name, text=text, path=f"workspaces/{id_}", command=command)
 
 
 def of_databases(views: Sequence[DatabaseView], status: ServiceStatus) -> Iterator[Alert]:

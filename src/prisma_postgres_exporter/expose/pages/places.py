@@ -187,7 +187,7 @@ def workspace_page(
                 *of_workspace(view, status),
                 *of_databases(views, status),
                 *(Alert(tone="warn", subject=reach.title, text=f"{reach.text} {reach.todo}") for reach in reached),
-                *((saving_alert(line, line.saving, now),) if line.saving is not None else ()),
+                *((saving_alert(line, line.saving, status),) if line.saving is not None else ()),
             ],
             notes=tuple(_knowledge(view.usage)),
             told=told,
