@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import re
 import threading
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import date, timedelta
 from decimal import Decimal
@@ -25,6 +26,7 @@ from prisma_postgres_exporter.expose.pages.listing import ROWS, Asked
 from prisma_postgres_exporter.expose.pages.plots import Bars
 from prisma_postgres_exporter.expose.pages.use import meters
 from prisma_postgres_exporter.ledger.attention import Learned
+from prisma_postgres_exporter.model import WorkspaceDay
 from prisma_postgres_exporter.report import Beside, CostLine, MonthCosts
 from prisma_postgres_exporter.snapshot import DatabaseView, WorkspaceView
 
@@ -167,7 +169,7 @@ def words(page: str) -> str:
 def test_it_says_everything_a_person_asks_for() -> None:
     text = words(status_page(FULL, COSTS))
     for said in (
-        "November so far at least $12.50 fee $10.00 · operations $2.50 · storage –",
+        "November so far at least $12.50 fee $10.00 · operations $2.50 · storage at least $0.00",
         "Whole month, expected $14.00 +16.7 % against October ($12.00)",
         "Data until 11:55 UTC, 4 min ago · 2 databases, 1 failing",
         "broken The vendor's API is unavailable for the moment; ",
@@ -371,7 +373,13 @@ def test_the_charges_of_a_cheap_database_are_drawn_exactly() -> None:
     bill = Bill(fee=Decimal(0), operations=Decimal("0.22"), storage=Decimal(0))
     used = [100 + 10 * (number % 7) for number in range(20)]
     days = [
-        Day(day=date(2026, 11, number + 1), operations=operations, storage_bytes=None, is_complete=True)
+        Day(
+            day=date(2026, 11, number + 1),
+            operations=operations,
+            storage_bytes=None,
+            are_operations_known=True,
+            is_storage_known=True,
+        )
         for number, operations in enumerate(used)
     ]
     drawn = charges_by_day(bill, days, NOW)
@@ -572,6 +580,32 @@ def test_a_limit_and_a_budget_are_told_with_their_day_and_the_nearest_first() ->
 )
 def test_what_is_to_come_is_told_to_the_nearest_day(ahead: timedelta, said: str) -> None:
     assert distance(NOW + ahead, NOW) == said
+
+
+def test_what_was_known_stays_a_lower_bound_while_a_new_database_is_not_read() -> None:
+    under = Bill(
+        fee=Decimal(49),
+        operations=Decimal("21.36"),
+        storage=Decimal(0),
+        are_operations_known=False,
+        is_storage_known=False,
+    )
+    nothing = replace(under, fee=Decimal(0), operations=Decimal(0), is_fee_known=False, is_share=True)
+    costs = replace(COSTS, lines=(replace(COSTS.lines[0], bill=under),))
+    new = replace(A_DATABASE, usage=Usage(days=1, unlevelled=1), month_to_date_operations=None, cost=nothing)
+    snapshot = replace(A_SNAPSHOT, databases=(new,))
+    day = WorkspaceDay(
+        workspace_key=1, day=NOW.date(), operations=5, storage_byte_seconds=1, storage_seconds=1, storage_bytes=2**30
+    )
+    days = {A_WORKSPACE.workspace_id: [replace(day, is_storage_known=False)]}
+    workspace = words(workspace_page(A_WORKSPACE, costs=costs, status=replace(FULL, workspace_days=days)))
+    page = words(places.project_page(FULL, snapshot, new.project_id, places.Told(), Asked()))
+
+    assert "at least $70.36 fee $49.00 · operations at least $21.36 · storage at least $0.00" in workspace
+    assert "5 at least 1.00 GiB" in workspace
+    # That nobody has read it is no amount of 0.
+    assert "Cost in November so far not known yet Operations" in page
+    assert "$0.00" not in page
 
 
 def test_one_database_is_not_told_as_several() -> None:

@@ -71,6 +71,10 @@ def test_what_is_included_is_used_at_least_so_far_where_not_all_is_known() -> No
     assert "At least 4 GiB of 10 GiB included storage, as the month's average (40 %)." in said
 
 
+def test_a_time_that_is_not_all_known_is_not_told_as_all_of_it() -> None:
+    assert knowledge(Usage(days=1, days_known=1, storage_seconds=10**9, storage_seconds_known=10**9 - 1)) == "99 % of the storage's time"
+
+
 def test_what_is_expected_without_a_database_is_at_least_so_much_for_every_door() -> None:
     never_read = replace(state(3, 5), months=())
     days = [

@@ -482,7 +482,7 @@ def _levels(
     begins_at = max((stay.ends_at for stay in leavers if stay.ends_at and _has_varied(stay, level)), default=None)
     found = []
     for day in sorted(past):
-        total = past[day].storage_bytes
+        total = past[day].storage_bytes if past[day].is_storage_known else None
         if total is None or (begins_at is not None and day <= begins_at.date()):
             continue
         for place in gaps.get(day, ()):

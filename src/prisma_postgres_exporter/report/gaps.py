@@ -14,7 +14,7 @@ ONE_DAY = timedelta(days=1)
 UNREAD = "unread"
 """Days that `backfill` reads: the command says so."""
 
-TODAY, FAILING, MOVED = "today", "failing", "moved"
+TODAY, FAILING, MOVED, NEW = "today", "failing", "moved", "new"
 LASTING = {
     "deleted": "that {were} deleted",
     "gone": "of a workspace that is gone",
@@ -51,6 +51,10 @@ def gap_sentences(month: LedgerMonth) -> Iterator[str]:
     if causes[FAILING]:
         fails = "fails comes when it answers" if causes[FAILING] == 1 else "fail comes when they answer"
         yield f"What is missing of {_databases(causes[FAILING])} that {fails} again."
+    if causes[NEW]:
+        their = "its" if causes[NEW] == 1 else "their"
+        whose = _databases(causes[NEW])
+        yield f"What is missing of {whose} created within the last hour comes with {their} next readings."
     if causes[TODAY]:
         known_at = day_start(month.until.date()) + ONE_DAY + SHORT_GAP
         whose = _databases(causes[TODAY])
@@ -83,11 +87,17 @@ def _cause(month: LedgerMonth, workspace: WorkspaceState, state: DatabaseState, 
         ("gone", workspace.is_gone and state.workspace_key == workspace.key),
         (MOVED, usage.unplaced_databases > 0 and not is_todays),
         ("deleted", state.deleted_at is not None),
+        (NEW, not month.is_over and _is_new(state, month.until)),
         (UNREAD, bool(unread_days(state, month.until))),
         (FAILING, state.failing_since_at is not None),
         (TODAY, is_todays),
     )
     return next((cause for cause, applies in causes if applies), "level")
+
+
+def _is_new(state: DatabaseState, now: datetime) -> bool:
+    """Whether it is so young that what is missing of it is too little to be missed once it was read twice."""
+    return state.failing_since_at is None and now - state.database.created_at <= SHORT_GAP
 
 
 def _is_only_today_missing(state: DatabaseState, usage: Usage, now: datetime) -> bool:

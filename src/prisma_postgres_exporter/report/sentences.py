@@ -46,8 +46,8 @@ def knowledge(usage: Usage) -> str:
     parts = []
     if usage.days_known < usage.days:
         parts.append(f"{usage.days_known:,} of {usage.days:,} days of databases")
-    if usage.storage_seconds_known < usage.storage_seconds and usage.storage_covered_ratio is not None:
-        parts.append(f"{percent(usage.storage_covered_ratio)} of the storage's time")
+    if usage.storage_seconds_known < usage.storage_seconds:
+        parts.append(f"{percent(usage.storage_seconds_known / usage.storage_seconds)} of the storage's time")
     if usage.unread:
         parts.append("1 workspace not read" if usage.unread == 1 else f"{usage.unread:,} workspaces not read")
     if usage.unlisted:
@@ -333,8 +333,8 @@ def _spent(budget: BudgetState, amount: Decimal | None) -> str:
 
 
 def day_level(day: WorkspaceDay | None) -> int | None:
-    """The mean level of a workspace's day, of the time that is known; `None` where none is."""
-    return day.storage_bytes if day is not None and day.storage_seconds else None
+    """The mean level of a workspace's day, of the time that is known; `None` where a database has none."""
+    return day.storage_bytes if day is not None and day.storage_seconds and day.is_storage_known else None
 
 
 def _beside(beside: Beside) -> tuple[str, str, str]:

@@ -24,7 +24,7 @@ from prisma_postgres_exporter.expose.pages.days import (
     month_of_money,
     month_of_operations,
 )
-from prisma_postgres_exporter.expose.pages.drawing import cut, draw, least, parts, size, usd
+from prisma_postgres_exporter.expose.pages.drawing import cost, cut, draw, least, parts, size, usd
 from prisma_postgres_exporter.expose.pages.listing import Asked, Listing, databases, is_failing, operations_of
 from prisma_postgres_exporter.expose.pages.overview import line_of
 from prisma_postgres_exporter.expose.pages.plots import Band, Bars, bars
@@ -33,6 +33,7 @@ from prisma_postgres_exporter.expose.status import ServiceStatus
 from prisma_postgres_exporter.model import Happened, previous_month_start
 from prisma_postgres_exporter.report import (
     CostLine,
+    NONE,
     MonthCosts,
     UsageRow,
     count,
@@ -311,8 +312,7 @@ def _drawn(now: datetime, place: Place) -> str:
 # Money --------------------------------------------------------------------------------------------
 def _money_cards(line: CostLine, now: datetime, *, is_reading: bool) -> Iterator[Card]:
     bill = line.bill
-    known = NOT_KNOWN if bill is None else least(bill.known, bill.total is not None)
-    yield Card(label=f"{now:%B} so far", value=known, text=parts(bill))
+    yield Card(label=f"{now:%B} so far", value=_known(bill), text=parts(bill))
     bounds = "" if None in (line.low_usd, line.high_usd) else f"{usd(line.low_usd)} – {usd(line.high_usd)}"
     last, is_whole = line.beside.last_month_known_usd, line.beside.last_month_usd is not None
     month = f"{previous_month_start(now):%B}"
@@ -325,12 +325,12 @@ def _money_cards(line: CostLine, now: datetime, *, is_reading: bool) -> Iterator
 
 
 def _share_card(bill: Bill | None, now: datetime) -> Card:
-    is_known = bill is not None and bill.known is not None
-    return Card(
-        label=f"Cost in {now:%B} so far",
-        value=least(bill.known, bill.total is not None, bill.is_share) if bill is not None and is_known else NOT_KNOWN,
-        text=f"Its share of the workspace's cost: {parts(bill)}" if is_known else "",
-    )
+    text = f"Its share of the workspace's cost: {parts(bill)}" if parts(bill) else ""
+    return Card(label=f"Cost in {now:%B} so far", value=_known(bill), text=text)
+
+
+def _known(bill: Bill | None) -> str:
+    return NOT_KNOWN if (known := cost(bill)) == NONE else known
 
 
 # The rest -----------------------------------------------------------------------------------------
