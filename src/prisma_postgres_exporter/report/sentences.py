@@ -27,8 +27,8 @@ from prisma_postgres_exporter.report.whole import MonthReport, WorkspaceReport
 NO_PROJECT = "fee (no database)"
 LIMIT_NAMES = {
     "spend_limit": "Spend limit",
-    "free_operations": "Free plan's operations",
-    "free_storage": "Free plan's storage",
+    "free_operations": "Free plan's operations limit",
+    "free_storage": "Free plan's storage limit",
 }
 NAMED = 5
 """The most workspaces that are named in one sentence."""
