@@ -67,6 +67,7 @@ COSTS = MonthCosts(
     ),
     notes=("Not all of it is known.",),
 )
+CONSOLE = "https://console.prisma.io"
 FULL = replace(
     A_STATUS,
     store_error="disk is full",
@@ -284,7 +285,7 @@ def test_it_loads_nothing_and_its_links_hold_below_the_path_of_a_proxy() -> None
     below = (workspace_page(A_WORKSPACE), database_page(A_DATABASE), project)
     for page, root in ((status_page(FULL, COSTS), "./"), *((page, "../") for page in below)):
         reader = read(page)
-        assert all(link.startswith((root, "#", "?")) for link in reader.links), reader.links
+        assert all(link.startswith((root, "#", "?")) for link in reader.links if link != CONSOLE), reader.links
         assert {root, f"{root}metrics", f"{root}api/v1/openapi.json"} <= set(reader.links)
         assert not {"script", "img", "link", "iframe", "object"} & set(reader.elements)
     links = set(read(status_page(FULL, COSTS)).links)
@@ -553,10 +554,13 @@ def test_a_limit_and_a_budget_are_told_with_their_day_and_the_nearest_first() ->
         cost=WorkspaceCost(included_operations=200_000, limits=(("free_operations", NOW + timedelta(days=2)),)),
     )
     snapshot = replace(A_SNAPSHOT, workspaces=(free,), budgets=(budget,))
-    text = words(status_page(replace(FULL, snapshot=snapshot), COSTS))
+    page = status_page(replace(FULL, snapshot=snapshot), COSTS)
+    text = words(page)
 
     assert "Next limit or budget Acme: blocked on Wednesday, 25 November" in text
     assert "Free plan: 171 k of 200 k operations (86 %) used." in text
+    assert "Upgrade the plan, or cut its operations. Open the vendor's console" in text
+    assert CONSOLE in read(page).links
     found = attention.reaches(snapshot, NOW)
     assert [(reach.at.day, reach.title) for reach in found] == [
         (25, "Acme: blocked on Wednesday, 25 November"),
