@@ -197,9 +197,9 @@ class WorkspaceDay:
     """One workspace's UTC day: the sums of the days its databases had there, storage to the MiB-second.
 
     `storage_bytes` is the sum of the databases' mean levels, each over the time that is known of it: at least so much
-    where not `is_storage_known`, as one of these days has no level, and `None` where none has. `absent` are the keys of the databases that lived there on
-    that day, but were first followed later, so that the sums lack them. (Days that a followed database lacks
-    are in its state: those after its `known_until`.)
+    where not `is_storage_known`, as one of these days has no level, and `None` where none has. `absent` are the keys of
+    the databases that lived there on that day, but were first followed later, so that the sums lack them. (Days that a
+    followed database lacks are in its state: those after its `known_until`.)
     """
 
     workspace_key: int

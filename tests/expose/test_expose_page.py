@@ -687,6 +687,15 @@ async def test_what_is_not_there_is_told_with_a_way_back(path: str) -> None:
     assert "content-security-policy" in person.headers
 
 
+@pytest.mark.parametrize("path", ["/api", "/api/", "/api/v1", "/api/v2/usage"])
+async def test_beside_the_json_api_what_is_not_there_is_a_problem_as_in_it(path: str) -> None:
+    async with client_of(app_of(exposition_of(A_SNAPSHOT), FULL)) as client:
+        answer = await client.get(path, headers={"Accept": "text/html,*/*;q=0.8"})
+
+    assert (answer.status_code, answer.headers["content-type"]) == (404, "application/problem+json")
+    assert answer.json()["detail"] == "there is nothing at this address; /api/v1/openapi.json says what there is"
+
+
 @pytest.mark.parametrize("path", ["/workspaces/wksp_a", "/projects/proj_a", "/databases/db_a"])
 async def test_a_place_is_drawn_without_a_ledger_too(path: str) -> None:
     async with client_of(app_of(exposition_of(A_SNAPSHOT), FULL)) as client:

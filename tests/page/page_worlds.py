@@ -54,6 +54,9 @@ class ToldLedger(Ledger):
     async def costs(self) -> MonthCosts | str | None:
         return self._costs
 
+    async def unknown(self, chosen: Chosen) -> tuple[str, ...]:
+        return ()
+
     async def days(
         self, from_day: date, to_day: date, by: By, chosen: Chosen, *, most_rows: int
     ) -> tuple[list[UsageRow], date | None]:

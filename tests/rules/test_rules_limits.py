@@ -115,8 +115,8 @@ CASES = (
             "2h": (
                 "Workspace Acme is about to reach the Free plan's storage limit",
                 (
-                    "Workspace Acme is expected to reach the Free plan's storage limit on Saturday 3 January, 00:00 UTC. "
-                    "What the vendor does then is not documented."
+                    "Workspace Acme is expected to reach the Free plan's storage limit on Saturday 3 January, 00:00 "
+                    "UTC. What the vendor does then is not documented."
                 ),
             )
         },

@@ -103,6 +103,10 @@ class _VisibleLedger:
         except (StoreError, TooBusy) as error:
             return str(error)
 
+    async def unknown(self, chosen: Chosen) -> tuple[str, ...]:
+        with _without_the_store():
+            return await self._ledger.unknown(replace(chosen, workspaces=self._workspaces))
+
     async def days(
         self, from_day: date, to_day: date, by: By, chosen: Chosen, *, most_rows: int
     ) -> tuple[list[UsageRow], date | None]:

@@ -137,6 +137,23 @@ class LedgerReader:
             return costs
         return replace(costs, notes=(f"The ledger cannot be read now: {failure}", *costs.notes))
 
+    async def unknown(self, chosen: Chosen) -> tuple[str, ...]:
+        """Return what is chosen and in no row of the ledger.
+
+        Raises:
+            TooBusy: too many questions wait already.
+            StoreError: the ledger cannot be read now.
+        """
+        now = self.now()
+
+        def read(store: Store) -> tuple[str, ...]:
+            rows = [known.database for known in store.databases()]
+            return chosen.unknown(
+                store.load(now).workspaces, ((row.workspace_id, row.project_id, row.id) for row in rows)
+            )
+
+        return await self._ask(read)
+
     async def days(
         self, from_day: date, to_day: date, by: By, chosen: Chosen, *, most_rows: int
     ) -> tuple[list[UsageRow], date | None]:

@@ -32,8 +32,8 @@ from prisma_postgres_exporter.expose.pages.use import Meter, allowances, meters,
 from prisma_postgres_exporter.expose.status import ServiceStatus
 from prisma_postgres_exporter.model import Happened, previous_month_start
 from prisma_postgres_exporter.report import (
-    CostLine,
     NONE,
+    CostLine,
     MonthCosts,
     UsageRow,
     count,

@@ -25,6 +25,9 @@ class Ledger(Protocol):
     async def costs(self) -> MonthCosts | str | None:
         """What this month costs as it is shown, or why it is not known; `None` while it is read. Waits for no store."""
 
+    async def unknown(self, chosen: Chosen) -> tuple[str, ...]:
+        """What is chosen and in no row of the ledger, as `workspace 'wksp_1'`."""
+
     async def days(
         self, from_day: date, to_day: date, by: By, chosen: Chosen, *, most_rows: int
     ) -> tuple[list[UsageRow], date | None]:
