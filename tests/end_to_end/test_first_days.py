@@ -63,7 +63,7 @@ def test_on_the_first_day_last_month_costs_at_least_what_is_known(first_day: Seq
     )
     assert told in table.errors
     november = say(SOON, "cost", *first_day)
-    assert "Last month, 2026-10: " + told in november.errors
+    assert "October 2026: " + told in november.errors
     html = say(SOON, "report", "--format", "html", *first_day).output
     assert f"{command} --config" in html
     for told in (row, report["workspaces"][0]):
@@ -267,7 +267,7 @@ def test_a_plan_that_was_first_read_after_the_month_is_said_to_be_assumed(
     focus = say(SOON, "export", "focus", "--from", "2026-10", "--to", "2026-10", *first_day)
     assert "assumed" not in running.output
     for errors, named in (
-        (running.errors, "Last month, 2026-10"),
+        (running.errors, "October 2026: "),
         (compared.errors, "2026-10"),
         (focus.errors, "2026-10"),
     ):

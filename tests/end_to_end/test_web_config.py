@@ -319,7 +319,7 @@ def test_check_says_what_keeps_whom_out(tmp_path: Path, world: Vendor, folder: W
     folder.write(tls_server_config=VERIFIED, basic_auth_users=USERS)
     good = run("check", "--web-config-file", str(folder.file), cwd=tmp_path, environ=environ)
     assert good.returncode == 0
-    assert f"{folder.file}: TLS, verified client certificates alone, 3 user(s)" in good.stdout + good.stderr
+    assert f"{folder.file}: TLS, verified client certificates alone, 3 users" in good.stdout + good.stderr
     opened = run("check", cwd=tmp_path, environ=environ)
     assert opened.returncode == 0
     assert (opened.stdout + opened.stderr).count(SAID) == 1

@@ -187,7 +187,7 @@ def test_it_says_everything_a_person_asks_for() -> None:
         "2 shown, 1 failing , 3 left out by configuration",
         "Last round Acme, 2026-11-23 11:58:30 UTC, 90 s ago : 812 readings in 4.2 s, 3 failed",
         "Next round Acme, 2026-11-23 12:04:00 UTC, in 4 min",
-        "24h of 3 database(s): the API answers for more time than was asked for",
+        "24h of 3 databases: the API answers for more time than was asked for",
         "us not known yet down The token was refused",
         "in 30 days",
     ):

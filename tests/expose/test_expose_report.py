@@ -105,7 +105,7 @@ def test_it_says_the_month_in_three_sentences_first() -> None:
     summary = (
         "So far in 2026-11, Acme cost 50.00 USD (fee 10.00, operations 40.00, storage 0.00); "
         "50.11 USD are expected of the whole month. "
-        "What it cost the month before is not known, and so is no change. "
+        "What it cost in October is not known, nor is the change. "
         "Acme / project 1 / database 3 costs most, 25.00 USD; everything is known."
     )
 

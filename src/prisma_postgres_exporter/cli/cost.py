@@ -247,7 +247,7 @@ def _sentences(
         yield "Last month's cost is the real one: the change is from it to what is supposed"
         return
     for place, entry in besides.items():
-        sentence = change_sentence(entry, is_over=month.is_over) if by is By.WORKSPACE else None
+        sentence = change_sentence(entry, month.until, is_over=month.is_over) if by is By.WORKSPACE else None
         if sentence is not None and place != TOTAL:
             yield f"{names[place[0]]}: {sentence}"
 

@@ -31,6 +31,7 @@ from prisma_postgres_exporter.model import (
     next_month_start,
     previous_month_start,
 )
+from prisma_postgres_exporter.words import counted
 
 ONE_DAY = timedelta(days=1)
 DAY_SECONDS = 86_400
@@ -537,7 +538,7 @@ def _name(stay: _Stay) -> str:
 
 def _in_days(days: float) -> str:
     whole = max(1, round(days))
-    return "1 day" if whole == 1 else f"{whole} days"
+    return counted(whole, "day")
 
 
 def _listed(names: Sequence[str]) -> str:

@@ -9,6 +9,7 @@ from datetime import date, datetime, timedelta
 from prisma_postgres_exporter.cost import SHORT_GAP, Usage, moved_on, unread_days
 from prisma_postgres_exporter.model import DatabaseState, WorkspaceState, day_start, month_start
 from prisma_postgres_exporter.report.months import LedgerMonth
+from prisma_postgres_exporter.words import counted
 
 ONE_DAY = timedelta(days=1)
 UNREAD = "unread"
@@ -35,29 +36,25 @@ def gap_sentences(month: LedgerMonth) -> Iterator[str]:
         cause for cause, _ in {(_cause(month, row, state, usage), state.key) for row, state, usage in missing}
     )
     lasting = [
-        f"{_databases(causes[cause])} {words.format(were=_were(causes[cause]))}"
+        f"{counted(causes[cause], 'database')} {words.format(were=_were(causes[cause]))}"
         for cause, words in LASTING.items()
         if causes[cause]
     ]
     unread = sum(cost.is_unread and not month.costs.used[id_] for id_, cost in month.costs.workspaces.items())
     if unread:
-        lasting.append(
-            "1 workspace that nobody followed then"
-            if unread == 1
-            else f"{unread:,} workspaces that nobody followed then"
-        )
+        lasting.append(f"{counted(unread, 'workspace')} that nobody followed then")
     if lasting:
         yield f"No command gets what is missing of {', '.join(lasting)}."
     if causes[FAILING]:
         fails = "fails comes when it answers" if causes[FAILING] == 1 else "fail comes when they answer"
-        yield f"What is missing of {_databases(causes[FAILING])} that {fails} again."
+        yield f"What is missing of {counted(causes[FAILING], 'database')} that {fails} again."
     if causes[NEW]:
         their = "its" if causes[NEW] == 1 else "their"
-        whose = _databases(causes[NEW])
+        whose = counted(causes[NEW], "database")
         yield f"What is missing of {whose} created within the last hour comes with {their} next readings."
     if causes[TODAY]:
         known_at = day_start(month.until.date()) + ONE_DAY + SHORT_GAP
-        whose = _databases(causes[TODAY])
+        whose = counted(causes[TODAY], "database")
         yield f"What is missing of today of {whose} will be known from {known_at:%Y-%m-%d %H:%M} UTC on."
     unplaced = {state.key: state for _, state, usage in missing if usage.unplaced_databases}
     for (day, last), count in sorted(Counter(_moved(state, month) for state in unplaced.values()).items()):
@@ -66,7 +63,7 @@ def gap_sentences(month: LedgerMonth) -> Iterator[str]:
             used = f"between {day} and {last}: what {'it' if count == 1 else 'they'} used then and"
         else:
             used = f"on {day}:" if day >= month.month else "in the month:"
-        yield f"{_databases(count)} moved {used} what is missing of {theirs} may belong to either workspace."
+        yield f"{counted(count, 'database')} moved {used} what is missing of {theirs} may belong to either workspace."
 
 
 def _moved(state: DatabaseState, month: LedgerMonth) -> tuple[date, date]:
@@ -117,10 +114,6 @@ def _is_only_today_missing(state: DatabaseState, usage: Usage, now: datetime) ->
         usage.days - usage.days_known <= is_yesterday_open
         and (may_come - since_at).total_seconds() - levels <= SHORT_GAP.total_seconds()
     )
-
-
-def _databases(count: int) -> str:
-    return "1 database" if count == 1 else f"{count:,} databases"
 
 
 def _were(count: int) -> str:

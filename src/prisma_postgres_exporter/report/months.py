@@ -18,6 +18,7 @@ from prisma_postgres_exporter.cost import (
     unread_days,
 )
 from prisma_postgres_exporter.model import LedgerState, WorkspaceDay, WorkspaceState, month_start, next_month_start
+from prisma_postgres_exporter.words import counted
 
 ONE_SECOND = timedelta(seconds=1)
 
@@ -39,8 +40,7 @@ class Missing:
         minutes = self.requests / self.requests_per_second / 60
         takes = "under a minute" if minutes < 1 else f"{math.ceil(minutes)} min"
         flags = f"--from {self.first_day} --to {self.last_day} {self.flags}".rstrip()
-        plural = "" if self.requests == 1 else "s"
-        return f"{self.program} backfill {flags} ({self.requests:,} request{plural}, {takes})"
+        return f"{self.program} backfill {flags} ({counted(self.requests, 'request')}, {takes})"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -17,6 +17,7 @@ from prisma_postgres_exporter.rounds import LARGEST_SKEW, Collector, CredentialS
 from prisma_postgres_exporter.service.display import Display
 from prisma_postgres_exporter.service.leasing import LeaseKeeper
 from prisma_postgres_exporter.service.limits import ATTEMPTS
+from prisma_postgres_exporter.words import counted
 
 FAILURES_IN_A_ROW = 3
 IN_A_FILE = "sqlite:///"
@@ -128,7 +129,9 @@ def _clock_notes(collector: Collector) -> Iterator[str]:
 def _refused_notes(collector: Collector) -> Iterator[str]:
     for turn in collector.turns.values():
         for reason, count in turn.refused.items():
-            yield f"{count} record(s) of workspace {turn.workspace_id} cannot be used and are left out: {reason}"
+            named = collector.ledger_state.workspaces.get(turn.workspace_id)
+            name = named.workspace.name if named else turn.workspace_id
+            yield f"Left out, as they cannot be used: {counted(count, 'record')} of workspace {name} ({reason})"
 
 
 def _sharing(leases: LeaseKeeper) -> Mapping[str, int]:

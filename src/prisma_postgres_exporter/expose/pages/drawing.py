@@ -20,6 +20,7 @@ from prisma_postgres_exporter.expose.pages.listing import operations_of
 from prisma_postgres_exporter.reasons import meaning_of
 from prisma_postgres_exporter.report import BINARY, NONE, count, in_unit_of, percent
 from prisma_postgres_exporter.snapshot import WorkspaceView
+from prisma_postgres_exporter.words import counted
 
 UNITS = ((10**12, "T"), (10**9, "G"), (10**6, "M"), (10**3, "k"))
 LONGEST_NAME = 60
@@ -171,6 +172,7 @@ def _environment() -> Environment:
     )
     for named in (
         count,
+        counted,
         short,
         size,
         usd,

@@ -42,6 +42,7 @@ from prisma_postgres_exporter.report import (
     spend_sentence,
 )
 from prisma_postgres_exporter.snapshot import DatabaseView, Snapshot, WorkspaceView
+from prisma_postgres_exporter.words import counted
 
 HAPPENED = 12
 """How many revisions and events a page lists."""
@@ -225,7 +226,7 @@ def project_page(status: ServiceStatus, snapshot: Snapshot, project_id: str, tol
         operations=Card(
             label=f"Operations in {status.now_at:%B}",
             value=f"{least_count}{count(usage.operations)}",
-            text=f"{len(views):,} database{'' if len(views) == 1 else 's'}",
+            text=counted(len(views), "database"),
         ),
         notes=(*_knowledge(usage), only_now),
     )
