@@ -310,7 +310,7 @@ def test_only_what_is_missing_is_named(first_day: Sequence[str]) -> None:
 def test_the_limits_of_a_month_are_named(first_day: Sequence[str], tmp_path: Path) -> None:
     limits = [{"workspace": "Acme", "spend_limit_usd": 20}]
     options = (*first_day, "--config", str(write_config(tmp_path / "limit.yaml", cost={"workspaces": limits})))
-    counted = "Spend limit: at least 855.49 of 20.00 USD; Compute and Accelerate and tax not counted."
+    counted = "Spend limit: at least 855.49 of 20.00 USD; Compute, Accelerate and tax not counted."
 
     for command in ("cost", "report"):
         said = " ".join(say(SOON, command, "--month", "2026-10", *options).output.split())

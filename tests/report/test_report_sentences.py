@@ -120,7 +120,7 @@ def test_the_limits_of_a_month_are_named_in_its_report() -> None:
     report = report_month(ledger_month(held, config, (), NOW, NOW), (), (), NOW)
     said = list(cost_sentences(report.workspaces[0]))
 
-    assert "Spend limit: 56.00 of 20.00 USD; Compute and Accelerate and tax not counted." in said
+    assert "Spend limit: 56.00 of 20.00 USD; Compute, Accelerate and tax not counted." in said
     assert "Spend limit: reached, by our estimate." in said
     ahead = WorkspaceCost(limits=(("free_operations", NOW + timedelta(days=2)),))
     assert list(limit_sentences(ahead, NOW)) == [

@@ -65,7 +65,7 @@ class Section:
 def report_sections(report: MonthReport, *, most_databases: int) -> Iterator[Section]:
     """Yield the report; of each workspace the `most_databases` most expensive databases are listed."""
     yield Section(
-        title=f"Prisma Postgres in {report.name}",
+        title=f"Prisma Postgres in {report.month:%B %Y}",
         level=1,
         paragraphs=(" ".join(_summary(report)), f"{until_sentence(report)} {LEFT_OUT}"),
     )
@@ -99,7 +99,7 @@ def _summary(report: MonthReport) -> Iterator[str]:
     is_sure = all(row.total.is_expected_complete for row in report.workspaces)
     ahead = f"; {at_least(expected, is_complete=is_sure)} USD are expected of the whole month"
     told = "" if report.is_over or expected is None else ahead
-    yield f"{when} {report.name}, {who} cost {bill_sentence(bill)}{told}."
+    yield f"{when} {report.month:%B %Y}, {who} cost {bill_sentence(bill)}{told}."
     change = change_sentence(report.beside, report.until, is_over=report.is_over)
     yield change or f"What it cost in {month_before(report.until)} is not known, nor is the change."
     top = _top(report)

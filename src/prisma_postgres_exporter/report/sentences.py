@@ -30,7 +30,7 @@ from prisma_postgres_exporter.report.changing import Beside
 from prisma_postgres_exporter.report.gaps import gap_sentences
 from prisma_postgres_exporter.report.months import LedgerMonth, Missing
 from prisma_postgres_exporter.report.whole import MonthReport, WorkspaceReport
-from prisma_postgres_exporter.words import counted
+from prisma_postgres_exporter.words import counted, listed
 
 NO_PROJECT = "fee (no database)"
 LIMIT_NAMES = {
@@ -242,7 +242,7 @@ def spend_sentence(cost: WorkspaceCost, write: Callable[[Decimal | None], str] =
         return ""
     counted = None if bill.known_charges is None else write(limit.counted(bill.known_charges))
     used = "" if counted is None else f"{'' if bill.are_charges_known else 'at least '}{counted} of "
-    left_out = f"; {' and '.join(limit.not_counted)} not counted" if limit.not_counted else ""
+    left_out = f"; {listed(limit.not_counted)} not counted" if limit.not_counted else ""
     return f"Spend limit: {used}{write(limit.usd)}{unit}{left_out}."
 
 
