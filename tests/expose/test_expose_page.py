@@ -651,7 +651,13 @@ def test_what_another_plan_would_have_saved_is_told() -> None:
 
 @pytest.mark.parametrize(
     ("names", "named"),
-    [(("Acme's",), "'Acme'\"'\"'s'"), (("Acme", "Acme"), "wksp_a"), (("A\nb",), "wksp_a"), (("$(id)",), "'$(id)'")],
+    [
+        (("Acme's",), "'Acme'\"'\"'s'"),
+        (("Acme", "Acme"), "wksp_a"),
+        (("A\nb",), "wksp_a"),
+        (("n" * 61,), "wksp_a"),
+        (("$(id)",), "'$(id)'"),
+    ],
 )
 def test_the_command_that_compares_plans_is_ready_to_be_pasted(names: Sequence[str], named: str) -> None:
     saving = Saving(own_plan="Starter", own_usd=Decimal(2), plan="Pro", would_usd=Decimal(1))

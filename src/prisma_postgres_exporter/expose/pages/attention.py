@@ -120,7 +120,8 @@ def saving_alert(line: CostLine, saving: Saving, status: ServiceStatus) -> Alert
         f"{usd(saving.own_usd)} on {saving.own_plan}."
     )
     told_apart = [view.workspace_name for view in (status.snapshot.workspaces if status.snapshot else ())]
-    named = line.name if told_apart.count(line.name) == 1 and line.name.isprintable() else id_
+    is_clear = told_apart.count(line.name) == 1 and line.name.isprintable() and cut(line.name) == line.name
+    named = line.name if is_clear else id_
     what = ("cost", status.store_flag, f"--workspace {shlex.quote(named)} --month {month:%Y-%m} --what-if")
     command = " ".join(part for part in (status.program, *what, f"plan={saving.plan.lower()}") if part)
     # Of a store that is not this user's to read there is nothing to type.
