@@ -196,11 +196,12 @@ class MonthUsage:
 class WorkspaceDay:
     """One workspace's UTC day: the sums of the days its databases had there, storage to the MiB-second.
 
-    `storage_bytes` is the sum of the databases' mean levels, each over the time that is known of it, and
-    `None` where one of these days has no level. `absent` are the keys of the databases that lived there on
-    that day, but were first followed later, so that the sums lack them. (Days that a followed database lacks
-    are in its state: those after its `known_until`.) `parts` are the operations and byte-seconds of each database,
-    by its key, whose day was read after its end: only of days before a plan that charges nothing was left.
+    `storage_bytes` is the sum of the databases' mean levels, each over the time that is known of it: at least so much
+    where not `is_storage_known`, as one of these days has no level, and `None` where none has. `absent` are the keys of
+    the databases that lived there on that day, but were first followed later, so that the sums lack them. (Days that a
+    followed database lacks are in its state: those after its `known_until`.) `parts` are the operations and
+    byte-seconds of each database, by its key, whose day was read after its end: only of days before a plan that charges
+    nothing was left.
     """
 
     workspace_key: int
@@ -209,6 +210,7 @@ class WorkspaceDay:
     storage_byte_seconds: int
     storage_seconds: int
     storage_bytes: int | None = None
+    is_storage_known: bool = True
     absent: tuple[int, ...] = ()
     parts: Mapping[int, tuple[int, int]] = field(default_factory=dict)
 

@@ -229,10 +229,10 @@ def test_a_change_is_over_the_databases_that_are_known_and_last_month_is_at_leas
     assert (of_database.last_month_usd, of_database.change_usd) == (None, Decimal("16.00"))
     assert last_month(of_database) == "about 26.00"
     notes = month_costs(november).notes
-    assert notes[0].startswith("Last month at least 26.00 USD: +16.00 USD (+61.5 %): operations +16.00")
+    assert notes[0].startswith("Against October (at least 26.00 USD): +16.00 USD (+61.5 %): operations +16.00")
     # November is whole; what October lacks is said of October.
     assert list(absence_sentences(november)) == []
-    assert any(note.startswith("Last month, 2026-10: Not in it: what was used by") for note in notes)
+    assert any(note.startswith("October 2026: Not in it: what was used by") for note in notes)
     assert list(previous_sentences(october(since=SEEN_AT))) == []
 
 

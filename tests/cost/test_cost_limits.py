@@ -38,7 +38,7 @@ def cost_of(plan: str, operations: int, **own: object) -> WorkspaceCost:
     ("own", "counted", "not_counted"),
     [
         # 2,500,000 - 1,000,000 = 1.5 million at 8.00 = 12.00; the fee of 10.00 never counts.
-        ({}, "12.00", ("Compute and Accelerate", "tax")),
+        ({}, "12.00", ("Compute", "Accelerate", "tax")),
         ({"other_usage_usd": 30}, "42.00", ("tax",)),
         # (12 + 30) and 19 % on all of it
         ({"other_usage_usd": 30, "tax_percent": 19}, "49.98", ()),
@@ -71,7 +71,7 @@ def test_a_limit_that_tax_and_other_usage_reach_is_reached() -> None:
         (
             "Starter",
             {"spend_limit_usd": 90},
-            "or the spend limit, as what is counted here lacks Compute and Accelerate and tax",
+            "or the spend limit, as what is counted here lacks Compute, Accelerate and tax",
         ),
         ("Starter", {"spend_limit_usd": 90, "other_usage_usd": 0, "tax_percent": 0}, "likely an unpaid invoice"),
     ],

@@ -157,10 +157,10 @@ FAILING = {"failing_since_at": NOW - timedelta(hours=2)}
             id="a web configuration that is wrong",
         ),
         pytest.param(
-            facts(web=WebFacts(path="web.yml", access="TLS, 1 user(s)", not_in_force="the service at :1 differs")),
+            facts(web=WebFacts(path="web.yml", access="TLS, 1 user", not_in_force="the service at :1 differs")),
             Reason.WEB_CONFIG_NOT_IN_FORCE,
             Level.PROBLEM,
-            "TLS, 1 user(s); but the service at :1 differs",
+            "TLS, 1 user; but the service at :1 differs",
             id="a web configuration that the service does not use",
         ),
         pytest.param(

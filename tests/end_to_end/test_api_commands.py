@@ -411,7 +411,7 @@ def test_what_the_api_refuses_is_shown_with_code_message_and_hint(terminal: Term
     ended = terminal.type("projects", "delete", project["id"], "--yes")
 
     assert ended.code == 1
-    assert "400 (client-error: The project still has 1 database(s) besides its default one)" in ended.err
+    assert "400 (client-error: The project still has 1 database besides its default one)" in ended.err
     assert "hint: Delete them first" in ended.err
     assert "Trying again will not help." in ended.err
     assert "default database" in ended.err

@@ -63,13 +63,28 @@ def test_what_another_plan_would_cost(options: Sequence[str], tmp_path: Path) ->
     # As the vendor writes its plans, beside those that the vendor has named.
     assert "Business" in answer.stdout
     assert "business" not in answer.stdout.partition("cheapest first")[0]
-    assert "Last month is as it was: the change is from it to what is supposed" in answer.stdout
+    assert "Last month's cost is the real one: the change is from it to what is supposed" in answer.stdout
     assert sum(row["operations"] for row in supposed) == 2 * sum(row["operations"] for row in own)
+
+
+def test_one_workspace_alone_is_told_and_supposed(options: Sequence[str], tmp_path: Path) -> None:
+    every = json.loads(run("cost", *options, "--json", cwd=tmp_path).stdout)
+    [first, _] = every["data"]
+    for name in (first["workspace_id"], first["workspace_name"]):
+        alone = json.loads(run("cost", *options, "--json", "--workspace", name, cwd=tmp_path).stdout)
+        assert [row["workspace_id"] for row in alone["data"]] == [first["workspace_id"]]
+        assert (alone["data"][0]["known_usd"], alone["data"][0]["share_percent"]) == (first["known_usd"], 100)
+    supposed = run("cost", *options, "--what-if", "plan=business", "--workspace", first["workspace_name"], cwd=tmp_path)
+
+    assert supposed.returncode == 0
+    assert supposed.stdout.count("the whole month by plan, cheapest first") == 1
+    assert first["workspace_name"] in supposed.stdout
 
 
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
+        (("--workspace", "Acma"), "--workspace: no workspace of the ledger is called 'Acma', nor has it as its id"),
         (("--month", "november"), "--month november: not a month; write it like 20"),
         (("--month", "2999-01"), "--month 2999-01: has not begun; this month is "),
         (("--what-if", "plan=porr"), "--what-if plan=porr: no such plan; known are business, free, pro, starter"),

@@ -17,7 +17,8 @@ from typing import Any
 import pytest
 from processes import DATA_PREFIX, exporter, fetch, run
 
-from prisma_postgres_exporter.cli.demo import _own_command, cost_of
+from prisma_postgres_exporter.cli.demo import cost_of
+from prisma_postgres_exporter.cli.options import own_command
 from prisma_postgres_exporter.config import Config, PollConfig, StoreConfig
 from prisma_postgres_exporter.model import EventKind, month_start, next_month_start, previous_month_start
 from prisma_postgres_exporter.service import live_through_the_past
@@ -103,8 +104,8 @@ def walk(findings: Sequence[dict[str, Any]]) -> Iterator[dict[str, Any]]:
 @pytest.mark.parametrize(
     ("started", "shown"),
     [
-        (".venv/bin/prisma-postgres-exporter", ".venv/bin/prisma-postgres-exporter"),
-        ("my venv/bin/prisma-postgres-exporter", "'my venv/bin/prisma-postgres-exporter'"),
+        (".venv/bin/prisma-postgres-exporter", "{folder}/.venv/bin/prisma-postgres-exporter"),
+        ("my venv/bin/prisma-postgres-exporter", "'{folder}/my venv/bin/prisma-postgres-exporter'"),
         ("{bin}/prisma-postgres-exporter", "prisma-postgres-exporter"),
         ("/x/prisma_postgres_exporter/__main__.py", "/usr/bin/python3 -m prisma_postgres_exporter"),
     ],
@@ -115,10 +116,11 @@ def test_what_is_to_be_tried_is_called_as_the_demo_was(
     found = tmp_path / "prisma-postgres-exporter"
     found.touch(mode=0o755)
     monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.chdir(tmp_path)
     monkeypatch.setattr("sys.argv", [started.format(bin=tmp_path), "demo"])
     monkeypatch.setattr("sys.executable", "/usr/bin/python3")
 
-    assert _own_command() == shown
+    assert own_command() == shown.format(folder=tmp_path)
 
 
 @pytest.mark.slow

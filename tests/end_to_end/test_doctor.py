@@ -148,7 +148,7 @@ def test_a_web_configuration_that_is_wrong_is_named_with_what_is_wrong(tmp_path:
     wrong, wrong_document = examine(tmp_path, *options)
 
     assert (good.returncode, wrong.returncode) == (0, 2), good.stdout + wrong.stdout
-    assert [found["text"] for found in document["findings"] if found["step"] == "web"] == ["TLS, 1 user(s)"]
+    assert [found["text"] for found in document["findings"] if found["step"] == "web"] == ["TLS, 1 user"]
     (found,) = [found for found in wrong_document["findings"] if found["step"] == "web"]
     assert (found["subject"], found["reason"]) == (str(file), "web_config_wrong")
     assert found["lines"] == [f"{file}: tls_server_config: cert_file and key_file cannot be used: not a pem file"]

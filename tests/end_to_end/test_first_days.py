@@ -63,7 +63,7 @@ def test_on_the_first_day_last_month_costs_at_least_what_is_known(first_day: Seq
     )
     assert told in table.errors
     november = say(SOON, "cost", *first_day)
-    assert "Last month, 2026-10: " + told in november.errors
+    assert "October 2026: " + told in november.errors
     html = say(SOON, "report", "--format", "html", *first_day).output
     assert f"{command} --config" in html
     for told in (row, report["workspaces"][0]):
@@ -267,7 +267,7 @@ def test_a_plan_that_was_first_read_after_the_month_is_said_to_be_assumed(
     focus = say(SOON, "export", "focus", "--from", "2026-10", "--to", "2026-10", *first_day)
     assert "assumed" not in running.output
     for errors, named in (
-        (running.errors, "Last month, 2026-10"),
+        (running.errors, "October 2026: "),
         (compared.errors, "2026-10"),
         (focus.errors, "2026-10"),
     ):
@@ -310,7 +310,7 @@ def test_only_what_is_missing_is_named(first_day: Sequence[str]) -> None:
 def test_the_limits_of_a_month_are_named(first_day: Sequence[str], tmp_path: Path) -> None:
     limits = [{"workspace": "Acme", "spend_limit_usd": 20}]
     options = (*first_day, "--config", str(write_config(tmp_path / "limit.yaml", cost={"workspaces": limits})))
-    counted = "Spend limit: at least 855.49 of 20.00 USD; Compute and Accelerate and tax not counted."
+    counted = "Spend limit: at least 855.49 of 20.00 USD; Compute, Accelerate and tax not counted."
 
     for command in ("cost", "report"):
         said = " ".join(say(SOON, command, "--month", "2026-10", *options).output.split())

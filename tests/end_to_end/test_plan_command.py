@@ -38,7 +38,7 @@ def test_a_plan_for_what_exists_asks_little_and_writes_nothing(tmp_path: Path) -
     # The open day every ten minutes, and what comes beside it.
     assert 12 * 6 < found.usage_requests_per_hour < 12 * 6 * 3
     assert found.latency_seconds < 5
-    assert "12 in 2 workspace(s)" in table.stdout
+    assert "12 in 2 workspaces" in table.stdout
     assert "MiB, an estimate" in table.stdout
     assert table.stderr == ""
     assert {path.name for path in tmp_path.iterdir()} == {"config.yaml", "tokens"}

@@ -79,7 +79,7 @@ def test_a_report_for_people_names_what_happened(options: Sequence[str], tmp_pat
     whole = json.loads(run("report", *options, *MONTH, "--format", "json", cwd=tmp_path).stdout)["data"]
 
     assert answer.returncode == 0, answer.stderr
-    assert answer.stdout.startswith("# Prisma Postgres in 2026-11\n")
+    assert answer.stdout.startswith("# Prisma Postgres in November 2026\n")
     assert "deleted." in answer.stdout
     assert "(deleted)" in answer.stdout
     assert whole["month"] == "2026-11"

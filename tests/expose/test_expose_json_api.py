@@ -21,13 +21,14 @@ from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
+from prisma_postgres_exporter.cost import By, CostRow
 from prisma_postgres_exporter.documents import Databases, UsageRows, Workspaces, database_document
 from prisma_postgres_exporter.documents.models import DatabaseDocument
 from prisma_postgres_exporter.errors import StoreError, TooBusy
 from prisma_postgres_exporter.expose.v1 import Ledger, json_api
 from prisma_postgres_exporter.expose.v1 import questions as v1_questions
 from prisma_postgres_exporter.expose.v1.writing import written
-from prisma_postgres_exporter.report import LedgerMonth, UsageRow
+from prisma_postgres_exporter.report import Chosen, LedgerMonth, UsageRow
 from prisma_postgres_exporter.snapshot import Snapshot
 
 PATHS = ("/workspaces", "/databases", "/databases/db_a", "/usage", "/cost", "/budgets", "/openapi.json")
@@ -47,7 +48,16 @@ class OneLedger:
         if self.error is not None:
             raise self.error
         self.months.append(until)
-        return cast(LedgerMonth, None)
+        return cast(LedgerMonth, self)
+
+    def rows(self, by: By) -> tuple[CostRow, ...]:
+        return ()
+
+    async def days(self, *asked: object, **options: object) -> tuple[list[UsageRow], date | None]:
+        return [], None
+
+    async def unknown(self, chosen: Chosen) -> tuple[str, ...]:
+        return chosen.unknown(["wksp_a"], [("wksp_a", "proj_a", "db_a")])
 
 
 @asynccontextmanager
@@ -72,6 +82,25 @@ def problem(answer: httpx.Response) -> str:
         {"type", "title", "status", "detail"},
     )
     return str(told["detail"])
+
+
+@pytest.mark.parametrize(
+    ("question", "named"),
+    [
+        ("/databases?workspace=no", "workspace 'no'"),
+        ("/databases?project=no&workspace=wksp_a", "project 'no'"),
+        ("/usage?workspace=no&database=none", "workspace 'no', no database 'none'"),
+        ("/usage?workspace=wksp_a", None),
+        ("/cost?workspace=no", "workspace 'no'"),
+        ("/cost?by=project&project=no", "project 'no'"),
+    ],
+)
+async def test_a_filter_that_names_what_is_not_there_is_told_so(question: str, named: str | None) -> None:
+    async with asking() as client:
+        answer = await client.get(question)
+
+    assert answer.status_code == (404 if named else 200)
+    assert named is None or problem(answer).startswith(f"there is no {named} here; /api/v1/workspaces and ")
 
 
 @pytest.mark.parametrize("path", PATHS)
@@ -256,7 +285,7 @@ async def test_nothing_of_a_question_goes_into_somebodys_traces(monkeypatch: pyt
     provider.add_span_processor(SimpleSpanProcessor(spans))
     monkeypatch.setattr(trace, "get_tracer_provider", lambda: provider)
     async with asking() as client:
-        assert (await client.get("/databases?workspace=of-a-customer")).status_code == 200
+        assert (await client.get("/databases?workspace=of-a-customer")).status_code == 404
         assert (await client.get("/databases?wrkspace=of-a-customer")).status_code == 400
 
     assert spans.get_finished_spans() == ()

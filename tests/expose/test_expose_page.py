@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import re
 import threading
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import date, timedelta
 from decimal import Decimal
@@ -25,6 +26,7 @@ from prisma_postgres_exporter.expose.pages.listing import ROWS, Asked
 from prisma_postgres_exporter.expose.pages.plots import Bars
 from prisma_postgres_exporter.expose.pages.use import meters
 from prisma_postgres_exporter.ledger.attention import Learned
+from prisma_postgres_exporter.model import WorkspaceDay
 from prisma_postgres_exporter.report import Beside, CostLine, MonthCosts
 from prisma_postgres_exporter.snapshot import DatabaseView, WorkspaceView
 
@@ -65,6 +67,7 @@ COSTS = MonthCosts(
     ),
     notes=("Not all of it is known.",),
 )
+CONSOLE = "https://console.prisma.io"
 FULL = replace(
     A_STATUS,
     store_error="disk is full",
@@ -167,7 +170,7 @@ def words(page: str) -> str:
 def test_it_says_everything_a_person_asks_for() -> None:
     text = words(status_page(FULL, COSTS))
     for said in (
-        "November so far at least $12.50 fee $10.00 · operations $2.50 · storage –",
+        "November so far at least $12.50 fee $10.00 · operations $2.50 · storage at least $0.00",
         "Whole month, expected $14.00 +16.7 % against October ($12.00)",
         "Data until 11:55 UTC, 4 min ago · 2 databases, 1 failing",
         "broken The vendor's API is unavailable for the moment; ",
@@ -184,7 +187,7 @@ def test_it_says_everything_a_person_asks_for() -> None:
         "2 shown, 1 failing , 3 left out by configuration",
         "Last round Acme, 2026-11-23 11:58:30 UTC, 90 s ago : 812 readings in 4.2 s, 3 failed",
         "Next round Acme, 2026-11-23 12:04:00 UTC, in 4 min",
-        "24h of 3 database(s): the API answers for more time than was asked for",
+        "24h of 3 databases: the API answers for more time than was asked for",
         "us not known yet down The token was refused",
         "in 30 days",
     ):
@@ -282,7 +285,7 @@ def test_it_loads_nothing_and_its_links_hold_below_the_path_of_a_proxy() -> None
     below = (workspace_page(A_WORKSPACE), database_page(A_DATABASE), project)
     for page, root in ((status_page(FULL, COSTS), "./"), *((page, "../") for page in below)):
         reader = read(page)
-        assert all(link.startswith((root, "#", "?")) for link in reader.links), reader.links
+        assert all(link.startswith((root, "#", "?")) for link in reader.links if link != CONSOLE), reader.links
         assert {root, f"{root}metrics", f"{root}api/v1/openapi.json"} <= set(reader.links)
         assert not {"script", "img", "link", "iframe", "object"} & set(reader.elements)
     links = set(read(status_page(FULL, COSTS)).links)
@@ -371,7 +374,13 @@ def test_the_charges_of_a_cheap_database_are_drawn_exactly() -> None:
     bill = Bill(fee=Decimal(0), operations=Decimal("0.22"), storage=Decimal(0))
     used = [100 + 10 * (number % 7) for number in range(20)]
     days = [
-        Day(day=date(2026, 11, number + 1), operations=operations, storage_bytes=None, is_complete=True)
+        Day(
+            day=date(2026, 11, number + 1),
+            operations=operations,
+            storage_bytes=None,
+            are_operations_known=True,
+            is_storage_known=True,
+        )
         for number, operations in enumerate(used)
     ]
     drawn = charges_by_day(bill, days, NOW)
@@ -545,10 +554,13 @@ def test_a_limit_and_a_budget_are_told_with_their_day_and_the_nearest_first() ->
         cost=WorkspaceCost(included_operations=200_000, limits=(("free_operations", NOW + timedelta(days=2)),)),
     )
     snapshot = replace(A_SNAPSHOT, workspaces=(free,), budgets=(budget,))
-    text = words(status_page(replace(FULL, snapshot=snapshot), COSTS))
+    page = status_page(replace(FULL, snapshot=snapshot), COSTS)
+    text = words(page)
 
     assert "Next limit or budget Acme: blocked on Wednesday, 25 November" in text
     assert "Free plan: 171 k of 200 k operations (86 %) used." in text
+    assert "Upgrade the plan, or cut its operations. Open the vendor's console" in text
+    assert CONSOLE in read(page).links
     found = attention.reaches(snapshot, NOW)
     assert [(reach.at.day, reach.title) for reach in found] == [
         (25, "Acme: blocked on Wednesday, 25 November"),
@@ -572,6 +584,32 @@ def test_a_limit_and_a_budget_are_told_with_their_day_and_the_nearest_first() ->
 )
 def test_what_is_to_come_is_told_to_the_nearest_day(ahead: timedelta, said: str) -> None:
     assert distance(NOW + ahead, NOW) == said
+
+
+def test_what_was_known_stays_a_lower_bound_while_a_new_database_is_not_read() -> None:
+    under = Bill(
+        fee=Decimal(49),
+        operations=Decimal("21.36"),
+        storage=Decimal(0),
+        are_operations_known=False,
+        is_storage_known=False,
+    )
+    nothing = replace(under, fee=Decimal(0), operations=Decimal(0), is_fee_known=False, is_share=True)
+    costs = replace(COSTS, lines=(replace(COSTS.lines[0], bill=under),))
+    new = replace(A_DATABASE, usage=Usage(days=1, unlevelled=1), month_to_date_operations=None, cost=nothing)
+    snapshot = replace(A_SNAPSHOT, databases=(new,))
+    day = WorkspaceDay(
+        workspace_key=1, day=NOW.date(), operations=5, storage_byte_seconds=1, storage_seconds=1, storage_bytes=2**30
+    )
+    days = {A_WORKSPACE.workspace_id: [replace(day, is_storage_known=False)]}
+    workspace = words(workspace_page(A_WORKSPACE, costs=costs, status=replace(FULL, workspace_days=days)))
+    page = words(places.project_page(FULL, snapshot, new.project_id, places.Told(), Asked()))
+
+    assert "at least $70.36 fee $49.00 · operations at least $21.36 · storage at least $0.00" in workspace
+    assert "5 at least 1.00 GiB" in workspace
+    # That nobody has read it is no amount of 0.
+    assert "Cost in November so far not known yet Operations" in page
+    assert "$0.00" not in page
 
 
 def test_one_database_is_not_told_as_several() -> None:
@@ -604,14 +642,41 @@ def test_use_over_what_is_included_is_no_fault_on_a_plan_that_charges_for_it() -
 def test_what_another_plan_would_have_saved_is_told() -> None:
     saving = Saving(own_plan="Starter", own_usd=Decimal("326.96"), plan="Pro", would_usd=Decimal("98.96"))
     costs = replace(COSTS, lines=(replace(COSTS.lines[0], saving=saving), *COSTS.lines[1:]))
-    said = (
-        "Acme What it used in October would have cost $98.96 on Pro, instead of $326.96 on Starter. "
-        "Compare all plans: prisma-postgres-exporter cost --month 2026-10 --what-if plan=pro"
-    )
+    said = "Acme What it used in October would have cost $98.96 on Pro, instead of $326.96 on Starter."
 
     assert said in words(status_page(FULL, costs))
     assert said in words(workspace_page(A_WORKSPACE, costs=costs))
     assert "would have cost" not in words(status_page(FULL, COSTS))
+
+
+@pytest.mark.parametrize(
+    ("names", "named"),
+    [
+        (("Acme's",), "'Acme'\"'\"'s'"),
+        (("Acme", "Acme"), "wksp_a"),
+        (("A\nb",), "wksp_a"),
+        (("n" * 61,), "wksp_a"),
+        (("$(id)",), "'$(id)'"),
+    ],
+)
+def test_the_command_that_compares_plans_is_ready_to_be_pasted(names: Sequence[str], named: str) -> None:
+    saving = Saving(own_plan="Starter", own_usd=Decimal(2), plan="Pro", would_usd=Decimal(1))
+    line = replace(COSTS.lines[0], workspace_id="wksp_a", name=names[0], saving=saving)
+    workspaces = tuple(
+        replace(A_WORKSPACE, workspace_id=f"wksp_{place}", workspace_name=name)
+        for place, name in zip("ab", names, strict=False)
+    )
+    snapshot = replace(A_SNAPSHOT, workspaces=workspaces)
+    status = replace(FULL, snapshot=snapshot, program="/opt/venv/bin/ppe", store_flag="--store-url sqlite:////l.db")
+
+    [shown] = [one for one in attention.alerts(status, snapshot, (), [line]) if one.tone == "save"]
+
+    begin = "/opt/venv/bin/ppe cost --store-url sqlite:////l.db --workspace"
+    assert shown.command == f"{begin} {named} --month 2026-10 --what-if plan=pro"
+    page = status_page(status, replace(COSTS, lines=(line,)))
+    assert f"Compare all plans: {shown.command}" in words(page) or "\n" in names[0]
+    # Who may not see where the store is cannot read it either.
+    assert "Compare all plans" not in status_page(replace(status, is_part=True), replace(COSTS, lines=(line,)))
 
 
 @pytest.mark.parametrize("path", ["/no", "/databases/db_unknown", "/workspaces/no", "/projects/no", "/a/b/c"])
@@ -626,6 +691,15 @@ async def test_what_is_not_there_is_told_with_a_way_back(path: str) -> None:
     depth = path.count("/") - 1
     assert ("../" * depth or "./") in read(person.text).links
     assert "content-security-policy" in person.headers
+
+
+@pytest.mark.parametrize("path", ["/api", "/api/", "/api/v1", "/api/v2/usage"])
+async def test_beside_the_json_api_what_is_not_there_is_a_problem_as_in_it(path: str) -> None:
+    async with client_of(app_of(exposition_of(A_SNAPSHOT), FULL)) as client:
+        answer = await client.get(path, headers={"Accept": "text/html,*/*;q=0.8"})
+
+    assert (answer.status_code, answer.headers["content-type"]) == (404, "application/problem+json")
+    assert answer.json()["detail"] == "there is nothing at this address; /api/v1/openapi.json says what there is"
 
 
 @pytest.mark.parametrize("path", ["/workspaces/wksp_a", "/projects/proj_a", "/databases/db_a"])

@@ -133,9 +133,9 @@ def test_it_says_the_month_in_three_sentences_first() -> None:
     report = a_report()
     page, text = "".join(report_page(report, most_databases=10)), "".join(report_markdown(report, most_databases=10))
     summary = (
-        "So far in 2026-11, Acme cost 50.00 USD (fee 10.00, operations 40.00, storage 0.00); "
+        "So far in November 2026, Acme cost 50.00 USD (fee 10.00, operations 40.00, storage 0.00); "
         "50.11 USD are expected of the whole month. "
-        "What it cost the month before is not known, and so is no change. "
+        "What it cost in October is not known, nor is the change. "
         "Acme / project 1 / database 3 costs most, 25.00 USD; everything is known."
     )
 
@@ -151,7 +151,7 @@ def test_markdown_and_html_have_the_same_parts_in_the_same_order() -> None:
     heads = re.findall("<h([1-6])>([^<]*)</h", page)
     assert heads == [(f"{len(level)}", title) for level, title in re.findall("^(#+) (.*)$", text, re.MULTILINE)]
     assert [title for _, title in heads] == [
-        "Prisma Postgres in 2026-11",
+        "Prisma Postgres in November 2026",
         "Workspaces",
         "What is not known",
         "Acme",

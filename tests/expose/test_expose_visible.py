@@ -26,6 +26,12 @@ class Unreadable:
     async def month(self, until: datetime) -> NoReturn:
         raise StoreGone("the store at /srv/ledger.db is empty now")
 
+    async def this_month(self) -> NoReturn:
+        raise StoreGone("the store at /srv/ledger.db is empty now")
+
+    async def unknown(self, chosen: Chosen) -> NoReturn:
+        raise StoreGone("the store at /srv/ledger.db is empty now")
+
     async def days(self, from_day: date, to_day: date, by: By, chosen: Chosen, *, most_rows: int) -> NoReturn:
         raise StoreGone("the store at /srv/ledger.db is empty now")
 
@@ -39,6 +45,7 @@ async def test_a_bound_user_is_not_told_where_the_store_is() -> None:
     assert await ledger.costs() == NOT_SHOWN
     for asked in (
         ledger.month(NOW),
+        ledger.unknown(Chosen()),
         ledger.days(DAY, DAY, By.DATABASE, Chosen(), most_rows=1),
         ledger.newest(Chosen(), DAY, most=1),
     ):

@@ -48,8 +48,14 @@ class ToldLedger(Ledger):
     async def month(self, until: datetime) -> LedgerMonth:
         raise NotImplementedError
 
+    async def this_month(self) -> LedgerMonth:
+        raise NotImplementedError
+
     async def costs(self) -> MonthCosts | str | None:
         return self._costs
+
+    async def unknown(self, chosen: Chosen) -> tuple[str, ...]:
+        return ()
 
     async def days(
         self, from_day: date, to_day: date, by: By, chosen: Chosen, *, most_rows: int

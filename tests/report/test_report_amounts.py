@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from decimal import Decimal
 
 import pytest
@@ -60,13 +61,13 @@ def test_storage_is_in_the_unit_of_what_the_plan_includes(included: int, used: f
 @pytest.mark.parametrize(
     ("change", "said"),
     [
-        ("0.00", "Last month 179.45 USD: no change."),
-        ("-0.01", "Last month 179.45 USD: -0.01 USD."),
-        ("-1.79", "Last month 179.45 USD: -1.79 USD (-1.0 %)."),
+        ("0.00", "Against October (179.45 USD): no change."),
+        ("-0.01", "Against October (179.45 USD): -0.01 USD."),
+        ("-1.79", "Against October (179.45 USD): -1.79 USD (-1.0 %)."),
     ],
 )
 def test_a_change_without_a_tenth_of_a_percent_has_none(change: str, said: str) -> None:
     last = Decimal("179.45")
     beside = Beside(last_month_usd=last, last_month_known_usd=last, change_usd=Decimal(change))
 
-    assert change_sentence(beside, is_over=True) == said
+    assert change_sentence(beside, datetime(2026, 11, 23, tzinfo=UTC), is_over=True) == said

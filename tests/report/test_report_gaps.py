@@ -39,6 +39,14 @@ def read_from(at: datetime) -> DatabaseState:
             replace(read_from(NOW + timedelta(hours=11)), failing_since_at=NOON),
             ["What is missing of 1 database that fails comes when it answers again."],
         ),
+        (
+            replace(
+                read_from(NOON - timedelta(minutes=1)),
+                months=(),
+                database=replace(read_from(NOON).database, created_at=NOON - timedelta(minutes=59)),
+            ),
+            ["What is missing of 1 database created within the last hour comes with its next readings."],
+        ),
     ],
 )
 def test_what_passes_is_said_with_its_time(row: DatabaseState, said: list[str]) -> None:

@@ -136,9 +136,9 @@ def test_a_pace_is_over_the_days_that_databases_lived() -> None:
         changes = compare_months(
             month_of(ledger_state(*before), until=OCTOBER), month_of(ledger_state(*held)), By.WORKSPACE, (), days
         )
-        return [reason for reason in changes[0].reasons if "a day" in reason]
+        return [reason for reason in changes[0].reasons if "per database and day" in reason]
 
     where = "on the days known in both (40 and 30 of databases that lived)"
-    assert pace_of(100) == [f"the same pace, {where}: 100 operations a day of a database"]
-    assert pace_of(150) == [f"150 operations a day of a database instead of 100 (1.50 times), {where}"]
+    assert pace_of(100) == [f"the same pace, {where}: 100 operations per database and day"]
+    assert pace_of(150) == [f"150 operations per database and day instead of 100 (1.50 times), {where}"]
     assert not any(re.search(r"\bon the \d+ days", reason) for reason in pace_of(150))

@@ -71,6 +71,13 @@ def test_what_is_included_is_used_at_least_so_far_where_not_all_is_known() -> No
     assert "At least 4 GiB of 10 GiB included storage, as the month's average (40 %)." in said
 
 
+def test_a_time_that_is_not_all_known_is_not_told_as_all_of_it() -> None:
+    assert (
+        knowledge(Usage(days=1, days_known=1, storage_seconds=10**9, storage_seconds_known=10**9 - 1))
+        == "99 % of the storage's time"
+    )
+
+
 def test_what_is_expected_without_a_database_is_at_least_so_much_for_every_door() -> None:
     never_read = replace(state(3, 5), months=())
     days = [
@@ -113,11 +120,11 @@ def test_the_limits_of_a_month_are_named_in_its_report() -> None:
     report = report_month(ledger_month(held, config, (), NOW, NOW), (), (), (), NOW)
     said = list(cost_sentences(report.workspaces[0]))
 
-    assert "Spend limit: 56.00 of 20.00 USD; Compute and Accelerate and tax not counted." in said
+    assert "Spend limit: 56.00 of 20.00 USD; Compute, Accelerate and tax not counted." in said
     assert "Spend limit: reached, by our estimate." in said
     ahead = WorkspaceCost(limits=(("free_operations", NOW + timedelta(days=2)),))
     assert list(limit_sentences(ahead, NOW)) == [
-        "Free plan's operations: will be reached on 2026-11-23 00:00 UTC, by our estimate."
+        "Free plan's operations limit: will be reached on 2026-11-23 00:00 UTC, by our estimate."
     ]
 
 

@@ -69,7 +69,6 @@ async def test_records_that_are_left_out_are_told_on_the_page_and_by_doctor(tmp_
     assert isinstance(vendor.clock, ManualClock)
     odd = OddVendor(vendor.app, victim)
     odd.place, odd.value = Place("databases", ("record", "name")), 7
-    told = "1 record(s) of workspace {} cannot be used and are left out: outside_the_contract"
     async with serve_simulator(odd) as url:  # type: ignore[arg-type]  # an application is an application
         config = configuration(f"sqlite:///{tmp_path / 'ledger.db'}", api_url=url)
         credentials = [{"name": row.name, "token": row.token} for row in tokens_of(vendor.world).credentials]
@@ -84,7 +83,9 @@ async def test_records_that_are_left_out_are_told_on_the_page_and_by_doctor(tmp_
                 now=BEGINS_AT,
                 time=asyncio.get_running_loop().time(),
             )
-            assert status.notes == (told.format(vendor.world.tokens[victim.token]),)
+            name = running.ledger_state.workspaces[vendor.world.tokens[victim.token]].workspace.name
+            told = f"Left out, as they cannot be used: 1 record of workspace {name} (outside_the_contract)"
+            assert status.notes == (told,)
             assert status.notes[0] in status_page(status, status.snapshot, "not asked for")
 
         examined = await examine(config, clock=vendor.clock)

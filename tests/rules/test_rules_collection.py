@@ -110,7 +110,7 @@ CASES = (
             "5h": (
                 "Usage in workspace Acme is stale",
                 (
-                    "Databases of workspace wksp_a not read for two hours: 2. Their usage, cost and alerts are "
+                    "Databases of workspace Acme not read for two hours: 2. Their usage, cost and alerts are "
                     "out of date."
                 ),
             )
@@ -151,7 +151,7 @@ CASES = (
             "2h": (
                 "Workspace Acme cannot be discovered",
                 (
-                    "For half an hour the exporter could not list what exists in workspace wksp_a: new databases are "
+                    "For half an hour the exporter could not list what exists in workspace Acme: new databases are "
                     "not seen, deleted ones are still shown."
                 ),
             )
@@ -212,7 +212,7 @@ CASES = (
             "50h": (
                 "The days of workspace Acme do not add up to the vendor's month",
                 (
-                    "For a day the vendor's numbers of the month and of the days of workspace wksp_a have differed by "
+                    "For a day the vendor's numbers of the month and of the days of workspace Acme have differed by "
                     "more than 1 %: now by 18k operations, summed over its databases."
                 ),
             )
@@ -304,7 +304,7 @@ CASES = (
             "4h": (
                 "Rounds of workspace Acme fail",
                 (
-                    "An error in prisma-postgres keeps ending the rounds of workspace wksp_a: its numbers may "
+                    "An error in prisma-postgres keeps ending the rounds of workspace Acme: its numbers may "
                     "be out of date. Other workspaces are not affected."
                 ),
             )
@@ -348,7 +348,7 @@ CASES = (
             "235m": (
                 "No rounds for workspace Acme",
                 (
-                    "No replica of prisma-postgres has finished a round of workspace wksp_a for 2h 55m 0s: its "
+                    "No replica of prisma-postgres has finished a round of workspace Acme for 2h 55m 0s: its "
                     "usage is not being read."
                 ),
             )
@@ -384,7 +384,7 @@ CASES = (
         says={
             "70m": (
                 "Nobody collects workspace Acme",
-                ("No replica of prisma-postgres holds the lease of workspace wksp_a: its usage is not being read."),
+                ("No replica of prisma-postgres holds the lease of workspace Acme: its usage is not being read."),
             )
         },
         deployments=(one_replica,),

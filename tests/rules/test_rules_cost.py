@@ -95,7 +95,7 @@ CASES = (
             "130m": (
                 "No price is known for workspace Acme",
                 (
-                    "The exporter has no price for the plan of workspace wksp_a: its cost is not known, and no "
+                    "The exporter has no price for the plan of workspace Acme: its cost is not known, and no "
                     "budget or spend limit can warn about it."
                 ),
             )

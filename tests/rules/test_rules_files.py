@@ -161,7 +161,7 @@ def nameless(case: Case) -> Case:
     said = {
         time: (
             summary.replace("Acme", "wksp_a").replace("Database orders", "Database db_orders"),
-            text.replace("Acme", "wksp_a"),
+            text.replace("Acme", "wksp_a").replace("Database orders", "Database db_orders"),
         )
         for time, (summary, text) in case.says.items()
     }

@@ -45,26 +45,26 @@ CASES = (
         firing={"311h": [], "315h": [AHEAD], "407h": [AHEAD], "410h": [AHEAD, IMMINENT], "482h": [AHEAD, IMMINENT]},
         says={
             "315h": (
-                "Workspace Acme is expected to reach the Free plan's operations within a week",
+                "Workspace Acme is expected to reach the Free plan's operations limit within a week",
                 (
-                    "Workspace Acme is expected to reach the Free plan's operations on Wednesday 21 January, "
-                    "00:00 UTC. The vendor then blocks all databases of wksp_a until the month ends, the plan "
+                    "Workspace Acme is expected to reach the Free plan's operations limit on Wednesday 21 January, "
+                    "00:00 UTC. The vendor then blocks all of its databases until the month ends, the plan "
                     "is upgraded, or the limit is raised."
                 ),
             ),
             "410h": (
-                "Workspace Acme is about to reach the Free plan's operations",
+                "Workspace Acme is about to reach the Free plan's operations limit",
                 (
-                    "Workspace Acme is expected to reach the Free plan's operations on Wednesday 21 January, "
-                    "00:00 UTC. The vendor then blocks all databases of wksp_a until the month ends, the plan "
+                    "Workspace Acme is expected to reach the Free plan's operations limit on Wednesday 21 January, "
+                    "00:00 UTC. The vendor then blocks all of its databases until the month ends, the plan "
                     "is upgraded, or the limit is raised."
                 ),
             ),
             "482h": (
-                "Workspace Acme has reached the Free plan's operations",
+                "Workspace Acme has reached the Free plan's operations limit",
                 (
-                    "Workspace Acme has reached the Free plan's operations. The vendor then blocks all "
-                    "databases of wksp_a until the month ends, the plan is upgraded, or the limit is raised."
+                    "Workspace Acme has reached the Free plan's operations limit. The vendor then "
+                    "blocks all of its databases until the month ends, the plan is upgraded, or the limit is raised."
                 ),
             ),
         },
@@ -89,14 +89,14 @@ CASES = (
                 "Workspace wksp_a is expected to reach its spend limit within a week",
                 (
                     "Workspace wksp_a is expected to reach its spend limit on Thursday 1 January, 01:59 UTC. The "
-                    "vendor then blocks all databases of wksp_a until the month ends, the plan is upgraded, or the "
+                    "vendor then blocks all of its databases until the month ends, the plan is upgraded, or the "
                     "limit is raised."
                 ),
             ),
             "120m": (
                 "Workspace wksp_a has reached its spend limit",
                 (
-                    "Workspace wksp_a has reached its spend limit. The vendor then blocks all databases of wksp_a "
+                    "Workspace wksp_a has reached its spend limit. The vendor then blocks all of its databases "
                     "until the month ends, the plan is upgraded, or the limit is raised."
                 ),
             ),
@@ -113,10 +113,10 @@ CASES = (
         },
         says={
             "2h": (
-                "Workspace Acme is about to reach the Free plan's storage",
+                "Workspace Acme is about to reach the Free plan's storage limit",
                 (
-                    "Workspace Acme is expected to reach the Free plan's storage on Saturday 3 January, 00:00 UTC. "
-                    "What the vendor does then is not documented."
+                    "Workspace Acme is expected to reach the Free plan's storage limit on Saturday 3 January, 00:00 "
+                    "UTC. What the vendor does then is not documented."
                 ),
             )
         },
@@ -152,7 +152,7 @@ CASES = (
         says={
             "4h": (
                 "The databases of workspace Acme are blocked",
-                "The vendor reports workspace wksp_a as blocked: none of its databases answers queries.",
+                "The vendor reports workspace Acme as blocked: none of its databases answers queries.",
             )
         },
     ),
@@ -173,7 +173,7 @@ CASES = (
             "185h": (
                 "Storage of workspace Acme will exceed what its plan includes within two weeks",
                 (
-                    "As it grew in the last week, the storage of workspace wksp_a will be 10.21GiB in two weeks, which "
+                    "As it grew in the last week, the storage of workspace Acme will be 10.21GiB in two weeks, which "
                     "is more than its plan includes."
                 ),
             )

@@ -38,9 +38,12 @@ Pace = Callable[[int], float]
 
 
 def database(name: str, shown: Mapping[str, Course]) -> dict[str, Course]:
-    """The series of a database in workspace `wksp_a`."""
+    """The series of a database in workspace `wksp_a`, and that workspace's name."""
     ids = f'workspace_id="wksp_a",project_id="proj_a",database_id="db_{name}"'
-    info = {f'prisma_postgres_database_info{{{ids},database_name="{name}"}}': level(1)}
+    info = {
+        f'prisma_postgres_database_info{{{ids},database_name="{name}"}}': level(1),
+        'prisma_postgres_workspace_info{workspace_id="wksp_a",workspace_name="Acme",plan="Pro"}': level(1),
+    }
     return info | {f"{metric}{{{ids}}}": course for metric, course in shown.items()}
 
 
@@ -151,7 +154,7 @@ CASES = (
             "228h": (
                 "Database orders makes more than three times its usual operations",
                 (
-                    "Database db_orders of workspace wksp_a made 120k operations today or yesterday: more than three "
+                    "Database orders of workspace Acme made 120k operations today or yesterday: more than three "
                     "times as many as on the same weekday one and two weeks ago."
                 ),
             )
@@ -195,7 +198,7 @@ CASES = (
             "264h": (
                 "Database orders has made no operations for 18 hours",
                 (
-                    "Database db_orders of workspace wksp_a has made no operations for 18 hours. A week ago it "
+                    "Database orders of workspace Acme has made no operations for 18 hours. A week ago it "
                     "made at least 1,000 in the same hours."
                 ),
             )

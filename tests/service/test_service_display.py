@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -17,8 +18,10 @@ from prisma_postgres_exporter.config import Config, load_config
 from prisma_postgres_exporter.cost import Costs, charge
 from prisma_postgres_exporter.expose import ExporterHealth, Exposition, Format
 from prisma_postgres_exporter.expose.cap import OWN_SERIES
+from prisma_postgres_exporter.expose.visible import visible_ledger
 from prisma_postgres_exporter.model import WorkspaceDay
-from prisma_postgres_exporter.service import display
+from prisma_postgres_exporter.report import MonthCosts
+from prisma_postgres_exporter.service import LedgerReader, display
 from prisma_postgres_exporter.simulator import ManualClock
 from prisma_postgres_exporter.store import Store
 from rounds_bench import Bench, http_bench, small_vendor
@@ -74,6 +77,32 @@ async def test_costs_that_are_dear_are_not_worked_out_for_every_drawing(running:
     ]
     assert float(line.split()[1]) == before.worked_out_at.timestamp()
     assert {view.last_success_at for view in running.snapshot.databases} == {running.clock.now}
+
+
+@pytest.mark.parametrize("is_bound", [False, True], ids=["everything", "bound user"])
+async def test_all_money_of_a_page_is_of_one_instant(running: Bench, tmp_path: Path, is_bound: bool) -> None:
+    collector = running.collector
+    reader = LedgerReader(
+        lambda: collector.config, running.clock, shown=lambda: running.display.month, patience_seconds=600
+    )
+    ledger = visible_ledger(reader, frozenset(running.ledger_state.workspaces) if is_bound else None)
+    with closing(reader):
+        for included in (10, 20):
+            # What is read now is in the ledger before it is in the costs that are shown.
+            running.clock.advance(timedelta(minutes=10))
+            await running.rounds()
+            taken = running.snapshot
+            costs = await ledger.costs()
+
+            assert isinstance(costs, MonthCosts)
+            assert taken.costs_at is not None
+            assert taken.costs_at < taken.taken_at
+            assert costs.until == taken.costs_at
+            bills = {line.workspace_id: line.bill for line in costs.lines if line.workspace_id}
+            assert bills == {view.workspace_id: view.cost and view.cost.bill for view in taken.workspaces}
+            assert costs.lines[0].beside.last_month_known_usd is not None
+            collector.reconfigure(priced(running, tmp_path / "prices.yml", included))
+            await running.display.refresh()
 
 
 async def test_the_month_of_a_workspace_is_of_the_state_that_is_shown_though_its_costs_are_older(

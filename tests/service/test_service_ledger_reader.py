@@ -6,6 +6,7 @@ import asyncio
 import threading
 from collections.abc import Callable
 from contextlib import closing
+from dataclasses import replace
 from datetime import datetime, timedelta
 from pathlib import Path
 
@@ -16,7 +17,8 @@ from lived_store import ENDS_AT, live
 from prisma_postgres_exporter.config import load_config
 from prisma_postgres_exporter.errors import StoreUnavailable, TooBusy
 from prisma_postgres_exporter.expose import ExporterHealth, Exposition, ServiceStatus, web_app
-from prisma_postgres_exporter.report import LedgerMonth, MonthCosts
+from prisma_postgres_exporter.expose.visible import visible_ledger
+from prisma_postgres_exporter.report import Chosen, LedgerMonth, MonthCosts
 from prisma_postgres_exporter.service import LedgerReader
 from prisma_postgres_exporter.service.ledger_reader import COSTS_KEPT, FAILURE_KEPT, MOST_WAITING
 from prisma_postgres_exporter.snapshot import Snapshot
@@ -37,6 +39,16 @@ async def test_more_questions_than_may_wait_are_refused_and_the_others_answered(
     assert len(answered) == MOST_WAITING + 1
     assert sum(isinstance(answer, TooBusy) for answer in answers) == 3
     assert {answer.name for answer in (*answered, again)} == {"2026-11"}
+
+
+async def test_what_the_ledger_never_saw_is_unknown_and_what_is_anothers_too(url: str) -> None:
+    with closing(Store.open_to_read(url)) as store:
+        database = next(iter(store.databases())).database
+    there = Chosen(workspace_id=database.workspace_id, project_id=database.project_id, database_id=database.id)
+    with reader_of(url, Clock()) as reader:
+        assert await reader.unknown(there) == ()
+        assert await reader.unknown(replace(there, project_id="no")) == ("project 'no'",)
+        assert len(await visible_ledger(reader, frozenset({"wksp_other"})).unknown(there)) == 3
 
 
 @pytest.fixture

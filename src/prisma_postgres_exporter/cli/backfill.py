@@ -29,6 +29,7 @@ from prisma_postgres_exporter.cli.options import (
 from prisma_postgres_exporter.cli.terminal import say
 from prisma_postgres_exporter.config import Config, format_duration, parse_duration, secrets_of, shown_address
 from prisma_postgres_exporter.errors import ConfigurationError
+from prisma_postgres_exporter.words import counted
 
 if TYPE_CHECKING:
     from prisma_postgres_exporter.service import Backfilling
@@ -181,7 +182,7 @@ async def _push(work: Backfilling, config: Config, step: timedelta) -> bool:
 
 def _estimate(work: Backfilling) -> str:
     todo = work.todo
-    databases = "1 database" if todo.databases == 1 else f"{todo.databases:,} databases"
+    databases = counted(todo.databases, "database")
     days = f"{work.from_day} to {work.to_day} (UTC)"
     if not todo.reads:
         return f"{databases}, {days}: all {todo.in_ledger:,} days are in the ledger."

@@ -41,8 +41,10 @@ from prisma_postgres_exporter.cost import (
     total_of,
     total_row,
 )
+from prisma_postgres_exporter.diagnosis import Subject, find_subjects, nearest_subjects
 from prisma_postgres_exporter.documents import CostDocument, cost_rows_answer, documents_csv, supposed_answer
-from prisma_postgres_exporter.model import next_month_start
+from prisma_postgres_exporter.errors import ConfigurationError
+from prisma_postgres_exporter.model import LedgerState, next_month_start
 from prisma_postgres_exporter.report import (
     LEFT_OUT,
     NO_PROJECT,
@@ -80,13 +82,16 @@ NAMES = {By.WORKSPACE: "workspace", By.PROJECT: "project", By.DATABASE: "databas
 EXAMPLES = examples(
     "cost --by database",
     "cost --month 2026-10 --csv",
-    "cost --what-if plan=pro --what-if operations=x2",
+    "cost --workspace Acme --what-if plan=pro --what-if operations=x2",
 )
 
 
 def cost(
     by: Annotated[By, typer.Option(help="What a line is about.")] = By.WORKSPACE,
     month: MonthOption = None,
+    workspace: Annotated[
+        str | None, typer.Option("--workspace", help="Only this workspace, by name or id.", metavar="NAME")
+    ] = None,
     what_if: Annotated[
         list[str] | None,
         typer.Option(help="plan=pro, operations=x2 or storage=x0.5; may be given several times.", metavar="WHAT"),
@@ -114,6 +119,8 @@ def cost(
         in_force = with_costs_in_force(store, loaded)
         supposed = parse_what_if(what_if or (), in_force)
         read = service.read_month(store, in_force, now, real_now, with_previous=True)
+    if workspace is not None:
+        read = read.of_workspaces({_workspace_id(workspace, read.ledger_state)})
     if what_if:
         read = ledger_month(*suppose(read.ledger_state, in_force, read.days, supposed), now, real_now, read.previous)
     plans = compare_plans(read.ledger_state, read.config, read.days, now, is_over=read.is_over) if what_if else {}
@@ -131,6 +138,22 @@ def cost(
     # No row says so, in no form.
     for absence in absence_sentences(read):
         say(absence, style="yellow")
+
+
+def _workspace_id(name: str, ledger_state: LedgerState) -> str:
+    subjects = [
+        Subject(kind="workspace", id=id_, name=row.workspace.name) for id_, row in ledger_state.workspaces.items()
+    ]
+    found = find_subjects(name, subjects)
+    if len(found) == 1:
+        return found[0].id
+    if found:
+        several = f"--workspace {name!r} is the name of {len(found)}; give the id of one:"
+        raise ConfigurationError([several, *map(str, found)])
+    known = nearest_subjects(name, subjects) or subjects
+    raise ConfigurationError(
+        [f"--workspace: no workspace of the ledger is called {name!r}, nor has it as its id", *map(str, known)]
+    )
 
 
 def _print(
@@ -222,10 +245,10 @@ def _sentences(
                     f"until {next_month_start(month.until):%Y-%m-%d}"
                 )
     if is_supposed:
-        yield "Last month is as it was: the change is from it to what is supposed"
+        yield "Last month's cost is the real one: the change is from it to what is supposed"
         return
     for place, entry in besides.items():
-        sentence = change_sentence(entry, is_over=month.is_over) if by is By.WORKSPACE else None
+        sentence = change_sentence(entry, month.until, is_over=month.is_over) if by is By.WORKSPACE else None
         if sentence is not None and place != TOTAL:
             yield f"{names[place[0]]}: {sentence}"
 

@@ -8,9 +8,7 @@ import logging
 import re
 import secrets
 import shlex
-import shutil
 import signal
-import sys
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -22,7 +20,7 @@ from typing import TYPE_CHECKING
 import typer
 
 from prisma_postgres_exporter.cli.logs import configure_logs
-from prisma_postgres_exporter.cli.options import ListenOption, LogFormatOption, PublishEveryOption
+from prisma_postgres_exporter.cli.options import ListenOption, LogFormatOption, PublishEveryOption, own_command
 from prisma_postgres_exporter.config import (
     BudgetConfig,
     Config,
@@ -121,6 +119,7 @@ def _config(url: str, listen: Sequence[str], folder: Path, vendor: Simulator, *,
             "PRISMA_POSTGRES_TOKEN": ",".join(vendor.world.tokens),
             "PRISMA_POSTGRES_POLL_INTERVAL": POLL_INTERVAL,
         },
+        program=own_command(),
     )
     poll = config.poll.model_copy(update={"requests_per_second": REQUESTS_PER_SECOND, "adaptive": adaptive})
     return config.model_copy(update={"poll": poll, "cost": cost_of(vendor), "prices": _prices_of_now(config)})
@@ -150,7 +149,7 @@ def _announcement(url: str, vendor: Simulator, environment: Mapping[str, str]) -
     workspaces = {row.plan: row for row in vendor.world.workspaces(now)}
     [failing] = (row for row in vendor.world.databases(now) if row.id in vendor.vendor.behaviour.broken_since)
     free, starter = workspaces["Free"], workspaces["Starter"]
-    command = _own_command()
+    command = own_command()
     exports = "".join(f"    export {name}={shlex.quote(value)}\n" for name, value in environment.items())
     return f"""
   Look, in this order:
@@ -163,7 +162,7 @@ def _announcement(url: str, vendor: Simulator, environment: Mapping[str, str]) -
     4. {url}/metrics
        what Prometheus reads
 
-  Then try, in another terminal and in this folder:
+  Then try, in another terminal:
 {exports}
     {command} cost
     {command} top --sort growth
@@ -171,12 +170,3 @@ def _announcement(url: str, vendor: Simulator, environment: Mapping[str, str]) -
 
   Ctrl-C ends the demo and leaves nothing behind.
 """
-
-
-def _own_command() -> str:
-    """How this program was started, as a shell takes it from the folder that it was started in."""
-    started = sys.argv[0]
-    if Path(started).suffix == ".py":
-        return f"{shlex.quote(sys.executable)} -m {__name__.partition('.')[0]}"
-    name = Path(started).name
-    return name if shutil.which(name) == started else shlex.quote(started)

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import os
+import shlex
+import shutil
+import sys
 from collections.abc import Callable, Iterator
 from datetime import timedelta
 from pathlib import Path
@@ -85,6 +88,15 @@ LogFormatOption = Annotated[
 ]
 
 
+def own_command() -> str:
+    """How this program was started, as a shell takes it in any folder."""
+    started = sys.argv[0]
+    if Path(started).suffix == ".py":
+        return f"{shlex.quote(sys.executable)} -m {__name__.partition('.')[0]}"
+    name = Path(started).name
+    return name if shutil.which(name) == started else shlex.quote(str(Path(started).absolute()))
+
+
 def examples(*commands: str) -> str:
     """The end of a command's help: commands to type, one to a line."""
     lines = "".join(f"  prisma-postgres-exporter {command}\n" for command in commands)
@@ -115,6 +127,7 @@ def configuration(
             web_config_file=str(web_config_file) if web_config_file else None,
             environ=os.environ,
             look_beside=_problems_beside,
+            program=own_command(),
         )
         if needs_credentials:
             try:

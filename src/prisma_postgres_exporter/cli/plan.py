@@ -28,6 +28,7 @@ from prisma_postgres_exporter.documents import PlanAnswer, PlanDocument
 from prisma_postgres_exporter.errors import ConfigurationError
 from prisma_postgres_exporter.ledger.rehearsal import Vendor
 from prisma_postgres_exporter.report import percent
+from prisma_postgres_exporter.words import counted
 
 if TYPE_CHECKING:
     from prisma_postgres_exporter.service import Found
@@ -126,7 +127,7 @@ def _document(
 
 def _print(plan: PlanDocument, config: Config) -> None:
     lines = [
-        ("databases", f"{plan.database_count:,} in {plan.workspace_count:,} workspace(s)"),
+        ("databases", f"{plan.database_count:,} in {counted(plan.workspace_count, 'workspace')}"),
         ("requests an hour", _requests(plan)),
         ("of the pace", f"{percent(plan.largest_capacity_ratio)} in the largest workspace"),
         ("every database shows something", f"after {_span(plan.first_numbers_seconds)}"),

@@ -16,6 +16,7 @@ from prisma_postgres_exporter import service
 from prisma_postgres_exporter.cli.options import ConfigOption, StoreUrlOption, configuration, examples
 from prisma_postgres_exporter.cli.printing import print_document
 from prisma_postgres_exporter.cli.terminal import mark, say, sentence, show
+from prisma_postgres_exporter.words import counted
 
 if TYPE_CHECKING:
     from prisma_postgres_exporter.store import Change, Repair, Store, StoreSummary, Violation
@@ -182,20 +183,16 @@ def _print_repair(done: Repair, *, url: str, now: datetime, is_applied: bool) ->
             mark("ok", "green", f"nothing to repair in the store at {url}")
         return
     kinds = Counter(_kind(change) for change in done.changes)
-    counts = ", ".join(f"{_counted(count, 'row')} to {kind}" for kind, count in sorted(kinds.items()))
+    counts = ", ".join(f"{counted(count, 'row')} to {kind}" for kind, count in sorted(kinds.items()))
     databases = len({change.database_id for change in done.changes if change.database_id})
     ending = "done" if is_applied else "nothing was written: `store repair --apply` does it"
-    show(sentence(f"{counts}, of {_counted(databases, 'database')}; {ending}"))
+    show(sentence(f"{counts}, of {counted(databases, 'database')}; {ending}"))
 
 
 def _print_change(change: Change) -> None:
     mark(_kind(change), "yellow", f"{change.table}, {change.row}")
     text = " -> ".join(part for part in (change.before, change.after) if part)
     show(sentence(f"        {text}"))
-
-
-def _counted(count: int, noun: str) -> str:
-    return f"{count:,} {noun}{'' if count == 1 else 's'}"
 
 
 def _kind(change: Change) -> str:

@@ -45,6 +45,7 @@ from prisma_postgres_exporter.report import (
     share_head,
     total_line,
 )
+from prisma_postgres_exporter.words import counted
 
 SORTED_BY = {
     Key.OPERATIONS: "operations",
@@ -93,7 +94,7 @@ def top(
     usage = add_up(row.usage for row in read.rows(By.WORKSPACE))
     if chosen in TABLES:
         how_far = how_whole(read, usage) if read.is_over else f"until {read.until:%Y-%m-%d %H:%M} UTC"
-        span = "1 day" if days == 1 else f"{days} days"
+        span = counted(days, "day")
         show(f"Top {by}s of {read.name} by {sort}, {how_far}; growth over {span} to {last}, same weekdays")
     answer = Ranking(
         **of_month(read),

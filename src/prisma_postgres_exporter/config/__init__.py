@@ -34,6 +34,7 @@ from prisma_postgres_exporter.config.tokens import (
     require_usable,
 )
 from prisma_postgres_exporter.config.values import (
+    PROGRAM,
     BudgetConfig,
     Config,
     CostConfig,
@@ -53,6 +54,7 @@ from prisma_postgres_exporter.config.web_config import CIPHERS, CURVES, TlsConfi
 __all__ = [
     "CIPHERS",
     "CURVES",
+    "PROGRAM",
     "SYSTEMD",
     "UNIX",
     "BudgetConfig",

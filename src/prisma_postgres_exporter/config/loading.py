@@ -21,7 +21,7 @@ from pydantic_core import ErrorDetails
 from prisma_postgres_exporter.config.prices import PACKAGED, PriceFile, PriceRow, contradictions
 from prisma_postgres_exporter.config.store_url import display_url
 from prisma_postgres_exporter.config.token_text import shown_path
-from prisma_postgres_exporter.config.values import Config, Sources
+from prisma_postgres_exporter.config.values import PROGRAM, Config, Sources
 from prisma_postgres_exporter.config.yaml_file import NO_TEXT, Key, read_yaml
 from prisma_postgres_exporter.errors import ConfigurationError
 
@@ -69,8 +69,9 @@ def load_config(
     web_config_file: str | None = None,
     needed: Collection[str] | None = None,
     look_beside: Callable[[Config], Iterable[str]] = lambda config: (),
+    program: str = PROGRAM,
 ) -> Config:
-    """Read the configuration; a flag that is `None` was not given.
+    """Read the configuration; a flag that is `None` was not given. `program` is how this one is started in a shell.
 
     What is wrong in other sections than the `needed` ones (`None`: all are needed) is a warning, and those sections
     are the defaults. Where something is wrong, what of it is sound is given to `look_beside`, which yields what is
@@ -130,6 +131,8 @@ def load_config(
         store_url=places.get(("store", "url")),
         cost=places.get(("cost",)),
         flags=_typed(config_path, api_url, store_url),
+        program=program,
+        file=str(Path(path).absolute()) if path is not None else None,
     )
     return config.model_copy(update={"prices": prices, "sources": sources, "warnings": tuple(warnings)})
 

@@ -345,15 +345,22 @@ class CostConfig(Section):
         return value
 
 
+PROGRAM = "prisma-postgres-exporter"
+
+
 class Sources(Section):
     """Where values come from: a flag, a variable, or a file with the line; `None` where it is the default.
 
-    `flags` are the flags that were given, as they are typed, without passwords: another command needs them too.
+    `file` is the absolute path of the file, if there is one.
+    `flags` are the flags that were given, as they are typed, without passwords: another command needs them too, and
+    `program` is what it begins with.
     """
 
     store_url: str | None = None
     cost: str | None = None
     flags: str = ""
+    program: str = PROGRAM
+    file: str | None = None
 
 
 class Config(Section):

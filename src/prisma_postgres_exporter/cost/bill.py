@@ -64,6 +64,11 @@ class Bill:
         )
 
     @property
+    def is_anything_known(self) -> bool:
+        """Whether `known` is of anything: that nobody read what was used is no amount of 0."""
+        return bool(self.known) or any(part is not None for part in self.known_parts)
+
+    @property
     def charges(self) -> Decimal | None:
         """What is charged for the usage that is known: all but the fee."""
         return None if self.operations is None or self.storage is None else self.operations + self.storage

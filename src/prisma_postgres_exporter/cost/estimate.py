@@ -105,7 +105,7 @@ class SpendLimit:
     @property
     def not_counted(self) -> tuple[str, ...]:
         """What the vendor counts and we were not told."""
-        unsaid = (("Compute and Accelerate", self.other_usage_usd), ("tax", self.tax_percent))
+        unsaid = (("Compute", self.other_usage_usd), ("Accelerate", self.other_usage_usd), ("tax", self.tax_percent))
         return tuple(name for name, value in unsaid if value is None)
 
 

@@ -31,6 +31,7 @@ from prisma_postgres_exporter.model import (
     next_month_start,
     previous_month_start,
 )
+from prisma_postgres_exporter.words import counted
 
 ONE_DAY = timedelta(days=1)
 DAY_SECONDS = 86_400
@@ -482,7 +483,7 @@ def _levels(
     begins_at = max((stay.ends_at for stay in leavers if stay.ends_at and _has_varied(stay, level)), default=None)
     found = []
     for day in sorted(past):
-        total = past[day].storage_bytes
+        total = past[day].storage_bytes if past[day].is_storage_known else None
         if total is None or (begins_at is not None and day <= begins_at.date()):
             continue
         for place in gaps.get(day, ()):
@@ -537,7 +538,7 @@ def _name(stay: _Stay) -> str:
 
 def _in_days(days: float) -> str:
     whole = max(1, round(days))
-    return "1 day" if whole == 1 else f"{whole} days"
+    return counted(whole, "day")
 
 
 def _listed(names: Sequence[str]) -> str:

@@ -9,6 +9,7 @@ from prisma_postgres_exporter.config import Config
 from prisma_postgres_exporter.cost.charging import Costs
 from prisma_postgres_exporter.cost.estimate import WorkspaceCost
 from prisma_postgres_exporter.model import LedgerState
+from prisma_postgres_exporter.words import listed
 
 
 def cost_warnings(ledger_state: LedgerState, config: Config, costs: Costs) -> Iterator[str]:
@@ -59,6 +60,6 @@ def likely_block(plan: str | None, cost: WorkspaceCost | None) -> str:
         )
     is_whole = cost is not None and cost.bill is not None and cost.bill.are_charges_known
     if limit.not_counted or not is_whole:
-        missing = " and ".join((*limit.not_counted, *(() if is_whole else ("usage that was not read",))))
+        missing = listed((*limit.not_counted, *(() if is_whole else ("usage that was not read",))))
         return f"likely {unpaid}, or the spend limit, as what is counted here lacks {missing}"
     return f"likely {unpaid}"

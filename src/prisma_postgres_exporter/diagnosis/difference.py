@@ -6,8 +6,9 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 
-from prisma_postgres_exporter.diagnosis.findings import Level, Reason, at, counted
+from prisma_postgres_exporter.diagnosis.findings import Level, Reason, at
 from prisma_postgres_exporter.model import DatabaseState, DayUsage, MonthUsage, Revision
+from prisma_postgres_exporter.words import counted
 
 ONE_DAY = timedelta(days=1)
 MOST_NAMED = 10

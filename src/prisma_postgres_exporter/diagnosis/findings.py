@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 
 from prisma_postgres_exporter.diagnosis.naming import Subject
+from prisma_postgres_exporter.words import counted
 
 INDENT = "  "
 
@@ -187,11 +188,6 @@ def span(duration: timedelta) -> str:
         if count:
             parts.append(f"{count} {name}")
     return " ".join(parts[:2]) or "0 s"
-
-
-def counted(count: int, noun: str) -> str:
-    """A number of things for people."""
-    return f"{count or 'no'} {noun}{'' if count == 1 else 's'}"
 
 
 def _lines(findings: Iterable[Finding], indent: str, *, is_short: bool) -> Iterator[Line]:

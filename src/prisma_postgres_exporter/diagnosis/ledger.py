@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 
 from prisma_postgres_exporter.diagnosis.difference import Explanation, explain_month, named
 from prisma_postgres_exporter.diagnosis.facts import DatabaseFacts
-from prisma_postgres_exporter.diagnosis.findings import Finding, Level, Reason, at, counted
+from prisma_postgres_exporter.diagnosis.findings import Finding, Level, Reason, at
 from prisma_postgres_exporter.model import (
     DatabaseState,
     DayUsage,
@@ -17,6 +17,7 @@ from prisma_postgres_exporter.model import (
     month_start,
     previous_month_start,
 )
+from prisma_postgres_exporter.words import counted
 
 ONE_DAY = timedelta(days=1)
 MOST_SHOWN = 10

@@ -21,8 +21,9 @@ from prisma_postgres_exporter.diagnosis.facts import (
     WebFacts,
     WorkspaceFacts,
 )
-from prisma_postgres_exporter.diagnosis.findings import Finding, Level, Reason, at, counted, span
+from prisma_postgres_exporter.diagnosis.findings import Finding, Level, Reason, at, span
 from prisma_postgres_exporter.reasons import RENEWAL
+from prisma_postgres_exporter.words import counted
 
 CLOCK_TOLERANCE = timedelta(minutes=5)
 EXPIRY_WARNING = timedelta(days=14)

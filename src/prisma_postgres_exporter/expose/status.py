@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
+from prisma_postgres_exporter.config import PROGRAM
 from prisma_postgres_exporter.ledger.attention import Learned
 from prisma_postgres_exporter.model import WorkspaceDay
 from prisma_postgres_exporter.snapshot import Snapshot
@@ -78,7 +79,8 @@ class ServiceStatus:
     id. `reload_error` says why the configuration is not the one that was read last, `reload_failing_since_at` since
     when. `sharing` is how many workspaces each process collects, by its name and this one's first, where several share
     the store, and `collected_by` the other one that collects a workspace, by its id. `pushes` are what is pushed where.
-    `notes` are lines a person should read first. With `is_part` it is what a user may see of it who sees some
+    `notes` are lines a person should read first. `program` is how this one is started in a shell, `store_flag` what
+    brings a command to this store. With `is_part` it is what a user may see of it who sees some
     workspaces alone: nothing of how the service runs.
     """
 
@@ -102,4 +104,6 @@ class ServiceStatus:
     collected_by: Mapping[str, str] = field(default_factory=dict)
     pushes: tuple[PushStatus, ...] = ()
     notes: tuple[str, ...] = ()
+    program: str = PROGRAM
+    store_flag: str = ""
     is_part: bool = False

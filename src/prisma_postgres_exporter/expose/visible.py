@@ -10,11 +10,12 @@ from typing import TYPE_CHECKING
 
 from starlette.types import Scope
 
-from prisma_postgres_exporter.cost import By, Costs
+from prisma_postgres_exporter.config import Sources
+from prisma_postgres_exporter.cost import By
 from prisma_postgres_exporter.errors import StoreError, StoreUnavailable, TooBusy
 from prisma_postgres_exporter.expose.selection import NO_WORKSPACE
 from prisma_postgres_exporter.expose.status import ServiceStatus
-from prisma_postgres_exporter.model import Event, EventKind, Happened, LedgerState
+from prisma_postgres_exporter.model import Event, EventKind, Happened
 from prisma_postgres_exporter.report import Chosen, LedgerMonth, MonthCosts, UsageRow, month_costs
 from prisma_postgres_exporter.snapshot import Snapshot
 
@@ -92,11 +93,19 @@ class _VisibleLedger:
         with _without_the_store():
             return _visible_month(await self._ledger.month(until), self._workspaces)
 
+    async def this_month(self) -> LedgerMonth:
+        with _without_the_store():
+            return _visible_month(await self._ledger.this_month(), self._workspaces)
+
     async def costs(self) -> MonthCosts | str | None:
         try:
-            return month_costs(await self.month(self.now()))
+            return month_costs(await self.this_month())
         except (StoreError, TooBusy) as error:
             return str(error)
+
+    async def unknown(self, chosen: Chosen) -> tuple[str, ...]:
+        with _without_the_store():
+            return await self._ledger.unknown(replace(chosen, workspaces=self._workspaces))
 
     async def days(
         self, from_day: date, to_day: date, by: By, chosen: Chosen, *, most_rows: int
@@ -126,23 +135,9 @@ def _without_the_store() -> Iterator[None]:
 
 
 def _visible_month(month: LedgerMonth, workspaces: Collection[str]) -> LedgerMonth:
-    states = {id_: row for id_, row in month.ledger_state.workspaces.items() if id_ in workspaces}
-    keys = {row.key for row in states.values()}
-    return replace(
-        month,
-        ledger_state=LedgerState(workspaces=states),
-        days=[day for day in month.days if day.workspace_key in keys],
-        costs=_visible_costs(month.costs, workspaces),
-        previous=None if month.previous is None else _visible_month(month.previous, workspaces),
-    )
-
-
-def _visible_costs(costs: Costs, workspaces: Collection[str]) -> Costs:
-    return Costs(
-        workspaces={id_: cost for id_, cost in costs.workspaces.items() if id_ in workspaces},
-        used={id_: used for id_, used in costs.used.items() if id_ in workspaces},
-        shares={place: bill for place, bill in costs.shares.items() if place[0] in workspaces},
-        expected={place: usd for place, usd in costs.expected.items() if place[0] in workspaces},
-        budgets=costs.budgets if NO_WORKSPACE in workspaces else (),
-        worked_out_at=costs.worked_out_at,
-    )
+    mine = month.of_workspaces(workspaces)
+    budgets = month.costs.budgets if NO_WORKSPACE in workspaces else ()
+    # Flags may name the store.
+    config = month.config.model_copy(update={"sources": Sources()})
+    previous = mine.previous and replace(mine.previous, config=config)
+    return replace(mine, costs=replace(mine.costs, budgets=budgets), config=config, previous=previous)

@@ -296,7 +296,7 @@ class _Reasons:
         """Operations a day known, so that a month that runs, is longer, or is known in part, explains itself."""
         if earlier is None or later is None:
             return
-        each = "" if self._by is By.DATABASE else " of a database"
+        each = "a day" if self._by is By.DATABASE else "per database and day"
         if self._after.is_over:
             days_before, days_after = earlier.usage.days_known, later.usage.days_known
             if not days_before or not days_after:
@@ -313,9 +313,9 @@ class _Reasons:
             return
         ratio = pace_after / pace_before
         if abs(ratio - 1) > STEADY_RATIO:
-            yield f"{pace_after:,.0f} operations a day{each} instead of {pace_before:,.0f} ({ratio:.2f} times){where}"
+            yield f"{pace_after:,.0f} operations {each} instead of {pace_before:,.0f} ({ratio:.2f} times){where}"
         elif later.usage.known_operations != earlier.usage.known_operations:
-            yield f"the same pace{where}: {pace_after:,.0f} operations a day{each}"
+            yield f"the same pace{where}: {pace_after:,.0f} operations {each}"
 
 
 @dataclass(frozen=True, slots=True)

@@ -79,7 +79,7 @@ def month_costs(month: LedgerMonth) -> MonthCosts:
     if len(rows) > 1:
         lines.append(total_of_lines(lines, bill, besides[TOTAL]))
     notes = (
-        change_sentence(besides[TOTAL], is_over=month.is_over),
+        change_sentence(besides[TOTAL], month.until, is_over=month.is_over),
         missing_sentence(usage, month.missing, tuple(gap_sentences(month))),
         incomplete_sentence(month.rows(By.DATABASE)),
         *absence_sentences(month),

@@ -20,6 +20,7 @@ from prisma_postgres_exporter.report.sentences import (
     database_name,
     database_path,
     event_sentence,
+    month_before,
     quality_sentences,
     share_head,
     total_rows,
@@ -30,7 +31,7 @@ from prisma_postgres_exporter.report.sentences import (
 )
 from prisma_postgres_exporter.report.whole import MonthReport, WorkspaceReport
 
-USE_HEADS = ("Operations", "GiB", "Fee", "Usage", "Storage", "USD")
+USE_HEADS = ("Operations", "GiB", "Fee", "For operations", "For storage", "USD")
 TOP = 10
 """How many databases of all workspaces are named as those that cost most."""
 
@@ -76,12 +77,12 @@ class Section:
 def report_sections(report: MonthReport, *, most_databases: int) -> Iterator[Section]:
     """Yield the report; of each workspace the `most_databases` most expensive databases are listed."""
     yield Section(
-        title=f"Prisma Postgres in {report.name}",
+        title=f"Prisma Postgres in {report.month:%B %Y}",
         level=1,
         paragraphs=(" ".join(_summary(report)), f"{until_sentence(report)} {LEFT_OUT}"),
     )
     share = share_head("% of all", is_whole=report.total[1].total is not None)
-    heads = (*USE_HEADS, share, "Last month", "Change")
+    heads = (*USE_HEADS, share, month_before(report.until), "Change")
     workspaces = Table(label="Workspaces", heads=("Workspace", *heads), rows=tuple(total_rows(report)))
     yield Section(title="Workspaces", table=workspaces)
     if changes := tuple(_changes(report)):
@@ -110,12 +111,12 @@ def _summary(report: MonthReport) -> Iterator[str]:
     is_sure = all(row.total.is_expected_complete for row in report.workspaces)
     ahead = f"; {at_least(expected, is_complete=is_sure)} USD are expected of the whole month"
     told = "" if report.is_over or expected is None else ahead
-    yield f"{when} {report.name}, {who} cost {bill_sentence(bill)}{told}."
-    change = change_sentence(report.beside, is_over=report.is_over)
-    yield change or "What it cost the month before is not known, and so is no change."
+    yield f"{when} {report.month:%B %Y}, {who} cost {bill_sentence(bill)}{told}."
+    change = change_sentence(report.beside, report.until, is_over=report.is_over)
+    yield change or f"What it cost in {month_before(report.until)} is not known, nor is the change."
     top = _top(report)
     if not top or top[0].bill is None:
-        yield "What no database cost is the fee." if report.workspaces else "No workspace is known of it."
+        yield "No cost of a database is known." if report.workspaces else "No workspace is known of it."
         return
     first = top[0]
     cost = cost_so_far(first.bill)

@@ -10,12 +10,13 @@ from itertools import chain
 from prisma_postgres_exporter.cost import SHORT_GAP, Usage, unread_days
 from prisma_postgres_exporter.model import DatabaseState, WorkspaceState, day_start, month_start
 from prisma_postgres_exporter.report.months import LedgerMonth
+from prisma_postgres_exporter.words import counted
 
 ONE_DAY = timedelta(days=1)
 UNREAD = "unread"
 """Days that `backfill` reads: the command says so."""
 
-TODAY, FAILING, MOVED = "today", "failing", "moved"
+TODAY, FAILING, MOVED, NEW = "today", "failing", "moved", "new"
 LASTING = {
     "deleted": "that {were} deleted",
     "gone": "of a workspace that is gone",
@@ -36,31 +37,31 @@ def gap_sentences(month: LedgerMonth) -> Iterator[str]:
         cause for cause, _ in {(_cause(month, row, state, usage), state.key) for row, state, usage in missing}
     )
     lasting = [
-        f"{_databases(causes[cause])} {words.format(were=_were(causes[cause]))}"
+        f"{counted(causes[cause], 'database')} {words.format(were=_were(causes[cause]))}"
         for cause, words in LASTING.items()
         if causes[cause]
     ]
     unread = sum(cost.is_unread and not month.costs.used[id_] for id_, cost in month.costs.workspaces.items())
     if unread:
-        lasting.append(
-            "1 workspace that nobody followed then"
-            if unread == 1
-            else f"{unread:,} workspaces that nobody followed then"
-        )
+        lasting.append(f"{counted(unread, 'workspace')} that nobody followed then")
     if lasting:
         yield f"No command gets what is missing of {', '.join(lasting)}."
     if causes[FAILING]:
         fails = "fails comes when it answers" if causes[FAILING] == 1 else "fail comes when they answer"
-        yield f"What is missing of {_databases(causes[FAILING])} that {fails} again."
+        yield f"What is missing of {counted(causes[FAILING], 'database')} that {fails} again."
+    if causes[NEW]:
+        their = "its" if causes[NEW] == 1 else "their"
+        whose = counted(causes[NEW], "database")
+        yield f"What is missing of {whose} created within the last hour comes with {their} next readings."
     if causes[TODAY]:
         known_at = day_start(month.until.date()) + ONE_DAY + SHORT_GAP
-        whose = _databases(causes[TODAY])
+        whose = counted(causes[TODAY], "database")
         yield f"What is missing of today of {whose} will be known from {known_at:%Y-%m-%d %H:%M} UTC on."
     unplaced = {state.key: state for _, state, usage in missing if usage.unplaced_databases}
     for (day, last), count in sorted(Counter(chain(*(_moved(row, month) for row in unplaced.values()))).items()):
         theirs, when = "it" if count == 1 else "they", f"on {day}" if day == last else f"between {day} and {last}"
         days = "that day" if day == last else "these days"
-        yield f"{_databases(count)} moved {when}: what {theirs} used on {days} may belong to either workspace."
+        yield f"{counted(count, 'database')} moved {when}: what {theirs} used on {days} may belong to either workspace."
 
 
 def _moved(state: DatabaseState, month: LedgerMonth) -> Iterator[tuple[date, date]]:
@@ -77,11 +78,17 @@ def _cause(month: LedgerMonth, workspace: WorkspaceState, state: DatabaseState, 
         ("gone", workspace.is_gone and state.workspace_key == workspace.key),
         (MOVED, usage.unplaced_databases > 0 and not is_todays),
         ("deleted", state.deleted_at is not None),
+        (NEW, not month.is_over and _is_new(state, month.until)),
         (UNREAD, bool(unread_days(state, month.until))),
         (FAILING, state.failing_since_at is not None),
         (TODAY, is_todays),
     )
     return next((cause for cause, applies in causes if applies), "level")
+
+
+def _is_new(state: DatabaseState, now: datetime) -> bool:
+    """Whether it is so young that what is missing of it is too little to be missed once it was read twice."""
+    return state.failing_since_at is None and now - state.database.created_at <= SHORT_GAP
 
 
 def _is_only_today_missing(state: DatabaseState, usage: Usage, now: datetime) -> bool:
@@ -101,10 +108,6 @@ def _is_only_today_missing(state: DatabaseState, usage: Usage, now: datetime) ->
         usage.days - usage.days_known <= is_yesterday_open
         and (may_come - since_at).total_seconds() - levels <= SHORT_GAP.total_seconds()
     )
-
-
-def _databases(count: int) -> str:
-    return "1 database" if count == 1 else f"{count:,} databases"
 
 
 def _were(count: int) -> str:

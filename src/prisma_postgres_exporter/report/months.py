@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
 
-from prisma_postgres_exporter.config import Config
+from prisma_postgres_exporter.config import PROGRAM, Config
 from prisma_postgres_exporter.cost import (
     By,
     CostRow,
@@ -18,18 +18,20 @@ from prisma_postgres_exporter.cost import (
     unread_days,
 )
 from prisma_postgres_exporter.model import LedgerState, WorkspaceDay, WorkspaceState, month_start, next_month_start
+from prisma_postgres_exporter.words import counted
 
 ONE_SECOND = timedelta(seconds=1)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Missing:
-    """Days (UTC) that were not read, how many requests it takes to read them, how fast, and with which flags."""
+    """Days (UTC) that were not read, how many requests it takes to read them, how fast, and with what."""
 
     first_day: date
     last_day: date
     requests: int
     requests_per_second: float
+    program: str = PROGRAM
     flags: str = ""
 
     @property
@@ -38,8 +40,7 @@ class Missing:
         minutes = self.requests / self.requests_per_second / 60
         takes = "under a minute" if minutes < 1 else f"{math.ceil(minutes)} min"
         flags = f"--from {self.first_day} --to {self.last_day} {self.flags}".rstrip()
-        plural = "" if self.requests == 1 else "s"
-        return f"prisma-postgres-exporter backfill {flags} ({self.requests:,} request{plural}, {takes})"
+        return f"{self.program} backfill {flags} ({counted(self.requests, 'request')}, {takes})"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -94,6 +95,7 @@ class LedgerMonth:
             last_day=last,
             requests=requests,
             requests_per_second=self.config.poll.requests_per_second,
+            program=self.config.sources.program,
             flags=self.config.sources.flags,
         )
 
@@ -113,6 +115,24 @@ class LedgerMonth:
     def workspace_count(self) -> int:
         """How many workspaces it has."""
         return len(self.ledger_state.workspaces) - len(self.not_followed)
+
+    def of_workspaces(self, ids: Collection[str]) -> LedgerMonth:
+        """The same of these workspaces alone, as far as they are there; budgets are of all, and left out."""
+        states = {id_: row for id_, row in self.ledger_state.workspaces.items() if id_ in ids}
+        keys, costs = {row.key for row in states.values()}, self.costs
+        return replace(
+            self,
+            ledger_state=LedgerState(workspaces=states),
+            days=[day for day in self.days if day.workspace_key in keys],
+            costs=Costs(
+                workspaces={id_: cost for id_, cost in costs.workspaces.items() if id_ in ids},
+                used={id_: used for id_, used in costs.used.items() if id_ in ids},
+                shares={place: bill for place, bill in costs.shares.items() if place[0] in ids},
+                expected={place: usd for place, usd in costs.expected.items() if place[0] in ids},
+                worked_out_at=costs.worked_out_at,
+            ),
+            previous=None if self.previous is None else self.previous.of_workspaces(ids),
+        )
 
     def rows(self, by: By) -> tuple[CostRow, ...]:
         """What each workspace, project or database used and cost, the most expensive first."""

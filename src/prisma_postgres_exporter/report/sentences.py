@@ -7,7 +7,14 @@ from datetime import date, datetime
 from decimal import Decimal
 
 from prisma_postgres_exporter.cost import Bill, BudgetState, By, CostRow, Usage, WorkspaceCost, add_up, total_row
-from prisma_postgres_exporter.model import Event, EventKind, WorkspaceState, next_month_start
+from prisma_postgres_exporter.model import (
+    Event,
+    EventKind,
+    WorkspaceDay,
+    WorkspaceState,
+    next_month_start,
+    previous_month_start,
+)
 from prisma_postgres_exporter.report.amounts import (
     NONE,
     at_least,
@@ -23,12 +30,13 @@ from prisma_postgres_exporter.report.changing import Beside
 from prisma_postgres_exporter.report.gaps import gap_sentences
 from prisma_postgres_exporter.report.months import LedgerMonth, Missing
 from prisma_postgres_exporter.report.whole import MonthReport, WorkspaceReport
+from prisma_postgres_exporter.words import counted, listed
 
 NO_PROJECT = "fee (no database)"
 LIMIT_NAMES = {
     "spend_limit": "Spend limit",
-    "free_operations": "Free plan's operations",
-    "free_storage": "Free plan's storage",
+    "free_operations": "Free plan's operations limit",
+    "free_storage": "Free plan's storage limit",
 }
 NAMED = 5
 """The most workspaces that are named in one sentence."""
@@ -46,15 +54,15 @@ def knowledge(usage: Usage) -> str:
     parts = []
     if usage.days_known < usage.days:
         parts.append(f"{usage.days_known:,} of {usage.days:,} days of databases")
-    if usage.storage_seconds_known < usage.storage_seconds and usage.storage_covered_ratio is not None:
-        parts.append(f"{percent(usage.storage_covered_ratio)} of the storage's time")
+    if usage.storage_seconds_known < usage.storage_seconds:
+        parts.append(f"{percent(usage.storage_seconds_known / usage.storage_seconds)} of the storage's time")
     if usage.unread:
-        parts.append("1 workspace not read" if usage.unread == 1 else f"{usage.unread:,} workspaces not read")
+        parts.append(f"{counted(usage.unread, 'workspace')} not read")
     if usage.unlisted:
         parts.append("without databases deleted before their workspace was followed")
     if not parts and usage.unplaced_databases:
-        count = usage.unplaced_databases
-        parts.append(f"{count:,} moved database{'' if count == 1 else 's'}, of which a part may belong here")
+        moved = counted(usage.unplaced_databases, "moved database")
+        parts.append(f"{moved}, of which a part may belong here")
     return ", ".join(parts)
 
 
@@ -117,7 +125,7 @@ def previous_sentences(previous: LedgerMonth | None) -> Iterator[str]:
     late = [row for row in previous.followed_late if row.first_seen_at < next_month_start(previous.until)]
     for sentence in (missing_sentence(usage, previous.missing, gaps), assumed_sentence(rows), *_late_sentences(late)):
         if sentence is not None:
-            yield f"Last month, {previous.name}: {sentence}"
+            yield f"{previous.until:%B %Y}: {sentence}"
 
 
 def assumed_sentence(rows: Iterable[CostRow]) -> str | None:
@@ -157,17 +165,21 @@ def _named(names: Sequence[str], between: str = ", ") -> str:
     return between.join([*names[:NAMED], *more])
 
 
-def change_sentence(beside: Beside, *, is_over: bool) -> str | None:
-    """How it differs from the month before, and why."""
+def change_sentence(beside: Beside, until: datetime, *, is_over: bool) -> str | None:
+    """How the month of `until` differs from the month before, and why."""
     last = beside.last_month_known_usd
     if beside.change_usd is None or last is None or not (beside.change_usd or last):
         return None
     part = f" ({beside.change_percent:+,} %)" if beside.change_percent else ""
     change = f"{beside.change_usd:+,.2f} USD{part}" if beside.change_usd else "no change"
-    what = "Last month" if is_over else "Expected, against last month's"
-    said = f"{what} {last_month(beside)} USD: {change}"
+    said = f"{'Against' if is_over else 'Expected, against'} {month_before(until)} ({last_month(beside)} USD): {change}"
     parts = [f"{name} {amount:+,.2f}" for name, amount in (beside.split or {}).items() if amount]
     return f"{said}: {', '.join(parts)}." if parts else f"{said}."
+
+
+def month_before(until: datetime) -> str:
+    """The name of the month before that of `until`, which "last month" means on the day of the report alone."""
+    return f"{previous_month_start(until):%B}"
 
 
 def last_month(beside: Beside) -> str:
@@ -216,7 +228,7 @@ def cost_sentences(workspace: WorkspaceReport) -> Iterator[str]:
         if cost.forecast_missing is not None:
             yield f"The forecast had to do without {cost.forecast_missing}."
     yield from limit_sentences(cost, row.until)
-    change = change_sentence(workspace.beside, is_over=cost.expected_bill is None)
+    change = change_sentence(workspace.beside, row.until, is_over=cost.expected_bill is None)
     if change is not None:
         yield change
     if cost.unpriced is not None:
@@ -230,7 +242,7 @@ def spend_sentence(cost: WorkspaceCost, write: Callable[[Decimal | None], str] =
         return ""
     counted = None if bill.known_charges is None else write(limit.counted(bill.known_charges))
     used = "" if counted is None else f"{'' if bill.are_charges_known else 'at least '}{counted} of "
-    left_out = f"; {' and '.join(limit.not_counted)} not counted" if limit.not_counted else ""
+    left_out = f"; {listed(limit.not_counted)} not counted" if limit.not_counted else ""
     return f"Spend limit: {used}{write(limit.usd)}{unit}{left_out}."
 
 
@@ -261,9 +273,8 @@ def quality_sentences(workspace: WorkspaceReport) -> Iterator[str]:
     else:
         yield f"{of} vendor's month is {found.operations:+,} operations from the sum of our days."
     if workspace.revised_days:
-        count, change = workspace.revised_days, workspace.revised_operations
-        plural = "day" if count == 1 else "days"
-        yield f"The vendor revised {count:,} {plural} of databases, by {change:+,} operations together."
+        days, change = counted(workspace.revised_days, "day"), workspace.revised_operations
+        yield f"The vendor revised {days} of databases, by {change:+,} operations together."
 
 
 def event_sentence(event: Event, names: Mapping[str, str]) -> str:
@@ -332,6 +343,11 @@ def _spent(budget: BudgetState, amount: Decimal | None, *, is_complete: bool) ->
     if amount is not None and budget.is_share and not is_complete:
         return f"about {money(amount)}"
     return at_least(amount, is_complete=is_complete)
+
+
+def day_level(day: WorkspaceDay | None) -> int | None:
+    """The mean level of a workspace's day, of the time that is known; `None` where a database has none."""
+    return day.storage_bytes if day is not None and day.storage_seconds and day.is_storage_known else None
 
 
 def _beside(beside: Beside) -> tuple[str, str, str]:

@@ -66,6 +66,21 @@ class Chosen:
             and (self.workspaces is None or workspace_id in self.workspaces)
         )
 
+    def unknown(self, workspaces: Iterable[str], databases: Iterable[tuple[str, str, str]]) -> tuple[str, ...]:
+        """What is asked for and not among `workspaces` and `databases`: the ids of a workspace, project and database.
+
+        As texts like `workspace 'wksp_1'`.
+        """
+        mine = [places for places in databases if self.workspaces is None or places[0] in self.workspaces]
+        known = (
+            {id_ for id_ in workspaces if self.workspaces is None or id_ in self.workspaces},
+            {project_id for _, project_id, _ in mine},
+            {database_id for _, _, database_id in mine},
+        )
+        asked = (self.workspace_id, self.project_id, self.database_id)
+        named = zip(("workspace", "project", "database"), asked, known, strict=True)
+        return tuple(f"{kind} {id_!r}" for kind, id_, ids in named if id_ is not None and id_ not in ids)
+
 
 def usage_by_day(
     days: Iterable[DayUsage],

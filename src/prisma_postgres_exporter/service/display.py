@@ -19,6 +19,7 @@ from prisma_postgres_exporter.cost import Costs, Usage, charge, cost_warnings, i
 from prisma_postgres_exporter.errors import StoreUnavailable
 from prisma_postgres_exporter.expose import ExporterHealth, Exposition, SeriesCap
 from prisma_postgres_exporter.model import LedgerState, WorkspaceDay
+from prisma_postgres_exporter.report import LedgerMonth
 from prisma_postgres_exporter.rounds import Collector
 from prisma_postgres_exporter.service import memory
 from prisma_postgres_exporter.service.ledger_reader import days_of_costs
@@ -28,6 +29,7 @@ from prisma_postgres_exporter.tracing import span
 log = structlog.get_logger(__name__)
 
 T = TypeVar("T")
+NO_COSTS = Costs()
 
 COSTS_EVERY = timedelta(minutes=1)
 DAYS_READ_EVERY = timedelta(hours=1)
@@ -49,13 +51,14 @@ class Display:
     """Keeps what is shown: what is in `snapshot` is stored. `warnings` are what a person should know of the costs.
 
     `workspace_days` are the workspaces' newest days of the ledger, by day, and `days_by_workspace` the same by id.
+    `month` is what the costs that are shown were made from, and they.
     """
 
     def __init__(
         self, collector: Collector, exposition: Exposition, health: ExporterHealth, clock: Callable[[], datetime]
     ) -> None:
         self.snapshot = Snapshot(taken_at=clock())
-        self.costs = Costs()
+        self.month: LedgerMonth | None = None
         self.warnings: tuple[str, ...] = ()
         self._is_to_be_warned = False
         self.workspace_days: tuple[WorkspaceDay, ...] = ()
@@ -74,6 +77,11 @@ class Display:
         most_series = collector.config.web.max_series
         self._cap = None if most_series is None else SeriesCap(most_series)
         collector.on_change = self._changed.set
+
+    @property
+    def costs(self) -> Costs:
+        """Those that are shown."""
+        return self.month.costs if self.month is not None else NO_COSTS
 
     async def current(self) -> None:
         """Wait, if the day of what is shown is over, until what is shown is of today. Waits for no store."""
@@ -124,9 +132,9 @@ class Display:
         followed, widened = [turn.followed for turn in collector.turns.values()], collector.widened_windows
         # Everything in one thread: the event loop has its turn all the sooner.
         make = partial(self._make, ledger_state, config, followed, failures, widened, now)
-        costs, self.snapshot = await asyncio.to_thread(self._timed, make)
-        if costs is not self.costs:
-            self.costs = costs
+        month, self.snapshot = await asyncio.to_thread(self._timed, make)
+        if month is not self.month:
+            self.month, costs = month, month.costs
             for id_, turn in collector.turns.items():
                 turn.is_watched = id_ in costs.workspaces and is_limit_near(costs.workspaces[id_].limits, now)
             self._is_to_be_warned = True
@@ -159,10 +167,11 @@ class Display:
         failures: Mapping[str, str | None],
         widened: Mapping[str, int],
         now: datetime,
-    ) -> tuple[Costs, Snapshot]:
+    ) -> tuple[LedgerMonth, Snapshot]:
         """Make all that is shown, and show it: work of a thread."""
         used_by_key = used_in_month(ledger_state, now)
-        costs = self._charge(ledger_state, config, now, used_by_key)
+        month = self._charge(ledger_state, config, now, used_by_key)
+        costs = month.costs
         snapshot = take_snapshot(
             ledger_state,
             followed=frozenset().union(*followed),
@@ -181,7 +190,7 @@ class Display:
         if costs.worked_out_at is not None:
             self._health.costs_worked_out(costs.worked_out_at)
         self._exposition.render(self._capped(snapshot, windows=len(config.poll.windows)))
-        return costs, snapshot
+        return month, snapshot
 
     def _capped(self, snapshot: Snapshot, *, windows: int) -> Snapshot:
         """The snapshot within `web.max_series`; says where that begins and ceases to leave something out."""
@@ -208,17 +217,19 @@ class Display:
         config: Config,
         now: datetime,
         used_by_key: Mapping[int, Mapping[str, Usage]],
-    ) -> Costs:
+    ) -> LedgerMonth:
         """Work out the costs now and then, at once on news: they concern every database."""
         charged, news, days = self._charged, _news(ledger_state, config, now), self.workspace_days
+        month = self.month
         # Other days may be read while this works.
         are_days_charged = self._charged_days is days
-        if charged is not None and are_days_charged and not charged.is_due(news, now, at_latest=COSTS_EVERY):
-            return self.costs
+        is_due = charged is None or not are_days_charged or charged.is_due(news, now, at_latest=COSTS_EVERY)
+        if month is not None and not is_due:
+            return month
         began = time.thread_time()
         costs = charge(ledger_state, config, days, now, used_by_key)
         self._charged, self._charged_days = _Done(now, news, time.thread_time() - began), days
-        return costs
+        return LedgerMonth(until=now, is_over=False, ledger_state=ledger_state, days=days, config=config, costs=costs)
 
     async def _read_days(self, now: datetime) -> None:
         """Read the workspaces' days now and then, at once on news, as closed days seldom change."""

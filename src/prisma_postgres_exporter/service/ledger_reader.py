@@ -30,7 +30,7 @@ from prisma_postgres_exporter.store import Store
 ONE_SECOND = timedelta(seconds=1)
 ONE_DAY = timedelta(days=1)
 COSTS_KEPT = timedelta(minutes=1)
-"""How old the costs of a page may be: one that is asked for again and again reads the ledger once a minute."""
+"""How old the costs of a page may be where none are shown yet: it reads the ledger once a minute."""
 
 FAILURE_KEPT = timedelta(seconds=10)
 """How long a page is told the same failure before the ledger is asked again."""
@@ -69,11 +69,19 @@ def days_of_costs(store: Store, config: Config, ledger_state: LedgerState, until
     )
 
 
+def _this_month(store: Store, config: Config, now: datetime, shown: LedgerMonth | None) -> LedgerMonth:
+    """Return the month that is shown, or where there is none yet that of `now`, beside the one before."""
+    if shown is None:
+        return read_month(store, config, now, now, with_previous=True)
+    return replace(shown, previous=read_month(store, config, month_start(shown.until) - ONE_SECOND, now))
+
+
 class LedgerReader:
     """Answers one question at a time in a thread of its own, each with a connection that can only read.
 
-    A page's costs have a thread beside it, so that they wait for no question, and are read once for all who ask.
-    `config` gives the configuration in use and `clock` aware UTC instants.
+    A page's costs have a thread beside it, so that they wait for no question, and are made once for all who ask.
+    `config` gives the configuration in use and `clock` aware UTC instants. `shown` gives the month that the costs
+    were made from that are shown, if there is one: so all of a page is of one instant.
     """
 
     def __init__(
@@ -81,12 +89,14 @@ class LedgerReader:
         config: Callable[[], Config],
         clock: Callable[[], datetime],
         *,
+        shown: Callable[[], LedgerMonth | None] = lambda: None,
         patience_seconds: float = PATIENCE_SECONDS,
         on_failure: Callable[[StoreError], None] = lambda error: None,
     ) -> None:
         """`on_failure` is called with the reason when the store could not be read."""
         self._config = config
         self._clock = clock
+        self._shown = shown
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="ledger-reader")
         self._waiting = 0
         self._patience_seconds = patience_seconds
@@ -110,18 +120,31 @@ class LedgerReader:
         config, now = self._config(), self.now()
         return await self._ask(lambda store: read_month(store, config, until, now, with_previous=True))
 
-    async def costs(self) -> MonthCosts | str | None:
-        """Return what this month costs as it was a minute ago at most, or what is known of it soon.
+    async def this_month(self) -> LedgerMonth:
+        """Return this month as far as its costs are shown, and the one before it.
 
-        That is the last costs that were read, which say of when they are; where there are none, why the ledger cannot
+        Raises:
+            TooBusy: too many questions wait already.
+            StoreError: the ledger cannot be read now.
+        """
+        config, now, shown = self._config(), self.now(), self._shown()
+        return await self._ask(lambda store: _this_month(store, config, now, shown))
+
+    async def costs(self) -> MonthCosts | str | None:
+        """Return what this month costs as it is shown, or what is known of it soon.
+
+        That is the last costs that were made, which say of when they are; where there are none, why the ledger cannot
         be read, or `None` while it is.
         """
-        config, now = self._config(), self.now()
-        reading = self._costs_reading
-        if reading is None and not self._is_answered(config, now):
-            reading = self._costs_reading = asyncio.create_task(self._read_costs(config, now))
-        if reading is not None:
-            done, _ = await asyncio.wait({reading}, timeout=self._patience_seconds)
+        config, shown, loop = self._config(), self._shown(), asyncio.get_running_loop()
+        ends_at = loop.time() + self._patience_seconds
+        # Those that are being made for another may be of an earlier instant.
+        while not self._is_answered(config, self.now(), shown):
+            if self._costs_reading is None:
+                self._costs_reading = asyncio.create_task(self._read_costs(config, self.now(), shown))
+            done, _ = await asyncio.wait({self._costs_reading}, timeout=max(0.0, ends_at - loop.time()))
+            if not done:
+                break
             for task in done:
                 task.result()
         failure = self._failed[1] if self._failed is not None else None
@@ -131,6 +154,23 @@ class LedgerReader:
         if failure is None:
             return costs
         return replace(costs, notes=(f"The ledger cannot be read now: {failure}", *costs.notes))
+
+    async def unknown(self, chosen: Chosen) -> tuple[str, ...]:
+        """Return what is chosen and in no row of the ledger.
+
+        Raises:
+            TooBusy: too many questions wait already.
+            StoreError: the ledger cannot be read now.
+        """
+        now = self.now()
+
+        def read(store: Store) -> tuple[str, ...]:
+            rows = [known.database for known in store.databases()]
+            return chosen.unknown(
+                store.load(now).workspaces, ((row.workspace_id, row.project_id, row.id) for row in rows)
+            )
+
+        return await self._ask(read)
 
     async def days(
         self, from_day: date, to_day: date, by: By, chosen: Chosen, *, most_rows: int
@@ -180,16 +220,19 @@ class LedgerReader:
         for thread in (self._thread, self._costs_thread):
             thread.shutdown(wait=True, cancel_futures=True)
 
-    def _is_answered(self, config: Config, now: datetime) -> bool:
-        """Whether what is known of this month's costs will do: read lately, or failed just now."""
+    def _is_answered(self, config: Config, now: datetime, shown: LedgerMonth | None) -> bool:
+        """Whether what is known of this month's costs will do: as they are shown, or failed just now."""
         if self._failed is not None:
             return timedelta(0) <= now - self._failed[0] < FAILURE_KEPT
-        return self._kept is not None and self._kept[0] is config and _is_recent(self._kept[1].until, now)
+        if self._kept is None or self._kept[0] is not config:
+            return False
+        until = self._kept[1].until
+        return until >= shown.until if shown is not None else _is_recent(until, now)
 
-    async def _read_costs(self, config: Config, now: datetime) -> None:
+    async def _read_costs(self, config: Config, now: datetime, shown: LedgerMonth | None) -> None:
         def answer() -> MonthCosts:
             with closing(Store.open_to_read(config.store.url)) as store:
-                return month_costs(read_month(store, config, now, now, with_previous=True))
+                return month_costs(_this_month(store, config, now, shown))
 
         try:
             costs = await asyncio.get_running_loop().run_in_executor(self._costs_thread, answer)

@@ -248,8 +248,10 @@ class Service:
         )
 
     def _ledger_reader(self) -> LedgerReader:
-        collector = self.running.collector
-        return LedgerReader(lambda: collector.config, self._clock, on_failure=collector.ledger.note)
+        collector, display = self.running.collector, self.running.display
+        return LedgerReader(
+            lambda: collector.config, self._clock, shown=lambda: display.month, on_failure=collector.ledger.note
+        )
 
     @contextlib.asynccontextmanager
     async def _pushing(self, url: str) -> AsyncIterator[None]:

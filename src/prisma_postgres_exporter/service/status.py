@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import shlex
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from pathlib import Path
 
 from prisma_postgres_exporter import __version__
 from prisma_postgres_exporter.config import Config, display_url
@@ -15,8 +17,10 @@ from prisma_postgres_exporter.rounds import LARGEST_SKEW, Collector, CredentialS
 from prisma_postgres_exporter.service.display import Display
 from prisma_postgres_exporter.service.leasing import LeaseKeeper
 from prisma_postgres_exporter.service.limits import ATTEMPTS
+from prisma_postgres_exporter.words import counted
 
 FAILURES_IN_A_ROW = 3
+IN_A_FILE = "sqlite:///"
 LATE = timedelta(minutes=1)
 """A round that is this much late has stopped, or one under way that gives no sign of life for longer than a call."""
 
@@ -68,8 +72,19 @@ def describe(
         sharing=None if leases is None else _sharing(leases),
         collected_by={} if leases is None else _collected_by_others(leases),
         pushes=pushes,
+        program=config.sources.program,
+        store_flag=_store_flag(config),
         notes=(*config.warnings, *_clock_notes(collector), *_refused_notes(collector), *notes),
     )
+
+
+def _store_flag(config: Config) -> str:
+    """What a command is given to read this store; where its URL may have a password, the file that has it, if any."""
+    shown = display_url(config.store.url)
+    if shown.startswith(IN_A_FILE):
+        path = Path(shown.removeprefix(IN_A_FILE)).absolute()
+        return f"--store-url {shlex.quote(f'{IN_A_FILE}{path}')}"
+    return f"--config {shlex.quote(config.sources.file)}" if config.sources.file else ""
 
 
 def _unhealthy_reasons(collector: Collector, display: Display, now: datetime, time: float) -> Iterator[str]:
@@ -114,7 +129,9 @@ def _clock_notes(collector: Collector) -> Iterator[str]:
 def _refused_notes(collector: Collector) -> Iterator[str]:
     for turn in collector.turns.values():
         for reason, count in turn.refused.items():
-            yield f"{count} record(s) of workspace {turn.workspace_id} cannot be used and are left out: {reason}"
+            named = collector.ledger_state.workspaces.get(turn.workspace_id)
+            name = named.workspace.name if named else turn.workspace_id
+            yield f"Left out, as they cannot be used: {counted(count, 'record')} of workspace {name} ({reason})"
 
 
 def _sharing(leases: LeaseKeeper) -> Mapping[str, int]:

@@ -16,6 +16,7 @@ from prisma_postgres_exporter.config.reading import content_of, is_pipe
 from prisma_postgres_exporter.errors import ConfigurationError
 from prisma_postgres_exporter.expose import ExporterHealth
 from prisma_postgres_exporter.service.tls import notes_of, server_context
+from prisma_postgres_exporter.words import counted
 
 log = structlog.get_logger(__name__)
 
@@ -37,7 +38,7 @@ class WebLock:
         """Who gets in, and how, for people."""
         clients = ", verified client certificates alone" if self.file.tls_server_config.verifies_clients else ""
         spoken = "plain HTTP" if self.context is None else f"TLS{clients}"
-        return f"{spoken}, {len(self.file.basic_auth_users)} user(s)"
+        return f"{spoken}, {counted(len(self.file.basic_auth_users), 'user')}"
 
 
 OPEN = WebLock(file=WebFile(), context=None)

@@ -18,6 +18,7 @@ from prisma_postgres_exporter.simulator.founding import REGIONS
 from prisma_postgres_exporter.simulator.questions import Fields, Json, Question, Refused, not_found, rest
 from prisma_postgres_exporter.simulator.registry import BranchRecord, DatabaseRecord, ProjectRecord, prefixed
 from prisma_postgres_exporter.simulator.vendor import BackupRecord, Broken, PeriodRefused, backups_of, retention_days
+from prisma_postgres_exporter.words import counted
 
 DEFAULT_BACKUPS: Final = 25
 MOST_BACKUPS: Final = 100
@@ -359,7 +360,9 @@ def delete_project(question: Question) -> bytes:
     others = [database for database in held if not database.is_default]
     if others:
         raise Refused(
-            400, f"The project still has {len(others)} database(s) besides its default one", "Delete them first"
+            400,
+            f"The project still has {counted(len(others), 'database')} besides its default one",
+            "Delete them first",
         )
     question.vendor.world.delete_project(project.id, at=from_ms(question.now_ms))
     return b""

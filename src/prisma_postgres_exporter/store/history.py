@@ -229,6 +229,7 @@ def workspace_days(connection: Connection, from_day: date) -> Iterator[Workspace
             operations=int(operations),
             storage_byte_seconds=int(storage_mib_seconds) * MIB,
             storage_seconds=int(storage_seconds),
-            storage_bytes=round(storage) if levels == count else None,
+            storage_bytes=round(storage) if levels else None,
+            is_storage_known=levels == count,
             absent=absent.get((day, workspace_key), ()),
         )

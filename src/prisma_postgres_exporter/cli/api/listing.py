@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar
 from prisma_postgres_exporter.cli.api.running import Session
 from prisma_postgres_exporter.cli.printing import Columns, Form, print_list
 from prisma_postgres_exporter.errors import ApiError, MalformedAnswer
+from prisma_postgres_exporter.words import counted
 
 if TYPE_CHECKING:
     from prisma_postgres_exporter.api import Listing, ManagementApi, Refused
@@ -63,7 +64,7 @@ def note_unread(session: Session, refused: Sequence[Refused]) -> None:
         return
     which = ", ".join(f"{record.id or 'without an id'} ({record.reason})" for record in refused[:SHOWN])
     more = f" and {len(refused) - SHOWN} more" if len(refused) > SHOWN else ""
-    records = "1 record" if len(refused) == 1 else f"{len(refused)} records"
+    records = counted(len(refused), "record")
     session.failures.append(
         MalformedAnswer(f"the list is not complete: {records} could not be read: {which}{more}", reason="wrong_shape")
     )

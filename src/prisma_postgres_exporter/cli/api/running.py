@@ -22,6 +22,7 @@ from prisma_postgres_exporter.cli.printing import Column, Columns, Form, print_l
 from prisma_postgres_exporter.cli.terminal import NotWritten, is_output_closed, let_go, say
 from prisma_postgres_exporter.config import Config, Credential, format_duration, read_tokens
 from prisma_postgres_exporter.errors import ApiError, ConfigurationError, CredentialRefused, NotFound, Unavailable
+from prisma_postgres_exporter.words import counted
 
 if TYPE_CHECKING:
     from prisma_postgres_exporter.api import Created, ManagementApi
@@ -263,7 +264,7 @@ def _print_secrets(error: ApiError, *, reveal: bool, chosen: Form) -> None:
             print_list(pairs, _SECRETS, chosen, what="secrets", has_more=False, is_complete=False)
     else:
         count = len(error.shown_once)
-        held = "1 secret" if count == 1 else f"{count} secrets"
+        held = counted(count, "secret")
         say(f"The answer has {held} (connection strings or tokens), which --reveal would have shown.")
 
 

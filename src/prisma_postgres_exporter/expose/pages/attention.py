@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -30,7 +31,8 @@ class Alert:
     """A line that is `bad`, `warn`, `save` (money) or `note`: about what, what it is, and what to do.
 
     `path` is a page of ours, below the first one, or `None`; `since_at` is since when. `reason` is the short constant
-    that metrics, logs and `doctor` have for it, `command` what compares plans.
+    that metrics, logs and `doctor` have for it, `command` what compares plans. `is_at_console`: what to do about it is
+    done in the vendor's console.
     """
 
     tone: str
@@ -40,6 +42,7 @@ class Alert:
     since_at: datetime | None = None
     reason: str = ""
     command: str = ""
+    is_at_console: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,6 +55,17 @@ class Reach:
     text: str
     todo: str
     path: str
+    is_at_console: bool = False
+
+    def alert(self, *, is_here: bool = False) -> Alert:
+        """The same as a line, on the page that it is about or on another."""
+        return Alert(
+            tone="warn",
+            subject=self.title if is_here else self.subject,
+            text=f"{self.text} {self.todo}",
+            path=None if is_here else self.path,
+            is_at_console=self.is_at_console,
+        )
 
 
 def reaches(snapshot: Snapshot, now: datetime) -> list[Reach]:
@@ -91,24 +105,30 @@ def _alerts(
     if snapshot is not None:
         yield from _of_workspaces(status, snapshot.workspaces)
         yield from of_databases(snapshot.databases, status)
-    for reach in reached:
-        if reach.at <= status.now_at:
-            yield Alert(tone="warn", subject=reach.subject, text=f"{reach.text} {reach.todo}", path=reach.path)
+    yield from (reach.alert() for reach in reached if reach.at <= status.now_at)
     for line in lines:
         if line.saving is not None:
-            yield saving_alert(line, line.saving, status.now_at)
+            yield saving_alert(line, line.saving, status)
     yield from (Alert(tone="note", subject="", text=note) for note in status.notes)
 
 
-def saving_alert(line: CostLine, saving: Saving, now: datetime) -> Alert:
-    """What another plan would have saved last month, and the command that compares all of them."""
-    month = previous_month_start(now)
+def saving_alert(line: CostLine, saving: Saving, status: ServiceStatus) -> Alert:
+    """What another plan would have saved last month, and the command that compares all of them, ready to be pasted."""
+    month, id_ = previous_month_start(status.now_at), line.workspace_id or ""
     text = (
         f"What it used in {month:%B} would have cost {usd(saving.would_usd)} on {saving.plan}, instead of "
         f"{usd(saving.own_usd)} on {saving.own_plan}."
     )
-    command = f"prisma-postgres-exporter cost --month {month:%Y-%m} --what-if plan={saving.plan.lower()}"
-    return Alert(tone="save", subject=line.name, text=text, path=f"workspaces/{line.workspace_id}", command=command)
+    told_apart = [view.workspace_name for view in (status.snapshot.workspaces if status.snapshot else ())]
+    is_clear = told_apart.count(line.name) == 1 and line.name.isprintable() and cut(line.name) == line.name
+    named = line.name if is_clear else id_
+    what = ("cost", status.store_flag, f"--workspace {shlex.quote(named)} --month {month:%Y-%m} --what-if")
+    command = " ".join(part for part in (status.program, *what, f"plan={saving.plan.lower()}") if part)
+    # Of a store that is not this user's to read there is nothing to type.
+    command = "" if status.is_part else command
+    return Alert(
+        tone="save", subject=line.name, text=text, path=f"workspaces/{id_}", command=command, is_at_console=True
+    )
 
 
 def of_databases(views: Sequence[DatabaseView], status: ServiceStatus) -> Iterator[Alert]:
@@ -139,7 +159,7 @@ def of_workspace(view: WorkspaceView, status: ServiceStatus) -> Iterator[Alert]:
     path, name = f"workspaces/{view.workspace_id}", view.workspace_name or view.workspace_id
     if view.is_usage_blocked:
         text = f"Blocked by the vendor: {likely_block(view.plan, view.cost)}."
-        yield Alert(tone="bad", subject=name, text=text, path=path)
+        yield Alert(tone="bad", subject=name, text=text, path=path, is_at_console=True)
     if view.failure_reason:
         text = f"Its databases cannot be listed. {why(view.failure_reason)}."
         yield Alert(tone="bad", subject=name, text=text, path=path, reason=view.failure_reason)
@@ -216,8 +236,8 @@ def _limits(view: WorkspaceView, cost: WorkspaceCost, now: datetime) -> Iterator
         else:
             title = f"{name}: spend limit reached{when}"
             text = f"{spend_sentence(cost, usd, '')} {_blocks(view, is_reached=is_reached, until=until)}"
-            todo = "Raise the limit in the vendor's console, or cut its usage."
-        yield Reach(at=at, title=title, subject=name, text=text, todo=todo, path=path)
+            todo = "Raise the limit, or cut its usage."
+        yield Reach(at=at, title=title, subject=name, text=text, todo=todo, path=path, is_at_console=True)
 
 
 def _blocks(view: WorkspaceView, *, is_reached: bool, until: str) -> str:

@@ -22,12 +22,13 @@ ONE_DAY = timedelta(days=1)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Day:
-    """One UTC day; what is not known is `None`, and where not `is_complete` operations are at least so many."""
+    """One UTC day; what is not known is `None`, and where not `…_known` it is at least so much."""
 
     day: date
     operations: int | None
     storage_bytes: int | None
-    is_complete: bool
+    are_operations_known: bool
+    is_storage_known: bool
 
 
 def days_of_workspace(days: Iterable[WorkspaceDay]) -> Sequence[Day]:
@@ -41,7 +42,8 @@ def days_of_workspace(days: Iterable[WorkspaceDay]) -> Sequence[Day]:
             day=day,
             operations=row.operations if row else None,
             storage_bytes=row.storage_bytes if row else None,
-            is_complete=row is not None and not row.absent,
+            are_operations_known=row is not None and not row.absent,
+            is_storage_known=row is not None and not row.absent and row.is_storage_known,
         )
         for day in (first + number * ONE_DAY for number in range((last - first).days + 1))
         for row in (known.get(day),)
@@ -55,7 +57,8 @@ def days_of_rows(rows: Iterable[UsageRow]) -> Sequence[Day]:
             day=date.fromisoformat(row.period),
             operations=row.operations,
             storage_bytes=row.mean_storage_bytes,
-            is_complete=row.are_operations_known,
+            are_operations_known=row.are_operations_known,
+            is_storage_known=row.is_mean_storage_known,
         )
         for row in rows
     ]

@@ -20,6 +20,7 @@ from prisma_postgres_exporter.expose.pages.listing import operations_of
 from prisma_postgres_exporter.reasons import meaning_of
 from prisma_postgres_exporter.report import BINARY, NONE, count, in_unit_of, percent
 from prisma_postgres_exporter.snapshot import WorkspaceView
+from prisma_postgres_exporter.words import counted
 
 UNITS = ((10**12, "T"), (10**9, "G"), (10**6, "M"), (10**3, "k"))
 LONGEST_NAME = 60
@@ -71,6 +72,13 @@ def least(known: Decimal | None, is_complete: bool, is_share: bool = False) -> s
     return f"{'about' if is_share else 'at least'} {usd(known)}"
 
 
+def cost(bill: Bill | None) -> str:
+    """What is known of a cost; a dash where nothing is, as of what nobody has read yet."""
+    if bill is None or not bill.is_anything_known:
+        return NONE
+    return least(bill.known, bill.total is not None, bill.is_share)
+
+
 def signed(value: float | Decimal | None, digits: int = 1) -> str:
     """A change with its sign."""
     if not value:
@@ -104,11 +112,11 @@ def distance(at: datetime, now: datetime) -> str:
 
 
 def parts(bill: Bill | None) -> str:
-    """What a cost is made of; of a part that is not known whole, at least how much, if anything."""
-    if bill is None:
+    """What a cost is made of; of a part that is not known whole, at least how much."""
+    if bill is None or not bill.is_anything_known:
         return ""
     named = zip(("fee", "operations", "storage"), bill.parts, (bill.fee, bill.operations, bill.storage), strict=True)
-    return " · ".join(f"{name} {least(known or part, part is not None, bill.is_share)}" for name, part, known in named)
+    return " · ".join(f"{name} {least(known, part is not None, bill.is_share)}" for name, part, known in named)
 
 
 def mean_storage(view: WorkspaceView) -> str:
@@ -162,7 +170,23 @@ def _environment() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    for named in (count, short, size, usd, least, signed, percent, cut, parts, mean_storage, seconds, instant, ago):
+    for named in (
+        count,
+        counted,
+        short,
+        size,
+        usd,
+        least,
+        cost,
+        signed,
+        percent,
+        cut,
+        parts,
+        mean_storage,
+        seconds,
+        instant,
+        ago,
+    ):
         environment.filters[named.__name__] = named
     environment.filters |= {"operations": operations_of, "reason": why}
     environment.globals["NONE"] = NONE

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import partial
 
@@ -24,7 +24,7 @@ from prisma_postgres_exporter.expose.pages.days import (
     month_of_money,
     month_of_operations,
 )
-from prisma_postgres_exporter.expose.pages.drawing import cut, draw, least, parts, size, usd
+from prisma_postgres_exporter.expose.pages.drawing import cost, cut, draw, least, parts, size, usd
 from prisma_postgres_exporter.expose.pages.listing import Asked, Listing, databases, is_failing, operations_of
 from prisma_postgres_exporter.expose.pages.overview import line_of
 from prisma_postgres_exporter.expose.pages.plots import Band, Bars, bars
@@ -32,6 +32,7 @@ from prisma_postgres_exporter.expose.pages.use import Meter, allowances, meters,
 from prisma_postgres_exporter.expose.status import ServiceStatus
 from prisma_postgres_exporter.model import Happened, previous_month_start
 from prisma_postgres_exporter.report import (
+    NONE,
     CostLine,
     MonthCosts,
     UsageRow,
@@ -41,6 +42,7 @@ from prisma_postgres_exporter.report import (
     spend_sentence,
 )
 from prisma_postgres_exporter.snapshot import DatabaseView, Snapshot, WorkspaceView
+from prisma_postgres_exporter.words import counted
 
 HAPPENED = 12
 """How many revisions and events a page lists."""
@@ -81,30 +83,54 @@ class ProjectRow:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Place:
-    """What the page of a workspace, project or database shows, as `place.html` draws it.
+    """What the page of a workspace, project or database of `snapshot` shows, as `place.html` draws it.
 
-    `above` are the places that hold it, as kind, path and name. `views` are its databases. Of what cannot be drawn,
-    `charges` and `month` say why.
+    `above` are the places that hold it, as kind, path and name. `views` are its databases, and `workspace` is it where
+    it is one. Of what cannot be drawn, `charges` and `month` say why.
     """
 
+    status: ServiceStatus
+    snapshot: Snapshot
     kind: str
     id_: str
     name: str
+    workspace_id: str
+    views: Sequence[DatabaseView]
     cards: Sequence[Card]
     alerts: Sequence[Alert]
     notes: Sequence[str]
     told: Told
-    days: Sequence[Day]
-    charges: Bars | str
-    month: Band | str
-    events: Sequence[str]
-    views: Sequence[DatabaseView]
     asked: Asked
-    included: Mapping[str, int | None]
+    days: Sequence[Day]
+    bill: Bill | None
+    month: Band | str
     above: Sequence[tuple[str, str, str]] = ()
     meters: Sequence[tuple[str, Meter]] = ()
     workspace: WorkspaceView | None = None
-    collected_by: str | None = None
+
+    def drawn(self) -> str:
+        """The whole HTML document."""
+        return draw("place.html", place=self, now=self.status.now_at, root="../")
+
+    @property
+    def charges(self) -> Bars | str:
+        """What it is charged by day."""
+        return charges_by_day(self.bill, self.days, self.status.now_at)
+
+    @property
+    def events(self) -> Sequence[str]:
+        """What happened to it."""
+        happened = self.told.happened
+        names = {view.workspace_id: view.workspace_name for view in self.snapshot.workspaces} | dict(happened.names)
+        short = {id_: cut(name) for id_, name in names.items()}
+        # Old and new names are looked up too, which cuts them.
+        named = {name: cut(name) for event in happened.events for name in (event.before, event.after) if name}
+        return [event_sentence(event, named | short) for event in happened.events]
+
+    @property
+    def collected_by(self) -> str | None:
+        """The other process that collects it."""
+        return self.status.collected_by.get(self.workspace_id)
 
     @property
     def plots(self) -> Sequence[Bars]:
@@ -144,9 +170,14 @@ class Place:
         return databases(self.views, self.asked)
 
     @property
+    def included(self) -> Mapping[str, int | None]:
+        """The storage that the plan of its workspace includes, by that one's id."""
+        return allowances(view for view in self.snapshot.workspaces if view.workspace_id == self.workspace_id)
+
+    @property
     def included_bytes(self) -> int | None:
-        """The storage that the plan of its workspace includes."""
-        return next(iter(self.included.values()), None)
+        """The same alone."""
+        return self.included.get(self.workspace_id)
 
     @property
     def failing(self) -> int:
@@ -174,129 +205,96 @@ def workspace_page(
         value=days_left(reached[0], now) if reached else "none in sight",
         text=reached[0].title if reached else spend_sentence(view.cost or WorkspaceCost(), usd, unit=""),
     )
-    names, included = ("Operations", "Storage (month's average so far)"), allowances((view,))
-    return _drawn(
-        now,
-        Place(
-            kind="Workspace",
-            id_=view.workspace_id,
-            name=view.workspace_name or view.workspace_id,
-            cards=(*_money_cards(line, now, is_reading=costs is None), limit),
-            meters=[(name, meter) for name, meter in zip(names, meters(view), strict=True) if meter is not None],
-            alerts=[
-                *of_workspace(view, status),
-                *of_databases(views, status),
-                *(Alert(tone="warn", subject=reach.title, text=f"{reach.text} {reach.todo}") for reach in reached),
-                *((saving_alert(line, line.saving, now),) if line.saving is not None else ()),
-            ],
-            notes=tuple(_knowledge(view.usage)),
-            told=told,
-            days=days,
-            charges=charges_by_day(line.bill, days, now),
-            # Where nothing is charged, operations are what runs out.
-            month=month_of_operations(days, now) if stops(view) else month_of_money(line, view.cost, days, now),
-            events=_events(told.happened, snapshot),
-            views=views,
-            asked=asked,
-            included=included,
-            workspace=view,
-            collected_by=status.collected_by.get(view.workspace_id),
-        ),
-    )
+    names = ("Operations", "Storage (month's average so far)")
+    return Place(
+        status=status,
+        snapshot=snapshot,
+        kind="Workspace",
+        id_=view.workspace_id,
+        name=view.workspace_name or view.workspace_id,
+        workspace_id=view.workspace_id,
+        views=views,
+        cards=(*_money_cards(line, now, is_reading=costs is None), limit),
+        meters=[(name, meter) for name, meter in zip(names, meters(view), strict=True) if meter is not None],
+        alerts=[
+            *of_workspace(view, status),
+            *of_databases(views, status),
+            *(reach.alert(is_here=True) for reach in reached),
+            *((saving_alert(line, line.saving, status),) if line.saving is not None else ()),
+        ],
+        notes=tuple(_knowledge(view.usage)),
+        told=told,
+        asked=asked,
+        days=days,
+        bill=line.bill,
+        # Where nothing is charged, operations are what runs out.
+        month=month_of_operations(days, now) if stops(view) else month_of_money(line, view.cost, days, now),
+        workspace=view,
+    ).drawn()
 
 
 def project_page(status: ServiceStatus, snapshot: Snapshot, project_id: str, told: Told, asked: Asked) -> str:
     """A whole HTML document about one project of `snapshot`."""
     views = [row for row in snapshot.databases if row.project_id == project_id]
-    usage, bill = add_up(view.usage for view in views), add_bills(view.cost for view in views)
-    least_count = f"{'' if usage.are_operations_known or usage.operations is None else 'at least '}"
+    usage = add_up(view.usage for view in views)
+    is_least = not usage.are_operations_known and usage.operations is not None
+    used = f"{'at least ' if is_least else ''}{count(usage.operations)}"
     only_now = "Of the databases that are there now: deleted ones are in the workspace's cost."
-    return _part_page(
-        status,
-        snapshot,
-        told,
-        asked,
-        views,
-        bill,
-        kind="Project",
-        id_=project_id,
-        name=views[0].project_name or project_id,
-        operations=Card(
-            label=f"Operations in {status.now_at:%B}",
-            value=f"{least_count}{count(usage.operations)}",
-            text=f"{len(views):,} database{'' if len(views) == 1 else 's'}",
-        ),
-        notes=(*_knowledge(usage), only_now),
-    )
+    part = _part("Project", status, snapshot, views, told, (used, counted(len(views), "database")))
+    return replace(part, asked=asked, notes=(*part.notes, only_now)).drawn()
 
 
 def database_page(status: ServiceStatus, snapshot: Snapshot, view: DatabaseView, told: Told) -> str:
     """A whole HTML document about one database."""
     here, all_of_it = operations_of(view), view.month_to_date_operations
     is_part = here is not None and all_of_it is not None and here < all_of_it
+    used = (count(all_of_it), f"Of which {here:,} are known of this workspace" if is_part else "")
     until = status.waits.get(view.database_id)
     waits = () if until is None else (f"Not asked before {until:%H:%M} UTC, as the vendor asked.",)
-    return _part_page(
-        status,
-        snapshot,
-        told,
-        NOTHING_ASKED,
-        (view,),
-        view.cost,
-        kind="Database",
-        id_=view.database_id,
-        name=view.database_name or view.database_id,
-        operations=Card(
-            label=f"Operations in {status.now_at:%B}",
-            value=count(all_of_it),
-            text=f"Of which {here:,} are known of this workspace" if is_part else "",
-        ),
-        notes=(*waits, *_knowledge(view.usage)),
-    )
+    part = _part("Database", status, snapshot, (view,), told, used)
+    return replace(part, notes=(*waits, *part.notes)).drawn()
 
 
-def _part_page(
+def _part(
+    kind: str,
     status: ServiceStatus,
     snapshot: Snapshot,
-    told: Told,
-    asked: Asked,
     views: Sequence[DatabaseView],
-    bill: Bill | None,
-    *,
-    kind: str,
-    id_: str,
-    name: str,
-    operations: Card,
-    notes: Sequence[str],
-) -> str:
-    """The page of what has a share of a workspace's cost."""
+    told: Told,
+    used: tuple[str, str],
+) -> Place:
+    """What has a share of a workspace's cost; `used` are its operations, and what is to be known of them."""
     now, days, first = status.now_at, days_of_rows(told.days), views[0]
-    above = [("Workspace", f"workspaces/{first.workspace_id}", first.workspace_name or first.workspace_id)]
-    if kind == "Database":
-        above.append(("Project", f"projects/{first.project_id}", first.project_name or first.project_id))
-    included = allowances(view for view in snapshot.workspaces if view.workspace_id == first.workspace_id)
-    stored = _sum(view.storage_bytes for view in views)
-    storage = Card(label="Storage now", value=size(stored, included.get(first.workspace_id)))
-    return _drawn(
-        now,
-        Place(
-            kind=kind,
-            id_=id_,
-            name=name,
-            above=above,
-            cards=(_share_card(bill, now), operations, storage),
-            alerts=tuple(of_databases(views, status)),
-            notes=notes,
-            told=told,
-            days=days,
-            charges=charges_by_day(bill, days, now),
-            month=month_of_operations(days, now),
-            events=_events(told.happened, snapshot),
-            views=views,
-            asked=asked,
-            included=included,
-        ),
+    bill, stored = add_bills(view.cost for view in views), _sum(view.storage_bytes for view in views)
+    ids = {"Workspace": first.workspace_id, "Project": first.project_id, "Database": first.database_id}
+    names = {"Workspace": first.workspace_name, "Project": first.project_name, "Database": first.database_name}
+    holders = tuple(ids)[: tuple(ids).index(kind)]
+    above = [(of, f"{of.lower()}s/{ids[of]}", names[of] or ids[of]) for of in holders]
+    place = Place(
+        status=status,
+        snapshot=snapshot,
+        kind=kind,
+        id_=ids[kind],
+        name=names[kind] or ids[kind],
+        workspace_id=first.workspace_id,
+        views=views,
+        cards=(),
+        alerts=tuple(of_databases(views, status)),
+        notes=tuple(_knowledge(add_up(view.usage for view in views))),
+        told=told,
+        asked=NOTHING_ASKED,
+        days=days,
+        bill=bill,
+        month=month_of_operations(days, now),
+        above=above,
     )
+    share = f"Its share of the workspace's cost: {parts(bill)}" if parts(bill) else ""
+    cards = (
+        Card(label=f"Cost in {now:%B} so far", value=_known(bill), text=share),
+        Card(label=f"Operations in {now:%B}", value=used[0], text=used[1]),
+        Card(label="Storage now", value=size(stored, place.included_bytes)),
+    )
+    return replace(place, cards=cards)
 
 
 def missing_page(path: str) -> str:
@@ -304,15 +302,10 @@ def missing_page(path: str) -> str:
     return draw("missing.html", path=path, root="../" * (path.count("/") - 1) or "./")
 
 
-def _drawn(now: datetime, place: Place) -> str:
-    return draw("place.html", place=place, now=now, root="../")
-
-
 # Money --------------------------------------------------------------------------------------------
 def _money_cards(line: CostLine, now: datetime, *, is_reading: bool) -> Iterator[Card]:
     bill = line.bill
-    known = NOT_KNOWN if bill is None else least(bill.known, bill.total is not None)
-    yield Card(label=f"{now:%B} so far", value=known, text=parts(bill))
+    yield Card(label=f"{now:%B} so far", value=_known(bill), text=parts(bill))
     bounds = "" if None in (line.low_usd, line.high_usd) else f"{usd(line.low_usd)} – {usd(line.high_usd)}"
     last, is_whole = line.beside.last_month_known_usd, line.beside.last_month_usd is not None
     month = f"{previous_month_start(now):%B}"
@@ -324,29 +317,13 @@ def _money_cards(line: CostLine, now: datetime, *, is_reading: bool) -> Iterator
     )
 
 
-def _share_card(bill: Bill | None, now: datetime) -> Card:
-    is_known = bill is not None and bill.known is not None
-    return Card(
-        label=f"Cost in {now:%B} so far",
-        value=least(bill.known, bill.total is not None, bill.is_share) if bill is not None and is_known else NOT_KNOWN,
-        text=f"Its share of the workspace's cost: {parts(bill)}" if is_known else "",
-    )
-
-
-# The rest -----------------------------------------------------------------------------------------
+def _known(bill: Bill | None) -> str:
+    return NOT_KNOWN if (known := cost(bill)) == NONE else known
 
 
 def _knowledge(usage: Usage) -> Iterator[str]:
     if not usage.is_complete:
         yield f"Not all of this month is known: {knowledge(usage)}."
-
-
-def _events(happened: Happened, snapshot: Snapshot) -> Sequence[str]:
-    names = {view.workspace_id: view.workspace_name for view in snapshot.workspaces} | dict(happened.names)
-    short = {id_: cut(name) for id_, name in names.items()}
-    # Old and new names are looked up too, which cuts them.
-    named = {name: cut(name) for event in happened.events for name in (event.before, event.after) if name}
-    return [event_sentence(event, named | short) for event in happened.events]
 
 
 def _sum(values: Iterable[int | None]) -> int | None:

@@ -26,6 +26,7 @@ from prisma_postgres_exporter.expose.pages.places import (
 )
 from prisma_postgres_exporter.expose.status import ServiceStatus
 from prisma_postgres_exporter.expose.v1.ledger import Ledger
+from prisma_postgres_exporter.expose.v1.problems import nothing_here
 from prisma_postgres_exporter.report import Chosen, MonthCosts
 from prisma_postgres_exporter.snapshot import Snapshot
 
@@ -76,8 +77,13 @@ class Pages:
 
 
 async def not_found(request: Request, error: Exception | None = None) -> Response:
-    """A page with a way back for a person, a line for a program, and for whoever is told more than that."""
+    """A page with a way back for a person, a line for a program, and for whoever is told more than that.
+
+    Beside `/api/v1` it is a problem as there.
+    """
     said = getattr(error, "detail", NOT_FOUND)
+    if said == NOT_FOUND and f"{request.url.path}/".startswith("/api/"):
+        return nothing_here()
     if said != NOT_FOUND or "text/html" not in request.headers.get("accept", ""):
         return PlainTextResponse(said, status_code=404, headers=_headers())
     return _page(missing_page(request.url.path), status_code=404)

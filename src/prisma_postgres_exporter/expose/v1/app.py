@@ -74,10 +74,10 @@ def json_api(snapshot: Callable[[], Snapshot | None], ledger: Ledger) -> FastAPI
     write = Writing()
     shown, questions = Shown(snapshot, write), Questions(ledger, write)
     api.get("/workspaces", response_model=Workspaces)(shown.list_workspaces)
-    api.get("/databases", response_model=Databases)(shown.list_databases)
+    api.get("/databases", response_model=Databases, responses=described(404))(shown.list_databases)
     api.get("/databases/{database_id}", response_model=OneDatabase, responses=described(404))(shown.get_database)
-    api.get("/usage", response_model=UsageRows, responses=described(422))(questions.list_usage)
-    api.get("/cost", response_model=CostRows, responses=described(422))(questions.list_cost)
+    api.get("/usage", response_model=UsageRows, responses=described(404, 422))(questions.list_usage)
+    api.get("/cost", response_model=CostRows, responses=described(404, 422))(questions.list_cost)
     api.get("/budgets", response_model=Budgets)(shown.list_budgets)
 
     @api.get("/openapi.json", include_in_schema=False)

@@ -19,8 +19,14 @@ class Ledger(Protocol):
     async def month(self, until: datetime) -> LedgerMonth:
         """The month of `until`, up to then."""
 
+    async def this_month(self) -> LedgerMonth:
+        """This month as far as its costs are shown, and the one before it."""
+
     async def costs(self) -> MonthCosts | str | None:
-        """What this month costs as it was read last, or why it was not; `None` while it is. Waits for no store."""
+        """What this month costs as it is shown, or why it is not known; `None` while it is read. Waits for no store."""
+
+    async def unknown(self, chosen: Chosen) -> tuple[str, ...]:
+        """What is chosen and in no row of the ledger, as `workspace 'wksp_1'`."""
 
     async def days(
         self, from_day: date, to_day: date, by: By, chosen: Chosen, *, most_rows: int

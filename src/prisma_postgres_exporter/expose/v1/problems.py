@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from http import HTTPStatus
 from typing import Any, Literal
 
@@ -24,7 +24,7 @@ ROUTERS: Mapping[int, tuple[str, Mapping[str, str]]] = {
 
 REASONS = {
     400: "A parameter that is not known, is given twice, or has a value that is not accepted.",
-    404: "There is no such database.",
+    404: "What the address or a filter names is not there.",
     405: "Only GET and HEAD are answered.",
     422: "The parameters contradict each other, or ask for a time that has not begun.",
     503: "Nothing is known yet, the ledger cannot be read now, or too many questions wait: see `Retry-After`.",
@@ -63,6 +63,18 @@ async def on_unreadable(_: Request, error: StoreError | TooBusy) -> Response:
 async def on_fault(_: Request, __: Exception) -> Response:
     """Answer a fault of ours; the server's log has it."""
     return problem_answer(500, "this is a fault of the exporter; its log says more")
+
+
+def nothing_here() -> Response:
+    """Return the answer for an address that nothing is at."""
+    return problem_answer(404, *ROUTERS[404])
+
+
+def not_there(names: Sequence[str]) -> HTTPException:
+    """Return what is raised where filters name what is not there: `names` are like `workspace 'wksp_1'`."""
+    return HTTPException(
+        404, f"there is no {', no '.join(names)} here; /api/v1/workspaces and /api/v1/databases list what there is"
+    )
 
 
 def problem_answer(status: int, detail: str, headers: Mapping[str, str] | None = None) -> Response:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 from datetime import UTC, date, datetime, timedelta
 from typing import Annotated
 
@@ -11,14 +12,15 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 
-from prisma_postgres_exporter.cost import By
-from prisma_postgres_exporter.documents import CostRows, UsageRows, cost_rows_answer, usage_document
+from prisma_postgres_exporter.cost import By, CostRow
+from prisma_postgres_exporter.documents import UsageRows, cost_rows_answer, usage_document
 from prisma_postgres_exporter.expose.v1.ledger import Ledger
 from prisma_postgres_exporter.expose.v1.parameters import CostParameters, Step, UsageParameters
+from prisma_postgres_exporter.expose.v1.problems import not_there
 from prisma_postgres_exporter.expose.v1.writing import Writing
 from prisma_postgres_exporter.expose.visible import seen, visible_ledger
 from prisma_postgres_exporter.model import day_start, next_month_start
-from prisma_postgres_exporter.report import Chosen, UsageRow, beside, last_instant, usage_of_month
+from prisma_postgres_exporter.report import Chosen, LedgerMonth, UsageRow, beside, last_instant, usage_of_month
 
 ROWS_AT_ONCE = 10_000
 MONTHS_AT_ONCE = 12
@@ -50,6 +52,8 @@ class Questions:
         chosen = Chosen(workspace_id=asked.workspace, project_id=asked.project, database_id=asked.database)
         read = _months if asked.by is Step.MONTH else _days
         rows, next_from = await read(ledger, from_, to, asked.group, chosen)
+        if not rows and (unknown := await ledger.unknown(chosen)):
+            raise not_there(unknown)
         return await self._write(lambda: UsageRows(data=[usage_document(row) for row in rows], next_from=next_from))
 
     async def list_cost(self, request: Request, asked: Annotated[CostParameters, Query()]) -> Response:
@@ -61,15 +65,18 @@ class Questions:
             raise HTTPException(422, f"month={starts_at:%Y-%m} has not begun; this month is {now:%Y-%m}")
         if asked.project is not None and asked.by is By.WORKSPACE:
             raise HTTPException(422, "project is of no use by=workspace; ask by=project or by=database")
-        read = await ledger.month(last_instant(starts_at, now) if asked.month else now)
         chosen = Chosen(workspace_id=asked.workspace, project_id=asked.project)
         is_part = asked.workspace is not None or asked.project is not None
+        read = await ledger.month(last_instant(starts_at, now) if asked.month else now)
 
-        def answer() -> CostRows:
-            rows = [row for row in read.rows(asked.by) if chosen.has(row.workspace_id, row.project_id, row.database_id)]
-            return cost_rows_answer(read, rows, beside(read, asked.by), is_part=is_part)
+        rows = await asyncio.to_thread(_chosen_rows, read, asked.by, chosen)
+        if not rows and (unknown := await ledger.unknown(chosen)):
+            raise not_there(unknown)
+        return await self._write(lambda: cost_rows_answer(read, rows, beside(read, asked.by), is_part=is_part))
 
-        return await self._write(answer)
+
+def _chosen_rows(month: LedgerMonth, by: By, chosen: Chosen) -> Sequence[CostRow]:
+    return [row for row in month.rows(by) if chosen.has(row.workspace_id, row.project_id, row.database_id)]
 
 
 async def _days(ledger: Ledger, from_: date, to: date, group: By, chosen: Chosen) -> tuple[list[UsageRow], date | None]:

@@ -23,7 +23,7 @@ from prisma_postgres_exporter.documents import (
     workspace_document,
 )
 from prisma_postgres_exporter.expose.v1.parameters import DatabasesParameters, NoParameters
-from prisma_postgres_exporter.expose.v1.problems import RETRY
+from prisma_postgres_exporter.expose.v1.problems import RETRY, not_there
 from prisma_postgres_exporter.expose.v1.writing import Writing
 from prisma_postgres_exporter.expose.visible import seen, visible_snapshot
 from prisma_postgres_exporter.report import Chosen
@@ -81,6 +81,10 @@ def _page(taken: Snapshot, asked: DatabasesParameters) -> Databases:
         views = views[bisect_right(views, tuple(asked.after.split("/")), key=_place) :]
     chosen = Chosen(workspace_id=asked.workspace, project_id=asked.project)
     found = [view for view in views if chosen.has(view.workspace_id, view.project_id, None)]
+    if not found:
+        ids = ((view.workspace_id, view.project_id, view.database_id) for view in taken.databases)
+        if unknown := chosen.unknown((view.workspace_id for view in taken.workspaces), ids):
+            raise not_there(unknown)
     page = found[: asked.limit]
     return Databases(
         **of_snapshot(taken),
