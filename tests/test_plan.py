@@ -531,7 +531,9 @@ def month_rows(draw: st.DrawFn, starts_on: date, now: datetime) -> MonthUsage:
 def states(draw: st.DrawFn, now: datetime) -> DatabaseState:
     """Any state that a database may have at `now`, as far as the plan looks at it."""
     today, this_month = now.date(), month_start(now).date()
-    back = [today - timedelta(days=days) for days in draw(st.lists(st.integers(0, 8), max_size=5, unique=True))]
+    # At midnight nobody can have read the day that begins.
+    newest = 0 if now > day_start(today) else 1
+    back = [today - timedelta(days=days) for days in draw(st.lists(st.integers(newest, 8), max_size=5, unique=True))]
     starts = [(this_month - ONE_DAY).replace(day=1), this_month]
     return state(
         created_at=now - draw(seconds_ago.filter(lambda ago: ago >= timedelta(0))),
