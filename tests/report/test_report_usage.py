@@ -149,29 +149,53 @@ def test_a_day_before_a_workspace_was_followed_is_whole_of_its_databases_and_at_
         assert [row.is_usage_complete for row in rows][:3] == expected
 
 
-def test_a_day_on_which_a_database_may_have_moved_is_whole_in_neither_workspace() -> None:
-    """It was seen in the old one four days ago and in the new one yesterday: the two days between are in doubt."""
-    move = Move(at=day_start(day(1)) + timedelta(hours=9), from_key=1, to_key=2, last_there_at=day_start(day(4)))
-    here = replace(
-        B, databases={"db_1": database_state("db_1", key=1, workspace_key=2, moves=(move,), database=database("db_1"))}
+def moved(*days: DayUsage, since: datetime, at: datetime) -> tuple[list[UsageRow], date | None]:
+    """The days of a database that was seen in the old workspace at one instant, and in the new one at another."""
+    state = database_state(
+        "db_1",
+        key=1,
+        workspace_key=2,
+        moves=(Move(at=at, from_key=1, to_key=2, last_there_at=since),),
+        database=database("db_1"),
     )
-    days = [
-        settled_day(day(back), 10, storage_seconds=86_400, workspace_key=1 if back == 4 else 2) for back in (4, 3, 2, 1)
-    ]
+    return used(days, known(1, 2), back=5, workspaces=(A, replace(B, databases={"db_1": state})))
 
-    rows, _ = used(days, known(1, 2), back=4, workspaces=(A, here))
 
-    told_of = {
-        (row.workspace_id, row.period): (row.operations, row.usage_missing, row.are_operations_known) for row in rows
-    }
-    doubtful, whole = ("moved",), ()
+def test_a_day_on_which_a_database_may_have_moved_is_known_in_neither_workspace() -> None:
+    """It was there as four days ago began, and in the new one yesterday at nine: on any of these days it may have."""
+    days = [settled_day(day(back), 10, storage_seconds=86_400, workspace_key=1 if back > 3 else 2) for back in range(5)]
+    days = [settled_day(day(5), 10, storage_seconds=86_400, workspace_key=1), *days[:0:-1]]
+
+    rows, _ = moved(*days, since=day_start(day(4)), at=day_start(day(1)) + timedelta(hours=9))
+
+    told_of = {(row.workspace_id, row.period): (row.operations, row.usage_missing) for row in rows}
+    doubtful = (None, ("days", "storage", "moved"))
     assert told_of == {
-        ("wksp_a", f"{day(4)}"): (10, whole, True),
-        ("wksp_a", f"{day(3)}"): (None, doubtful, False),
-        ("wksp_b", f"{day(3)}"): (10, doubtful, False),
-        ("wksp_a", f"{day(2)}"): (None, doubtful, False),
-        ("wksp_b", f"{day(2)}"): (10, doubtful, False),
-        ("wksp_b", f"{day(1)}"): (10, whole, True),
-        ("wksp_b", f"{day(0)}"): (None, ("days", "storage"), False),
+        ("wksp_a", f"{day(5)}"): (10, ()),
+        **{(id_, f"{day(back)}"): doubtful for id_ in ("wksp_a", "wksp_b") for back in (4, 3, 2, 1)},
+        ("wksp_b", f"{day(0)}"): (None, ("days", "storage")),
     }
-    assert [row.unplaced_databases for row in rows if row.period == f"{day(3)}"] == [1, 1]
+    of_doubt = [row for row in rows if row.usage_missing == doubtful[1]]
+    assert {(row.days_known, row.days, row.unplaced_databases, row.mean_storage_bytes) for row in of_doubt} == {
+        (0, 1, 1, None)
+    }
+    assert not any(row.are_operations_known or row.is_mean_storage_known for row in of_doubt)
+
+
+def test_a_day_on_which_a_database_moved_and_did_nothing_has_no_operations_in_either_workspace() -> None:
+    at = day_start(day(2)) + timedelta(hours=9)
+    quiet = settled_day(day(2), 0, storage_seconds=86_400, workspace_key=2)
+
+    rows, _ = moved(quiet, since=at - timedelta(minutes=5), at=at)
+
+    assert [
+        (row.workspace_id, row.operations, row.are_operations_known, row.usage_missing, row.mean_storage_bytes)
+        for row in rows
+        if row.period == f"{day(2)}"
+    ] == [(id_, 0, True, ("storage", "moved"), None) for id_ in ("wksp_a", "wksp_b")]
+
+
+def test_a_day_before_a_move_that_nobody_read_is_missing_where_the_database_was() -> None:
+    rows, _ = moved(since=day_start(day(2)), at=day_start(day(1)))
+
+    assert [row.workspace_id for row in rows] == ["wksp_a"] * 3 + ["wksp_a", "wksp_b"] + ["wksp_b"] * 2

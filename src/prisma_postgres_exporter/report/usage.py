@@ -97,7 +97,7 @@ def usage_by_day(
     `days` are those of the ledger from the first to the last day of `span`, by day. A day is begun while there are
     fewer than `most_rows` rows. A day of a database that nobody read counts in the `days` of its row all the same,
     and where nobody read any database of a row, that row is there and says so. A day that a database moved on, as far
-    as anybody knows, may be of either workspace: the rows of both say so.
+    as anybody knows, may be of either workspace: it counts in the `days` of both, and is known in neither.
     """
     rows: list[UsageRow] = []
     lives = {
@@ -199,21 +199,40 @@ def _rows_of_day(
         for key, (_, begins_at, until) in lives.items()
     }
     elapsed_seconds = max(1, int((min(now, ends_at) - starts_at).total_seconds()))
+    there = {key: seconds for key, seconds in seconds_there.items() if seconds > 0}
+    moved = {state.key: state for state in owners.moved if state.key in there}
+    in_doubt = {
+        key: {key for move in moves for key in (move.from_key, move.to_key)}
+        for key, state in moved.items()
+        if (moves := state.unplaced_moves(day, day))
+    }
     grouped: dict[Place, list[DayUsage]] = defaultdict(list)
-    # Whoever lived on that day and has no row of it lacks one where it is now.
-    missing = {key: seconds for key, seconds in seconds_there.items() if seconds > 0}
+    # Whoever lived on that day and has no row of it lacks one where it was.
+    missing, at_rest = dict(there), set()
     for usage in usages:
+        is_known = usage.unchanged_since_at is not None or day == now.date()
+        if usage.database_key in in_doubt:
+            if is_known and not usage.operations:
+                at_rest.add(usage.database_key)
+            continue
         missing.pop(usage.database_key, None)
         owner = owners.owner(usage.database_key, usage.workspace_key)
         if chosen.has(owner.workspace_id, owner.project_id, owner.database_id):
             grouped[_place(owner, by)].append(usage)
     lacking: dict[Place, list[int]] = defaultdict(list)
+    unplaced, unplaced_at_rest = Counter[Place](), Counter[Place]()
     for key, seconds in missing.items():
         owner = lives[key][0]
-        if chosen.has(owner.workspace_id, owner.project_id, owner.database_id):
-            lacking[_place(owner, by)].append(seconds)
-    unplaced = _unplaced(day, owners, by, chosen, {key for key, seconds in seconds_there.items() if seconds > 0})
-    for place in sorted({*grouped, *lacking, *unplaced}, key=_order):
+        of_some = [owners.owner(key, holder) for holder in in_doubt.get(key, ())]
+        if key in moved and not of_some:
+            owner = owners.owner(key, moved[key].holder_on(day))
+        for owner in of_some or [owner]:
+            if chosen.has(owner.workspace_id, owner.project_id, owner.database_id):
+                place = _place(owner, by)
+                lacking[place].append(seconds)
+                unplaced[place] += bool(of_some)
+                unplaced_at_rest[place] += key in at_rest
+    for place in sorted({*grouped, *lacking}, key=_order):
         rows = grouped[place]
         workspace_id, workspace_name, project_id, project_name, database_id, database_name = place
         lived = [max(row.storage_seconds, seconds_there[row.database_key]) for row in rows]
@@ -225,6 +244,8 @@ def _rows_of_day(
         covered, whole = sum(row.storage_seconds for row in rows), sum(lived) + sum(lacking[place])
         # One that was read before its end only may have gone on.
         days_known = sum(row.unchanged_since_at is not None or day == now.date() for row in rows)
+        # One that did nothing did nothing in either workspace.
+        days_known += unplaced_at_rest[place]
         count = len(rows) + len(lacking[place])
         is_listed = by is By.DATABASE or chosen.database_id is not None
         # A database that was deleted before its workspace was followed is in no list, and has no row.
@@ -235,7 +256,6 @@ def _rows_of_day(
             ("moved", unplaced[place] > 0),
             ("followed_late", not is_listed),
         )
-        is_placed = is_listed and not unplaced[place]
         usage_missing = tuple(name for name, is_so in reasons if is_so)
         yield UsageRow(
             period=f"{day}",
@@ -245,7 +265,7 @@ def _rows_of_day(
             project_name=project_name,
             database_id=database_id,
             database_name=database_name,
-            operations=sum(row.operations for row in rows) if rows else None,
+            operations=sum(row.operations for row in rows) if rows or unplaced_at_rest[place] else None,
             days_known=days_known,
             days=count,
             mean_storage_bytes=sum(at_own_mean) // elapsed_seconds if at_own_mean else None,
@@ -253,21 +273,9 @@ def _rows_of_day(
             is_usage_complete=not usage_missing,
             usage_missing=usage_missing,
             unplaced_databases=unplaced[place],
-            are_operations_known=is_placed and days_known >= count,
-            is_mean_storage_known=is_placed and not lacking[place] and all(row.storage_seconds for row in rows),
+            are_operations_known=is_listed and days_known >= count,
+            is_mean_storage_known=is_listed and not lacking[place] and all(row.storage_seconds for row in rows),
         )
-
-
-def _unplaced(day: date, owners: Owners, by: By, chosen: Chosen, there: Collection[int]) -> Counter[Place]:
-    """How many databases, by place, may have moved on a day: nobody knows whose their day is."""
-    found: Counter[Place] = Counter()
-    for state in owners.moved:
-        moves = state.unplaced_moves(day, day) if state.key in there else ()
-        for key in {key for move in moves for key in (move.from_key, move.to_key)}:
-            owner = owners.owner(state.key, key)
-            if chosen.has(owner.workspace_id, owner.project_id, owner.database_id):
-                found[_place(owner, by)] += 1
-    return found
 
 
 def _place(owner: Owner | CostRow, by: By) -> Place:
