@@ -336,7 +336,7 @@ def test_a_plan_that_changed_is_charged_through_the_whole_way(
 
 
 def test_a_month_before_a_database_came_is_not_its_new_workspaces() -> None:
-    """After a move the vendor's October is read in the new workspace too, which did not have a day of it."""
+    """After a move the vendor's October is read in the new workspace, which did not have a day of it."""
     until, seconds = datetime(2026, 10, 31, 23, 59, 59, tzinfo=UTC), 31 * 86_400
     read_at = datetime(2026, 11, 27, tzinfo=UTC)
     told: dict[str, Any] = {"operations": 400, "read_at": read_at, "period_end_at": datetime(2026, 11, 1, tzinfo=UTC)}
@@ -347,9 +347,12 @@ def test_a_month_before_a_database_came_is_not_its_new_workspaces() -> None:
     move = Move(at=read_at, from_key=1, to_key=2, last_there_at=read_at - timedelta(days=20))
     state = database_state(workspace_key=2, months=(there, here), known_until=date(2026, 11, 26), moves=(move,))
 
-    for row, known in ((there, (400, 31, 31)), (replace(there, days=20, days_operations=250), (250, 20, 31))):
+    # Whoever was asked, the number is of the old one's days: those that the ledger lacks are known by it.
+    unread = {"operations": None, "read_at": None, "period_end_at": None}
+    for row in (there, replace(there, days=20, days_operations=250), replace(there, days=20, **unread)):
         found = database_usage(replace(state, months=(row, here)), until)
-        assert {key: (usage.operations, usage.days_known, usage.days) for key, usage in found.items()} == {1: known}
+        told_of = {key: (usage.operations, usage.days_known, usage.days) for key, usage in found.items()}
+        assert told_of == {1: (400, 31, 31)}
     # Where no event tells when it came, it may have been there in October too.
     found = database_usage(replace(state, moves=()), until)
     assert {key: usage.unplaced_operations for key, usage in found.items()} == {1: 1, 2: 1}
@@ -456,7 +459,7 @@ def test_a_month_before_a_move_is_of_the_workspace_that_held_the_database_then()
     move = Move(at=later, from_key=1, to_key=2, last_there_at=later)
     whole = moved_and_read(30, 0, move)
     # The vendor's month was read after the move too, in the new workspace.
-    read_there = month_usage(date(2026, 11, 1), 299, workspace_key=2, read_at=later)
+    read_there = month_usage(date(2026, 11, 1), 300, workspace_key=2, read_at=later, period_end_at=NOVEMBER_OVER)
 
     assert database_usage(replace(whole, months=()), NOVEMBER_OVER).keys() == {1}
     for months in (whole.months, (*whole.months, read_there)):
@@ -464,7 +467,7 @@ def test_a_month_before_a_move_is_of_the_workspace_that_held_the_database_then()
         assert {key: (usage.operations, usage.is_complete) for key, usage in found.items()} == {1: (300, True)}
     partly = replace(whole.months[0], days=20, days_operations=200)
     found = database_usage(replace(whole, months=(partly, read_there)), NOVEMBER_OVER)
-    assert {key: (usage.operations, usage.days_known, usage.days) for key, usage in found.items()} == {1: (200, 20, 30)}
+    assert {key: (usage.operations, usage.days_known, usage.days) for key, usage in found.items()} == {1: (300, 30, 30)}
 
 
 def test_a_budget_of_a_month_that_is_over_has_no_database_that_came_later() -> None:

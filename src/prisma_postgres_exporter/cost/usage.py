@@ -7,6 +7,7 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from datetime import date, datetime, timedelta
 from fractions import Fraction
+from operator import itemgetter
 
 from prisma_postgres_exporter.model import (
     DatabaseState,
@@ -376,8 +377,9 @@ def _of_some(state: DatabaseState, life: _Life, rows: Mapping[int, MonthUsage]) 
         seconds_in_doubt.update({row.workspace_key: 0, last: 0})
     holders = seconds.keys() | seconds_in_doubt.keys() or {last}
     if len(holders) == 1:
+        # It moved before this month or after it.
         [key] = holders
-        return {key: _of_one(rows.get(key), life, has_moved=len(rows) > 1)}
+        return {key: _of_one(_with_newest_reading(rows.get(key), rows.values()), life, has_moved=False)}
     of_doubt = [row for row in state.recent_days if row.day in in_doubt]
     is_split_known = (
         not strays
@@ -402,6 +404,15 @@ def _of_some(state: DatabaseState, life: _Life, rows: Mapping[int, MonthUsage]) 
             )
         found[key] = usage
     return found
+
+
+def _with_newest_reading(row: MonthUsage | None, rows: Iterable[MonthUsage]) -> MonthUsage | None:
+    """A month's days with what the vendor said of it at last: it may have been asked where the database is now."""
+    told = [(other.read_at, other) for other in rows if other.read_at is not None]
+    if row is None or not told:
+        return row
+    _, newest = max(told, key=itemgetter(0))
+    return replace(row, operations=newest.operations, read_at=newest.read_at, period_end_at=newest.period_end_at)
 
 
 def _without(row: MonthUsage, day: DayUsage) -> MonthUsage:
