@@ -348,7 +348,7 @@ def test_a_month_before_a_database_came_is_not_its_new_workspaces() -> None:
     state = database_state(workspace_key=2, months=(there, here), known_until=date(2026, 11, 26), moves=(move,))
 
     # Whoever was asked, the number is of the old one's days: those that the ledger lacks are known by it.
-    unread = {"operations": None, "read_at": None, "period_end_at": None}
+    unread: dict[str, Any] = {"operations": None, "read_at": None, "period_end_at": None}
     for row in (there, replace(there, days=20, days_operations=250), replace(there, days=20, **unread)):
         found = database_usage(replace(state, months=(row, here)), until)
         told_of = {key: (usage.operations, usage.days_known, usage.days) for key, usage in found.items()}

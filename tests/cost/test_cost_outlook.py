@@ -13,8 +13,10 @@ from played_ledger import HOUR, NEVER, Life, Played, play, true_operations, true
 
 from builders import GIB, ONE_DAY
 from longer import examples
+from prisma_postgres_exporter.cost import placed_days
 from prisma_postgres_exporter.cost.outlook import Outlook, outlook
 from prisma_postgres_exporter.forecast import Forecast
+from prisma_postgres_exporter.model import Move
 
 OLD = datetime(2026, 1, 1, tzinfo=UTC)
 INSTALLED = datetime(2026, 9, 15, 18, tzinfo=UTC)
@@ -303,6 +305,61 @@ class TestNothingIsThere:
 
         assert_true(found.operations, true_operations((gone,), 1, now), rel=0.02)
         assert found.missing == "operations not reported, estimated from other days: db_1 (4 days)"
+
+
+class TestAMoveThatWasNoticedLate:
+    """A database was last seen in the old workspace on the 14th, and in the new one on the 18th."""
+
+    MOVED_AT = november(18, 11)
+    LIVES = (replace(TWO[1], moves=[(MOVED_AT, 2)]), life(3, 7, operations_a_day=8_000, moves=[(OLD, 2)]))
+    NOW = november(26, 12)
+
+    def told(self, workspace: int, now: datetime = NOW) -> Outlook:
+        played = play(self.LIVES, installed_at=INSTALLED, now=now)
+        move = Move(at=self.MOVED_AT, from_key=1, to_key=2, last_there_at=november(14, 11))
+        states = [
+            replace(
+                state,
+                moves=(move,),
+                recent_days=tuple(
+                    row
+                    for (key, day), row in sorted(played.rows.items(), key=lambda entry: entry[1].day)
+                    if key == state.key and (move.leaves_in_doubt(row.day) or row in state.recent_days)
+                ),
+            )
+            if state.key == 2
+            else state
+            for state in played.states(workspace)
+        ]
+        return outlook(workspace, states, placed_days(workspace, played.days(workspace), states), now)
+
+    def test_the_old_one_has_at_least_the_days_before_and_about_the_half_of_those_between(self) -> None:
+        found = self.told(1)
+
+        assert found.operations is not None
+        # From the 14th on it may have been elsewhere; it is taken to have left on the 16th at eleven.
+        assert (found.operations.low, found.operations.expected) == (26_000, 26_000 + round(2_000 * (2 + 11 / 24)))
+        assert found.operations.high >= 26_000 + 2_000 * (4 + 11 / 24)
+        assert_true(found.storage_bytes, 4 * GIB * (15 + 11 / 24) / 30, rel=0.01)
+        assert found.missing == (
+            "operations of a move, which may be another workspace's, estimated from other days: db_2 (2 days)"
+        )
+
+    def test_the_new_one_has_at_least_the_days_after(self) -> None:
+        found = self.told(2)
+
+        assert_true(found.operations, 240_000 + 2_000 * (14 + 13 / 24), rel=0.002)
+        assert found.operations is not None
+        assert found.operations.low <= 240_000 + 2_000 * (12 + 13 / 24)
+        assert_true(found.storage_bytes, 7 * GIB + 4 * GIB * (14 + 13 / 24) / 30, rel=0.01)
+        assert found.missing is not None
+        assert "db_2 (3 days)" in found.missing
+
+    def test_nothing_of_today_is_known_on_the_day_of_the_move(self) -> None:
+        found = self.told(1, november(18, 12)).operations
+
+        assert found is not None
+        assert found.low == 26_000
 
 
 def test_a_forecast_that_is_not_made_says_why() -> None:

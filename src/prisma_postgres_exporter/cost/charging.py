@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections import Counter, defaultdict
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import date, datetime, timedelta
+from datetime import datetime, timedelta
 from decimal import Decimal
 
 from prisma_postgres_exporter.config import BudgetConfig, Config
@@ -13,6 +13,7 @@ from prisma_postgres_exporter.cost.bill import Bill
 from prisma_postgres_exporter.cost.budgets import BudgetState, Place, matches, matches_workspace, state_of
 from prisma_postgres_exporter.cost.estimate import WorkspaceCost, WorkspaceUsage, estimate
 from prisma_postgres_exporter.cost.outlook import outlook
+from prisma_postgres_exporter.cost.placing import placed_days
 from prisma_postgres_exporter.cost.shares import Charged, charged_of, shares_of
 from prisma_postgres_exporter.cost.usage import Usage, add_up, unlisted, used_in_month
 from prisma_postgres_exporter.forecast import Forecast
@@ -83,9 +84,9 @@ def charge(
                 unpriced=f"nothing of this month was read: it is followed since {row.first_seen_at:%Y-%m-%d}",
             )
             continue
-        days_here = history.get(row.key, ())
+        days_here = placed_days(row.key, history.get(row.key, ()), states.get(row.key, ()))
         if is_over:
-            usage = WorkspaceUsage(used=total, days=_of_month(row.key, days_here, states.get(row.key, ()), now))
+            usage = WorkspaceUsage(used=total, days=_of_month(days_here, now))
         else:
             usage = _with_forecast(total, row.key, states.get(row.key, ()), days_here, now)
         parts = [(of, ledger_state.databases[key].deleted_at) for key, of in by_database.items()]
@@ -144,32 +145,12 @@ def _with_forecast(
         expected_operations=ahead.operations,
         expected_storage_bytes=ahead.storage_bytes,
         forecast_missing=ahead.missing,
-        days=_of_month(workspace_key, days, states, now),
+        days=_of_month(days, now),
     )
 
 
-def _of_month(
-    workspace_key: int, days: Sequence[WorkspaceDay], states: Sequence[DatabaseState], now: datetime
-) -> list[WorkspaceDay]:
-    """A workspace's days of the month, without what of them is in doubt as a database moved."""
-    month, operations, byte_seconds = month_start(now).date(), Counter[date](), Counter[date]()
-    for state in states:
-        for row in state.recent_days if state.moves else ():
-            if row.workspace_key == workspace_key and state.is_unplaced(row.day):
-                operations[row.day] += row.operations
-                byte_seconds[row.day] += row.storage_byte_seconds
-    return [
-        replace(
-            row,
-            operations=row.operations - operations[row.day],
-            # Those of a workspace are summed to the MiB.
-            storage_byte_seconds=max(0, row.storage_byte_seconds - byte_seconds[row.day]),
-        )
-        if row.day in operations
-        else row
-        for row in days
-        if month <= row.day <= now.date()
-    ]
+def _of_month(days: Sequence[WorkspaceDay], now: datetime) -> Sequence[WorkspaceDay]:
+    return [row for row in days if month_start(now).date() <= row.day <= now.date()]
 
 
 def _by_holder(ledger_state: LedgerState) -> dict[int, list[DatabaseState]]:

@@ -6,6 +6,8 @@ Pure. What is not known is estimated, never taken for 0, and `missing` says what
   days to come are those of the databases that are there now.
 - Storage is forecast by database: its known time as it is, other past time at its own known mean, the time to come at
   its level; one that is gone has none to come. The workspace's steady growth comes on top.
+- A database that moved did so in the middle of the time in which nobody looked: what it used on those days is unknown
+  in both workspaces, and estimated for its part of them in each.
 """
 
 from __future__ import annotations
@@ -17,6 +19,7 @@ from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
 from itertools import accumulate
 
+from prisma_postgres_exporter.cost.placing import placed_month
 from prisma_postgres_exporter.forecast import (
     Forecast,
     forecast_operations,
@@ -64,7 +67,7 @@ def outlook(
     """Forecast one workspace's month of `now` (UTC).
 
     `states` are the databases that are in the workspace or were in this or the last month; `days` the
-    workspace's days of the ledger, in any order, three months of them if there are.
+    workspace's days of the ledger, in any order, three months of them if there are, as `placed_days` has them.
     """
     month = month_start(now)
     stays = [_stay(state, workspace_key, month, now) for state in states]
@@ -112,7 +115,7 @@ def _stay(state: DatabaseState, workspace_key: int, month: datetime, now: dateti
     begins_at, ends_at = state.database.created_at, state.deleted_at
     has_moved = state.workspace_key != workspace_key or any(row.workspace_key != workspace_key for row in state.months)
     if has_moved:
-        moved_at = day_start(_moved_on(state, workspace_key, now.date()))
+        moved_at = _moved_at(state, workspace_key, now.date())
         if state.workspace_key == workspace_key:
             begins_at = max(begins_at, moved_at)
         else:
@@ -124,33 +127,29 @@ def _stay(state: DatabaseState, workspace_key: int, month: datetime, now: dateti
         workspace_key=workspace_key,
         begins_at=begins_at,
         ends_at=ends_at,
-        row=own[0] if own else None,
+        row=placed_month(state, own[0]) if own else None,
         has_moved=has_moved,
         usual=_usual(state, now),
     )
 
 
-def _moved_on(state: DatabaseState, workspace_key: int, today: date) -> date:
-    """The day it came to a workspace where it is now, or left one where it was."""
-    is_here = state.workspace_key == workspace_key
-    noticed = [move for move in state.moves if (move.to_key if is_here else move.from_key) == workspace_key]
-    return noticed[-1].at.date() if noticed else moved_on(state, today)
-
-
-def moved_on(state: DatabaseState, today: date) -> date:
-    """The day a moved database came to where it is now, as it was noticed.
+def _moved_at(state: DatabaseState, workspace_key: int, today: date) -> datetime:
+    """When it came to a workspace where it is now, or left one where it was: in the middle of the time it may have.
 
     Where no event tells: its days there are whole ones, without holes, to the newest.
     """
-    if state.moves:
-        return state.moves[-1].at.date()
+    is_here = state.workspace_key == workspace_key
+    noticed = [move for move in state.moves if (move.to_key if is_here else move.from_key) == workspace_key]
+    if noticed or state.moves:
+        move = (noticed or state.moves)[-1]
+        return move.last_there_at + (move.at - move.last_there_at) / 2
     elsewhere = max((row.month for row in state.months if row.workspace_key != state.workspace_key), default=None)
     if elsewhere is None:
-        return today
+        return day_start(today)
     last = max([state.known_until, *(row.day for row in state.recent_days)])
     month_ends = next_month_start(day_start(elsewhere)).date() - ONE_DAY
     own = sum(row.days for row in state.months if row.workspace_key == state.workspace_key and row.month == elsewhere)
-    return min(min(last, month_ends) + ONE_DAY - own * ONE_DAY, today)
+    return day_start(min(min(last, month_ends) + ONE_DAY - own * ONE_DAY, today))
 
 
 def _usual(state: DatabaseState, now: datetime) -> float | None:
@@ -182,7 +181,7 @@ def _gaps(stays: Sequence[_Stay], past: Mapping[date, WorkspaceDay], now: dateti
     found: _Gaps = defaultdict(dict)
     first = min([month_start(now).date(), *past])
     for place, stay in enumerate(stays):
-        for day, seconds in _unread_days(stay, first, now):
+        for day, seconds in (*_unread_days(stay, first, now), *_unplaced_days(stay, now)):
             found[day][place] = seconds
     if any(row.absent for row in past.values()):
         places = {stay.state.key: place for place, stay in enumerate(stays)}
@@ -211,6 +210,14 @@ def _unread_days(stay: _Stay, first: date, now: datetime) -> Iterator[tuple[date
         if day not in rows and (seconds := stay.seconds_on(day)) > 0:
             yield day, seconds
         day += ONE_DAY
+
+
+def _unplaced_days(stay: _Stay, now: datetime) -> Iterator[tuple[date, float]]:
+    """The past days that may be another workspace's in part: whoever has their row, they are not in this one's sums."""
+    state = stay.state
+    for row in state.recent_days if state.moves else ():
+        if row.day < now.date() and state.is_unplaced(row.day) and (seconds := stay.seconds_on(row.day)) > 0:
+            yield row.day, seconds
 
 
 # Operations -----------------------------------------------------------------------------------------
@@ -357,7 +364,7 @@ class _Today:
         for row in reversed(stay.state.recent_days):
             if row.day < today:
                 break  # they are by day
-            if row.day == today and row.workspace_key == stay.workspace_key:
+            if row.day == today and row.workspace_key == stay.workspace_key and not stay.state.is_unplaced(today):
                 self._operations += row.operations
                 self._has_rows = True
                 known = stay.seconds(begin, min(row.read_at, now))
@@ -489,7 +496,7 @@ def _levels(
         for place in gaps.get(day, ()):
             stay = stays[place]
             # A day that was read in part has its level.
-            if not any(row.day == day for row in stay.state.recent_days):
+            if stay.state.is_unplaced(day) or not any(row.day == day for row in stay.state.recent_days):
                 total += stay.state.storage_bytes or 0
         total -= sum(stay.state.storage_bytes or 0 for stay in leavers if stay.seconds_on(day) > 0)
         total += sum(stay.state.storage_bytes or 0 for stay in comers if stay.begins_at.date() > day)
@@ -515,21 +522,34 @@ def _missing(
 ) -> str | None:
     """What the forecast had to do without, by the names of databases; the longest unknown first."""
     month, halfday = month_start(now), timedelta(days=LEAST_SAID_DAYS).total_seconds()
-    estimated = sorted(
-        ((-days, stays[place]) for place, days in unknown_days.items() if days >= LEAST_SAID_DAYS),
-        key=lambda entry: (entry[0], entry[1].state.database.name),
-    )
+    in_doubt = {place: sum(seconds for _, seconds in _unplaced_days(stays[place], now)) for place in unknown_days}
+    moved = {place: min(unknown_days[place], seconds / DAY_SECONDS) for place, seconds in in_doubt.items() if seconds}
+    estimated = _longest((days - moved.get(place, 0.0), stays[place]) for place, days in unknown_days.items())
     never = [stay for stay in stays if stay.usual is None and stay.seconds(month, now) >= halfday]
     unstored = [stay for stay in untold if stay.seconds(month, now) >= halfday]
     parts = (
         (
             "operations not reported, estimated from other days: ",
-            [f"{_name(stay)} ({_in_days(-days)})" for days, stay in estimated if stay.usual is not None],
+            [f"{_name(stay)} ({_in_days(days)})" for days, stay in estimated if stay.usual is not None],
+        ),
+        (
+            "operations of a move, which may be another workspace's, estimated from other days: ",
+            [
+                f"{_name(stay)} ({_in_days(days)})"
+                for days, stay in _longest((days, stays[place]) for place, days in moved.items())
+                if stay.usual is not None
+            ],
         ),
         ("operations never reported, not in the forecast: ", sorted(map(_name, never))),
         ("storage never reported, not in the forecast: ", sorted(map(_name, unstored))),
     )
     return "; ".join(words + _listed(names) for words, names in parts if names) or None
+
+
+def _longest(unknown: Iterable[tuple[float, _Stay]]) -> list[tuple[float, _Stay]]:
+    """Those that are unknown long enough to be named, the longest first."""
+    named = [(days, stay) for days, stay in unknown if days >= LEAST_SAID_DAYS]
+    return sorted(named, key=lambda entry: (-entry[0], _name(entry[1])))
 
 
 def _name(stay: _Stay) -> str:

@@ -9,6 +9,7 @@ from datetime import date, datetime, timedelta
 from fractions import Fraction
 from operator import itemgetter
 
+from prisma_postgres_exporter.cost.placing import without_day
 from prisma_postgres_exporter.model import (
     DatabaseState,
     DayUsage,
@@ -390,7 +391,7 @@ def _of_some(state: DatabaseState, life: _Life, rows: Mapping[int, MonthUsage]) 
     for key in holders:
         row = rows.get(key) or MonthUsage(database_key=state.key, month=life.month, workspace_key=key)
         for other in of_doubt:
-            row = _without(row, other)
+            row = without_day(row, other) if other.workspace_key == key else row
         known = min(days[key], row.days - life.open_days(key, but=in_doubt))
         usage = _with_storage(row, max(0, seconds[key]), row.days_operations, days=max(0, days[key]), days_known=known)
         if key in seconds_in_doubt:
@@ -413,15 +414,3 @@ def _with_newest_reading(row: MonthUsage | None, rows: Iterable[MonthUsage]) -> 
         return row
     _, newest = max(told, key=itemgetter(0))
     return replace(row, operations=newest.operations, read_at=newest.read_at, period_end_at=newest.period_end_at)
-
-
-def _without(row: MonthUsage, day: DayUsage) -> MonthUsage:
-    if day.workspace_key != row.workspace_key:
-        return row
-    return replace(
-        row,
-        days=row.days - 1,
-        days_operations=row.days_operations - day.operations,
-        storage_byte_seconds=row.storage_byte_seconds - day.storage_byte_seconds,
-        storage_seconds=row.storage_seconds - day.storage_seconds,
-    )

@@ -175,7 +175,12 @@ def _scaled(state: DatabaseState, what_if: WhatIf) -> DatabaseState:
         storage_bytes=None if state.storage_bytes is None else int(state.storage_bytes * what_if.storage),
         months=tuple(_scaled_month(row, what_if) for row in state.months),
         recent_days=tuple(
-            replace(row, operations=int(row.operations * what_if.operations)) for row in state.recent_days
+            replace(
+                row,
+                operations=int(row.operations * what_if.operations),
+                storage_byte_seconds=int(row.storage_byte_seconds * what_if.storage),
+            )
+            for row in state.recent_days
         ),
     )
 

@@ -203,8 +203,8 @@ NOT_THERE = (0, None)
 def _known_on(
     state: DatabaseState, day: date, known: Mapping[tuple[int, date], tuple[int, int]]
 ) -> tuple[int, int | None] | None:
-    """A day's operations and the key of the workspace that held them; `None` where they are not known."""
-    found = known.get((state.key, day))
+    """A day's operations and the key of the workspace that held them; `None` where one of both is not known."""
+    found = None if state.is_unplaced(day) else known.get((state.key, day))
     if found is not None:
         return found
     starts_at = day_start(day)

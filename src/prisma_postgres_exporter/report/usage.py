@@ -222,15 +222,15 @@ def _rows_of_day(
     lacking: dict[Place, list[int]] = defaultdict(list)
     unplaced, unplaced_at_rest = Counter[Place](), Counter[Place]()
     for key, seconds in missing.items():
-        owner = lives[key][0]
-        of_some = [owners.owner(key, holder) for holder in in_doubt.get(key, ())]
-        if key in moved and not of_some:
-            owner = owners.owner(key, moved[key].holder_on(day))
-        for owner in of_some or [owner]:
+        holders = [owners.owner(key, holder) for holder in in_doubt.get(key, ())]
+        is_placed = not holders
+        if is_placed:
+            holders = [owners.owner(key, moved[key].holder_on(day)) if key in moved else lives[key][0]]
+        for owner in holders:
             if chosen.has(owner.workspace_id, owner.project_id, owner.database_id):
                 place = _place(owner, by)
                 lacking[place].append(seconds)
-                unplaced[place] += bool(of_some)
+                unplaced[place] += not is_placed
                 unplaced_at_rest[place] += key in at_rest
     for place in sorted({*grouped, *lacking}, key=_order):
         rows = grouped[place]

@@ -15,7 +15,15 @@ from typing import TypeVar
 import structlog
 
 from prisma_postgres_exporter.config import Config
-from prisma_postgres_exporter.cost import Costs, Usage, charge, cost_warnings, is_limit_near, used_in_month
+from prisma_postgres_exporter.cost import (
+    Costs,
+    Usage,
+    charge,
+    cost_warnings,
+    is_limit_near,
+    placed_days,
+    used_in_month,
+)
 from prisma_postgres_exporter.errors import StoreUnavailable
 from prisma_postgres_exporter.expose import ExporterHealth, Exposition, SeriesCap
 from prisma_postgres_exporter.model import LedgerState, WorkspaceDay
@@ -50,8 +58,8 @@ SHORTEST_GAP_SECONDS = 0.5
 class Display:
     """Keeps what is shown: what is in `snapshot` is stored. `warnings` are what a person should know of the costs.
 
-    `workspace_days` are the workspaces' newest days of the ledger, by day, and `days_by_workspace` the same by id.
-    `month` is what the costs that are shown were made from, and they.
+    `workspace_days` are the workspaces' newest days of the ledger, by day, and `days_by_workspace` by id those of them
+    that are its own for sure. `month` is what the costs that are shown were made from, and they.
     """
 
     def __init__(
@@ -240,9 +248,10 @@ class Display:
         try:
             drawn_seconds = self._drawn_seconds
             config, ledger_state = self._collector.config, self._collector.ledger_state
-            ids = {row.key: id_ for id_, row in ledger_state.workspaces.items()}
             self.workspace_days, self.days_by_workspace = await self._collector.in_store(
-                lambda store: self._timed(lambda: _by_workspace(days_of_costs(store, config, ledger_state, now), ids))
+                lambda store: self._timed(
+                    lambda: _by_workspace(days_of_costs(store, config, ledger_state, now), ledger_state)
+                )
             )
             self._days_read = _Done(now, news, self._drawn_seconds - drawn_seconds)
         except StoreUnavailable as error:
@@ -272,14 +281,19 @@ def _news(ledger_state: LedgerState, config: Config, now: datetime) -> News:
 
 
 def _by_workspace(
-    days: tuple[WorkspaceDay, ...], ids: Mapping[int, str]
+    days: tuple[WorkspaceDay, ...], ledger_state: LedgerState
 ) -> tuple[tuple[WorkspaceDay, ...], Mapping[str, Sequence[WorkspaceDay]]]:
-    """The days as they are, and by the workspace's id."""
-    found: dict[str, list[WorkspaceDay]] = defaultdict(list)
+    """The days as they are, and by the workspace's id those that are its own for sure."""
+    found: dict[int, list[WorkspaceDay]] = defaultdict(list)
     for day in days:
-        if day.workspace_key in ids:
-            found[ids[day.workspace_key]].append(day)
-    return days, found
+        found[day.workspace_key].append(day)
+    moved = [state for state in ledger_state.databases.values() if state.moves]
+    placed = {
+        id_: placed_days(row.key, found[row.key], moved)
+        for id_, row in ledger_state.workspaces.items()
+        if row.key in found
+    }
+    return days, placed
 
 
 @dataclass(frozen=True, slots=True)
