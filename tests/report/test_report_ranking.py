@@ -8,9 +8,9 @@ from datetime import date, timedelta
 import pytest
 from report_values import NOW, ledger_state, month_of, state
 
-from builders import settled_day
+from builders import settled_day, workspace_state
 from prisma_postgres_exporter.cost import By
-from prisma_postgres_exporter.model import DayUsage
+from prisma_postgres_exporter.model import DayUsage, Move, day_start
 from prisma_postgres_exporter.report import Key, growth_days, rank, total_line
 
 DAYS = 3
@@ -84,6 +84,20 @@ def test_a_day_that_was_read_before_its_end_only_is_not_known() -> None:
     [line] = rank(month, By.DATABASE, Key.GROWTH, [*ledger_days(1, 1, 1, 1, 1, 1, None), open_day], SPANS)
 
     assert (line.growth_operations, line.growth_days) == (0, 2)
+
+
+def test_growth_is_without_days_on_which_a_database_may_have_moved() -> None:
+    at = day_start(LAST)
+    move = Move(at=at + timedelta(hours=9), from_key=2, to_key=1, last_there_at=at - timedelta(hours=9))
+    held = ledger_state(replace(state(1, 10), moves=(move,)))
+    before = workspace_state(key=2, id_="wksp_2", name="Beta", plan="Starter")
+
+    line, other_line = rank(
+        month_of(held.with_workspaces(before)), By.DATABASE, Key.GROWTH, ledger_days(1, 1, 1, 1, 3, 70, 900), SPANS
+    )
+
+    assert (other_line.growth_operations, other_line.growth_days) == (None, 0)
+    assert (line.growth_operations, line.growth_days, line.days_wanted) == (2, 1, 3)
 
 
 def test_what_was_made_lately_grew_from_nothing() -> None:
