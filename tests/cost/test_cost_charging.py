@@ -294,6 +294,15 @@ def test_what_if_scales_usage_and_changes_plans() -> None:
     assert plans["pro"] == Decimal("49.00")
 
 
+def test_of_a_month_of_which_nothing_can_be_expected_yet_no_plan_is_the_cheapest() -> None:
+    """A few minutes cost nothing on Free; that is not what the whole month would cost."""
+    of = ledger_state(state(1, 70))
+
+    assert charge(of, DEFAULTS, (), NOW).workspaces["wksp_1"].expected_operations is None
+    assert compare_plans(of, DEFAULTS, (), NOW) == {"wksp_1": {}}
+    assert "free" in compare_plans(of, DEFAULTS, (), NOW, is_over=True)["wksp_1"]
+
+
 def saved(of: LedgerState, config: Config = DEFAULTS, plan: str = "Starter") -> Saving | None:
     """What another plan would have saved in the month of `NOW`, were it over."""
     costs = charge(of, config, (), NOW, is_over=True)

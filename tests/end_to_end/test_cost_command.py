@@ -7,11 +7,12 @@ import io
 import json
 import re
 from collections.abc import Iterator, Sequence
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
 
 import pytest
+from constant_life import Given, follow, say
 from processes import DATA_PREFIX, exporter, run, vendor, write_config
 
 TOKENS = {"PRISMA_POSTGRES_TOKEN": "simulator-token-1,simulator-token-2"}
@@ -54,16 +55,29 @@ def test_every_form_says_the_same(options: Sequence[str], tmp_path: Path) -> Non
     assert table.returncode == 0
 
 
-def test_what_another_plan_would_cost(options: Sequence[str], tmp_path: Path) -> None:
-    answer = run("cost", *options, "--what-if", "plan=business", "--what-if", "operations=x2", cwd=tmp_path)
-    own = json.loads(run("cost", *options, "--json", cwd=tmp_path).stdout)["data"]
-    supposed = json.loads(run("cost", *options, "--json", "--what-if", "operations=x2", cwd=tmp_path).stdout)["data"]
+@pytest.fixture(scope="module")
+def ten_days(tmp_path_factory: pytest.TempPathFactory) -> Sequence[str]:
+    """Options for a store that has ten days of November, of 18 million operations each on Pro."""
+    folder = tmp_path_factory.mktemp("constant")
+    url = f"sqlite:///{folder / 'store.db'}"
+    given = Given(per_day=lambda _: 9_000_000, storage_bytes=(2**30, 2**30))
+    follow(url, given, [datetime(2026, 11, 1, tzinfo=UTC) + number * timedelta(hours=8) for number in range(31)])
+    return ("--config", str(write_config(folder / "config.yaml")), "--store-url", url)
 
-    assert re.search(r"^Acme, the whole month by plan, cheapest first: business [\d.]+, ", answer.stdout, re.MULTILINE)
+
+@pytest.mark.parametrize("minutes", [4, 300])
+def test_what_another_plan_would_cost(minutes: int, ten_days: Sequence[str]) -> None:
+    at = datetime(2026, 11, 11, tzinfo=UTC) + timedelta(minutes=minutes)
+    table = say(at, "cost", *ten_days, "--what-if", "plan=business", "--what-if", "operations=x2")
+    own = say(at, "cost", *ten_days, "--json").json["data"]
+    supposed = say(at, "cost", *ten_days, "--json", "--what-if", "operations=x2").json["data"]
+
+    offers = r"^Acme, the whole month by plan, cheapest first: business [\d.]+, "
+    assert re.search(offers, table.output + table.errors, re.MULTILINE)
     # As the vendor writes its plans, beside those that the vendor has named.
-    assert "Business" in answer.stdout
-    assert "business" not in answer.stdout.partition("cheapest first")[0]
-    assert "Last month's cost is the real one: the change is from it to what is supposed" in answer.stdout
+    assert "Business" in table.output
+    assert "business" not in table.output.partition("cheapest first")[0]
+    assert "Last month's cost is the real one: the change is from it to what is supposed" in table.output + table.errors
     assert sum(row["operations"] for row in supposed) == 2 * sum(row["operations"] for row in own)
 
 

@@ -105,7 +105,7 @@ def compare_plans(
         costs = charge(ledger_state, with_plan(config, ledger_state, plan), days, now, is_over=is_over)
         for id_, cost in costs.workspaces.items():
             # Of a month of which nothing can be expected yet, what is known of it is no whole month.
-            bill = cost.expected_bill if cost.expected_bill is not None else cost.bill
+            bill = cost.bill if is_over else cost.expected_bill
             is_stopped = any(name.startswith("free_") for name, _ in cost.limits)
             if bill is not None and bill.total is not None and not is_stopped:
                 found[id_][plan] = bill.total
