@@ -25,6 +25,7 @@ import yaml
 from prepared import Prepared
 from prometheus_client.parser import text_string_to_metric_families
 
+from ports import free_port
 from prisma_postgres_exporter.simulator import Faults, Simulator, World, WorldShape, serve_simulator, system_clock
 
 EXPORTER = (sys.executable, "-m", "prisma_postgres_exporter")
@@ -293,8 +294,10 @@ def ended(running: Running) -> Iterator[None]:
 
 
 def run(*arguments: str, cwd: Path, environ: Mapping[str, str] | None = None) -> subprocess.CompletedProcess[str]:
-    """Run a command of the exporter to its end."""
-    process = Prepared(arguments, cwd=cwd, environ=_environment(environ), separate=True)
+    """Run a command of the exporter to its end; one that looks at ports does so at a free one, where none is named."""
+    process = Prepared(
+        arguments, cwd=cwd, environ=_free_to_listen(arguments, cwd, _environment(environ)), separate=True
+    )
     assert process.stderr is not None
     with ThreadPoolExecutor(2) as readers, process.stdout, process.stderr:
         # Pipes are read at once: a full one would stop the process.
@@ -402,6 +405,15 @@ def _start(
         stderr=subprocess.STDOUT,
         text=True,
     )
+
+
+def _free_to_listen(arguments: Sequence[str], cwd: Path, environ: Mapping[str, str]) -> Mapping[str, str]:
+    """The environment for a command that says what it finds at the default port: who has that now is no test's."""
+    config = Path(cwd, arguments[arguments.index("--config") + 1]) if "--config" in arguments else None
+    names_one = "--listen" in arguments or (config is not None and config.is_file() and "listen:" in config.read_text())
+    if arguments[0] not in {"check", "doctor"} or names_one:
+        return environ
+    return {"PRISMA_POSTGRES_LISTEN": f":{free_port()}", **environ}
 
 
 def _environment(given: Mapping[str, str] | None) -> dict[str, str]:

@@ -267,7 +267,7 @@ def test_a_plan_that_was_first_read_after_the_month_is_said_to_be_assumed(
     focus = say(SOON, "export", "focus", "--from", "2026-10", "--to", "2026-10", *first_day)
     assert "assumed" not in running.output
     for errors, named in (
-        (running.errors, "October 2026: "),
+        (running.errors, "October 2026"),
         (compared.errors, "2026-10"),
         (focus.errors, "2026-10"),
     ):

@@ -6,7 +6,9 @@ import sqlite3
 import struct
 import subprocess
 import sys
+import threading
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import dataclass
 from datetime import timedelta
@@ -233,6 +235,51 @@ def test_the_locks_of_an_open_store_stay_when_the_version_of_its_file_is_read(fi
         sqlite_wal.version_of(str(file))
         sqlite_wal.require_own_wal(str(file))
         assert Path("/proc/locks").read_text().count(held) == before > 0
+
+
+def test_a_file_that_a_checkpoint_makes_longer_is_not_called_damaged(file: Path) -> None:
+    """The first page says how long the file will be before it is."""
+    with closing(sqlite3.connect(file, isolation_level=None)) as growing:
+        growing.execute("CREATE TABLE grown (content)")
+        growing.execute("PRAGMA wal_autocheckpoint = 20")
+        growing.execute("PRAGMA user_version = 1")
+        growing.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        is_over = threading.Event()
+
+        def ask() -> list[int | None]:
+            found = []
+            while not is_over.is_set():
+                found.append(sqlite_wal.version_of(str(file)))
+            return found
+
+        with ThreadPoolExecutor(1) as asking:
+            asked = asking.submit(ask)
+            for version in range(2, 400):
+                growing.execute("BEGIN IMMEDIATE")
+                growing.executemany("INSERT INTO grown VALUES (randomblob(4000))", [()] * 10)
+                growing.execute(f"PRAGMA user_version = {version}")
+                growing.execute("COMMIT")
+            is_over.set()
+            found = [version for version in asked.result() if version is not None]
+    assert found == sorted(found)
+
+
+def test_where_the_file_does_not_say_its_version_it_is_written_all_the_same(file: Path) -> None:
+    with closing(opened(file)) as store:
+        write(store, 1)
+        with file.open("r+b") as damaged:
+            damaged.seek(28)
+            pages = damaged.read(4)
+            damaged.seek(28)
+            damaged.write(struct.pack(">I", 1_000_000))
+            damaged.flush()
+            assert sqlite_wal.version_of(str(file)) is None
+            write(store, 2)
+            damaged.seek(28)
+            damaged.write(pages)
+        write(store, 3)
+    with closing(opened(file)) as store:
+        assert list(store.violations(LATER)) == []
 
 
 def test_after_the_greatest_version_comes_the_first(file: Path) -> None:

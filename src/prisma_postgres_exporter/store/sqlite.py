@@ -250,7 +250,7 @@ class _File:
     def __init__(self, path: str) -> None:
         self._path = path
         self._identity: tuple[int, int] | None = None
-        self._version = 0
+        self._version: int | None = None
         self.is_kept_open = False
 
     @property
@@ -282,13 +282,13 @@ class _File:
         if "sqlite_begin" not in connection.get_execution_options():
             return
         [version] = connection.exec_driver_sql("PRAGMA user_version").scalars()
-        found = sqlite_wal.version_of(self._path)
-        if found not in sqlite_wal.Versions(first=self._version, last=version):
+        found, before = sqlite_wal.version_of(self._path), self._version
+        if found is not None and before is not None and found not in sqlite_wal.Versions(first=before, last=version):
             raise StoreGone(
                 f"the store at {self._path} was overwritten with another while it was in use: nothing is written to it;"
                 " stop, remove -wal and -shm beside it, which are of the old one, and start"
             )
-        self._version = found
+        self._version = before if found is None else found
         connection.exec_driver_sql(f"PRAGMA user_version = {sqlite_wal.next_version(version)}")
 
     def require_same(self, *_: object) -> None:

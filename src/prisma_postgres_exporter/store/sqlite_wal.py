@@ -12,6 +12,7 @@ import os
 import secrets
 import sqlite3
 import struct
+import time
 from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import dataclass
@@ -24,6 +25,7 @@ VERSIONS = 1 << 31
 """SQLite keeps it in 32 bits, with a sign; after the greatest comes 0."""
 
 LOOKS = 10
+GROWN_AFTER_SECONDS = (0.0, 0.001, 0.004, 0.016)
 HEADER_BYTES = 32
 FRAME_HEADER_BYTES = 24
 VERSION_AT = 60
@@ -54,15 +56,23 @@ def new_version() -> int:
     return 1 + secrets.randbelow(VERSIONS - 1)
 
 
-def version_of(path: str) -> int:
-    """The version of the file itself, whatever is in its `-wal`.
+def version_of(path: str) -> int | None:
+    """The version of the file itself, whatever is in its `-wal`; `None` where the file does not say.
 
-    Through SQLite, as to close the file in any other way would drop the locks that this process has on it.
+    Through SQLite, as to close the file in any other way would drop the locks that this process has on it. Without
+    locks it meets a checkpoint that makes the file longer: the first page says already how long that will be, and
+    SQLite calls what is shorter malformed. So this is no place to tell that a file is damaged.
     """
     uri = f"{Path(os.path.realpath(path)).as_uri()}?mode=ro&immutable=1"
-    with closing(sqlite3.connect(uri, uri=True)) as connection:
-        [(version,)] = connection.execute("PRAGMA user_version").fetchall()
-    return int(version)
+    for wait_seconds in GROWN_AFTER_SECONDS:
+        time.sleep(wait_seconds)
+        try:
+            with closing(sqlite3.connect(uri, uri=True)) as connection:
+                [(version,)] = connection.execute("PRAGMA user_version").fetchall()
+        except sqlite3.DatabaseError:
+            continue
+        return int(version)
+    return None
 
 
 def require_own_wal(path: str) -> None:
@@ -86,12 +96,12 @@ def _is_own_wal(path: str) -> bool:
         for _ in range(LOOKS):
             for is_checked in (False, True):
                 found = _versions_in(wal, is_checked=is_checked)
-                if found is None or version_of(path) in found:
+                if found is None or (version := version_of(path)) is None or version in found:
                     return True
             if found == _versions_in(wal, is_checked=True):
                 return False
-    except (OSError, sqlite3.Error):
-        # It cannot be read, or is no database: opening it says so.
+    except OSError:
+        # It cannot be read: opening it says so, as it does of what is no database.
         return True
     # Somebody who has it open goes on writing.
     return True
