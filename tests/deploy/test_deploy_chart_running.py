@@ -19,6 +19,7 @@ from helm_chart import NEEDS_HELM, Object, Values, objects, the
 from processes import Samples, Vendor, fetch, parse_metrics, run, vendor, wait_until
 from processes import command as started
 
+from ports import free_port
 from web_files import TLS, VERIFIED, hash_of, web_folder
 
 pytestmark = NEEDS_HELM
@@ -151,7 +152,11 @@ def test_the_variables_that_kubernetes_adds_for_services_are_switched_off_and_wo
         f"{name}_PORT_{port}_TCP_ADDR": "192.0.2.1",
     }
     with vendor(workspaces=1, databases=1) as upstream:
-        environ = {"PRISMA_POSTGRES_API_URL": upstream.url, "PRISMA_POSTGRES_TOKEN": ",".join(upstream.world.tokens)}
+        environ = {
+            "PRISMA_POSTGRES_API_URL": upstream.url,
+            "PRISMA_POSTGRES_TOKEN": ",".join(upstream.world.tokens),
+            "PRISMA_POSTGRES_LISTEN": f"127.0.0.1:{free_port()}",
+        }
         without = run("check", cwd=tmp_path, environ=environ)
         linked = run("check", cwd=tmp_path, environ={**environ, **links})
 
