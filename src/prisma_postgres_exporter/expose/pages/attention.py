@@ -195,7 +195,7 @@ def _of_the_service(status: ServiceStatus) -> Iterator[Alert]:
         yield Alert(tone="bad", subject="Not healthy", text=status.unhealthy_reason)
     elif status.not_ready_reason is not None:
         yield Alert(tone="note", subject="Starting", text="the first numbers are being read.")
-    if status.store_error is not None:
+    if status.store_error is not None and (status.is_part or status.store_error != status.unhealthy_reason):
         yield Alert(tone="bad", subject="Store", text=f"failing: {status.store_error}")
     if status.reload_error is not None:
         text = f"the one before is in force: {status.reload_error}"
