@@ -263,6 +263,14 @@ def test_what_both_the_health_and_the_store_say_is_said_once() -> None:
     assert f"Not healthy {broken}" in page
 
 
+def test_a_line_about_several_ends_in_no_name_that_is_cut() -> None:
+    names = [f"workspace number {number} of a company" for number in range(3)]
+    views = [replace(A_WORKSPACE, workspace_id=name, workspace_name=name, failure_reason="timeout") for name in names]
+    page = words(status_page(replace(FULL, snapshot=snapshot_of([], views)), None))
+
+    assert ", ".join(names) in page
+
+
 def test_that_all_databases_fail_is_no_lack_of_data() -> None:
     failing = replace(FULL, snapshot=replace(A_SNAPSHOT, databases=(replace(A_DATABASE, is_up=False),)))
 

@@ -32,7 +32,7 @@ class Alert:
 
     `path` is a page of ours, below the first one, or `None`; `since_at` is since when. `reason` is the short constant
     that metrics, logs and `doctor` have for it, `command` what compares plans. `is_at_console`: what to do about it is
-    done in the vendor's console.
+    done in the vendor's console. `is_several`: the subject is a list of names, each of them cut already.
     """
 
     tone: str
@@ -43,6 +43,7 @@ class Alert:
     reason: str = ""
     command: str = ""
     is_at_console: bool = False
+    is_several: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -95,7 +96,9 @@ def _together(alike: Sequence[Alert]) -> Alert:
     more = f" and {len(alike) - NAMED:,} more" if len(alike) > NAMED else ""
     since_at = min((alert.since_at for alert in alike if alert.since_at is not None), default=None)
     reason = ", ".join(sorted({alert.reason for alert in alike if alert.reason}))
-    return replace(first, subject=f"{', '.join(names)}{more}", path=None, since_at=since_at, reason=reason)
+    return replace(
+        first, subject=f"{', '.join(names)}{more}", path=None, since_at=since_at, reason=reason, is_several=True
+    )
 
 
 def _alerts(
