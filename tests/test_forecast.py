@@ -127,6 +127,27 @@ class TestOperations:
 
         assert forecast.expected == pytest.approx(30 * 4_000, rel=0.2)
 
+    @pytest.mark.parametrize("shifted", [17_000, 800])
+    @pytest.mark.parametrize("days_ago", range(4, 15))
+    def test_a_new_level_that_no_day_of_the_weeks_before_reached_is_believed_from_its_fourth_day(
+        self, shifted: int, days_ago: int
+    ) -> None:
+        before = [3_400 + 97 * (day * day % 7) for day in range(84 - days_ago)]
+        since = [shifted + 31 * (day * day % 5) for day in range(days_ago)]
+        on_the_28th = JUNE + timedelta(days=27)
+
+        to_come = operations([*before, *since], now=on_the_28th).expected - sum([*before, *since][-27:])
+
+        assert to_come == pytest.approx(3 * shifted, rel=0.15 if shifted > 3_400 else 0.5)
+
+    def test_a_burst_of_three_days_and_one_that_an_earlier_day_reached_are_no_new_level(self) -> None:
+        before = [3_400 + 97 * (day * day % 7) for day in range(80)]
+        calm = operations(before, now=JUNE).expected
+
+        assert operations([*before, *[17_000] * 3], now=JUNE).expected < 2.5 * calm
+        busy = [*before[:70], 18_000, *before[:9]]
+        assert operations([*busy, *[17_000] * 4], now=JUNE).expected < 4 * calm
+
     def test_the_rest_of_today_follows_todays_pace_as_the_day_goes_by(self) -> None:
         noon = JUNE + timedelta(days=29, hours=12)
         late = JUNE + timedelta(days=29, hours=23)

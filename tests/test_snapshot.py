@@ -109,7 +109,9 @@ def test_rolling_windows_are_shown_by_their_width_however_they_are_configured_or
     names = [window.name for window in rolling_windows(("30d", "24h", "7d"))]
 
     assert names == ["24h", "7d", "30d"]
-    assert [name for name, _ in view(stored, window_names=names).rolling] == names
+    shown = view(stored, window_names=names)
+    assert [name for name, _ in shown.rolling] == names
+    assert shown.windows == tuple((name, 1, rolling_usage(name).period_end_at) for name in names)
 
 
 def test_a_window_that_is_not_configured_any_more_is_not_shown() -> None:

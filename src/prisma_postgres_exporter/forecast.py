@@ -6,7 +6,8 @@ Pure. The days of the month that are known count as they are; only what is left 
    (James and Stein's estimator), so that a series without a weekly rhythm gets none.
 2. Level: bursts are cut back; the level is followed at several speeds, and once with a damped trend
    (Brown's double smoothing). Each is asked on every third past day what the next days' sum would be, and
-   the better it has foretold, the more its present answer weighs.
+   the better it has foretold, the more its present answer weighs. A new level, of which each of at least four
+   newest days lies beyond all of the four weeks before, is believed the more, the longer it lasts.
 3. Interval: as wide as those past answers were wrong over as many days, meant to hold the truth
    four times in five.
 
@@ -33,6 +34,10 @@ SPEEDS = (0.03, 0.09, 0.2)
 TREND_DAMPING = 0.6
 TREND_BOUND = 0.5
 BURST_SPREADS = 5.0
+# A new level: its fewest and most days, how far beyond the usual day, and how many days' worth the old one still has.
+SHIFT_DAYS = range(4, 2 * WEEK + 1)
+SHIFT_RATIO = 1.5
+SHIFT_PRIOR_DAYS = 0.5
 SELECTIVENESS = 1.5
 PRIOR_DAYS = 2.0
 PRIOR_MISS = 0.15
@@ -251,7 +256,21 @@ def _level(days: list[float], ahead: int) -> tuple[float, float]:
     weights = [_weight(track, truths) for track in tracks]
     total = sum(weights)
     blended = [sum(map(mul, weights, levels)) / total for levels in zip(*tracks, strict=True)]
-    return blended.pop(), _usual_error(blended, _next_means(days, reach))
+    return _shifted(days, blended.pop()), _usual_error(blended, _next_means(days, reach))
+
+
+def _shifted(days: list[float], level: float) -> float:
+    """The level, drawn to that of the newest days where all of them lie beyond all of the four weeks before them."""
+    for count in reversed(SHIFT_DAYS):
+        newest, before = days[-count:], sorted(days[-count - 4 * WEEK : -count])
+        if len(before) < 2 * WEEK:
+            continue
+        usual = before[len(before) // 2]
+        is_above = min(newest) > max(before[-1], usual * SHIFT_RATIO)
+        if is_above or max(newest) < min(before[0], usual / SHIFT_RATIO):
+            trust = count / (count + SHIFT_PRIOR_DAYS)
+            return trust * median(newest) + (1 - trust) * level
+    return level
 
 
 def _next_means(days: list[float], reach: int) -> list[float]:

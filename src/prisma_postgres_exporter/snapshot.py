@@ -46,7 +46,8 @@ class DatabaseView:
     """What one database shows. `None` means that nobody told us: it is shown as no sample at all.
 
     `usage` is its month so far in the workspace that holds it. Its counters were 0 at `counting_since_at`. `is_sum`: it
-    stands for several databases, and shows only what can be summed.
+    stands for several databases, and shows only what can be summed. `rolling_until` are the instants until which the
+    windows of `rolling` were read, in the same order.
     """
 
     workspace_id: str
@@ -78,6 +79,12 @@ class DatabaseView:
     cost: Bill | None = None
     counting_since_at: datetime | None = None
     is_sum: bool = False
+    rolling_until: tuple[datetime, ...] = ()
+
+    @property
+    def windows(self) -> tuple[tuple[str, int, datetime], ...]:
+        """The rolling windows with the instants until which each was read, where these are known."""
+        return tuple((*row, until_at) for row, until_at in zip(self.rolling, self.rolling_until, strict=False))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -208,7 +215,8 @@ def view_database(
     database = state.database
     is_known = state.last_success_at is not None and now - state.last_success_at <= keep_last_value
     days = {row.day: row for row in state.recent_days} if is_known else {}
-    rolling = {row.window_name: row.operations for row in state.rolling} if is_known else {}
+    held = {row.window_name: row for row in state.rolling} if is_known else {}
+    rolling = tuple(held[name] for name in window_names if name in held)
     today = days.get(now.date())
     yesterday = days.get(now.date() - timedelta(days=1))
     month_starts_at, previous_starts_at = _month_starts(now)
@@ -234,7 +242,8 @@ def view_database(
         previous_month_operations=previous_month.operations
         if previous_month and _was_read_whole(previous_month, month_starts_at)
         else None,
-        rolling=tuple((name, rolling[name]) for name in window_names if name in rolling),
+        rolling=tuple((row.window_name, row.operations) for row in rolling),
+        rolling_until=tuple(row.period_end_at for row in rolling),
         storage_bytes=state.storage_bytes if is_known else None,
         usage_at=state.usage_at if is_known else None,
         last_success_at=state.last_success_at,

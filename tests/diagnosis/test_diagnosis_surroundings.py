@@ -115,9 +115,14 @@ def test_a_reading_of_tomorrow_is_a_clock_that_was_ahead() -> None:
             Level.WRONG,
             "in use by us (process 7), a service on another store",
         ),
+        (
+            ListenFacts(address=":1", holder="us", is_ours=True, is_on_this_store=True, unhealthy="the disk broke"),
+            Level.PROBLEM,
+            "in use by us: a service runs there, not healthy: the disk broke",
+        ),
         (ListenFacts(address=":1", problem="cannot be listened on: denied"), Level.WRONG, "denied"),
     ],
-    ids=["free", "another's", "ours", "ours on this store", "ours on another store", "refused"],
+    ids=["free", "another's", "ours", "ours on this store", "ours on another store", "ours and unhealthy", "refused"],
 )
 def test_who_listens_on_an_address_is_told(known: ListenFacts, level: Level, text: str) -> None:
     [finding] = found("listen", facts(listens=(known,)))

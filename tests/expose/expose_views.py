@@ -44,6 +44,7 @@ A_DATABASE = DatabaseView(
     month_to_date_operations=900,
     previous_month_operations=8000,
     rolling=(("24h", 300), ("7d", 1000)),
+    rolling_until=(NOW - timedelta(minutes=4), NOW - timedelta(hours=2)),
     storage_bytes=3 * 2**30,
     usage_at=datetime(2026, 11, 23, 11, 55, 0, 250000, tzinfo=UTC),
     last_success_at=datetime(2026, 11, 23, 11, 59, tzinfo=UTC),

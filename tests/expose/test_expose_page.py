@@ -255,6 +255,82 @@ async def test_the_page_of_a_database_says_until_when_the_vendor_asked_to_be_lef
     assert "Not asked before" not in words(other)
 
 
+def test_what_both_the_health_and_the_store_say_is_said_once() -> None:
+    broken = "cannot write the store: the file is damaged"
+    page = words(status_page(replace(A_STATUS, unhealthy_reason=broken, store_error=broken), COSTS))
+
+    assert page.partition("What runs")[0].count(broken) == 1
+    assert f"Not healthy {broken}" in page
+
+
+def test_a_line_about_several_ends_in_no_name_that_is_cut() -> None:
+    names = [f"workspace number {number} of a company" for number in range(3)]
+    views = [replace(A_WORKSPACE, workspace_id=name, workspace_name=name, failure_reason="timeout") for name in names]
+    page = words(status_page(replace(FULL, snapshot=snapshot_of([], views)), None))
+
+    assert ", ".join(names) in page
+
+
+def test_that_all_databases_fail_is_no_lack_of_data() -> None:
+    failing = replace(FULL, snapshot=replace(A_SNAPSHOT, databases=(replace(A_DATABASE, is_up=False),)))
+
+    assert "Data until 11:55 UTC, 4 min ago · 1 database, 1 failing" in words(status_page(failing, COSTS))
+
+
+def test_every_page_says_until_when_its_databases_are_read_and_names_the_failing_one_that_was_read_last_before() -> (
+    None
+):
+    late = replace(A_DATABASE, database_id="db_l", database_name="late", is_up=False, usage_at=NOW - timedelta(hours=1))
+    snapshot = replace(A_SNAPSHOT, databases=(A_DATABASE, late))
+    pages = (
+        status_page(replace(FULL, snapshot=snapshot), COSTS),
+        places.workspace_page(FULL, snapshot, A_WORKSPACE, COSTS, places.Told(), Asked()),
+        places.project_page(FULL, snapshot, late.project_id, places.Told(), Asked()),
+    )
+
+    for page in map(words, pages):
+        assert "Data until 11:55 UTC, 4 min ago ; oldest reading 11:00 UTC, 60 min ago , of late" in page
+
+
+def test_the_lists_say_when_new_databases_are_looked_for() -> None:
+    mine = replace(FULL.rounds[0], workspace_id=A_WORKSPACE.workspace_id)
+    rounds = (
+        replace(mine, looked_at=NOW - timedelta(minutes=3), looks_at=NOW + timedelta(minutes=7)),
+        replace(mine, workspace_id="w", looked_at=NOW - timedelta(minutes=6), looks_at=NOW + timedelta(minutes=4)),
+        replace(mine, workspace_id="not looked through yet"),
+    )
+    status = replace(FULL, rounds=rounds)
+
+    everywhere = "New ones were looked for 2026-11-23 11:54:00 UTC, 6 min ago ; again in 7 min"
+    here = "New ones were looked for 2026-11-23 11:57:00 UTC, 3 min ago ; again in 7 min"
+    assert everywhere in words(status_page(status, COSTS))
+    assert here in words(workspace_page(A_WORKSPACE, status=status))
+    assert "looked for" not in words(status_page(FULL, COSTS))
+
+
+def test_the_page_of_a_database_says_until_when_each_window_was_read() -> None:
+    text = words(places.database_page(FULL, A_SNAPSHOT, A_DATABASE, places.Told()))
+
+    assert "24h until 2026-11-23 11:56:00 UTC, 4 min ago : 300 operations" in text
+    assert "7d until 2026-11-23 10:00:00 UTC, 2 h ago : 1,000 operations" in text
+
+
+def test_today_ends_no_line_in_a_fall_and_its_bar_is_marked() -> None:
+    day = WorkspaceDay(
+        workspace_key=1, day=NOW.date(), operations=5, storage_byte_seconds=1, storage_seconds=1, storage_bytes=2**30
+    )
+    days = [
+        replace(day, day=NOW.date() - timedelta(days=back), operations=100 * (back + 1)) for back in range(3, -1, -1)
+    ]
+    status = replace(FULL, workspace_days={A_WORKSPACE.workspace_id: days})
+
+    assert overview.last_days(days, NOW)[-4:] == [None, 400, 300, 200]
+    page = workspace_page(A_WORKSPACE, status=status)
+    assert page.count('class="open"') >= 1
+    assert "2026-11-23: 100 so far" in page
+    assert "2026-11-22: 200<" in page
+
+
 def test_an_unhealthy_service_says_so_first() -> None:
     status = replace(A_STATUS, unhealthy_reason="no round began for an hour", not_ready_reason="nothing stored")
     assert "Not healthy no round began for an hour" in words(status_page(status, COSTS))

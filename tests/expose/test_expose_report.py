@@ -171,6 +171,9 @@ def test_a_plot_has_gaps_and_words() -> None:
     flat = bars([("a", 0)], "Things", str)
     assert flat is not None
     assert flat.bars[0].height == "0"
+    growing = bars([("a", 1), ("b", 2)], "Things", str, still_open="b")
+    assert growing is not None
+    assert [(bar.title, bar.is_open) for bar in growing.bars] == [("a: 1", False), ("b: 2 so far", True)]
     assert sparkline([1, 2, None, 4, 4]).count("M") == 2
     assert sparkline([None, 1, None]) == ""
 

@@ -27,6 +27,7 @@ from prisma_postgres_exporter.model import (
 )
 from prisma_postgres_exporter.rounds import Inventory, Reader, Turn, is_followed
 from prisma_postgres_exporter.rounds.changes import find_changes
+from prisma_postgres_exporter.service.status import describe
 from prisma_postgres_exporter.simulator import (
     Fault,
     FaultKind,
@@ -128,6 +129,18 @@ async def test_a_token_that_is_revoked_between_two_discoveries_takes_its_workspa
 
         (workspace,) = found.snapshot.workspaces
         assert (workspace.is_up, workspace.failure_reason) == (False, "http_401")
+
+
+async def test_when_databases_are_looked_for_is_said(vendor: Simulator, tmp_path: Path) -> None:
+    async with running(vendor, tmp_path, one=ONE) as found:
+        await found.round()
+        looked_at = found.clock.now
+
+        (shown,) = describe(
+            found.collector, found.display, started_at=looked_at, is_ready=True, now=looked_at, time=0.0
+        ).rounds
+
+        assert (shown.looked_at, shown.looks_at) == (looked_at, looked_at + found.collector.config.discovery.interval)
 
 
 async def test_a_vendor_that_is_down_is_no_refused_credential(vendor: Simulator, tmp_path: Path) -> None:

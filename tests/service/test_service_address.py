@@ -5,13 +5,14 @@ from __future__ import annotations
 import errno
 import os
 import socket
+import threading
 from pathlib import Path
 
 import pytest
 
 from prisma_postgres_exporter.diagnosis import StoreFacts
 from prisma_postgres_exporter.service import surroundings
-from prisma_postgres_exporter.service.holder import Holder
+from prisma_postgres_exporter.service.holder import Holder, holder_of
 from prisma_postgres_exporter.service.leasing import session_name
 from prisma_postgres_exporter.store import Store
 
@@ -60,6 +61,28 @@ def test_whose_process_cannot_be_seen_is_left_open(taken: str, monkeypatch: pyte
     monkeypatch.setattr(surroundings, "holder_of", lambda address: Holder(text="another of ours", is_ours=True))
 
     assert surroundings.look_at_address(taken, "sqlite:///x.db", StoreFacts(url="x")).is_on_this_store is None
+
+
+@pytest.mark.parametrize(
+    ("body", "unhealthy"),
+    [(b"healthy\n", None), (b"not healthy: cannot write\x1b the store\n", "cannot write the store")],
+)
+def test_a_service_that_is_asked_who_it_is_says_why_it_is_not_healthy(body: bytes, unhealthy: str | None) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        answering = threading.Thread(target=answer, args=(listening, body))
+        answering.start()
+        held = holder_of(f"127.0.0.1:{listening.getsockname()[1]}")
+        answering.join()
+
+    assert (held.is_ours, held.unhealthy) == (True, unhealthy)
+
+
+def answer(listening: socket.socket, body: bytes) -> None:
+    """Answer one request with a body."""
+    connection, _ = listening.accept()
+    with connection:
+        connection.recv(4_096)
+        connection.sendall(b"HTTP/1.1 503 No\r\nContent-Length: %d\r\nConnection: close\r\n\r\n%s" % (len(body), body))
 
 
 def test_a_session_is_named_by_host_and_process() -> None:

@@ -106,12 +106,14 @@ class ListenFacts:
     """An address to listen on: who listens there already, if anybody does, or why nobody can.
 
     `is_on_this_store`: it is a service of ours on the store that was looked at; `None` where nobody can tell.
+    `unhealthy` is why the service there says that it is not healthy, if it does.
     """
 
     address: str
     holder: str | None = None
     is_ours: bool = False
     is_on_this_store: bool | None = None
+    unhealthy: str | None = None
     problem: str | None = None
 
 

@@ -44,6 +44,7 @@ class Reason(StrEnum):
     STORE_OUTDATED = "store_outdated"
     STORE_UNAVAILABLE = "store_unavailable"
     NOT_WRITTEN = "not_written"
+    NOT_HEALTHY = "not_healthy"
     CLOCK_SET_BACK = "clock_set_back"
     CLOCK_WRONG = "clock_wrong"
     GONE = "gone"

@@ -62,12 +62,15 @@ def _configuration(known: ConfigurationFacts) -> Iterator[Finding]:
 
 
 def _listen(known: ListenFacts) -> Finding:
-    text, level, advice = "free", Level.OK, ""
+    text, level, advice, reason = "free", Level.OK, "", None
     if known.problem is not None:
         text, level, advice = known.problem, Level.WRONG, "choose another address or port (--listen, web.listen)"
     elif known.is_ours and known.is_on_this_store is False:
         text, level = f"in use by {known.holder}, a service on another store", Level.WRONG
         advice = "stop it, choose another address or port (--listen, web.listen), or name its store (--store-url)"
+    elif known.is_ours and known.unhealthy is not None:
+        text, level = f"in use by {known.holder}: a service runs there, not healthy: {known.unhealthy}", Level.PROBLEM
+        reason = Reason.NOT_HEALTHY
     elif known.is_ours:
         text = f"in use by {known.holder}: a service already runs there"
     elif known.holder is not None:
@@ -78,13 +81,14 @@ def _listen(known: ListenFacts) -> Finding:
         subject=known.address,
         text=text,
         level=level,
-        reason=Reason.ADDRESS_IN_USE if level is Level.WRONG else None,
+        reason=Reason.ADDRESS_IN_USE if level is Level.WRONG else reason,
         advice=advice,
         facts={
             "address": known.address,
             "holder": known.holder,
             "is_ours": known.is_ours,
             "is_on_this_store": known.is_on_this_store,
+            "unhealthy": known.unhealthy,
         },
     )
 

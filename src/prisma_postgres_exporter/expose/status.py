@@ -30,7 +30,8 @@ class RoundStatus:
     """One workspace's last round: readings that came, and that did not. `next_at` is when the next one begins.
 
     `first_ended_at` is when the first round of this process ended: what is shown since was made after one.
-    `learned` is what `poll.adaptive` knows of the workspace, if it is on.
+    `looked_at` is when databases were looked for last, `looks_at` when they will be next. `learned` is what
+    `poll.adaptive` knows of the workspace, if it is on.
     """
 
     workspace_id: str
@@ -42,6 +43,8 @@ class RoundStatus:
     failed: int
     next_at: datetime | None
     learned: Learned | None = None
+    looked_at: datetime | None = None
+    looks_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -491,6 +491,10 @@ class Collector:
         elif is_read:
             self.readers.note_success(reader)
 
+    def looks_at(self, turn: Turn) -> datetime:
+        """When databases are looked for in a workspace next."""
+        return self._discovery.looks_at(turn)
+
     def _next_at(self, turn: Turn, plan: Plan) -> datetime:
         """When something is due again: a discovery, a subscription, or a read, if there is a reader."""
         due = [self._discovery.next_at(turn)]

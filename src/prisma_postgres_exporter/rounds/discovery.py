@@ -76,14 +76,20 @@ class Discovery:
 
     def next_at(self, turn: Turn) -> datetime:
         """When a discovery or a subscription is due again."""
+        next_at = self.looks_at(turn)
+        if turn.discovery_tried_at is None or turn.look is not None:
+            return next_at
+        if turn.subscribed_at is None:
+            return next_at
+        return min(next_at, turn.subscribed_at + self._subscription_wait(turn))
+
+    def looks_at(self, turn: Turn) -> datetime:
+        """When a discovery is due again."""
         if turn.discovery_tried_at is None:
             return self._now()
         if turn.look is not None:
             return self._now() + LOOK_AGAIN
-        next_at = turn.discovery_tried_at + self._wait(turn)
-        if turn.subscribed_at is None:
-            return next_at
-        return min(next_at, turn.subscribed_at + self._subscription_wait(turn))
+        return turn.discovery_tried_at + self._wait(turn)
 
     async def discover(self, turn: Turn) -> None:
         """Find out what exists in a workspace, with the first of its credentials that may, however long it takes."""

@@ -13,6 +13,8 @@ from pathlib import Path
 from prisma_postgres_exporter.config import UNIX, host_and_port
 
 PATIENCE_SECONDS = 1.0
+MOST_READ = 1_000
+NOT_HEALTHY = b"not healthy: "
 LISTENING = "0A"
 """https://docs.kernel.org/networking/proc_net_tcp.html"""
 
@@ -22,11 +24,15 @@ _PROGRAMS = (OURS.encode(), OURS.replace("-", "_").encode())
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Holder:
-    """Who listens on an address, and whether that is this program; `process` where this user may see it."""
+    """Who listens on an address, and whether that is this program; `process` where this user may see it.
+
+    `unhealthy` is why it says that it is not healthy, if it does.
+    """
 
     text: str
     is_ours: bool
     process: int | None = None
+    unhealthy: str | None = None
 
 
 def holder_of(address: str) -> Holder:
@@ -36,13 +42,14 @@ def holder_of(address: str) -> Holder:
     """
     process = next(_processes(address), None)
     is_ours = any(name in command for name in _PROGRAMS for command in process[1]) if process else False
-    is_ours = is_ours or _answers_as_ours(address)
+    answers_as_ours, unhealthy = _health(address)
+    is_ours = is_ours or answers_as_ours
     if process is None:
-        return Holder(text=f"another {OURS if is_ours else 'program'}", is_ours=is_ours)
+        return Holder(text=f"another {OURS if is_ours else 'program'}", is_ours=is_ours, unhealthy=unhealthy)
     number, [command, *_] = process
     program = OURS if is_ours else os.fsdecode(command).rpartition("/")[2]
     text = f"{program if program.isprintable() else 'a program'} (process {number})"
-    return Holder(text=text, is_ours=is_ours, process=number)
+    return Holder(text=text, is_ours=is_ours, process=number, unhealthy=unhealthy)
 
 
 def connected(address: str, timeout_seconds: float) -> socket.socket:
@@ -87,8 +94,11 @@ def _table(name: str) -> list[list[str]]:
         return []  # not Linux
 
 
-def _answers_as_ours(address: str) -> bool:
-    """Ask for the health, behind TLS too, whoever its certificate is of: nothing secret is sent."""
+def _health(address: str) -> tuple[bool, str | None]:
+    """Ask for the health, behind TLS too, whoever its certificate is of: nothing secret is sent.
+
+    Returns whether it answers as this program does, and why it is not healthy, if it says so.
+    """
     unverified = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     unverified.check_hostname, unverified.verify_mode = False, ssl.CERT_NONE
     for context in (None, unverified):
@@ -98,11 +108,14 @@ def _answers_as_ours(address: str) -> bool:
                 connection.sock = plain if context is None else context.wrap_socket(plain)
                 connection.request("GET", "/-/healthy", headers={"Connection": "close"})
                 answer = connection.getresponse()
-                said = answer.read(100)
+                said = answer.read(MOST_READ)
                 asks = answer.headers.get("WWW-Authenticate", "")
                 connection.close()
         except (OSError, http.client.HTTPException):
             continue
-        if said == b"healthy\n" or said.startswith(b"not healthy: ") or OURS in asks:
-            return True
-    return False
+        if said.startswith(NOT_HEALTHY):
+            told = said.removeprefix(NOT_HEALTHY).decode(errors="replace").strip()
+            return True, "".join(letter for letter in told if letter.isprintable())
+        if said == b"healthy\n" or OURS in asks:
+            return True, None
+    return False, None

@@ -163,6 +163,8 @@ def _rounds(collector: Collector) -> Iterator[RoundStatus]:
                 failed=report.failures,
                 next_at=turn.next_at,
                 learned=turn.learned,
+                looked_at=turn.discovered_at,
+                looks_at=collector.looks_at(turn),
             )
 
 

@@ -92,7 +92,11 @@ def look_at_address(address: str, url: str, store: StoreFacts) -> ListenFacts:
             if is_on_this_store is None and store.collectors is not None:
                 is_on_this_store = session_name(holder.process) in store.collectors
         return ListenFacts(
-            address=address, holder=holder.text, is_ours=holder.is_ours, is_on_this_store=is_on_this_store
+            address=address,
+            holder=holder.text,
+            is_ours=holder.is_ours,
+            is_on_this_store=is_on_this_store,
+            unhealthy=holder.unhealthy,
         )
     return ListenFacts(address=address)
 

@@ -32,7 +32,7 @@ class Alert:
 
     `path` is a page of ours, below the first one, or `None`; `since_at` is since when. `reason` is the short constant
     that metrics, logs and `doctor` have for it, `command` what compares plans. `is_at_console`: what to do about it is
-    done in the vendor's console.
+    done in the vendor's console. `is_several`: the subject is a list of names, each of them cut already.
     """
 
     tone: str
@@ -43,6 +43,7 @@ class Alert:
     reason: str = ""
     command: str = ""
     is_at_console: bool = False
+    is_several: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -95,7 +96,9 @@ def _together(alike: Sequence[Alert]) -> Alert:
     more = f" and {len(alike) - NAMED:,} more" if len(alike) > NAMED else ""
     since_at = min((alert.since_at for alert in alike if alert.since_at is not None), default=None)
     reason = ", ".join(sorted({alert.reason for alert in alike if alert.reason}))
-    return replace(first, subject=f"{', '.join(names)}{more}", path=None, since_at=since_at, reason=reason)
+    return replace(
+        first, subject=f"{', '.join(names)}{more}", path=None, since_at=since_at, reason=reason, is_several=True
+    )
 
 
 def _alerts(
@@ -195,7 +198,7 @@ def _of_the_service(status: ServiceStatus) -> Iterator[Alert]:
         yield Alert(tone="bad", subject="Not healthy", text=status.unhealthy_reason)
     elif status.not_ready_reason is not None:
         yield Alert(tone="note", subject="Starting", text="the first numbers are being read.")
-    if status.store_error is not None:
+    if status.store_error is not None and (status.is_part or status.store_error != status.unhealthy_reason):
         yield Alert(tone="bad", subject="Store", text=f"failing: {status.store_error}")
     if status.reload_error is not None:
         text = f"the one before is in force: {status.reload_error}"

@@ -72,7 +72,7 @@ def charges_by_day(bill: Bill | None, days: Sequence[Day], now: datetime) -> Bar
         return "No usage is charged so far: all of it is included in the plan."
     label = "Charges a day, without the fee" + ("" if bill.are_charges_known else "; at least so much is charged")
     points = [(f"{day}", amount) for day, amount in _dealt(bill, days, now)]
-    return bars(points, label, _shown) or "No day of this month is known yet."
+    return bars(points, label, _shown, still_open=f"{now:%Y-%m-%d}") or "No day of this month is known yet."
 
 
 def _dealt(bill: Bill, days: Sequence[Day], now: datetime) -> Sequence[tuple[date, float | None]]:

@@ -9,6 +9,7 @@ from datetime import datetime
 from prisma_postgres_exporter.cost import WorkspaceCost, add_bills
 from prisma_postgres_exporter.expose.pages.attention import Alert, Reach, alerts, days_left, reaches
 from prisma_postgres_exporter.expose.pages.drawing import draw
+from prisma_postgres_exporter.expose.pages.freshness import Freshness, Search, freshness, search
 from prisma_postgres_exporter.expose.pages.listing import Asked, Listing, databases, is_failing, one_page
 from prisma_postgres_exporter.expose.pages.plots import sparkline
 from prisma_postgres_exporter.expose.pages.use import Meter, allowances, meters
@@ -55,7 +56,8 @@ class Overview:
     databases: Listing[DatabaseView]
     included: Mapping[str, int | None]
     failing: int
-    data_until: datetime | None
+    freshness: Freshness | None
+    search: Search | None
 
 
 def status_page(
@@ -98,7 +100,8 @@ def overview(
         databases=databases(views, asked),
         included=allowances(held.values()),
         failing=sum(map(is_failing, views)),
-        data_until=min((view.usage_at for view in views if view.usage_at and not is_failing(view)), default=None),
+        freshness=freshness(views),
+        search=search(status.rounds),
     )
 
 
@@ -154,6 +157,6 @@ def _row(
 
 
 def last_days(days: Iterable[WorkspaceDay], now: datetime) -> Sequence[int | None]:
-    """The operations of the last 30 days, `None` where a day is not known."""
+    """The operations of the last 30 whole days, `None` where one is not known: today would end each line in a fall."""
     known = {(now.date() - day.day).days: day.operations for day in days}
-    return [known.get(back) for back in range(SPARK_DAYS - 1, -1, -1)]
+    return [known.get(back) for back in range(SPARK_DAYS, 0, -1)]

@@ -25,6 +25,7 @@ from prisma_postgres_exporter.expose.pages.days import (
     month_of_operations,
 )
 from prisma_postgres_exporter.expose.pages.drawing import cost, cut, draw, least, parts, size, usd
+from prisma_postgres_exporter.expose.pages.freshness import Freshness, Search, freshness, search
 from prisma_postgres_exporter.expose.pages.listing import Asked, Listing, databases, is_failing, operations_of
 from prisma_postgres_exporter.expose.pages.overview import line_of
 from prisma_postgres_exporter.expose.pages.plots import Band, Bars, bars
@@ -134,9 +135,10 @@ class Place:
 
     @property
     def plots(self) -> Sequence[Bars]:
-        """Its days."""
+        """Its days; a level, unlike a sum, does not grow with its day."""
+        today = f"{self.status.now_at:%Y-%m-%d}"
         drawn = (
-            bars([(f"{day.day}", day.operations) for day in self.days], "Operations a day", count),
+            bars([(f"{day.day}", day.operations) for day in self.days], "Operations a day", count, still_open=today),
             bars(
                 [(f"{day.day}", day.storage_bytes) for day in self.days],
                 "Storage, mean of a day",
@@ -178,6 +180,16 @@ class Place:
     def included_bytes(self) -> int | None:
         """The same alone."""
         return self.included.get(self.workspace_id)
+
+    @property
+    def freshness(self) -> Freshness | None:
+        """Until when its databases are read."""
+        return freshness(self.views)
+
+    @property
+    def search(self) -> Search | None:
+        """When databases are looked for in its workspace."""
+        return search(row for row in self.status.rounds if row.workspace_id == self.workspace_id)
 
     @property
     def failing(self) -> int:

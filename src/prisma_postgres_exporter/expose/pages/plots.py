@@ -17,13 +17,14 @@ BAR = 0.8
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Bar:
-    """One bar, and its name and value."""
+    """One bar, and its name and value; one that `is_open` still grows."""
 
     x: str
     y: str
     width: str
     height: str
     title: str
+    is_open: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,11 +54,16 @@ class Band:
 
 
 def bars(
-    points: Sequence[tuple[str, N | None]], label: str, shown: Callable[[N], str], *, least: Collection[str] = ()
+    points: Sequence[tuple[str, N | None]],
+    label: str,
+    shown: Callable[[N], str],
+    *,
+    least: Collection[str] = (),
+    still_open: str | None = None,
 ) -> Bars | None:
     """Return the bars of named values with a gap where one is not known; `None` where none is.
 
-    Those whose names are in `least` are at least so much.
+    Those whose names are in `least` are at least so much; `still_open` is the one that is not over.
     """
     known = [value for _, value in points if value is not None]
     if not known:
@@ -75,7 +81,9 @@ def bars(
                 y=_number(HEIGHT - value * scale),
                 width=_number(step * BAR),
                 height=_number(value * scale),
-                title=f"{name}: {'at least ' if name in least else ''}{shown(value)}",
+                title=f"{name}: {'at least ' if name in least else ''}{shown(value)}"
+                f"{' so far' if name == still_open else ''}",
+                is_open=name == still_open,
             )
             for place, (name, value) in enumerate(points)
             if value is not None
