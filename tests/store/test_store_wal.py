@@ -396,6 +396,7 @@ import os, random, signal, sqlite3, sys, time
 from pathlib import Path
 from sqlalchemy.engine import URL
 from prisma_postgres_exporter.store import Store, sqlite, sqlite_wal
+from prisma_postgres_exporter.store.patience import Patience
 main, wal = (Path(name).read_bytes() for name in sys.argv[2:])
 path = Path(sys.argv[1])
 url = URL.create("sqlite+pysqlite", database=str(path))
@@ -416,6 +417,9 @@ def begin(count):
 def look():
     sqlite_wal.require_own_wal(str(path))
     sqlite.adopt(url)
+    engine = sqlite.create_engine(url, is_read_only=False, is_lasting=True, patience=Patience())
+    engine.connect().close()
+    engine.dispose()
     connection = sqlite3.connect(path)
     assert connection.execute("PRAGMA quick_check").fetchall() == [("ok",)]
     [(made,)] = connection.execute("SELECT count(*) FROM sqlite_master WHERE name GLOB 'made_*'")
