@@ -37,7 +37,7 @@ def no_variables(monkeypatch: pytest.MonkeyPatch) -> None:
     [
         ("nonsense: 1\n", "web.yml:1: nonsense: no such key"),
         (
-            "tls_server_config: {cert_file: a.crt, key_file: a.key}\n",
+            "tls_server_config: {cert_file: a.crt, key: a}\n",
             "a.crt: cannot be read",
         ),
     ],
@@ -67,6 +67,22 @@ def test_without_a_credential_the_web_configuration_file_is_looked_at_too(tmp_pa
     first, second = problems(None, web)
     assert first.startswith("no credential")
     assert second.startswith(f"{web}:1: nonsense: no such key")
+
+
+def test_all_that_a_web_file_lacks_is_told_at_once(tmp_path: Path) -> None:
+    (tmp_path / "web.yml").write_text("tls_server_config: {cert_file: no.crt, key_file: no.key}\n")
+    file = tmp_path / "config.yaml"
+    file.write_text('poll: {interval: soon}\nweb: {config_file: web.yml, users: {alice: [w], "b\\eb": [w]}}\n')
+    found = problems(file)
+    for expected in (
+        "poll.interval",
+        "has no 'alice'",
+        r"has no 'b\x1bb'",
+        "no.crt: cannot be read",
+        "no.key: cannot be",
+    ):
+        assert sum(expected in problem for problem in found) == 1, (expected, found)
+    assert len(found) == 5
 
 
 @pytest.mark.parametrize("is_named", [True, False])
