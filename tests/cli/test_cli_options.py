@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
@@ -36,7 +37,7 @@ def no_variables(monkeypatch: pytest.MonkeyPatch) -> None:
     [
         ("nonsense: 1\n", "web.yml:1: nonsense: no such key"),
         (
-            "tls_server_config: {cert_file: a.crt, key_file: a.key}\n",
+            "tls_server_config: {cert_file: a.crt, key: a}\n",
             "a.crt: cannot be read",
         ),
     ],
@@ -66,3 +67,39 @@ def test_without_a_credential_the_web_configuration_file_is_looked_at_too(tmp_pa
     first, second = problems(None, web)
     assert first.startswith("no credential")
     assert second.startswith(f"{web}:1: nonsense: no such key")
+
+
+def test_all_that_a_web_file_lacks_is_told_at_once(tmp_path: Path) -> None:
+    (tmp_path / "web.yml").write_text("tls_server_config: {cert_file: no.crt, key_file: no.key}\n")
+    file = tmp_path / "config.yaml"
+    file.write_text('poll: {interval: soon}\nweb: {config_file: web.yml, users: {alice: [w], "b\\eb": [w]}}\n')
+    found = problems(file)
+    for expected in (
+        "poll.interval",
+        "has no 'alice'",
+        r"has no 'b\x1bb'",
+        "no.crt: cannot be read",
+        "no.key: cannot be",
+    ):
+        assert sum(expected in problem for problem in found) == 1, (expected, found)
+    assert len(found) == 5
+
+
+@pytest.mark.parametrize("is_named", [True, False])
+def test_a_pipe_in_the_place_of_the_file_is_refused_at_a_reload(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *, is_named: bool
+) -> None:
+    """At the start it is read, from a shell's `<(…)` say; later there is nobody who writes into it."""
+    path = tmp_path / "config.yaml"
+    path.write_text("credentials: [{token_env: ONE}]\n")
+    monkeypatch.setattr("os.environ", {} if is_named else {"PRISMA_POSTGRES_CONFIG": str(path)})
+    load = configuration(path if is_named else None, None, None)
+    assert load().credentials
+    path.unlink()
+    os.mkfifo(path)
+    with pytest.raises(ConfigurationError) as caught:
+        load()
+    assert caught.value.problems == (f"{path}: is a pipe, which can be read once; write a file to reload it",)
+    path.unlink()
+    path.write_text("credentials: [{token_env: ONE}]\n")
+    assert load().credentials

@@ -11,7 +11,15 @@ import pytest
 import yaml
 from pydantic import BaseModel
 
-from prisma_postgres_exporter.config import Config, Sources, format_duration, host_and_port, load_config, parse_duration
+from prisma_postgres_exporter.config import (
+    Config,
+    Sources,
+    format_duration,
+    host_and_port,
+    load_config,
+    parse_duration,
+    read_tokens,
+)
 from prisma_postgres_exporter.errors import ConfigurationError
 
 EXAMPLE = Path(__file__).parents[2] / "deploy" / "config.example.yaml"
@@ -316,3 +324,15 @@ def test_a_web_configuration_file_is_beside_the_file_that_names_it(
     assert load_config(config_path=str(file), environ=variables).web.config_file == Path("web.yml")
     typed = load_config(config_path=str(file), environ={}, web_config_file="web.yml")
     assert typed.web.config_file == Path("web.yml")
+
+
+def test_several_credentials_of_one_name_are_told(tmp_path: Path) -> None:
+    path = tmp_path / "config.yaml"
+    path.write_text(
+        "credentials: [{name: a, token_env: ONE}, {name: b, token_env: TWO}, {name: a, token_env: THREE}]\n"
+    )
+    [warning] = load_config(config_path=str(path), environ={}).warnings
+    assert warning.startswith("credentials: 2 are called a: ")
+    named = load_config(config_path=str(path), environ={})
+    # As it says.
+    assert [problem.name for problem in read_tokens(named).problems] == ["a", "b", "a-3"]

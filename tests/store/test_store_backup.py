@@ -164,3 +164,18 @@ def test_a_server_is_left_to_its_own_tools(postgres_url: str, tmp_path: Path) ->
         store.backup(tmp_path / "copy.db", ENDS_AT)
     store.close()
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_backup_is_never_put_over_the_store_itself(lived: Store, path: Path) -> None:
+    lived.ping()
+    link, hard = path.with_name("link.db"), path.with_name("hard.db")
+    link.symlink_to(path)
+    hard.hardlink_to(path)
+    own = [path.with_name(f"{path.name}{suffix}") for suffix in ("-wal", "-shm", "-journal", ".lock")]
+    before = {name: name.stat().st_ino for name in (path, *own) if name.exists()}
+    assert len(before) > 3
+    for target in (path, path.parent / ".." / "live" / "store.db", link, hard, *own):
+        for is_forced in (True, False):
+            with pytest.raises(ConfigurationError, match=r"store\.db.* of the store itself; name another file"):
+                lived.backup(target, LATER, is_forced=is_forced)
+    assert {name: name.stat().st_ino for name in (path, *own) if name.exists()} == before

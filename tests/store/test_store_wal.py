@@ -282,15 +282,16 @@ def test_where_the_file_does_not_say_its_version_it_is_written_all_the_same(file
         assert list(store.violations(LATER)) == []
 
 
-def test_after_the_greatest_version_comes_the_first(file: Path) -> None:
+def test_after_the_greatest_version_comes_none_until_the_next_opening(file: Path) -> None:
     with closing(sqlite3.connect(file)) as connection:
         connection.execute(f"PRAGMA user_version = {sqlite_wal.VERSIONS - 3}")
         connection.commit()
     left = killed(file, minutes=range(1, 7), checkpoint="PASSIVE")
-    assert sqlite_wal.version_of(str(file)) == 3
+    assert sqlite_wal.version_of(str(file)) == 0
     left.put(file)
     opened(file).close()
-    assert sqlite_wal.version_of(str(file)) == 3
+    # It is a new one.
+    assert (sqlite_wal.version_of(str(file)) or 0) > 0
     assert 2 in sqlite_wal.Versions(first=sqlite_wal.VERSIONS - 2, last=5)
     assert 6 not in sqlite_wal.Versions(first=sqlite_wal.VERSIONS - 2, last=5)
 
@@ -303,3 +304,179 @@ def test_a_copy_that_is_moved_into_the_place_of_a_link_is_told_too(file: Path, t
     Found(early, left.wal).put(file)
     with pytest.raises(StoreGone, match="was written for"):
         Store.open_to_read(f"sqlite:///{link}")
+
+
+def test_a_first_page_that_a_checkpoint_wrote_before_the_rest_is_of_the_same_store(file: Path) -> None:
+    """The file is shorter than that page says, as a full disk or a kill in the middle of it leave it."""
+    with closing(opened(file)) as store:
+        with closing(sqlite3.connect(file)) as other:
+            other.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        for minute in range(1, 40):
+            write(store, minute)
+        left = Found.of(file)
+    frames = [left.wal[at : at + FRAME] for at in range(32, len(left.wal), FRAME)]
+    newest = [frame[24:] for frame in frames if frame[:4] == struct.pack(">I", 1)][-1]
+    assert struct.unpack_from(">I", newest, 28)[0] * 4_096 > len(left.main)
+    half = Found(newest + left.main[4_096:], left.wal)
+    for door, open_it in DOORS.items():
+        half.put(file)
+        if isinstance(found := open_it(f"sqlite:///{file}"), Store):
+            found.close()
+        with closing(opened(file)) as store:
+            assert list(store.violations(LATER)) == [], door
+        assert readings_in(file) == 39 * 40, door
+
+
+# A store of a version that counted nothing ---------------------------------------------------------
+def aged(path: Path) -> None:
+    """Make it one, in WAL mode."""
+    with closing(sqlite3.connect(path, isolation_level=None)) as connection:
+        assert connection.execute("PRAGMA journal_mode = DELETE").fetchone() == ("delete",)
+        connection.execute("PRAGMA user_version = 0")
+        assert connection.execute("PRAGMA journal_mode = WAL").fetchone() == ("wal",)
+
+
+def left_by_older(path: Path) -> Found:
+    """What an older version leaves that is killed: something in the file, and something beside it."""
+    aged(path)
+    with closing(sqlite3.connect(path, isolation_level=None)) as older:
+        older.execute("PRAGMA wal_autocheckpoint = 0")
+        for number in range(30):
+            older.execute(f"CREATE TABLE made_{number} AS SELECT randomblob(9000) AS content")
+        found = Found.of(path)
+    found.put(path)
+    assert sqlite_wal.version_of(str(path)) == 0
+    return found
+
+
+def test_a_backup_of_an_older_version_is_not_mixed_with_what_this_one_wrote(file: Path) -> None:
+    aged(file)
+    backup = file.read_bytes()
+    left = killed(file, minutes=range(1, 6))
+    assert left.main[18:20] == b"\2\2"
+    for door, open_it in DOORS.items():
+        Found(backup, left.wal).put(file)
+        with pytest.raises(StoreGone, match=SAID):
+            open_it(f"sqlite:///{file}")
+        assert Found.of(file) == Found(backup, left.wal), door
+
+
+def test_only_who_writes_gives_a_store_of_an_older_version_its_first_one(file: Path) -> None:
+    found = left_by_older(file)
+    for door, open_it in DOORS.items():
+        if door not in {"open", "open to repair"}:
+            found.put(file)
+            if isinstance(store := open_it(f"sqlite:///{file}"), Store):
+                store.close()
+            assert sqlite_wal.version_of(str(file)) == 0, door
+    versions = set()
+    for _ in range(2):
+        found.put(file)
+        with closing(opened(file)) as store:
+            versions.add(sqlite_wal.version_of(str(file)))
+            assert list(store.violations(LATER)) == []
+    assert len(versions - {0, None}) == 2
+
+
+def test_a_store_of_an_older_version_that_somebody_reads_gets_its_first_one_later(file: Path) -> None:
+    aged(file)
+    with closing(Store.open_to_read(f"sqlite:///{file}")) as reading_it:
+        assert reading_it.load(NOW).workspaces
+        with closing(opened(file)) as store:
+            write(store, 1)
+            assert query(f"sqlite:///{file}", "PRAGMA user_version") == [(0,)]
+    assert sqlite_wal.version_of(str(file)) == 0
+    opened(file).close()
+    assert (sqlite_wal.version_of(str(file)) or 0) > 0
+    assert readings_in(file) == 40
+
+
+ADOPTED = """
+import os, random, signal, sqlite3, sys, time
+from pathlib import Path
+from sqlalchemy.engine import URL
+from prisma_postgres_exporter.store import Store, sqlite, sqlite_wal
+from prisma_postgres_exporter.store.patience import Patience
+main, wal = (Path(name).read_bytes() for name in sys.argv[2:])
+path = Path(sys.argv[1])
+url = URL.create("sqlite+pysqlite", database=str(path))
+chance = random.Random(5)
+
+def begin(count):
+    for suffix, content in (("", main), ("-wal", wal), ("-shm", None), ("-journal", None)):
+        name = path.with_name(path.name + suffix)
+        name.unlink(missing_ok=True) if content is None else name.write_bytes(content)
+    children = []
+    for _ in range(count):
+        if not (child := os.fork()):
+            sqlite.adopt(url)
+            os._exit(0)
+        children.append(child)
+    return children
+
+def look():
+    sqlite_wal.require_own_wal(str(path))
+    sqlite.adopt(url)
+    engine = sqlite.create_engine(url, is_read_only=False, is_lasting=True, patience=Patience())
+    engine.connect().close()
+    engine.dispose()
+    connection = sqlite3.connect(path)
+    assert connection.execute("PRAGMA quick_check").fetchall() == [("ok",)]
+    [(made,)] = connection.execute("SELECT count(*) FROM sqlite_master WHERE name GLOB 'made_*'")
+    assert made == 30, made
+    assert connection.execute("PRAGMA journal_mode").fetchone() == ("wal",)
+    connection.close()
+    assert sqlite_wal.version_of(str(path)) > 0
+
+began = time.monotonic()
+os.waitpid(begin(1)[0], 0)
+whole = time.monotonic() - began
+moments = set()
+for count in [1] * 48 + [2] * 12:
+    children = begin(count)
+    if count == 1:
+        time.sleep(whole * chance.random())
+        os.kill(children[0], signal.SIGKILL)
+    for child in children:
+        status = os.waitpid(child, 0)[1]
+        assert count == 1 or status == 0, status
+    modes, journal = path.read_bytes()[18:20], path.with_name(path.name + "-journal").exists()
+    moments.add((modes, journal, path.with_name(path.name + "-wal").exists(), sqlite_wal.version_of(str(path)) == 0))
+    look()
+Store.open(f"sqlite:///{path}").close()
+print(len(moments), moments)
+"""
+
+
+@pytest.mark.slow
+def test_killed_at_any_moment_of_getting_its_first_version_the_store_is_whole(file: Path) -> None:
+    found = left_by_older(file)
+    contents = beside(file, ".main"), beside(file, ".left")
+    for name, content in zip(contents, (found.main, found.wal), strict=True):
+        name.write_bytes(content)
+    done = subprocess.run(
+        [sys.executable, "-c", ADOPTED, str(file), *map(str, contents)], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    assert int(done.stdout.split()[0]) > 2, done.stdout
+
+
+def test_a_wal_of_another_file_is_told_without_reading_all_of_it(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    early = file.read_bytes()
+    killed(file, minutes=range(1, 3))
+    with closing(opened(file)) as store:
+        for minute in range(3, 30):
+            write(store, minute)
+        left = Found.of(file)
+    Found(early, left.wal).put(file)
+    summed: list[int] = []
+    sum_of = sqlite_wal._sum
+
+    def counted(order: str, content: bytes, sums: tuple[int, int]) -> tuple[int, int]:
+        summed.append(len(content))
+        return sum_of(order, content, sums)
+
+    monkeypatch.setattr(sqlite_wal, "_sum", counted)
+    with pytest.raises(StoreGone, match=SAID):
+        opened(file)
+    assert sum(summed) < len(left.wal) / 4

@@ -15,6 +15,7 @@ import typer
 
 from prisma_postgres_exporter.cli.terminal import say
 from prisma_postgres_exporter.config import Config, load_config, parse_duration, read_tokens, require_credentials
+from prisma_postgres_exporter.config.reading import is_pipe
 from prisma_postgres_exporter.errors import ConfigurationError
 
 
@@ -115,10 +116,16 @@ def configuration(
     """Return what reads the configuration, now and again at a reload: flags over environment over file.
 
     The returned function raises `ConfigurationError` with every problem, and where there is no credential
-    though one is needed.
+    though one is needed, and at a reload where there is a pipe in the file's place: nobody would wait for its writer.
     """
+    path = str(config) if config else os.environ.get("PRISMA_POSTGRES_CONFIG") or None
+    is_read = False
 
     def load() -> Config:
+        nonlocal is_read
+        if is_read and path is not None and is_pipe(path):
+            raise ConfigurationError([f"{path}: is a pipe, which can be read once; write a file to reload it"])
+        is_read = True
         loaded = load_config(
             config_path=str(config) if config else None,
             api_url=api_url,

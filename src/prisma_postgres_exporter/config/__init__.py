@@ -49,7 +49,7 @@ from prisma_postgres_exporter.config.values import (
     WebConfig,
     WorkspaceConfig,
 )
-from prisma_postgres_exporter.config.web_config import CIPHERS, CURVES, TlsConfig, WebFile, read_web_file
+from prisma_postgres_exporter.config.web_config import CIPHERS, CURVES, TlsConfig, WebFile, read_web_file, unbound_users
 
 __all__ = [
     "CIPHERS",
@@ -108,5 +108,6 @@ __all__ = [
     "token_of_file",
     "token_of_variable",
     "token_problem",
+    "unbound_users",
     "with_costs",
 ]

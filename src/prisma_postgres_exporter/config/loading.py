@@ -10,6 +10,7 @@ import difflib
 import re
 import shlex
 import stat
+from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -127,6 +128,7 @@ def load_config(
     if problems:
         raise ConfigurationError([*problems, *look_beside(config), *warnings])
     warnings.extend(_open_files(config))
+    warnings.extend(_same_names(config))
     sources = Sources(
         store_url=places.get(("store", "url")),
         cost=places.get(("cost",)),
@@ -297,6 +299,15 @@ def _known_keys(key: Key, root: type[BaseModel]) -> list[str]:
         model = next(part for part in inner if issubclass(part, BaseModel))
     hidden = {"warnings"} | ({"prices", "sources"} if model is Config else set())
     return [field.alias or name for name, field in model.model_fields.items() if name not in hidden]
+
+
+def _same_names(config: Config) -> Iterator[str]:
+    for name, times in Counter(credential.name for credential in config.credentials if credential.name).items():
+        if times > 1:
+            yield (
+                f"credentials: {times} are called {name}: all but the first get their place in the list added;"
+                " give each a name of its own"
+            )
 
 
 def _open_files(config: Config) -> Iterator[str]:

@@ -227,9 +227,12 @@ def read_web_file(path: Path, bound_users: Collection[str] = ()) -> WebFile:
     except ValidationError as error:
         found = error.errors(include_url=False, include_input=False)
         raise ConfigurationError(described(found, places, WebFile)) from None
-    unknown = sorted(set(bound_users) - read.basic_auth_users.keys())
-    if unknown:
-        raise ConfigurationError(
-            [f"{path}: basic_auth_users: has no {name!r}, whom web.users binds" for name in unknown]
-        )
+    if problems := unbound_users(path, read, bound_users):
+        raise ConfigurationError(problems)
     return read
+
+
+def unbound_users(path: Path, read: WebFile, bound_users: Collection[str]) -> list[str]:
+    """A line for each of them who has no password in what was read."""
+    unknown = sorted(set(bound_users) - read.basic_auth_users.keys())
+    return [f"{path}: basic_auth_users: has no {name!r}, whom web.users binds" for name in unknown]

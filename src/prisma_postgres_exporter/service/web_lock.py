@@ -11,7 +11,7 @@ from pathlib import Path
 
 import structlog
 
-from prisma_postgres_exporter.config import WebConfig, WebFile, read_web_file
+from prisma_postgres_exporter.config import WebConfig, WebFile, read_web_file, unbound_users
 from prisma_postgres_exporter.config.reading import content_of, is_pipe
 from prisma_postgres_exporter.errors import ConfigurationError
 from prisma_postgres_exporter.expose import ExporterHealth
@@ -136,20 +136,20 @@ def _read(path: Path, bound_users: Collection[str], contents: dict[str, bytes]) 
     contents[str(path)] = _content(str(path))
     if is_pipe(str(path)):
         raise ConfigurationError([f"{path}: {_PIPE}"])
-    file = read_web_file(path, bound_users)
+    file = read_web_file(path)
     tls = file.tls_server_config
-    if not tls.is_enabled:
-        return WebLock(file=file, context=None)
-
-    def read(name: str) -> bytes:
-        full = str(path.parent / name)
+    problems = unbound_users(path, file, bound_users)
+    named = [tls.cert_file, tls.key_file, tls.client_ca_file] if tls.is_enabled else []
+    for full in [str(path.parent / name) for name in named if name]:
         contents[full] = _content(full)
         if not contents[full]:
-            raise ConfigurationError([f"tls_server_config: {full}: {_why_unreadable(full)}"])
-        return contents[full]
-
+            problems.append(f"{path}: tls_server_config: {full}: {_why_unreadable(full)}")
+    if problems:
+        raise ConfigurationError(problems)
+    if not tls.is_enabled:
+        return WebLock(file=file, context=None)
     try:
-        context = server_context(tls, read)
+        context = server_context(tls, lambda name: contents[str(path.parent / name)])
     except ConfigurationError as error:
         raise ConfigurationError([f"{path}: {problem}" for problem in error.problems]) from None
     return WebLock(file=file, context=context, notes=tuple(f"{path}: {note}" for note in notes_of(tls)))

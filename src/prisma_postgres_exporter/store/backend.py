@@ -69,6 +69,12 @@ class Backend(Protocol):
     def remember(self, url: URL) -> None:
         """Note beside the store that there is one, where it is a file that could get lost."""
 
+    def adopt(self, url: URL) -> None:
+        """Give the files of a store that an older version made what this one needs to keep them apart from others.
+
+        Where others have it open it is left to the next opening.
+        """
+
     def lock_schema(self, connection: Connection) -> None:
         """Wait until no other process migrates, and keep others from it until the transaction ends."""
 

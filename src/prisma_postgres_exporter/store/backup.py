@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from prisma_postgres_exporter.errors import ConfigurationError
+from prisma_postgres_exporter.store.sqlite_reader import BESIDE, LOCK
 
 
 @contextmanager
@@ -31,8 +32,21 @@ def replacing(path: Path, *, is_forced: bool) -> Iterator[Path]:
         _sync(path.parent)
     finally:
         # SQLite keeps files of its own beside a database that is open.
-        for left in (draft, *(draft.with_name(f"{draft.name}{suffix}") for suffix in ("-journal", "-wal", "-shm"))):
+        for left in (draft, *(draft.with_name(f"{draft.name}{suffix}") for suffix in BESIDE)):
             left.unlink(missing_ok=True)
+
+
+def require_elsewhere(path: Path, store: Path) -> None:
+    """Make sure that `path` is neither the file of the store that is copied, by whatever name, nor beside it for it.
+
+    Raises:
+        ConfigurationError: it is one of them.
+    """
+    real = Path(os.path.realpath(store))
+    taken = (real, *(real.with_name(f"{real.name}{suffix}") for suffix in (*BESIDE, LOCK)))
+    for name in taken:
+        if Path(os.path.realpath(path)) == name or (path.exists() and name.exists() and path.samefile(name)):
+            raise ConfigurationError([f"{path}: is {name.name} of the store itself; name another file for the copy"])
 
 
 def _draft_beside(path: Path) -> Path:

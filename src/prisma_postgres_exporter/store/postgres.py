@@ -115,6 +115,10 @@ def is_kept_by(url: URL, process: int) -> bool | None:
     return None
 
 
+def adopt(url: URL) -> None:
+    """Nothing to do: the server keeps its files apart."""
+
+
 def remember(url: URL) -> None:
     """Nothing to do: a server does not make a database by itself."""
 

@@ -11,7 +11,7 @@ import sqlite3
 import threading
 import time
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from datetime import datetime
 from functools import cache, partial
 from pathlib import Path
@@ -130,6 +130,25 @@ def remember(url: URL) -> None:
             _write_lock(descriptor, [holder, _inode_line(url)])
     finally:
         os.close(descriptor)
+
+
+def adopt(url: URL) -> None:
+    """Give a file of an older version, which knew of no versions, its first one: `sqlite_wal` goes by them.
+
+    In the file itself and not through the `-wal`, so that SQLite has to leave that mode, which it does where nobody
+    else has the file open; otherwise the next opening does it. Killed anywhere in between it is done then too.
+    """
+    path = url.database or ""
+    if sqlite_wal.version_of(path) != 0:
+        return
+    with (
+        suppress(sqlite3.OperationalError),
+        closing(sqlite3.connect(path, timeout=BUSY_TIMEOUT_SECONDS, isolation_level=None)) as connection,
+        closing(connection.cursor()) as cursor,
+    ):
+        cursor.execute("SELECT journal_mode, user_version FROM pragma_journal_mode, pragma_user_version")
+        if cursor.fetchone() == ("wal", 0) and cursor.execute("PRAGMA journal_mode = DELETE").fetchone() == ("delete",):
+            _prepare_file(cursor)
 
 
 def lock_schema(connection: Connection) -> None:
@@ -282,6 +301,9 @@ class _File:
         if "sqlite_begin" not in connection.get_execution_options():
             return
         [version] = connection.exec_driver_sql("PRAGMA user_version").scalars()
+        if not version:
+            # It has none yet: `adopt` found somebody else who had it open.
+            return
         found, before = sqlite_wal.version_of(self._path), self._version
         if found is not None and before is not None and found not in sqlite_wal.Versions(first=before, last=version):
             raise StoreGone(
@@ -390,7 +412,7 @@ def _prepare_connection(synchronous: str, connection: DBAPIConnection, _: Connec
         cursor.execute("PRAGMA foreign_keys = ON")
 
 
-def _prepare_file(cursor: DBAPICursor) -> None:
+def _prepare_file(cursor: DBAPICursor | sqlite3.Cursor) -> None:
     """Settle how a new file works. SQLite does not wait for others who do the same: they are done in a moment."""
     give_up_at = time.monotonic() + BUSY_TIMEOUT_SECONDS
     while True:
@@ -406,7 +428,7 @@ def _prepare_file(cursor: DBAPICursor) -> None:
             time.sleep(BUSY_RETRY_SECONDS)
 
 
-def _begin_versions(cursor: DBAPICursor) -> None:
+def _begin_versions(cursor: DBAPICursor | sqlite3.Cursor) -> None:
     """Give a new file its first version, before there is a `-wal`."""
     cursor.execute("BEGIN IMMEDIATE")
     try:

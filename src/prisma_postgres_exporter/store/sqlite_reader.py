@@ -21,6 +21,7 @@ from prisma_postgres_exporter.store.sqlite_wal import require_own_wal
 
 INODE = "inode"
 BESIDE = ("-wal", "-shm", "-journal")
+LOCK = ".lock"
 Stamp = tuple[tuple[int, int, int] | None, ...]
 """What tells whether files changed: inode, size and time of change of each, `None` where it is not there."""
 
@@ -58,7 +59,7 @@ def require_readable(path: str) -> None:
 
 def lock_of(path: str) -> Path:
     """The file that is locked while a service uses the store, and stays: by one name, as many links as lead there."""
-    return Path(f"{os.path.realpath(path)}.lock")
+    return Path(f"{os.path.realpath(path)}{LOCK}")
 
 
 def require_kept(path: str) -> None:

@@ -22,7 +22,7 @@ from typing import BinaryIO
 from prisma_postgres_exporter.errors import StoreGone
 
 VERSIONS = 1 << 31
-"""SQLite keeps it in 32 bits, with a sign; after the greatest comes 0."""
+"""SQLite keeps it in 32 bits, with a sign; after the greatest comes 0, which stays until it is given a new one."""
 
 LOOKS = 10
 GROWN_AFTER_SECONDS = (0.0, 0.001, 0.004, 0.016)
@@ -94,12 +94,16 @@ def _is_own_wal(path: str) -> bool:
     wal = Path(f"{os.path.realpath(path)}-wal")
     try:
         for _ in range(LOOKS):
-            for is_checked in (False, True):
-                found = _versions_in(wal, is_checked=is_checked)
-                if found is None or (version := version_of(path)) is None or version in found:
-                    return True
-            if found == _versions_in(wal, is_checked=True):
-                return False
+            found = _versions_in(wal)
+            if not found or (version := version_of(path)) is None:
+                return True
+            # It ends with one of these, as a crash may have left it: which one takes a sum over all of it.
+            if any(version in Versions(first=(found[0] - 1) % VERSIONS, last=last) for last in set(found)):
+                return True
+            first = _first_version_in(wal)
+            if found == _versions_in(wal):
+                # Another first one: not even that was written to its end.
+                return first != found[0]
     except OSError:
         # It cannot be read: opening it says so, as it does of what is no database.
         return True
@@ -107,18 +111,24 @@ def _is_own_wal(path: str) -> bool:
     return True
 
 
-def _versions_in(wal: Path, *, is_checked: bool) -> Versions | None:
-    """What a file with this `-wal` may be at; `None`: no commit in there says.
+def _versions_in(wal: Path) -> list[int]:
+    """The versions of all commits, and maybe of what a crash left half written: without checksums it is quick."""
+    try:
+        opened = wal.open("rb")
+    except FileNotFoundError:
+        return []
+    with opened:
+        return list(_committed(opened, is_checked=False))
 
-    Without checksums it is quick, and may take for a commit what a crash left half written.
-    """
+
+def _first_version_in(wal: Path) -> int | None:
+    """The version of the first commit that was written to its end; `None`: there is none."""
     try:
         opened = wal.open("rb")
     except FileNotFoundError:
         return None
     with opened:
-        found = list(_committed(opened, is_checked=is_checked))
-    return Versions(first=(found[0] - 1) % VERSIONS, last=found[-1]) if found else None
+        return next(_committed(opened, is_checked=True), None)
 
 
 def _committed(opened: BinaryIO, *, is_checked: bool) -> Iterator[int]:

@@ -30,7 +30,7 @@ from prisma_postgres_exporter.model import (
 from prisma_postgres_exporter.store import history, identities, postgres
 from prisma_postgres_exporter.store.auditing import audit
 from prisma_postgres_exporter.store.backend import backend_of
-from prisma_postgres_exporter.store.backup import replacing
+from prisma_postgres_exporter.store.backup import replacing, require_elsewhere
 from prisma_postgres_exporter.store.costs import StoredCosts, read_costs, write_costs
 from prisma_postgres_exporter.store.discovering import holders, write_discovered
 from prisma_postgres_exporter.store.failures import translated
@@ -407,9 +407,12 @@ class Store:
         returned and the file stays what it was. `on_progress` is told the pages copied and how many there are.
 
         Raises:
-            ConfigurationError: the store is on a Postgres server, or the file is there and not `is_forced`.
+            ConfigurationError: the store is on a Postgres server, or the file is there and not `is_forced`, or is one
+                of the store's own.
         """
         broken: tuple[Violation, ...] = ()
+        if not self.is_shared:
+            require_elsewhere(path, Path(self._engine.url.database or ""))
         with translated("back up", self.url), suppress(_Unsound), replacing(path, is_forced=is_forced) as draft:
             self._backend.copy(self._reader, draft, on_progress)
             with closing(Store._to_read(URL.create("sqlite+pysqlite", database=str(draft)))) as copied:
@@ -482,6 +485,7 @@ class Store:
         store = cls(url, is_lasting=is_lasting)
         try:
             with translated("open", store.url):
+                store._backend.adopt(store._engine.url)
                 migrate(store._reader, store._writer, store._backend, where=store.url, to=revision)
                 store._backend.remember(store._engine.url)
         except BaseException:

@@ -23,6 +23,8 @@ from reliability import Fault, record
 
 NOTHING = "nothing"
 SIDE_FILES = ("-wal", "-shm")
+PAGE = 4_096
+GOES_ON = "the next start goes on"
 
 
 def remember(tried: str, seen: str, seconds: float | None, lost: str = NOTHING) -> None:
@@ -167,6 +169,68 @@ def test_a_backup_that_is_copied_over_the_file_is_not_mixed_with_what_is_beside_
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("is_older", [True, False], ids=["older", "plain copy"])
+def test_what_was_copied_after_a_stop_is_never_mixed_with_what_the_next_start_wrote(
+    on_file: Setting, file: Path, *, is_older: bool
+) -> None:
+    with on_file.serving() as running:
+        on_file.known(running)
+        running.send(signal.SIGTERM)
+        assert running.wait() == 0
+    if is_older:
+        with closing(sqlite3.connect(file, isolation_level=None)) as connection:
+            for statement in ("journal_mode = DELETE", "user_version = 0", "journal_mode = WAL"):
+                connection.execute(f"PRAGMA {statement}")
+    copy = file.read_bytes()
+    with on_file.serving() as running:
+        on_file.goes_on(running, on_file.known(running))
+        running.kill()
+    assert file.with_name(f"{file.name}-wal").stat().st_size
+    file.write_bytes(copy)
+    if is_older:
+        assert_refused(on_file, f"is not the one that {file}-wal was written for")
+        assert file.read_bytes() == copy
+        for suffix in SIDE_FILES:
+            file.with_name(file.name + suffix).unlink(missing_ok=True)
+        assert_restored(
+            on_file,
+            "SQLite: a copy by an older version, which did not count writes, is put over the file after `kill -9`",
+            "every command refuses to open it until the `-wal` of the newer one is removed",
+        )
+        return
+    began = time.monotonic()
+    with on_file.serving() as running:
+        on_file.known(running)
+        seconds = time.monotonic() - began
+        on_file.wait_for_exact()
+    remember(
+        "SQLite: a plain copy from before the last start is put over the file after `kill -9`",
+        "the next start goes on from the newest state, not from the copy",
+        seconds,
+    )
+
+
+@pytest.mark.slow
+def test_a_checkpoint_that_was_half_done_is_done_by_the_next_start(on_file: Setting, file: Path) -> None:
+    with on_file.serving() as running:
+        before = on_file.known(running)
+        with closing(sqlite3.connect(file)) as connection:
+            connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        on_file.goes_on(running, before)
+        running.kill()
+    frames = file.with_name(f"{file.name}-wal").read_bytes()[32:]
+    pages = [frames[at : at + 24 + PAGE] for at in range(0, len(frames), 24 + PAGE)]
+    with file.open("r+b") as opened:
+        opened.write([page[24:] for page in pages if page[:4] == b"\0\0\0\1"][-1])
+    began = time.monotonic()
+    with on_file.serving() as running:
+        on_file.known(running)
+        seconds = time.monotonic() - began
+        on_file.wait_for_exact()
+    remember("SQLite: `kill -9` in the middle of a checkpoint, with its first page written", GOES_ON, seconds)
+
+
+@pytest.mark.slow
 @pytest.mark.parametrize("damage", ["overwritten", "cut in half"])
 def test_a_damaged_file_is_told_and_its_backup_goes_on(on_file: Setting, file: Path, damage: str) -> None:
     backup = file.with_name("backup.db")
@@ -301,6 +365,34 @@ def test_a_full_disk_is_told_and_what_was_read_is_stored_when_there_is_room(tmp_
     remember(
         "SQLite: the disk is full",
         "the reason on page, metric and log; the last picture; goes on by itself",
+        seconds,
+    )
+
+
+@pytest.mark.slow
+def test_what_was_killed_on_a_full_disk_goes_on_when_there_is_room(tmp_path: Path, world: Vendor) -> None:
+    with small_disk(tmp_path / "disk") as directory:
+        setting = Setting(tmp_path, world, f"sqlite:///{directory / 'store.db'}")
+        with setting.serving() as running:
+            before = setting.known(running)
+            with no_room(running, directory) as (message, healthy):
+                setting.assert_told(running, before, message, healthy=healthy)
+                running.kill()
+                if directory.is_mount():
+                    with command("serve", *setting.options, "--listen", "127.0.0.1:0", cwd=tmp_path) as starting:
+                        wait_until(lambda: "disk is full" in starting.output, "the next one says so")
+                        starting.kill()
+                    assert "Traceback" not in starting.output
+        began = time.monotonic()
+        with setting.serving() as running:
+            setting.known(running)
+            seconds = time.monotonic() - began
+            setting.wait_for_exact()
+            running.send(signal.SIGTERM)
+            assert running.wait() == 0
+    remember(
+        "SQLite: `kill -9` on a full disk, and a start",
+        "the start gives the reason; the one when there is room goes on",
         seconds,
     )
 
