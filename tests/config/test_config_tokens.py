@@ -50,7 +50,10 @@ def test_tokens_of_the_environment_are_named_by_their_place() -> None:
 
 
 def test_the_same_token_twice_is_one_credential() -> None:
-    assert named(load_config(environ={"PRISMA_POSTGRES_TOKEN": "one,one"})) == {"token-1": "one"}
+    config = load_config(environ={"PRISMA_POSTGRES_TOKEN": "one,one,two,one"})
+
+    assert named(config) == {"token-1": "one", "token-3": "two"}
+    assert read_tokens(config).repeated == (("token-2", "token-1"), ("token-4", "token-1"))
 
 
 def test_a_file_is_read_again_when_it_changes(tmp_path: Path) -> None:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import datetime, timedelta
 
 import pytest
 from diagnosis_values import LAST_AT, NOW, facts
 
 from builders import ONE_DAY
+from prisma_postgres_exporter.config import load_config, read_tokens
 from prisma_postgres_exporter.diagnosis import (
     EXIT_CODES,
     ConfigurationFacts,
@@ -32,6 +34,7 @@ from prisma_postgres_exporter.errors import (
     NotFound,
     RequestRefused,
 )
+from prisma_postgres_exporter.service.surroundings import read_configuration
 
 CONFIGURATION = ConfigurationFacts(credentials=1, api_url="https://x", way=", without a proxy")
 
@@ -137,6 +140,27 @@ def test_a_push_that_is_refused_is_to_be_corrected(is_wrong: bool, level: Level)
     push = PushFacts(name="otlp", url="https://x", every=ONE_DAY, problem="answered 403", is_wrong=is_wrong)
 
     assert [finding.level for finding in found("push", facts(pushes=(push,)))] == [level]
+
+
+@pytest.mark.parametrize(("minutes", "level"), [(4, Level.OK), (10, Level.NOTE)])
+def test_a_push_that_leaves_gaps_is_told_with_the_interval_that_leaves_none(minutes: int, level: Level) -> None:
+    push = PushFacts(name="otlp", url="https://x", every=timedelta(minutes=minutes))
+    [finding] = found("push", facts(pushes=(push,)))
+
+    assert finding.level is level
+    assert finding.advice == ("" if level is Level.OK else "set push.interval to 4m or less")
+    [refused] = found("push", facts(pushes=(replace(push, problem="answered 503"),)))
+    assert (refused.level, refused.advice) == (Level.PROBLEM, "")
+
+
+def test_a_token_that_is_configured_twice_is_told_by_both_names() -> None:
+    config = load_config(environ={"PRISMA_POSTGRES_TOKEN": "one,two,one"})
+    known = read_configuration(config, read_tokens(config))
+
+    notes = [
+        finding.text for finding in found("configuration", facts(configuration=known)) if finding.level is Level.NOTE
+    ]
+    assert notes == ["credential token-3 has the token of token-1, and counts as that one"]
 
 
 @pytest.mark.parametrize(

@@ -74,7 +74,7 @@ def test_a_plan_for_what_need_not_exist_asks_nobody_and_tells_what_a_cap_leaves(
 
 def test_on_a_terminal_it_says_that_it_is_at_work(tmp_path: Path) -> None:
     ours, its = os.openpty()
-    command = (sys.executable, "-m", "prisma_postgres_exporter", "plan", "--databases", "1")
+    command = (sys.executable, "-m", "prisma_postgres_exporter", "plan", "--databases", "1", "--changes-a-day", "86400")
     with subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.DEVNULL, stderr=its) as running:
         os.close(its)
         said = os.read(ours, 1_000)

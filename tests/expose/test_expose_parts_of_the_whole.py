@@ -150,6 +150,21 @@ async def test_sd_has_what_only_the_exporters_own_families_know_without_a_name()
     assert labels["wksp_new"]["__meta_prisma_postgres_workspace_name"] == ""
 
 
+async def test_of_another_process_workspace_there_is_a_target_with_what_is_said_of_itself() -> None:
+    """As with `web.shard: owned`: the snapshot has what this process collects, the leases all that is followed."""
+    health = ExporterHealth()
+    health.leases_held({"wksp_a": True, "wksp_b": False})
+    exposition = Exposition(health)
+    exposition.render(Snapshot(taken_at=NOW, workspaces=(A_WORKSPACE,), databases=(A_DATABASE,)))
+    async with client_of(exposition) as client:
+        groups = (await client.get("/sd")).json()
+        another = await client.get("/metrics?workspace=wksp_b")
+
+    assert [group["labels"]["__param_workspace"] for group in groups] == ["wksp_a", "wksp_b", "none"]
+    samples = [line for line in another.text.splitlines() if not line.startswith("#")]
+    assert samples == ['prisma_postgres_exporter_lease{workspace_id="wksp_b"} 0.0']
+
+
 def test_a_part_follows_the_snapshot_also_where_it_was_asked_for_before() -> None:
     snapshot = Snapshot(taken_at=NOW, workspaces=(A_WORKSPACE,), databases=(A_DATABASE,))
     exposition = exposition_of(snapshot)

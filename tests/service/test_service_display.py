@@ -203,3 +203,25 @@ async def test_a_bound_on_series_is_held_in_the_exposition_and_told_once(tmp_pat
         assert [line["databases"] for line in logs if line["event"].startswith("series capped")] == [60 - kept]
         # A person sees every database.
         assert len(capping.snapshot.databases) == 60
+
+
+async def test_a_bound_is_exceeded_where_more_is_shown_than_it_and_not_where_more_could_be(running: Bench) -> None:
+    config = running.collector.config
+
+    async def exceeded(most: int) -> tuple[int, list[int]]:
+        """How much is shown, and what the log says is needed, of two refreshes."""
+        web = config.web.model_copy(update={"max_series": most})
+        running.collector.reconfigure(config.model_copy(update={"web": web}))
+        health = ExporterHealth()
+        exposition = Exposition(health)
+        with capture_logs() as logs:
+            capping = display.Display(running.collector, exposition, health, lambda: LAST_DAY)
+            await capping.refresh()
+            await capping.refresh()
+        text = exposition.body(Format.TEXT, is_gzip=False).joined()
+        shown = sum(not line.startswith(b"#") for line in text.splitlines())
+        return shown, [line["needed"] for line in logs if line["event"].endswith("is too small and is exceeded")]
+
+    shown, _ = await exceeded(1)
+    assert await exceeded(shown - 1) == (shown, [shown])
+    assert await exceeded(shown) == (shown, [])

@@ -14,13 +14,13 @@ from pathlib import Path
 import pytest
 
 from prisma_postgres_exporter import api
-from prisma_postgres_exporter.config import Config
+from prisma_postgres_exporter.config import Config, PollConfig
 from prisma_postgres_exporter.expose import ExporterHealth, Exposition, Format
-from prisma_postgres_exporter.ledger.rehearsal import Vendor
+from prisma_postgres_exporter.ledger.rehearsal import Vendor, at_every_reading, rehearse_day
 from prisma_postgres_exporter.model import day_start
 from prisma_postgres_exporter.rounds import Collector
 from prisma_postgres_exporter.service.display import Display
-from prisma_postgres_exporter.service.estimating import estimate, size_of_store
+from prisma_postgres_exporter.service.estimating import estimate, series_of, size_of_store
 from prisma_postgres_exporter.service.looking import stored_changes_per_day
 from prisma_postgres_exporter.simulator import DirectApi, ManualClock, VendorBehaviour
 from prisma_postgres_exporter.simulator.direct import Listed
@@ -31,6 +31,7 @@ from virtual_time import InlineExecutor, run_virtually
 BEGINS_AT = datetime(2026, 11, 14, 9, 0, tzinfo=UTC)
 LATENCY = timedelta(milliseconds=200)
 ONE_HOUR = 3_600.0
+TEN, FIVE = timedelta(seconds=10), timedelta(minutes=5)
 
 
 @dataclass(kw_only=True)
@@ -227,3 +228,56 @@ def test_the_start_takes_as_long_as_was_planned(tmp_path: Path, databases: int, 
             for table in ("databases", "days", "readings")
         }
     assert size_of_store(**counts) == pytest.approx(path.stat().st_size, rel=0.1)
+
+
+def test_a_short_interval_keeps_and_shows_what_a_long_one_does() -> None:
+    """One database, a publication in three hours: it is read more often, and told no more."""
+    usual, short = (
+        rehearse_day(PollConfig(interval=every), Vendor(), databases=1, now=BEGINS_AT) for every in (FIVE, TEN)
+    )
+
+    assert usual.readings_per_day > 2 * Vendor().changes_per_day
+    assert short.readings_per_day == pytest.approx(usual.readings_per_day, rel=0.1)
+    assert short.reads_per_hour == pytest.approx(360, rel=0.1)
+    [before], [now] = usual.workspace.databases.values(), short.workspace.databases.values()
+    assert len(now.months) == len(before.months)
+    assert {row.window_name for row in now.rolling} == {row.window_name for row in before.rolling}
+
+
+def test_a_short_interval_asks_more_where_there_is_news() -> None:
+    poll = PollConfig(interval=timedelta(seconds=45))
+    quiet, usual, hourly = (
+        rehearse_day(poll, Vendor(changes_per_day=changes), databases=1, now=BEGINS_AT).reads_per_hour
+        for changes in (0, 8, 24)
+    )
+
+    # With each publication the month is read too.
+    assert usual - quiet == pytest.approx(8 / 24)
+    assert hourly - quiet == pytest.approx(1.0)
+
+
+def test_news_once_a_second_is_news_for_every_reading() -> None:
+    poll = PollConfig(interval=timedelta(seconds=20))
+    every, said = (
+        rehearse_day(poll, Vendor(changes_per_day=changes), databases=1, now=BEGINS_AT)
+        for changes in (at_every_reading(poll), 86_400)
+    )
+
+    assert said.reads_per_hour == pytest.approx(every.reads_per_hour, rel=0.01)
+    assert said.readings_per_day == pytest.approx(every.readings_per_day, rel=0.01)
+    assert said.readings_per_day > 86_400 / 20
+
+
+def test_a_bound_on_series_that_all_sums_exceed_is_told_by_what_is_shown(tmp_path: Path) -> None:
+    config = configuration(f"sqlite:///{tmp_path / 'ledger.db'}")
+
+    def planned(most: int | None) -> tuple[int, int]:
+        capped = config.model_copy(update={"web": config.web.model_copy(update={"max_series": most})})
+        day = rehearse_day(config.poll, Vendor(), databases=1, now=BEGINS_AT)
+        return series_of(capped, day, 30, 300)
+
+    whole, of_whole = planned(None)
+    summed, of_summed = planned(1_000)
+    assert (of_whole, of_summed) == (300, 0)
+    # One sum has fewer series than ten databases, but what each workspace has stays.
+    assert 1_000 < summed < whole / 3

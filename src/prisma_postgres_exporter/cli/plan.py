@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from prisma_postgres_exporter.service import Found
 
 LATENCY = timedelta(milliseconds=200)
+MOST_CHANGES = 86_400
 MIB = 2**20
 SOURCES = {
     "given": "as given",
@@ -55,9 +56,10 @@ def plan(
     changes_a_day: Annotated[
         float | None,
         typer.Option(
-            help="How often a day the vendor publishes news of a database (default: as the store tells, or 8).",
+            help="How often a day the vendor publishes news of a database (default: as the store tells, or 8); "
+            f"{MOST_CHANGES}, once a second, has news for every reading of any interval.",
             min=0,
-            max=1_440,
+            max=MOST_CHANGES,
         ),
     ] = None,
     latency_ms: Annotated[
@@ -140,7 +142,7 @@ def _print(plan: PlanDocument, config: Config) -> None:
         ("store after 30 days", f"{plan.store_bytes / MIB:,.1f} MiB"),
     ]
     title = (
-        f"An ordinary day, for a vendor that publishes {plan.changes_per_day:.3g} times a day "
+        f"An ordinary day, for a vendor that publishes {_times(plan.changes_per_day)} a day "
         f"({SOURCES[plan.changes_source]}) and answers in {plan.latency_seconds * 1000:.0f} ms"
     )
     fields = (
@@ -148,6 +150,12 @@ def _print(plan: PlanDocument, config: Config) -> None:
         Field(heading="how much", cells=[much for _, much in lines], weight=1),
     )
     print_table(fields, Form.TABLE, what="lines", title=title)
+    most = config.web.max_series
+    if most is not None and plan.series > most:
+        say(
+            f"web.max_series is too small with {most:,}: about {plan.series:,} series are shown all the same.",
+            style="yellow",
+        )
     if plan.largest_capacity_ratio >= 1:
         say(
             f"The largest workspace needs more than {config.poll.requests_per_second:g} requests/s: raise "
@@ -163,6 +171,10 @@ def _requests(plan: PlanDocument) -> str:
         f"{plan.requests_per_hour:,.0f}; {plan.least_requests_per_hour:,.0f} if numbers never move, "
         f"{plan.most_requests_per_hour:,.0f} if every reading has news"
     )
+
+
+def _times(changes: float) -> str:
+    return f"{changes:,.0f} times" if changes >= 100 else f"{changes:.3g} times"
 
 
 def _delay(plan: PlanDocument) -> str:

@@ -16,6 +16,7 @@ from prisma_postgres_exporter.config.loading import load_config
 from prisma_postgres_exporter.config.masking import Mask
 from prisma_postgres_exporter.config.prices import PriceRow
 from prisma_postgres_exporter.config.push import (
+    LONGEST_WITHOUT_GAPS,
     OtlpConfig,
     PushConfig,
     RemoteWriteConfig,
@@ -54,6 +55,7 @@ from prisma_postgres_exporter.config.web_config import CIPHERS, CURVES, TlsConfi
 __all__ = [
     "CIPHERS",
     "CURVES",
+    "LONGEST_WITHOUT_GAPS",
     "PROGRAM",
     "SYSTEMD",
     "UNIX",

@@ -17,6 +17,7 @@ from prisma_postgres_exporter.config.section import Duration, Section
 from prisma_postgres_exporter.config.token_text import Unusable, shown_path, shown_variable, text_of_file
 from prisma_postgres_exporter.errors import ConfigurationError
 
+LONGEST_WITHOUT_GAPS = timedelta(minutes=4)
 _METRICS_PATH = "/v1/metrics"
 _LABEL = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _HEADER = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")

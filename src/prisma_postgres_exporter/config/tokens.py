@@ -58,11 +58,13 @@ class CredentialProblem:
 class Tokens:
     """What was read: credentials to use and problems to show, in the order of the configuration, files by name.
 
-    No name is in both or twice.
+    No name is in both or twice. `repeated` are the names of those whose token another one has, with the name under
+    which it counts.
     """
 
     credentials: tuple[Credential, ...]
     problems: tuple[CredentialProblem, ...] = ()
+    repeated: tuple[tuple[str, str], ...] = ()
 
 
 def require_credentials(config: Config) -> None:
@@ -84,6 +86,7 @@ def read_tokens(config: Config) -> Tokens:
     places = [place for number, source in enumerate(config.credentials, start=1) for place in _places(source, number)]
     credentials: dict[SecretStr, Credential] = {}
     problems: list[CredentialProblem] = []
+    repeated: list[tuple[str, str]] = []
     for name, place in _named(places):
         try:
             token = place.read()
@@ -91,8 +94,10 @@ def read_tokens(config: Config) -> Tokens:
             text = f"{unusable.text} ({place.where})"
             problems.append(CredentialProblem(name=name, reason=unusable.reason, text=text))
         else:
-            credentials.setdefault(token, Credential(name=name, token=token))
-    return Tokens(credentials=tuple(credentials.values()), problems=tuple(problems))
+            first = credentials.setdefault(token, Credential(name=name, token=token))
+            if first.name != name:
+                repeated.append((name, first.name))
+    return Tokens(credentials=tuple(credentials.values()), problems=tuple(problems), repeated=tuple(repeated))
 
 
 def require_usable(tokens: Tokens) -> tuple[Credential, ...]:

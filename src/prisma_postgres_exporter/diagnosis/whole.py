@@ -6,7 +6,7 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator
 from datetime import datetime, timedelta
 
-from prisma_postgres_exporter.config import format_duration
+from prisma_postgres_exporter.config import LONGEST_WITHOUT_GAPS, format_duration
 from prisma_postgres_exporter.cost import likely_block
 from prisma_postgres_exporter.diagnosis.database import diagnose_database
 from prisma_postgres_exporter.diagnosis.facts import (
@@ -155,13 +155,16 @@ def _collectors(store: StoreFacts) -> Iterator[str]:
 
 def _push(push: PushFacts) -> Finding:
     bad = Level.WRONG if push.is_wrong else Level.PROBLEM
+    has_gaps = push.problem is None and push.every > LONGEST_WITHOUT_GAPS
     takes = f"takes an empty request; pushed every {format_duration(push.every)}"
     return Finding(
         step="push",
         subject=f"{push.name} {push.url}",
         text=takes if push.problem is None else f"does not take an empty request: {push.problem}",
-        level=Level.OK if push.problem is None else bad,
+        level=bad if push.problem is not None else Level.NOTE if has_gaps else Level.OK,
         reason=None if push.problem is None else Reason.PUSH_FAILING,
+        lines=("Prometheus forgets a sample after 5 minutes: its series have gaps",) if has_gaps else (),
+        advice=f"set push.interval to {format_duration(LONGEST_WITHOUT_GAPS)} or less" if has_gaps else "",
         facts={"target": push.name, "url": push.url},
     )
 

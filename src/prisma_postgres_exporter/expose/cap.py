@@ -48,13 +48,8 @@ class Room:
 
     @property
     def least(self) -> int:
-        """The smallest bound that can be held, with every database summed up."""
+        """The smallest bound that is held whatever becomes known, with every database summed up."""
         return self.fixed + self.workspaces * self.other
-
-    @property
-    def is_held(self) -> bool:
-        """Whether there are not more series than `most`."""
-        return self.kept == self.databases or self.least <= self.most
 
 
 def room(most: int, *, workspaces: int, databases: int, windows: int, budget_thresholds: Sequence[int] = ()) -> Room:

@@ -63,6 +63,12 @@ class Exposition:
         """The workspaces that are shown, by id their names; of one that only the own families know it is empty."""
         return dict.fromkeys(self._own.workspaces, "") | dict(self._drawing.workspaces)
 
+    @property
+    def samples(self) -> int:
+        """How many samples the whole has, the exporter's own included."""
+        with self._publishing:
+            return self._samples + self._own.samples
+
     def body(self, exposition_format: Format, *, is_gzip: bool) -> Body:
         """The current body; it stays whole however long it takes to send."""
         return self._bodies[exposition_format, is_gzip]

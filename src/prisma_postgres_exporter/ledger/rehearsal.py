@@ -9,7 +9,7 @@ from __future__ import annotations
 import heapq
 from collections import defaultdict, deque
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime, timedelta
 from itertools import pairwise
 
@@ -47,6 +47,7 @@ ONE_DAY = timedelta(days=1)
 FAST_INTERVAL = timedelta(minutes=1)
 FAST_WARM_UP = timedelta(minutes=10)
 FAST_SPAN = timedelta(hours=1)
+SLOW_INTERVAL = timedelta(minutes=5)
 LONGEST_FILL = timedelta(days=2)
 LEAST_READ = timedelta(hours=6)
 NEARLY_ALL = 0.8
@@ -122,13 +123,55 @@ def at_every_reading(poll: PollConfig) -> float:
 
 def rehearse_day(poll: PollConfig, vendor: Vendor, *, databases: int, now: datetime) -> Steady:
     """Live an ordinary day of a workspace that has been followed for long; `now` only chooses the month."""
-    # Of a day with very many rounds an hour stands for all of it: what comes at night is little beside them.
+    if poll.interval >= FAST_INTERVAL:
+        # The second half of a day is warm-up enough for a plan that learns nothing.
+        warm_up = ONE_DAY if poll.adaptive else ONE_DAY / 2
+        few = MOST_FOR_AN_ADAPTIVE_DAY if poll.adaptive else MOST_FOR_A_DAY
+        return _rehearse(poll, vendor, databases, now, few=few, warm_up=warm_up, span=ONE_DAY)
+    hour = _rehearse_hour(poll, vendor, databases, now)
+    # What is kept hangs on the publications, not on the interval, where two readings or more come between them.
+    half = timedelta(seconds=vendor.published_every_seconds / 2)
+    is_each_seen = half >= FAST_INTERVAL
+    slower = poll.model_copy(update={"interval": min(SLOW_INTERVAL, half) if is_each_seen else SLOW_INTERVAL})
+    day = rehearse_day(slower, vendor, databases=databases, now=now)
+    kept = day.readings_per_day if is_each_seen else hour.readings_per_day
+    return replace(hour, readings_per_day=kept, workspace=day.workspace)
+
+
+def _rehearse_hour(poll: PollConfig, vendor: Vendor, databases: int, now: datetime) -> Steady:
+    """An hour for all that is asked of a day with very many rounds: what comes at night is little beside them.
+
+    With less than a publication in an hour, so many hours of the day have one, and the others none.
+    """
+
+    def hour(changes_per_day: float) -> Steady:
+        seen = replace(vendor, changes_per_day=changes_per_day)
+        return _rehearse(poll, seen, databases, now, few=MOST_FOR_A_FAST_DAY, warm_up=FAST_WARM_UP, span=FAST_SPAN)
+
+    with_news = vendor.changes_per_day / 24
+    if with_news >= 1:
+        return hour(vendor.changes_per_day)
+    quiet = hour(0.0)
+    if not with_news:
+        return quiet
+    reads = (1 - with_news) * quiet.reads_per_hour + with_news * hour(24.0).reads_per_hour
+    return replace(quiet, reads_per_hour=reads)
+
+
+def _rehearse(
+    poll: PollConfig,
+    vendor: Vendor,
+    databases: int,
+    now: datetime,
+    *,
+    few: int,
+    warm_up: timedelta,
+    span: timedelta,
+) -> Steady:
+    """Live so long, after a warm-up that is not counted; `few` databases live where none waits for another."""
     is_fast = poll.interval < FAST_INTERVAL
-    is_half_enough = is_fast or not poll.adaptive
-    begins_at = month_start(now).replace(day=15, hour=12 if is_half_enough else 0)
-    warm_up, span = (FAST_WARM_UP, FAST_SPAN) if is_fast else (ONE_DAY / (2 if is_half_enough else 1), ONE_DAY)
+    begins_at = month_start(now).replace(day=15, hour=0 if warm_up == ONE_DAY else 12)
     known_until = begins_at.date() - (ONE_DAY if is_fast else 3 * ONE_DAY)
-    few = MOST_FOR_A_FAST_DAY if is_fast else MOST_FOR_AN_ADAPTIVE_DAY if poll.adaptive else MOST_FOR_A_DAY
     most = max(few, _crowd(poll, databases))
     life = _Life(poll, vendor, databases, begins_at, lived=min(databases, most), known_until=known_until)
     life.run(until := begins_at + warm_up)

@@ -84,6 +84,7 @@ class Display:
         self.failures_in_a_row = 0
         most_series = collector.config.web.max_series
         self._cap = None if most_series is None else SeriesCap(most_series)
+        self._is_exceeded = False
         collector.on_change = self._changed.set
 
     @property
@@ -198,6 +199,7 @@ class Display:
         if costs.worked_out_at is not None:
             self._health.costs_worked_out(costs.worked_out_at)
         self._exposition.render(self._capped(snapshot, windows=len(config.poll.windows)))
+        self._say_if_exceeded()
         return month, snapshot
 
     def _capped(self, snapshot: Snapshot, *, windows: int) -> Snapshot:
@@ -205,7 +207,7 @@ class Display:
         cap = self._cap
         if cap is None:
             return snapshot
-        summed, was_held = cap.summed, cap.room.is_held
+        summed = cap.summed
         capped = cap.apply(snapshot, windows=windows)
         self._health.series_capped(cap.summed)
         if cap.summed and not summed:
@@ -214,9 +216,16 @@ class Display:
             )
         elif summed and not cap.summed:
             log.info("series not capped any more", max_series=cap.room.most)
-        if was_held and not cap.room.is_held:
-            log.error("web.max_series is too small and is exceeded", max_series=cap.room.most, needed=cap.room.least)
         return capped
+
+    def _say_if_exceeded(self) -> None:
+        """Say where there are more series than `web.max_series` with all databases summed up that can be."""
+        if self._cap is None:
+            return
+        most, samples = self._cap.room.most, self._exposition.samples
+        if samples > most and not self._is_exceeded:
+            log.error("web.max_series is too small and is exceeded", max_series=most, needed=samples)
+        self._is_exceeded = samples > most
 
     # Costs --------------------------------------------------------------------------------------
     def _charge(

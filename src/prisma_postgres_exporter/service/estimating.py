@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 
 from prisma_postgres_exporter.config import Config
 from prisma_postgres_exporter.cost import charge
-from prisma_postgres_exporter.expose import ExporterHealth, Exposition, room
+from prisma_postgres_exporter.expose import ExporterHealth, Exposition, SeriesCap, room
 from prisma_postgres_exporter.ledger.rehearsal import (
     Steady,
     Vendor,
@@ -18,7 +18,7 @@ from prisma_postgres_exporter.ledger.rehearsal import (
     rehearse_start,
 )
 from prisma_postgres_exporter.model import LedgerState
-from prisma_postgres_exporter.snapshot import INTERVALS_MISSED, take_snapshot
+from prisma_postgres_exporter.snapshot import INTERVALS_MISSED, Snapshot, take_snapshot
 from prisma_postgres_exporter.store import first_days
 
 LISTED_AT_ONCE = 100
@@ -123,7 +123,7 @@ def estimate(config: Config, sizes: Sequence[int], vendor: Vendor, *, now: datet
         delay = rehearse_day(steady, vendor, databases=polled, now=now).mean_age_seconds + later
     requests_per_hour = usage + discovery
     waits_long = largest * each >= CROWDED * capacity or pace < SLOW_PACE
-    series, with_series = _series(config, day, len(sizes), databases)
+    series, with_series = series_of(config, day, len(sizes), databases)
     return Estimate(
         workspaces=len(sizes),
         databases=databases,
@@ -159,7 +159,7 @@ def _resident_bytes(config: Config, databases: int) -> int:
     return RESIDENT_BYTES + of_the_store + databases * RESIDENT_BYTES_EACH
 
 
-def _series(config: Config, day: Steady, workspaces: int, databases: int) -> tuple[int, int]:
+def series_of(config: Config, day: Steady, workspaces: int, databases: int) -> tuple[int, int]:
     """How many samples all will show, and how many databases have their own: drawn from what the rehearsal knows."""
     drawn = day.workspace
     state = LedgerState(workspaces={drawn.workspace.id: drawn})
@@ -174,19 +174,27 @@ def _series(config: Config, day: Steady, workspaces: int, databases: int) -> tup
         now=now,
         costs=charge(state, config, (), now),
     )
-    exposition = Exposition(ExporterHealth())
-    exposition.render(snapshot)
-    lines = [line for line in exposition.snapshot_text().splitlines() if not line.startswith(b"#")]
-    of_databases = sum(b"database_id=" in line for line in lines)
-    fixed = OWN_SERIES + workspaces * (OWN_SERIES_EACH + len(lines) - of_databases)
+    windows = len(config.poll.windows)
+    of_databases, of_workspace = _drawn(snapshot)
+    fixed = OWN_SERIES + workspaces * (OWN_SERIES_EACH + of_workspace)
     whole = fixed + round(databases * of_databases / len(drawn.databases))
     most = config.web.max_series
     if most is None:
         return whole, databases
-    shared = room(most, workspaces=workspaces, databases=databases, windows=len(config.poll.windows))
+    shared = room(most, workspaces=workspaces, databases=databases, windows=windows)
     if shared.kept == databases:
         return whole, databases
-    return fixed + shared.kept * of_databases // len(drawn.databases) + workspaces * shared.other, shared.kept
+    of_sum, _ = _drawn(SeriesCap(0).apply(snapshot, windows=windows))
+    return fixed + shared.kept * of_databases // len(drawn.databases) + workspaces * of_sum, shared.kept
+
+
+def _drawn(snapshot: Snapshot) -> tuple[int, int]:
+    """How many samples databases have, and what is not of one."""
+    exposition = Exposition(ExporterHealth())
+    exposition.render(snapshot)
+    lines = [line for line in exposition.snapshot_text().splitlines() if not line.startswith(b"#")]
+    of_databases = sum(b"database_id=" in line for line in lines)
+    return of_databases, len(lines) - of_databases
 
 
 def _store_bytes(config: Config, day: Steady, databases: int) -> int:

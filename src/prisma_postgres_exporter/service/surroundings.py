@@ -67,11 +67,14 @@ def read_configuration(config: Config, tokens: Tokens) -> ConfigurationFacts:
         way = f" through the proxy {proxy}" if proxy else ", without a proxy"
     except ConfigurationError:
         way = ""  # said of each token, whose client needs it
+    repeated = (
+        f"credential {name} has the token of {first}, and counts as that one" for name, first in tokens.repeated
+    )
     return ConfigurationFacts(
         credentials=len(tokens.credentials) + len(tokens.problems),
         api_url=config.api_url,
         way=way,
-        warnings=config.warnings,
+        warnings=(*config.warnings, *repeated),
     )
 
 
