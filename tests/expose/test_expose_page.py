@@ -57,7 +57,13 @@ COSTS = MonthCosts(
         ),
         CostLine(
             name="total",
-            bill=Bill(fee=Decimal(10), operations=Decimal("2.5"), storage=Decimal(0), is_storage_known=False),
+            bill=Bill(
+                fee=Decimal(10),
+                operations=Decimal("2.5"),
+                storage=Decimal(0),
+                is_storage_known=False,
+                is_some_storage_known=True,
+            ),
             expected_usd=Decimal("14.00"),
             is_expected_complete=True,
             beside=Beside(
@@ -669,8 +675,11 @@ def test_what_was_known_stays_a_lower_bound_while_a_new_database_is_not_read() -
         storage=Decimal(0),
         are_operations_known=False,
         is_storage_known=False,
+        is_some_storage_known=True,
     )
-    nothing = replace(under, fee=Decimal(0), operations=Decimal(0), is_fee_known=False, is_share=True)
+    nothing = replace(
+        under, is_some_storage_known=False, fee=Decimal(0), operations=Decimal(0), is_fee_known=False, is_share=True
+    )
     costs = replace(COSTS, lines=(replace(COSTS.lines[0], bill=under),))
     new = replace(A_DATABASE, usage=Usage(days=1, unlevelled=1), month_to_date_operations=None, cost=nothing)
     snapshot = replace(A_SNAPSHOT, databases=(new,))

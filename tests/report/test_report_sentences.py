@@ -12,7 +12,9 @@ from report_values import CONFIG, NOW, ledger_state, month_of, state
 from builders import GIB
 from prisma_postgres_exporter.config import CostConfig
 from prisma_postgres_exporter.cost import UNREAD, BudgetState, By, Usage, WorkspaceCost, total_row
-from prisma_postgres_exporter.documents import report_answer
+from prisma_postgres_exporter.documents import month_document, report_answer
+from prisma_postgres_exporter.expose.money import shown_components
+from prisma_postgres_exporter.expose.pages.drawing import parts
 from prisma_postgres_exporter.model import DatabaseState, Event, EventKind, WorkspaceDay
 from prisma_postgres_exporter.report import (
     budget_cells,
@@ -176,3 +178,21 @@ def test_a_total_has_the_mean_of_all_where_all_of_them_are_known() -> None:
 
     assert use(total_row(rows, By.DATABASE))[1] == "6.00"
     assert use(total_row(unread, By.DATABASE))[1] == "at least 4.00"
+
+
+@pytest.mark.parametrize(("gib", "said"), [(14, "at least 8.00"), (4, "at least 0.00"), (0, "–")])
+def test_a_part_of_a_cost_is_at_least_what_is_known_of_it_and_a_dash_only_where_nothing_is(gib: int, said: str) -> None:
+    """A level is known of half the time; in the last case of none."""
+    (month,) = state(1, 5, gib=2 * gib).months
+    seconds = month.storage_seconds // 2 if gib else 0
+    half = replace(month, storage_seconds=seconds, storage_byte_seconds=gib * 2 * GIB * seconds)
+    (row,) = month_of(ledger_state(replace(state(1, 5), months=(half,))), until=NOW).rows(By.WORKSPACE)
+    document = month_document(row, is_over=False)
+    assert row.bill is not None
+    shown = dict(shown_components(row.bill))
+    expected = None if said == "–" else Decimal(said.removeprefix("at least "))
+
+    assert (document.storage_usd, document.known_storage_usd) == (None, shown.get(("storage",)))
+    assert use(row)[4] == said.replace("8.00", f"{document.known_storage_usd}")
+    assert (document.known_storage_usd is None) == (expected is None)
+    assert f"storage {'at least $' if expected is not None else '–'}" in parts(row.bill)

@@ -30,8 +30,8 @@ class Span:
 class Bill:
     """What a month costs in USD, each part to the cent; `None` where a price is not known.
 
-    A part that is not known whole (`is_fee_known`, `are_operations_known`, `is_storage_known`) is at least so much. If
-    not `is_listed`, databases may have used more that nobody saw: charges are at least so much. `is_share`: others have
+    A part that is not known whole (`is_fee_known`, `are_operations_known`, `is_storage_known`) is at least so much, be
+    that 0, where something of it is known (`are_some_operations_known`, `is_some_storage_known`). If not `is_listed`, databases may have used more that nobody saw: charges are at least so much. `is_share`: others have
     a part of the same bill too, and while that is not known whole, whose part is how large may change both ways.
     """
 
@@ -41,6 +41,8 @@ class Bill:
     is_fee_known: bool = True
     are_operations_known: bool = True
     is_storage_known: bool = True
+    are_some_operations_known: bool = False
+    is_some_storage_known: bool = False
     is_listed: bool = True
     is_share: bool = False
 
@@ -59,8 +61,8 @@ class Bill:
         fee, operations, storage = self.listed.parts
         return (
             self.fee if self.fee else fee,
-            self.operations if self.operations else operations,
-            self.storage if self.storage else storage,
+            self.operations if self.operations or self.are_some_operations_known else operations,
+            self.storage if self.storage or self.is_some_storage_known else storage,
         )
 
     @property
@@ -76,8 +78,8 @@ class Bill:
     @property
     def known_charges(self) -> Decimal | None:
         """What is known of them, if anything is: one of them whole, or a part of one."""
-        is_anything_known = self.charges or self.are_operations_known or self.is_storage_known
-        return self.charges if is_anything_known else None
+        _, operations, storage = self.known_parts
+        return None if operations is None and storage is None else self.charges
 
     @property
     def are_charges_known(self) -> bool:
@@ -137,6 +139,8 @@ def make_bill(spans: Sequence[Span]) -> Bill:
         storage=None if storage is None else _cents(storage),
         are_operations_known=all(span.usage.listed.are_operations_known for span in charged),
         is_storage_known=all(span.usage.listed.is_storage_known for span in charged),
+        are_some_operations_known=any(span.usage.operations is not None for span in charged),
+        is_some_storage_known=any(span.usage.is_any_storage_known for span in charged),
         is_listed=not any(span.usage.unlisted for span in charged),
     )
 

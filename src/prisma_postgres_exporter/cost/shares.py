@@ -97,6 +97,8 @@ def shares_of(
             and (not bill.fee or (is_fee_split and _is_fee_shared_by_what_is_known(there, fee_share))),
             are_operations_known=bill.are_operations_known and (is_dated or not bill.operations),
             is_storage_known=bill.is_storage_known and (is_dated or not bill.storage),
+            are_some_operations_known=there[id_].operations is not None,
+            is_some_storage_known=there[id_].is_any_storage_known,
             is_share=len(there) > 1 or not bill.is_listed,
         )
         for id_ in there

@@ -259,6 +259,8 @@ def add_bills(bills: Iterable[Bill | None]) -> Bill:
         is_fee_known=all(bill.is_fee_known and bill.fee is not None for bill in listed),
         are_operations_known=all(bill.are_operations_known and bill.operations is not None for bill in listed),
         is_storage_known=all(bill.is_storage_known and bill.storage is not None for bill in listed),
+        are_some_operations_known=any(bill.known_parts[1] is not None for bill in listed),
+        is_some_storage_known=any(bill.known_parts[2] is not None for bill in listed),
         is_listed=all(bill.is_listed for bill in listed),
         is_share=any(bill.is_share for bill in listed),
     )

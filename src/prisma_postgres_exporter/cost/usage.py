@@ -127,16 +127,17 @@ class Usage:
 
     def mean_storage_bytes(self, elapsed_seconds: int) -> int | None:
         """The mean level over a span of so many seconds, of the databases whose level is known; `None` if of none."""
-        if not elapsed_seconds or not self._is_any_level_known:
+        if not elapsed_seconds or not self.is_any_storage_known:
             return None
         return self.level_byte_seconds // elapsed_seconds
 
     def gib_months(self, month_seconds: int) -> Fraction | None:
         """What is billed: the known levels over the seconds of the whole month, in GiB; `None` where none is known."""
-        return Fraction(self.known_byte_seconds, month_seconds * GIB) if self._is_any_level_known else None
+        return Fraction(self.known_byte_seconds, month_seconds * GIB) if self.is_any_storage_known else None
 
     @property
-    def _is_any_level_known(self) -> bool:
+    def is_any_storage_known(self) -> bool:
+        """Whether a level is known of any time, or there is none to be known."""
         is_any_missing = self.storage_seconds or self.unlevelled or self.unread or self.unlisted
         return bool(self.storage_seconds_known) or not is_any_missing
 

@@ -286,13 +286,15 @@ def event_sentence(event: Event, names: Mapping[str, str]) -> str:
     return f"{event.at:%Y-%m-%d}: {event.subject} {names.get(event.subject_id, event.subject_id)} {event.kind}{change}."
 
 
+def bill_parts(bill: Bill) -> Iterator[str]:
+    """Fee, operations and storage in USD; of one that is not known whole what is known, a dash where nothing is."""
+    for whole, known in zip(bill.parts, bill.known_parts, strict=True):
+        yield money(known) if whole is not None or known is None else f"{bill.qualifier}{money(known)}"
+
+
 def bill_sentence(bill: Bill) -> str:
     """A cost and its parts."""
-    whole, known = bill.parts, (bill.fee, bill.operations, bill.storage)
-    fee, operations, storage = (
-        money(part) if part is not None else f"{bill.qualifier}{money(so_far)}" if so_far else NONE
-        for part, so_far in zip(whole, known, strict=True)
-    )
+    fee, operations, storage = bill_parts(bill)
     return f"{cost_so_far(bill)} USD (fee {fee}, operations {operations}, storage {storage})"
 
 
@@ -307,7 +309,7 @@ def use(row: CostRow) -> tuple[str, ...]:
     if bill is None:
         return (least_count(usage), mean, *[NONE] * 4)
     cost = cost_so_far(bill) if row.is_any_cost_known else NONE
-    return (least_count(usage), mean, *map(money, bill.parts), cost)
+    return (least_count(usage), mean, *bill_parts(bill), cost)
 
 
 def total_rows(report: MonthReport) -> Iterator[tuple[str, ...]]:

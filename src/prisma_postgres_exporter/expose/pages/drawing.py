@@ -115,7 +115,7 @@ def parts(bill: Bill | None) -> str:
     """What a cost is made of; of a part that is not known whole, at least how much."""
     if bill is None or not bill.is_anything_known:
         return ""
-    named = zip(("fee", "operations", "storage"), bill.parts, (bill.fee, bill.operations, bill.storage), strict=True)
+    named = zip(("fee", "operations", "storage"), bill.parts, bill.known_parts, strict=True)
     return " · ".join(f"{name} {least(known, part is not None, bill.is_share)}" for name, part, known in named)
 
 
