@@ -6,7 +6,9 @@ import os
 from pathlib import Path
 
 import pytest
+from typer.testing import CliRunner
 
+from prisma_postgres_exporter.cli import app
 from prisma_postgres_exporter.cli.options import configuration
 from prisma_postgres_exporter.errors import ConfigurationError
 
@@ -103,3 +105,18 @@ def test_a_pipe_in_the_place_of_the_file_is_refused_at_a_reload(
     path.unlink()
     path.write_text("credentials: [{token_env: ONE}]\n")
     assert load().credentials
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (("top", "--sort", "grow"), "'--sort': 'grow' is not one of 'operations', 'storage', 'cost', 'growth'."),
+        (("top", "--limit", "many"), "'--limit': must be a whole number"),
+        (("api", "databases", "list", "--limit", "0"), "'--limit': must be at least 1"),
+    ],
+)
+def test_an_option_is_refused_without_a_word_of_python(arguments: tuple[str, ...], said: str) -> None:
+    told = CliRunner().invoke(app, arguments)
+
+    assert told.exit_code == 2
+    assert f"Invalid value for {said}" in told.output

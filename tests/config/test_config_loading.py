@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+import re
 import stat
 from collections.abc import Iterator
 from datetime import timedelta
@@ -9,7 +11,7 @@ from pathlib import Path
 
 import pytest
 import yaml
-from pydantic import BaseModel
+from pydantic import BaseModel, ValidationError
 
 from prisma_postgres_exporter.config import (
     Config,
@@ -20,6 +22,7 @@ from prisma_postgres_exporter.config import (
     parse_duration,
     read_tokens,
 )
+from prisma_postgres_exporter.config.loading import described
 from prisma_postgres_exporter.errors import ConfigurationError
 
 EXAMPLE = Path(__file__).parents[2] / "deploy" / "config.example.yaml"
@@ -176,7 +179,12 @@ def test_a_token_file_that_is_no_path_does_not_stop_the_configuration(path: str)
     [
         ("a: [", "is not YAML"),
         ("- a", "must be keys and values"),
-        ("poll: 3", "poll: Input should be"),
+        ("poll: 3", "poll: must be keys and values"),
+        ("cost: {workspaces: {Oakline: {plan: pro}}}", "cost.workspaces: must be a list: [a, b], or one entry a line"),
+        ("poll: {concurrency: many}", "poll.concurrency: must be a whole number"),
+        ("poll: {concurrency: 1000}", "poll.concurrency: must be at most 256"),
+        ("web: {shard: mine}", "web.shard: must be 'all' or 'owned'"),
+        ("push: {otlp: {}}", "push.otlp.endpoint: is missing"),
         ("web: {listen: ':1'}\nweb: {listen: ':2'}", "web: stands twice"),
         ("credentials: [{name: a}]", "needs exactly one of"),
         ("credentials: [{token: a, token_env: B}]", "needs exactly one of"),
@@ -336,3 +344,52 @@ def test_several_credentials_of_one_name_are_told(tmp_path: Path) -> None:
     named = load_config(config_path=str(path), environ={})
     # As it says.
     assert [problem.name for problem in read_tokens(named).problems] == ["a", "b", "a-3"]
+
+
+def test_nothing_that_a_person_can_write_is_answered_in_the_words_of_python() -> None:
+    """Every key of the example with every shape of value that is wrong there."""
+    example = yaml.safe_load(EXAMPLE.read_text(encoding="utf-8"))
+    example["credentials"] = [{"name": "a", "token": "t"}]
+    example["cost"]["workspaces"] = [{"workspace": "a", "plan": "pro", "spend_limit_usd": 1}]
+    example["cost"]["budgets"] = [{"name": "a", "limit_usd": 1, "thresholds": [0.5], "projects": ["a"]}]
+    odd: tuple[object, ...] = (
+        None,
+        [],
+        {},
+        {"x": 1},
+        [1],
+        [None],
+        "",
+        "x",
+        "x" * 5_000,
+        3,
+        -1,
+        1.5,
+        10**30,
+        math.nan,
+        math.inf,
+        True,
+    )
+    for key in _keys(example):
+        for value in odd:
+            try:
+                Config.model_validate(_with(example, key, value))
+            except ValidationError as error:
+                for line in described(error.errors(include_url=False, include_input=False), {}):
+                    assert not re.search(r"[Ii]nput|valid (tuple|dict|string|integer)|Value error|Field|<class", line)
+
+
+def _keys(value: object, above: tuple[str | int, ...] = ()) -> Iterator[tuple[str | int, ...]]:
+    inner = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
+    for name, part in inner:
+        yield (*above, name)
+        yield from _keys(part, (*above, name))
+
+
+def _with(whole: object, key: tuple[str | int, ...], value: object) -> object:
+    if not key:
+        return value
+    if isinstance(whole, dict):
+        return {**whole, key[0]: _with(whole[key[0]], key[1:], value)}
+    assert isinstance(whole, list)
+    return [_with(part, key[1:], value) if place == key[0] else part for place, part in enumerate(whole)]

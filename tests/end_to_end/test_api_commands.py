@@ -460,7 +460,7 @@ def test_a_project_is_given_away_by_a_token_that_no_output_shows(terminal: Termi
         (("request", "GET", "/v1/projects", "--query", "limit"), "write it like limit=10"),
         (("request", "POST", "/v1/projects", "--body", "{"), "not JSON"),
         (("request", "POST", "/v1/projects", "--body", "@none"), "cannot be read"),
-        (("databases", "list", "--limit", "0"), "greater than or equal to 1"),
+        (("databases", "list", "--limit", "0"), "must be at least 1"),
         (("projects", "lst"), "Did you mean 'list'"),
     ],
 )

@@ -12,8 +12,9 @@ import typer
 from typer.core import TyperCommand, TyperGroup
 
 from prisma_postgres_exporter import __version__
-from prisma_postgres_exporter.cli.terminal import prepare_streams, say, told_if_not_written
+from prisma_postgres_exporter.cli.terminal import harmless, prepare_streams, say, told_if_not_written
 from prisma_postgres_exporter.errors import ConfigurationError, ExporterError
+from prisma_postgres_exporter.words import plainly
 
 COMMANDS = {
     "serve": "Collect usage and serve it on /metrics until told to stop.",
@@ -87,9 +88,14 @@ class CommandLine(TyperGroup):
 
         Raises:
             ExporterError: something else than standard output cannot be written.
+            BadParameter: an option has no such value, in words without Python's.
         """
         try:
             return super().invoke(ctx)
+        except typer.BadParameter as error:
+            found: list[Any] = getattr(error.__cause__, "errors", list)()
+            error.message = harmless(plainly(found[0])) if found else error.message
+            raise
         except OSError as error:
             if error.errno not in CANNOT_BE_WRITTEN:
                 raise

@@ -25,6 +25,7 @@ from prisma_postgres_exporter.config.token_text import shown_path
 from prisma_postgres_exporter.config.values import PROGRAM, Config, Sources
 from prisma_postgres_exporter.config.yaml_file import NO_TEXT, Key, read_yaml
 from prisma_postgres_exporter.errors import ConfigurationError
+from prisma_postgres_exporter.words import plainly
 
 ENVIRONMENT = {
     "PRISMA_POSTGRES_TOKEN": ("credentials",),
@@ -283,7 +284,7 @@ def _describe(details: ErrorDetails, places: Mapping[Key, str], root: type[BaseM
     key: Key = details["loc"]
     place = next((places[key[:end]] for end in range(len(key), -1, -1) if key[:end] in places), "")
     name = ".".join(map(str, key))
-    message = details["msg"].removeprefix("Value error, ")
+    message = plainly(details)
     if details["type"] == "extra_forbidden":
         message = f"no such key{_nearest(str(key[-1]), _known_keys(key[:-1], root))}"
     return ": ".join(part for part in (place, name if name != place else "", message) if part)

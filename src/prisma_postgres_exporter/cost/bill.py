@@ -31,8 +31,9 @@ class Bill:
     """What a month costs in USD, each part to the cent; `None` where a price is not known.
 
     A part that is not known whole (`is_fee_known`, `are_operations_known`, `is_storage_known`) is at least so much, be
-    that 0, where something of it is known (`are_some_operations_known`, `is_some_storage_known`). If not `is_listed`, databases may have used more that nobody saw: charges are at least so much. `is_share`: others have
-    a part of the same bill too, and while that is not known whole, whose part is how large may change both ways.
+    that 0, where something of it is known (`are_some_operations_known`, `is_some_storage_known`). If not `is_listed`,
+    databases may have used more that nobody saw: charges are at least so much. `is_share`: others have a part of the
+    same bill too, and while that is not known whole, whose part is how large may change both ways.
     """
 
     fee: Decimal | None

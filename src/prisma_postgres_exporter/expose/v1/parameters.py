@@ -18,6 +18,7 @@ from starlette.responses import Response
 
 from prisma_postgres_exporter.cost import By
 from prisma_postgres_exporter.expose.v1.problems import problem_answer
+from prisma_postgres_exporter.words import listed, plainly
 
 MOST_DATABASES = 10_000
 DAY_PATTERN = r"^[0-9]{4}-(0[1-9]|1[0-2])-(0[1-9]|[12][0-9]|3[01])$"
@@ -29,7 +30,7 @@ def _day(text: object) -> object:
         try:
             return date.fromisoformat(text)
         except ValueError:
-            raise ValueError("there is no such day") from None
+            raise ValueError("is not a day that exists") from None
     raise ValueError("is not a valid day; write it like 2026-11-05")
 
 
@@ -121,16 +122,16 @@ def _problem(kinds: Mapping[str, Any], error: Mapping[str, Any]) -> str:
     name, given = error["loc"][-1], error["input"]
     match error["type"]:
         case "extra_forbidden":
-            return f"there is no parameter {name!r}; " + _accepted(name, list(kinds))
+            return f"there is no parameter {name!r}; {_accepted(name, list(kinds))}"
         case "enum":
-            return f"{name}={given!r} is not accepted; " + _accepted(given, [member.value for member in kinds[name]])
+            return f"{name}={given!r} is not accepted; {_accepted(given, [member.value for member in kinds[name]])}"
         case "value_error":
-            return f"{name}={given!r}: {error['ctx']['error']}"
-    return f"{name}={given!r}: {error['msg']}"
+            return f"{name}={given!r} {error['ctx']['error']}"
+    return f"{name}={given!r} {plainly(error)}"
 
 
 def _accepted(given: str, known: Sequence[str]) -> str:
     if not known:
-        return "none is accepted here"
+        return "this address takes none"
     near = get_close_matches(given, known, n=1)
-    return (f"did you mean {near[0]}? " if near else "") + f"Accepted: {', '.join(known)}"
+    return f"{f'did you mean {near[0]}? ' if near else ''}known {'are' if len(known) > 1 else 'is'} {listed(known)}"
