@@ -165,9 +165,9 @@ def test_of_a_month_that_was_read_in_part_each_change_says_how_much_it_is_of(tmp
     whole = say(SOON, "compare", *options).output
 
     assert (row["compared_days_known"], row["compared_days"]) == (2, 4)
-    assert "operations change over those of the same 2 days that both months know" in partly
+    assert "Operations change: over those of the same 2 days that both months know." in partly
     assert re.search(r"days compared.*\n.* 2 of 4 ", partly)
-    assert "operations change over the same 2 days," in whole
+    assert "Operations change: over the same 2 days." in whole
     assert "days compared" not in whole
 
 
@@ -310,7 +310,7 @@ def test_only_what_is_missing_is_named(first_day: Sequence[str]) -> None:
 def test_the_limits_of_a_month_are_named(first_day: Sequence[str], tmp_path: Path) -> None:
     limits = [{"workspace": "Acme", "spend_limit_usd": 20}]
     options = (*first_day, "--config", str(write_config(tmp_path / "limit.yaml", cost={"workspaces": limits})))
-    counted = "Spend limit: at least 855.49 of 20.00 USD; Compute, Accelerate and tax not counted."
+    counted = "Spend limit: at least 855.49 of 20.00 USD; fee, Compute, Accelerate and tax not counted."
 
     for command in ("cost", "report"):
         said = " ".join(say(SOON, command, "--month", "2026-10", *options).output.split())

@@ -181,7 +181,7 @@ def test_it_says_everything_a_person_asks_for() -> None:
         "Data until 11:55 UTC, 4 min ago · 2 databases, 1 failing",
         "broken The vendor's API is unavailable for the moment; ",
         "again on its own. The last numbers read are shown. Since 2026-11-23 11:40:00 UTC, 20 min ago",
-        "20 min ago . Reason: http_503.",
+        "20 min ago . In metrics and logs: http_503 .",
         "Acme Blocked by the vendor: likely the spend limit (raise it; ",
         "or an unpaid invoice (ends with its payment only)",
         "Acme Its databases cannot be listed. The API did not answer in time; ",
@@ -478,7 +478,7 @@ SPENT = Bill(fee=Decimal(49), operations=Decimal("378.94"), storage=Decimal(0))
 
 @pytest.mark.parametrize(
     ("is_storage_known", "said"),
-    [(True, "$378.94 of $600.00; tax not counted"), (False, "at least $378.94 of $600.00")],
+    [(True, "$378.94 of $600.00; fee and tax not counted"), (False, "at least $378.94 of $600.00")],
 )
 def test_what_counts_against_the_spend_limit_is_at_least_so_much_where_usage_is_missing(
     is_storage_known: bool, said: str
@@ -507,7 +507,7 @@ def test_page_and_metric_count_against_the_spend_limit_where_anything_is_known(
     workspace = replace(A_WORKSPACE, cost=WorkspaceCost(bill=bill, spend_limit=limit))
     shown = exposition_of(replace(A_SNAPSHOT, workspaces=(workspace,))).snapshot_text().decode()
 
-    said = "Spend limit: $20.00." if counted is None else f"Spend limit: at least ${counted} of $20.00."
+    said = f"Spend limit: {'' if counted is None else f'at least ${counted} of '}$20.00; fee not counted."
     assert said in words(workspace_page(workspace))
     for name in ("usage_charges_usd", "spend_limit_counted_usd"):
         assert (f"\nprisma_postgres_workspace_{name}{{" in shown) == (counted is not None)

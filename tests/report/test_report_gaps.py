@@ -33,7 +33,7 @@ def read_from(at: datetime) -> DatabaseState:
         (read_from(NOW), []),
         (
             read_from(NOW + timedelta(hours=11)),
-            ["What is missing of today of 1 database will be known from 2026-11-22 01:00 UTC on."],
+            ["The rest of today of 1 database will be known from 2026-11-22 01:00 UTC on."],
         ),
         (
             replace(read_from(NOW + timedelta(hours=11)), failing_since_at=NOON),

@@ -7,16 +7,17 @@ from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 
 import pytest
-from report_values import CONFIG, NOW, ledger_state, month_of, state
+from report_values import CONFIG, NOW, OCTOBER, ledger_state, month_of, state
 
 from builders import GIB
 from prisma_postgres_exporter.config import CostConfig
-from prisma_postgres_exporter.cost import UNREAD, BudgetState, By, Usage, WorkspaceCost, total_row
+from prisma_postgres_exporter.cost import UNREAD, BudgetState, By, Saving, Usage, WorkspaceCost, total_row
 from prisma_postgres_exporter.documents import month_document, report_answer
 from prisma_postgres_exporter.expose.money import shown_components
 from prisma_postgres_exporter.expose.pages.drawing import parts
 from prisma_postgres_exporter.model import DatabaseState, Event, EventKind, WorkspaceDay
 from prisma_postgres_exporter.report import (
+    UsageRow,
     budget_cells,
     cost_sentences,
     event_sentence,
@@ -25,6 +26,7 @@ from prisma_postgres_exporter.report import (
     limit_sentences,
     month_costs,
     report_month,
+    report_sections,
     use,
 )
 
@@ -70,7 +72,7 @@ def test_what_is_included_is_used_at_least_so_far_where_not_all_is_known() -> No
     said = list(cost_sentences(report.workspaces[0]))
 
     assert any(line.startswith("At least 5 of ") for line in said)
-    assert "At least 4 GiB of 10 GiB included storage, as the month's average (40 %)." in said
+    assert "At least 4 GiB of 10 GiB included storage (40 %), as the month's average." in said
 
 
 def test_a_time_that_is_not_all_known_is_not_told_as_all_of_it() -> None:
@@ -122,7 +124,7 @@ def test_the_limits_of_a_month_are_named_in_its_report() -> None:
     report = report_month(ledger_month(held, config, (), NOW, NOW), (), (), (), NOW)
     said = list(cost_sentences(report.workspaces[0]))
 
-    assert "Spend limit: 56.00 of 20.00 USD; Compute, Accelerate and tax not counted." in said
+    assert "Spend limit: 56.00 of 20.00 USD; fee, Compute, Accelerate and tax not counted." in said
     assert "Spend limit: reached, by our estimate." in said
     ahead = WorkspaceCost(limits=(("free_operations", NOW + timedelta(days=2)),))
     assert list(limit_sentences(ahead, NOW)) == [
@@ -196,3 +198,67 @@ def test_a_part_of_a_cost_is_at_least_what_is_known_of_it_and_a_dash_only_where_
     assert use(row)[4] == said.replace("8.00", f"{document.known_storage_usd}")
     assert (document.known_storage_usd is None) == (expected is None)
     assert f"storage {'at least $' if expected is not None else '–'}" in parts(row.bill)
+
+
+def test_a_plan_that_charges_for_more_has_no_limit_at_what_it_includes() -> None:
+    (line, stored, *_) = _costs_of("Starter", 10_873_788, gib=14)
+    (free, *_) = _costs_of("Free", 85_000)
+
+    assert line == "10,873,788 operations, 9,873,788 over the 1,000,000 that are included."
+    assert stored == "14 GiB storage, 4 GiB over the 10 GiB that are included, as the month's average."
+    assert free == "85,000 of 200,000 included operations (42 %)."
+
+
+def _costs_of(plan: str, operations: int, *, gib: int = 0) -> list[str]:
+    held = ledger_state(state(1, operations, gib=gib), plan=plan)
+    return list(cost_sentences(report_month(month_of(held), (), (), (), NOW).workspaces[0]))[1:]
+
+
+def test_a_report_begins_with_what_will_be_blocked_and_what_would_save_money() -> None:
+    cost = WorkspaceCost(plan="Free", limits=(("free_operations", NOW + timedelta(days=3)),))
+    report = report_month(month_of(ledger_state(state(1, 5))), (), (), (), NOW)
+    (workspace,) = report.workspaces
+    saving = Saving(own_plan="Starter", own_usd=Decimal("106.39"), plan="Pro", would_usd=Decimal("52.94"))
+    row = replace(workspace, total=replace(workspace.total, cost=cost))
+    report = replace(report, workspaces=(row,), savings={"wksp_1": saving})
+    first, *_ = report_sections(report, most_databases=1)
+
+    assert first.points == (
+        (
+            "Acme: the free plan's operations limit will be reached on 2026-11-24, by our estimate; "
+            "then the vendor blocks its databases."
+        ),
+        "Acme: what it used in October costs 52.94 USD on Pro, instead of 106.39 USD on Starter.",
+    )
+
+
+def test_a_closed_month_advises_on_itself() -> None:
+    held = ledger_state(state(1, 12_000_000, gib=14, at=OCTOBER))
+    month = month_of(held, until=OCTOBER)
+
+    assert {id_: saving.plan for id_, saving in month.savings.items()} == {"wksp_1": "Pro"}
+    assert month.of_workspaces(()).savings == {}
+
+
+@pytest.mark.parametrize(("is_known", "said"), [(False, "1 day has at least so much: "), (True, "Everything ")])
+def test_days_that_are_at_least_so_much_are_among_what_is_not_known(is_known: bool, said: str) -> None:
+    day = UsageRow(
+        period="2026-11-05",
+        workspace_id="wksp_1",
+        workspace_name="Acme",
+        project_id=None,
+        project_name=None,
+        database_id=None,
+        database_name=None,
+        operations=5,
+        days_known=1,
+        days=1,
+        mean_storage_bytes=GIB,
+        storage_covered_ratio=0.9,
+        is_usage_complete=is_known,
+        is_mean_storage_known=is_known,
+    )
+    report = report_month(month_of(ledger_state(state(1, 5))), (), (), (day,), NOW)
+    (unknown,) = [row for row in report_sections(report, most_databases=1) if row.title == "What is not known"]
+
+    assert [line[: len(said)] for line in unknown.paragraphs] == [said]

@@ -83,7 +83,7 @@ def _print_table(snapshot: Snapshot, chosen: Form) -> None:
             is_right=True,
             weight=6,
         ),
-        Field(heading="GiB", cells=[_gib(view.storage_bytes) for view in views], is_right=True, weight=4),
+        Field(heading="GiB now", cells=[_gib(view.storage_bytes) for view in views], is_right=True, weight=4),
         Field(heading="state", cells=[_state(view) for view in views], weight=7),
     )
     title = f"Prisma Postgres usage, {snapshot.taken_at.astimezone(UTC):%Y-%m-%d %H:%M} UTC"

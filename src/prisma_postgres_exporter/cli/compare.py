@@ -90,9 +90,7 @@ def compare(
     is_partial = any(change.pair is not None and change.pair.days < change.pair.wanted for change in changes)
     if chosen in TABLES:
         so_far = "" if later.is_over else f" until {later.until:%Y-%m-%d %H:%M} UTC"
-        over = "" if spans is None else _over((spans[2] - spans[1]).days + 1, is_partial=is_partial)
-        expected = "" if later.is_over else ", USD change of what is expected"
-        show(f"{later.name}{so_far} against {earlier.name}, by {by}, in USD{over}{expected}")
+        show(f"{later.name}{so_far} against {earlier.name}, by {by}")
     answer = Comparison(
         **of_month(later),
         data=[change_document(change, is_over=later.is_over) for change in changes[:limit]],
@@ -116,13 +114,17 @@ def compare(
             if line is not None:
                 say(f"{read.name}: {line}")
     if chosen in TABLES:
+        if spans is not None:
+            show(_over((spans[2] - spans[1]).days + 1, is_partial=is_partial))
+        if not later.is_over:
+            show(f"USD change: what is expected of {later.name} against {earlier.name}.")
         _print_reasons(changes[:limit])
 
 
 def _over(days: int, *, is_partial: bool) -> str:
     if not is_partial:
-        return f", operations change over the same {days} days"
-    return f", operations change over those of the same {days} days that both months know"
+        return f"Operations change: over the same {days} days."
+    return f"Operations change: over those of the same {days} days that both months know."
 
 
 def _print_reasons(changes: Sequence[Change]) -> None:
@@ -154,10 +156,12 @@ def _columns(by: By, before: LedgerMonth, after: LedgerMonth, *, is_partial: boo
             is_for_people=True,
             weight=4,
         ),
-        Column("operations_change", lambda change: change.operations_change, "operations change", weight=5),
+        Column("operations_change", _operations_change, "operations change", is_for_people=True, weight=5),
         *partial,
-        Column("gib_before", lambda change: _gib(change.before), f"GiB {before.name}", is_for_people=True, weight=1),
-        Column("gib_after", lambda change: _gib(change.after), f"GiB {after.name}", is_for_people=True, weight=2),
+        Column(
+            "gib_before", lambda change: _gib(change.before), f"mean GiB {before.name}", is_for_people=True, weight=1
+        ),
+        Column("gib_after", lambda change: _gib(change.after), f"mean GiB {after.name}", is_for_people=True, weight=2),
         Column("cost_before", lambda change: _cost(change.before), f"USD {before.name}", is_for_people=True, weight=7),
         Column("cost_after", lambda change: _cost(change.after), f"USD {after.name}", is_for_people=True, weight=8),
         Column("change_usd", _change, "USD change", is_for_people=True, weight=9),
@@ -174,6 +178,10 @@ def _operations(row: CostRow | None) -> int | str | None:
     if row is None or row.usage.are_operations_known:
         return None if row is None else row.operations
     return least_count(row.usage)
+
+
+def _operations_change(change: Change) -> str:
+    return NONE if change.operations_change is None else f"{change.operations_change:+,}"
 
 
 def _gib(row: CostRow | None) -> str:

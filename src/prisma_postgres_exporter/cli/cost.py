@@ -57,6 +57,7 @@ from prisma_postgres_exporter.report import (
     assumed_sentence,
     at_least,
     beside,
+    budget_cells,
     change_sentence,
     database_name,
     expected_bounds,
@@ -247,6 +248,10 @@ def _sentences(
     if is_supposed:
         yield "Last month's cost is the real one: the change is from it to what is supposed"
         return
+    for budget in month.costs.budgets:
+        limit, spent, expected = budget_cells(budget)
+        ahead = "" if month.is_over or budget.expected_usd is None else f", {expected} expected"
+        yield f"Budget {budget.name}: {spent} of {limit} USD spent{ahead}."
     for place, entry in besides.items():
         sentence = change_sentence(entry, month.until, is_over=month.is_over) if by is By.WORKSPACE else None
         if sentence is not None and place != TOTAL:
@@ -271,7 +276,7 @@ def _cells(row: CostRow, entry: Beside, by: By, *, is_over: bool) -> dict[str, s
 
 
 def _numbers(used: Sequence[str], entry: Beside, expected: str, *, is_over: bool) -> dict[str, str]:
-    numbers = dict(zip(("operations", "GiB", "fee", "usage", "storage", "cost"), used, strict=True))
+    numbers = dict(zip(("operations", "mean GiB", "fee", "usage", "storage", "cost"), used, strict=True))
     numbers["%"] = NONE if entry.share_percent is None else f"{entry.share_percent:.1f}"
     if not is_over:
         numbers["expected"] = expected
@@ -295,7 +300,7 @@ _FIELDS: Mapping[str, Field] = {
     "database id": _field(0, Role.ID, is_reserve=True),
     "plan": _field(8),
     "operations": _field(9, is_right=True),
-    "GiB": _field(4, is_right=True),
+    "mean GiB": _field(4, is_right=True),
     "fee": _field(1, is_right=True),
     "usage": _field(2, is_right=True),
     "storage": _field(2, is_right=True),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Annotated
 
@@ -32,6 +33,7 @@ from prisma_postgres_exporter.cost import By, CostRow, add_up
 from prisma_postgres_exporter.documents import Ranking, of_month, percent, ranked_document
 from prisma_postgres_exporter.report import (
     Key,
+    LedgerMonth,
     Ranked,
     absence_sentences,
     cost_so_far,
@@ -109,7 +111,7 @@ def top(
         chosen,
         what=f"{by}s in this month",
         how_to_see_more=every,
-        total=total_line(lines, by, read) if len(lines) > 1 else None,
+        total=_total(lines, by, read, is_all_shown=len(lines) <= limit) if len(lines) > 1 else None,
     )
     if sort is Key.GROWTH and all(line.growth_operations is None for line in lines):
         say(f"No growth is known: no day of {earlier_from} to {last} was read in both spans; sorted by operations.")
@@ -117,6 +119,18 @@ def top(
     for sentence in (missing, *absence_sentences(read)):
         if sentence is not None:
             say(sentence)
+
+
+def _total(lines: Sequence[Ranked], by: By, month: LedgerMonth, *, is_all_shown: bool) -> Ranked:
+    """The line of all of them, which says so where not all are shown."""
+    total = total_line(lines, by, month)
+    if is_all_shown:
+        return total
+    said, row = f"total of all {len(lines):,}", total.row
+    if by is By.WORKSPACE:
+        return replace(total, row=replace(row, workspace_name=said))
+    of_project = replace(row, project_name=said)
+    return replace(total, row=of_project if by is By.PROJECT else replace(row, database_name=said))
 
 
 def _columns(by: By, sort: Key, days: int, *, is_whole: bool) -> Columns[Ranked]:
@@ -129,7 +143,7 @@ def _columns(by: By, sort: Key, days: int, *, is_whole: bool) -> Columns[Ranked]
         Column(
             "operations_percent", lambda line: percent(line.operations_share), share_head(is_whole=is_whole), weight=4
         ),
-        Column("mean_storage_gib", lambda line: mean_gib(line.row), "GiB", is_for_people=True, weight=5),
+        Column("mean_storage_gib", lambda line: mean_gib(line.row), "mean GiB", is_for_people=True, weight=5),
         Column("cost", _cost, "USD", is_for_people=True, weight=8),
         Column("recent_operations", lambda line: line.recent_operations, f"last {days} d", weight=2),
         Column("earlier_operations", lambda line: line.earlier_operations, "before", weight=1),

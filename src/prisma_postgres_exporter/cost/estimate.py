@@ -49,7 +49,8 @@ class WorkspaceUsage:
 class WorkspaceCost:
     """One workspace's month in USD. `unpriced` says why there is no cost, or no whole one.
 
-    `is_unread`: nobody followed the workspace then. `plan` and what is included are those in force now;
+    `is_unread`: nobody followed the workspace then. `plan` and what is included, and whether
+    it stops there (`is_stopping`), are those in force now;
     `plan_assumed_at` is when the plan was first read, where that was after the month. `charged_since` is when a plan
     that charges nothing was left in the month: what was used before is never charged. `expected_bill`, `low_bill` and
     `high_bill` are of the whole month, and of one that is over there are none; `forecast_missing` says what they had to
@@ -66,6 +67,7 @@ class WorkspaceCost:
     charged_since: datetime | None = None
     included_operations: int | None = None
     included_storage_bytes: int | None = None
+    is_stopping: bool = False
     bill: Bill | None = None
     expected_operations: Forecast | None = None
     expected_storage_bytes: Forecast | None = None
@@ -140,6 +142,7 @@ def estimate(config: Config, row: WorkspaceState, usage: WorkspaceUsage, now: da
         charged_since=month.charged_since,
         included_operations=price.included_operations,
         included_storage_bytes=price.included_storage,
+        is_stopping=price.hard_stop,
         bill=bill,
         expected_operations=usage.expected_operations,
         expected_storage_bytes=usage.expected_storage_bytes,

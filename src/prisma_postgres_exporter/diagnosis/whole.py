@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime, timedelta
 
 from prisma_postgres_exporter.config import LONGEST_WITHOUT_GAPS, format_duration
@@ -269,7 +269,7 @@ def _workspace(known: WorkspaceFacts, databases: Iterable[DatabaseFacts], facts:
             Finding(
                 step="project",
                 subject=f"{name} ({id_})",
-                text=counted(len(found), "database"),
+                text=_databases_of(found),
                 facts={"project_id": id_},
                 children=tuple(
                     diagnose_database(database, facts.settings, facts.store, facts.now)
@@ -279,6 +279,12 @@ def _workspace(known: WorkspaceFacts, databases: Iterable[DatabaseFacts], facts:
             for (name, id_), found in sorted(by_project.items())
         ),
     )
+
+
+def _databases_of(found: Sequence[DatabaseFacts]) -> str:
+    deleted = sum(one.deleted_at is not None for one in found)
+    there = counted(len(found) - deleted, "database")
+    return f"{there}, {deleted:,} deleted" if deleted else there
 
 
 def _adaptive(known: WorkspaceFacts, settings: Settings) -> Iterator[str]:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
 
-from prisma_postgres_exporter.cost import Bill, By, CostRow, Saving, added, savings, total_of
+from prisma_postgres_exporter.cost import Bill, By, Saving, added, total_of
 from prisma_postgres_exporter.report.changing import TOTAL, Beside, beside, expected_bounds
 from prisma_postgres_exporter.report.gaps import gap_sentences
 from prisma_postgres_exporter.report.months import LedgerMonth
@@ -59,7 +59,7 @@ class MonthCosts:
 def month_costs(month: LedgerMonth) -> MonthCosts:
     """Return what a month costs, without the ledger that it was made from."""
     rows, besides = month.rows(By.WORKSPACE), beside(month, By.WORKSPACE)
-    saved = _savings(month, rows)
+    saved = month.savings
     bounds = {row.workspace_id: expected_bounds(row, is_over=month.is_over) for row in rows}
     lines = [
         CostLine(
@@ -105,12 +105,3 @@ def total_of_lines(lines: Sequence[CostLine], bill: Bill, beside: Beside = NOTHI
         low_usd=added(line.low_usd for line in lines),
         high_usd=added(line.high_usd for line in lines),
     )
-
-
-def _savings(month: LedgerMonth, rows: Iterable[CostRow]) -> Mapping[str, Saving]:
-    """What other plans would have saved in the month before, of the workspaces that are there still."""
-    before = month.previous
-    if before is None:
-        return {}
-    plans = {row.workspace_id: row.cost.plan for row in rows if row.cost and row.cost.plan and not row.is_deleted}
-    return savings((before.ledger_state, before.config, before.costs, before.days, before.until), plans)

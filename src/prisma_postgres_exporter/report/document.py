@@ -13,6 +13,7 @@ from prisma_postgres_exporter.report.changing import PARTS
 from prisma_postgres_exporter.report.sentences import (
     LEFT_OUT,
     NO_PROJECT,
+    ahead_sentences,
     bill_sentence,
     budget_cells,
     change_sentence,
@@ -31,7 +32,7 @@ from prisma_postgres_exporter.report.sentences import (
 )
 from prisma_postgres_exporter.report.whole import MonthReport, WorkspaceReport
 
-USE_HEADS = ("Operations", "GiB", "Fee", "For operations", "For storage", "USD")
+USE_HEADS = ("Operations", "Mean GiB", "Fee", "For operations", "For storage", "USD")
 TOP = 10
 """How many databases of all workspaces are named as those that cost most."""
 
@@ -80,6 +81,7 @@ def report_sections(report: MonthReport, *, most_databases: int) -> Iterator[Sec
         title=f"Prisma Postgres in {report.month:%B %Y}",
         level=1,
         paragraphs=(" ".join(_summary(report)), f"{until_sentence(report)} {LEFT_OUT}"),
+        points=tuple(ahead_sentences(report)),
     )
     share = share_head("% of all", is_whole=report.total[1].total is not None)
     heads = (*USE_HEADS, share, month_before(report.until), "Change")

@@ -56,7 +56,7 @@ def gap_sentences(month: LedgerMonth) -> Iterator[str]:
     if causes[TODAY]:
         known_at = day_start(month.until.date()) + ONE_DAY + SHORT_GAP
         whose = counted(causes[TODAY], "database")
-        yield f"What is missing of today of {whose} will be known from {known_at:%Y-%m-%d %H:%M} UTC on."
+        yield f"The rest of today of {whose} will be known from {known_at:%Y-%m-%d %H:%M} UTC on."
     unplaced = {state.key: state for _, state, usage in missing if usage.unplaced_databases}
     for (day, last), count in sorted(Counter(chain(*(_moved(row, month) for row in unplaced.values()))).items()):
         theirs, when = "it" if count == 1 else "they", f"on {day}" if day == last else f"between {day} and {last}"

@@ -20,7 +20,7 @@ def report_markdown(report: MonthReport, *, most_databases: int) -> Iterator[str
         if section.table is not None:
             yield from _table(section.table.heads, section.table.rows)
         if section.days:
-            yield from _table(("Day (UTC)", "Operations", "GiB"), map(_day, section.days))
+            yield from _table(("Day (UTC)", "Operations", "Mean GiB"), map(_day, section.days))
         yield from (f"\n{_text(sentence)}\n" for sentence in section.after)
 
 

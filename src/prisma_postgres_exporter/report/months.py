@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
 
@@ -12,9 +12,11 @@ from prisma_postgres_exporter.cost import (
     By,
     CostRow,
     Costs,
+    Saving,
     charge,
     cost_rows,
     days_held,
+    savings,
     unread_days,
 )
 from prisma_postgres_exporter.model import LedgerState, WorkspaceDay, WorkspaceState, month_start, next_month_start
@@ -115,6 +117,19 @@ class LedgerMonth:
     def workspace_count(self) -> int:
         """How many workspaces it has."""
         return len(self.ledger_state.workspaces) - len(self.not_followed)
+
+    @property
+    def savings(self) -> Mapping[str, Saving]:
+        """What other plans would have saved in it where it is over, else in the month before, by workspace id.
+
+        Of the workspaces that are there still.
+        """
+        before = self if self.is_over else self.previous
+        if before is None:
+            return {}
+        rows = self.rows(By.WORKSPACE)
+        plans = {row.workspace_id: row.cost.plan for row in rows if row.cost and row.cost.plan and not row.is_deleted}
+        return savings((before.ledger_state, before.config, before.costs, before.days, before.until), plans)
 
     def of_workspaces(self, ids: Collection[str]) -> LedgerMonth:
         """The same of these workspaces alone, as far as they are there; budgets are of all, and left out."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import date, datetime
 from decimal import Decimal
+from functools import partial
 
 from prisma_postgres_exporter.cost import Bill, BudgetState, By, CostRow, Usage, WorkspaceCost, add_up, total_row
 from prisma_postgres_exporter.model import (
@@ -38,6 +39,7 @@ LIMIT_NAMES = {
     "free_operations": "Free plan's operations limit",
     "free_storage": "Free plan's storage limit",
 }
+BLOCKING = ("spend_limit", "free_operations")
 NAMED = 5
 """The most workspaces that are named in one sentence."""
 FOLLOWED = {
@@ -214,13 +216,12 @@ def cost_sentences(workspace: WorkspaceReport) -> Iterator[str]:
         yield f"Plan {cost.plan}{assumed}, prices {cost.price_version}."
     row = workspace.total
     if cost.included_operations and row.operations is not None:
-        part = percent(row.operations / cost.included_operations)
         said = "" if row.usage.are_operations_known else "At least "
-        yield f"{said}{row.operations:,} of {cost.included_operations:,} included operations ({part})."
+        yield f"{said}{_beside_included(cost, row.operations, cost.included_operations, 'operations')}."
     if (included := cost.included_storage_bytes) and (mean := row.mean_storage_bytes) is not None:
         said = "" if row.usage.is_mean_storage_known else "At least "
-        part, used, whole = percent(mean / included), in_unit_of(included, mean), in_unit_of(included, included)
-        yield f"{said}{used} of {whole} included storage, as the month's average ({part})."
+        in_its_unit = partial(in_unit_of, included)
+        yield f"{said}{_beside_included(cost, mean, included, 'storage', in_its_unit)}, as the month's average."
     if cost.expected_bill is not None and cost.low_bill is not None and cost.high_bill is not None:
         low, high = money(cost.low_bill.total), money(cost.high_bill.total)
         expected = at_least(cost.expected_bill.total, is_complete=cost.is_expected_complete)
@@ -235,6 +236,15 @@ def cost_sentences(workspace: WorkspaceReport) -> Iterator[str]:
         yield f"{cost.unpriced}."
 
 
+def _beside_included(
+    cost: WorkspaceCost, used: int, included: int, what: str, write: Callable[[int], str] = "{:,}".format
+) -> str:
+    """What is used of what is included; over it, that is no limit of a plan that charges for more."""
+    if used > included and not cost.is_stopping:
+        return f"{write(used)} {what}, {write(used - included)} over the {write(included)} that are included"
+    return f"{write(used)} of {write(included)} included {what} ({percent(used / included)})"
+
+
 def spend_sentence(cost: WorkspaceCost, write: Callable[[Decimal | None], str] = money, unit: str = " USD") -> str:
     """How much of a spend limit is used, and what the vendor counts that is not in it; empty where there is none."""
     limit, bill = cost.spend_limit, cost.bill
@@ -242,8 +252,7 @@ def spend_sentence(cost: WorkspaceCost, write: Callable[[Decimal | None], str] =
         return ""
     counted = None if bill.known_charges is None else write(limit.counted(bill.known_charges))
     used = "" if counted is None else f"{'' if bill.are_charges_known else 'at least '}{counted} of "
-    left_out = f"; {listed(limit.not_counted)} not counted" if limit.not_counted else ""
-    return f"Spend limit: {used}{write(limit.usd)}{unit}{left_out}."
+    return f"Spend limit: {used}{write(limit.usd)}{unit}; {listed(('fee', *limit.not_counted))} not counted."
 
 
 def limit_sentences(cost: WorkspaceCost, until: datetime) -> Iterator[str]:
@@ -256,6 +265,23 @@ def limit_sentences(cost: WorkspaceCost, until: datetime) -> Iterator[str]:
             yield f"{named}: reached, by our estimate."
         else:
             yield f"{named}: will be reached on {at:%Y-%m-%d %H:%M} UTC, by our estimate."
+
+
+def ahead_sentences(report: MonthReport) -> Iterator[str]:
+    """What whoever decides should know first: which workspaces will be blocked and when, and what would save money."""
+    for workspace in report.workspaces:
+        cost, name, until = workspace.total.cost, workspace_name(workspace.total), report.until
+        for limit, at in cost.limits if cost is not None and not report.is_over else ():
+            named = LIMIT_NAMES.get(limit, limit)
+            then = "the vendor blocks its databases" if limit in BLOCKING else "what happens is not documented"
+            when = "is reached" if at <= until else f"will be reached on {at:%Y-%m-%d}"
+            yield f"{name}: the {named[0].lower()}{named[1:]} {when}, by our estimate; then {then}."
+    for id_, saving in report.savings.items():
+        month = f"{report.month:%B}" if report.is_over else month_before(report.until)
+        yield (
+            f"{report.names[id_]}: what it used in {month} costs {money(saving.would_usd)} USD on {saving.plan}, "
+            f"instead of {money(saving.own_usd)} USD on {saving.own_plan}."
+        )
 
 
 def quality_sentences(workspace: WorkspaceReport) -> Iterator[str]:
@@ -325,6 +351,17 @@ def total_rows(report: MonthReport) -> Iterator[tuple[str, ...]]:
 def unknown_sentences(report: MonthReport) -> Iterator[str]:
     """What is not known of a month and of the one before it, and what is assumed."""
     missing = missing_sentence(report.total[0], report.missing, report.gaps)
+    partly = {
+        day.period
+        for workspace in report.workspaces
+        for day in workspace.days
+        if day.operations is not None and not (day.are_operations_known and day.is_mean_storage_known)
+    }
+    if partly:
+        yield (
+            f"{counted(len(partly), 'day')} {'has' if len(partly) == 1 else 'have'} at least so much: a part of the "
+            "time of a database is missing, as on a day on which one was created or deleted."
+        )
     assumed = assumed_sentence(workspace.total for workspace in report.workspaces)
     yield from (sentence for sentence in (missing, assumed) if sentence is not None)
     yield from absence_sentences(report)

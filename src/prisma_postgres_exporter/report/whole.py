@@ -7,7 +7,17 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import date, datetime
 
-from prisma_postgres_exporter.cost import Bill, BudgetState, By, CostRow, Difference, Usage, month_differences, total_of
+from prisma_postgres_exporter.cost import (
+    Bill,
+    BudgetState,
+    By,
+    CostRow,
+    Difference,
+    Saving,
+    Usage,
+    month_differences,
+    total_of,
+)
 from prisma_postgres_exporter.model import Event, Revision, WorkspaceState
 from prisma_postgres_exporter.report.changing import TOTAL, Beside, Place, beside
 from prisma_postgres_exporter.report.gaps import gap_sentences
@@ -45,7 +55,8 @@ class MonthReport:
     `total` is the sum of all workspaces and `beside` what it is compared with, `besides` what each row is compared
     with, by its place. `missing` are the days that nobody read and that may be read still, `gaps` why what no command
     gets is missing, `not_followed` the workspaces that were gone before, `followed_late` those first followed after it
-    began, `previous` the month before. `names` are those of workspaces, projects and databases by id.
+    began, `previous` the month before. `savings` are what other plans would have saved, by workspace id, in it where
+    it is over, else in the month before. `names` are those of workspaces, projects and databases by id.
     """
 
     name: str
@@ -63,6 +74,7 @@ class MonthReport:
     followed_late: tuple[WorkspaceState, ...]
     previous: LedgerMonth | None
     budgets: tuple[BudgetState, ...]
+    savings: Mapping[str, Saving]
     names: Mapping[str, str]
 
     @property
@@ -129,6 +141,7 @@ def report_month(
         followed_late=month.followed_late,
         previous=month.previous,
         budgets=month.costs.budgets,
+        savings=month.savings,
         names=_names(month),
     )
 
