@@ -850,3 +850,35 @@ def test_a_cost_that_is_not_known_is_told_of_what_was_made_after_the_first_round
     status = replace(FULL, snapshot=snapshot_of([A_DATABASE], [view]), rounds=(a_round,))
     told = [alert.text for alert in attention.of_workspace(view, status)]
     assert ("Cost not known: the API did not say its plan." in told) is is_told
+
+
+def test_the_first_card_names_the_projects_that_cost_most() -> None:
+    spent = (("proj_a", 3), ("proj_b", 9), ("proj_a", 4), ("proj_c", 1), ("proj_d", 2), ("proj_e", 0))
+    views = tuple(
+        replace(
+            A_DATABASE,
+            database_id=f"db_{place}",
+            project_id=project,
+            project_name=project,
+            cost=Bill(fee=Decimal(amount), operations=Decimal(0), storage=Decimal(0), is_share=True),
+        )
+        for place, (project, amount) in enumerate(spent)
+    )
+    text = words(status_page(replace(FULL, snapshot=replace(A_SNAPSHOT, databases=views)), COSTS))
+
+    assert "Most for proj_b $9.00 , proj_a $7.00 , proj_d $2.00 Whole month" in text
+    assert "Most for" not in words(status_page(replace(FULL, snapshot=replace(A_SNAPSHOT, databases=())), COSTS))
+
+
+def test_a_page_names_the_storage_of_now_and_the_mean_apart() -> None:
+    text = words(status_page(FULL, COSTS))
+
+    assert "Operations Mean storage, month So far" in text
+    assert "Operations, month Today Storage now Cost so far" in text
+    assert "API (OpenAPI JSON)" in text
+
+
+def test_what_fails_is_not_looked_for_among_the_events() -> None:
+    text = words(places.database_page(FULL, A_SNAPSHOT, A_DATABASE, places.Told()))
+
+    assert "Events None yet: events are databases created, renamed, moved or deleted" in text

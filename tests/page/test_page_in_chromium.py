@@ -55,8 +55,13 @@ SCHEMES: tuple[Scheme, ...] = ("light", "dark")
 TERMINAL = """<body style="margin: 0"><pre style="display: inline-block; margin: 0; padding: 24px 26px; color: #d6dae0;
     background: #161a21; font: 15px/1.45 'DejaVu Sans Mono', monospace">{code}</pre>"""
 COLUMNS = 130
-PICTURED_AT = datetime(2026, 11, 20, 14, 30, tzinfo=UTC)
-"""When it is in the pictures of the dashboards, too."""
+PICTURED_AT = datetime(2026, 11, 27, 11, 25, tzinfo=UTC)
+"""When it is in the manual's examples, too."""
+
+LARGER_THAN_ITS_CELL = """() => [...document.querySelectorAll("td *, th *")]
+  .filter((part) => parseFloat(getComputedStyle(part).fontSize) > parseFloat(getComputedStyle(part.closest("td, th")).fontSize))
+  .map((part) => part.outerHTML)"""
+"""A note in small print is never printed larger than what it is about."""
 
 LOOKED_AT = ((PHONE, "dark"), (DESKTOP, "light"))
 """Where axe reads a page: each layout and each scheme once."""
@@ -269,6 +274,11 @@ def test_a_report_fits_a_phone_and_a_sheet_of_paper(demo: Exporter, browser: Bro
     assert page.evaluate(CUT_OFF) == []
     assert page.pdf(prefer_css_page_size=True).startswith(b"%PDF")
     page.close()
+    printed = opened(browser, f"{demo.url}/", width=687)
+    printed.emulate_media(media="print", color_scheme="light")
+    assert printed.evaluate(LARGER_THAN_ITS_CELL) == []
+    assert printed.evaluate("document.documentElement.scrollWidth") <= 687
+    printed.close()
 
 
 def test_pictures_are_made_where_they_are_asked_for(browser: Browser, tmp_path: Path) -> None:

@@ -360,7 +360,7 @@ def unknown_sentences(report: MonthReport) -> Iterator[str]:
     if partly:
         yield (
             f"{counted(len(partly), 'day')} {'has' if len(partly) == 1 else 'have'} at least so much: a part of the "
-            "time of a database is missing, as on a day on which one was created or deleted."
+            "use of a database is missing, as on a day on which one was created or deleted."
         )
     assumed = assumed_sentence(workspace.total for workspace in report.workspaces)
     yield from (sentence for sentence in (missing, assumed) if sentence is not None)

@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from decimal import Decimal
+from heapq import nsmallest
 from typing import Generic, TypeVar
 from urllib.parse import urlencode
 
+from prisma_postgres_exporter.cost import Bill, add_bills
 from prisma_postgres_exporter.snapshot import DatabaseView
 
 ROWS = 20
+COSTLIEST = 3
 LONGEST_SEARCH = 200
 FAILING = "failing"
 
@@ -151,3 +156,15 @@ def _searched(view: DatabaseView) -> str:
 
 def _number(text: str) -> int:
     return int(text) if re.fullmatch("[0-9]{1,6}", text) else 1
+
+
+def costliest_projects(views: Iterable[DatabaseView]) -> Sequence[tuple[str, str, Bill]]:
+    """The id, name and cost of the few projects whose databases cost most so far, where anything of it is known."""
+    held: dict[str, list[DatabaseView]] = defaultdict(list)
+    spent: dict[str, Decimal] = defaultdict(Decimal)
+    for view in views:
+        if view.cost is not None and view.cost.known:
+            held[view.project_id].append(view)
+            spent[view.project_id] += view.cost.known
+    most = nsmallest(COSTLIEST, spent, key=lambda id_: (-spent[id_], id_))
+    return [(id_, held[id_][0].project_name or id_, add_bills(view.cost for view in held[id_])) for id_ in most]

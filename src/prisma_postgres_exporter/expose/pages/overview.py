@@ -6,11 +6,18 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from prisma_postgres_exporter.cost import WorkspaceCost, add_bills
+from prisma_postgres_exporter.cost import Bill, WorkspaceCost, add_bills
 from prisma_postgres_exporter.expose.pages.attention import Alert, Reach, alerts, days_left, reaches
 from prisma_postgres_exporter.expose.pages.drawing import draw
 from prisma_postgres_exporter.expose.pages.freshness import Freshness, Search, freshness, search
-from prisma_postgres_exporter.expose.pages.listing import Asked, Listing, databases, is_failing, one_page
+from prisma_postgres_exporter.expose.pages.listing import (
+    Asked,
+    Listing,
+    costliest_projects,
+    databases,
+    is_failing,
+    one_page,
+)
 from prisma_postgres_exporter.expose.pages.plots import sparkline
 from prisma_postgres_exporter.expose.pages.use import Meter, allowances, meters
 from prisma_postgres_exporter.expose.status import ServiceStatus
@@ -58,6 +65,7 @@ class Overview:
     failing: int
     freshness: Freshness | None
     search: Search | None
+    costliest: Sequence[tuple[str, str, Bill]]
 
 
 def status_page(
@@ -102,6 +110,7 @@ def overview(
         failing=sum(map(is_failing, views)),
         freshness=freshness(views),
         search=search(status.rounds),
+        costliest=costliest_projects(views),
     )
 
 
