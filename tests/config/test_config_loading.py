@@ -351,7 +351,7 @@ def test_nothing_that_a_person_can_write_is_answered_in_the_words_of_python() ->
     example = yaml.safe_load(EXAMPLE.read_text(encoding="utf-8"))
     example["credentials"] = [{"name": "a", "token": "t"}]
     example["cost"]["workspaces"] = [{"workspace": "a", "plan": "pro", "spend_limit_usd": 1}]
-    example["cost"]["budgets"] = [{"name": "a", "limit_usd": 1, "thresholds": [0.5], "projects": ["a"]}]
+    example["cost"]["budgets"] = [{"name": "a", "monthly_usd": 1, "thresholds": [0.5], "projects": ["a"]}]
     odd: tuple[object, ...] = (
         None,
         [],

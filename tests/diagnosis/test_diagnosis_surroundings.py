@@ -6,7 +6,7 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 
 import pytest
-from diagnosis_values import LAST_AT, NOW, facts
+from diagnosis_values import LAST_AT, NOW, database_facts, facts
 
 from builders import ONE_DAY
 from prisma_postgres_exporter.config import load_config, read_tokens
@@ -238,3 +238,9 @@ def test_advice_is_in_both_forms() -> None:
     assert [line.text for line in examination.lines()] == ["listen :1: in use", "→ stop it"]
     assert finding.document()["advice"] == "stop it"
     assert examination.document()["level"] == "wrong"
+
+
+def test_a_project_counts_its_deleted_databases_apart() -> None:
+    (workspace,) = found("workspace", facts(database_facts(), database_facts(deleted_at=NOW - ONE_DAY)))
+
+    assert [project.text for project in workspace.children] == ["1 database, 1 deleted"]

@@ -8,6 +8,7 @@ import os
 import re
 import shutil
 import subprocess
+import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
@@ -59,7 +60,10 @@ PICTURED_AT = datetime(2026, 11, 27, 11, 25, tzinfo=UTC)
 """When it is in the manual's examples, too."""
 
 LARGER_THAN_ITS_CELL = """() => [...document.querySelectorAll("td *, th *")]
-  .filter((part) => parseFloat(getComputedStyle(part).fontSize) > parseFloat(getComputedStyle(part.closest("td, th")).fontSize))
+  .filter((part) => {
+    const [own, cell] = [part, part.closest("td, th")].map((one) => parseFloat(getComputedStyle(one).fontSize))
+    return own > cell
+  })
   .map((part) => part.outerHTML)"""
 """A note in small print is never printed larger than what it is about."""
 
@@ -281,12 +285,22 @@ def test_a_report_fits_a_phone_and_a_sheet_of_paper(demo: Exporter, browser: Bro
     printed.close()
 
 
-def test_pictures_are_made_where_they_are_asked_for(browser: Browser, tmp_path: Path) -> None:
+def test_pictures_are_made_where_they_are_asked_for(
+    browser: Browser, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     folder = Path(os.environ.get("PICTURES", tmp_path))
     clock = FakedClock(tmp_path)
     clock.put(int(PICTURED_AT.timestamp() - time.time()))
-    with exporter("demo", cwd=tmp_path, environ=clock.environ, as_command_line=True) as demo:
+    # As it is installed: the page names the command that started it.
+    program = tmp_path / "bin" / "prisma-postgres-exporter"
+    program.parent.mkdir()
+    program.write_text(f"#!{sys.executable}\nfrom prisma_postgres_exporter.__main__ import main\n\nmain()\n")
+    program.chmod(0o755)
+    environ = {**clock.environ, "PATH": f"{program.parent}:{os.environ['PATH']}"}
+    monkeypatch.setattr(f"{exporter.__module__}.EXPORTER", (str(program),))
+    with exporter("demo", cwd=tmp_path, environ=environ, as_command_line=True) as demo:
         wait_for_everything(demo)
+        assert sys.executable not in demo.get("/").text
         desktop = opened(browser, f"{demo.url}/", width=1_100)
         desktop.set_viewport_size({"width": 1_100, "height": 1_400})
         desktop.screenshot(path=folder / "status-page.png")
