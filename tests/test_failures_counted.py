@@ -68,6 +68,7 @@ NO_FAILURE: Final[Mapping[str, str]] = {
     "service.service:_note_lacks": "somebody has fewer tokens: it is on the status page until all have the same",
     "service.looking:stored_changes_per_day": "there is no store yet: the plan says that it assumes",
     "service.service:_note_differences": "somebody decided otherwise: it is on the status page until they agree",
+    "service.display:_say_if_exceeded": "a scrape has as many samples as it has",
     "service.display:_warn": "costs say how much of them is known",
     "service.listeners:_file": "it does not start",
     "service.listeners:_require_unheard": "nobody listens there, as is wanted",
