@@ -94,7 +94,10 @@ def shares_of(
             operations=for_operations[id_],
             storage=for_storage[id_],
             is_fee_known=bill.is_fee_known
-            and (not bill.fee or (is_fee_split and _is_fee_shared_by_what_is_known(there, fee_share))),
+            # Where nobody was there any more, nothing that is still to be read is charged.
+            and (
+                not bill.fee or not charged.used or (is_fee_split and _is_fee_shared_by_what_is_known(there, fee_share))
+            ),
             are_operations_known=bill.are_operations_known and (is_dated or not bill.operations),
             is_storage_known=bill.is_storage_known and (is_dated or not bill.storage),
             are_some_operations_known=there[id_].operations is not None,
