@@ -172,10 +172,10 @@ class Scene:
         return are_down and self.failures(samples).get(reason, 0) > failed
 
     def wait_until_told(self, logged: int, reason: str) -> None:
-        """Wait until log and page say why a workspace and its databases fail."""
+        """Wait until log and page say why a workspace and its databases fail; the page may do so in words."""
         for what in ("workspace failing", "database failing"):
             wait_until(lambda what=what: self.told(logged, what, reason), f"{what} in the log")  # type: ignore[misc]
-        wait_until(lambda: reason in self.page, "the reason on the page")
+        wait_until(lambda: reason in self.page.lower(), "the reason on the page")
 
     def assert_no_secret(self) -> None:
         """No token is in anything that was shown."""
