@@ -44,7 +44,7 @@ def test_three_share_the_workspaces_and_each_shows_everything(three: Fleet) -> N
     owners = three.owners()
     names = {member.name: f":{member.running.pid}" for member in three.members.values()}
     page = three.members["a"].running.get("/").text
-    assert all(f"collected by {socket.gethostname()}{names[name]}" in page for name in "bc")
+    assert all(f"{socket.gethostname()}{names[name]} collects 2 workspaces" in page for name in "bc")
     assert "not read yet" not in page
     told = run(
         "doctor",
