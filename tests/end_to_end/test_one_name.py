@@ -311,5 +311,20 @@ def test_what_was_not_there_last_month_has_no_numbers_of_it_and_changes_by_its_c
         if row["database_id"] in young:
             assert (row["last_month_usd"], row["change_usd"]) == ("0.00", row["expected_usd"])
     (line,) = (line for line in table.splitlines() if "database 6 " in line)
-    numbers = ["–", "156,960", "+152,640", "18", "of", "18", "–", "4.04", "–", "about", "5.96", "+8.06", "about", "8.06"]
+    numbers = [
+        "–",
+        "156,960",
+        "+152,640",
+        "18",
+        "of",
+        "18",
+        "–",
+        "4.04",
+        "–",
+        "about",
+        "5.96",
+        "+8.06",
+        "about",
+        "8.06",
+    ]
     assert re.findall(r"\S+", line)[6:] == numbers
