@@ -27,7 +27,7 @@ from prisma_postgres_exporter.expose import (
     access,
     web_app,
 )
-from prisma_postgres_exporter.expose.v1 import Ledger
+from prisma_postgres_exporter.expose.ledger import Ledger
 from prisma_postgres_exporter.snapshot import Snapshot
 from web_files import hash_of
 

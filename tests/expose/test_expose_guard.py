@@ -14,7 +14,7 @@ from test_expose_web import A_STATUS
 
 from prisma_postgres_exporter.config import WebConfig
 from prisma_postgres_exporter.expose import Reload, web_app
-from prisma_postgres_exporter.expose.v1 import Ledger
+from prisma_postgres_exporter.expose.ledger import Ledger
 from prisma_postgres_exporter.service.web import listening
 
 STRANGER = "stranger.example"

@@ -25,7 +25,8 @@ from prisma_postgres_exporter.cost import By, CostRow
 from prisma_postgres_exporter.documents import Databases, UsageRows, Workspaces, database_document
 from prisma_postgres_exporter.documents.models import DatabaseDocument
 from prisma_postgres_exporter.errors import StoreError, TooBusy
-from prisma_postgres_exporter.expose.v1 import Ledger, json_api
+from prisma_postgres_exporter.expose.ledger import Ledger
+from prisma_postgres_exporter.expose.v1 import json_api
 from prisma_postgres_exporter.expose.v1 import questions as v1_questions
 from prisma_postgres_exporter.expose.v1.writing import written
 from prisma_postgres_exporter.report import Chosen, LedgerMonth, UsageRow

@@ -9,7 +9,7 @@ import pytest
 
 from prisma_postgres_exporter.cost import By
 from prisma_postgres_exporter.errors import StoreGone, StoreUnavailable
-from prisma_postgres_exporter.expose.v1 import Ledger
+from prisma_postgres_exporter.expose.ledger import Ledger
 from prisma_postgres_exporter.expose.visible import NOT_SHOWN, visible_ledger
 from prisma_postgres_exporter.report import Chosen
 

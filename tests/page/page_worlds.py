@@ -15,7 +15,7 @@ from test_expose_web import A_STATUS
 
 from prisma_postgres_exporter.cost import Bill, BudgetState, By, Saving, SpendLimit, Usage, WorkspaceCost
 from prisma_postgres_exporter.expose import CredentialStatus, PushStatus, ServiceStatus, web_app
-from prisma_postgres_exporter.expose.v1 import Ledger
+from prisma_postgres_exporter.expose.ledger import Ledger
 from prisma_postgres_exporter.forecast import Forecast
 from prisma_postgres_exporter.model import Event, EventKind, Happened, Revision, WorkspaceDay
 from prisma_postgres_exporter.report import Beside, Chosen, CostLine, LedgerMonth, MonthCosts, UsageRow

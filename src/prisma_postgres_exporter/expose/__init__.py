@@ -10,12 +10,12 @@ if TYPE_CHECKING:
     from prisma_postgres_exporter.expose.catalogue import Description, describe
     from prisma_postgres_exporter.expose.health import ExporterHealth
     from prisma_postgres_exporter.expose.history import write_history
+    from prisma_postgres_exporter.expose.ledger import Ledger
     from prisma_postgres_exporter.expose.render import Exposition
     from prisma_postgres_exporter.expose.report import report_page
     from prisma_postgres_exporter.expose.scrape import Scrape, take_scrape
     from prisma_postgres_exporter.expose.selection import Format
     from prisma_postgres_exporter.expose.status import CredentialStatus, PushStatus, Reload, RoundStatus, ServiceStatus
-    from prisma_postgres_exporter.expose.v1 import Ledger
     from prisma_postgres_exporter.expose.web import web_app
 
 __all__ = [

@@ -20,7 +20,7 @@ from prisma_postgres_exporter.report import Chosen, LedgerMonth, MonthCosts, Usa
 from prisma_postgres_exporter.snapshot import Snapshot
 
 if TYPE_CHECKING:
-    from prisma_postgres_exporter.expose.v1 import Ledger
+    from prisma_postgres_exporter.expose.ledger import Ledger
 
 USER = "prisma_postgres_exporter.user"
 SEEN = "prisma_postgres_exporter.workspaces"

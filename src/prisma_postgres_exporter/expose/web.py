@@ -17,6 +17,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from prisma_postgres_exporter.expose.access import Access, Gate
 from prisma_postgres_exporter.expose.beside import OneAtATime
 from prisma_postgres_exporter.expose.guard import KnownHosts, why_not_to_reload
+from prisma_postgres_exporter.expose.ledger import Ledger
 from prisma_postgres_exporter.expose.negotiate import choose_format, is_gzip_wanted
 from prisma_postgres_exporter.expose.pages.serving import Pages, not_found
 from prisma_postgres_exporter.expose.parts import Body
@@ -24,7 +25,7 @@ from prisma_postgres_exporter.expose.render import Exposition
 from prisma_postgres_exporter.expose.scraping import chosen_workspaces, target_groups
 from prisma_postgres_exporter.expose.selection import Format
 from prisma_postgres_exporter.expose.status import Reload, ServiceStatus
-from prisma_postgres_exporter.expose.v1 import Ledger, json_api
+from prisma_postgres_exporter.expose.v1 import json_api
 from prisma_postgres_exporter.expose.visible import seen, visible_ledger, visible_status
 from prisma_postgres_exporter.snapshot import Snapshot
 

@@ -12,6 +12,7 @@ from starlette.responses import HTMLResponse, PlainTextResponse, Response
 from prisma_postgres_exporter.cost import By
 from prisma_postgres_exporter.errors import StoreError, TooBusy
 from prisma_postgres_exporter.expose.beside import OneAtATime
+from prisma_postgres_exporter.expose.ledger import Ledger
 from prisma_postgres_exporter.expose.pages.days import DAYS_DRAWN
 from prisma_postgres_exporter.expose.pages.drawing import content_security_policy
 from prisma_postgres_exporter.expose.pages.listing import Asked
@@ -25,7 +26,6 @@ from prisma_postgres_exporter.expose.pages.places import (
     workspace_page,
 )
 from prisma_postgres_exporter.expose.status import ServiceStatus
-from prisma_postgres_exporter.expose.v1.ledger import Ledger
 from prisma_postgres_exporter.expose.v1.problems import nothing_here
 from prisma_postgres_exporter.report import Chosen, MonthCosts
 from prisma_postgres_exporter.snapshot import Snapshot

@@ -18,7 +18,7 @@ from prisma_postgres_exporter import __version__
 from prisma_postgres_exporter.documents import Budgets, CostRows, Databases, OneDatabase, UsageRows, Workspaces
 from prisma_postgres_exporter.errors import StoreError, TooBusy
 from prisma_postgres_exporter.expose.beside import OneAtATime
-from prisma_postgres_exporter.expose.v1.ledger import Ledger
+from prisma_postgres_exporter.expose.ledger import Ledger
 from prisma_postgres_exporter.expose.v1.parameters import NoParameters, given_once, on_not_accepted
 from prisma_postgres_exporter.expose.v1.problems import (
     Problem,

@@ -14,7 +14,7 @@ from starlette.responses import Response
 
 from prisma_postgres_exporter.cost import By, CostRow
 from prisma_postgres_exporter.documents import UsageRows, cost_rows_answer, usage_document
-from prisma_postgres_exporter.expose.v1.ledger import Ledger
+from prisma_postgres_exporter.expose.ledger import Ledger
 from prisma_postgres_exporter.expose.v1.parameters import CostParameters, Step, UsageParameters
 from prisma_postgres_exporter.expose.v1.problems import not_there
 from prisma_postgres_exporter.expose.v1.writing import Writing
