@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import replace
+from datetime import timedelta
 from decimal import Decimal
 from itertools import pairwise
 
@@ -121,6 +122,24 @@ def test_totals_by_workspace_are_as_without_the_cap_and_unknown_is_not_zero(hist
         for key in whole.keys() if cap.summed else ():
             if key[0] not in COUNTERS:
                 assert capped[key] == pytest.approx(whole[key], abs=1e-6)
+
+
+@pytest.mark.parametrize("restarts", [0, 2])
+def test_a_sum_counts_since_its_process_began_whoever_is_in_it(restarts: int) -> None:
+    began_at = NOW
+    for _ in range(restarts + 1):
+        cap = SeriesCap(bound_for(1))
+        for number in range(3):
+            now = began_at + number * timedelta(minutes=1)
+            views = [
+                replace(A_DATABASE, database_id=f"db_{place}", counting_since_at=NOW - timedelta(days=place + number))
+                for place in range(4)
+            ]
+            capped = cap.apply(replace(snapshot_of(views), taken_at=now), windows=WINDOWS)
+            began = {view.database_id: view.counting_since_at for view in capped.databases}
+            assert began["other"] == began_at
+            assert sorted(began) == ["db_0", "other"]
+        began_at += timedelta(hours=1)
 
 
 @settings(max_examples=15)

@@ -203,6 +203,9 @@ async def test_a_bound_on_series_is_held_in_the_exposition_and_told_once(tmp_pat
         assert [line["databases"] for line in logs if line["event"].startswith("series capped")] == [60 - kept]
         # A person sees every database.
         assert len(capping.snapshot.databases) == 60
+        # What is pushed says since when the sum counts.
+        sums = [view for view in capping.exposed.databases if view.database_id == "other"]
+        assert [view.counting_since_at for view in sums] == [clock.now, clock.now]
 
 
 async def test_a_bound_is_exceeded_where_more_is_shown_than_it_and_not_where_more_could_be(running: Bench) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from datetime import datetime
 from decimal import Decimal
 from itertools import chain, groupby
 from operator import attrgetter
@@ -74,8 +75,8 @@ class SeriesCap:
     """Holds the bound, snapshot after snapshot; `windows` is how many rolling windows are configured.
 
     Which databases stay follows from the snapshot alone, so that every process that shows it shows the same. The
-    counters of a sum hold what came since this process began, while a database was in it: they never fall before it
-    ends, whoever enters and leaves. `summed` is how many databases have no series of their own now.
+    counters of a sum hold what came since the first snapshot, while a database was in it: they were 0 then, and never
+    fall before this process ends, whoever enters and leaves. `summed` is how many databases have no series of their own now.
     """
 
     def __init__(self, most: int) -> None:
@@ -84,11 +85,13 @@ class SeriesCap:
         self._most = most
         self._kept: frozenset[Key] = frozenset()
         self._seen: dict[Key, _Counts] = {}
+        self._began_at: datetime | None = None
         self._summed_counts: dict[str, _Counts] = {}
 
     def apply(self, snapshot: Snapshot, *, windows: int) -> Snapshot:
         """The snapshot with the largest databases and a row for the rest of each workspace."""
         views = snapshot.databases
+        began_at = self._began_at = self._began_at or snapshot.taken_at
         self.room = room(
             self._most,
             workspaces=len(snapshot.workspaces),
@@ -101,9 +104,11 @@ class SeriesCap:
         self.summed = len(views) - len(kept)
         if not self.summed:
             return snapshot
-        return replace(snapshot, databases=tuple(self._summed_up(views, kept)))
+        return replace(snapshot, databases=tuple(self._summed_up(views, kept, began_at)))
 
-    def _summed_up(self, views: Sequence[DatabaseView], kept: Collection[Key]) -> Iterator[DatabaseView]:
+    def _summed_up(
+        self, views: Sequence[DatabaseView], kept: Collection[Key], began_at: datetime
+    ) -> Iterator[DatabaseView]:
         for workspace_id, its_views in groupby(views, key=attrgetter("workspace_id")):
             rest = []
             for view in its_views:
@@ -112,7 +117,7 @@ class SeriesCap:
                 else:
                     rest.append(view)
             if rest:
-                yield _sum_of(rest, self._summed_counts.get(workspace_id, _Counts()))
+                yield _sum_of(rest, self._summed_counts.get(workspace_id, _Counts()), began_at)
 
     def _count(self, views: Sequence[DatabaseView], kept: frozenset[Key]) -> None:
         """Add to the sums what came of each database that had no series of its own, or has none now.
@@ -186,7 +191,7 @@ def _counts(view: DatabaseView) -> _Counts:
     return _Counts(operations=view.operations_total, revisions_up=view.revisions_up, revisions_down=view.revisions_down)
 
 
-def _sum_of(rest: Sequence[DatabaseView], counts: _Counts) -> DatabaseView:
+def _sum_of(rest: Sequence[DatabaseView], counts: _Counts, began_at: datetime) -> DatabaseView:
     """What databases of one workspace show together: of each number what is known of it, absent where nothing is.
 
     What cannot be summed is shown by no family that is not `is_summed`.
@@ -202,6 +207,7 @@ def _sum_of(rest: Sequence[DatabaseView], counts: _Counts) -> DatabaseView:
         database_name=OTHER,
         project_name=OTHER,
         is_sum=True,
+        counting_since_at=began_at,
         operations_total=counts.operations if is_counted else None,
         revisions_up=counts.revisions_up,
         revisions_down=counts.revisions_down,

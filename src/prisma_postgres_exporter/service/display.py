@@ -56,16 +56,17 @@ SHORTEST_GAP_SECONDS = 0.5
 
 
 class Display:
-    """Keeps what is shown: what is in `snapshot` is stored. `warnings` are what a person should know of the costs.
+    """Keeps what is shown: what is in `snapshot` is stored, and `exposed` is that within `web.max_series`.
 
     `workspace_days` are the workspaces' newest days of the ledger, by day, and `days_by_workspace` by id those of them
-    that are its own for sure. `month` is what the costs that are shown were made from, and they.
+    that are its own for sure. `month` is what the costs that are shown were made from, and they. `warnings` are what a
+    person should know of the costs.
     """
 
     def __init__(
         self, collector: Collector, exposition: Exposition, health: ExporterHealth, clock: Callable[[], datetime]
     ) -> None:
-        self.snapshot = Snapshot(taken_at=clock())
+        self.snapshot = self.exposed = Snapshot(taken_at=clock())
         self.month: LedgerMonth | None = None
         self.warnings: tuple[str, ...] = ()
         self._is_to_be_warned = False
@@ -141,7 +142,7 @@ class Display:
         followed, widened = [turn.followed for turn in collector.turns.values()], collector.widened_windows
         # Everything in one thread: the event loop has its turn all the sooner.
         make = partial(self._make, ledger_state, config, followed, failures, widened, now)
-        month, self.snapshot = await asyncio.to_thread(self._timed, make)
+        month, self.snapshot, self.exposed = await asyncio.to_thread(self._timed, make)
         if month is not self.month:
             self.month, costs = month, month.costs
             for id_, turn in collector.turns.items():
@@ -176,8 +177,8 @@ class Display:
         failures: Mapping[str, str | None],
         widened: Mapping[str, int],
         now: datetime,
-    ) -> tuple[LedgerMonth, Snapshot]:
-        """Make all that is shown, and show it: work of a thread."""
+    ) -> tuple[LedgerMonth, Snapshot, Snapshot]:
+        """Make all that is shown, and show it: work of a thread. The second snapshot is within `web.max_series`."""
         used_by_key = used_in_month(ledger_state, now)
         month = self._charge(ledger_state, config, now, used_by_key)
         costs = month.costs
@@ -198,9 +199,10 @@ class Display:
         self._health.databases("failed", sum(view.is_up is False for view in snapshot.databases))
         if costs.worked_out_at is not None:
             self._health.costs_worked_out(costs.worked_out_at)
-        self._exposition.render(self._capped(snapshot, windows=len(config.poll.windows)))
+        exposed = self._capped(snapshot, windows=len(config.poll.windows))
+        self._exposition.render(exposed)
         self._say_if_exceeded()
-        return month, snapshot
+        return month, snapshot, exposed
 
     def _capped(self, snapshot: Snapshot, *, windows: int) -> Snapshot:
         """The snapshot within `web.max_series`; says where that begins and ceases to leave something out."""

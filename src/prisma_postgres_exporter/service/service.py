@@ -262,7 +262,7 @@ class Service:
         self._pusher = Pusher(
             collector.config.push,
             exposition=self.running.exposition,
-            snapshot=lambda: display.snapshot,
+            snapshot=lambda: display.exposed,
             holds=collector.leases.holds,
             health=self.health,
             clock=self._clock,
