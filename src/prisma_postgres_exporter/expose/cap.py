@@ -76,7 +76,8 @@ class SeriesCap:
 
     Which databases stay follows from the snapshot alone, so that every process that shows it shows the same. The
     counters of a sum hold what came since the first snapshot, while a database was in it: they were 0 then, and never
-    fall before this process ends, whoever enters and leaves. `summed` is how many databases have no series of their own now.
+    fall before this process ends, whoever enters and leaves. `summed` is how many databases have no series of their
+    own now.
     """
 
     def __init__(self, most: int) -> None:
