@@ -50,6 +50,7 @@ COUNTED_BY: Final[Mapping[str, str]] = {
     "expose.access:_login": "web_refused_total",
     "service.http_protocol:data_received": "web_refused_total",
     "service.web:_accept": "web_refused_total",
+    "service.web:_accept_next": "web_refused_total",
     "service.web:_turn_away": "web_refused_total",
     "service.web_lock:_content": "web_config_reload_success",
     "service.web_lock:_why_unreadable": "web_config_reload_success",
@@ -57,6 +58,7 @@ COUNTED_BY: Final[Mapping[str, str]] = {
 """Where the counter is not in the same function: the name of the metric that tells of it."""
 
 NO_FAILURE: Final[Mapping[str, str]] = {
+    "service.service:_on_loop_fault": "it ends, and its supervisor counts its starts",
     "rounds.collector:close": "it ends, and nobody scrapes any more: the log says what is lost",
     "service.leasing:_run": "it ends",
     "service.pushing:_send_the_last": "it ends",

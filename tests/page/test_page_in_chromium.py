@@ -178,7 +178,14 @@ def test_the_keyboard_reaches_the_content_first_and_then_every_link(demo: Export
         reached.append(page.evaluate("document.activeElement.textContent.trim()"))
     page.close()
 
-    assert reached == ["Skip to the content", "Prisma Postgres usage", "Overview", "Databases", "Metrics", "API"]
+    assert reached == [
+        "Skip to the content",
+        "Prisma Postgres usage",
+        "Overview",
+        "Databases",
+        "Metrics",
+        "API (OpenAPI JSON)",
+    ]
 
 
 def test_a_database_is_found_by_its_name_and_its_places_are_linked(demo: Exporter, browser: Browser) -> None:

@@ -6,7 +6,10 @@ import asyncio
 import math
 import re
 import sqlite3
+import threading
+import urllib.request
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from datetime import date, datetime, timedelta
 from pathlib import Path
@@ -86,6 +89,55 @@ async def test_rounds_go_on_after_the_clock_was_set(
         await until(lambda: all(at is not None and abs(at - clock()) < timedelta(hours=1) for at in rounds_of(running)))
 
     await run_beside(tmp_path / "ledger.db", clock, set_clock)
+
+
+async def test_no_thread_is_started_once_it_listens(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    # In one that finds no memory to begin with its starter, the event loop, would wait for ever.
+    started: list[str] = []
+    start = threading.Thread.start
+
+    def noted(thread: threading.Thread) -> None:
+        started.append(thread.name)
+        start(thread)
+
+    async def use(running: Service) -> None:
+        # Not the end's, and not those of a test's own client.
+        with monkeypatch.context() as patched, ThreadPoolExecutor(1) as own:
+            url = f"http://{running.running.collector.config.web.listen[0]}"
+            own.submit(int).result()
+            patched.setattr(threading.Thread, "start", noted)
+            await until(lambda: len(rounds_of(running)) == 2 and all(rounds_of(running)))
+            first = rounds_of(running)
+            for path in ("/", "/metrics", "/api/v1/databases", "/api/v1/cost", "/-/ready"):
+                answer = await asyncio.wrap_future(own.submit(urllib.request.urlopen, url + path, timeout=60))
+                assert answer.status == 200
+                answer.close()
+            assert (await running.reload()).problem is None
+            await until(lambda: all(now != before for now, before in zip(rounds_of(running), first, strict=True)))
+            assert started == []
+
+    await run_beside(tmp_path / "ledger.db", MovedClock(), use)
+
+
+async def test_it_ends_where_a_call_of_its_loop_was_lost_for_want_of_memory(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ended: list[int] = []
+    monkeypatch.setattr(service, "end_at_once", ended.append)
+
+    async def lose(running: Service) -> None:
+        def broken(error: Exception) -> None:
+            raise error
+
+        loop = asyncio.get_running_loop()
+        loop.call_soon(broken, ValueError("nobody foresaw it"))
+        await asyncio.sleep(0)
+        await asyncio.sleep(0)
+        assert ended == []
+        loop.call_soon(broken, MemoryError())
+        await until(lambda: ended == [1])
+
+    await run_beside(tmp_path / "ledger.db", MovedClock(), lose)
 
 
 async def test_a_fault_in_what_is_shown_keeps_the_old_and_is_told(

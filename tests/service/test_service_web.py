@@ -7,7 +7,7 @@ import resource
 import socket
 import ssl
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Coroutine, Iterator
 from contextlib import contextmanager
 
 import httpx
@@ -205,6 +205,43 @@ async def test_without_a_descriptor_it_says_so_once_and_goes_on() -> None:
             assert [line["error"] for line in said] == ["Too many open files"]
             del first, second
         assert status_of(await asyncio.to_thread(asked, url, A_CHECK)) == 200
+
+
+async def test_without_memory_it_says_so_once_and_goes_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    slow, health = Slow(), ExporterHealth()
+    loop = asyncio.get_running_loop()
+    accept, times = loop.sock_accept, iter(range(3))
+
+    async def short_of_memory(listener: socket.socket) -> object:
+        if next(times, None) is not None:
+            raise MemoryError
+        return await accept(listener)
+
+    monkeypatch.setattr(loop, "sock_accept", short_of_memory)
+    with structlog.testing.capture_logs() as lines:
+        async with listening(slow.app, ["127.0.0.1:0"], refusals=Refusals(health)) as (url,):
+            assert status_of(await asyncio.to_thread(asked, url, A_CHECK)) == 200
+    assert [line["error"] for line in lines if "accepted" in line["event"]] == ["Cannot allocate memory"]
+    assert counts_of(health)["accept"] == 3
+
+
+async def test_who_was_let_in_and_found_no_memory_takes_no_place(monkeypatch: pytest.MonkeyPatch) -> None:
+    slow, health = Slow(), ExporterHealth()
+    create, times = asyncio.create_task, iter(range(3))
+
+    def short_of_memory(call: Coroutine[object, object, None]) -> asyncio.Task[None]:
+        if "_serve_connection" in repr(call) and next(times, None) is not None:
+            call.close()
+            raise MemoryError
+        return create(call)
+
+    monkeypatch.setattr(connections, "affordable_connections", lambda: 1)
+    async with listening(slow.app, ["127.0.0.1:0"], refusals=Refusals(health)) as (url,):
+        monkeypatch.setattr(asyncio, "create_task", short_of_memory)
+        for _ in range(3):
+            assert await asyncio.to_thread(asked, url, A_CHECK) == b""
+        assert status_of(await asyncio.to_thread(asked, url, A_CHECK)) == 200
+    assert counts_of(health) == {}
 
 
 # Names of client certificates ---------------------------------------------------------------------

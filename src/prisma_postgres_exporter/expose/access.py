@@ -11,7 +11,6 @@ import secrets
 import time
 from collections import OrderedDict
 from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 
 import bcrypt
@@ -23,6 +22,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from prisma_postgres_exporter.config import WebFile
 from prisma_postgres_exporter.expose.guard import is_of_this_machine
 from prisma_postgres_exporter.expose.visible import SEEN, USER
+from prisma_postgres_exporter.threads import StartedThreads
 
 MOST_KEPT = 100
 """How many passwords that were right are known again without the work of bcrypt, as in exporter-toolkit."""
@@ -53,6 +53,7 @@ class Access:
     users: Mapping[str, Sequence[str]] = field(default_factory=dict)
     refused: Callable[[str], None] = lambda reason: None
     is_stale: Callable[[], bool] = lambda: False
+    logins: _Logins = field(default_factory=lambda: _Logins())  # noqa: PLW0108 - it stands below
 
 
 class Gate:
@@ -62,7 +63,6 @@ class Gate:
         self._app = app
         self._access = access
         self._bucket = _Bucket()
-        self._logins = _Logins()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass a request on, or refuse it."""
@@ -88,7 +88,7 @@ class Gate:
             try:
                 user = (
                     given[0].decode()
-                    if await self._logins.is_right(hashes, *given, client[0] if client else "")
+                    if await self._access.logins.is_right(hashes, *given, client[0] if client else "")
                     else None
                 )
             except _TooMany:
@@ -114,7 +114,7 @@ class _Logins:
     """Compares passwords in a thread, one at a time, in turn by address; wrong ones take as long as right ones."""
 
     def __init__(self) -> None:
-        self._thread = ThreadPoolExecutor(1, thread_name_prefix="login")
+        self._thread = StartedThreads(1, "login")
         self._key = secrets.token_bytes(32)
         self._right: OrderedDict[bytes, None] = OrderedDict()
         self._queues: dict[str, tuple[asyncio.Lock, int]] = {}

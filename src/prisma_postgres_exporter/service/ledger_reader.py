@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 from collections import defaultdict
 from collections.abc import Callable, Iterable
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import replace
 from datetime import date, datetime, timedelta
@@ -26,6 +25,7 @@ from prisma_postgres_exporter.report import (
     usage_by_day,
 )
 from prisma_postgres_exporter.store import Store
+from prisma_postgres_exporter.threads import StartedThreads
 
 ONE_SECOND = timedelta(seconds=1)
 ONE_DAY = timedelta(days=1)
@@ -97,11 +97,11 @@ class LedgerReader:
         self._config = config
         self._clock = clock
         self._shown = shown
-        self._thread = ThreadPoolExecutor(1, thread_name_prefix="ledger-reader")
+        self._thread = StartedThreads(1, "ledger-reader")
         self._waiting = 0
         self._patience_seconds = patience_seconds
         self._on_failure = on_failure
-        self._costs_thread = ThreadPoolExecutor(1, thread_name_prefix="ledger-costs")
+        self._costs_thread = StartedThreads(1, "ledger-costs")
         self._costs_reading: asyncio.Task[None] | None = None
         self._kept: tuple[Config, MonthCosts] | None = None
         self._failed: tuple[datetime, str] | None = None

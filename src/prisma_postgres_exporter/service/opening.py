@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Callable
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import partial
@@ -21,6 +20,7 @@ from prisma_postgres_exporter.service.display import Display
 from prisma_postgres_exporter.service.leasing import LeaseKeeper
 from prisma_postgres_exporter.service.limits import limits_of
 from prisma_postgres_exporter.store import Store
+from prisma_postgres_exporter.threads import StartedThreads
 
 log = structlog.get_logger(__name__)
 
@@ -93,7 +93,7 @@ async def opened(
     health = health or ExporterHealth()
     exposition = Exposition(health, has_created=config.web.created)
     async with contextlib.AsyncExitStack() as closing:
-        threads = closing.enter_context(ThreadPoolExecutor(max_workers=STORE_THREADS, thread_name_prefix="store"))
+        threads = closing.enter_context(StartedThreads(STORE_THREADS, "store"))
         in_thread = asyncio.get_running_loop().run_in_executor
         store = await in_thread(threads, partial(Store.open, config.store.url, is_lasting=is_lasting))
         closing.push_async_callback(in_thread, threads, store.close)

@@ -7,7 +7,7 @@ import contextlib
 import socket
 from collections import deque
 from collections.abc import AsyncIterator, Callable
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Executor
 from datetime import datetime, timedelta
 from functools import partial
 
@@ -24,6 +24,7 @@ from prisma_postgres_exporter.service.push_sender import (
     Sleep,
 )
 from prisma_postgres_exporter.snapshot import Snapshot
+from prisma_postgres_exporter.threads import StartedThreads
 
 log = structlog.get_logger(__name__)
 
@@ -46,7 +47,7 @@ class Target:
         keep: timedelta,
         health: ExporterHealth,
         clock: Callable[[], datetime],
-        threads: ThreadPoolExecutor,
+        threads: Executor,
         sleep: Sleep = asyncio.sleep,
         most_bytes: int = MOST_WAITING_BYTES,
     ) -> None:
@@ -207,7 +208,7 @@ class Pusher:
         self._before: Scrape | None = None
         self._taking = asyncio.Lock()
         # Threads of its own: nothing waits for a secret's disk, and each target has one.
-        self._threads = ThreadPoolExecutor(max_workers=3, thread_name_prefix="push")
+        self._threads = StartedThreads(3, "push")
         labels = {"job": JOB, "instance": f"{socket.gethostname()}:{port}", **config.labels}
         self.targets = tuple(
             Target(

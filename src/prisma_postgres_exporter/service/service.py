@@ -41,6 +41,7 @@ from prisma_postgres_exporter.service.web import listening
 from prisma_postgres_exporter.service.web_faults import CountedFaults
 from prisma_postgres_exporter.service.web_lock import WebLockKeeper
 from prisma_postgres_exporter.store import Claims
+from prisma_postgres_exporter.threads import StartedThreads
 
 log = structlog.get_logger(__name__)
 
@@ -59,6 +60,9 @@ HEALTH_SHOWN_EVERY = timedelta(seconds=5)
 RETENTION_EVERY = timedelta(hours=6)
 FIRST_RETENTION = timedelta(minutes=5)
 SWITCH_SECONDS = 0.00005
+THREADS = 8
+"""So many plans, files and names of hosts are worked on at once beside the event loop."""
+
 RESTARTED = ("store", "web", "push")
 """The sections whose changes need a restart."""
 
@@ -129,6 +133,7 @@ class Service:
             await self._run(on_listening, takes_signals)
 
     async def _run(self, on_listening: Callable[[str], None], takes_signals: bool) -> None:
+        asyncio.get_running_loop().set_default_executor(StartedThreads(THREADS, "beside"))
         # Before the store: a start that is refused makes none.
         await asyncio.to_thread(require_listenable, self._config.web.listen)
         async with opened(
@@ -539,9 +544,11 @@ class Service:
         for number in wanted:
             loop.add_signal_handler(number, self._on_signal, number)
         loop.add_signal_handler(signal.SIGHUP, self._on_hangup)
+        loop.set_exception_handler(_on_loop_fault)
         try:
             yield
         finally:
+            loop.set_exception_handler(None)
             for number in (*wanted, signal.SIGHUP):
                 loop.remove_signal_handler(number)
 
@@ -570,6 +577,16 @@ class Service:
                 await asyncio.gather(*ending)
         except TimeoutError:
             log.warning("rounds under way were abandoned", grace_seconds=GRACE_SECONDS)
+
+
+def _on_loop_fault(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+    """End where a call of the loop's own was lost for want of memory: what waits for it would wait for ever."""
+    if isinstance(context.get("exception"), MemoryError) and "handle" in context:
+        try:
+            log.error("ended for want of memory: start it again, with more")
+        finally:
+            end_at_once(1)
+    loop.default_exception_handler(context)
 
 
 def _end_at_once() -> None:

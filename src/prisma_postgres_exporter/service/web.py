@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import errno
+import os
 import socket
 import time
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
@@ -72,24 +73,35 @@ class _Server(uvicorn.Server):
         await super().shutdown(sockets)
 
     async def _accept(self, listener: socket.socket) -> None:
-        loop = asyncio.get_running_loop()
+        """Let in whoever connects; want of memory does not end that: nobody else would."""
         while True:
+            with contextlib.suppress(MemoryError):
+                await self._accept_next(listener)
+
+    async def _accept_next(self, listener: socket.socket) -> None:
+        try:
+            client, address = await asyncio.get_running_loop().sock_accept(listener)
+        except MemoryError:
+            await self._not_accepted(OSError(errno.ENOMEM, os.strerror(errno.ENOMEM)))
+            return
+        except OSError as error:
+            await self._not_accepted(error)
+            return
+        # An address of a file is no one's in particular.
+        connection = self._connections.admit(address[0] if isinstance(address, tuple) else "")
+        if connection is None:
+            self._turn_away(client)
+        else:
             try:
-                client, address = await loop.sock_accept(listener)
-            except OSError as error:
-                await self._not_accepted(error)
-                continue
-            # An address of a file is no one's in particular.
-            connection = self._connections.admit(address[0] if isinstance(address, tuple) else "")
-            if connection is None:
-                self._turn_away(client)
-            else:
                 task = asyncio.create_task(self._serve_connection(client, connection))
-                connection.close = task.cancel
-                self._tasks.add(task)
-                task.add_done_callback(self._tasks.discard)
-            # Whoever connects as fast as it can has one turn of the loop each, as others have.
-            await asyncio.sleep(0)
+            except MemoryError:
+                self._connections.gone(connection)
+                raise
+            connection.close = task.cancel
+            self._tasks.add(task)
+            task.add_done_callback(self._tasks.discard)
+        # Whoever connects as fast as it can has one turn of the loop each, as others have.
+        await asyncio.sleep(0)
 
     async def _serve_connection(self, client: socket.socket, connection: Connection) -> None:
         """Shake hands, where that is to be done, and hand the connection over to its protocol."""
