@@ -26,7 +26,7 @@ MEANINGS: Final[Mapping[str, str]] = {
     # What the API said
     "http_401": f"the token is wrong, expired or revoked: {RENEWAL}",
     "http_403": "the token may not read this: use one of this workspace that may",
-    "http_404": "the API does not know it: deleted, or moved to another workspace; the next discovery notes it",
+    "http_404": "the API does not know it: deleted or moved, which a discovery notes at once, or `api_url` is wrong",
     "http_408": _VENDOR_DOWN,
     "http_425": _VENDOR_DOWN,
     "http_429": "too many requests: lower `poll.requests_per_second` if it lasts",

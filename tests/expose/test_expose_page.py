@@ -184,7 +184,7 @@ def test_it_says_everything_a_person_asks_for() -> None:
         "20 min ago . In metrics and logs: http_503 .",
         "Acme Blocked by the vendor: likely the spend limit (raise it; ",
         "or an unpaid invoice (ends with its payment only)",
-        "Acme Its databases cannot be listed. The API did not answer in time; ",
+        "Acme The API did not answer in time; the exporter tries again on its own. Its databases cannot be listed; ",
         "Credential us The token was refused. Since 2026-11-23 09:00:00 UTC, 3 h ago",
         "1.2.3",
         "2026-11-23 09:00:00 UTC, 3 h ago",
@@ -210,16 +210,21 @@ def test_a_service_that_knows_nothing_yet_says_so() -> None:
     assert "Next round not planned" in text
 
 
-@pytest.mark.parametrize(("is_up", "said"), [(True, "up"), (False, "down"), (None, "not read yet")])
-def test_a_database_and_a_workspace_are_up_down_or_not_tried_yet(is_up: bool | None, said: str) -> None:
+@pytest.mark.parametrize(
+    ("is_up", "said", "of_workspace"),
+    [(True, "up", "up"), (False, "not read", "failing"), (None, "not read yet", "not read yet")],
+)
+def test_a_database_and_a_workspace_are_up_or_not_or_not_tried_yet(
+    is_up: bool | None, said: str, of_workspace: str
+) -> None:
     database, workspace = replace(A_DATABASE, is_up=is_up), replace(A_WORKSPACE, is_up=is_up)
     text = words(status_page(replace(A_STATUS, snapshot=snapshot_of([database], [workspace])), COSTS))
 
     assert ("Not read when it should have been" in text) is (is_up is False)
     assert f"orders shop Acme 0 100 3.00 GiB – {said} " in text
-    assert f"Acme Pro {'' if is_up else said}".rstrip() in text
+    assert f"Acme Pro {'' if is_up else of_workspace}".rstrip() in text
     assert f"State {said} Region" in words(database_page(database))
-    assert f"State {said} Databases" in words(workspace_page(workspace))
+    assert f"State {of_workspace} Databases" in words(workspace_page(workspace))
 
 
 def test_who_collects_a_workspace_is_on_its_page() -> None:
@@ -403,7 +408,7 @@ async def test_the_page_is_guarded_by_its_headers() -> None:
 
 def test_what_the_month_costs_stands_beside_the_last_one() -> None:
     text = words(status_page(FULL, COSTS))
-    assert "Acme Pro blocked at least 950 2.00 GiB $12.50 $14.00 $12.00 –" in text
+    assert "Acme Pro blocked ≥ 950 2.00 GiB $12.50 $14.00 $12.00 –" in text
     assert "<b>Beta</b> – – – – – – –" in text
     assert "Not all of it is known." in text
     assert "Costs in USD, until 2026-11-23 12:00 UTC." in text
@@ -465,7 +470,7 @@ def test_the_charges_of_a_cheap_database_are_drawn_exactly() -> None:
         )
         for number, operations in enumerate(used)
     ]
-    drawn = charges_by_day(bill, days, NOW)
+    drawn = charges_by_day(bill, days, NOW, is_free=False)
 
     assert isinstance(drawn, Bars)
     heights = [float(bar.height) for bar in drawn.bars]
@@ -654,6 +659,73 @@ def test_a_limit_and_a_budget_are_told_with_their_day_and_the_nearest_first() ->
     assert [reach.title for reach in attention.reaches(far, NOW)] == ["Acme: blocked on Wednesday, 25 November"]
 
 
+@pytest.mark.parametrize("way", ["not said", "by the plan", "by a database"])
+def test_a_limit_that_is_reached_is_on_its_card_and_what_comes_next_behind_it(way: str) -> None:
+    over = replace(
+        A_WORKSPACE,
+        plan="Free",
+        is_usage_blocked=way == "by the plan",
+        usage=Usage(known_operations=14_000_000, days=23, days_known=23),
+        month_to_date_operations=14_000_000,
+        cost=WorkspaceCost(included_operations=200_000, limits=(("free_operations", NOW),)),
+    )
+    near = replace(
+        over,
+        workspace_id="wksp_n",
+        workspace_name="Near",
+        is_usage_blocked=False,
+        cost=WorkspaceCost(included_operations=20_000_000, limits=(("free_operations", NOW + timedelta(days=2)),)),
+    )
+    reason = "plan_limit_reached" if way == "by a database" else None
+    databases = [replace(A_DATABASE, workspace_id=over.workspace_id, failure_reason=reason)]
+    text = words(status_page(replace(FULL, snapshot=snapshot_of(databases, [over, near])), COSTS))
+
+    is_blocked = way != "not said"
+    assert f"Limit reached Acme: {'blocked' if is_blocked else 'all operations used'} Free plan: 14 M of 200 k" in text
+    assert "Then Near: blocked on Wednesday, 25 November" in text
+    assert ("The vendor blocks its databases" in text) is is_blocked
+    assert ("has not said yet that it did" in text) is not is_blocked
+    assert text.count("Free plan: 14 M of 200 k operations") == 1
+
+
+def test_one_cause_of_many_failures_is_said_once_with_what_to_do() -> None:
+    """A token that is refused takes its credential, its workspace and all its databases down."""
+    down = replace(A_WORKSPACE, is_up=False, failure_reason="http_401")
+    failing = replace(A_DATABASE, is_up=False, failing_since_at=NOW, failure_reason="http_401")
+    other = replace(failing, database_id="db_o", database_name="other", failure_reason="http_500")
+    credential = CredentialStatus(
+        name="us",
+        is_up=False,
+        workspace_id=down.workspace_id,
+        workspace_name=down.workspace_name,
+        reason="GET /v1/me answered 401 (Unauthorized)",
+        code="http_401",
+    )
+    shown = snapshot_of([failing, other], [down])
+    status = replace(A_STATUS, snapshot=shown, credentials=(credential,))
+    alike = attention.alerts(status, shown, (), ())
+
+    assert [(alert.subject, alert.reason) for alert in alike] == [("Acme", "http_401"), ("other", "http_500")]
+    assert alike[0].text.startswith("The token is wrong, expired or revoked: make a service token at ")
+
+    unseen = replace(credential, workspace_id=None, workspace_name=None)
+    (first, *_) = attention.alerts(replace(status, credentials=(unseen,)), snapshot_of([], []), (), ())
+    assert first.subject == "Credential us"
+    assert "make a service token at " in first.text
+    assert first.reason == "http_401"
+
+
+@pytest.mark.parametrize(
+    ("plan", "said"),
+    [("Free", "The plan charges nothing for usage."), ("Pro", "No usage is charged so far: all of it is included")],
+)
+def test_what_a_plan_does_not_charge_for_is_not_called_included(plan: str, said: str) -> None:
+    bill = Bill(fee=Decimal(0), operations=Decimal(0), storage=Decimal(0))
+    costs = replace(COSTS, lines=(replace(COSTS.lines[0], bill=bill),))
+
+    assert said in words(workspace_page(replace(A_WORKSPACE, plan=plan), costs=costs))
+
+
 @pytest.mark.parametrize(
     ("ahead", "said"),
     [
@@ -691,7 +763,7 @@ def test_what_was_known_stays_a_lower_bound_while_a_new_database_is_not_read() -
     page = words(places.project_page(FULL, snapshot, new.project_id, places.Told(), Asked()))
 
     assert "at least $70.36 fee $49.00 · operations at least $21.36 · storage at least $0.00" in workspace
-    assert "5 at least 1.00 GiB" in workspace
+    assert "5 ≥ 1.00 GiB" in workspace
     # That nobody has read it is no amount of 0.
     assert "Cost in November so far not known yet Operations" in page
     assert "$0.00" not in page

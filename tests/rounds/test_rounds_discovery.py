@@ -143,6 +143,38 @@ async def test_when_databases_are_looked_for_is_said(vendor: Simulator, tmp_path
         assert (shown.looked_at, shown.looks_at) == (looked_at, looked_at + found.collector.config.discovery.interval)
 
 
+async def test_a_database_that_the_api_does_not_know_any_more_is_looked_for_at_once(
+    vendor: Simulator, tmp_path: Path
+) -> None:
+    async with running(vendor, tmp_path, one=ONE) as found:
+        await found.round()
+        gone = min(found.collector.followed)
+        found.clock.advance(timedelta(minutes=1))
+        vendor.world.delete_database(gone, at=found.clock.now)
+        found.clock.advance(found.collector.config.poll.interval)
+        assert found.clock.now < NOW + found.collector.config.discovery.interval
+
+        await found.rounds()
+
+        assert gone not in found.views
+        workspace = (await found.stored()).workspaces[workspace_of(vendor, ONE)]
+        assert workspace.databases[gone].deleted_at is not None
+
+
+async def test_one_that_is_listed_and_not_known_is_looked_for_once(vendor: Simulator, tmp_path: Path) -> None:
+    async with running(vendor, tmp_path, one=ONE) as found:
+        await found.round()
+        (turn,) = found.collector.turns.values()
+        looked = {turn.discovery_tried_at}
+        vendor.faults.add(Fault(kind=FaultKind.NOT_FOUND, call="usage", database_id=min(found.collector.followed)))
+        for _ in range(9):
+            found.clock.advance(timedelta(minutes=1))
+            await found.rounds()
+            looked.add(turn.discovery_tried_at)
+
+        assert len(looked) == 2
+
+
 async def test_a_vendor_that_is_down_is_no_refused_credential(vendor: Simulator, tmp_path: Path) -> None:
     async with running(vendor, tmp_path, one=ONE) as found:
         await found.round()

@@ -14,13 +14,14 @@ from prisma_postgres_exporter.snapshot import Snapshot
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CredentialStatus:
-    """One credential by its configured name, never its token. `reason` says why it is down."""
+    """One credential by its configured name, never its token. `reason` says why it is down, `code` in short."""
 
     name: str
     is_up: bool
     workspace_id: str | None = None
     workspace_name: str | None = None
     reason: str | None = None
+    code: str | None = None
     failing_since_at: datetime | None = None
     expires_at: datetime | None = None
 

@@ -37,6 +37,7 @@ from prisma_postgres_exporter.tracing import span
 log = structlog.get_logger(__name__)
 
 ASK_AGAIN = timedelta(seconds=5)
+UNKNOWN = "http_404"
 CLOSE_SECONDS = 5.0
 STORE_RETRY = timedelta(seconds=5)
 
@@ -463,6 +464,9 @@ class Collector:
             return False
         turn.pending = []
         _log_failures(update, turn.attempts.waits(self.now()))
+        if _is_newly_unknown(update):
+            # Deleted, most likely: the next round looks, and does not wait for its discovery's time.
+            turn.discovery_tried_at = None
         self.on_change()
         return True
 
@@ -513,6 +517,12 @@ class Collector:
 
 def _reasons(outcomes: Iterable[Outcome]) -> Counter[str]:
     return Counter(row.reason for row in outcomes if isinstance(row, ReadingFailure))
+
+
+def _is_newly_unknown(update: LedgerUpdate) -> bool:
+    """Whether the API says of a database that it does not know it, which it did not say the time before."""
+    pairs = zip(update.before, update.after, strict=True)
+    return any(before.failure_reason != UNKNOWN == after.failure_reason for before, after in pairs)
 
 
 def _log_failures(update: LedgerUpdate, waits: Mapping[str, datetime]) -> None:

@@ -176,6 +176,7 @@ def _credential(collector: Collector, state: CredentialState) -> CredentialStatu
         workspace_id=state.workspace_id,
         workspace_name=workspace.workspace.name if workspace else state.workspace_id,
         reason=state.problem,
+        code=state.reason,
         failing_since_at=state.failing_since_at,
         expires_at=state.expires_at,
     )

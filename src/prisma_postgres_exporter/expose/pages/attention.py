@@ -17,13 +17,18 @@ from prisma_postgres_exporter.model import next_month_start, previous_month_star
 from prisma_postgres_exporter.report import NONE, CostLine, spend_sentence
 from prisma_postgres_exporter.snapshot import DatabaseView, Snapshot, WorkspaceView
 
-NOT_BLOCKED = "by our estimate; the vendor blocks the databases then, and has not said so yet"
+NOT_BLOCKED = "by our estimate: the vendor blocks the databases then, and has not said yet that it did"
+BLOCKED = "plan_limit_reached"
+"""The reason of a read that the vendor refuses because the workspace is blocked."""
+
 NOT_DOCUMENTED = "what the vendor does then is not documented"
 NOT_READ = "Not read when it should have been"
 NAMED = 3
 """How many are named of those of whom the same is said."""
 
 ONE_MINUTE = timedelta(minutes=1)
+SOON = timedelta(hours=3)
+"""Before this an instant is said to the minute, after it to the hour."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,8 +76,17 @@ class Reach:
 
 def reaches(snapshot: Snapshot, now: datetime) -> list[Reach]:
     """Return what is reached in this month, the nearest first."""
+    blocked = {row.workspace_id for row in snapshot.databases if row.failure_reason == BLOCKED}
+    blocked |= {
+        row.workspace_id for row in snapshot.workspaces if row.is_usage_blocked or row.failure_reason == BLOCKED
+    }
     found = [
-        *(reach for view in snapshot.workspaces if view.cost is not None for reach in _limits(view, view.cost, now)),
+        *(
+            reach
+            for view in snapshot.workspaces
+            if view.cost is not None
+            for reach in _limits(view, view.cost, now, is_blocked=view.workspace_id in blocked)
+        ),
         *(reach for budget in snapshot.budgets if (reach := _budget(budget, now)) is not None),
     ]
     return sorted(found, key=lambda reach: reach.at)
@@ -105,10 +119,13 @@ def _alerts(
     status: ServiceStatus, snapshot: Snapshot | None, reached: Iterable[Reach], lines: Iterable[CostLine]
 ) -> Iterator[Alert]:
     yield from _of_the_service(status)
+    yield from (reach.alert() for reach in reached if reach.at <= status.now_at)
     if snapshot is not None:
         yield from _of_workspaces(status, snapshot.workspaces)
-        yield from of_databases(snapshot.databases, status)
-    yield from (reach.alert() for reach in reached if reach.at <= status.now_at)
+        # What fails as its whole workspace does is said with that.
+        as_a_whole = {(view.workspace_id, view.failure_reason) for view in snapshot.workspaces if view.failure_reason}
+        alone = [row for row in snapshot.databases if (row.workspace_id, row.failure_reason) not in as_a_whole]
+        yield from of_databases(alone, status)
     for line in lines:
         if line.saving is not None:
             yield saving_alert(line, line.saving, status)
@@ -164,22 +181,24 @@ def of_workspace(view: WorkspaceView, status: ServiceStatus) -> Iterator[Alert]:
         text = f"Blocked by the vendor: {likely_block(view.plan, view.cost)}."
         yield Alert(tone="bad", subject=name, text=text, path=path, is_at_console=True)
     if view.failure_reason:
-        text = f"Its databases cannot be listed. {why(view.failure_reason)}."
+        text = f"{why(view.failure_reason)}. Its databases cannot be listed; the last numbers read are shown."
         yield Alert(tone="bad", subject=name, text=text, path=path, reason=view.failure_reason)
     if _is_read(view, status) and view.cost is not None and view.cost.unpriced is not None:
         text = f"Cost not known: {view.cost.unpriced}."
         yield Alert(tone="warn", subject=name, text=text, path=path)
 
 
-def _of_workspaces(status: ServiceStatus, views: Iterable[WorkspaceView]) -> Iterator[Alert]:
+def _of_workspaces(status: ServiceStatus, views: Sequence[WorkspaceView]) -> Iterator[Alert]:
+    said = {(view.workspace_id, view.failure_reason) for view in views}
     for credential in status.credentials:
-        if not credential.is_up:
+        if not credential.is_up and (credential.workspace_id, credential.code) not in said:
+            of = f" of {credential.workspace_name}" if credential.workspace_name else ""
             yield Alert(
                 tone="bad",
-                subject=f"Credential {credential.name}",
-                text=f"{why(credential.reason) if credential.reason else 'Not tried yet'}.",
+                subject=f"Credential {credential.name}{of}",
+                text=f"{why(credential.code or credential.reason or 'not tried yet')}.",
                 since_at=credential.failing_since_at,
-                reason=credential.reason or "",
+                reason=credential.code or "",
             )
     for view in views:
         yield from of_workspace(view, status)
@@ -221,16 +240,17 @@ def _failing_since(view: DatabaseView) -> datetime:
 
 
 # Limits and budgets -------------------------------------------------------------------------------
-def _limits(view: WorkspaceView, cost: WorkspaceCost, now: datetime) -> Iterator[Reach]:
+def _limits(view: WorkspaceView, cost: WorkspaceCost, now: datetime, *, is_blocked: bool) -> Iterator[Reach]:
     name, path = cut(view.workspace_name or view.workspace_id), f"workspaces/{view.workspace_id}"
     until = f"until {_date(next_month_start(now))}"
     for limit, at in cost.limits:
         is_reached = at <= now
         when = "" if is_reached else f" on {_day(at)}"
+        blocks = _blocks(until, is_reached=is_reached, is_blocked=is_blocked)
         operations, storage = map(_said, meters(view), ("operations", "storage"))
         if limit == "free_operations":
-            title = f"{name}: blocked{when}"
-            text = f"Free plan: {operations} used. {_blocks(view, is_reached=is_reached, until=until)}"
+            title = f"{name}: all operations used" if is_reached and not is_blocked else f"{name}: blocked{when}"
+            text = f"Free plan: {operations} used. {blocks}"
             todo = "Upgrade the plan, or cut its operations."
         elif limit == "free_storage":
             title = f"{name}: Free storage full{when}"
@@ -238,15 +258,15 @@ def _limits(view: WorkspaceView, cost: WorkspaceCost, now: datetime) -> Iterator
             todo = "Upgrade the plan, or delete data."
         else:
             title = f"{name}: spend limit reached{when}"
-            text = f"{spend_sentence(cost, usd, '')} {_blocks(view, is_reached=is_reached, until=until)}"
+            text = f"{spend_sentence(cost, usd, '')} {blocks}"
             todo = "Raise the limit, or cut its usage."
         yield Reach(at=at, title=title, subject=name, text=text, todo=todo, path=path, is_at_console=True)
 
 
-def _blocks(view: WorkspaceView, *, is_reached: bool, until: str) -> str:
+def _blocks(until: str, *, is_reached: bool, is_blocked: bool) -> str:
     if not is_reached:
         return f"By our estimate the vendor then blocks its databases {until}."
-    return f"The vendor blocks its databases, {until}." if view.is_usage_blocked else f"Reached, {NOT_BLOCKED}."
+    return f"The vendor blocks its databases, {until}." if is_blocked else f"Reached, {NOT_BLOCKED}."
 
 
 def _budget(budget: BudgetState, now: datetime) -> Reach | None:
@@ -289,5 +309,8 @@ def _date(at: datetime) -> str:
 
 
 def days_left(reach: Reach, now: datetime) -> str:
-    """How soon, and when exactly."""
-    return "reached" if reach.at <= now else f"{distance(reach.at, now)}, {reach.at:%Y-%m-%d %H:%M} UTC"
+    """How soon, and about when at the expected pace, which differs from hour to hour."""
+    if reach.at <= now:
+        return "reached"
+    at = reach.at if reach.at - now < SOON else (reach.at + timedelta(minutes=30)).replace(minute=0)
+    return f"{distance(reach.at, now)}, about {at:%Y-%m-%d %H:%M} UTC"

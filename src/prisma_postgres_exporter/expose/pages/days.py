@@ -64,12 +64,18 @@ def days_of_rows(rows: Iterable[UsageRow]) -> Sequence[Day]:
     ]
 
 
-def charges_by_day(bill: Bill | None, days: Sequence[Day], now: datetime) -> Bars | str:
-    """What each day of this month has of its charges, which are dealt out by operations and by storage."""
+def charges_by_day(bill: Bill | None, days: Sequence[Day], now: datetime, *, is_free: bool) -> Bars | str:
+    """What each day of this month has of its charges, which are dealt out by operations and by storage.
+
+    `is_free`: its plan charges nothing for usage.
+    """
+    if is_free:
+        return "The plan charges nothing for usage."
     if bill is None or bill.known_charges is None:
         return "What is charged for usage is not known yet."
     if not bill.charges:
-        return "No usage is charged so far: all of it is included in the plan."
+        known = "" if bill.are_charges_known else ", as far as it is known"
+        return f"No usage is charged so far: all of it{known} is included in the plan."
     label = "Charges a day, without the fee" + ("" if bill.are_charges_known else "; at least so much is charged")
     points = [(f"{day}", amount) for day, amount in _dealt(bill, days, now)]
     return bars(points, label, _shown, still_open=f"{now:%Y-%m-%d}") or "No day of this month is known yet."

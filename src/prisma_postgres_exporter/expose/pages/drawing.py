@@ -79,6 +79,11 @@ def cost(bill: Bill | None) -> str:
     return least(bill.known, bill.total is not None, bill.is_share)
 
 
+def sign(said: str) -> str:
+    """What `least` and `cost` say, as short as a table's cell wants it."""
+    return said.replace("at least ", "≥ ").replace("about ", "≈ ")
+
+
 def signed(value: float | Decimal | None, digits: int = 1) -> str:
     """A change with its sign."""
     if not value:
@@ -178,6 +183,7 @@ def _environment() -> Environment:
         usd,
         least,
         cost,
+        sign,
         signed,
         percent,
         cut,

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from itertools import chain
 
 from prisma_postgres_exporter.cost import Bill, WorkspaceCost, add_bills
 from prisma_postgres_exporter.expose.pages.attention import Alert, Reach, alerts, days_left, reaches
@@ -43,7 +44,8 @@ class WorkspaceRow:
 class Overview:
     """What the first page shows, as `overview.html` draws it.
 
-    `total` is `None` where there is no workspace. While it `is_reading`, last month is not here yet.
+    `total` is `None` where there is no workspace. While it `is_reading`, last month is not here yet. `then`
+    comes after a `reach` that is reached already.
     """
 
     status: ServiceStatus
@@ -55,6 +57,7 @@ class Overview:
     costs_until: datetime | None
     reach: Reach | None
     reach_when: str
+    then: Reach | None
     is_any_reached: bool
     is_every_cost_expected: bool
     alerts: Sequence[Alert]
@@ -86,7 +89,8 @@ def overview(
     now, views = status.now_at, snapshot.databases if snapshot else ()
     lines, total, until, notes = _money(snapshot, costs)
     reached = reaches(snapshot, now) if snapshot else []
-    nearest = next((reach for reach in reached if reach.at > now), None)
+    # What is over its limit already comes first, and not a second time below; a budget that is spent stops nothing.
+    nearest, then = [*chain((row for row in reached if row.at > now or row.is_at_console), (None, None))][:2]
     held = {view.workspace_id: view for view in snapshot.workspaces} if snapshot else {}
     shown = one_page(lines, asked.workspaces)
     rows = [_row(line, held.get(line.workspace_id or ""), status.workspace_days, now) for line in shown.rows]
@@ -100,9 +104,10 @@ def overview(
         costs_until=until,
         reach=nearest,
         reach_when="" if nearest is None else days_left(nearest, now),
+        then=then if nearest is not None and nearest.at <= now else None,
         is_any_reached=any(reach.at <= now for reach in reached),
         is_every_cost_expected=all(line.expected_usd is not None and line.is_expected_complete for line in lines),
-        alerts=alerts(status, snapshot, reached, lines),
+        alerts=alerts(status, snapshot, [reach for reach in reached if reach is not nearest], lines),
         notes=notes,
         workspaces=Listing(rows=rows, found=shown.found, there=shown.there, page=shown.page, pages=shown.pages),
         databases=databases(views, asked),

@@ -116,7 +116,8 @@ class Place:
     @property
     def charges(self) -> Bars | str:
         """What it is charged by day."""
-        return charges_by_day(self.bill, self.days, self.status.now_at)
+        own = [view for view in self.snapshot.workspaces if view.workspace_id == self.workspace_id]
+        return charges_by_day(self.bill, self.days, self.status.now_at, is_free=any(map(stops, own)))
 
     @property
     def events(self) -> Sequence[str]:
