@@ -34,6 +34,10 @@ from functools import cached_property, lru_cache
 MONTH_WATCHED_FOR = timedelta(days=5)
 """How long after its end a month is still read: what is first read later is taken as final."""
 
+LONGEST_UNWATCHED = timedelta(hours=2)
+"""For so long in a span may nobody have looked which databases there are: a service looks every ten minutes, and a
+restart or an upgrade takes less."""
+
 
 class WindowKind(StrEnum):
     """Which calendar a window follows."""
@@ -318,10 +322,7 @@ class DatabaseState:
 
     def holder_on(self, day: date) -> int:
         """The key of the workspace that held it on a day; of one in doubt, of one that did, until more is known."""
-        for move in self.moves:
-            if day < move.at.date():
-                return move.from_key if day <= move.last_there_at.date() else move.to_key
-        return self.workspace_key
+        return _holder_on(day, self.moves, self.workspace_key)
 
     def is_unplaced(self, day: date) -> bool:
         """Whether a day is in doubt: a part of it at least may be of another workspace than `holder_on` says."""
@@ -329,11 +330,7 @@ class DatabaseState:
 
     def unplaced_moves(self, first: date, last: date) -> tuple[Move, ...]:
         """The moves that leave days from `first` to `last` in doubt."""
-        return tuple(
-            move
-            for move in self.moves
-            if max(move.unplaced_days[0], first) < min(move.unplaced_days[1], last + timedelta(days=1))
-        )
+        return _unplaced_moves(first, last, self.moves)
 
     @property
     def has_counted(self) -> bool:
@@ -362,13 +359,30 @@ class Lease:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class DiscoveryGap:
+    """For so long nobody looked which databases a workspace has; `to_at` is `None` while nobody has since.
+
+    One that came and went meanwhile is in no list of the vendor's, and so in no sum.
+    """
+
+    from_at: datetime
+    to_at: datetime | None = None
+
+    def is_in(self, starts_at: datetime, ends_at: datetime) -> bool:
+        """Whether it takes too much of a span to call that whole."""
+        to_at = ends_at if self.to_at is None else min(self.to_at, ends_at)
+        return to_at - max(self.from_at, starts_at) > LONGEST_UNWATCHED
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class WorkspaceState:
     """What we hold of one workspace. Equal to what the store holds at `generation`, value by value.
 
     `key` is the store's; `generation` grows with every write that concerns the workspace. `first_seen_at` is when
     this store began to follow it, `gone_at` when no credential was its any more, `plans` are its plans as they were
-    seen, oldest first; the last one is today's. `databases` by id: those that belong to it now, and the deleted ones
-    that are in the bill of this or last month.
+    seen, oldest first; the last one is today's. `looked_at` is when somebody looked what it holds, to half an hour;
+    `discovery_gaps` are those of this and last month that had ended then, oldest first. `databases` by id: those that
+    belong to it now, and the deleted ones that are in the bill of this or last month.
     """
 
     key: int
@@ -377,6 +391,8 @@ class WorkspaceState:
     generation: int = 0
     gone_at: datetime | None = None
     plans: tuple[PlanChange, ...] = ()
+    looked_at: datetime | None = None
+    discovery_gaps: tuple[DiscoveryGap, ...] = ()
     databases: Mapping[str, DatabaseState] = field(default_factory=dict)
 
     @property
@@ -395,12 +411,19 @@ class WorkspaceState:
         """
         return self.first_seen_at > month_starts_at
 
+    def gaps_in(self, starts_at: datetime, ends_at: datetime) -> tuple[DiscoveryGap, ...]:
+        """The gaps that keep a span from being whole; where nobody looks any more (it is not gone), that one too."""
+        gaps = self.discovery_gaps
+        if self.looked_at is not None and not self.is_gone:
+            gaps = (*gaps, DiscoveryGap(from_at=self.looked_at))
+        return tuple(gap for gap in gaps if gap.is_in(starts_at, ends_at))
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class KnownDatabase:
-    """A database that the store ever followed, there or deleted: who it is, without its numbers.
+    """A database that the store ever followed, there or deleted: who and where it is, without its numbers.
 
-    Names, project and workspace are the last that were seen.
+    Names, project and workspace are the last that were seen, `moves` those between workspaces, oldest first.
     """
 
     key: int
@@ -409,6 +432,15 @@ class KnownDatabase:
     first_seen_at: datetime
     counted_from: date
     deleted_at: datetime | None = None
+    moves: tuple[Move, ...] = ()
+
+    def holder_on(self, day: date) -> int:
+        """The key of the workspace that held it on a day; of one in doubt, of one that did, until more is known."""
+        return _holder_on(day, self.moves, self.workspace_key)
+
+    def unplaced_moves(self, day: date) -> tuple[Move, ...]:
+        """The moves that leave a day in doubt."""
+        return _unplaced_moves(day, day, self.moves)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -499,7 +531,8 @@ class EventKind(StrEnum):
 class Event:
     """Something that happened to a workspace, project or database, noticed by a discovery.
 
-    Of a database that moved to another workspace, `last_there_at` is when it was last seen in the one before.
+    Of a database that moved to another workspace, `last_there_at` is when it was last seen in the one before. Of a
+    workspace that was found it is when somebody looked last: before, where nobody had for long; else ever since.
     """
 
     at: datetime
@@ -510,6 +543,12 @@ class Event:
     before: str | None = None
     after: str | None = None
     last_there_at: datetime | None = None
+
+    @property
+    def is_discovery_gap(self) -> bool:
+        """Whether it says that nobody had looked for databases of a workspace before."""
+        is_found = self.subject == "workspace" and self.kind is EventKind.FOUND
+        return is_found and self.last_there_at is not None and self.last_there_at < self.at
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -540,7 +579,8 @@ class Discovered:
     """What a discovery found to be different from the ledger state, to be written in one transaction.
 
     `workspaces` and `databases` are new or changed ones; `deleted_database_ids` and
-    `gone_workspace_ids` have left a complete list.
+    `gone_workspace_ids` have left a complete list. `looked` is the event of the workspace's first discovery, which says
+    when the newest one was: not with each, and it has not happened again.
     """
 
     at: datetime
@@ -549,11 +589,29 @@ class Discovered:
     deleted_database_ids: tuple[str, ...] = ()
     gone_workspace_ids: tuple[str, ...] = ()
     events: tuple[Event, ...] = ()
+    looked: Event | None = None
 
     @property
     def is_empty(self) -> bool:
         """Whether there is nothing to write."""
+        return self.is_unchanged and self.looked is None
+
+    @property
+    def is_unchanged(self) -> bool:
+        """Whether nothing is different."""
         return not (self.workspaces or self.databases or self.events)
+
+
+def _holder_on(day: date, moves: Iterable[Move], workspace_key: int) -> int:
+    for move in moves:
+        if day < move.at.date():
+            return move.from_key if day <= move.last_there_at.date() else move.to_key
+    return workspace_key
+
+
+def _unplaced_moves(first: date, last: date, moves: Iterable[Move]) -> tuple[Move, ...]:
+    end = last + timedelta(days=1)
+    return tuple(move for move in moves if max(move.unplaced_days[0], first) < min(move.unplaced_days[1], end))
 
 
 @lru_cache(maxsize=64)

@@ -358,6 +358,7 @@ def known(*databases: Database, deleted: frozenset[str] = frozenset(), gone: boo
         workspace=Workspace(id="wksp_a", name="a", plan="Pro", usage_blocked=False),
         first_seen_at=NOW,
         gone_at=NOW if gone else None,
+        looked_at=NOW,
         databases={row.id: state_of(row, is_deleted=row.id in deleted) for row in databases},
     )
 
@@ -378,6 +379,7 @@ def changes(
     staying: frozenset[str] = frozenset(),
     kept: frozenset[str] = frozenset(),
     before_at: datetime | None = NOW - timedelta(minutes=10),
+    looked_at: datetime | None = NOW,
     now: datetime = NOW,
 ) -> Discovered:
     return find_changes(
@@ -387,6 +389,7 @@ def changes(
         staying=staying,
         kept=kept,
         before_at=before_at,
+        looked_at=looked_at,
         now=now,
         noted_at=now,
     )
@@ -470,6 +473,7 @@ def test_a_move_says_until_when_the_database_was_seen_in_the_workspace_before() 
             staying=frozenset(),
             kept=frozenset(),
             before_at=None,
+            looked_at=now,
             now=now,
             noted_at=now,
         )

@@ -13,7 +13,6 @@ from prisma_postgres_exporter.cost.table import By, CostRow, add_bills, added, c
 from prisma_postgres_exporter.cost.usage import (
     NOTHING,
     SHORT_GAP,
-    UNLISTED,
     UNREAD,
     Usage,
     add_up,
@@ -30,7 +29,6 @@ __all__ = [
     "HISTORY",
     "NOTHING",
     "SHORT_GAP",
-    "UNLISTED",
     "UNREAD",
     "Bill",
     "BudgetState",

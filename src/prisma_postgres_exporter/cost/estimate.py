@@ -126,7 +126,7 @@ def estimate(config: Config, row: WorkspaceState, usage: WorkspaceUsage, now: da
             spend_limit=spend_limit,
         )
     month = _Month(prices, usage, now)
-    price, bill = month.price, month.bill_now(row.first_seen_at)
+    price, bill = month.price, month.bill_now(row)
     bounds = _bounds(usage)
     bills = tuple(month.expected_bill(*bound) for bound in bounds)
     low, expected, high = bills or (None, None, None)
@@ -208,7 +208,7 @@ class _Month:
         """The bill when so much was used in the whole month, what is used now included."""
         return make_bill(tuple(self._spans(operations, byte_seconds)))
 
-    def bill_now(self, followed_at: datetime) -> Bill:
+    def bill_now(self, row: WorkspaceState) -> Bill:
         """The bill of what is used now: of databases that were gone before that was charged nothing has to be known."""
         used = self._usage.used
         bill = self.bill(used.known_operations, used.known_byte_seconds)
@@ -222,7 +222,7 @@ class _Month:
             bill,
             are_operations_known=bill.are_operations_known or (there.are_operations_known and is_dated),
             is_storage_known=bill.is_storage_known or (there.is_storage_known and is_dated),
-            is_listed=bill.is_listed or followed_at <= since,
+            is_listed=bill.is_listed or not (row.was_followed_late(since) or row.gaps_in(since, self._now)),
         )
 
     def expected_bill(self, operations: int, storage_bytes: int) -> Bill:

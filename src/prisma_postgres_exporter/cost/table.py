@@ -238,7 +238,7 @@ def _projects(ledger_state: LedgerState, rows: Iterable[CostRow]) -> Iterable[Co
             database_id=None,
             database_name=None,
             is_deleted=all(row.is_deleted for row in of_project),
-            usage=replace(usage, unlisted=late.unlisted),
+            usage=replace(usage, followed_late=late.followed_late, unwatched=late.unwatched),
             bill=None
             if all(row.bill is None for row in of_project)
             # What is of all databases of a workspace is no part of its bill.

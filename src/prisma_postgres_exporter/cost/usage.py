@@ -41,9 +41,10 @@ class Usage:
     `unplaced_operations` and `unplaced_storage` are of how many databases that moved in the month operations, or
     levels, of days may belong here or to another of their holders: what is known is without them. `unlevelled` is of
     how many databases no level at all is known: a mean level is without them. `unread` is how many workspaces nobody
-    followed then: what they used, and whether they had databases, is not known. `unlisted` is how many workspaces were
-    followed only since after the month began: what was used by databases that were deleted before is not known, and
-    never will be.
+    followed then: what they used, and whether they had databases, is not known. `followed_late` is how many
+    workspaces were followed only since after the month began, `unwatched` of how many nobody looked for long which
+    databases they have: what was used by databases that were deleted before, or that came and went meanwhile, is not
+    known, and never will be.
     """
 
     known_operations: int = 0
@@ -58,10 +59,16 @@ class Usage:
     unplaced_storage: int = 0
     unlevelled: int = 0
     unread: int = 0
-    unlisted: int = 0
+    followed_late: int = 0
+    unwatched: int = 0
 
     def __add__(self, other: Usage) -> Usage:
         return Usage(**{name: getattr(self, name) + getattr(other, name) for name in _FIELDS})
+
+    @property
+    def unlisted(self) -> bool:
+        """Whether there may have been databases that are in no list."""
+        return bool(self.followed_late or self.unwatched)
 
     @property
     def operations(self) -> int | None:
@@ -99,14 +106,15 @@ class Usage:
             ("storage", self.storage_seconds_known < self.storage_seconds or bool(self.unlevelled)),
             ("moved", bool(self.unplaced_databases)),
             ("unread", bool(self.unread)),
-            ("followed_late", bool(self.unlisted)),
+            ("followed_late", bool(self.followed_late)),
+            ("discovery_gap", bool(self.unwatched)),
         )
         return tuple(name for name, is_missing in parts if is_missing)
 
     @property
     def listed(self) -> Usage:
         """The same as a sum over the databases that are known, and no others."""
-        return replace(self, unlisted=0) if self.unlisted else self
+        return replace(self, followed_late=0, unwatched=0) if self.unlisted else self
 
     @property
     def unplaced_databases(self) -> int:
@@ -146,8 +154,6 @@ _FIELDS = tuple(field.name for field in fields(Usage))
 NOTHING = Usage()
 UNREAD = Usage(unread=1)
 """What is known of a workspace that nobody followed then."""
-UNLISTED = Usage(unlisted=1)
-"""What is known of databases that were deleted before their workspace was followed."""
 
 
 def add_up(usages: Iterable[Usage]) -> Usage:
@@ -161,7 +167,10 @@ def add_up(usages: Iterable[Usage]) -> Usage:
 
 def unlisted(row: WorkspaceState, until: datetime) -> Usage:
     """Return what a workspace has beside its databases in the month of `until`: ones that nobody saw, or nothing."""
-    return UNLISTED if row.was_followed_late(month_start(until)) else NOTHING
+    starts_at = month_start(until)
+    return Usage(
+        followed_late=int(row.was_followed_late(starts_at)), unwatched=int(bool(row.gaps_in(starts_at, until)))
+    )
 
 
 def used_in_month(ledger_state: LedgerState, until: datetime) -> Mapping[int, Mapping[str, Usage]]:

@@ -28,6 +28,7 @@ from prisma_postgres_exporter.documents.models import (
     CostDocument,
     CostRows,
     DatabaseDocument,
+    DiscoveryGapDocument,
     EventDocument,
     FollowedLateDocument,
     LevelDocument,
@@ -92,7 +93,19 @@ def of_month(month: LedgerMonth | MonthReport) -> Keys:
         )
         for row in month.followed_late
     ]
-    return {"until": month.until, "is_over": month.is_over, "not_followed": gone, "followed_late": late}
+    gaps = [
+        DiscoveryGapDocument(
+            workspace_id=row.workspace.id, workspace_name=row.workspace.name, from_at=gap.from_at, to_at=gap.to_at
+        )
+        for row, gap in month.discovery_gaps
+    ]
+    return {
+        "until": month.until,
+        "is_over": month.is_over,
+        "not_followed": gone,
+        "followed_late": late,
+        "discovery_gaps": gaps,
+    }
 
 
 def of_snapshot(snapshot: Snapshot) -> Keys:

@@ -53,6 +53,10 @@ FOLLOWED_LATE = (
     "The workspaces that were first followed after the month began: what databases used that were deleted before that "
     "is not in it, so sums of the workspace and of its projects are at least so much"
 )
+DISCOVERY_GAPS = (
+    "When nobody looked which databases a workspace has, for more than two hours of the month: what was used by those "
+    "that came and went meanwhile is not in it, so sums of the workspace and of its projects are at least so much"
+)
 TOTAL = "All workspaces together; `null` where a part of them was asked for"
 HAS_MORE = "Whether there are more rows than were asked for"
 INCLUDED_OPERATIONS = "Operations that the price includes in a month, for all databases of the workspace together"
@@ -104,8 +108,9 @@ class Known(Document):
     is_usage_complete: bool = Field(description="Whether nothing of the usage is missing")
     usage_missing: list[str] = Field(
         description="What keeps `is_usage_complete` from being true: `days`, `storage`, `moved` (days of a moved "
-        "database that may belong here or elsewhere), `unread` (nobody followed the workspace then) or "
-        "`followed_late` (databases deleted before it was first followed: in no count of days)"
+        "database that may belong here or elsewhere), `unread` (nobody followed the workspace then), "
+        "`followed_late` (databases deleted before it was first followed: in no count of days) or `discovery_gap` (the "
+        "same of databases that came and went while nobody looked for databases for more than two hours)"
     )
 
 
@@ -425,6 +430,15 @@ class FollowedLateDocument(Document):
     first_seen_at: datetime = Field(description="When it was first followed")
 
 
+class DiscoveryGapDocument(Document):
+    """A span in which nobody looked which databases a workspace has."""
+
+    workspace_id: str = Field(description=Place.model_fields["workspace_id"].description)
+    workspace_name: str = Field(description=Place.model_fields["workspace_name"].description)
+    from_at: datetime = Field(description="When somebody looked last before, to half an hour")
+    to_at: datetime | None = Field(description="When somebody looked again; `null`: nobody has")
+
+
 class OfMonth(Answer):
     """A month of the ledger."""
 
@@ -432,6 +446,7 @@ class OfMonth(Answer):
     is_over: bool = Field(description=IS_OVER)
     not_followed: list[NotFollowedDocument] = Field(description=NOT_FOLLOWED)
     followed_late: list[FollowedLateDocument] = Field(description=FOLLOWED_LATE)
+    discovery_gaps: list[DiscoveryGapDocument] = Field(description=DISCOVERY_GAPS)
 
 
 class Workspaces(OfSnapshot):

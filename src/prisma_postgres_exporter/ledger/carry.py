@@ -61,8 +61,10 @@ def carry(
 
 
 def carry_workspace(workspace: WorkspaceState, now: datetime) -> WorkspaceState:
-    """Let go of what is not held any more at `now`: settled days, old months, databases of an old bill."""
-    previous_month = previous_month_start(now).date()
+    """Let go of what is not held any more at `now`: settled days, old months and gaps, databases of an old bill."""
+    previous_month_starts_at = previous_month_start(now)
+    previous_month = previous_month_starts_at.date()
+    gaps = tuple(gap for gap in workspace.discovery_gaps if gap.to_at and gap.to_at > previous_month_starts_at)
     databases = {
         id_: _carry_database(state, now.date())
         for id_, state in workspace.databases.items()
@@ -70,7 +72,7 @@ def carry_workspace(workspace: WorkspaceState, now: datetime) -> WorkspaceState:
         or state.deleted_at.date() >= previous_month
         or any(row.month >= previous_month for row in state.months)
     }
-    return replace(workspace, databases=databases)
+    return replace(workspace, discovery_gaps=gaps, databases=databases)
 
 
 def _carry_database(state: DatabaseState, today: date) -> DatabaseState:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 
 from prisma_postgres_exporter.cost import CostRow, added, total_of
 from prisma_postgres_exporter.model import day_start
@@ -36,6 +36,7 @@ USE_HEADS = ("Operations", "Mean GiB", "Fee", "For operations", "For storage", "
 TOP = 10
 """How many databases of all workspaces are named as those that cost most."""
 
+ONE_DAY = timedelta(days=1)
 Cells = tuple[str, ...]
 
 
@@ -151,13 +152,18 @@ def _all_days(report: MonthReport) -> Sequence[Day]:
             found.setdefault(day.day, []).append(day)
     # What was deleted before a workspace was followed is missing, also where nothing of that day is left of it.
     listed_from = max((row.first_seen_at for row in report.followed_late), default=datetime.min.replace(tzinfo=UTC))
+
+    def is_listed(day: date) -> bool:
+        starts_at, ends_at = day_start(day), min(day_start(day) + ONE_DAY, report.until)
+        return listed_from <= starts_at and not any(gap.is_in(starts_at, ends_at) for _, gap in report.discovery_gaps)
+
     return [
         Day(
             day=day,
             operations=_sum(row.operations for row in rows),
             level=_sum(row.level for row in rows),
-            are_operations_known=listed_from <= day_start(day) and all(row.are_operations_known for row in rows),
-            is_level_known=listed_from <= day_start(day) and all(row.is_level_known for row in rows),
+            are_operations_known=is_listed(day) and all(row.are_operations_known for row in rows),
+            is_level_known=is_listed(day) and all(row.is_level_known for row in rows),
         )
         for day, rows in sorted(found.items())
     ]

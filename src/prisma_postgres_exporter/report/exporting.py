@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, datetime
 from typing import NamedTuple
 
 from prisma_postgres_exporter.cost import used_in_month, vendor_month
 from prisma_postgres_exporter.model import (
-    DatabaseState,
     DayUsage,
+    DiscoveryGap,
     Event,
     KnownDatabase,
     LedgerState,
     MonthUsage,
     Revision,
+    WorkspaceState,
     month_start,
     next_month_start,
 )
@@ -97,19 +98,26 @@ class Owner(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Owners:
-    """Who the keys of the ledger's rows are, by their newest names; `followed_since_at` by the workspace's id.
-
-    `moved` are the states of the databases that moved between workspaces, as far as they are held.
-    """
+    """Who the keys of the ledger's rows are, by their newest names; `states` are the workspaces by id."""
 
     databases: Mapping[int, KnownDatabase]
     workspaces: Mapping[int, tuple[str, str]]
-    followed_since_at: Mapping[str, datetime]
-    moved: tuple[DatabaseState, ...] = ()
+    states: Mapping[str, WorkspaceState]
 
     @classmethod
-    def of(cls, databases: Iterable[KnownDatabase], ledger_state: LedgerState) -> Owners:
-        """Return those of a store. A database of a workspace that is gone counts to the end of that month."""
+    def of(
+        cls,
+        databases: Iterable[KnownDatabase],
+        ledger_state: LedgerState,
+        gaps: Mapping[str, Sequence[DiscoveryGap]] | None = None,
+    ) -> Owners:
+        """Return those of a store. A database of a workspace that is gone counts to the end of that month.
+
+        `gaps` are those of the days that are asked for, where the ledger state is of another time.
+        """
+        states = ledger_state.workspaces
+        if gaps is not None:
+            states = {id_: replace(row, discovery_gaps=tuple(gaps.get(id_, ()))) for id_, row in states.items()}
         ends_at = {
             row.key: next_month_start(row.gone_at)
             for row in ledger_state.workspaces.values()
@@ -117,9 +125,8 @@ class Owners:
         }
         return cls(
             {known.key: _ended(known, ends_at.get(known.workspace_key)) for known in databases},
-            {row.key: (id_, row.workspace.name) for id_, row in ledger_state.workspaces.items()},
-            {id_: row.first_seen_at for id_, row in ledger_state.workspaces.items()},
-            tuple(state for state in ledger_state.databases.values() if state.moves),
+            {row.key: (id_, row.workspace.name) for id_, row in states.items()},
+            states,
         )
 
     def owner(self, database_key: int, workspace_key: int) -> Owner:

@@ -21,7 +21,7 @@ from prisma_postgres_exporter.config import PriceRow
 from prisma_postgres_exporter.cost import By, CostRow, price_spans
 from prisma_postgres_exporter.model import month_start, next_month_start
 from prisma_postgres_exporter.report.months import LedgerMonth
-from prisma_postgres_exporter.report.sentences import knowledge
+from prisma_postgres_exporter.report.sentences import gap_spans, knowledge
 
 VENDOR = "Prisma"
 SERVICE = "Prisma Postgres"
@@ -104,10 +104,9 @@ def left_out(month: LedgerMonth) -> Iterator[str]:
     for row in month.rows(By.WORKSPACE):
         if row.listed_total is not None and row.total is None:
             is_shared = bool(month.costs.used.get(row.workspace_id))
-            followed_at = month.ledger_state.workspaces[row.workspace_id].first_seen_at
             yield (
                 f"{month.name}: workspace {row.workspace_name} ({row.workspace_id}) costs at least what its rows say: "
-                f"left out are databases deleted before {followed_at:%Y-%m-%d}, when it was first followed"
+                f"left out are {' and '.join(_unlisted(month, row))}"
                 + ("; what each row says is a share of what is known, perhaps too high or too low" if is_shared else "")
             )
         elif row.cost is not None and row.total is None:
@@ -124,6 +123,16 @@ def left_out(month: LedgerMonth) -> Iterator[str]:
                 f"{month.name}: workspace {row.workspace_name} ({row.workspace_id}) costs what its rows say together, "
                 f"but what each row says is about so much: {_why_unsure(month, row)}"
             )
+
+
+def _unlisted(month: LedgerMonth, row: CostRow) -> Iterator[str]:
+    """Which databases are in no list."""
+    state = month.ledger_state.workspaces[row.workspace_id]
+    if row.usage.followed_late:
+        yield f"databases deleted before {state.first_seen_at:%Y-%m-%d}, when it was first followed"
+    if row.usage.unwatched:
+        gaps = state.gaps_in(month_start(month.until), month.until)
+        yield f"databases that came and went while nobody looked for databases, {gap_spans(gaps)}"
 
 
 def _why_unsure(month: LedgerMonth, row: CostRow) -> str:

@@ -19,7 +19,14 @@ from prisma_postgres_exporter.cost import (
     savings,
     unread_days,
 )
-from prisma_postgres_exporter.model import LedgerState, WorkspaceDay, WorkspaceState, month_start, next_month_start
+from prisma_postgres_exporter.model import (
+    DiscoveryGap,
+    LedgerState,
+    WorkspaceDay,
+    WorkspaceState,
+    month_start,
+    next_month_start,
+)
 from prisma_postgres_exporter.words import counted
 
 ONE_SECOND = timedelta(seconds=1)
@@ -112,6 +119,17 @@ class LedgerMonth:
         """The workspaces that were first followed after it began, by name: what was deleted before is in no list."""
         late = [row for row in self.ledger_state.workspaces.values() if row.was_followed_late(month_start(self.until))]
         return tuple(sorted(late, key=lambda row: (row.workspace.name, row.workspace.id)))
+
+    @property
+    def discovery_gaps(self) -> tuple[tuple[WorkspaceState, DiscoveryGap], ...]:
+        """When nobody looked for databases, too long to call the month whole: by the workspaces' names, oldest first.
+
+        A workspace that was gone before is in `not_followed`, and says nothing here.
+        """
+        starts_at = month_start(self.until)
+        there = (row for row in self.ledger_state.workspaces.values() if not row.was_gone_at(starts_at))
+        by_name = sorted(there, key=lambda row: (row.workspace.name, row.workspace.id))
+        return tuple((row, gap) for row in by_name for gap in row.gaps_in(starts_at, self.until))
 
     @property
     def workspace_count(self) -> int:

@@ -9,6 +9,7 @@ from functools import partial
 
 from prisma_postgres_exporter.cost import Bill, BudgetState, By, CostRow, Usage, WorkspaceCost, add_up, total_row
 from prisma_postgres_exporter.model import (
+    DiscoveryGap,
     Event,
     EventKind,
     WorkspaceDay,
@@ -60,8 +61,10 @@ def knowledge(usage: Usage) -> str:
         parts.append(f"{percent(usage.storage_seconds_known / usage.storage_seconds)} of the storage's time")
     if usage.unread:
         parts.append(f"{counted(usage.unread, 'workspace')} not read")
-    if usage.unlisted:
+    if usage.followed_late:
         parts.append("without databases deleted before their workspace was followed")
+    if usage.unwatched:
+        parts.append("without databases that came and went while nobody looked")
     if not parts and usage.unplaced_databases:
         moved = counted(usage.unplaced_databases, "moved database")
         parts.append(f"{moved}, of which a part may belong here")
@@ -83,7 +86,7 @@ def how_whole(month: LedgerMonth | MonthReport, usage: Usage) -> str:
     if not usage.unlisted:
         return "the whole month"
     days = {row.first_seen_at.date() for row in month.followed_late}
-    is_alike = len(days) == 1 and usage.unlisted >= month.workspace_count
+    is_alike = len(days) == 1 and usage.followed_late >= month.workspace_count and not usage.unwatched
     there = f"were there on {days.pop()}" if is_alike else "are known"
     return f"every day of the databases that {there}"
 
@@ -125,7 +128,10 @@ def previous_sentences(previous: LedgerMonth | None) -> Iterator[str]:
     usage = add_up(row.usage for row in rows)
     # Of one that this month is late for too, this month's own sentence says it.
     late = [row for row in previous.followed_late if row.first_seen_at < next_month_start(previous.until)]
-    for sentence in (missing_sentence(usage, previous.missing, gaps), assumed_sentence(rows), *_late_sentences(late)):
+    starts_at = next_month_start(previous.until)
+    unwatched = [(row, gap) for row, gap in previous.discovery_gaps if gap.to_at is not None and gap.to_at <= starts_at]
+    absent = (*_late_sentences(late), *_gap_sentences(unwatched))
+    for sentence in (missing_sentence(usage, previous.missing, gaps), assumed_sentence(rows), *absent):
         if sentence is not None:
             yield f"{previous.until:%B %Y}: {sentence}"
 
@@ -151,6 +157,7 @@ def absence_sentences(month: LedgerMonth | MonthReport) -> Iterator[str]:
         named = _named(gone, "; ")
         yield f"Not in it: {named}. No credential lists them, so what the vendor bills for them is not known."
     yield from _late_sentences(month.followed_late)
+    yield from _gap_sentences(month.discovery_gaps)
 
 
 def _late_sentences(late: Iterable[WorkspaceState]) -> Iterator[str]:
@@ -160,6 +167,34 @@ def _late_sentences(late: Iterable[WorkspaceState]) -> Iterator[str]:
     for day, names in sorted(by_day.items()):
         since = f"{day}, when {_named(names)} {'was' if len(names) == 1 else 'were'} first followed"
         yield f"Not in it: what was used by databases that were deleted before {since}. No command gets it."
+
+
+def _gap_sentences(found: Iterable[tuple[WorkspaceState, DiscoveryGap]]) -> Iterator[str]:
+    """One for all workspaces that nobody looked at in the same spans."""
+    by_workspace: dict[str, list[DiscoveryGap]] = {}
+    names: dict[str, str] = {}
+    for row, gap in found:
+        by_workspace.setdefault(row.workspace.id, []).append(gap)
+        names[row.workspace.id] = row.workspace.name
+    alike: dict[str, list[str]] = {}
+    for id_, gaps in by_workspace.items():
+        alike.setdefault(gap_spans(gaps), []).append(names[id_])
+    for spans, of in alike.items():
+        yield (
+            f"{_named(of)}: nobody looked for databases {spans}. What was used by those that came and went meanwhile "
+            "is not in it, and no command gets it."
+        )
+
+
+def gap_spans(gaps: Sequence[DiscoveryGap]) -> str:
+    """From when to when nobody looked, or how often in which span."""
+    first, last = gaps[0], gaps[-1]
+    if len(gaps) > 1:
+        until = "now" if last.to_at is None else f"{last.to_at:%Y-%m-%d %H:%M} UTC"
+        return f"{len(gaps):,} times from {first.from_at:%Y-%m-%d %H:%M} to {until}"
+    if first.to_at is None:
+        return f"since {first.from_at:%Y-%m-%d %H:%M} UTC"
+    return f"from {first.from_at:%Y-%m-%d %H:%M} to {first.to_at:%Y-%m-%d %H:%M} UTC"
 
 
 def _named(names: Sequence[str], between: str = ", ") -> str:

@@ -200,11 +200,11 @@ def _rows_of_day(
     }
     elapsed_seconds = max(1, int((min(now, ends_at) - starts_at).total_seconds()))
     there = {key: seconds for key, seconds in seconds_there.items() if seconds > 0}
-    moved = {state.key: state for state in owners.moved if state.key in there}
+    moved = {key: known for key in there if (known := owners.databases[key]).moves}
     in_doubt = {
         key: {key for move in moves for key in (move.from_key, move.to_key)}
-        for key, state in moved.items()
-        if (moves := state.unplaced_moves(day, day))
+        for key, known in moved.items()
+        if (moves := known.unplaced_moves(day))
     }
     grouped: dict[Place, list[DayUsage]] = defaultdict(list)
     # Whoever lived on that day and has no row of it lacks one where it was.
@@ -247,14 +247,18 @@ def _rows_of_day(
         # One that did nothing did nothing in either workspace.
         days_known += unplaced_at_rest[place]
         count = len(rows) + len(lacking[place])
-        is_listed = by is By.DATABASE or chosen.database_id is not None
-        # A database that was deleted before its workspace was followed is in no list, and has no row.
-        is_listed = is_listed or owners.followed_since_at[workspace_id] <= starts_at
+        # Nobody saw a database of a workspace that is in no list; every one that is asked for by itself was seen.
+        may_lack = by is not By.DATABASE and chosen.database_id is None
+        state = owners.states[workspace_id]
+        is_late = may_lack and state.was_followed_late(starts_at)
+        is_unwatched = may_lack and bool(state.gaps_in(starts_at, min(now, ends_at)))
+        is_listed = not (is_late or is_unwatched)
         reasons = (
             ("days", days_known < count),
             ("storage", whole - covered > len(rows) * SHORT_GAP.total_seconds()),
             ("moved", unplaced[place] > 0),
-            ("followed_late", not is_listed),
+            ("followed_late", is_late),
+            ("discovery_gap", is_unwatched),
         )
         usage_missing = tuple(name for name, is_so in reasons if is_so)
         yield UsageRow(

@@ -18,7 +18,7 @@ from prisma_postgres_exporter.cost import (
     month_differences,
     total_of,
 )
-from prisma_postgres_exporter.model import Event, Revision, WorkspaceState
+from prisma_postgres_exporter.model import DiscoveryGap, Event, Revision, WorkspaceState
 from prisma_postgres_exporter.report.changing import TOTAL, Beside, Place, beside
 from prisma_postgres_exporter.report.gaps import gap_sentences
 from prisma_postgres_exporter.report.months import LedgerMonth, Missing
@@ -55,8 +55,9 @@ class MonthReport:
     `total` is the sum of all workspaces and `beside` what it is compared with, `besides` what each row is compared
     with, by its place. `missing` are the days that nobody read and that may be read still, `gaps` why what no command
     gets is missing, `not_followed` the workspaces that were gone before, `followed_late` those first followed after it
-    began, `previous` the month before. `savings` are what other plans would have saved, by workspace id, in it where
-    it is over, else in the month before. `names` are those of workspaces, projects and databases by id.
+    began, `discovery_gaps` when nobody looked for databases of which, `previous` the month before. `savings` are what
+    other plans would have saved, by workspace id, in it where it is over, else in the month before. `names` are
+    those of workspaces, projects and databases by id.
     """
 
     name: str
@@ -72,6 +73,7 @@ class MonthReport:
     gaps: tuple[str, ...]
     not_followed: tuple[WorkspaceState, ...]
     followed_late: tuple[WorkspaceState, ...]
+    discovery_gaps: tuple[tuple[WorkspaceState, DiscoveryGap], ...]
     previous: LedgerMonth | None
     budgets: tuple[BudgetState, ...]
     savings: Mapping[str, Saving]
@@ -104,7 +106,8 @@ def report_month(
     differences = month_differences(month.ledger_state, used_by_key, month.until)
     events_by_workspace: dict[str, list[Event]] = defaultdict(list)
     for event in events:
-        events_by_workspace[event.workspace_id].append(event)
+        if not event.is_discovery_gap:  # one sentence says it of all of them
+            events_by_workspace[event.workspace_id].append(event)
     besides = {
         place: entry for by in (By.DATABASE, By.PROJECT, By.WORKSPACE) for place, entry in beside(month, by).items()
     }
@@ -139,6 +142,7 @@ def report_month(
         gaps=tuple(gap_sentences(month)),
         not_followed=month.not_followed,
         followed_late=month.followed_late,
+        discovery_gaps=month.discovery_gaps,
         previous=month.previous,
         budgets=month.costs.budgets,
         savings=month.savings,

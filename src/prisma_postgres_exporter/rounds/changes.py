@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import replace
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from prisma_postgres_exporter.model import (
+    LONGEST_UNWATCHED,
     Database,
     DatabaseState,
     Discovered,
@@ -17,6 +18,9 @@ from prisma_postgres_exporter.model import (
 )
 from prisma_postgres_exporter.rounds.inventory import Inventory
 
+LOOK_NOTED_EVERY = timedelta(minutes=30)
+"""So often is it stored that somebody looked and found nothing new."""
+
 
 def find_changes(
     known: WorkspaceState | None,
@@ -26,6 +30,7 @@ def find_changes(
     staying: Collection[str],
     kept: Collection[str],
     before_at: datetime | None,
+    looked_at: datetime | None,
     now: datetime,
     noted_at: datetime,
 ) -> Discovered:
@@ -34,12 +39,13 @@ def find_changes(
     `moving` are the listed databases that another workspace holds and that come to this one, `staying` those that stay
     where they are. A database that is held and not listed is deleted, unless it is one of `kept`, or
     the inventory is not complete. One that is new was created if that was after `before_at`, the discovery before, and
-    else found. The databases of a workspace seen for the first time make no events.
+    else found. The databases of a workspace seen for the first time make no events. `looked_at` is when somebody looked
+    what it holds before this, as far as anybody knows: if that is long ago, the workspace is found once more.
     """
     held = known.databases if known else {}
     workspace = _with_known_plan(inventory.workspace, known)
     databases: list[Database] = []
-    events: list[Event] = list(_workspace_events(known, workspace, now))
+    events: list[Event] = list(_workspace_events(known, workspace, looked_at, now))
     for listed in inventory.databases:
         if listed.id in staying:
             continue
@@ -65,6 +71,7 @@ def find_changes(
         databases=tuple(databases),
         deleted_database_ids=tuple(state.database.id for state in deleted),
         events=tuple(events),
+        looked=_looked(known, now),
     )
 
 
@@ -88,10 +95,22 @@ def _with_known_plan(workspace: Workspace, known: WorkspaceState | None) -> Work
     return replace(workspace, plan=known.workspace.plan, usage_blocked=known.workspace.usage_blocked)
 
 
-def _workspace_events(known: WorkspaceState | None, workspace: Workspace, now: datetime) -> Iterator[Event]:
+def _looked(known: WorkspaceState | None, now: datetime) -> Event | None:
+    """That somebody looks, unless that was said a short while ago."""
+    if known is None or (known.looked_at is not None and now - known.looked_at < LOOK_NOTED_EVERY):
+        return None
+    return replace(_event(EventKind.FOUND, known.workspace, known.first_seen_at), last_there_at=now)
+
+
+def _workspace_events(
+    known: WorkspaceState | None, workspace: Workspace, looked_at: datetime | None, now: datetime
+) -> Iterator[Event]:
     if known is None:
-        yield _event(EventKind.FOUND, workspace, now)
-    elif known.is_gone:
+        yield replace(_event(EventKind.FOUND, workspace, now), last_there_at=now)
+        return
+    if looked_at is not None and now - looked_at > LONGEST_UNWATCHED:
+        yield replace(_event(EventKind.FOUND, workspace, now), last_there_at=looked_at)
+    if known.is_gone:
         yield _event(EventKind.RETURNED, workspace, now)
     elif known.workspace.name != workspace.name:
         yield _event(EventKind.RENAMED, workspace, now, known.workspace.name, workspace.name)

@@ -224,6 +224,7 @@ class Discovery:
                 staying=staying,
                 kept=missing,
                 before_at=turn.discovered_at or _newest_success(known),
+                looked_at=_newest_look(turn, known),
                 now=now,
                 noted_at=self._now(),
             )
@@ -365,6 +366,7 @@ class Discovery:
                 workspace_id=event.workspace_id,
                 before=event.before,
                 after=event.after,
+                last_there_at=event.last_there_at and event.last_there_at.isoformat(),
             )
 
 
@@ -384,6 +386,12 @@ async def _look(turn: Turn, reader: Reader) -> Inventory | None:
             return await read_inventory(reader.api, workspace, on_page=turn.live)
     except TimeoutError:
         raise MalformedAnswer(f"a list had no end after {LONGEST_LOOK}", reason="endless_list") from None
+
+
+def _newest_look(turn: Turn, workspace: WorkspaceState | None) -> datetime | None:
+    """When somebody looked last what a workspace holds; a store of before that was noted knows when it was read."""
+    noted_at = None if workspace is None else workspace.looked_at or _newest_reading(workspace)
+    return max((at for at in (turn.discovered_at, noted_at) if at is not None), default=None)
 
 
 def _newest_success(workspace: WorkspaceState | None) -> datetime | None:

@@ -13,7 +13,7 @@ from typing import TypeVar
 from prisma_postgres_exporter.config import Config
 from prisma_postgres_exporter.cost import HISTORY, By, upgrades
 from prisma_postgres_exporter.errors import StoreError, TooBusy
-from prisma_postgres_exporter.model import DayUsage, Happened, LedgerState, WorkspaceDay, month_start
+from prisma_postgres_exporter.model import DayUsage, Happened, LedgerState, WorkspaceDay, day_start, month_start
 from prisma_postgres_exporter.report import (
     Chosen,
     LedgerMonth,
@@ -193,7 +193,7 @@ class LedgerReader:
                 days = sorted((day for known in databases for day in store.days(known.database.id, *span)), key=_day)
             else:
                 days = store.days(chosen.database_id, *span)
-            owners = Owners.of(databases, store.load(now))
+            owners = Owners.of(databases, store.load(now), store.discovery_gaps(day_start(from_day)))
             return usage_by_day(days, owners, by, chosen, span, most_rows=most_rows, now=now)
 
         return await self._ask(read)

@@ -76,6 +76,10 @@ async def live_through_the_past(vendor: Vendor, config: Config, *, since: dateti
         visits.setdefault(caught_up_at, Visit()).rounds.update(vendor.world.registry.workspaces)
         for at, visit in sorted(visits.items()):
             clock.now = at
+            for turn in collector.turns.values():
+                if turn.discovered_at is not None:
+                    # In between it looked all the time, and nothing was new: what came or went has a visit.
+                    turn.discovered_at = at - config.discovery.interval
             if at >= now - WINDOWS_SINCE and collector.config is patient:
                 collector.reconfigure(config)
             await asyncio.gather(*(collector.discover(id_) for id_ in visit.looks - visit.rounds))

@@ -26,7 +26,8 @@ def write_discovered(connection: Connection, backend: Backend, discovered: Disco
     _write_databases(connection, backend, discovered.databases, at)
     _mark(connection, workspaces, workspaces.c.gone_at, discovered.gone_workspace_ids, at)
     _mark(connection, databases, databases.c.deleted_at, discovered.deleted_database_ids, at)
-    write_rows(connection, backend, events, map(rows.event_row, discovered.events))
+    looked = () if discovered.looked is None else (discovered.looked,)
+    write_rows(connection, backend, events, map(rows.event_row, (*discovered.events, *looked)))
 
 
 def holders(connection: Connection, found: Iterable[Database]) -> set[str]:

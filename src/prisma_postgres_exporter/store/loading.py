@@ -22,6 +22,8 @@ from prisma_postgres_exporter.model import (
     Database,
     DatabaseState,
     DayUsage,
+    DiscoveryGap,
+    EventKind,
     MonthUsage,
     Move,
     PlanChange,
@@ -39,6 +41,7 @@ from prisma_postgres_exporter.store.rows import (
     month_number,
     read_days,
     read_months,
+    unix_seconds,
 )
 from prisma_postgres_exporter.store.tables import (
     databases,
@@ -58,6 +61,7 @@ Wanted = Select[*tuple[Any, ...]] | None
 """The keys of the databases to read; `None` is all of them."""
 
 ONE_DAY = timedelta(days=1)
+_found_workspace = and_(events.c.subject == "workspace", events.c.kind == EventKind.FOUND.value)
 
 
 def load_states(
@@ -108,7 +112,7 @@ def load_newer(connection: Connection, now: datetime, held: Mapping[str, int]) -
 def _load_states(
     connection: Connection, now: datetime, workspace_ids: Collection[str] | None, wanted: Wanted = None
 ) -> dict[str, WorkspaceState]:
-    known = {row.key: row for row in _load_workspaces(connection, workspace_ids)}
+    known = {row.key: row for row in _load_workspaces(connection, now, workspace_ids)}
     if workspace_ids is not None and wanted is None:
         wanted = select(databases.c.key).where(databases.c.workspace_key.in_(list(known)))
     by_workspace: dict[int, dict[str, DatabaseState]] = {key: {} for key in known}
@@ -119,12 +123,25 @@ def _load_states(
     return {row.workspace.id: replace(row, databases=by_workspace[key]) for key, row in known.items()}
 
 
-def _load_workspaces(connection: Connection, ids: Collection[str] | None) -> list[WorkspaceState]:
+def load_gaps(connection: Connection, since: datetime) -> Mapping[str, Sequence[DiscoveryGap]]:
+    """The gaps in the looks at each workspace that ended after `since`, oldest first, by workspace id."""
+    at, found = Instants(), defaultdict(list)
+    query = select(events.c.subject_id, events.c.last_there_at, events.c.at).where(
+        _found_workspace, events.c.at > unix_seconds(since), events.c.last_there_at < events.c.at
+    )
+    for id_, from_at, to_at in connection.execute(query.order_by(events.c.at)):
+        found[id_].append(DiscoveryGap(from_at=at[from_at], to_at=at[to_at]))
+    return found
+
+
+def _load_workspaces(connection: Connection, now: datetime, ids: Collection[str] | None) -> list[WorkspaceState]:
     at = Instants()
+    gaps = load_gaps(connection, previous_month_start(now))
     changes = defaultdict(list)
     for key, changed_at, plan in connection.execute(select(plans).order_by(*plans.primary_key)):
         changes[key].append(PlanChange(at=at[changed_at], plan=plan))
-    query = select(workspaces).order_by(workspaces.c.key)
+    looked = and_(events.c.at == workspaces.c.first_seen_at, events.c.subject_id == workspaces.c.id, _found_workspace)
+    query = select(workspaces, events.c.last_there_at).outerjoin(events, looked).order_by(workspaces.c.key)
     rows = connection.execute(query if ids is None else query.where(workspaces.c.id.in_(list(ids))))
     return [
         WorkspaceState(
@@ -134,8 +151,10 @@ def _load_workspaces(connection: Connection, ids: Collection[str] | None) -> lis
             generation=generation,
             gone_at=at[gone_at] if gone_at is not None else None,
             plans=tuple(changes[key]),
+            looked_at=at[looked_at] if looked_at is not None else None,
+            discovery_gaps=tuple(gaps.get(id_, ())),
         )
-        for key, id_, name, plan, usage_blocked, first_seen_at, gone_at, generation, _, _ in rows
+        for key, id_, name, plan, usage_blocked, first_seen_at, gone_at, generation, _, _, looked_at in rows
     ]
 
 
@@ -210,7 +229,7 @@ def _load_rolling(connection: Connection, wanted: Wanted) -> Mapping[int, Sequen
     return by_key
 
 
-def _load_moves(connection: Connection, wanted: Wanted) -> Mapping[int, Sequence[Move]]:
+def load_moves(connection: Connection, wanted: Wanted = None) -> Mapping[int, Sequence[Move]]:
     """The moves between workspaces, oldest first; those between projects of one have other ids."""
     at = Instants()
     old, new = workspaces.alias("old"), workspaces.alias("new")
@@ -234,7 +253,7 @@ def _load_databases(
 ) -> Iterator[DatabaseState]:
     """States by key: of every database that is there, and of the deleted ones of these two months' bills."""
     previous_month = previous_month_start(now).date()
-    moves_by_key = _load_moves(connection, wanted)
+    moves_by_key = load_moves(connection, wanted)
     months_by_key = _load_months(connection, previous_month, wanted)
     unplaced = _unplaced(moves_by_key, months_by_key)
     days_by_key = _load_recent_days(connection, now.date(), wanted, unplaced)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, closing, contextmanager, suppress
 from datetime import date, datetime
 from pathlib import Path
@@ -15,6 +15,7 @@ from prisma_postgres_exporter.errors import StoreChanged, StoreDamaged, StoreErr
 from prisma_postgres_exporter.model import (
     DayUsage,
     Discovered,
+    DiscoveryGap,
     Event,
     Happened,
     KnownDatabase,
@@ -44,7 +45,7 @@ from prisma_postgres_exporter.store.leasing import (
     require_lease,
     share_leases,
 )
-from prisma_postgres_exporter.store.loading import Newer, load_newer, load_states
+from prisma_postgres_exporter.store.loading import Newer, load_gaps, load_newer, load_states
 from prisma_postgres_exporter.store.migrate import BEFORE_ROW_RULES, HEAD, migrate, require_current
 from prisma_postgres_exporter.store.patience import Patience
 from prisma_postgres_exporter.store.reconnecting import reconnecting
@@ -229,7 +230,7 @@ class Store:
             left = holders(connection, discovered.databases) - generations.keys()
             self._claim(connection, {**generations, **dict.fromkeys(new)}, others=left)
             write_discovered(connection, self._backend, discovered)
-            _count_write(connection, [*generations, *new, *left], discovered.at, is_whole=True)
+            _count_write(connection, [*generations, *new, *left], discovered.at, is_whole=not discovered.is_unchanged)
 
     @property
     def is_shared(self) -> bool:
@@ -303,6 +304,12 @@ class Store:
         """
         with self._reading() as connection:
             yield from history.stream_revisions(connection, database_id, from_day, to_day)
+
+    @reconnecting
+    def discovery_gaps(self, since: datetime) -> Mapping[str, Sequence[DiscoveryGap]]:
+        """Return when nobody looked for databases, of what ended after `since`, oldest first, by workspace id."""
+        with self._reading() as connection:
+            return load_gaps(connection, since)
 
     def databases(self) -> Iterator[KnownDatabase]:
         """Iterate over every database that was ever followed, deleted ones included, by key."""
