@@ -1,7 +1,8 @@
-"""A month that began before its workspaces were followed: sums are at least so much, databases cost about so much."""
+"""A month of which databases may be in no list: sums are at least so much, databases cost about so much."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
@@ -16,7 +17,7 @@ from prisma_postgres_exporter.config import BudgetConfig, load_config
 from prisma_postgres_exporter.cost import By, CostRow, charge, compare_plans, savings, total_of
 from prisma_postgres_exporter.documents import cost_rows_answer, month_document
 from prisma_postgres_exporter.expose.money import shown_components
-from prisma_postgres_exporter.model import DatabaseState, LedgerState, month_start, next_month_start
+from prisma_postgres_exporter.model import DatabaseState, DiscoveryGap, LedgerState, month_start, next_month_start
 from prisma_postgres_exporter.report import (
     FOCUS_COLUMNS,
     TOTAL,
@@ -58,16 +59,25 @@ def late(held: LedgerState, since: datetime) -> LedgerState:
     return held.with_workspaces(*(replace(row, first_seen_at=since) for row in held.workspaces.values()))
 
 
-def month(world: World, *, is_late: bool) -> LedgerMonth:
-    held = ledger_of(world)
+def unwatched(held: LedgerState, *gaps: tuple[datetime, datetime]) -> LedgerState:
+    found = tuple(DiscoveryGap(from_at=from_at, to_at=to_at) for from_at, to_at in gaps)
+    return held.with_workspaces(*(replace(row, discovery_gaps=found) for row in held.workspaces.values()))
+
+
+def month(world: World, lacking: Callable[[LedgerState], LedgerState] = lambda held: held) -> LedgerMonth:
     now = world.until + timedelta(seconds=1) if world.is_over else world.until
-    return ledger_month(late(held, world.until) if is_late else held, CONFIG, workspace_days(world), world.until, now)
+    return ledger_month(lacking(ledger_of(world)), CONFIG, workspace_days(world), world.until, now)
 
 
 @settings(max_examples=40)
-@given(worlds(plan_changes=True) | worlds())
-def test_sums_are_a_lower_bound_and_usage_and_forecasts_are_what_they_were(world: World) -> None:
-    from_the_start, since = month(world, is_late=False), month(world, is_late=True)
+@given(worlds(plan_changes=True) | worlds(), st.booleans())
+def test_sums_are_a_lower_bound_and_usage_and_forecasts_are_what_they_were(world: World, is_late: bool) -> None:
+    def lacking(held: LedgerState) -> LedgerState:
+        if is_late:
+            return late(held, world.until)
+        return unwatched(held, (world.until - timedelta(hours=3), world.until))
+
+    from_the_start, since = month(world), month(world, lacking)
 
     before, after = ({row.place: row for row in of.rows(By.DATABASE)} for of in (from_the_start, since))
     assert after.keys() == before.keys()
@@ -182,6 +192,75 @@ def test_what_is_known_of_it_is_named_and_no_command_that_cannot_help() -> None:
     assert (
         how_whole(october(since=SEEN_AT), total_of(october(since=SEEN_AT).rows(By.WORKSPACE))[0]) == "the whole month"
     )
+
+
+THERE = datetime(2026, 9, 1, tzinfo=UTC)
+
+
+def test_when_nobody_looked_is_named_in_one_sentence_and_the_month_is_at_least_so_much() -> None:
+    on_the_3rd, on_the_6th = (datetime(2026, 10, day, hour, 10, tzinfo=UTC) for day, hour in ((3, 14), (6, 9)))
+    all_of_it = held(*whole(OCTOBER), since=THERE)
+    over = ledger_month(unwatched(all_of_it, (on_the_3rd, on_the_6th)), CONFIG, (), OCTOBER, NOW)
+    usage, bill = total_of(over.rows(By.WORKSPACE))
+
+    assert (bill.known, bill.total, bill.parts) == (Decimal("26.00"), None, (Decimal("10.00"), None, None))
+    assert usage.missing == ("discovery_gap",)
+    assert how_whole(over, usage) == "every day of the databases that are known"
+    assert knowledge(usage) == "without databases that came and went while nobody looked"
+    assert missing_sentence(usage, over.missing, ()) is None
+    assert list(absence_sentences(over)) == [
+        (
+            "Acme: nobody looked for databases from 2026-10-03 14:10 to 2026-10-06 09:10 UTC. What was used by those "
+            "that came and went meanwhile is not in it, and no command gets it."
+        )
+    ]
+    [line] = left_out(over)
+    assert "left out are databases that came and went while nobody looked for databases, from 2026-10-03 14:10" in line
+    [gap] = cost_rows_answer(over, (), {}).discovery_gaps
+    assert (gap.workspace_id, gap.from_at, gap.to_at) == ("wksp_1", on_the_3rd, on_the_6th)
+    # November is whole; what October lacks is said of October.
+    november = ledger_month(held(*whole(NOVEMBER), since=THERE), CONFIG, (), NOVEMBER, NOW, over)
+    assert list(absence_sentences(november)) == []
+    assert [note.partition(": ")[2][:31] for note in previous_sentences(over)] == ["Acme: nobody looked for databas"]
+
+    nightly = [(OCTOBER - timedelta(days=number + 1), OCTOBER - timedelta(days=number)) for number in range(30)]
+    over = ledger_month(unwatched(all_of_it, *sorted(nightly)), CONFIG, (), OCTOBER, NOW)
+    [sentence] = absence_sentences(over)
+    assert "nobody looked for databases 30 times from 2026-10-01 23:59 to 2026-10-31 23:59 UTC." in sentence
+
+
+@pytest.mark.parametrize(
+    ("from_at", "to_at", "is_whole"),
+    [
+        (OCTOBER - timedelta(hours=2), OCTOBER, True),
+        (OCTOBER - timedelta(hours=2, seconds=1), OCTOBER, False),
+        # Two hours of October, the rest of it in November.
+        (OCTOBER - timedelta(hours=2), OCTOBER + timedelta(days=5), True),
+        (OCTOBER - timedelta(hours=3), OCTOBER + timedelta(days=5), False),
+        (THERE, month_start(OCTOBER) + timedelta(hours=2), True),
+        (THERE, month_start(OCTOBER) + timedelta(hours=3), False),
+    ],
+)
+def test_two_hours_of_a_month_may_nobody_have_looked(from_at: datetime, to_at: datetime, is_whole: bool) -> None:
+    over = unwatched(held(*whole(OCTOBER), since=THERE), (from_at, to_at))
+
+    (row,) = ledger_month(over, CONFIG, (), OCTOBER, NOW).rows(By.WORKSPACE)
+    assert (row.total is not None, row.usage.is_complete) == (is_whole, is_whole)
+
+
+@pytest.mark.parametrize(("hours", "is_whole"), [(2, True), (3, False)])
+def test_a_month_that_nobody_looks_at_any_more_is_no_whole_one(hours: int, is_whole: bool) -> None:
+    (row,) = held(*whole(OCTOBER), since=THERE).workspaces.values()
+    state = replace(row, looked_at=OCTOBER - timedelta(hours=hours))
+    over = ledger_month(ledger_state(state), CONFIG, (), OCTOBER, NOW)
+
+    assert (over.rows(By.WORKSPACE)[0].total is not None) == is_whole
+    assert [sentence for sentence in absence_sentences(over) if "since 2026-10-31 20:59 UTC." in sentence] == [
+        *absence_sentences(over)
+    ]
+    # Of a workspace that is gone another sentence says it.
+    gone = ledger_state(replace(state, gone_at=OCTOBER))
+    assert ledger_month(gone, CONFIG, (), OCTOBER, NOW).discovery_gaps == ()
 
 
 def test_where_only_some_workspaces_were_followed_late_the_title_names_no_day() -> None:
@@ -396,7 +475,7 @@ def test_the_json_of_a_free_month_is_complete_though_its_usage_is_not() -> None:
 @settings(max_examples=40)
 @given(worlds(), st.booleans())
 def test_what_is_missing_is_named_where_something_is(world: World, is_late: bool) -> None:
-    of = month(world, is_late=is_late)
+    of = month(world, (lambda held: late(held, world.until)) if is_late else (lambda held: held))
     for by in By:
         for row in of.rows(by):
             assert bool(row.usage.missing) == (not row.usage.is_complete)

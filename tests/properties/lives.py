@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import dataclasses
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, date, datetime, timedelta
@@ -14,6 +14,8 @@ from enum import Enum
 from prisma_postgres_exporter import api
 from prisma_postgres_exporter.config import Config
 from prisma_postgres_exporter.errors import CredentialRefused, MalformedAnswer, StoreChanged, Throttled, Unavailable
+from prisma_postgres_exporter.ledger.backfill import plan_backfill
+from prisma_postgres_exporter.ledger.plan import Plan, PlannedRead
 from prisma_postgres_exporter.model import Lease, LedgerUpdate, day_start, month_start
 from prisma_postgres_exporter.simulator import DirectApi, ManualClock, Vendor
 from prisma_postgres_exporter.store import Store
@@ -351,3 +353,17 @@ class OffsetClock(ManualClock):
 
 
 __all__ = ["Ending", "Fate", "Life", "Store"]
+
+
+async def backfill(running: Bench, first: date) -> None:
+    """Read every day that is missing since `first`."""
+    known = frozenset((row.database_key, row.day) for row in await running.days() if row.unchanged_since_at is not None)
+    last = running.clock.now.date() - ONE_DAY
+    todo = plan_backfill(running.databases.values(), from_day=first, to_day=last, known=known)
+    by_workspace: dict[str, list[PlannedRead]] = defaultdict(list)
+    for read in todo.reads:
+        by_workspace[read.workspace_id].append(read)
+    for id_, reads in by_workspace.items():
+        plan = Plan(groups=tuple((read,) for read in reads), deferred=0, next_due_at=running.clock.now)
+        report = await running.collector.read(id_, plan)
+        assert (report.is_stored, report.failures) == (True, 0)

@@ -6,7 +6,6 @@ import asyncio
 import contextlib
 import os
 import tempfile
-from collections import defaultdict
 from collections.abc import AsyncIterator, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -15,11 +14,10 @@ from pathlib import Path
 
 from hypothesis import Phase, example, given, settings
 from hypothesis import strategies as st
+from lives import backfill
 
 from prisma_postgres_exporter.config import Config, Credential
 from prisma_postgres_exporter.cost import used_in_month
-from prisma_postgres_exporter.ledger.backfill import plan_backfill
-from prisma_postgres_exporter.ledger.plan import Plan
 from prisma_postgres_exporter.model import Event, EventKind, LedgerState, month_start, next_month_start
 from prisma_postgres_exporter.service.once import read_all
 from prisma_postgres_exporter.simulator import DirectApi, ManualClock, Vendor, VendorBehaviour, World, WorldShape
@@ -105,7 +103,7 @@ class Life:
                     await self._look_once(running, look)
         async with self._running() as running:
             await running.round()
-            await backfill(running)
+            await backfill(running, BEGINS_AT.date().replace(day=1))
             await self._check(running)
 
     @contextlib.asynccontextmanager
@@ -194,17 +192,3 @@ class Life:
         for (came_at, id_), left_at in zip(self.was_in, lefts, strict=True):
             if id_ == workspace_id and max(came_at, begins_at) < min(left_at, ends_at):
                 yield max(came_at, begins_at), min(left_at, ends_at)
-
-
-async def backfill(running: Bench) -> None:
-    """Read every day that is missing, from before the exporter began on."""
-    known = frozenset((row.database_key, row.day) for row in await running.days() if row.unchanged_since_at is not None)
-    first, last = BEGINS_AT.date().replace(day=1), running.clock.now.date() - ONE_DAY
-    todo = plan_backfill(running.databases.values(), from_day=first, to_day=last, known=known)
-    by_workspace = defaultdict(list)
-    for read in todo.reads:
-        by_workspace[read.workspace_id].append(read)
-    for id_, reads in by_workspace.items():
-        plan = Plan(groups=tuple((read,) for read in reads), deferred=0, next_due_at=running.clock.now)
-        report = await running.collector.read(id_, plan)
-        assert (report.is_stored, report.failures) == (True, 0)

@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from dataclasses import replace
 from datetime import date, datetime, timedelta
 
-from builders import NOW, database, database_state, day_usage, ledger_state, settled_day, workspace_state
+from builders import NOW, database, day_usage, ledger_state, settled_day, workspace_state
 from prisma_postgres_exporter.cost import By
-from prisma_postgres_exporter.model import DayUsage, KnownDatabase, Move, WorkspaceState, day_start
+from prisma_postgres_exporter.model import DayUsage, DiscoveryGap, KnownDatabase, Move, WorkspaceState, day_start
 from prisma_postgres_exporter.report import Chosen, Owners, UsageRow, usage_by_day
 
 TODAY = NOW.date()
@@ -149,16 +149,24 @@ def test_a_day_before_a_workspace_was_followed_is_whole_of_its_databases_and_at_
         assert [row.is_usage_complete for row in rows][:3] == expected
 
 
+def test_a_day_of_which_nobody_looked_for_more_than_two_hours_is_at_least_so_much_of_the_workspace() -> None:
+    days = [settled_day(day(back), 10, storage_seconds=86_400, workspace_key=1) for back in (3, 2, 1)]
+    noon, evening = day_start(day(3)) + timedelta(hours=12), day_start(day(2)) + timedelta(hours=2)
+    gap = replace(A, discovery_gaps=(DiscoveryGap(from_at=noon, to_at=evening),))
+
+    for by, chosen, expected in (
+        (By.DATABASE, Chosen(), [(), (), ()]),
+        (By.PROJECT, Chosen(), [("discovery_gap",), (), ()]),
+        (By.WORKSPACE, Chosen(), [("discovery_gap",), (), ()]),
+        (By.WORKSPACE, Chosen(database_id="db_1"), [(), (), ()]),
+    ):
+        rows, _ = used(days, known(1, 1), by=by, chosen=chosen, back=3, workspaces=(gap,))
+        assert [row.usage_missing for row in rows][:3] == expected
+
+
 def moved(*days: DayUsage, since: datetime, at: datetime) -> tuple[list[UsageRow], date | None]:
     """The days of a database that was seen in the old workspace at one instant, and in the new one at another."""
-    state = database_state(
-        "db_1",
-        key=1,
-        workspace_key=2,
-        moves=(Move(at=at, from_key=1, to_key=2, last_there_at=since),),
-        database=database("db_1"),
-    )
-    return used(days, known(1, 2), back=5, workspaces=(A, replace(B, databases={"db_1": state})))
+    return used(days, known(1, 2, moves=(Move(at=at, from_key=1, to_key=2, last_there_at=since),)), back=5)
 
 
 def test_a_day_on_which_a_database_may_have_moved_is_known_in_neither_workspace() -> None:

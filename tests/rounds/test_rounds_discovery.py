@@ -460,6 +460,31 @@ def test_a_database_that_another_workspace_held_has_moved() -> None:
     assert changes(known(), inventory(database()), staying=frozenset({"db_a"})) == Discovered(at=NOW)
 
 
+def test_a_workspace_that_nobody_looked_at_for_long_is_found_once_more_with_the_last_look() -> None:
+    two_hours_ago = NOW - timedelta(hours=2)
+
+    for before in (None, NOW, two_hours_ago):
+        assert changes(known(), inventory(), looked_at=before).events == ()
+    [event] = changes(known(), inventory(), looked_at=two_hours_ago - timedelta(seconds=1)).events
+    assert (event.kind, event.subject_id, event.at) == (EventKind.FOUND, "wksp_a", NOW)
+    assert event.last_there_at == two_hours_ago - timedelta(seconds=1)
+    assert event.is_discovery_gap
+    [first] = changes(None, inventory()).events
+    assert (first.last_there_at, first.is_discovery_gap) == (NOW, False)
+
+
+def test_that_somebody_looked_is_noted_every_half_hour() -> None:
+    for minutes, is_noted in ((0, False), (29, False), (30, True), (600, True)):
+        now = NOW + timedelta(minutes=minutes)
+        found = changes(known(), inventory(), looked_at=now, now=now)
+        assert found.is_unchanged
+        assert (found.looked is not None, not found.is_empty) == (is_noted, is_noted)
+        if found.looked is not None:
+            # The event of its first discovery, which says since when it is looked at and until when.
+            assert (found.looked.at, found.looked.last_there_at) == (NOW, now)
+            assert not found.looked.is_discovery_gap
+
+
 def test_a_move_says_until_when_the_database_was_seen_in_the_workspace_before() -> None:
     there = state_of(database(workspace_id="wksp_b"))
     read_at, later = NOW + timedelta(hours=1), NOW + timedelta(days=3)

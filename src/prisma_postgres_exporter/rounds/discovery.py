@@ -360,13 +360,20 @@ class Discovery:
     def _log(self, discovered: Discovered) -> None:
         for event in discovered.events:
             self._health.event_noticed(event.subject, event.kind)
+            if event.is_discovery_gap:
+                log.info(
+                    "nobody looked for databases",
+                    workspace_id=event.workspace_id,
+                    since=f"{event.last_there_at}",
+                    until=f"{event.at}",
+                )
+                continue
             log.info(
                 f"{event.subject} {event.kind}",
                 id=event.subject_id,
                 workspace_id=event.workspace_id,
                 before=event.before,
                 after=event.after,
-                last_there_at=event.last_there_at and event.last_there_at.isoformat(),
             )
 
 
