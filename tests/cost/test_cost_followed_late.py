@@ -98,6 +98,10 @@ def test_sums_are_a_lower_bound_and_usage_and_forecasts_are_what_they_were(world
                 assert not month_document(row, is_over=since.is_over).is_complete
             else:
                 assert row.total == earlier.total
+    for cost in (cost for of in (from_the_start, since) for cost in of.costs.workspaces.values()):
+        if cost.low_bill is not None:
+            assert cost.bill is not None
+            assert (cost.low_bill.total or 0) >= (cost.bill.known or 0)
     plans_of = {workspace.id: workspace.plans for workspace in world.workspaces}
     for by in (By.WORKSPACE, By.PROJECT):
         known = {row.place: row for row in from_the_start.rows(by)}
@@ -507,3 +511,23 @@ def test_operations_in_tables_say_where_there_were_at_least_so_many() -> None:
 
         assert use(row)[0] == shown
         assert use(of_database)[0] == "3,000,000"
+
+
+def test_a_report_says_by_itself_what_last_month_cost_and_what_has_changed() -> None:
+    known, free = (held(*whole(OCTOBER), since=THERE, plan=plan) for plan in ("Starter", "Free"))
+    nothing_yet = held(*whole(OCTOBER), since=THERE)
+    early = NOVEMBER.replace(day=3)
+
+    def summary(now: LedgerState, before: LedgerState | None, until: datetime) -> str:
+        previous = None if before is None else ledger_month(before, CONFIG, (), OCTOBER, NOW)
+        at = max(until, NOW) if until == NOVEMBER else until
+        of = report_month(ledger_month(now, CONFIG, (), until, at, previous), (), (), (), at)
+        return "".join(report_markdown(of, most_databases=10)).split("\n\n")[1]
+
+    unpriced = nothing_yet.with_workspaces(
+        *(replace(row, workspace=replace(row.workspace, plan="Odd")) for row in nothing_yet.workspaces.values())
+    )
+    assert "October: 26.00 USD; the change is not known." in summary(unpriced, known, early)
+    assert "What it cost in October is not known, nor is the change." in summary(unpriced, None, early)
+    of_free = held(*whole(NOVEMBER), since=THERE, plan="Free")
+    assert "October: 0.00 USD; the change is none." in summary(of_free, free, NOVEMBER)

@@ -137,6 +137,7 @@ def test_everything_is_known_of_the_demos_months_and_it_is_true(now: datetime, t
         )
         told = json.loads(answer.stdout)
         assert told["followed_late"] == []
+        assert told["discovery_gaps"] == []
         assert len(told["data"]) == 3
         for row in told["data"]:
             assert row["is_usage_complete"], row

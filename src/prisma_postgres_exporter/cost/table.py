@@ -80,11 +80,14 @@ class CostRow:
 
     @property
     def is_expected_complete(self) -> bool:
-        """Whether all of it has a forecast and nothing that nobody saw may cost more; else see `expected_qualifier`."""
+        """Whether all of it has a forecast and nothing that nobody saw may cost more; else see `expected_qualifier`.
+
+        A part is a share of what its workspace costs: it is no surer, unless nothing of that is its own.
+        """
         if self.expected_usd is None or self.cost is None or self.cost.is_expected_complete:
             return self.expected_usd is not None
-        is_listed = self.cost.bill is None or self.cost.bill.is_listed
-        return self._is_part and is_listed
+        is_all_there = self.bill is not None and self.bill.total is not None
+        return self._is_part and is_all_there and not self.expected_usd
 
     @property
     def expected_qualifier(self) -> str:

@@ -21,6 +21,7 @@ from prisma_postgres_exporter.report.sentences import (
     database_name,
     database_path,
     event_sentence,
+    last_month,
     month_before,
     quality_sentences,
     share_head,
@@ -116,7 +117,7 @@ def _summary(report: MonthReport) -> Iterator[str]:
     told = "" if report.is_over or expected is None else ahead
     yield f"{when} {report.month:%B %Y}, {who} cost {bill_sentence(bill)}{told}."
     change = change_sentence(report.beside, report.until, is_over=report.is_over)
-    yield change or f"What it cost in {month_before(report.until)} is not known, nor is the change."
+    yield change or _last_month(report)
     top = _top(report)
     if not top or top[0].bill is None:
         yield "No cost of a database is known." if report.workspaces else "No workspace is known of it."
@@ -126,6 +127,15 @@ def _summary(report: MonthReport) -> Iterator[str]:
     known_of = "" if first.total is not None else " of what is known"
     known = "everything is known" if report.total[0].is_complete else "not everything is known: see below"
     yield f"{_full_path(first)} costs most{known_of}, {cost} USD; {known}."
+
+
+def _last_month(report: MonthReport) -> str:
+    """What the month before cost where there is no change to be told, or none is known."""
+    before, beside = month_before(report.until), report.beside
+    if beside.last_month_known_usd is None:
+        return f"What it cost in {before} is not known, nor is the change."
+    change = "is not known" if beside.change_usd is None else "is none"
+    return f"{before}: {last_month(beside)} USD; the change {change}."
 
 
 def _changes(report: MonthReport) -> Iterator[Cells]:
