@@ -90,7 +90,11 @@ def test_where_usage_is_charged_it_is_at_least_what_those_are_expected_to_cost_t
 
     (row,) = month.rows(By.WORKSPACE)
     assert expected_cost(row) == "at least 26.00"
-    assert {row.database_id: expected_cost(row) for row in month.rows(By.DATABASE)} == {"db_1": "26.00", "db_2": "–"}
+    assert {row.database_id: expected_cost(row) for row in month.rows(By.DATABASE)} == {
+        # Its part of what is shared hangs on what the other one used.
+        "db_1": "about 26.00",
+        "db_2": "–",
+    }
 
 
 def test_of_a_month_that_began_before_its_workspace_was_followed_at_least_so_much_is_expected() -> None:

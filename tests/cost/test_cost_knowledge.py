@@ -24,7 +24,7 @@ from gap_worlds import (
     workspace_days,
     worlds,
 )
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from builders import database_state, month_usage, settled_day, workspace_state
@@ -174,8 +174,30 @@ def test_knowledge_adds_up_from_databases_to_everything(world: World) -> None:
         assert document.is_complete == (_is_complete(known) and not line.usage.unplaced_databases)
 
 
+def upgraded_on_the_2nd() -> World:
+    """The first day, still on Free, was read at its noon; the vendor's month is known all the same."""
+    november = date(2026, 11, 1)
+    used = GivenDatabase(
+        number=1,
+        created_at=midnight(date(2026, 8, 22)),
+        deleted_at=None,
+        per_hour=10_000,
+        level=0,
+        home=1,
+        next_home=1,
+        moves_on=None,
+        reads={november + timedelta(days=number): WHOLE if number else OPEN for number in range(30)},
+        storage_halves=frozenset(),
+        month_read_at={november: midnight(date(2026, 12, 1))},
+    )
+    plans = ((date.min, "free"), (date(2026, 11, 2), "starter"))
+    until = midnight(date(2026, 12, 1)) - timedelta(seconds=1)
+    return World(month=november, until=until, workspaces=(GivenWorkspace(number=1, plans=plans),), databases=(used,))
+
+
 @settings(max_examples=60)
 @given(worlds(plan_changes=True) | worlds())
+@example(upgraded_on_the_2nd())
 def test_a_bill_is_whole_only_where_all_is_known_and_never_above_the_truth(world: World) -> None:
     month = month_of(world, with_previous=False)
     knowns = [known_of(row, world) for row in world.databases]

@@ -37,7 +37,7 @@ class Usage:
     at least so much was used. `days_known` of `days` days of databases are in the former: of each, the days (UTC) that
     are over, and today where it was read. `storage_seconds_known` of the `storage_seconds` that the databases lived
     are in the latter. `level_byte_seconds` is each database at its own mean for as long as it lived.
-    `days_held` is how many days the ledger has: the vendor's month may be known where its days are not.
+    `days_held` is how many days the ledger has whole: the vendor's month may be known where its days are not.
     `unplaced_operations` and `unplaced_storage` are of how many databases that moved in the month operations, or
     levels, of days may belong here or to another of their holders: what is known is without them. `unlevelled` is of
     how many databases no level at all is known: a mean level is without them. `unread` is how many workspaces nobody
@@ -327,7 +327,9 @@ def _days_known(row: MonthUsage, life: _Life, *, days_held: int) -> int:
     return covered if month_operations(row) == row.operations else held
 
 
-def _with_storage(row: MonthUsage, lived_seconds: int, operations: int, *, days: int, days_known: int) -> Usage:
+def _with_storage(
+    row: MonthUsage, lived_seconds: int, operations: int, *, days: int, days_known: int, days_held: int
+) -> Usage:
     known = min(row.storage_seconds, lived_seconds) if lived_seconds else row.storage_seconds
     lived = max(lived_seconds, known)
     byte_seconds = row.storage_byte_seconds
@@ -341,7 +343,7 @@ def _with_storage(row: MonthUsage, lived_seconds: int, operations: int, *, days:
         level_byte_seconds=at_own_mean,
         days=days,
         days_known=days_known,
-        days_held=min(row.days, days),
+        days_held=min(days_held, days),
         storage_seconds=lived,
         storage_seconds_known=known,
         unlevelled=int(lived > 0 and not known),
@@ -362,7 +364,7 @@ def _of_one(row: MonthUsage | None, life: _Life, *, has_moved: bool) -> Usage:
     # Of a month that was read elsewhere too only the days tell whose they are.
     days_known = min(life.days, held) if has_moved else _days_known(row, life, days_held=held)
     operations = month_operations(row, has_moved=has_moved)
-    return _with_storage(row, life.seconds, operations, days=life.days, days_known=days_known)
+    return _with_storage(row, life.seconds, operations, days=life.days, days_known=days_known, days_held=held)
 
 
 def _of_some(state: DatabaseState, life: _Life, rows: Mapping[int, MonthUsage]) -> Mapping[int, Usage]:
@@ -402,8 +404,15 @@ def _of_some(state: DatabaseState, life: _Life, rows: Mapping[int, MonthUsage]) 
         row = rows.get(key) or MonthUsage(database_key=state.key, month=life.month, workspace_key=key)
         for other in of_doubt:
             row = without_day(row, other) if other.workspace_key == key else row
-        known = min(days[key], row.days - life.open_days(key, but=in_doubt))
-        usage = _with_storage(row, max(0, seconds[key]), row.days_operations, days=max(0, days[key]), days_known=known)
+        held = row.days - life.open_days(key, but=in_doubt)
+        usage = _with_storage(
+            row,
+            max(0, seconds[key]),
+            row.days_operations,
+            days=max(0, days[key]),
+            days_known=min(days[key], held),
+            days_held=held,
+        )
         if key in seconds_in_doubt:
             usage = replace(
                 usage,
