@@ -9,7 +9,8 @@ from decimal import Decimal
 import pytest
 from report_values import CONFIG, NOW, OCTOBER, ledger_state, month_of, state
 
-from builders import GIB
+from builders import GIB, workspace_state
+from builders import ledger_state as several
 from prisma_postgres_exporter.config import CostConfig
 from prisma_postgres_exporter.cost import UNREAD, BudgetState, By, Saving, Usage, WorkspaceCost, total_row
 from prisma_postgres_exporter.documents import month_document, report_answer
@@ -18,12 +19,15 @@ from prisma_postgres_exporter.expose.pages.drawing import parts
 from prisma_postgres_exporter.model import DatabaseState, Event, EventKind, WorkspaceDay
 from prisma_postgres_exporter.report import (
     UsageRow,
+    beside,
     budget_cells,
+    cost_cell,
     cost_sentences,
     event_sentence,
     knowledge,
     ledger_month,
     limit_sentences,
+    mean_gib,
     month_costs,
     report_month,
     report_sections,
@@ -262,3 +266,48 @@ def test_days_that_are_at_least_so_much_are_among_what_is_not_known(is_known: bo
     (unknown,) = [row for row in report_sections(report, most_databases=1) if row.title == "What is not known"]
 
     assert [line[: len(said)] for line in unknown.paragraphs] == [said]
+
+
+def test_a_move_to_another_workspace_is_told_of_both() -> None:
+    here = workspace_state(state(1, 5), id_="wksp_1", name="Acme", plan="Starter")
+    there = workspace_state(key=2, id_="wksp_2", name="Beta", plan="Starter")
+    moved = Event(
+        at=NOW,
+        kind=EventKind.MOVED,
+        subject="database",
+        subject_id="db_1",
+        workspace_id="wksp_2",
+        before="wksp_1",
+        after="wksp_2",
+    )
+    of_project = replace(moved, workspace_id="wksp_1", before="proj_1", after="proj_2")
+    gap = Event(
+        at=NOW,
+        kind=EventKind.FOUND,
+        subject="workspace",
+        subject_id="wksp_1",
+        workspace_id="wksp_1",
+        last_there_at=NOW - timedelta(days=1),
+    )
+
+    report = report_month(month_of(several(here, there)), (), (moved, of_project, gap), (), NOW)
+
+    events = {row.total.workspace_id: row.events for row in report.workspaces}
+    assert events == {"wksp_1": (moved, of_project), "wksp_2": (moved,)}
+    assert event_sentence(moved, report.names).endswith("database 1 moved from Acme to Beta.")
+
+
+def test_a_level_of_a_part_of_the_time_is_about_so_much_and_of_a_database_that_nobody_read_nothing_is_told() -> None:
+    known, unread = state(1, 5, gib=2), replace(state(2, 0), months=())
+    hours = replace(known.months[0], storage_byte_seconds=2 * GIB * 7_200, storage_seconds=7_200)
+    month = month_of(ledger_state(replace(known, months=(hours,)), unread))
+
+    rows = {row.database_id: row for row in month.rows(By.DATABASE)}
+    assert (mean_gib(rows["db_1"]), mean_gib(rows["db_2"])) == ("about 2.00", "–")
+    assert mean_gib(month.rows(By.WORKSPACE)[0]) == "at least 2.00"
+    assert mean_gib(month_of(ledger_state(known)).rows(By.DATABASE)[0]) == "2.00"
+    found = beside(month, By.DATABASE)
+    of_nothing = month_document(rows["db_2"], is_over=False)
+    assert (of_nothing.known_usd, found[rows["db_2"].place].share_percent) == (None, None)
+    assert found[rows["db_1"].place].share_percent == 100
+    assert [cost_cell(rows[id_]) for id_ in ("db_1", "db_2")] == ["about 10.00", "–"]

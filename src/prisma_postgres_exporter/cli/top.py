@@ -36,7 +36,7 @@ from prisma_postgres_exporter.report import (
     LedgerMonth,
     Ranked,
     absence_sentences,
-    cost_so_far,
+    cost_cell,
     gap_sentences,
     growth_days,
     how_whole,
@@ -164,7 +164,7 @@ def _operations(line: Ranked) -> int | str | None:
 
 
 def _cost(line: Ranked) -> str:
-    return cost_so_far(line.row.bill)
+    return cost_cell(line.row)
 
 
 def _row(line: Ranked) -> CostRow:

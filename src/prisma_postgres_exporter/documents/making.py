@@ -402,7 +402,7 @@ def _priced(usage: Usage, bill: Bill | None, *, is_plan_assumed: bool) -> Keys:
         "operations_usd": operations,
         "storage_usd": storage,
         "total_usd": total,
-        "known_usd": bill.known if bill is not None else None,
+        "known_usd": bill.known if bill is not None and bill.is_anything_known else None,
         "known_fee_usd": known_fee,
         "known_operations_usd": known_operations,
         "known_storage_usd": known_storage,

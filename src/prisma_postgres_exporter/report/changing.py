@@ -249,7 +249,7 @@ def _change(this: Decimal | None, last: Decimal | None) -> Decimal | None:
 
 def _percents(rows: Iterable[CostRow]) -> dict[Place, float]:
     """The parts of all in percent, by place: to a tenth, adding up to 100."""
-    cents = {row.place: int(row.known_usd * 100) for row in rows if row.known_usd is not None}
+    cents = {row.place: int(row.known_usd * 100) for row in rows if row.known_usd is not None and row.is_any_cost_known}
     names = {"/".join(place): place for place in cents}
     tenths = share_out(Decimal("10.00"), {name: cents[place] for name, place in names.items()})
     return {place: float(tenths[name] * 10) for name, place in names.items()}

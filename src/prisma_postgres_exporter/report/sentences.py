@@ -369,8 +369,12 @@ def use(row: CostRow) -> tuple[str, ...]:
     usage, bill, mean = row.usage, row.bill, mean_gib(row)
     if bill is None:
         return (least_count(usage), mean, *[NONE] * 4)
-    cost = cost_so_far(bill) if row.is_any_cost_known else NONE
-    return (least_count(usage), mean, *bill_parts(bill), cost)
+    return (least_count(usage), mean, *bill_parts(bill), cost_cell(row))
+
+
+def cost_cell(row: CostRow) -> str:
+    """What a line cost so far; a dash where nobody read what it used."""
+    return cost_so_far(row.bill) if row.is_any_cost_known else NONE
 
 
 def total_rows(report: MonthReport) -> Iterator[tuple[str, ...]]:

@@ -18,7 +18,7 @@ from prisma_postgres_exporter.cost import (
     month_differences,
     total_of,
 )
-from prisma_postgres_exporter.model import DiscoveryGap, Event, Revision, WorkspaceState
+from prisma_postgres_exporter.model import DiscoveryGap, Event, EventKind, Revision, WorkspaceState
 from prisma_postgres_exporter.report.changing import TOTAL, Beside, Place, beside
 from prisma_postgres_exporter.report.gaps import gap_sentences
 from prisma_postgres_exporter.report.months import LedgerMonth, Missing
@@ -106,8 +106,12 @@ def report_month(
     differences = month_differences(month.ledger_state, used_by_key, month.until)
     events_by_workspace: dict[str, list[Event]] = defaultdict(list)
     for event in events:
-        if not event.is_discovery_gap:  # one sentence says it of all of them
-            events_by_workspace[event.workspace_id].append(event)
+        if event.is_discovery_gap:
+            continue  # one sentence says it of all of them
+        events_by_workspace[event.workspace_id].append(event)
+        if event.kind is EventKind.MOVED and event.before in keys:
+            # A database left it for another; what moved between projects names no workspace.
+            events_by_workspace[event.before].append(event)
     besides = {
         place: entry for by in (By.DATABASE, By.PROJECT, By.WORKSPACE) for place, entry in beside(month, by).items()
     }

@@ -129,7 +129,7 @@ def mean_storage(view: WorkspaceView) -> str:
     mean, usage = view.month_average_storage_bytes, view.usage
     if mean is None or usage.is_storage_known:
         return size(mean)
-    said = "" if usage.is_mean_storage_known else "at least "
+    said = "about " if usage.is_mean_storage_known else "at least "
     if usage.listed.is_storage_known:
         return f"{said}{size(mean)}"
     return f"{said}{size(mean)} ({percent(usage.storage_covered_ratio or 0)} of the storage's time is known)"
