@@ -550,7 +550,7 @@ def test_storage_that_is_known_in_part_says_so() -> None:
         return storage.used if storage else None
 
     known = "(11 % of the storage's time is known)"
-    assert f"month so far 1.00 GiB {known}" in shown(usage)
+    assert f"month so far about 1.00 GiB {known}" in shown(usage)
     assert f"month so far at least 1.00 GiB {known}" in shown(replace(usage, unlevelled=1))
     assert (metered(usage), metered(replace(usage, unlevelled=1))) == ("1.00 GiB", "at least 1.00 GiB")
 
