@@ -146,6 +146,10 @@ class Life:
         stored = await running.stored()
         assert stored.workspaces == running.ledger_state.workspaces
         self._check_events(await running.events(), stored)
+        # However long ago it was deleted, its days are asked for with its moves.
+        everything = await running.collector.in_store(lambda store: {row.key: row for row in store.databases()})
+        for state in stored.databases.values():
+            assert everything[state.key].moves == state.moves
         month = month_start(BEGINS_AT)
         while month <= running.clock.now:
             until = min(running.clock.now, next_month_start(month) - ONE_SECOND)

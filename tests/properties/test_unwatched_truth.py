@@ -97,6 +97,10 @@ class Life:
         async with self._running() as running:
             await backfill(running, MONTHS[0].date())
             assert (await running.stored()).workspaces == running.ledger_state.workspaces
+            # Days of before that are asked for by themselves, too.
+            gaps = await running.collector.in_store(lambda store: store.discovery_gaps(MONTHS[0]))
+            for id_, row in running.ledger_state.workspaces.items():
+                assert tuple(gaps.get(id_, ())) == row.discovery_gaps
             # Right after a look, and when nobody has looked for long.
             for now in (self.clock.now, self.clock.now + timedelta(days=2)):
                 for month, ends_at in pairwise(MONTHS):
