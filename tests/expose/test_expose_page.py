@@ -954,3 +954,21 @@ def test_what_fails_is_not_looked_for_among_the_events() -> None:
     text = words(places.database_page(FULL, A_SNAPSHOT, A_DATABASE, places.Told()))
 
     assert "Events None yet: events are databases created, renamed, moved or deleted" in text
+
+
+@pytest.mark.parametrize("is_complete", [True, False])
+def test_of_what_is_at_least_so_much_no_range_is_shown(is_complete: bool) -> None:
+    line = replace(
+        COSTS.lines[0],
+        low_usd=Decimal(13),
+        high_usd=Decimal(15),
+        is_expected_complete=is_complete,
+        workspace_id="wksp_a",
+    )
+    costs = replace(COSTS, lines=(line, replace(line, workspace_id=None)))
+    for page, said in (
+        (status_page(FULL, costs), "$13.00 – $15.00"),
+        (workspace_page(A_WORKSPACE, costs=costs), "$13.00 – $15.00; October"),
+    ):
+        assert (said in words(page)) is is_complete
+        assert ("at least $14.00" in words(page)) is not is_complete

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from itertools import chain
 
 from prisma_postgres_exporter.cost import Bill, WorkspaceCost, add_bills
 from prisma_postgres_exporter.expose.pages.attention import Alert, Reach, alerts, days_left, reaches
@@ -45,7 +44,7 @@ class Overview:
     """What the first page shows, as `overview.html` draws it.
 
     `total` is `None` where there is no workspace. While it `is_reading`, last month is not here yet. `then`
-    comes after a `reach` that is reached already.
+    is the nearest after `reach` that is not reached yet.
     """
 
     status: ServiceStatus
@@ -90,7 +89,7 @@ def overview(
     lines, total, until, notes = _money(snapshot, costs)
     reached = reaches(snapshot, now) if snapshot else []
     # What is over its limit already comes first, and not a second time below; a budget that is spent stops nothing.
-    nearest, then = [*chain((row for row in reached if row.at > now or row.is_at_console), (None, None))][:2]
+    nearest = next((row for row in reached if row.at > now or row.is_at_console), None)
     held = {view.workspace_id: view for view in snapshot.workspaces} if snapshot else {}
     shown = one_page(lines, asked.workspaces)
     rows = [_row(line, held.get(line.workspace_id or ""), status.workspace_days, now) for line in shown.rows]
@@ -104,7 +103,7 @@ def overview(
         costs_until=until,
         reach=nearest,
         reach_when="" if nearest is None else days_left(nearest, now),
-        then=then if nearest is not None and nearest.at <= now else None,
+        then=next((row for row in reached if row.at > now and row is not nearest), None),
         is_any_reached=any(reach.at <= now for reach in reached),
         is_every_cost_expected=all(line.expected_usd is not None and line.is_expected_complete for line in lines),
         alerts=alerts(status, snapshot, [reach for reach in reached if reach is not nearest], lines),

@@ -319,7 +319,9 @@ def missing_page(path: str) -> str:
 def _money_cards(line: CostLine, now: datetime, *, is_reading: bool) -> Iterator[Card]:
     bill = line.bill
     yield Card(label=f"{now:%B} so far", value=_known(bill), text=parts(bill))
-    bounds = "" if None in (line.low_usd, line.high_usd) else f"{usd(line.low_usd)} – {usd(line.high_usd)}"
+    # Of what is at least so much no range is known.
+    is_bounded = line.is_expected_complete and None not in (line.low_usd, line.high_usd)
+    bounds = f"{usd(line.low_usd)} – {usd(line.high_usd)}" if is_bounded else ""
     last, is_whole = line.beside.last_month_known_usd, line.beside.last_month_usd is not None
     month = f"{previous_month_start(now):%B}"
     before = f"{month} is being read" if is_reading else "" if last is None else f"{month} {least(last, is_whole)}"
