@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from report_values import NOW, OCTOBER, ledger_state, month_of, state
 
 import builders
-from builders import GIB, workspace_state
+from builders import GIB, month_usage, settled_day, workspace_state
 from prisma_postgres_exporter.cost import By
 from prisma_postgres_exporter.documents import (
     Comparison,
@@ -24,7 +24,7 @@ from prisma_postgres_exporter.documents import (
     report_answer,
     supposed_answer,
 )
-from prisma_postgres_exporter.model import LedgerState, PlanChange
+from prisma_postgres_exporter.model import LedgerState, Move, PlanChange, month_start
 from prisma_postgres_exporter.report import (
     FOCUS_COLUMNS,
     LedgerMonth,
@@ -188,3 +188,46 @@ def test_a_month_names_the_workspaces_that_were_first_followed_after_it_began() 
     [late] = cost_rows_answer(month, (), {}).followed_late
     assert (late.workspace_id, late.first_seen_at) == ("wksp_1", seen_at)
     assert list(absence_sentences(month_of(held.with_workspaces(replace(row, first_seen_at=OCTOBER))))) == []
+
+
+def test_a_workspace_with_days_of_a_move_in_doubt_is_left_out_by_name_unless_they_cost_nothing() -> None:
+    """Nine days were here and ten there for sure; that of the move, with 50,000 operations, is of one of both."""
+    first, at = month_start(NOW).date(), datetime(2026, 11, 10, 9, tzinfo=UTC)
+    months = tuple(
+        month_usage(
+            first,
+            days * 300_000 + in_doubt,
+            database_key=1,
+            workspace_key=key,
+            days=days + (in_doubt > 0),
+            days_operations=days * 300_000 + in_doubt,
+            storage_seconds=(days + (in_doubt > 0)) * 86_400,
+        )
+        for key, days, in_doubt in ((1, 9, 0), (2, 10, 50_000))
+    )
+    mover = replace(
+        state(1, 0),
+        workspace_key=2,
+        months=months,
+        moves=(Move(at=at, from_key=1, to_key=2, last_there_at=at - timedelta(hours=1)),),
+        recent_days=(settled_day(at.date(), 50_000, database_key=1, workspace_key=2),),
+    )
+    mover = replace(mover, database=replace(mover.database, workspace_id="wksp_2"))
+
+    def month(here: str, there: str) -> LedgerMonth:
+        left = workspace_state(key=1, id_="wksp_1", name="Acme", plan=here)
+        return month_of(
+            builders.ledger_state(left, workspace_state(mover, key=2, id_="wksp_2", name="Beta", plan=there))
+        )
+
+    assert rows_of(month("Starter", "Pro")) == []
+    assert sorted(line.partition(": its usage")[0] for line in left_out(month("Starter", "Pro"))) == [
+        WITHOUT.removesuffix(":"),
+        "2026-11: workspace Beta (wksp_2) is left out",
+    ]
+    # The days in doubt cost nothing on Free; what was used is not known, and no row says that it was 0.
+    [row] = rows_of(month("Starter", "Free"))
+    assert (row["SkuMeter"], row["BilledCost"], row["ConsumedQuantity"]) == ("Plan", Decimal(0), None)
+    assert list(broken_rules(row)) == []
+    [line] = left_out(month("Starter", "Free"))
+    assert line.startswith(f"{WITHOUT} its usage is incomplete (9 of 10 days of databases")
