@@ -11,6 +11,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import closing
 from datetime import UTC, date, datetime, timedelta
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -151,8 +152,8 @@ def test_every_door_is_asked_and_tells_what_others_tell_too(told: Told) -> None:
         for door in said:
             doors[door.split(" ")[0]] += len(said) > 1
 
-    assert set(doors) == {"cost", "top", "compare", "report", "export", "collect", "/api/v1", "metrics"}
-    assert min(doors.values()) > 5, doors
+    assert set(doors) == {"cost", "top", "compare", "report", "export", "collect", "/api/v1", "metrics", "page"}
+    assert min(doors.values()) > 3, doors
     assert sum(len(said) > 2 for said in told.values()) > 100
 
 
@@ -233,7 +234,7 @@ def _served(url: str, config: Config, now: datetime) -> Iterable[tuple[str, dict
 async def _asked(config: Config, snapshot: Snapshot, now: datetime) -> list[tuple[str, dict[str, Any]]]:
     exposition = Exposition(ExporterHealth())
     exposition.render(snapshot)
-    status = ServiceStatus(version="1", now_at=now, started_at=now, api_url="", store_url="")
+    status = ServiceStatus(version="1", now_at=now, started_at=now, api_url="", store_url="", snapshot=snapshot)
     found: list[tuple[str, dict[str, Any]]] = []
     with closing(LedgerReader(lambda: config, lambda: now)) as ledger:
         app = web_app(exposition, lambda: status, None, snapshot=lambda: snapshot, ledger=ledger)
@@ -254,6 +255,8 @@ async def _asked(config: Config, snapshot: Snapshot, now: datetime) -> list[tupl
                 assert answer["version"] == FORM_VERSION
                 data = answer["data"] if isinstance(answer["data"], list) else [answer["data"]]
                 found += _of(f"/api/v1 {path}", data)
+            for view in snapshot.workspaces:
+                found += await _of_pages(client, view.workspace_id)
             metrics = parse_metrics((await client.get("/metrics")).text)
     for (name, labels), value in metrics.items():
         own = name.removeprefix("prisma_postgres_")
@@ -265,7 +268,44 @@ async def _asked(config: Config, snapshot: Snapshot, now: datetime) -> list[tupl
     return found
 
 
-def _of(door: str, documents: Iterable[Mapping[str, Any]]) -> Iterable[tuple[str, dict[str, Any]]]:
+async def _of_pages(client: httpx.AsyncClient, workspace_id: str) -> Iterable[tuple[str, dict[str, Any]]]:
+    """What the pages of a workspace and of its projects say of cost and operations."""
+
+    async def page(path: str) -> str:
+        answer: httpx.Response = await client.get(f"/{path}")
+        assert answer.status_code == 200
+        return answer.text
+
+    whole = await page(f"workspaces/{workspace_id}")
+    table = whole.partition('aria-label="Projects"')[2].partition("</tbody>")[0].partition("<tbody")[2]
+    rows = table.split("</tr>")[:-1]
+    costs = [_amount(row.rpartition('data-label="Cost">')[2].partition("<")[0]) for row in rows]
+    so_far = _amount(_cards(whole)["November so far"])
+    assert sum(map(Decimal, costs)) == Decimal(so_far)
+    found = _of("page of workspace", [{"workspace_id": workspace_id, "known_usd": so_far}])
+    for row, cost in zip(rows, costs, strict=True):
+        ids = re.findall(r"projects/(\w+)", row)
+        project = {"workspace_id": workspace_id, "project_id": ids[0] if ids else None}
+        if not ids:
+            continue  # its databases are all deleted: the sum has it
+        cards = _cards(await page(f"projects/{ids[0]}"))
+        operations = _amount(cards["Operations in November"])
+        assert _amount(re.findall(r'data-label="Operations" title="([^"]*)"', row)[0]) == operations
+        found += _of("page of workspace", [{**project, "known_usd": cost}])
+        found += _of("page of project", [{**project, "known_usd": _amount(cards["Cost in November so far"])}])
+        found += _of("page of project", [{**project, "operations": operations}])
+    return found
+
+
+def _cards(page: str) -> Mapping[str, str]:
+    return dict(re.findall(r'<section class="card"><h2>([^<]*)</h2><p class="\w+">([^<]*)', page))
+
+
+def _amount(said: str) -> str:
+    return re.sub(r"^(at least |about |≥ |≈ )|[$,]", "", said)
+
+
+def _of(door: str, documents: Iterable[Mapping[str, Any]]) -> list[tuple[str, dict[str, Any]]]:
     return [(door, dict(document)) for document in documents]
 
 

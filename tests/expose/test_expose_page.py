@@ -27,7 +27,7 @@ from prisma_postgres_exporter.expose.pages.plots import Bars
 from prisma_postgres_exporter.expose.pages.use import meters
 from prisma_postgres_exporter.ledger.attention import Learned
 from prisma_postgres_exporter.model import WorkspaceDay
-from prisma_postgres_exporter.report import Beside, CostLine, MonthCosts
+from prisma_postgres_exporter.report import Beside, CostLine, MonthCosts, ProjectLine
 from prisma_postgres_exporter.snapshot import DatabaseView, WorkspaceView
 
 COSTS = MonthCosts(
@@ -72,6 +72,15 @@ COSTS = MonthCosts(
         ),
     ),
     notes=("Not all of it is known.",),
+)
+A_SHARE = Bill(fee=Decimal(7), operations=Decimal(0), storage=Decimal(0), is_share=True)
+A_PROJECT = ProjectLine(
+    workspace_id="wksp_a",
+    project_id="proj_a",
+    name="proj_a",
+    usage=Usage(known_operations=9, days=1, days_known=1),
+    bill=A_SHARE,
+    deleted=0,
 )
 CONSOLE = "https://console.prisma.io"
 FULL = replace(
@@ -296,7 +305,7 @@ def test_every_page_says_until_when_its_databases_are_read_and_names_the_failing
     pages = (
         status_page(replace(FULL, snapshot=snapshot), COSTS),
         places.workspace_page(FULL, snapshot, A_WORKSPACE, COSTS, places.Told(), Asked()),
-        places.project_page(FULL, snapshot, late.project_id, places.Told(), Asked()),
+        places.project_page(FULL, snapshot, late.project_id, COSTS, places.Told(), Asked()),
     )
 
     for page in map(words, pages):
@@ -368,7 +377,7 @@ def test_names_never_become_markup(name: str) -> None:
 
 
 def test_it_loads_nothing_and_its_links_hold_below_the_path_of_a_proxy() -> None:
-    project = places.project_page(FULL, A_SNAPSHOT, "proj_a", places.Told(), Asked())
+    project = places.project_page(FULL, A_SNAPSHOT, "proj_a", COSTS, places.Told(), Asked())
     below = (workspace_page(A_WORKSPACE), database_page(A_DATABASE), project)
     for page, root in ((status_page(FULL, COSTS), "./"), *((page, "../") for page in below)):
         reader = read(page)
@@ -752,15 +761,16 @@ def test_what_was_known_stays_a_lower_bound_while_a_new_database_is_not_read() -
     nothing = replace(
         under, is_some_storage_known=False, fee=Decimal(0), operations=Decimal(0), is_fee_known=False, is_share=True
     )
-    costs = replace(COSTS, lines=(replace(COSTS.lines[0], bill=under),))
     new = replace(A_DATABASE, usage=Usage(days=1, unlevelled=1), month_to_date_operations=None, cost=nothing)
+    of_project = replace(A_PROJECT, project_id=new.project_id, usage=new.usage, bill=nothing)
+    costs = replace(COSTS, lines=(replace(COSTS.lines[0], bill=under),), projects=(of_project,))
     snapshot = replace(A_SNAPSHOT, databases=(new,))
     day = WorkspaceDay(
         workspace_key=1, day=NOW.date(), operations=5, storage_byte_seconds=1, storage_seconds=1, storage_bytes=2**30
     )
     days = {A_WORKSPACE.workspace_id: [replace(day, is_storage_known=False)]}
     workspace = words(workspace_page(A_WORKSPACE, costs=costs, status=replace(FULL, workspace_days=days)))
-    page = words(places.project_page(FULL, snapshot, new.project_id, places.Told(), Asked()))
+    page = words(places.project_page(FULL, snapshot, new.project_id, costs, places.Told(), Asked()))
 
     assert "at least $70.36 fee $49.00 · operations at least $21.36 · storage at least $0.00" in workspace
     assert "5 ≥ 1.00 GiB" in workspace
@@ -771,11 +781,12 @@ def test_what_was_known_stays_a_lower_bound_while_a_new_database_is_not_read() -
 
 def test_one_database_is_not_told_as_several() -> None:
     of_project = [replace(A_DATABASE, database_id=f"db_{number}") for number in range(2)]
+    costs = replace(COSTS, projects=(replace(A_PROJECT, project_id=A_DATABASE.project_id),))
 
     def shown(*databases: DatabaseView) -> str:
         snapshot = replace(A_SNAPSHOT, databases=databases)
         status = replace(FULL, snapshot=snapshot)
-        return words(places.project_page(status, snapshot, A_DATABASE.project_id, places.Told(), Asked()))
+        return words(places.project_page(status, snapshot, A_DATABASE.project_id, costs, places.Told(), Asked()))
 
     assert " 1 database " in shown(*of_project[:1])
     assert " 2 databases " in shown(*of_project)
@@ -924,22 +935,48 @@ def test_a_cost_that_is_not_known_is_told_of_what_was_made_after_the_first_round
     assert ("Cost not known: the API did not say its plan." in told) is is_told
 
 
-def test_the_first_card_names_the_projects_that_cost_most() -> None:
-    spent = (("proj_a", 3), ("proj_b", 9), ("proj_a", 4), ("proj_c", 1), ("proj_d", 2), ("proj_e", 0))
-    views = tuple(
-        replace(
-            A_DATABASE,
-            database_id=f"db_{place}",
-            project_id=project,
-            project_name=project,
-            cost=Bill(fee=Decimal(amount), operations=Decimal(0), storage=Decimal(0), is_share=True),
-        )
-        for place, (project, amount) in enumerate(spent)
-    )
-    text = words(status_page(replace(FULL, snapshot=replace(A_SNAPSHOT, databases=views)), COSTS))
+def costing(*spent: tuple[str | None, int]) -> MonthCosts:
+    """Costs with these projects, the most expensive first."""
+    projects = [
+        replace(A_PROJECT, project_id=id_, name=id_, bill=replace(A_SHARE, fee=Decimal(amount)))
+        for id_, amount in spent
+    ]
+    return replace(COSTS, projects=tuple(projects))
 
-    assert "Most for proj_b $9.00 , proj_a $7.00 , proj_d $2.00 Whole month" in text
-    assert "Most for" not in words(status_page(replace(FULL, snapshot=replace(A_SNAPSHOT, databases=())), COSTS))
+
+def test_the_first_card_names_the_projects_that_cost_most() -> None:
+    costs = costing(("proj_b", 9), (None, 8), ("proj_a", 7), ("proj_d", 2), ("proj_c", 1), ("proj_e", 0))
+    page = status_page(replace(FULL, snapshot=replace(A_SNAPSHOT, databases=(A_DATABASE,))), costs)
+
+    assert "Most for proj_b $9.00 , proj_a $7.00 , proj_d $2.00 Whole month" in words(page)
+    # One whose databases are all deleted has no page.
+    assert {link for link in read(page).links if "/projects/" in link} == {"./projects/proj_a"}
+    assert "Most for" not in words(status_page(FULL, COSTS))
+    assert "Most for" not in words(status_page(FULL, None))
+
+
+def test_a_workspace_lists_projects_with_what_was_deleted_of_them_and_those_found_since() -> None:
+    costs = costing(("proj_gone", 9), ("proj_a", 7), (None, 1))
+    new = replace(A_DATABASE, database_id="db_n", project_id="proj_new", project_name="new")
+    snapshot = snapshot_of([A_DATABASE, new], [A_WORKSPACE])
+    page = places.workspace_page(FULL, snapshot, A_WORKSPACE, costs, places.Told(), Asked())
+    rows = words(page).partition("Cost so far")[2].partition("Databases 2")[0]
+
+    for row in ("proj_gone 0 9 – $9.00", "proj_a 1 9 3.00 GiB $7.00", "fee (no database) 0 9 – $1.00", "new 1 – "):
+        assert row in rows
+    assert "../projects/proj_gone" not in read(page).links
+
+
+def test_a_project_says_what_of_it_was_deleted_and_nothing_of_it_before_the_ledger_was_read() -> None:
+    costs = replace(COSTS, projects=(replace(A_PROJECT, deleted=2),))
+
+    def shown(costs: MonthCosts | str | None) -> str:
+        return words(places.project_page(FULL, A_SNAPSHOT, "proj_a", costs, places.Told(), Asked()))
+
+    assert "so far $7.00 " in shown(costs)
+    assert "Operations in November 9 2 databases, and 2 deleted this month" in shown(costs)
+    for unread in (None, "it is not open"):
+        assert "so far not known yet Operations in November not known yet" in shown(unread)
 
 
 def test_a_page_names_the_storage_of_now_and_the_mean_apart() -> None:

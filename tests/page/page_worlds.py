@@ -13,12 +13,22 @@ from decimal import Decimal
 from expose_views import A_DATABASE, A_WORKSPACE, NOW, exposition_of, serving
 from test_expose_web import A_STATUS
 
-from prisma_postgres_exporter.cost import Bill, BudgetState, By, Saving, SpendLimit, Usage, WorkspaceCost
+from prisma_postgres_exporter.cost import (
+    Bill,
+    BudgetState,
+    By,
+    Saving,
+    SpendLimit,
+    Usage,
+    WorkspaceCost,
+    add_bills,
+    add_up,
+)
 from prisma_postgres_exporter.expose import CredentialStatus, PushStatus, ServiceStatus, web_app
 from prisma_postgres_exporter.expose.ledger import Ledger
 from prisma_postgres_exporter.forecast import Forecast
 from prisma_postgres_exporter.model import Event, EventKind, Happened, Revision, WorkspaceDay
-from prisma_postgres_exporter.report import Beside, Chosen, CostLine, LedgerMonth, MonthCosts, UsageRow
+from prisma_postgres_exporter.report import Beside, Chosen, CostLine, LedgerMonth, MonthCosts, ProjectLine, UsageRow
 from prisma_postgres_exporter.snapshot import DatabaseView, Snapshot, WorkspaceView
 
 LONG = "n" * 20_000
@@ -246,7 +256,24 @@ def costs_of(status: ServiceStatus) -> MonthCosts:
     ]
     total = replace(lines[0], workspace_id=None, name="total", saving=None) if lines else None
     listed = (*lines, total) if total is not None else ()
-    return MonthCosts(name="2026-11", until=NOW, lines=listed, notes=(LONG, "A note."))
+    return MonthCosts(
+        name="2026-11", until=NOW, lines=listed, notes=(LONG, "A note."), projects=tuple(_projects_of(status))
+    )
+
+
+def _projects_of(status: ServiceStatus) -> Iterator[ProjectLine]:
+    held: dict[tuple[str, str], list[DatabaseView]] = {}
+    for view in status.snapshot.databases if status.snapshot else ():
+        held.setdefault((view.workspace_id, view.project_id), []).append(view)
+    for (workspace_id, project_id), views in held.items():
+        yield ProjectLine(
+            workspace_id=workspace_id,
+            project_id=project_id,
+            name=views[0].project_name,
+            usage=add_up(view.usage for view in views),
+            bill=add_bills(view.cost for view in views),
+            deleted=len(views) % 3,
+        )
 
 
 @contextmanager

@@ -18,7 +18,7 @@ from prisma_postgres_exporter.report.amounts import (
 )
 from prisma_postgres_exporter.report.changing import TOTAL, Beside, Place, beside, expected_bounds
 from prisma_postgres_exporter.report.comparing import Change, compare_months, same_days, total_change
-from prisma_postgres_exporter.report.costs import CostLine, MonthCosts, month_costs, total_of_lines
+from prisma_postgres_exporter.report.costs import CostLine, MonthCosts, ProjectLine, month_costs, total_of_lines
 from prisma_postgres_exporter.report.document import Section, report_sections
 from prisma_postgres_exporter.report.exporting import (
     DAY_COLUMNS,
@@ -92,6 +92,7 @@ __all__ = [
     "MonthReport",
     "Owners",
     "Place",
+    "ProjectLine",
     "Ranked",
     "Row",
     "Section",

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
 
-from prisma_postgres_exporter.cost import Bill, By, Saving, added, total_of
+from prisma_postgres_exporter.cost import Bill, By, CostRow, Saving, Usage, added, total_of
 from prisma_postgres_exporter.report.changing import TOTAL, Beside, beside, expected_bounds
 from prisma_postgres_exporter.report.gaps import gap_sentences
 from prisma_postgres_exporter.report.months import LedgerMonth
@@ -44,16 +45,33 @@ class CostLine:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ProjectLine:
+    """What one project of a workspace used and cost: its `deleted` databases, which are gone by now, included.
+
+    A fee that no database bears has neither id nor name.
+    """
+
+    workspace_id: str
+    project_id: str | None
+    name: str | None
+    usage: Usage
+    bill: Bill | None
+    deleted: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class MonthCosts:
     """The costs of the month `name` (UTC) up to `until`; `notes` say what changed, what is missing, what is not in it.
 
-    The last line is the total where there are several.
+    The last line is the total where there are several. `projects` are of all workspaces, the most expensive first, and
+    add up to their lines.
     """
 
     name: str
     until: datetime
     lines: tuple[CostLine, ...]
     notes: tuple[str, ...]
+    projects: tuple[ProjectLine, ...] = ()
 
 
 def month_costs(month: LedgerMonth) -> MonthCosts:
@@ -76,12 +94,13 @@ def month_costs(month: LedgerMonth) -> MonthCosts:
         for row in rows
     ]
     usage, bill = total_of(rows)
+    databases = month.rows(By.DATABASE)
     if len(rows) > 1:
         lines.append(total_of_lines(lines, bill, besides[TOTAL]))
     notes = (
         change_sentence(besides[TOTAL], month.until, is_over=month.is_over),
         missing_sentence(usage, month.missing, tuple(gap_sentences(month))),
-        incomplete_sentence(month.rows(By.DATABASE)),
+        incomplete_sentence(databases),
         *absence_sentences(month),
         *previous_sentences(month.previous),
         LEFT_OUT,
@@ -91,7 +110,21 @@ def month_costs(month: LedgerMonth) -> MonthCosts:
         until=month.until,
         lines=tuple(lines),
         notes=tuple(note for note in notes if note is not None),
+        projects=tuple(_projects(month.rows(By.PROJECT), databases)),
     )
+
+
+def _projects(rows: Iterable[CostRow], databases: Iterable[CostRow]) -> Iterator[ProjectLine]:
+    deleted = Counter((row.workspace_id, row.project_id) for row in databases if row.is_deleted)
+    for row in rows:
+        yield ProjectLine(
+            workspace_id=row.workspace_id,
+            project_id=row.project_id,
+            name=row.project_name,
+            usage=row.usage,
+            bill=row.bill,
+            deleted=deleted[row.workspace_id, row.project_id],
+        )
 
 
 def total_of_lines(lines: Sequence[CostLine], bill: Bill, beside: Beside = NOTHING_BESIDE) -> CostLine:

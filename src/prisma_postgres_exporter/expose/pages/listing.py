@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import re
-from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from decimal import Decimal
-from heapq import nsmallest
 from typing import Generic, TypeVar
 from urllib.parse import urlencode
 
-from prisma_postgres_exporter.cost import Bill, add_bills
+from prisma_postgres_exporter.cost import Bill
+from prisma_postgres_exporter.report import MonthCosts
 from prisma_postgres_exporter.snapshot import DatabaseView
 
 ROWS = 20
@@ -158,13 +156,14 @@ def _number(text: str) -> int:
     return int(text) if re.fullmatch("[0-9]{1,6}", text) else 1
 
 
-def costliest_projects(views: Iterable[DatabaseView]) -> Sequence[tuple[str, str, Bill]]:
-    """The id, name and cost of the few projects whose databases cost most so far, where anything of it is known."""
-    held: dict[str, list[DatabaseView]] = defaultdict(list)
-    spent: dict[str, Decimal] = defaultdict(Decimal)
-    for view in views:
-        if view.cost is not None and view.cost.known:
-            held[view.project_id].append(view)
-            spent[view.project_id] += view.cost.known
-    most = nsmallest(COSTLIEST, spent, key=lambda id_: (-spent[id_], id_))
-    return [(id_, held[id_][0].project_name or id_, add_bills(view.cost for view in held[id_])) for id_ in most]
+def costliest_projects(
+    costs: MonthCosts | str | None, views: Iterable[DatabaseView]
+) -> Sequence[tuple[str | None, str, Bill]]:
+    """The id, name and cost of the few projects that cost most so far; without an id, one that has no page any more."""
+    there = {view.project_id for view in views}
+    lines = costs.projects if isinstance(costs, MonthCosts) else ()
+    return [
+        (line.project_id if line.project_id in there else None, line.name or line.project_id, line.bill)
+        for line in lines
+        if line.project_id is not None and line.bill is not None and line.bill.known
+    ][:COSTLIEST]

@@ -67,7 +67,7 @@ class Overview:
     failing: int
     freshness: Freshness | None
     search: Search | None
-    costliest: Sequence[tuple[str, str, Bill]]
+    costliest: Sequence[tuple[str | None, str, Bill]]
 
 
 def status_page(
@@ -114,7 +114,7 @@ def overview(
         failing=sum(map(is_failing, views)),
         freshness=freshness(views),
         search=search(status.rounds),
-        costliest=costliest_projects(views),
+        costliest=costliest_projects(costs, views),
     )
 
 

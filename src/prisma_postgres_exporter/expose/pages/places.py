@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import partial
 
-from prisma_postgres_exporter.cost import Bill, Usage, WorkspaceCost, add_bills, add_up
+from prisma_postgres_exporter.cost import NOTHING, Bill, Usage, WorkspaceCost
 from prisma_postgres_exporter.expose.pages.attention import (
     Alert,
     days_left,
@@ -33,9 +33,11 @@ from prisma_postgres_exporter.expose.pages.use import Meter, allowances, meters,
 from prisma_postgres_exporter.expose.status import ServiceStatus
 from prisma_postgres_exporter.model import Happened, previous_month_start
 from prisma_postgres_exporter.report import (
+    NO_PROJECT,
     NONE,
     CostLine,
     MonthCosts,
+    ProjectLine,
     UsageRow,
     count,
     event_sentence,
@@ -72,22 +74,22 @@ class Card:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ProjectRow:
-    """A project's databases together."""
+    """A project: its databases that are there now, and what it used and cost with those that were deleted."""
 
-    project_id: str
+    project_id: str | None
     name: str
     databases: int
     operations: int | None
     storage_bytes: int | None
-    bill: Bill
+    bill: Bill | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Place:
     """What the page of a workspace, project or database of `snapshot` shows, as `place.html` draws it.
 
-    `above` are the places that hold it, as kind, path and name. `views` are its databases, and `workspace` is it where
-    it is one. Of what cannot be drawn, `charges` and `month` say why.
+    `above` are the places that hold it, as kind, path and name. `views` are its databases, `projects` a workspace's,
+    and `workspace` is it where it is one. Of what cannot be drawn, `charges` and `month` say why.
     """
 
     status: ServiceStatus
@@ -107,6 +109,7 @@ class Place:
     month: Band | str
     above: Sequence[tuple[str, str, str]] = ()
     meters: Sequence[tuple[str, Meter]] = ()
+    projects: Sequence[ProjectRow] = ()
     workspace: WorkspaceView | None = None
 
     def drawn(self) -> str:
@@ -147,25 +150,6 @@ class Place:
             ),
         )
         return [plot for plot in drawn if plot is not None]
-
-    @property
-    def projects(self) -> Sequence[ProjectRow]:
-        """A workspace's projects, the most expensive first."""
-        held: dict[str, list[DatabaseView]] = {}
-        for view in self.views if self.kind == "Workspace" else ():
-            held.setdefault(view.project_id, []).append(view)
-        rows = [
-            ProjectRow(
-                project_id=id_,
-                name=of_it[0].project_name or id_,
-                databases=len(of_it),
-                operations=_sum(map(operations_of, of_it)),
-                storage_bytes=_sum(view.storage_bytes for view in of_it),
-                bill=add_bills(view.cost for view in of_it),
-            )
-            for id_, of_it in held.items()
-        ]
-        return sorted(rows, key=lambda row: (-(row.bill.known or 0), -(row.operations or 0), row.name, row.project_id))
 
     @property
     def databases(self) -> Listing[DatabaseView]:
@@ -242,19 +226,28 @@ def workspace_page(
         bill=line.bill,
         # Where nothing is charged, operations are what runs out.
         month=month_of_operations(days, now) if stops(view) else month_of_money(line, view.cost, days, now),
+        projects=_projects(views, _project_lines(costs, view.workspace_id)),
         workspace=view,
     ).drawn()
 
 
-def project_page(status: ServiceStatus, snapshot: Snapshot, project_id: str, told: Told, asked: Asked) -> str:
+def project_page(
+    status: ServiceStatus,
+    snapshot: Snapshot,
+    project_id: str,
+    costs: MonthCosts | str | None,
+    told: Told,
+    asked: Asked,
+) -> str:
     """A whole HTML document about one project of `snapshot`."""
     views = [row for row in snapshot.databases if row.project_id == project_id]
-    usage = add_up(view.usage for view in views)
+    line = _project_lines(costs, views[0].workspace_id).get(project_id)
+    usage, bill, deleted = (line.usage, line.bill, line.deleted) if line is not None else (NOTHING, None, 0)
     is_least = not usage.are_operations_known and usage.operations is not None
-    used = f"{'at least ' if is_least else ''}{count(usage.operations)}"
-    only_now = "Of the databases that are there now: deleted ones are in the workspace's cost."
-    part = _part("Project", status, snapshot, views, told, (used, counted(len(views), "database")))
-    return replace(part, asked=asked, notes=(*part.notes, only_now)).drawn()
+    used = f"{'at least ' if is_least else ''}{count(usage.operations)}" if line is not None else NOT_KNOWN
+    databases = f"{counted(len(views), 'database')}{f', and {deleted:,} deleted this month' if deleted else ''}"
+    part = _part("Project", status, snapshot, views, told, (used, databases), usage, bill)
+    return replace(part, asked=asked).drawn()
 
 
 def database_page(status: ServiceStatus, snapshot: Snapshot, view: DatabaseView, told: Told) -> str:
@@ -264,7 +257,7 @@ def database_page(status: ServiceStatus, snapshot: Snapshot, view: DatabaseView,
     used = (count(all_of_it), f"Of which {here:,} are known of this workspace" if is_part else "")
     until = status.waits.get(view.database_id)
     waits = () if until is None else (f"Not asked before {until:%H:%M} UTC, as the vendor asked.",)
-    part = _part("Database", status, snapshot, (view,), told, used)
+    part = _part("Database", status, snapshot, (view,), told, used, view.usage, view.cost)
     return replace(part, notes=(*waits, *part.notes)).drawn()
 
 
@@ -275,10 +268,15 @@ def _part(
     views: Sequence[DatabaseView],
     told: Told,
     used: tuple[str, str],
+    usage: Usage,
+    bill: Bill | None,
 ) -> Place:
-    """What has a share of a workspace's cost; `used` are its operations, and what is to be known of them."""
+    """What has a share of a workspace's cost; `used` are its operations, and what is to be known of them.
+
+    `usage` and `bill` are what it used and costs, deleted databases included.
+    """
     now, days, first = status.now_at, days_of_rows(told.days), views[0]
-    bill, stored = add_bills(view.cost for view in views), _sum(view.storage_bytes for view in views)
+    stored = _sum(view.storage_bytes for view in views)
     ids = {"Workspace": first.workspace_id, "Project": first.project_id, "Database": first.database_id}
     names = {"Workspace": first.workspace_name, "Project": first.project_name, "Database": first.database_name}
     holders = tuple(ids)[: tuple(ids).index(kind)]
@@ -293,7 +291,7 @@ def _part(
         views=views,
         cards=(),
         alerts=tuple(of_databases(views, status)),
-        notes=tuple(_knowledge(add_up(view.usage for view in views))),
+        notes=tuple(_knowledge(usage)),
         told=told,
         asked=NOTHING_ASKED,
         days=days,
@@ -308,6 +306,33 @@ def _part(
         Card(label="Storage now", value=size(stored, place.included_bytes)),
     )
     return replace(place, cards=cards)
+
+
+def _project_lines(costs: MonthCosts | str | None, workspace_id: str) -> Mapping[str | None, ProjectLine]:
+    lines = costs.projects if isinstance(costs, MonthCosts) else ()
+    return {line.project_id: line for line in lines if line.workspace_id == workspace_id}
+
+
+def _projects(views: Sequence[DatabaseView], lines: Mapping[str | None, ProjectLine]) -> Sequence[ProjectRow]:
+    """A workspace's projects, the most expensive first, and last those that were found since."""
+    held: dict[str | None, list[DatabaseView]] = {id_: [] for id_ in lines}
+    for view in views:
+        held.setdefault(view.project_id, []).append(view)
+    rows = []
+    for id_, of_it in held.items():
+        line = lines.get(id_)
+        name = line.name if line is not None else of_it[0].project_name
+        rows.append(
+            ProjectRow(
+                project_id=id_,
+                name=name or id_ or NO_PROJECT,
+                databases=len(of_it),
+                operations=line.usage.operations if line is not None else None,
+                storage_bytes=_sum(view.storage_bytes for view in of_it),
+                bill=line.bill if line is not None else None,
+            )
+        )
+    return rows
 
 
 def missing_page(path: str) -> str:

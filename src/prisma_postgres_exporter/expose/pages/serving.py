@@ -54,7 +54,7 @@ class Pages:
         if snapshot is None or not await asyncio.to_thread(_is_there, snapshot, chosen):
             return await not_found(request)
         told, asked = await self._told(chosen), Asked.of(request.query_params)
-        costs = await self._costs() if chosen.workspace_id is not None else None
+        costs = await self._costs() if chosen.database_id is None else None
         return _page(await self.drawing(partial(_draw_place, self.status, snapshot, chosen, told, costs, asked)))
 
     async def _costs(self) -> MonthCosts | str | None:
@@ -101,7 +101,7 @@ def _draw_place(
         view = next(view for view in snapshot.workspaces if view.workspace_id == chosen.workspace_id)
         return workspace_page(status, snapshot, view, costs, told, asked)
     if chosen.project_id is not None:
-        return project_page(status, snapshot, chosen.project_id, told, asked)
+        return project_page(status, snapshot, chosen.project_id, costs, told, asked)
     return database_page(
         status, snapshot, next(view for view in snapshot.databases if view.database_id == chosen.database_id), told
     )
