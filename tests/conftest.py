@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 import signal
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
+from typing import TypeVar
 
 import pytest
 import structlog
@@ -28,6 +29,32 @@ structlog.configure(
         structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.plain_traceback),
     ]
 )
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """In CI nothing is skipped: what a test needs is there, or the test fails."""
+    report = yield
+    return _no_skip_in_ci(report, item.nodeid)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_make_collect_report(
+    collector: pytest.Collector,
+) -> Generator[None, pytest.CollectReport, pytest.CollectReport]:
+    """The same of a whole file."""
+    report = yield
+    return _no_skip_in_ci(report, collector.nodeid)
+
+
+R = TypeVar("R", pytest.TestReport, pytest.CollectReport)
+
+
+def _no_skip_in_ci(report: R, name: str) -> R:
+    if report.skipped and "CI" in os.environ:
+        report.outcome = "failed"
+        report.longrepr = f"{name} was skipped, which hides a hole where CI is set: {report.longrepr}"
+    return report
 
 
 @pytest.fixture(scope="session")

@@ -172,7 +172,7 @@ def test_an_adaptive_day_asks_what_was_planned(tmp_path: Path) -> None:
 @pytest.mark.slow
 @pytest.mark.parametrize(
     ("databases", "pace"),
-    [(2, 0.02), pytest.param(4, 0.05, marks=pytest.mark.slow), pytest.param(12, 0.03, marks=pytest.mark.slow)],
+    [(2, 0.02), (12, 0.03)],
 )
 def test_a_slow_pace_asks_what_was_planned_and_nothing_twice(tmp_path: Path, databases: int, pace: float) -> None:
     config = configuration(f"sqlite:///{tmp_path / 'ledger.db'}", requests_per_second=pace)
@@ -210,7 +210,7 @@ def _mean_delay(happened: Lived, known_every: timedelta) -> float:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("databases", "pace"), [(30, 1.0), pytest.param(30, 0.4, marks=pytest.mark.slow)])
+@pytest.mark.parametrize(("databases", "pace"), [(30, 1.0), (30, 0.4)])
 def test_the_start_takes_as_long_as_was_planned(tmp_path: Path, databases: int, pace: float) -> None:
     config = configuration(f"sqlite:///{tmp_path / 'ledger.db'}", requests_per_second=pace)
     happened = run_virtually(lived(config, databases=databases, hours=3.0, known_every=timedelta(hours=3)))

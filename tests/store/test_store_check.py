@@ -194,17 +194,19 @@ REFERENCES = {
     str(key.name).replace("_", "-") for table in metadata.tables.values() for key in table.foreign_key_constraints
 }
 
-each_corruption = pytest.mark.parametrize(
-    ("lived_url", "corruption"),
-    [
-        pytest.param(engine, corruption, id=f"{engine}-{corruption.rule}", marks=marks)
-        for corruption, engine, marks in spread(
-            (corruption, ENGINES[:1] if corruption.rule in ONLY_SQLITE else ENGINES) for corruption in CORRUPTIONS
-        )
-    ],
-    indirect=["lived_url"],
-)
+ON_ENGINES = [
+    pytest.param(engine, corruption, id=f"{engine}-{corruption.rule}", marks=marks)
+    for corruption, engine, marks in spread(
+        (corruption, ENGINES[:1] if corruption.rule in ONLY_SQLITE else ENGINES) for corruption in CORRUPTIONS
+    )
+]
+each_corruption = pytest.mark.parametrize(("lived_url", "corruption"), ON_ENGINES, indirect=["lived_url"])
 """On one engine, and in the longer run on the other one too."""
+
+each_corruption_once = pytest.mark.parametrize(
+    ("lived_url", "corruption"), [one for one in ON_ENGINES if not one.marks], indirect=["lived_url"]
+)
+"""On one engine, each in its turn."""
 
 WITHOUT_RULES = """
 DO $$

@@ -14,7 +14,7 @@ from test_store_check import (
     check,
     corrupt,
     day,
-    each_corruption,
+    each_corruption_once,
     month,
     position,
     url,
@@ -65,7 +65,7 @@ def test_every_rule_has_a_repair_or_a_damaged_file() -> None:
 
 
 @pytest.mark.slow
-@each_corruption
+@each_corruption_once
 def test_a_row_that_breaks_a_rule_is_set_right_and_no_other(url: str, corruption: Corruption) -> None:
     key = int((corruption.database_id or "db_2").removeprefix("db_"))
     others = usage_of_others(url, key)

@@ -22,8 +22,9 @@ HEAD_BYTES = 65_536
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Seen:
-    """A request as it came."""
+    """A request as it came; `tls` is what its connection was opened with."""
 
+    tls: ssl.SSLContext | None
     target: str
     headers: Mapping[str, str]
     head: bytes
@@ -115,12 +116,13 @@ class Front:
     def _serve(self, plain: socket.socket) -> None:
         with plain, suppress(OSError, http.client.HTTPException):
             plain.settimeout(60)
-            connection = plain if self.tls is None else self.tls.wrap_socket(plain, server_side=True)
+            tls = self.tls
+            connection = plain if tls is None else tls.wrap_socket(plain, server_side=True)
             with self._lock:
                 self._open.add(connection)
             try:
                 with connection:
-                    while (seen := _read_head(connection)) is not None:
+                    while (seen := _read_head(connection, tls)) is not None:
                         self.requests.append(seen)
                         self._answer(connection, seen)
             finally:
@@ -161,7 +163,7 @@ def front(upstream: str, *, tls: ssl.SSLContext | None = None) -> Iterator[Front
         running.stop()
 
 
-def _read_head(connection: socket.socket) -> Seen | None:
+def _read_head(connection: socket.socket, tls: ssl.SSLContext | None) -> Seen | None:
     head = b""
     while b"\r\n\r\n" not in head:
         part = connection.recv(HEAD_BYTES)
@@ -170,7 +172,7 @@ def _read_head(connection: socket.socket) -> Seen | None:
         head += part
     first, *lines = head.decode("latin-1").split("\r\n")
     headers = {name.lower(): value for name, _, value in (line.partition(": ") for line in lines if line)}
-    return Seen(target=first.split(" ")[1], headers=headers, head=head)
+    return Seen(tls=tls, target=first.split(" ")[1], headers=headers, head=head)
 
 
 # What is done to a request --------------------------------------------------------------------------
