@@ -391,6 +391,17 @@ def test_a_store_of_an_older_version_that_somebody_reads_gets_its_first_one_late
     assert readings_in(file) == 40
 
 
+def test_a_store_of_an_older_version_that_was_killed_as_its_file_grew_gets_its_first_one(file: Path) -> None:
+    found = left_by_older(file)
+    with closing(sqlite3.connect(file)) as older:
+        older.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    grown = file.read_bytes()
+    Found(grown[: len(grown) // 2], found.wal).put(file)
+    assert sqlite_wal.version_of(str(file)) is None
+    opened(file).close()
+    assert (sqlite_wal.version_of(str(file)) or 0) > 0
+
+
 ADOPTED = """
 import os, random, signal, sqlite3, sys, time
 from pathlib import Path

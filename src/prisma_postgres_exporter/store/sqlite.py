@@ -139,10 +139,11 @@ def adopt(url: URL) -> None:
     else has the file open; otherwise the next opening does it. Killed anywhere in between it is done then too.
     """
     path = url.database or ""
-    if sqlite_wal.version_of(path) != 0:
+    # One that was killed as it made the file longer left a file that says nothing by itself, but with its `-wal`.
+    if sqlite_wal.version_of(path) not in (0, None):
         return
     with (
-        suppress(sqlite3.OperationalError),
+        suppress(sqlite3.DatabaseError),
         closing(sqlite3.connect(path, timeout=BUSY_TIMEOUT_SECONDS, isolation_level=None)) as connection,
         closing(connection.cursor()) as cursor,
     ):
