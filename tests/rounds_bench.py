@@ -132,7 +132,7 @@ def tokens_of(world: World) -> Tokens:
 def http_maker(clock: Callable[[], datetime], health: ExporterHealth) -> MakeApi:
     """Clients as the service has them, without the pauses between retries."""
 
-    def make(credential: Credential, config: Config) -> VendorApi:
+    def make(credential: Credential, config: Config, _: int) -> VendorApi:
         return ManagementApi(
             credential.token.get_secret_value(),
             base_url=config.api_url,

@@ -77,6 +77,7 @@ NO_FAILURE: Final[Mapping[str, str]] = {
     "service.web_seen:why_not_in_force": "of a command, which prints it",
     "service.traces:exported_traces": "said once, at the start",
     "service.traces:_begin": "said once, at the start",
+    "service.service:_note_descriptors": "said once, at the start: what fails for it is counted by itself",
     "expose.guard:_is_address": "a question with two answers",
     "expose.guard:_is_loopback": "a question with two answers",
     "expose.negotiate:_quality": "a client's header that means nothing",

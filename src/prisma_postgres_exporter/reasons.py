@@ -8,6 +8,7 @@ from typing import Final
 RENEWAL: Final = (
     "make a service token at https://console.prisma.io (the workspace's Settings, Service Tokens, New Service Token)"
 )
+MORE_DESCRIPTORS: Final = "raise the limit of open files (LimitNOFILE of systemd, `ulimit -n`, `--ulimit nofile`)"
 _NEXT_TRY = "the exporter tries again on its own"
 _REPORT = "the exporter uses no such answer; report it if it lasts"
 _VENDOR_DOWN = f"the vendor's API has a fault; {_NEXT_TRY}, see the vendor's status page if it lasts"
@@ -18,6 +19,7 @@ MEANINGS: Final[Mapping[str, str]] = {
     "connect_timeout": f"no connection to the API in time: check network and firewall; {_NEXT_TRY}",
     "unreachable": "cannot connect to the API: check DNS, network, firewall and `api_url`, and HTTPS_PROXY where a "
     "proxy is the only way out",
+    "no_descriptors": f"this process has too many open files: {MORE_DESCRIPTORS}",
     "proxy": "the proxy cannot be reached or refuses: check HTTPS_PROXY and NO_PROXY",
     "tls": "no trusted TLS connection: check the clock, SSL_CERT_FILE and the proxy",
     "disconnected": f"the connection broke; {_NEXT_TRY}",

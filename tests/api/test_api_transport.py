@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 import ssl
 import tracemalloc
 
@@ -28,6 +29,7 @@ from hostile import (
 from prisma_postgres_exporter import __version__
 from prisma_postgres_exporter.api import ManagementApi
 from prisma_postgres_exporter.errors import ApiError, MalformedAnswer, Unavailable
+from short_of_descriptors import no_descriptors
 
 MEBIBYTE = 1 << 20
 USAGE = {
@@ -132,6 +134,31 @@ async def test_a_server_that_is_not_there_is_unreachable(api_for: ApiFor) -> Non
 
     assert isinstance(error, Unavailable)
     assert error.reason == "unreachable"
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "localhost"])
+async def test_without_a_descriptor_it_is_not_the_network(api_for: ApiFor, host: str) -> None:
+    async with hostile_server(silence) as server:
+        api = api_for(server.url.replace("127.0.0.1", host), attempts=1)
+        with no_descriptors():
+            error = await failure_of(api)
+
+    assert isinstance(error, Unavailable)
+    assert error.reason == "no_descriptors"
+    assert "oo many open files" in str(error)
+
+
+async def test_a_name_that_no_descriptor_is_left_to_look_up_is_not_the_fault_of_dns(
+    api_for: ApiFor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def unanswered(*_arguments: object, **_options: object) -> None:
+        raise socket.gaierror(socket.EAI_AGAIN, "Temporary failure in name resolution")
+
+    monkeypatch.setattr(asyncio.get_running_loop(), "getaddrinfo", unanswered)
+    with no_descriptors():
+        error = await failure_of(api_for("https://api.example.com", attempts=1))
+
+    assert error.reason == "no_descriptors"
 
 
 @pytest.mark.parametrize("host", ["a" * 300 + ".com", "a..b", ".", "xn--a"])

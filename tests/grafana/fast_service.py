@@ -54,7 +54,7 @@ async def fast_service(simulator: Simulator, folder: Path, cost: Mapping[str, ob
     """Open the exporter with a store in the folder and this configuration of cost, on the simulator's clock."""
     health = ExporterHealth()
 
-    def make_api(credential: Credential, config: Config) -> ManagementApi:
+    def make_api(credential: Credential, config: Config, _: int) -> ManagementApi:
         return ManagementApi(
             credential.token.get_secret_value(),
             base_url=config.api_url,

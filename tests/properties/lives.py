@@ -195,7 +195,7 @@ class Life:
                 self.config,
                 own_clock,
                 tokens_of(self.vendor.world),
-                make_api=lambda credential, _: FickleApi(
+                make_api=lambda credential, *_: FickleApi(
                     self, self.vendor, self.clock, credential.token.get_secret_value()
                 ),
             )

@@ -16,7 +16,7 @@ from hypothesis import Phase, example, given, settings
 from hypothesis import strategies as st
 from lives import backfill
 
-from prisma_postgres_exporter.config import Config, Credential
+from prisma_postgres_exporter.config import Credential
 from prisma_postgres_exporter.cost import used_in_month
 from prisma_postgres_exporter.model import Event, EventKind, LedgerState, month_start, next_month_start
 from prisma_postgres_exporter.service.once import read_all
@@ -108,7 +108,7 @@ class Life:
 
     @contextlib.asynccontextmanager
     async def _running(self) -> AsyncIterator[Bench]:
-        def make(credential: Credential, _: Config) -> DirectApi:
+        def make(credential: Credential, *_: object) -> DirectApi:
             return DirectApi(self._vendor, self.clock, credential.token.get_secret_value())
 
         async with bench(configuration(self._store_url), self.clock, tokens_of(self.world), make_api=make) as running:

@@ -17,7 +17,7 @@ from hypothesis import Phase, example, given, settings
 from hypothesis import strategies as st
 from lives import backfill
 
-from prisma_postgres_exporter.config import Config, Credential
+from prisma_postgres_exporter.config import Credential
 from prisma_postgres_exporter.cost import By
 from prisma_postgres_exporter.documents import cost_rows_answer, month_document
 from prisma_postgres_exporter.report import absence_sentences, ledger_month
@@ -109,7 +109,7 @@ class Life:
 
     @contextlib.asynccontextmanager
     async def _running(self) -> AsyncIterator[Bench]:
-        def make(credential: Credential, _: Config) -> DirectApi:
+        def make(credential: Credential, *_: object) -> DirectApi:
             return DirectApi(self.vendor, self.clock, credential.token.get_secret_value())
 
         async with bench(configuration(self.store_url), self.clock, tokens_of(self.world), make_api=make) as running:

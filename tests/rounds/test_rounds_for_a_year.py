@@ -108,7 +108,7 @@ async def lived(url: str) -> list[Month]:
         config,
         clock,
         tokens_of(world),
-        make_api=lambda credential, _: DirectApi(vendor, clock, credential.token.get_secret_value()),
+        make_api=lambda credential, *_: DirectApi(vendor, clock, credential.token.get_secret_value()),
     ) as running:
         await running.discover()
         while clock.now < BEGINS_AT + timedelta(days=DAYS):

@@ -57,7 +57,7 @@ async def lived(store: Path, *, databases: int, latency_seconds: float, hours: f
         health=ExporterHealth(),
         clock=clock,
         store_threads=InlineExecutor(),
-        make_api=lambda credential, _: SlowApi(vendor.vendor, clock, credential.token.get_secret_value()),
+        make_api=lambda credential, *_: SlowApi(vendor.vendor, clock, credential.token.get_secret_value()),
     )
     await collector.open()
     await collector.use_tokens(tokens_of(vendor.world))

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from prisma_postgres_exporter.config import Config, Credential
+from prisma_postgres_exporter.config import Credential
 from prisma_postgres_exporter.model import Database, EventKind
 from prisma_postgres_exporter.service.once import read_all
 from prisma_postgres_exporter.simulator import DirectApi, ManualClock, Vendor, VendorBehaviour, World, WorldShape
@@ -39,7 +39,7 @@ class Once:
 
     @contextlib.asynccontextmanager
     async def command(self) -> AsyncIterator[Bench]:
-        def make(credential: Credential, _: Config) -> DirectApi:
+        def make(credential: Credential, *_: object) -> DirectApi:
             return DirectApi(self._vendor, self.clock, credential.token.get_secret_value())
 
         async with bench(configuration(self._store_url), self.clock, tokens_of(self.world), make_api=make) as running:

@@ -274,7 +274,7 @@ async def test_one_odd_database_widens_its_own_windows_only(tmp_path: Path) -> N
         configuration(f"sqlite:///{tmp_path / 'ledger.db'}"),
         clock,
         tokens_of(vendor.world),
-        make_api=lambda credential, _: OddApi(vendor.vendor, clock, credential.token.get_secret_value()),
+        make_api=lambda credential, *_: OddApi(vendor.vendor, clock, credential.token.get_secret_value()),
     ) as running:
         for _ in range(4):
             await running.round()

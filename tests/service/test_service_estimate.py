@@ -97,7 +97,7 @@ async def lived(config: Config, *, databases: int, hours: float, known_every: ti
         health=health,
         clock=clock,
         store_threads=InlineExecutor(),
-        make_api=lambda credential, _: PacedApi(vendor.vendor, clock, credential.token.get_secret_value()),
+        make_api=lambda credential, *_: PacedApi(vendor.vendor, clock, credential.token.get_secret_value()),
     )
     await collector.open()
     await collector.use_tokens(tokens_of(vendor.world))

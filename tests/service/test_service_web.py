@@ -7,8 +7,7 @@ import resource
 import socket
 import ssl
 import time
-from collections.abc import Callable, Coroutine, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Coroutine
 
 import httpx
 import pytest
@@ -19,12 +18,14 @@ from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 from strangers import A_CHECK, PATIENCE_SECONDS, asked, connect, status_of
 
+from prisma_postgres_exporter.descriptors import for_web
 from prisma_postgres_exporter.expose import ExporterHealth
 from prisma_postgres_exporter.service import connections, http_protocol
-from prisma_postgres_exporter.service.connections import Connection, Connections, Refusals, affordable_connections
+from prisma_postgres_exporter.service.connections import Connection, Connections, Refusals
 from prisma_postgres_exporter.service.web import listening
 from prisma_postgres_exporter.service.web_faults import CountedFaults
 from prisma_postgres_exporter.service.web_lock import read_lock
+from short_of_descriptors import no_descriptors
 from web_files import CLIENT, VERIFIED, WebFolder, web_folder
 
 
@@ -104,7 +105,7 @@ def test_there_are_as_many_connections_as_descriptors_allow(
     monkeypatch: pytest.MonkeyPatch, descriptors: int, most: int
 ) -> None:
     monkeypatch.setattr(resource, "getrlimit", lambda _: (descriptors, descriptors))
-    assert affordable_connections() == most
+    assert for_web() == most
 
 
 def test_refusals_are_said_once_a_minute_and_all_counted(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -146,7 +147,7 @@ async def until(is_so: Callable[[], bool]) -> None:
 async def test_where_all_are_at_work_a_new_one_is_refused_at_once_and_the_old_are_answered(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(connections, "MOST_CONNECTIONS", 5)
+    monkeypatch.setattr(connections, "for_web", lambda: 5)
     slow, health = Slow(), ExporterHealth()
     async with listening(slow.app, ["127.0.0.1:0"], refusals=Refusals(health)) as (url,):
         working = [
@@ -182,24 +183,12 @@ async def test_an_answer_that_nobody_reads_or_that_never_comes_is_ended(monkeypa
         assert status_of(await asyncio.to_thread(asked, url, A_CHECK)) == 200
 
 
-@contextmanager
-def descriptors(count: int) -> Iterator[None]:
-    """So many more descriptors than are open now, and no more."""
-    before = resource.getrlimit(resource.RLIMIT_NOFILE)
-    with socket.socket() as probe:
-        resource.setrlimit(resource.RLIMIT_NOFILE, (probe.fileno() + count, before[1]))
-    try:
-        yield
-    finally:
-        resource.setrlimit(resource.RLIMIT_NOFILE, before)
-
-
 async def test_without_a_descriptor_it_says_so_once_and_goes_on() -> None:
     slow, health = Slow(), ExporterHealth()
     async with listening(slow.app, ["127.0.0.1:0"], refusals=Refusals(health)) as (url,):
         with structlog.testing.capture_logs() as lines, connect(url) as first, connect(url) as second:
             await until(lambda: True)
-            with descriptors(0):
+            with no_descriptors():
                 await until(lambda: counts_of(health).get("accept", 0) >= 3)
             said = [line for line in lines if line["event"] == "no connection can be accepted"]
             assert [line["error"] for line in said] == ["Too many open files"]
@@ -235,7 +224,7 @@ async def test_who_was_let_in_and_found_no_memory_takes_no_place(monkeypatch: py
             raise MemoryError
         return create(call)
 
-    monkeypatch.setattr(connections, "affordable_connections", lambda: 1)
+    monkeypatch.setattr(connections, "for_web", lambda: 1)
     async with listening(slow.app, ["127.0.0.1:0"], refusals=Refusals(health)) as (url,):
         monkeypatch.setattr(asyncio, "create_task", short_of_memory)
         for _ in range(3):

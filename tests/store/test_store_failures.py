@@ -11,6 +11,7 @@ from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+import psycopg
 import pytest
 from sqlalchemy import Engine, event
 from store_values import (
@@ -31,6 +32,8 @@ from postgres import PASSWORD, PostgresServer, find_programs, postgres_server
 from prisma_postgres_exporter.errors import StoreDisconnected, StoreUnavailable
 from prisma_postgres_exporter.model import LedgerUpdate
 from prisma_postgres_exporter.store import Store, postgres, sqlite
+from prisma_postgres_exporter.store.failures import translated
+from short_of_descriptors import no_descriptors
 
 
 @pytest.fixture
@@ -61,6 +64,45 @@ def ordinary_user(*paths: Path) -> Iterator[None]:
         yield
     finally:
         os.seteuid(0)
+
+
+def test_without_a_descriptor_it_is_not_the_directory(tmp_path: Path) -> None:
+    url = f"sqlite:///{tmp_path}/store.db"
+    Store.open(url).close()
+    said = r"too many open files; raise the limit of open files"
+    with no_descriptors(), pytest.raises(StoreUnavailable, match=said):
+        Store.open(url)
+    with no_descriptors(), pytest.raises(StoreUnavailable, match=said):
+        Store.open_to_read(url)
+
+
+@pytest.mark.parametrize("code", [sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_READONLY])
+def test_a_disk_that_is_mounted_read_only_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, code: int) -> None:
+    usual = os.statvfs(tmp_path)
+    read_only = os.statvfs_result((*usual[:8], usual.f_flag | os.ST_RDONLY, usual.f_namemax))
+    monkeypatch.setattr(os, "statvfs", lambda path: read_only if path == tmp_path else usual)
+    error = sqlite3.OperationalError("unable to open database file")
+    error.sqlite_errorcode = code
+    said = "read-only file system; its file system is mounted read-only"
+    with pytest.raises(StoreUnavailable, match=said), translated("open", f"sqlite:///{tmp_path}/store.db"):
+        raise error
+
+
+@pytest.mark.parametrize(
+    ("said", "advice"),
+    [
+        ('too many connections for role "exp"', "ALTER ROLE"),
+        ('too many connections for database "exp"', "ALTER DATABASE"),
+        ("remaining connection slots are reserved for roles with the SUPERUSER attribute", "max_connections"),
+    ],
+)
+def test_a_server_that_takes_no_more_connections_is_running(said: str, advice: str) -> None:
+    failure = psycopg.OperationalError(
+        f'connection failed: connection to server at "::1", port 5432 failed: FATAL:  {said}'
+    )
+    with pytest.raises(StoreUnavailable, match=advice) as caught, translated("open", "postgresql://exp@db/exp"):
+        raise failure
+    assert "start the server" not in str(caught.value)
 
 
 def test_a_missing_directory_is_named(tmp_path: Path) -> None:

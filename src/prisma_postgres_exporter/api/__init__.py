@@ -20,6 +20,7 @@ Every failure is an `ApiError` of `prisma_postgres_exporter.errors`, whose `reas
 | `http_429` | Throttled |
 | `http_408`, `http_425`, `http_5…` | Unavailable |
 | `connect_timeout`, `timeout`, `unreachable`, `tls`, `proxy`, `disconnected`, `cut_body` | Unavailable |
+| `no_descriptors` | Unavailable, before anything is sent |
 | `client_closed` | ClientClosed, before anything is sent |
 | `plan_limit_reached` | PlanLimitReached |
 | `database_failed`, `not_ready` | DatabaseFailed, Unavailable, from `wait_until_ready` |

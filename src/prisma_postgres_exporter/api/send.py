@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import errno
 import ipaddress
 import os
 import re
@@ -36,6 +37,7 @@ from prisma_postgres_exporter import __version__
 from prisma_postgres_exporter.api.decode import CLIENT_CLOSED, Answer, NoAnswer
 from prisma_postgres_exporter.api.retry import Limits
 from prisma_postgres_exporter.config import address_problem
+from prisma_postgres_exporter.descriptors import why_none
 from prisma_postgres_exporter.errors import ConfigurationError
 
 _PACKAGE = __name__.rpartition(".")[0]
@@ -246,6 +248,8 @@ _FAILURES: Final = (
 def _no_answer(exc: Exception, received: bytes, *, host: str) -> NoAnswer:
     # httpx-aiohttp calls every broken connection a connect timeout: what happened is in the cause.
     cause = exc.__cause__ if isinstance(exc, httpx.HTTPError) and exc.__cause__ else exc
+    if why := _why_no_descriptor(cause):
+        return NoAnswer(reason="no_descriptors", detail=f"cannot connect to {host}: {why}", nothing_sent=True)
     failure = next(failure for failure in _FAILURES if isinstance(cause, failure.kind))
     detail = failure.detail.format(host=host)
     why = _why_not_connected(cause) if isinstance(cause, aiohttp.ClientConnectorError) else None
@@ -255,6 +259,14 @@ def _no_answer(exc: Exception, received: bytes, *, host: str) -> NoAnswer:
         nothing_sent=failure.nothing_sent,
         received=received,
     )
+
+
+def _why_no_descriptor(error: BaseException) -> str | None:
+    if not isinstance(error, aiohttp.ClientConnectorError):
+        return None
+    if isinstance(error, aiohttp.ClientConnectorDNSError):  # a look-up without a descriptor calls it a failure of DNS
+        return why_none()
+    return os.strerror(error.errno) if error.errno in (errno.EMFILE, errno.ENFILE) else None
 
 
 def _why_not_connected(error: aiohttp.ClientConnectorError) -> str | None:

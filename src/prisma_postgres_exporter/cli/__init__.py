@@ -13,6 +13,7 @@ from typer.core import TyperCommand, TyperGroup
 
 from prisma_postgres_exporter import __version__
 from prisma_postgres_exporter.cli.terminal import harmless, prepare_streams, say, told_if_not_written
+from prisma_postgres_exporter.descriptors import raise_limit
 from prisma_postgres_exporter.errors import ConfigurationError, ExporterError
 from prisma_postgres_exporter.words import plainly
 
@@ -135,6 +136,7 @@ def _root(
 
 def main() -> None:
     """Run the command line and leave with its exit code."""
+    raise_limit()
     prepare_streams()
     try:
         with told_if_not_written():

@@ -156,6 +156,11 @@ class PollConfig(Section):
         raise ValueError("windows are a list of durations, like [24h, 7d, 30d]")
 
     @property
+    def most_calls(self) -> int:
+        """How many requests of a credential may be under way: half are for workers in the place of those that hang."""
+        return 2 * self.concurrency
+
+    @property
     def read_within(self) -> timedelta:
         """How long after a reading of its open day a database is read again at the latest, where the budget allows."""
         longest = min(ADAPTIVE_INTERVALS * self.interval, ADAPTIVE_LONGEST) if self.adaptive else self.interval

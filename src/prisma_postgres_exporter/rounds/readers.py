@@ -10,6 +10,7 @@ from datetime import datetime
 import structlog
 
 from prisma_postgres_exporter.config import Config, Credential, Tokens, claims
+from prisma_postgres_exporter.descriptors import for_client
 from prisma_postgres_exporter.errors import ApiError, ConfigurationError, CredentialRefused, MalformedAnswer, NotAllowed
 from prisma_postgres_exporter.model import Workspace
 from prisma_postgres_exporter.reasons import meaning_of
@@ -68,7 +69,8 @@ class Readers:
 
         Clients of a token that is gone or changed, or of other settings, end when their calls under way have ended.
         """
-        settings = (config.api_url, config.poll)
+        clients = len(tokens.credentials)
+        settings = (config.api_url, config.poll, for_client(clients, config.poll.most_calls))
         made: dict[str, tuple[Credential, tuple[object, ...], VendorApi]] = {}
         problems: dict[str, tuple[str, str]] = {
             problem.name: (problem.reason, problem.text) for problem in tokens.problems
@@ -80,7 +82,7 @@ class Readers:
                 made[credential.name] = known
                 continue
             try:
-                made[credential.name] = credential, settings, self._make(credential, config)
+                made[credential.name] = credential, settings, self._make(credential, config, clients)
             except ConfigurationError as error:
                 problems[credential.name] = "malformed", str(error)
                 continue

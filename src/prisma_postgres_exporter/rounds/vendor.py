@@ -47,8 +47,8 @@ class VendorApi(Protocol):
         """Take no new call, and close when those under way have ended."""
 
 
-MakeApi = Callable[[Credential, Config], VendorApi]
-"""Makes the client of one credential.
+MakeApi = Callable[[Credential, Config, int], VendorApi]
+"""Makes the client of one credential, where there are so many.
 
 Raises:
     ConfigurationError: a token or an address that cannot be used.

@@ -2,23 +2,19 @@
 
 from __future__ import annotations
 
-import resource
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
 import structlog
 
+from prisma_postgres_exporter.descriptors import for_web
 from prisma_postgres_exporter.expose import ExporterHealth
 
 log = structlog.get_logger(__name__)
 
-MOST_CONNECTIONS = 256
 MOST_OF_ONE_ADDRESS = 128
 """Behind a proxy everyone has one address."""
-
-DESCRIPTORS_LEFT = 32
-"""What is for the store and the API, as far as there are so many."""
 
 TOLD_EVERY_SECONDS = 60.0
 
@@ -53,7 +49,7 @@ class Connections:
     """The connections that are open, within the bounds of all and of each address."""
 
     def __init__(self, refusals: Refusals, *, most: int | None = None, most_of_one: int = MOST_OF_ONE_ADDRESS) -> None:
-        self._most = most if most is not None else affordable_connections()
+        self._most = most if most is not None else for_web()
         self._most_of_one = min(most_of_one, self._most)
         self._refusals = refusals
         self._open: set[Connection] = set()
@@ -107,11 +103,3 @@ class Connections:
         self.gone(oldest)
         oldest.close()
         return True
-
-
-def affordable_connections() -> int:
-    """How many there may be: half of the descriptors that this process may have stay for all else."""
-    descriptors = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
-    if descriptors == resource.RLIM_INFINITY:
-        return MOST_CONNECTIONS
-    return max(4, min(MOST_CONNECTIONS, descriptors - DESCRIPTORS_LEFT, descriptors // 2))

@@ -141,7 +141,7 @@ async def _discovered(config: Config, tokens: Tokens, *, is_quick: bool) -> Asyn
         # Until the API says whose it is, as in the service.
         found = CredentialReport(name=credential.name, workspace_id=said.workspace_id, expires_at=said.expires_at)
         try:
-            client = make(credential, config)
+            client = make(credential, config, len(tokens.credentials))
         except ConfigurationError as error:
             return replace(found, error=error)
         clients.push_async_callback(client.retire)

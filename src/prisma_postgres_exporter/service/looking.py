@@ -68,7 +68,7 @@ async def look(config: Config) -> tuple[Found, ...]:
     make = api_maker(stopwatch)
     found: dict[str, Found] = {}
     for credential in tokens.credentials:
-        client = make(credential, config)
+        client = make(credential, config, 1)
         try:
             seen = await _look(client, config, stopwatch)
         finally:

@@ -55,8 +55,9 @@ def utc_now() -> datetime:
 def api_maker(health: ExporterHealth) -> MakeApi:
     """Return what makes the Management API's client for a credential; its calls are counted in `health`."""
 
-    def make(credential: Credential, config: Config) -> ManagementApi:
-        return ManagementApi(credential.token, base_url=config.api_url, limits=limits_of(config), observer=health)
+    def make(credential: Credential, config: Config, clients: int) -> ManagementApi:
+        limits = limits_of(config, clients)
+        return ManagementApi(credential.token, base_url=config.api_url, limits=limits, observer=health)
 
     return make
 

@@ -64,7 +64,7 @@ async def live_through_the_past(vendor: Vendor, config: Config, *, since: dateti
     async with opened(
         patient,
         clock=clock,
-        make_api=lambda credential, _: DirectApi(vendor, clock, credential.token.get_secret_value()),
+        make_api=lambda credential, *_: DirectApi(vendor, clock, credential.token.get_secret_value()),
         tokens=tokens,
         is_lasting=False,
     ) as running:

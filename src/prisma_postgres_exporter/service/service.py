@@ -21,9 +21,11 @@ from apscheduler.triggers.date import DateTrigger
 from apscheduler.triggers.interval import IntervalTrigger
 
 from prisma_postgres_exporter.config import Config, Difference, Lack, fingerprints, read_tokens, require_usable
+from prisma_postgres_exporter.descriptors import for_api
 from prisma_postgres_exporter.ending import end_at_once
 from prisma_postgres_exporter.errors import ConfigurationError, StoreUnavailable
 from prisma_postgres_exporter.expose import Access, ExporterHealth, Reload, ServiceStatus, web_app
+from prisma_postgres_exporter.reasons import MORE_DESCRIPTORS
 from prisma_postgres_exporter.rounds import MakeApi, Turn
 from prisma_postgres_exporter.service import memory, summary
 from prisma_postgres_exporter.service.connections import Refusals
@@ -144,6 +146,7 @@ class Service:
             on_leases=self._leases_changed.set,
         ) as self.running:
             collector, display = self.running.collector, self.running.display
+            _note_descriptors(len(collector.readers.states))
             self._costs = CostKeeper(collector)
             await self._costs.keep()
             self.is_ready = bool(collector.ledger_state.workspaces)
@@ -605,3 +608,14 @@ def _awaiting_restart(old: Config, new: Config) -> str | None:
     if not changed:
         return None
     return f"{' and '.join(changed)} changed: only a restart puts that in force, until then it is as before"
+
+
+def _note_descriptors(credentials: int) -> None:
+    affordable = for_api()
+    if affordable is not None and affordable < credentials:
+        log.warning(
+            "too few open files are allowed for so many credentials",
+            credentials=credentials,
+            allowed_connections=affordable,
+            advice=MORE_DESCRIPTORS,
+        )

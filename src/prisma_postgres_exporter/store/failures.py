@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import sqlite3
 import sys
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from pathlib import Path
 
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
+from prisma_postgres_exporter.descriptors import why_none
 from prisma_postgres_exporter.errors import StoreBroken, StoreDamaged, StoreDisconnected, StoreUnavailable
+from prisma_postgres_exporter.reasons import MORE_DESCRIPTORS
 from prisma_postgres_exporter.store.patience import is_silence
 
 DAMAGED_ADVICE = (
@@ -28,6 +33,8 @@ ADVICE = (
     # a part of the library's message, lower case; what to do about it
     ("check constraint", "nothing was written; that is a bug, or `store check` finds what led to it: report it"),
     ("foreign key constraint", "nothing was written; that is a bug, or `store check` finds what led to it: report it"),
+    ("too many open files", MORE_DESCRIPTORS),
+    ("read-only file system", "its file system is mounted read-only: mount it writable, or put the store on another"),
     ("no such file or directory", "create its directory"),
     ("unable to open database file", "create its directory and let this user write in it"),
     ("readonly database", "let this user write the file and its directory"),
@@ -42,6 +49,9 @@ ADVICE = (
     ("disk i/o error", "look whether the disk is full, over a quota, or broken"),
     ("authentication failed", "correct the user or the password in the store's URL"),
     ("no password supplied", "write the password into the store's URL"),
+    ("too many connections for role", "close others of this role, or let it have more: ALTER ROLE … CONNECTION LIMIT"),
+    ("too many connections for database", "close others to it, or let it have more: ALTER DATABASE … CONNECTION LIMIT"),
+    ("connection slots are reserved", "raise max_connections, or wait"),
     ('database "', "create it, or correct the store's URL"),
     ("permission denied for", "let this user create tables and write them"),
     ("permission denied", "let this user write in its directory"),
@@ -69,7 +79,7 @@ def translated(doing: str, where: str, *, is_read_only: bool = False) -> Iterato
     try:
         yield
     except _raised() as exc:
-        reason = _reason(exc)
+        reason = _unsaid(exc, where, is_read_only) or _reason(exc)
         raise _kind(exc)(f"cannot {doing} the store at {where}: {reason}{_advice(reason, is_read_only)}") from exc
 
 
@@ -97,6 +107,20 @@ def _reason(exc: Exception) -> str:
         return cause.strerror.lower()
     lines = str(cause).strip().splitlines()
     return lines[0].strip() if lines else type(cause).__name__
+
+
+def _unsaid(exc: Exception, where: str, is_read_only: bool) -> str | None:
+    """What is behind a failure whose library says no more than that something could not be opened, or written."""
+    cause = _cause(exc)
+    code = getattr(cause, "sqlite_errorcode", 0) & 0xFF
+    why = None
+    if code == sqlite3.SQLITE_CANTOPEN or "could not translate host name" in str(cause):
+        why = why_none()
+    if why is None and not is_read_only and code in {sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_READONLY}:
+        with suppress(OSError):
+            if os.statvfs(Path(where.partition(":///")[2]).parent).f_flag & os.ST_RDONLY:
+                why = os.strerror(errno.EROFS)
+    return why.lower() if why else None
 
 
 def _advice(reason: str, is_read_only: bool) -> str:

@@ -28,7 +28,9 @@ from processes import (
 )
 from test_store_migrations import make_older
 
-from reliability import Fault, record
+import reliability
+from prisma_postgres_exporter.simulator import Fault, FaultKind
+from reliability import record
 
 pytestmark = pytest.mark.slow
 
@@ -37,7 +39,7 @@ STOPPED_SECONDS = float(os.environ.get("STOPPED_SECONDS", USUALLY_STOPPED_SECOND
 
 
 def remember(tried: str, times: int, seen: str, seconds: float | None) -> None:
-    record(Fault(part="process", tried=tried, times=times, seen=seen, lost="nothing", seconds=seconds))
+    record(reliability.Fault(part="process", tried=tried, times=times, seen=seen, lost="nothing", seconds=seconds))
 
 
 @pytest.fixture
@@ -135,6 +137,21 @@ def test_with_32_descriptors_it_works_and_idle_clients_make_room(on_file: Settin
         running.send(signal.SIGTERM)
         assert running.wait() == 0
     remember("32 file descriptors, and 40 idle connections", 1, "it works: those idle for longest make room", seconds)
+
+
+def test_with_32_descriptors_a_slow_api_leaves_room_for_who_scrapes(tmp_path: Path) -> None:
+    with vendor(workspaces=2, databases=40) as api:
+        setting = Setting(tmp_path, api, f"sqlite:///{tmp_path / 'store.db'}")
+        api.faults.add(Fault(kind=FaultKind.SLOW, call="usage", seconds=0.3))
+        with limited(setting, "--nofile=32") as running:
+            before = setting.known(running)
+            for _ in range(40):
+                assert running.get("/").status == 200
+                time.sleep(0.1)
+            seconds = setting.goes_on(running, before)
+            for lack in ("Too many open files", "too many open files", "no_descriptors", "accepted"):
+                assert lack not in running.output
+    remember("32 file descriptors, two workspaces and a slow API", 1, "scrapes and readings go on", seconds)
 
 
 def test_without_memory_for_a_round_the_ledger_stays_whole(large: Setting) -> None:
