@@ -30,7 +30,7 @@ from prisma_postgres_exporter.simulator import Faults, Simulator, World, WorldSh
 
 EXPORTER = (sys.executable, "-m", "prisma_postgres_exporter")
 DEADLINE_SECONDS = 90.0
-LONGEST_RUN_SECONDS = 60.0
+LONGEST_RUN_SECONDS = 180.0
 LOOK_EVERY_SECONDS = 0.05
 INTERVAL = "1s"
 TOKEN_MARK = "simulator-token-"
