@@ -914,7 +914,7 @@ def test_pages_about_ten_thousand_databases_are_no_longer_than_about_a_hundred()
     assert abs(len(lots) - len(few)) < 1_000
 
 
-@pytest.mark.parametrize(("first_ended", "is_told"), [(-60, True), (1, False)])
+@pytest.mark.parametrize(("first_ended", "is_told"), [(-60, True), (0, False), (1, False)])
 def test_a_cost_that_is_not_known_is_told_of_what_was_made_after_the_first_round(
     first_ended: float, is_told: bool
 ) -> None:
@@ -930,7 +930,8 @@ def test_a_cost_that_is_not_known_is_told_of_what_was_made_after_the_first_round
         failed=0,
         next_at=None,
     )
-    status = replace(FULL, snapshot=snapshot_of([A_DATABASE], [view]), rounds=(a_round,))
+    shown = replace(snapshot_of([A_DATABASE], [view]), costs_at=NOW, taken_at=NOW + timedelta(seconds=9))
+    status = replace(FULL, snapshot=shown, rounds=(a_round,))
     told = [alert.text for alert in attention.of_workspace(view, status)]
     assert ("Cost not known: the API did not say its plan." in told) is is_told
 

@@ -205,10 +205,11 @@ def _of_workspaces(status: ServiceStatus, views: Sequence[WorkspaceView]) -> Ite
 
 
 def _is_read(view: WorkspaceView, status: ServiceStatus) -> bool:
-    """Whether what is shown was made after a round of it."""
-    shown_at = status.snapshot.taken_at if status.snapshot is not None else status.started_at
+    """Whether the costs that are shown were worked out after a round of it; within one second nobody knows."""
+    costs_at = status.snapshot.costs_at if status.snapshot is not None else None
     return view.workspace_id in status.collected_by or any(
-        row.workspace_id == view.workspace_id and row.first_ended_at <= shown_at for row in status.rounds
+        row.workspace_id == view.workspace_id and costs_at is not None and row.first_ended_at < costs_at
+        for row in status.rounds
     )
 
 
