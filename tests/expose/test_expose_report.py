@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import re
 from dataclasses import replace
+from datetime import datetime, timedelta
 from html.parser import HTMLParser
 
 from report_values import NOW, ledger_state, month_of, state
 
 from prisma_postgres_exporter.expose import report_page
 from prisma_postgres_exporter.expose.pages.plots import band, bars, sparkline
-from prisma_postgres_exporter.model import WorkspaceDay
+from prisma_postgres_exporter.model import DatabaseState, WorkspaceDay
 from prisma_postgres_exporter.report import MonthReport, UsageRow, report_markdown, report_month
 
 HOSTILE = "<script>alert(1)</script>|\n`x` [a](javascript:1)"
@@ -136,7 +137,7 @@ def test_it_says_the_month_in_three_sentences_first() -> None:
         "So far in November 2026, Acme cost 50.00 USD (fee 10.00, operations 40.00, storage 0.00); "
         "50.11 USD are expected of the whole month. "
         "What it cost in October is not known, nor is the change. "
-        "Acme / project 1 / database 3 costs most, 25.00 USD; everything is known."
+        "Acme / project 1 / database 3 costs most, 25.00 USD; not everything is known: see below."
     )
 
     for written in (page, text):
@@ -159,6 +160,28 @@ def test_markdown_and_html_have_the_same_parts_in_the_same_order() -> None:
         "Databases of Acme",
         "Days of Acme (UTC)",
     ]
+
+
+def test_it_says_alike_in_every_place_whether_everything_is_known_and_names_what_fails() -> None:
+    failing = replace(
+        state(1, 9, gib=1), failing_since_at=NOW - timedelta(minutes=9), usage_at=NOW - timedelta(hours=2)
+    )
+    never = replace(state(2, 9, gib=1), failing_since_at=NOW, usage_at=None)
+
+    def text(*held: DatabaseState, until: datetime = NOW) -> str:
+        report = report_month(month_of(ledger_state(*held), until=until, now=NOW), (), (), (), NOW)
+        return "".join(report_markdown(report, most_databases=2))
+
+    def said(of_report: str) -> list[bool]:
+        section = of_report.partition("## What is not known")[2].partition("## Acme")[0]
+        return ["; everything is known." in of_report, "Everything of this month is known." in section]
+
+    assert said(text(state(1, 9, gib=1))) == [True, True]
+    one, two = text(failing), text(failing, never)
+    sentence = "Not read now: Acme / database 1, last read until 2026-11-20 22:00 UTC. What it used since is not in it."
+    assert (said(one), said(two)) == ([False, False], [False, False])
+    assert one.count(sentence) == 2
+    assert "UTC; Acme / database 2, never read. What they used since" in two
 
 
 def test_a_plot_has_gaps_and_words() -> None:

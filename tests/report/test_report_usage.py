@@ -101,6 +101,17 @@ def test_only_days_that_a_database_lived_are_not_known() -> None:
     assert [row.period for row in used([], born)[0]] == [f"{day(back)}" for back in (3, 2, 1)]
 
 
+def test_the_day_on_which_a_database_was_deleted_is_known_where_it_was_read_soon_before_as_in_its_month() -> None:
+    deleted_at = day_start(day(1)) + timedelta(hours=15)
+    gone = known(1, 1, deleted_at=deleted_at)
+
+    def row(before: timedelta) -> UsageRow:
+        return used([replace(day_usage(day(1), 5, workspace_key=1), read_at=deleted_at - before)], gone)[0][-1]
+
+    assert (row(timedelta(hours=1)).days_known, row(timedelta(hours=1)).are_operations_known) == (1, True)
+    assert (row(timedelta(hours=2)).days_known, row(timedelta(hours=2)).are_operations_known) == (0, False)
+
+
 def test_days_after_a_workspace_was_gone_are_not_known_to_the_end_of_that_month() -> None:
     def periods(gone_at: datetime) -> list[str]:
         return [row.period for row in used([], known(1, 1), workspaces=(replace(A, gone_at=gone_at), B))[0]]

@@ -62,6 +62,7 @@ from prisma_postgres_exporter.report import (
     database_name,
     expected_bounds,
     expected_cost,
+    failing_sentences,
     gap_sentences,
     how_whole,
     incomplete_sentence,
@@ -210,6 +211,7 @@ def _say_what_is_missing(month: LedgerMonth, usage: Usage) -> None:
     sentences = (
         missing_sentence(usage, month.missing, tuple(gap_sentences(month))),
         incomplete_sentence(month.rows(By.DATABASE)),
+        *failing_sentences(month),
         *previous_sentences(month.previous),
     )
     for line in sentences:

@@ -33,7 +33,7 @@ from prisma_postgres_exporter.report.exporting import (
     revision_rows,
 )
 from prisma_postgres_exporter.report.focus import FOCUS_COLUMNS, focus_rows, left_out
-from prisma_postgres_exporter.report.gaps import gap_sentences
+from prisma_postgres_exporter.report.gaps import failing_sentences, gap_sentences
 from prisma_postgres_exporter.report.markdown import report_markdown
 from prisma_postgres_exporter.report.months import LedgerMonth, Missing, last_instant, ledger_month
 from prisma_postgres_exporter.report.ranking import Key, Ranked, growth_days, rank, total_line
@@ -118,6 +118,7 @@ __all__ = [
     "event_sentence",
     "expected_bounds",
     "expected_cost",
+    "failing_sentences",
     "focus_rows",
     "gap_sentences",
     "gib",

@@ -14,6 +14,7 @@ from prisma_postgres_exporter.report.sentences import (
     LEFT_OUT,
     NO_PROJECT,
     ahead_sentences,
+    beside_sentences,
     bill_sentence,
     budget_cells,
     change_sentence,
@@ -100,8 +101,8 @@ def report_sections(report: MonthReport, *, most_databases: int) -> Iterator[Sec
         yield Section(
             title="Budgets", table=Table(label="Budgets", heads=("Budget", "Limit", "Spent", "Expected"), rows=budgets)
         )
-    unknown = tuple(unknown_sentences(report))
-    yield Section(title="What is not known", paragraphs=unknown or ("Everything of this month is known.",))
+    unknown = tuple(unknown_sentences(report)) or ("Everything of this month is known.",)
+    yield Section(title="What is not known", paragraphs=(*unknown, *beside_sentences(report)))
     for workspace in report.workspaces:
         yield from _workspace(report, workspace, most_databases)
 
@@ -125,7 +126,7 @@ def _summary(report: MonthReport) -> Iterator[str]:
     first = top[0]
     cost = cost_so_far(first.bill)
     known_of = "" if first.total is not None else " of what is known"
-    known = "everything is known" if report.total[0].is_complete else "not everything is known: see below"
+    known = "not everything is known: see below" if any(unknown_sentences(report)) else "everything is known"
     yield f"{_full_path(first)} costs most{known_of}, {cost} USD; {known}."
 
 

@@ -13,6 +13,8 @@ from prisma_postgres_exporter.report.months import LedgerMonth
 from prisma_postgres_exporter.words import counted
 
 ONE_DAY = timedelta(days=1)
+NAMED = 5
+"""The most databases or workspaces that are named in one sentence."""
 UNREAD = "unread"
 """Days that `backfill` reads: the command says so."""
 
@@ -62,6 +64,24 @@ def gap_sentences(month: LedgerMonth) -> Iterator[str]:
         theirs, when = "it" if count == 1 else "they", f"on {day}" if day == last else f"between {day} and {last}"
         days = "that day" if day == last else "these days"
         yield f"{counted(count, 'database')} moved {when}: what {theirs} used on {days} may belong to either workspace."
+
+
+def failing_sentences(month: LedgerMonth) -> Iterator[str]:
+    """Which databases fail, and since when: what is known of today is of what was read."""
+    failing = [
+        f"{row.workspace.name} / {state.database.name}, {_read_until(state)}"
+        for row in month.ledger_state.workspaces.values()
+        for state in row.databases.values()
+        if state.failing_since_at is not None and state.deleted_at is None and not row.is_gone
+    ]
+    if failing and not month.is_over:
+        more = f"; and {len(failing) - NAMED:,} more" if len(failing) > NAMED else ""
+        theirs = "it" if len(failing) == 1 else "they"
+        yield f"Not read now: {'; '.join(sorted(failing)[:NAMED])}{more}. What {theirs} used since is not in it."
+
+
+def _read_until(state: DatabaseState) -> str:
+    return f"last read until {state.usage_at:%Y-%m-%d %H:%M} UTC" if state.usage_at is not None else "never read"
 
 
 def _moved(state: DatabaseState, month: LedgerMonth) -> Iterator[tuple[date, date]]:

@@ -29,7 +29,7 @@ from prisma_postgres_exporter.report.amounts import (
     signed_money,
 )
 from prisma_postgres_exporter.report.changing import Beside
-from prisma_postgres_exporter.report.gaps import gap_sentences
+from prisma_postgres_exporter.report.gaps import NAMED, gap_sentences
 from prisma_postgres_exporter.report.months import LedgerMonth, Missing
 from prisma_postgres_exporter.report.whole import MonthReport, WorkspaceReport
 from prisma_postgres_exporter.words import counted, listed
@@ -41,8 +41,6 @@ LIMIT_NAMES = {
     "free_storage": "Free plan's storage limit",
 }
 BLOCKING = ("spend_limit", "free_operations")
-NAMED = 5
-"""The most workspaces that are named in one sentence."""
 FOLLOWED = {
     EventKind.DELETED: "not followed any more, as no credential lists it",
     EventKind.RETURNED: "followed again",
@@ -303,7 +301,8 @@ def limit_sentences(cost: WorkspaceCost, until: datetime) -> Iterator[str]:
 
 
 def ahead_sentences(report: MonthReport) -> Iterator[str]:
-    """What whoever decides should know first: which workspaces will be blocked and when, and what would save money."""
+    """What whoever decides should know first: what fails, what will be blocked and when, what would save money."""
+    yield from report.failing
     for workspace in report.workspaces:
         cost, name, until = workspace.total.cost, workspace_name(workspace.total), report.until
         for limit, at in cost.limits if cost is not None and not report.is_over else ():
@@ -388,7 +387,7 @@ def total_rows(report: MonthReport) -> Iterator[tuple[str, ...]]:
 
 
 def unknown_sentences(report: MonthReport) -> Iterator[str]:
-    """What is not known of a month and of the one before it, and what is assumed."""
+    """What is not known of a month."""
     missing = missing_sentence(report.total[0], report.missing, report.gaps)
     partly = {
         day.period
@@ -401,9 +400,17 @@ def unknown_sentences(report: MonthReport) -> Iterator[str]:
             f"{counted(len(partly), 'day')} {'has' if len(partly) == 1 else 'have'} at least so much: a part of the "
             "use of a database is missing, as on a day on which one was created or deleted."
         )
-    assumed = assumed_sentence(workspace.total for workspace in report.workspaces)
-    yield from (sentence for sentence in (missing, assumed) if sentence is not None)
+    if missing is not None:
+        yield missing
+    yield from report.failing
     yield from absence_sentences(report)
+
+
+def beside_sentences(report: MonthReport) -> Iterator[str]:
+    """What is assumed of a month, and what is not known of the one before it."""
+    assumed = assumed_sentence(workspace.total for workspace in report.workspaces)
+    if assumed is not None:
+        yield assumed
     yield from previous_sentences(report.previous)
 
 

@@ -242,8 +242,13 @@ def _rows_of_day(
             if row.storage_seconds
         ]
         covered, whole = sum(row.storage_seconds for row in rows), sum(lived) + sum(lacking[place])
-        # One that was read before its end only may have gone on.
-        days_known = sum(row.unchanged_since_at is not None or day == now.date() for row in rows)
+        # One that was read before its end only may have gone on, unless it was deleted soon after.
+        days_known = sum(
+            row.unchanged_since_at is not None
+            or day == now.date()
+            or (lives[row.database_key][2] < ends_at and row.read_at >= lives[row.database_key][2] - SHORT_GAP)
+            for row in rows
+        )
         # One that did nothing did nothing in either workspace.
         days_known += unplaced_at_rest[place]
         count = len(rows) + len(lacking[place])

@@ -20,7 +20,7 @@ from prisma_postgres_exporter.cost import (
 )
 from prisma_postgres_exporter.model import DiscoveryGap, Event, EventKind, Revision, WorkspaceState
 from prisma_postgres_exporter.report.changing import TOTAL, Beside, Place, beside
-from prisma_postgres_exporter.report.gaps import gap_sentences
+from prisma_postgres_exporter.report.gaps import failing_sentences, gap_sentences
 from prisma_postgres_exporter.report.months import LedgerMonth, Missing
 from prisma_postgres_exporter.report.usage import UsageRow
 
@@ -54,10 +54,10 @@ class MonthReport:
 
     `total` is the sum of all workspaces and `beside` what it is compared with, `besides` what each row is compared
     with, by its place. `missing` are the days that nobody read and that may be read still, `gaps` why what no command
-    gets is missing, `not_followed` the workspaces that were gone before, `followed_late` those first followed after it
-    began, `discovery_gaps` when nobody looked for databases of which, `previous` the month before. `savings` are what
-    other plans would have saved, by workspace id, in it where it is over, else in the month before. `names` are
-    those of workspaces, projects and databases by id.
+    gets is missing, `failing` which databases are not read now, `not_followed` the workspaces that were gone before,
+    `followed_late` those first followed after it began, `discovery_gaps` when nobody looked for databases of which,
+    `previous` the month before. `savings` are what other plans would have saved, by workspace id, in it where it is
+    over, else in the month before. `names` are those of workspaces, projects and databases by id.
     """
 
     name: str
@@ -71,6 +71,7 @@ class MonthReport:
     besides: Mapping[Place, Beside]
     missing: Missing | None
     gaps: tuple[str, ...]
+    failing: tuple[str, ...]
     not_followed: tuple[WorkspaceState, ...]
     followed_late: tuple[WorkspaceState, ...]
     discovery_gaps: tuple[tuple[WorkspaceState, DiscoveryGap], ...]
@@ -144,6 +145,7 @@ def report_month(
         besides=besides,
         missing=month.missing,
         gaps=tuple(gap_sentences(month)),
+        failing=tuple(failing_sentences(month)),
         not_followed=month.not_followed,
         followed_late=month.followed_late,
         discovery_gaps=month.discovery_gaps,
