@@ -7,13 +7,18 @@ import io
 import json
 import re
 from collections.abc import Iterator, Sequence
+from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
 
 import pytest
 from constant_life import Given, follow, say
+from lived_store import BEGINS_AT, live_discovery, live_round
 from processes import DATA_PREFIX, exporter, run, vendor, write_config
+from store_values import discovered
+
+from prisma_postgres_exporter.store import Store
 
 TOKENS = {"PRISMA_POSTGRES_TOKEN": "simulator-token-1,simulator-token-2"}
 DATABASES = 6
@@ -63,6 +68,31 @@ def ten_days(tmp_path_factory: pytest.TempPathFactory) -> Sequence[str]:
     given = Given(per_day=lambda _: 9_000_000, storage_bytes=(2**30, 2**30))
     follow(url, given, [datetime(2026, 11, 1, tzinfo=UTC) + number * timedelta(hours=8) for number in range(31)])
     return ("--config", str(write_config(folder / "config.yaml")), "--store-url", url)
+
+
+def test_the_total_says_where_the_month_is_meant_to_end(tmp_path: Path) -> None:
+    url = f"sqlite:///{tmp_path / 'store.db'}"
+    at = BEGINS_AT + timedelta(days=20)
+    with closing(Store.open(url)) as store:
+        live_discovery(store, store.load(BEGINS_AT), discovered(4, workspaces=2, at=BEGINS_AT))
+        for number in range(41):
+            now = BEGINS_AT + number * timedelta(hours=12)
+            live_round(store, store.load(now), now)
+    plans = [{"workspace": f"wksp_{number}", "plan": "Starter"} for number in (1, 2)]
+    config = write_config(tmp_path / "config.yaml", cost={"workspaces": plans})
+
+    def lines(*arguments: str) -> list[str]:
+        return say(at, "cost", *arguments, "--config", str(config), "--store-url", url).output.splitlines()
+
+    rows = say(at, "cost", "--json", "--config", str(config), "--store-url", url).json["data"]
+    low, high = (f"{sum(Decimal(row[side]) for row in rows):,.2f}" for side in ("low_usd", "high_usd"))
+
+    assert len(rows) == 2
+    (total,) = (line for line in lines() if line.startswith("total"))
+    assert f"{low} - {high}" in total
+    for by in ("workspace", "project"):
+        assert any(line.endswith(f" USD ({low} to {high})") for line in lines("--by", by))
+    assert not any(line.startswith("Expected of") for line in lines("--month", "2026-10"))
 
 
 @pytest.mark.parametrize("minutes", [4, 300])

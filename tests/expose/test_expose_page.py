@@ -842,9 +842,9 @@ def test_the_command_that_compares_plans_is_ready_to_be_pasted(names: Sequence[s
     begin = "/opt/venv/bin/ppe cost --store-url sqlite:////l.db --workspace"
     assert shown.command == f"{begin} {named} --month 2026-10 --what-if plan=pro"
     page = status_page(status, replace(COSTS, lines=(line,)))
-    assert f"Compare all plans: {shown.command}" in words(page) or "\n" in names[0]
+    assert f"Work it out: {shown.command}" in words(page) or "\n" in names[0]
     # Who may not see where the store is cannot read it either.
-    assert "Compare all plans" not in status_page(replace(status, is_part=True), replace(COSTS, lines=(line,)))
+    assert "Work it out" not in status_page(replace(status, is_part=True), replace(COSTS, lines=(line,)))
 
 
 @pytest.mark.parametrize("path", ["/no", "/databases/db_unknown", "/workspaces/no", "/projects/no", "/a/b/c"])

@@ -7,11 +7,11 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from html.parser import HTMLParser
 
-from report_values import NOW, ledger_state, month_of, state
+from report_values import NOW, OCTOBER, ledger_state, month_of, state
 
 from prisma_postgres_exporter.expose import report_page
 from prisma_postgres_exporter.expose.pages.plots import band, bars, sparkline
-from prisma_postgres_exporter.model import DatabaseState, WorkspaceDay
+from prisma_postgres_exporter.model import DatabaseState, Event, EventKind, WorkspaceDay
 from prisma_postgres_exporter.report import MonthReport, UsageRow, report_markdown, report_month
 
 HOSTILE = "<script>alert(1)</script>|\n`x` [a](javascript:1)"
@@ -182,6 +182,40 @@ def test_it_says_alike_in_every_place_whether_everything_is_known_and_names_what
     assert (said(one), said(two)) == ([False, False], [False, False])
     assert one.count(sentence) == 2
     assert "UTC; Acme / database 2, never read. What they used since" in two
+
+
+def test_a_change_of_a_month_that_runs_is_of_what_is_expected_which_has_its_column() -> None:
+    def heads(until: datetime) -> tuple[str, str]:
+        held = ledger_state(state(1, 9_000_000, gib=1, at=until))
+        report = report_month(month_of(held, until=until), (), (), (), NOW)
+        table = "".join(report_markdown(report, most_databases=2)).partition("## Workspaces")[2].splitlines()
+        return table[2], table[4]
+
+    head, row = heads(NOW)
+    assert head.endswith("| USD | Expected | % of all | October | Change |")
+    assert head.count("|") == row.count("|")
+    head, row = heads(OCTOBER)
+    assert head.endswith("| USD | % of all | September | Change |")
+    assert head.count("|") == row.count("|")
+
+
+def test_many_events_are_counted_before_the_projects_and_listed_at_the_end() -> None:
+    def text(number: int) -> str:
+        kinds = (EventKind.CREATED, EventKind.CREATED, EventKind.DELETED)
+        events = [
+            Event(at=NOW, kind=kinds[place % 3], subject="database", subject_id=f"db_{place}", workspace_id="wksp_1")
+            for place in range(number)
+        ]
+        report = report_month(month_of(ledger_state(state(1, 9, gib=1))), (), events, (), NOW)
+        return "".join(report_markdown(report, most_databases=2))
+
+    few, many = text(5), text(6)
+    assert few.partition("### Projects")[0].count("created.") == 4
+    assert "## Events" not in few
+    before, _, after = many.partition("### Projects")
+    assert "- 6 events, listed at the end: 4 databases created, 2 databases deleted.\n" in before
+    assert "created." not in before
+    assert after.partition("## Events of Acme")[2].count("created.") == 4
 
 
 def test_a_plot_has_gaps_and_words() -> None:

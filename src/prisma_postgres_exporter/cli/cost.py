@@ -176,10 +176,8 @@ def _print(
             added(row.expected_usd for row in workspaces),
             is_complete=all(row.is_expected_complete for row in workspaces),
         )
-        lines.append(
-            _numbers(use(total_row(workspaces, By.WORKSPACE)), besides[TOTAL], expected, is_over=month.is_over)
-            | {NAMES[by]: "total"}
-        )
+        total = _numbers(use(total_row(workspaces, By.WORKSPACE)), besides[TOTAL], expected, is_over=month.is_over)
+        lines.append(total | {NAMES[by]: "total"} | _bounds(workspaces, by, is_over=month.is_over))
     share = share_head(is_whole=bill.total is not None)
     fields = [
         replace(field, heading=share if heading == "%" else heading, cells=[line.get(heading, "") for line in lines])
@@ -189,6 +187,8 @@ def _print(
     print_table(
         fields, chosen, what=f"{by}s in this month", title=f"Cost of {month.name} in USD, {until}", told_apart=len(rows)
     )
+    for line in _expected_sentence(workspaces) if not month.is_over else ():
+        show(sentence(line))
     _say_what_is_missing(month, usage)
     assumed = assumed_sentence(month.rows(By.WORKSPACE))
     if assumed is not None:
@@ -264,9 +264,8 @@ def _cells(row: CostRow, entry: Beside, by: By, *, is_over: bool) -> dict[str, s
     """The cells of one line by their column's heading."""
     cells = {"workspace": workspace_name(row), "workspace id": row.workspace_id}
     if by is By.WORKSPACE:
-        low, high = expected_bounds(row, is_over=is_over)
         cells["plan"] = (row.cost.plan if row.cost else None) or NONE
-        cells |= {} if is_over else {"low - high": NONE if low is None else f"{money(low)} - {money(high)}"}
+        cells |= _bounds((row,), by, is_over=is_over)
     else:
         cells["project"] = row.project_name or ("" if row.database_id else NO_PROJECT)
         cells["project id"] = row.project_id or ""
@@ -275,6 +274,28 @@ def _cells(row: CostRow, entry: Beside, by: By, *, is_over: bool) -> dict[str, s
         cells["database id"] = row.database_id or ""
     cells |= _numbers(use(row), entry, expected_cost(row), is_over=is_over)
     return {heading: harmless(cell) for heading, cell in cells.items()}
+
+
+def _bounds(rows: Sequence[CostRow], by: By, *, is_over: bool) -> dict[str, str]:
+    """The cell of where a month is meant to end, of workspaces alone."""
+    if by is not By.WORKSPACE or is_over:
+        return {}
+    low, high = _bounds_of(rows)
+    return {"low - high": NONE if low is None or high is None else f"{money(low)} - {money(high)}"}
+
+
+def _bounds_of(rows: Sequence[CostRow]) -> tuple[Decimal | None, Decimal | None]:
+    """Where the month that runs is meant to end, of these workspaces together."""
+    bounds = [expected_bounds(row, is_over=False) for row in rows]
+    return added(low for low, _ in bounds), added(high for _, high in bounds)
+
+
+def _expected_sentence(workspaces: Sequence[CostRow]) -> Iterator[str]:
+    """What is expected of all workspaces, for a table without room for it."""
+    low, high = _bounds_of(workspaces)
+    expected = added(row.expected_usd for row in workspaces)
+    if len(workspaces) > 1 and None not in (low, high) and all(row.is_expected_complete for row in workspaces):
+        yield f"Expected of the whole month: {money(expected)} USD ({money(low)} to {money(high)})"
 
 
 def _numbers(used: Sequence[str], entry: Beside, expected: str, *, is_over: bool) -> dict[str, str]:

@@ -22,6 +22,7 @@ from prisma_postgres_exporter.report.sentences import (
     database_name,
     database_path,
     event_sentence,
+    events_sentence,
     last_month,
     month_before,
     quality_sentences,
@@ -37,6 +38,8 @@ from prisma_postgres_exporter.report.whole import MonthReport, WorkspaceReport
 USE_HEADS = ("Operations", "Mean GiB", "Fee", "For operations", "For storage", "USD")
 TOP = 10
 """How many databases of all workspaces are named as those that cost most."""
+EVENTS = 5
+"""How many events a workspace has at most above its projects: more are listed at the end."""
 
 ONE_DAY = timedelta(days=1)
 Cells = tuple[str, ...]
@@ -87,7 +90,8 @@ def report_sections(report: MonthReport, *, most_databases: int) -> Iterator[Sec
         points=tuple(ahead_sentences(report)),
     )
     share = share_head("% of all", is_whole=report.total[1].total is not None)
-    heads = (*USE_HEADS, share, month_before(report.until), "Change")
+    ahead = () if report.is_over else ("Expected",)
+    heads = (*USE_HEADS, *ahead, share, month_before(report.until), "Change")
     workspaces = Table(label="Workspaces", heads=("Workspace", *heads), rows=tuple(total_rows(report)))
     yield Section(title="Workspaces", table=workspaces)
     if changes := tuple(_changes(report)):
@@ -105,6 +109,9 @@ def report_sections(report: MonthReport, *, most_databases: int) -> Iterator[Sec
     yield Section(title="What is not known", paragraphs=(*unknown, *beside_sentences(report)))
     for workspace in report.workspaces:
         yield from _workspace(report, workspace, most_databases)
+    for workspace in report.workspaces:
+        if len(workspace.events) > EVENTS:
+            yield Section(title=f"Events of {workspace_name(workspace.total)}", points=_events(report, workspace))
 
 
 def _summary(report: MonthReport) -> Iterator[str]:
@@ -182,7 +189,8 @@ def _all_days(report: MonthReport) -> Sequence[Day]:
 
 def _workspace(report: MonthReport, workspace: WorkspaceReport, most_databases: int) -> Iterator[Section]:
     name = workspace_name(workspace.total)
-    events = (event_sentence(event, report.names) for event in workspace.events)
+    many = len(workspace.events) > EVENTS
+    events = (events_sentence(workspace.events),) if many else _events(report, workspace)
     yield Section(title=name, points=(*cost_sentences(workspace), *quality_sentences(workspace), *events))
     if workspace.projects:
         projects = _rows(workspace.projects, "Project", lambda row: row.project_name or NO_PROJECT)
@@ -193,6 +201,10 @@ def _workspace(report: MonthReport, workspace: WorkspaceReport, most_databases: 
         yield Section(title=f"Databases of {name}", level=3, table=databases, after=tuple(_rest(rest)))
     if workspace.days:
         yield Section(title=f"Days of {name} (UTC)", level=3, days=_days(workspace))
+
+
+def _events(report: MonthReport, workspace: WorkspaceReport) -> Sequence[str]:
+    return [event_sentence(event, report.names) for event in workspace.events]
 
 
 def _days(workspace: WorkspaceReport) -> Sequence[Day]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import date, datetime
 from decimal import Decimal
@@ -21,6 +22,7 @@ from prisma_postgres_exporter.report.amounts import (
     NONE,
     at_least,
     cost_so_far,
+    expected_cost,
     in_unit_of,
     least_count,
     mean_gib,
@@ -337,6 +339,13 @@ def quality_sentences(workspace: WorkspaceReport) -> Iterator[str]:
         yield f"The vendor revised {days} of databases, by {change:+,} operations together."
 
 
+def events_sentence(events: Sequence[Event]) -> str:
+    """How many things of each kind were noticed."""
+    kinds = Counter((event.subject, event.kind) for event in events)
+    told = [f"{counted(number, subject)} {kind}" for (subject, kind), number in sorted(kinds.items())]
+    return f"{counted(len(events), 'event')}, listed at the end: {', '.join(told)}."
+
+
 def event_sentence(event: Event, names: Mapping[str, str]) -> str:
     """What was noticed. A workspace is never seen deleted: no credential lists it any more, or one does again."""
     if event.subject == "workspace" and event.kind in FOLLOWED:
@@ -380,10 +389,14 @@ def total_rows(report: MonthReport) -> Iterator[tuple[str, ...]]:
     """The lines of all workspaces, and their total where there are several."""
     for workspace in report.workspaces:
         row = workspace.total
-        yield workspace_name(row), *use(row), *_beside(workspace.beside)
+        yield workspace_name(row), *use(row), *_ahead(row, report), *_beside(workspace.beside)
     if len(report.workspaces) > 1:
         total = total_row([workspace.total for workspace in report.workspaces], By.WORKSPACE)
-        yield "Total", *use(total), *_beside(report.beside)
+        yield "Total", *use(total), *_ahead(total, report), *_beside(report.beside)
+
+
+def _ahead(row: CostRow, report: MonthReport) -> tuple[str, ...]:
+    return () if report.is_over else (expected_cost(row),)
 
 
 def unknown_sentences(report: MonthReport) -> Iterator[str]:
