@@ -56,7 +56,7 @@ def test_the_version_is_told_without_loading_the_program() -> None:
     assert len(modules) < 200
     assert not modules & {"pydantic", "rich", "sqlalchemy", "structlog", "yaml", *WEB, *CLIENT}
     ours = {name for name in modules if name.startswith(PACKAGE)}
-    assert ours == {f"{PACKAGE}{room}" for room in ("", ".cli", ".cli.terminal", ".errors", ".words")}
+    assert ours == {f"{PACKAGE}{room}" for room in ("", ".cli", ".cli.terminal", ".descriptors", ".errors", ".words")}
 
 
 def test_the_help_of_all_commands_is_told_without_loading_any() -> None:
