@@ -25,7 +25,7 @@ All instants are aware UTC datetimes; operations are whole operations; storage i
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime, time, timedelta
 from enum import StrEnum
@@ -448,15 +448,32 @@ class LedgerState:
     """What is held of every workspace, as the store has it.
 
     `databases` by database id: every followed database of every workspace, and the deleted ones that still
-    belong to the current or the previous month.
+    belong to the current or the previous month. In a part of the whole `left` are those that are of a workspace outside
+    of it now, and were in one of its own.
     """
 
     workspaces: Mapping[str, WorkspaceState] = field(default_factory=dict)
+    left: Mapping[str, DatabaseState] = field(default_factory=dict)
 
     @cached_property
     def databases(self) -> Mapping[str, DatabaseState]:
-        """Every database of every workspace, by id."""
-        return {id_: state for workspace in self.workspaces.values() for id_, state in workspace.databases.items()}
+        """Every database of every workspace, by id, and those that left it."""
+        held = {id_: state for workspace in self.workspaces.values() for id_, state in workspace.databases.items()}
+        return {**self.left, **held}
+
+    def part(self, workspace_ids: Collection[str]) -> LedgerState:
+        """Return what is held of these workspaces alone, as far as they are there."""
+        own = {id_: row for id_, row in self.workspaces.items() if id_ in workspace_ids}
+        keys = {row.key for row in own.values()}
+        others = (row for id_, row in self.workspaces.items() if id_ not in own)
+        left = {
+            id_: state
+            for row in others
+            for id_, state in row.databases.items()
+            if not keys.isdisjoint(month.workspace_key for month in state.months)
+            or not keys.isdisjoint(move.from_key for move in state.moves)
+        }
+        return LedgerState(workspaces=own, left=left)
 
     def with_workspaces(self, *changed: WorkspaceState) -> LedgerState:
         """Return the state in which these workspaces replace what was held of them."""

@@ -122,6 +122,21 @@ def test_the_days_of_a_move_are_those_between_the_two_looks(last_there_at: datet
     assert list(gap_sentences(month_of(held)))[-1] == f"1 database moved {said} may belong to either workspace."
 
 
+@pytest.mark.parametrize("id_", ["wksp_1", "wksp_2"])
+def test_a_part_says_of_its_workspaces_what_the_whole_says(id_: str) -> None:
+    """What left a workspace is another one's now, and has its row and its reasons there all the same."""
+    here = replace(state(3, 50), workspace_key=2, months=(replace(state(3, 50).months[0], workspace_key=2),))
+    held = builders.ledger_state(
+        workspace_state(state(2, 70), id_="wksp_1", plan="Starter"),
+        workspace_state(just_moved(), here, key=2, id_="wksp_2", plan="Starter"),
+    )
+    whole = month_of(held)
+    for part in (whole.of_workspaces({id_}), month_of(held.part({id_}))):
+        for by in By:
+            assert part.rows(by) == tuple(row for row in whole.rows(by) if row.workspace_id == id_)
+        assert list(gap_sentences(part))[-1] == list(gap_sentences(whole))[-1]
+
+
 def test_what_nobody_read_and_bears_no_fee_costs_what_is_not_known() -> None:
     """Two databases share the fee by operations: the one that came has used none that anybody read."""
     here = replace(state(3, 50), workspace_key=2, months=(replace(state(3, 50).months[0], workspace_key=2),))

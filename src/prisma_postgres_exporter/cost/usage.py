@@ -186,6 +186,9 @@ def used_in_month(ledger_state: LedgerState, until: datetime) -> Mapping[int, Ma
         for id_, state in row.databases.items():
             for key, usage in database_usage(state, until).items():
                 used[key][id_] = usage
+    for id_, state in ledger_state.left.items():
+        for key, usage in database_usage(state, until).items():
+            used[key][id_] = usage
     return used
 
 

@@ -151,11 +151,11 @@ class LedgerMonth:
 
     def of_workspaces(self, ids: Collection[str]) -> LedgerMonth:
         """The same of these workspaces alone, as far as they are there; budgets are of all, and left out."""
-        states = {id_: row for id_, row in self.ledger_state.workspaces.items() if id_ in ids}
-        keys, costs = {row.key for row in states.values()}, self.costs
+        ledger_state, costs = self.ledger_state.part(ids), self.costs
+        keys = {row.key for row in ledger_state.workspaces.values()}
         return replace(
             self,
-            ledger_state=LedgerState(workspaces=states),
+            ledger_state=ledger_state,
             days=[day for day in self.days if day.workspace_key in keys],
             costs=Costs(
                 workspaces={id_: cost for id_, cost in costs.workspaces.items() if id_ in ids},

@@ -158,8 +158,8 @@ class Display:
         collector = self._collector
         if collector.config.web.shard == "all":
             return collector.ledger_state
-        own = {id_: row for id_, row in collector.ledger_state.workspaces.items() if collector.leases.holds(id_)}
-        return LedgerState(workspaces=own)
+        ledger_state = collector.ledger_state
+        return ledger_state.part([id_ for id_ in ledger_state.workspaces if collector.leases.holds(id_)])
 
     def _timed(self, work: Callable[[], T]) -> T:
         """Count the CPU seconds that work takes in its thread."""
