@@ -68,6 +68,7 @@ def histories(draw: st.DrawFn) -> list[Snapshot]:
     """Snapshots one after the other: databases grow, are not known for a while, come and go."""
     held: dict[str, DatabaseView] = {}
     totals: dict[str, int] = {}
+    revised: dict[str, int] = {}
     history = []
     for _ in range(draw(st.integers(2, 6))):
         for number in range(6):
@@ -75,15 +76,14 @@ def histories(draw: st.DrawFn) -> list[Snapshot]:
             match draw(st.sampled_from(["stay", "live", "live", "live", "unknown", "gone"])):
                 case "live":
                     totals[id_] = totals.get(id_, 0) + draw(st.integers(0, 2**20))
-                    before = held.get(id_)
+                    revised[id_] = revised.get(id_, 0) + draw(st.integers(0, 2))
                     usd = st.none() | st.decimals(0, 99, places=2)
                     held[id_] = replace(
                         A_DATABASE,
                         workspace_id=IDS[number % 2],
                         database_id=id_,
                         operations_total=totals[id_],
-                        revisions_up=(before.revisions_up if before else 0) + draw(st.integers(0, 2)),
-                        revisions_down=before.revisions_down if before else 0,
+                        revisions_up=revised[id_],
                         day_to_date_operations=draw(_counts),
                         previous_day_operations=draw(_counts),
                         month_to_date_operations=draw(_counts),
@@ -173,6 +173,76 @@ def test_a_sums_counters_never_fall_and_no_operation_is_counted_twice(history: l
             )
             if has_sum and _are_all_known(old, new, id_):
                 assert counted == _came([old, new], id_)
+
+
+@settings(max_examples=40)
+@given(history=histories(), bounds=st.lists(st.integers(0, 6), min_size=6, max_size=6))
+def test_whoever_adds_up_all_counters_counts_no_operation_twice(history: list[Snapshot], bounds: list[int]) -> None:
+    """However places change: where a series goes on after a gap, and where it is taken to begin at 0."""
+    cap = SeriesCap(bound_for(bounds[0]))
+    capped, whole = [], []
+    for snapshot, kept in zip(history, bounds, strict=False):
+        cap._most = bound_for(kept)
+        capped.append(samples_of(cap.apply(snapshot, windows=WINDOWS)))
+        whole.append(samples_of(snapshot))
+    for from_zero in (False, True):
+        for key, value in _increases(capped, from_zero=from_zero).items():
+            assert value <= _increases(whole, from_zero=from_zero)[key]
+
+
+def _increases(shown: Sequence[Samples], *, from_zero: bool) -> dict[tuple[str, str | None], float]:
+    """What each counter of a workspace grew, over all its series: from its first sample on, or from 0."""
+    first: Samples = {}
+    last: Samples = {}
+    for samples in shown:
+        for key, value in samples.items():
+            if key[0] in COUNTERS:
+                first.setdefault(key, 0.0 if from_zero else value)
+                last[key] = value
+    grown: dict[tuple[str, str | None], float] = defaultdict(float)
+    for key, value in last.items():
+        assert value >= first[key]
+        grown[key[0], dict(key[1]).get("workspace_id")] += value - first[key]
+    return grown
+
+
+def test_one_that_was_summed_up_and_comes_back_goes_on_where_it_was() -> None:
+    """X uses 200 while it is summed up and 1,000 as it comes back: 1,200 in all, by its own series and the sum's."""
+
+    def of(x: int, month: int) -> Snapshot:
+        others = [(f"db_{number}", 500, 9 if number else 1_000) for number in range(5)]
+        return snapshot_of(
+            [
+                replace(
+                    A_DATABASE,
+                    database_id=id_,
+                    operations_total=total,
+                    month_to_date_operations=in_month,
+                    previous_month_operations=None,
+                )
+                for id_, total, in_month in (*others, ("db_x", x, month))
+            ]
+        )
+
+    cap = SeriesCap(bound_for(1))
+    shown = [
+        samples_of(cap.apply(snapshot, windows=WINDOWS))
+        for snapshot in (of(3_000, 5_000), of(3_000, 10), of(3_200, 10), of(4_200, 9_000))
+    ]
+
+    def operations(samples: Samples) -> dict[str, float]:
+        return {
+            dict(labels)["database_id"]: value
+            for (name, labels), value in samples.items()
+            if name == "prisma_postgres_database_operations_total"
+        }
+
+    assert list(map(operations, shown)) == [
+        {"db_x": 3_000, "other": 0},
+        {"db_0": 500, "other": 0},
+        {"db_0": 500, "other": 200},
+        {"db_x": 4_000, "other": 200},
+    ]
 
 
 def _are_all_known(old: Snapshot, new: Snapshot, workspace_id: str) -> bool:

@@ -76,18 +76,20 @@ class SeriesCap:
 
     Which databases stay follows from the snapshot alone, so that every process that shows it shows the same. The
     counters of a sum hold what came since the first snapshot, while a database was in it: they were 0 then, and never
-    fall before this process ends, whoever enters and leaves. `summed` is how many databases have no series of their
-    own now.
+    fall before this process ends, whoever enters and leaves. What is counted there of a database is not in a counter
+    of its own, if it has one then: whoever adds both up counts it once, since when ever a series is said to count.
+    `summed` is how many databases have no series of their own now.
     """
 
     def __init__(self, most: int) -> None:
         self.room = room(most, workspaces=0, databases=0, windows=0)
         self.summed = 0
         self._most = most
-        self._kept: frozenset[Key] = frozenset()
         self._seen: dict[Key, _Counts] = {}
         self._began_at: datetime | None = None
         self._summed_counts: dict[str, _Counts] = {}
+        self._given: dict[Key, _Counts] = {}
+        self._shown: set[Key] = set()
 
     def apply(self, snapshot: Snapshot, *, windows: int) -> Snapshot:
         """The snapshot with the largest databases and a row for the rest of each workspace."""
@@ -103,7 +105,7 @@ class SeriesCap:
         kept = _largest(views, self.room.kept)
         self._count(views, kept)
         self.summed = len(views) - len(kept)
-        if not self.summed:
+        if not self.summed and not self._given:
             return snapshot
         return replace(snapshot, databases=tuple(self._summed_up(views, kept, began_at)))
 
@@ -113,17 +115,19 @@ class SeriesCap:
         for workspace_id, its_views in groupby(views, key=attrgetter("workspace_id")):
             rest = []
             for view in its_views:
-                if _key(view) in kept:
-                    yield view
+                if (key := _key(view)) in kept:
+                    given = self._given.get(key)
+                    yield view if given is None else given.taken_from(view)
                 else:
                     rest.append(view)
             if rest:
                 yield _sum_of(rest, self._summed_counts.get(workspace_id, _Counts()), began_at)
 
     def _count(self, views: Sequence[DatabaseView], kept: frozenset[Key]) -> None:
-        """Add to the sums what came of each database that had no series of its own, or has none now.
+        """Add to the sums what came of each database that has no series of its own, or never had one before.
 
-        What was there when a database was seen first counts nowhere, as with every new series.
+        What was there when a database was seen first counts nowhere, as with every new series. One that had a series
+        goes on with it: what came is in that.
         """
         seen: dict[Key, _Counts] = {}
         for view in views:
@@ -135,10 +139,12 @@ class SeriesCap:
             else:
                 seen[key] = now if now.operations is not None else replace(now, operations=before.operations)
                 came = now.since(before)
-            if key not in kept or (before is not None and key not in self._kept):
+            if key not in kept or (before is not None and key not in self._shown):
                 sums = self._summed_counts.get(view.workspace_id, _Counts())
                 self._summed_counts[view.workspace_id] = sums.plus(came)
-        self._seen, self._kept = seen, kept
+                self._given[key] = self._given.get(key, _Counts()).plus(came)
+        self._seen = seen
+        self._shown.update(key for view in views if (key := _key(view)) in kept and view.operations_total is not None)
 
 
 def _key(view: DatabaseView) -> Key:
@@ -185,6 +191,16 @@ class _Counts:
             operations=_known_sum((self.operations, other.operations)),
             revisions_up=self.revisions_up + other.revisions_up,
             revisions_down=self.revisions_down + other.revisions_down,
+        )
+
+    def taken_from(self, view: DatabaseView) -> DatabaseView:
+        """The view without these."""
+        operations = view.operations_total
+        return replace(
+            view,
+            operations_total=None if operations is None else operations - (self.operations or 0),
+            revisions_up=view.revisions_up - self.revisions_up,
+            revisions_down=view.revisions_down - self.revisions_down,
         )
 
 
