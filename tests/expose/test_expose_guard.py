@@ -140,6 +140,24 @@ async def test_without_configured_names_any_is_answered_to_that_can_be_one() -> 
         assert (await client.get("/metrics", headers={"Host": "a b"})).status_code == 400
 
 
+@pytest.mark.parametrize("hosts", [(), ("exporter.example.com",)])
+@pytest.mark.parametrize(
+    ("lines", "status"),
+    [
+        (b"HTTP/1.1\r\nHost: localhost\r\n", 200),
+        (b"HTTP/1.1\r\nHost: localhost\r\nHost: stranger\r\n", 400),
+        (b"HTTP/1.1\r\nHost: localhost\r\nhost: localhost\r\n", 400),
+        (b"HTTP/1.0\r\nHost: localhost\r\nHost: localhost\r\n", 400),
+        (b"HTTP/1.1\r\n", 400),
+        (b"HTTP/1.0\r\n", 200),
+    ],
+)
+async def test_a_request_has_one_host_header(hosts: tuple[str, ...], lines: bytes, status: int) -> None:
+    async with listening(app_of(None, *hosts), ["127.0.0.1:0"]) as (url,):
+        answer = await raw(url, b"GET /metrics " + lines + b"Connection: close\r\n\r\n")
+    assert answer.startswith(b"HTTP/1.1 %d " % status)
+
+
 @pytest.mark.parametrize(
     "path", ["/metrics", "/metrics/", "/nowhere", "/-/ready", "/-/reload", "/api/v1/x/", "/api/v1"]
 )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import math
 import re
 import sqlite3
@@ -306,3 +307,14 @@ async def test_damage_in_a_store_that_takes_long_to_look_through_is_found_beside
         assert errors >= 1
 
     await run_beside(tmp_path / "ledger.db", MovedClock(), wait_for_it)
+
+
+def test_a_run_that_falls_into_the_one_before_is_not_told() -> None:
+    def told(message: str, most: int) -> bool:
+        record = logging.LogRecord("apscheduler.scheduler", logging.WARNING, "", 1, message, ("job", most), None)
+        return service._is_no_late_run(record)
+
+    skipped = 'Execution of job "%s" skipped: maximum number of running instances reached (%d)'
+    assert not told(skipped, 1)
+    assert told(skipped, 100)
+    assert told("%s %d", 1)

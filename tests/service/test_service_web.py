@@ -16,7 +16,7 @@ from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
-from strangers import A_CHECK, PATIENCE_SECONDS, asked, connect, status_of
+from strangers import A_CHECK, PATIENCE_SECONDS, answer, asked, connect, connect_deaf, status_of
 
 from prisma_postgres_exporter.descriptors import for_web
 from prisma_postgres_exporter.expose import ExporterHealth
@@ -181,6 +181,43 @@ async def test_an_answer_that_nobody_reads_or_that_never_comes_is_ended(monkeypa
             await until(lambda: counts_of(health) == {"too_slow": 1})
         slow.go_on.set()
         assert status_of(await asyncio.to_thread(asked, url, A_CHECK)) == 200
+
+
+async def test_the_next_request_of_a_connection_is_not_begun_before_the_answer_to_the_one_before_is_read() -> None:
+    asked_for: list[str] = []
+
+    async def much(request: Request) -> Response:
+        asked_for.append(request.url.path)
+        return PlainTextResponse("x" * 200_000)
+
+    app = Starlette(routes=[Route("/much", much), Route("/{path:path}", Slow()._quick)])
+    health = ExporterHealth()
+    async with listening(app, ["127.0.0.1:0"], refusals=Refusals(health)) as (url,):
+        with connect_deaf(url, "127.0.0.2") as deaf:
+            deaf.sendall(b"GET /much HTTP/1.1\r\nHost: e\r\n\r\n" * 3)
+            deaf.sendall(b"GET /much HTTP/1.1\r\nHost: e\r\nConnection: close\r\n\r\n")
+            await until(lambda: bool(asked_for))
+            for _ in range(20):
+                assert status_of(await asyncio.to_thread(asked, url, A_CHECK)) == 200
+            assert len(asked_for) == 1
+            text = await asyncio.to_thread(answer, deaf)
+    assert (len(asked_for), text.count(b"HTTP/1.1 200"), text.count(b"x" * 200_000)) == (4, 4, 4)
+    assert counts_of(health) == {}
+
+
+async def test_whoever_does_not_read_what_it_asked_for_is_cut_off(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(http_protocol, "REQUEST_SECONDS", 0.5)
+
+    async def much(_: Request) -> Response:
+        return PlainTextResponse("x" * 2_000_000)
+
+    health = ExporterHealth()
+    async with listening(Starlette(routes=[Route("/much", much)]), ["127.0.0.1:0"], refusals=Refusals(health)) as (
+        url,
+    ):
+        with connect_deaf(url, "127.0.0.2") as deaf:
+            deaf.sendall(b"GET /much HTTP/1.1\r\nHost: e\r\n\r\n" * 3)
+            await until(lambda: counts_of(health) == {"too_slow": 1})
 
 
 async def test_without_a_descriptor_it_says_so_once_and_goes_on() -> None:

@@ -35,6 +35,10 @@ class KnownHosts:
         """Pass a request on, or refuse it."""
         if scope["type"] == "http":
             asked = [value.decode("latin-1") for name, value in scope["headers"] if name == b"host"]
+            if len(asked) > 1 or (not asked and scope.get("http_version") == "1.1"):
+                # https://www.rfc-editor.org/rfc/rfc9112#section-3.2
+                await PlainTextResponse("a request has one Host header\n", status_code=400)(scope, receive, send)
+                return
             refusals = filter(None, map(self._refusal, asked))
             if (refusal := next(refusals, None)) is not None:
                 await refusal(scope, receive, send)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 from collections.abc import Collection, Mapping
 from typing import Any
 
@@ -19,7 +20,12 @@ MOST_HEADERS = 100
 MOST_REQUEST_BYTES = 64 * 1024
 """Nothing that is asked here has a body worth the name."""
 
-MOST_PIPELINED = 16
+MOST_PIPELINED = 4
+"""How many requests may wait behind the one that is answered; no scraper and no browser sends any so."""
+
+MOST_UNSENT_BYTES = 128 * 1024
+"""What the kernel takes for a client that does not read: without a bound it copies megabytes for each connection."""
+
 REQUEST_SECONDS = 20.0
 """How long a request may take to come, the first one from the beginning of the connection on."""
 
@@ -49,12 +55,16 @@ class BoundedProtocol(HttpToolsProtocol):
         self._deadline: asyncio.TimerHandle | None = None
         self._unread_bytes = self._header_bytes = self._headers = 0
         self._refusal: tuple[int, str] | None = None
+        self._is_unread = False
 
     # The connection -----------------------------------------------------------------------------
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn has it
         """Begin to wait for a request."""
         super().connection_made(transport)
         self._connection.close = transport.abort
+        # Then `write_paused` says whether anything of an answer is still here; with 0 TLS would never write on.
+        transport.set_write_buffer_limits(1, 0)
+        _bound_unsent(transport)
         if not self._is_allowed(transport):
             self._refusals.count("certificate")
             transport.abort()
@@ -115,7 +125,11 @@ class BoundedProtocol(HttpToolsProtocol):
         super().on_message_complete()
 
     def on_response_complete(self) -> None:
-        """Wait for the next request, or go on with the one that came meanwhile."""
+        """Wait for the next request, or go on with the one that came meanwhile, once the answer is read."""
+        if self.pipeline and self.flow.write_paused and not self.transport.is_closing():
+            self._is_unread = True
+            self._wait()
+            return
         super().on_response_complete()
         if self.transport.is_closing():
             self._end_within(REQUEST_SECONDS)
@@ -123,6 +137,13 @@ class BoundedProtocol(HttpToolsProtocol):
             self._wait()
         else:
             self._work()
+
+    def resume_writing(self) -> None:
+        """The client has read what there was: go on with what it asked meanwhile."""
+        super().resume_writing()
+        if self._is_unread:
+            self._is_unread = False
+            self.on_response_complete()
 
     # Bounds -------------------------------------------------------------------------------------
     def _wait(self) -> None:
@@ -182,3 +203,10 @@ class BoundedProtocol(HttpToolsProtocol):
             return True
         certificate: Mapping[str, Any] | None = tls.getpeercert()
         return certificate is not None and not self._allowed_names.isdisjoint(names_of(certificate))
+
+
+def _bound_unsent(transport: asyncio.Transport) -> None:
+    connection = transport.get_extra_info("socket")
+    # A Unix socket has no such bound, nor has every system.
+    if connection.family in {socket.AF_INET, socket.AF_INET6} and hasattr(socket, "TCP_NOTSENT_LOWAT"):
+        connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NOTSENT_LOWAT, MOST_UNSENT_BYTES)

@@ -16,6 +16,17 @@ A_REQUEST = b"GET /metrics HTTP/1.1\r\nHost: exporter\r\n\r\n"
 A_CHECK = b"GET /-/ready HTTP/1.1\r\nHost: exporter\r\n\r\n"
 
 
+def connect_deaf(url: str, source: str) -> socket.socket:
+    """A connection of a client that takes next to nothing of an answer before it reads."""
+    parts = urlsplit(url)
+    deaf = socket.socket()
+    deaf.settimeout(PATIENCE_SECONDS)
+    deaf.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1024)
+    deaf.bind((source, 0))
+    deaf.connect((parts.hostname, parts.port or 80))
+    return deaf
+
+
 def connect(url: str, source: str = "127.0.0.1") -> socket.socket:
     """A connection from an address of this machine, which waits long for an answer."""
     parts = urlsplit(url)

@@ -15,6 +15,7 @@ from strangers import (
     answer,
     asked,
     connect,
+    connect_deaf,
     crowd,
     is_closed,
     resident_bytes,
@@ -22,6 +23,7 @@ from strangers import (
 )
 
 from prisma_postgres_exporter.service.connections import MOST_OF_ONE_ADDRESS
+from prisma_postgres_exporter.service.http_protocol import MOST_PIPELINED
 from reliability import Fault, record
 
 MIB = 2**20
@@ -188,6 +190,37 @@ def test_twenty_thousand_requests_in_one_go_are_not_queued_up(service: Exporter,
             seconds=clock.seconds,
         )
     )
+
+
+@pytest.mark.parametrize("requests", [4, 10])
+def test_whoever_asks_much_and_reads_nothing_does_not_hold_others_up(
+    service: Exporter, watch: Watch, requests: int
+) -> None:
+    with contextlib.ExitStack() as stack:
+        crowd_of_deaf = []
+        for number in range(400):
+            deaf = stack.enter_context(connect_deaf(service.url, f"127.0.0.{2 + number % 8}"))
+            with contextlib.suppress(ConnectionError):
+                deaf.sendall(A_REQUEST * requests)
+            crowd_of_deaf.append(deaf)
+        watch.holds()
+        if requests > MOST_PIPELINED:
+            wait_until(lambda: all(map(is_closed, crowd_of_deaf)), "all are cut off")
+    clock = Stopwatch()
+    watch.holds()
+    assert "skipped" not in service.output
+    if requests > MOST_PIPELINED:
+        record(
+            Fault(
+                part="web",
+                tried="ten requests sent at once on each of 400 connections, whose clients read nothing",
+                times=400,
+                seen="each of them is closed; with four requests a connection the next is not begun before the answer "
+                "to the one before is read; scrapes are answered meanwhile",
+                lost=LOST_NOTHING,
+                seconds=clock.seconds,
+            )
+        )
 
 
 def test_a_body_without_end_is_not_taken(service: Exporter, watch: Watch) -> None:
