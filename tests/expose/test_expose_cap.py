@@ -153,12 +153,16 @@ def test_a_sums_counters_never_fall_and_no_operation_is_counted_twice(history: l
             if key[0] in COUNTERS and ("database_id", "other") in key[1]:
                 assert value >= highest.get(key, 0.0)
                 highest[key] = value
-    # As Prometheus' increase(): of each series what it grew, the first sample counts nothing.
+    # As Prometheus' increase(): of each series what it grew since it was shown last, the first sample counts nothing.
+    last: Samples = {}
     for step, ((before, after), (old, new)) in enumerate(zip(pairwise(shown), pairwise(history), strict=True)):
+        # A sum that was not shown may have counted for a step before.
+        there = {view.database_id for view in old.databases}
+        last = {key: value for key, value in last.items() if dict(key[1]).get("database_id") in there} | before
         for id_ in IDS:
             counted = sum(
-                after[key] - before[key]
-                for key in after.keys() & before.keys()
+                after[key] - last[key]
+                for key in after.keys() & last.keys()
                 if key[0] == "prisma_postgres_database_operations_total" and ("workspace_id", id_) in key[1]
             )
             assert counted <= _came(history[: step + 2], id_)
@@ -175,7 +179,7 @@ def test_a_sums_counters_never_fall_and_no_operation_is_counted_twice(history: l
                 assert counted == _came([old, new], id_)
 
 
-@settings(max_examples=40)
+@settings(max_examples=15)
 @given(history=histories(), bounds=st.lists(st.integers(0, 6), min_size=6, max_size=6))
 def test_whoever_adds_up_all_counters_counts_no_operation_twice(history: list[Snapshot], bounds: list[int]) -> None:
     """However places change: where a series goes on after a gap, and where it is taken to begin at 0."""

@@ -144,7 +144,8 @@ class SeriesCap:
                 self._summed_counts[view.workspace_id] = sums.plus(came)
                 self._given[key] = self._given.get(key, _Counts()).plus(came)
         self._seen = seen
-        self._shown.update(key for view in views if (key := _key(view)) in kept and view.operations_total is not None)
+        is_shown = (key for view in views if (key := _key(view)) in kept and view.operations_total is not None)
+        self._shown = (self._shown & seen.keys()) | set(is_shown)
 
 
 def _key(view: DatabaseView) -> Key:
