@@ -28,7 +28,8 @@ MEANINGS: Final[Mapping[str, str]] = {
     # What the API said
     "http_401": f"the token is wrong, expired or revoked: {RENEWAL}",
     "http_403": "the token may not read this: use one of this workspace that may",
-    "http_404": "the API does not know it: deleted or moved, which a discovery notes at once, or `api_url` is wrong",
+    "http_404": "the API does not know it: a database that was deleted or moved is noted at once; for all else check "
+    "`api_url`",
     "http_408": _VENDOR_DOWN,
     "http_425": _VENDOR_DOWN,
     "http_429": "too many requests: lower `poll.requests_per_second` if it lasts",
@@ -36,7 +37,8 @@ MEANINGS: Final[Mapping[str, str]] = {
     "http_502": _VENDOR_DOWN,
     "http_503": f"the vendor's API is unavailable for the moment; {_NEXT_TRY}",
     "http_504": _VENDOR_DOWN,
-    "plan_limit_reached": "the vendor blocks the workspace: a limit of its plan is reached, or an invoice is unpaid",
+    "plan_limit_reached": "the vendor blocks the workspace: a limit of its plan is reached, or an invoice is unpaid; "
+    "upgrade, raise the limit or pay",
     "other_workspace": "the token is of another workspace now: use one of this workspace",
     "no_workspace": f"the token belongs to no workspace: {RENEWAL}",
     # What cannot be used

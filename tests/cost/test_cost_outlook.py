@@ -369,3 +369,9 @@ def test_a_forecast_that_is_not_made_says_why() -> None:
     found = seen(play((young,), installed_at=INSTALLED, now=now), now)
 
     assert (found.operations, found.missing) == (None, "enough days of operations: fewer than seven are known")
+
+    # Nothing is estimated from other days where there are too few of them.
+    late = replace(young, created_at=november(1) - timedelta(days=30))
+    found = seen(play((late,), installed_at=november(4), now=now), now)
+
+    assert (found.operations, found.missing) == (None, "enough days of operations: fewer than seven are known")

@@ -717,6 +717,11 @@ def test_one_cause_of_many_failures_is_said_once_with_what_to_do() -> None:
     assert [(alert.subject, alert.reason) for alert in alike] == [("Acme", "http_401"), ("other", "http_500")]
     assert alike[0].text.startswith("The token is wrong, expired or revoked: make a service token at ")
 
+    blocked = replace(failing, failure_reason="plan_limit_reached")
+    (told,) = attention.alerts(A_STATUS, snapshot_of([blocked]), (), ())
+    assert "upgrade, raise the limit or pay" in told.text
+    assert told.is_at_console
+
     unseen = replace(credential, workspace_id=None, workspace_name=None)
     (first, *_) = attention.alerts(replace(status, credentials=(unseen,)), snapshot_of([], []), (), ())
     assert first.subject == "Credential us"

@@ -76,7 +76,8 @@ def outlook(
     operations, unknown_days = _operations(stays, past, gaps, now)
     storage, untold = _storage(stays, past, gaps, now)
     missing = _missing(stays, unknown_days, untold, now)
-    if missing is None and operations is None:
+    if operations is None and (missing is None or any(stay.is_there(now) for stay in stays)):
+        # Nothing is estimated from other days then: there are too few.
         missing = "enough days of operations: fewer than seven are known"
     elif missing is None and storage is None:
         missing = "a storage level: none is known"

@@ -41,6 +41,56 @@ STALE = "X-Web-Config"
 """Tells a program of this machine that has no password, as `doctor` has none, that the file was not taken."""
 
 
+class _TooMany(Exception):
+    """Too many logins of an address wait already."""
+
+
+class _Logins:
+    """Compares passwords in a thread, one at a time, in turn by address; wrong ones take as long as right ones."""
+
+    def __init__(self) -> None:
+        self._thread = StartedThreads(1, "login")
+        self._key = secrets.token_bytes(32)
+        self._right: OrderedDict[bytes, None] = OrderedDict()
+        self._queues: dict[str, tuple[asyncio.Lock, int]] = {}
+
+    async def is_right(self, hashes: Mapping[bytes, bytes], user: bytes, password: bytes, address: str) -> bool:
+        """Whether this is the password of a user; of one that is not known the dearest hash is compared in vain."""
+        known = hashes.get(user)
+        digest = self._digest(user, known or b"", password)
+        if known is not None and digest in self._right:
+            self._right.move_to_end(digest)
+            return True
+        dearest = max(hashes.values(), key=_cost)
+        hash_ = known or dearest
+        lock, waiting = self._queues.get(address, (asyncio.Lock(), 0))
+        if waiting >= MOST_WAITING:
+            raise _TooMany
+        self._queues[address] = lock, waiting + 1
+        try:
+            async with lock:
+                is_equal = await asyncio.get_running_loop().run_in_executor(
+                    self._thread, _is_equal, password, hash_, _cost(dearest)
+                )
+        finally:
+            waiting = self._queues[address][1] - 1
+            if waiting:
+                self._queues[address] = lock, waiting
+            else:
+                del self._queues[address]
+        if known is None or not is_equal:
+            return False
+        self._right[digest] = None
+        while len(self._right) > MOST_KEPT:
+            self._right.popitem(last=False)
+        return True
+
+    def _digest(self, *parts: bytes) -> bytes:
+        """What stands for a login, without its password; nobody else can make it."""
+        text = b"".join(len(part).to_bytes(4) + part for part in parts)
+        return hmac.digest(self._key, text, hashlib.sha256)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Access:
     """`file` gives the web configuration in force, `users` the workspaces of the users that see some alone.
@@ -53,7 +103,7 @@ class Access:
     users: Mapping[str, Sequence[str]] = field(default_factory=dict)
     refused: Callable[[str], None] = lambda reason: None
     is_stale: Callable[[], bool] = lambda: False
-    logins: _Logins = field(default_factory=lambda: _Logins())  # noqa: PLW0108 - it stands below
+    logins: _Logins = field(default_factory=_Logins)
 
 
 class Gate:
@@ -104,56 +154,6 @@ class Gate:
         bound = self._access.users.get(user)
         scope[USER], scope[SEEN] = user, None if bound is None else frozenset(bound)
         return None
-
-
-class _TooMany(Exception):
-    """Too many logins of an address wait already."""
-
-
-class _Logins:
-    """Compares passwords in a thread, one at a time, in turn by address; wrong ones take as long as right ones."""
-
-    def __init__(self) -> None:
-        self._thread = StartedThreads(1, "login")
-        self._key = secrets.token_bytes(32)
-        self._right: OrderedDict[bytes, None] = OrderedDict()
-        self._queues: dict[str, tuple[asyncio.Lock, int]] = {}
-
-    async def is_right(self, hashes: Mapping[bytes, bytes], user: bytes, password: bytes, address: str) -> bool:
-        """Whether this is the password of a user; of one that is not known the dearest hash is compared in vain."""
-        known = hashes.get(user)
-        digest = self._digest(user, known or b"", password)
-        if known is not None and digest in self._right:
-            self._right.move_to_end(digest)
-            return True
-        dearest = max(hashes.values(), key=_cost)
-        hash_ = known or dearest
-        lock, waiting = self._queues.get(address, (asyncio.Lock(), 0))
-        if waiting >= MOST_WAITING:
-            raise _TooMany
-        self._queues[address] = lock, waiting + 1
-        try:
-            async with lock:
-                is_equal = await asyncio.get_running_loop().run_in_executor(
-                    self._thread, _is_equal, password, hash_, _cost(dearest)
-                )
-        finally:
-            waiting = self._queues[address][1] - 1
-            if waiting:
-                self._queues[address] = lock, waiting
-            else:
-                del self._queues[address]
-        if known is None or not is_equal:
-            return False
-        self._right[digest] = None
-        while len(self._right) > MOST_KEPT:
-            self._right.popitem(last=False)
-        return True
-
-    def _digest(self, *parts: bytes) -> bytes:
-        """What stands for a login, without its password; nobody else can make it."""
-        text = b"".join(len(part).to_bytes(4) + part for part in parts)
-        return hmac.digest(self._key, text, hashlib.sha256)
 
 
 class _Bucket:

@@ -171,6 +171,7 @@ def of_databases(views: Sequence[DatabaseView], status: ServiceStatus) -> Iterat
             path=path,
             since_at=min(map(_failing_since, failing)),
             reason=", ".join(sorted({view.failure_reason for view in failing if view.failure_reason})),
+            is_at_console=any(view.failure_reason == BLOCKED for view in failing),
         )
 
 
@@ -182,7 +183,10 @@ def of_workspace(view: WorkspaceView, status: ServiceStatus) -> Iterator[Alert]:
         yield Alert(tone="bad", subject=name, text=text, path=path, is_at_console=True)
     if view.failure_reason:
         text = f"{why(view.failure_reason)}. Its databases cannot be listed; the last numbers read are shown."
-        yield Alert(tone="bad", subject=name, text=text, path=path, reason=view.failure_reason)
+        is_at_console = view.failure_reason == BLOCKED
+        yield Alert(
+            tone="bad", subject=name, text=text, path=path, reason=view.failure_reason, is_at_console=is_at_console
+        )
     if _is_read(view, status) and view.cost is not None and view.cost.unpriced is not None:
         text = f"Cost not known: {view.cost.unpriced}."
         yield Alert(tone="warn", subject=name, text=text, path=path)

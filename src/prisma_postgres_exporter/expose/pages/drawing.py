@@ -93,7 +93,7 @@ def signed(value: float | Decimal | None, digits: int = 1) -> str:
 
 def why(reason: str) -> str:
     """What a reason means, as the beginning of a sentence; the reason itself where that is not known."""
-    meaning = meaning_of(reason) or reason
+    meaning = (meaning_of(reason) or reason).replace("`", "")
     return f"{meaning[:1].upper()}{meaning[1:]}"
 
 
