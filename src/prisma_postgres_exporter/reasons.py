@@ -63,7 +63,7 @@ MEANINGS: Final[Mapping[str, str]] = {
     "no_credential": "no credential is of this workspace: add its token to the configuration",
     "empty": "the token is empty: write the token into its file or variable",
     "missing": "the token is not there: check its path or variable",
-    "unreadable": "the token's file cannot be read: check its permissions",
+    "unreadable": "the token's file cannot be read: check its path, permissions and content",
     "malformed": f"not a token: {RENEWAL}",
 }
 

@@ -31,6 +31,7 @@ from prisma_postgres_exporter.config import (
     require_usable,
 )
 from prisma_postgres_exporter.errors import ConfigurationError
+from short_of_descriptors import no_descriptors
 
 
 def named(config: Config) -> dict[str, str]:
@@ -231,6 +232,19 @@ def test_a_file_that_the_system_does_not_give_leaves_the_others_alone(
     # A file that is gone since the directory was listed is missing.
     assert reasons(tokens) == {"acme": "missing" if number == errno.ENOENT else "unreadable"}
     assert ("permission" in tokens.problems[0].text) == (number in {errno.EACCES, errno.EPERM})
+
+
+@pytest.mark.parametrize("place", ["token", "."])
+def test_a_process_without_descriptors_is_not_told_to_look_at_permissions(tmp_path: Path, place: str) -> None:
+    (tmp_path / "token").write_text("one")
+    config = from_files(tmp_path / place)
+
+    with no_descriptors():
+        tokens = read_tokens(config)
+
+    (problem,) = tokens.problems
+    assert problem.reason == "no_descriptors"
+    assert "Too many open files; raise the limit of open files" in problem.text
 
 
 def test_a_directory_that_cannot_be_listed_is_a_problem_of_the_source(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import codecs
+import errno
 import os
 import re
 import stat
@@ -12,9 +13,9 @@ from typing import Literal
 from pydantic import SecretStr
 
 from prisma_postgres_exporter.config.address import token_problem
-from prisma_postgres_exporter.reasons import RENEWAL
+from prisma_postgres_exporter.reasons import MORE_DESCRIPTORS, RENEWAL
 
-Reason = Literal["empty", "unreadable", "malformed", "missing"]
+Reason = Literal["empty", "unreadable", "malformed", "missing", "no_descriptors"]
 """Why a token cannot be used, as a constant for labels."""
 
 LONGEST_BYTES = 65_536
@@ -145,6 +146,8 @@ def _not_read(path: Path, error: OSError | ValueError) -> Unusable:
         return Unusable("missing", "there is no such file or directory; create it or correct the path")
     if isinstance(error, PermissionError):
         return Unusable("unreadable", "no permission to read; give it to the user that the exporter runs as")
+    if error.errno in (errno.EMFILE, errno.ENFILE):
+        return Unusable("no_descriptors", f"cannot be read: {error.strerror}; {MORE_DESCRIPTORS}")
     return Unusable(
         "unreadable", f"cannot be read: {error.strerror or type(error).__name__}; check the path and the disk"
     )
