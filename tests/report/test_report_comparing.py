@@ -98,6 +98,19 @@ def test_a_running_month_is_compared_by_its_pace() -> None:
     assert faster.reasons == ("2,000 operations a day instead of 1,000 (2.00 times), on the 19 days known in both",)
 
 
+@pytest.mark.parametrize("by", By)
+def test_on_the_first_day_of_a_month_no_change_in_operations_is_told(by: By) -> None:
+    """Ten minutes against a whole month say nothing."""
+    before = month_of(ledger_state(state(1, 3_000_000, at=OCTOBER)), until=OCTOBER)
+    at = datetime(2026, 11, 1, 0, 10, tzinfo=UTC)
+    after = month_of(ledger_state(state(1, 900, at=at)), until=at)
+
+    [change] = compare_months(before, after, by, ())
+
+    assert change.operations_change is None
+    assert not [reason for reason in change.reasons if "operations" in reason]
+
+
 def test_a_move_and_a_new_name_are_told() -> None:
     held_before, held_after = ledger_state(state(1, 31, at=OCTOBER)), ledger_state(state(1, 20))
     other = replace(

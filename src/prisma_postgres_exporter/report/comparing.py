@@ -116,9 +116,11 @@ def compare_months(
     rows_after = {row.place: row for row in after.rows(by)}
     spans = same_days(before, after)
     known_days = tuple(days)
-    pairs = known_in_both(after.ledger_state, by, known_days, spans) if spans is not None else {}
-    by_database = known_in_both(after.ledger_state, By.DATABASE, known_days, spans) if spans is not None else None
-    why = _Reasons(before, after, by, events, pairs, by_database)
+    pairs, by_database = (
+        known_in_both(after.ledger_state, grouped, known_days, spans) if spans is not None else {}
+        for grouped in (by, By.DATABASE)
+    )
+    why = _Reasons(before, after, by, events, pairs, None if after.is_over else by_database)
     gone = {row.workspace.id for row in after.not_followed}
     changes = []
     for place in {**rows_before, **rows_after}:
