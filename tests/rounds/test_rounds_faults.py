@@ -146,6 +146,34 @@ async def test_a_list_that_is_never_read_to_its_end_keeps_no_usage_waiting_and_i
         assert running.collector.workspace_failures[id_] == "endless_list"
 
 
+async def test_until_a_long_list_is_read_no_cost_is_called_incomplete(
+    vendor: Simulator, clock: ManualClock, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The first round ends before the list does, and the plan is asked for after that."""
+    monkeypatch.setattr("prisma_postgres_exporter.rounds.discovery.LOOK_SECONDS", 0.05)
+    id_, token = workspace_of(vendor, 0), token_of(vendor, 0)
+    with capture_logs() as logs:
+        async with http_bench(f"sqlite:///{tmp_path / 'ledger.db'}", vendor, clock) as running:
+            number = vendor.faults.add(Fault(kind=FaultKind.SLOW, call="projects", token=token, seconds=60))
+            await running.identify()
+            await asyncio.gather(*map(running.collector.round, running.collector.turns))
+            assert running.collector.turns[id_].look is not None
+            await running.display.refresh()
+            assert not running.collector.has_looked_everywhere
+
+            vendor.faults.clear(number)
+            vendor.faults.add(Fault(kind=FaultKind.FORBIDDEN, call="subscription", token=token))
+            await running.collector.turns[id_].look_no_more()
+            clock.advance(timedelta(minutes=11))
+            await asyncio.gather(*map(running.collector.round, running.collector.turns))
+            assert running.collector.has_looked_everywhere
+            assert [line for line in logs if line["event"] == "cost incomplete"] == []
+            await running.display.refresh()
+
+    [told] = [line for line in logs if line["event"] == "cost incomplete"]
+    assert "the API did not say its plan" in told["problem"]
+
+
 @pytest.mark.slow
 async def test_an_exception_that_nobody_foresaw_ends_one_round_is_told_and_the_next_round_runs(
     store_url: str, vendor: Simulator, clock: ManualClock, monkeypatch: pytest.MonkeyPatch

@@ -147,7 +147,7 @@ async def _backfill(
             with _progress(console, len(work.todo.reads)) as progress:
                 missing = await work.run(progress)
             read = len(work.todo.reads) - missing
-            say(f"{read:,} days read into the ledger; {missing:,} are missing.")
+            say(f"{counted(read, 'day')} read into the ledger; {counted(missing, 'day')} missing.")
         if missing:
             reasons = ", ".join(f"{reason} ({count:,})" for reason, count in work.failures.most_common())
             rest = f"; {work.not_tried:,} were not tried after that" if work.not_tried else ""
@@ -185,12 +185,12 @@ def _estimate(work: Backfilling) -> str:
     databases = counted(todo.databases, "database")
     days = f"{work.from_day} to {work.to_day} (UTC)"
     if not todo.reads:
-        return f"{databases}, {days}: all {todo.in_ledger:,} days are in the ledger."
+        return f"{databases}, {days}: all in the ledger ({counted(todo.in_ledger, 'day')})."
     seconds = max(1, round(todo.seconds(work.requests_per_second)))
     pace = f"{work.requests_per_second:.1f} requests a second for each workspace"
     return (
-        f"{databases}, {days}: {todo.in_ledger:,} days are in the ledger, "
-        f"{len(todo.reads):,} are to be read, one request each.\n"
+        f"{databases}, {days}: {counted(todo.in_ledger, 'day')} in the ledger, "
+        f"{counted(len(todo.reads), 'day')} to be read, one request each.\n"
         f"At {pace} that takes {format_duration(timedelta(seconds=seconds))} or more."
     )
 

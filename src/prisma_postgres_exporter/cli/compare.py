@@ -42,6 +42,7 @@ from prisma_postgres_exporter.report import (
     same_days,
     total_change,
 )
+from prisma_postgres_exporter.words import counted
 
 EXAMPLES = examples(
     "compare",
@@ -123,8 +124,8 @@ def compare(
 
 def _over(days: int, *, is_partial: bool) -> str:
     if not is_partial:
-        return f"Operations change: over the same {days} days."
-    return f"Operations change: over those of the same {days} days that both months know."
+        return f"Operations change: over the same {counted(days, 'day')}."
+    return f"Operations change: over those of the same {counted(days, 'day')} that both months know."
 
 
 def _print_reasons(changes: Sequence[Change]) -> None:

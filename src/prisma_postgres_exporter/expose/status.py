@@ -30,14 +30,15 @@ class CredentialStatus:
 class RoundStatus:
     """One workspace's last round: readings that came, and that did not. `next_at` is when the next one begins.
 
-    `first_ended_at` is when the first round of this process ended: what is shown since was made after one.
+    `first_ended_at` is when the first round of this process ended that found out what exists and what the plan is: what
+    is shown since was made after one; `None` until then.
     `looked_at` is when databases were looked for last, `looks_at` when they will be next. `learned` is what
     `poll.adaptive` knows of the workspace, if it is on.
     """
 
     workspace_id: str
     workspace_name: str
-    first_ended_at: datetime
+    first_ended_at: datetime | None
     finished_at: datetime
     seconds: float
     readings: int

@@ -13,6 +13,7 @@ from prisma_postgres_exporter.model import DatabaseState, DayUsage, Event, Event
 from prisma_postgres_exporter.report.changing import cost_then, split
 from prisma_postgres_exporter.report.months import LedgerMonth
 from prisma_postgres_exporter.report.ranking import Pair, known_in_both
+from prisma_postgres_exporter.words import counted
 
 ONE_DAY = timedelta(days=1)
 CONTRIBUTORS = 3
@@ -358,7 +359,7 @@ def _told_apart(row: CostRow, others: Iterable[CostRow]) -> str:
 def _where(pair: Pair) -> str:
     """The days that a pace is over: a database has none before it was created, or after it was deleted."""
     if pair.recent_days == pair.earlier_days:
-        return f", on the {pair.recent_days:,} days known in both"
+        return f", on the {counted(pair.recent_days, 'day')} known in both"
     return f", on the days known in both ({pair.recent_days:,} and {pair.earlier_days:,} of databases that lived)"
 
 

@@ -209,7 +209,8 @@ class Collector:
                 # By a reload: what is due may be something else now.
                 report = replace(report, next_at=self.now())
             turn.report, turn.next_at = report, report.next_at
-            turn.first_round_ended_at = turn.first_round_ended_at or self.now()
+            if turn.has_looked and turn.first_round_ended_at is None:
+                turn.first_round_ended_at = self.now()
             turn.live()
             if not turn.is_gone:
                 self._health.round_finished(workspace_id, self._time() - started, lag, self.now())
@@ -285,10 +286,12 @@ class Collector:
 
     @property
     def has_looked_everywhere(self) -> bool:
-        """Whether since the start each token was tried, and each workspace that is collected here has ended a round."""
+        """Whether since the start each token was tried, and each workspace that is collected here was looked at."""
         turns = [turn for id_, turn in self.turns.items() if not turn.is_gone and self.leases.holds(id_)]
         states = self.readers.states.values()
-        return all(state.is_identified or state.problem for state in states) and all(turn.report for turn in turns)
+        return all(state.is_identified or state.problem for state in states) and all(
+            turn.first_round_ended_at for turn in turns
+        )
 
     @property
     def workspace_failures(self) -> Mapping[str, str | None]:

@@ -56,7 +56,8 @@ class Turn:
     yet. `look` finds out what exists, for as long as that takes. `put_off` is why the rest of its reads were, until
     some succeed again. `failure` is why it could not be discovered, `None` where it could; `was_tried` says whether
     that is known. `is_gone`: no credential is its any more. `is_watched`: a limit is near, at which the vendor blocks
-    it. `beat` is the event loop's time of the newest sign of life. `learned` is what its adaptive plan knew after the
+    it. `first_round_ended_at` is the end of the first round in which it was looked at what exists and what the plan is.
+    `beat` is the event loop's time of the newest sign of life. `learned` is what its adaptive plan knew after the
     last round.
     """
 
@@ -88,6 +89,11 @@ class Turn:
     report: RoundReport | None = None
     first_round_ended_at: datetime | None = None
     learned: Learned | None = None
+
+    @property
+    def has_looked(self) -> bool:
+        """Whether it was asked what exists and what the plan is, or is known why that was not possible."""
+        return self.subscribed_at is not None or self.failure is not None
 
     def live(self) -> None:
         """Note a sign of life."""

@@ -69,7 +69,6 @@ class Display:
         self.snapshot = self.exposed = Snapshot(taken_at=clock())
         self.month: LedgerMonth | None = None
         self.warnings: tuple[str, ...] = ()
-        self._is_to_be_warned = False
         self.workspace_days: tuple[WorkspaceDay, ...] = ()
         self.days_by_workspace: Mapping[str, Sequence[WorkspaceDay]] = {}
         self._collector = collector
@@ -147,11 +146,9 @@ class Display:
             self.month, costs = month, month.costs
             for id_, turn in collector.turns.items():
                 turn.is_watched = id_ in costs.workspaces and is_limit_near(costs.workspaces[id_].limits, now)
-            self._is_to_be_warned = True
-        # What is not read yet at the start is no news.
-        if self._is_to_be_warned and is_whole:
-            self._warn(ledger_state, config)
-            self._is_to_be_warned = False
+            # What is not read yet at the start is no news.
+            if is_whole:
+                self._warn(ledger_state, config)
 
     def _shown(self) -> LedgerState:
         """Everything, or what this process collects of what several do."""

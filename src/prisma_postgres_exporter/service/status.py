@@ -152,7 +152,7 @@ def _rounds(collector: Collector) -> Iterator[RoundStatus]:
         if turn.is_gone:
             continue
         report, workspace = turn.report, collector.ledger_state.workspaces.get(id_)
-        if report is not None and turn.first_round_ended_at is not None:
+        if report is not None:
             yield RoundStatus(
                 workspace_id=id_,
                 workspace_name=workspace.workspace.name if workspace else id_,

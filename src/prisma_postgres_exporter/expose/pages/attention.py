@@ -212,7 +212,10 @@ def _is_read(view: WorkspaceView, status: ServiceStatus) -> bool:
     """Whether the costs that are shown were worked out after a round of it; within one second nobody knows."""
     costs_at = status.snapshot.costs_at if status.snapshot is not None else None
     return view.workspace_id in status.collected_by or any(
-        row.workspace_id == view.workspace_id and costs_at is not None and row.first_ended_at < costs_at
+        row.workspace_id == view.workspace_id
+        and costs_at is not None
+        and row.first_ended_at is not None
+        and row.first_ended_at < costs_at
         for row in status.rounds
     )
 
