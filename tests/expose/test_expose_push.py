@@ -212,6 +212,26 @@ def test_the_counter_of_a_new_database_begins_at_0() -> None:
     assert len(samples[COUNTED.database_id]) == 1
 
 
+def test_a_counter_that_comes_back_goes_on_and_does_not_begin_again() -> None:
+    """A series that `web.max_series` leaves out for a while: Prometheus refuses a whole request for one old sample."""
+    new = replace(COUNTED, database_id="db_new", counting_since_at=NOW + timedelta(seconds=20), operations_total=7)
+    found = taken(SHOWN)
+    values = []
+    for minute, databases in enumerate([(new,), (), (), (new,), (), (new,)], start=1):
+        shown = replace(SHOWN, databases=(*SHOWN.databases, *databases))
+        found = taken(shown, at=NOW + timedelta(minutes=minute), before=found)
+        values += [
+            sample
+            for labels, samples in written(found).items()
+            for sample in samples
+            if ("database_id", "db_new") in labels and ("__name__", OPERATIONS) in labels
+        ]
+    assert [at for at, _ in values] == sorted({at for at, _ in values})
+    assert [value for _, value in values if not math.isnan(value)] == [0, 7, 7, 7]
+    # What is too old to begin at 0 is not held.
+    assert taken(SHOWN, at=NOW + timedelta(hours=1), before=found).young == {}
+
+
 def test_the_counter_of_the_first_database_of_a_workspace_begins_at_0_too() -> None:
     new = replace(COUNTED, counting_since_at=NOW, operations_total=7)
     first = taken(replace(SHOWN, databases=()))

@@ -47,7 +47,7 @@ class Family:
 class Sample(NamedTuple):
     """One number: `key` is name and labels as they are shown, `started_at` since when a counter counts (Unix seconds).
 
-    With `is_new` a counter began after the scrape before, at 0.
+    With `is_new` a counter began not long ago, at 0, and was never shown before.
     """
 
     key: str
@@ -60,7 +60,8 @@ class Sample(NamedTuple):
 class Scrape:
     """What was shown at `at`; a series that was shown before and is no more has one last sample, `STALE`.
 
-    Kept small, as many may wait: `keys` are shared with the scrape before, and the values are compressed.
+    Kept small, as many may wait: `keys` are shared with the scrape before, and the values are compressed. `young` are
+    the counters that began not long ago and were shown, now or before, with the instant of their beginning.
     """
 
     at: datetime
@@ -70,6 +71,7 @@ class Scrape:
     began: Mapping[str, str]
     own_started_at: float
     new_keys: frozenset[str]
+    young: Mapping[str, float]
     cuts: tuple[int, ...]
     shares_keys: bool
 
@@ -146,6 +148,7 @@ def take_scrape(
     values = array("d")
     families: list[Family] = []
     new_keys: set[str] = set()
+    young = {key: began_at for key, began_at in (before.young if before else {}).items() if _is_young(began_at, at)}
     began = beginnings(snapshot)
     for name, kind, help_text, lines in _families(messages):
         start = len(keys)
@@ -158,7 +161,9 @@ def take_scrape(
         _, earlier = shown.pop(name, (None, ()))
         matched = _matched(taken, earlier)
         if kind == "counter":
-            new_keys.update(_born(matched.new, known, began, at))
+            come = dict(_young(matched.new, began, at))
+            new_keys.update(_born(come.keys() - young.keys(), known))
+            young |= come
         keys += matched.keys
         keys += matched.gone
         values.extend([STALE] * len(matched.gone))
@@ -178,6 +183,7 @@ def take_scrape(
         began=before.began if before is not None and before.began == began else began,
         own_started_at=own_started_at.timestamp(),
         new_keys=frozenset(new_keys),
+        young=young,
         cuts=cuts,
         shares_keys=shares_keys,
     )
@@ -255,15 +261,26 @@ def _is_ours(key: str, held: set[str], is_first: bool) -> bool:
     return is_first if workspace is None else unescaped(workspace[1]) in held
 
 
-def _born(new: Iterable[str], known: set[str], began: Mapping[str, str], at: datetime) -> Iterator[str]:
+def _is_young(began_at: float, at: datetime) -> bool:
+    # What is older may be refused, and the rest of the request with it.
+    return 0 < at.timestamp() - began_at < _NEWS_SECONDS
+
+
+def _young(new: Iterable[str], began: Mapping[str, str], at: datetime) -> Iterator[tuple[str, float]]:
+    """The counters of young databases, with the instant of their beginning."""
+    for key in new:
+        database = DATABASE.search(key)
+        began_at = None if database is None else began.get(database[1])
+        if began_at is not None and _is_young(float(began_at), at):
+            yield key, float(began_at)
+
+
+def _born(new: Iterable[str], known: set[str]) -> Iterator[str]:
     """The counters that are new because their databases are: not those of a workspace that was not `known` before."""
     for key in new:
-        workspace, database = _WORKSPACE.search(key), DATABASE.search(key)
-        if workspace is not None and database is not None and workspace[1] in known:
-            began_at = began.get(database[1])
-            # What is older may be refused, and the rest of the request with it.
-            if began_at is not None and 0 < at.timestamp() - float(began_at) < _NEWS_SECONDS:
-                yield key
+        workspace = _WORKSPACE.search(key)
+        if workspace is not None and workspace[1] in known:
+            yield key
 
 
 def _cuts(families: Sequence[Family], samples: int) -> tuple[int, ...]:
