@@ -23,7 +23,7 @@ from prisma_postgres_exporter.expose.pages import attention, overview, places, s
 from prisma_postgres_exporter.expose.pages.days import Day, charges_by_day
 from prisma_postgres_exporter.expose.pages.drawing import distance
 from prisma_postgres_exporter.expose.pages.listing import ROWS, Asked
-from prisma_postgres_exporter.expose.pages.plots import Bars
+from prisma_postgres_exporter.expose.pages.plots import Bars, bars_of_days
 from prisma_postgres_exporter.expose.pages.use import meters
 from prisma_postgres_exporter.ledger.attention import Learned
 from prisma_postgres_exporter.model import WorkspaceDay
@@ -297,6 +297,52 @@ def test_that_all_databases_fail_is_no_lack_of_data() -> None:
     assert "Data until 11:55 UTC, 4 min ago · 1 database, 1 failing" in words(status_page(failing, COSTS))
 
 
+def test_where_all_fail_since_different_times_no_untrue_instant_is_said_of_the_rest() -> None:
+    """One fails since hours, and then the vendor is gone."""
+    ages = [5, 6, 200]
+    views = [
+        replace(
+            A_DATABASE,
+            database_id=f"db_{age}",
+            database_name=f"of {age}",
+            is_up=False,
+            usage_at=NOW - timedelta(minutes=age + 1),
+            failing_since_at=NOW - timedelta(minutes=age),
+            failure_reason="timeout",
+        )
+        for age in ages
+    ]
+
+    page = words(status_page(replace(FULL, snapshot=replace(A_SNAPSHOT, databases=tuple(views))), COSTS))
+    recent = words(status_page(replace(FULL, snapshot=replace(A_SNAPSHOT, databases=tuple(views[:2]))), COSTS))
+
+    assert "Data until 11:54 UTC, 6 min ago ; oldest reading 08:39 UTC, 3 h ago , of of 200" in page
+    assert "The first of them since 2026-11-23 08:40:00 UTC" in page
+    assert "Since 2026-11-23 11:54:00 UTC" in recent
+    assert "The first of them" not in recent
+
+
+def test_a_blocked_workspace_is_not_told_to_use_less() -> None:
+    """What is used is used: only another plan, or a higher limit, ends a block."""
+    for limit, todo in (("free_operations", "Upgrade the plan."), ("spend_limit", "Raise the limit.")):
+        for at, more in ((NOW - timedelta(hours=1), ""), (NOW + timedelta(days=1), ", or cut its")):
+            cost = WorkspaceCost(limits=((limit, at),))
+            [reach] = attention.reaches(snapshot_of([], [replace(A_WORKSPACE, cost=cost)]), NOW)
+            assert reach.todo.startswith(todo.removesuffix(".") + (more or "."))
+
+
+def test_a_days_level_that_is_not_known_whole_is_at_least_so_much_and_drawn_open() -> None:
+    day = Day(day=NOW.date(), operations=5, storage_bytes=7, are_operations_known=True, is_storage_known=False)
+    days = [replace(day, day=NOW.date() - timedelta(days=1), is_storage_known=True), day]
+    plot = bars_of_days("Storage", [(f"{one.day}", one.storage_bytes, one.is_storage_known) for one in days], str)
+    assert plot is not None
+    assert plot.label == "Storage; at least so much on 1 of 2 days"
+    assert [(bar.title, bar.is_open) for bar in plot.bars] == [
+        ("2026-11-22: 7", False),
+        ("2026-11-23: at least 7", True),
+    ]
+
+
 def test_every_page_says_until_when_its_databases_are_read_and_names_the_failing_one_that_was_read_last_before() -> (
     None
 ):
@@ -420,7 +466,7 @@ def test_what_the_month_costs_stands_beside_the_last_one() -> None:
     assert "Acme Pro blocked ≥ 950 2.00 GiB $12.50 $14.00 $12.00 –" in text
     assert "<b>Beta</b> – – – – – – –" in text
     assert "Not all of it is known." in text
-    assert "Costs in USD, until 2026-11-23 12:00 UTC." in text
+    assert "Costs in USD, worked out at 2026-11-23 12:00 UTC." in text
     assert "The ledger cannot be read now: it is locked" in words(status_page(FULL, "it is locked"))
     assert "The ledger is being read." in words(status_page(FULL, None))
 

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator
 
 from prisma_postgres_exporter.expose.pages.drawing import draw, size
-from prisma_postgres_exporter.expose.pages.plots import Bars, bars
+from prisma_postgres_exporter.expose.pages.plots import bars_of_days
 from prisma_postgres_exporter.report import MonthReport, Section, count, report_sections
 
 
@@ -21,20 +21,11 @@ def report_page(report: MonthReport, *, most_databases: int) -> Iterator[str]:
 def _plots(section: Section, today: str) -> list[object]:
     days = section.days
     drawn = (
-        _bars(
+        bars_of_days(
             "Operations a day", [(f"{row.day}", row.operations, row.are_operations_known) for row in days], count, today
         ),
-        _bars("Storage, mean of each day", [(f"{row.day}", row.level, row.is_level_known) for row in days], size),
+        bars_of_days(
+            "Storage, mean of each day", [(f"{row.day}", row.level, row.is_level_known) for row in days], size
+        ),
     )
     return [plot for plot in drawn if plot is not None]
-
-
-def _bars(
-    label: str, days: Sequence[tuple[str, int | None, bool]], shown: Callable[[int], str], today: str | None = None
-) -> Bars | None:
-    """The bars of days, of which each is known whole or not; the label says of how many it is at least so much."""
-    least = {day for day, value, is_known in days if value is not None and not is_known}
-    if least:
-        told = sum(value is not None for _, value, _ in days)
-        label += f"; at least so much on {len(least):,} of {told:,} days"
-    return bars([(day, value) for day, value, _ in days], label, shown, least=least, still_open=today)

@@ -10,7 +10,7 @@ from decimal import Decimal
 
 from prisma_postgres_exporter.cost import Bill, By, CostRow, Saving, Usage, added, total_of
 from prisma_postgres_exporter.report.changing import TOTAL, Beside, beside, expected_bounds
-from prisma_postgres_exporter.report.gaps import gap_sentences
+from prisma_postgres_exporter.report.gaps import failing_sentences, gap_sentences
 from prisma_postgres_exporter.report.months import LedgerMonth
 from prisma_postgres_exporter.report.sentences import (
     LEFT_OUT,
@@ -103,6 +103,7 @@ def month_costs(month: LedgerMonth) -> MonthCosts:
         incomplete_sentence(databases),
         *absence_sentences(month),
         *previous_sentences(month.previous),
+        *failing_sentences(month),
         LEFT_OUT,
     )
     return MonthCosts(

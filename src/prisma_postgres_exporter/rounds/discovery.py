@@ -370,7 +370,7 @@ class Discovery:
                 continue
             log.info(
                 f"{event.subject} {event.kind}",
-                id=event.subject_id,
+                **({} if event.subject_id == event.workspace_id else {"id": event.subject_id}),
                 workspace_id=event.workspace_id,
                 before=event.before,
                 after=event.after,

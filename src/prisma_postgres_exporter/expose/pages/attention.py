@@ -26,6 +26,7 @@ NOT_READ = "Not read when it should have been"
 NAMED = 3
 """How many are named of those of whom the same is said."""
 
+ONE_OUTAGE = timedelta(minutes=15)
 ONE_MINUTE = timedelta(minutes=1)
 SOON = timedelta(hours=3)
 """Before this an instant is said to the minute, after it to the hour."""
@@ -37,7 +38,8 @@ class Alert:
 
     `path` is a page of ours, below the first one, or `None`; `since_at` is since when. `reason` is the short constant
     that metrics, logs and `doctor` have for it, `command` what compares plans. `is_at_console`: what to do about it is
-    done in the vendor's console. `is_several`: the subject is a list of names, each of them cut already.
+    done in the vendor's console. `is_several`: the subject is a list of names, each of them cut already. `is_longest`:
+    of several `since_at` is the first one's, and others fail since later.
     """
 
     tone: str
@@ -49,6 +51,7 @@ class Alert:
     command: str = ""
     is_at_console: bool = False
     is_several: bool = False
+    is_longest: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -108,11 +111,24 @@ def _together(alike: Sequence[Alert]) -> Alert:
         return first
     names = [cut(alert.subject) for alert in alike[:NAMED]]
     more = f" and {len(alike) - NAMED:,} more" if len(alike) > NAMED else ""
-    since_at = min((alert.since_at for alert in alike if alert.since_at is not None), default=None)
+    since_at, is_longest = _first([alert.since_at for alert in alike if alert.since_at is not None])
     reason = ", ".join(sorted({alert.reason for alert in alike if alert.reason}))
     return replace(
-        first, subject=f"{', '.join(names)}{more}", path=None, since_at=since_at, reason=reason, is_several=True
+        first,
+        subject=f"{', '.join(names)}{more}",
+        path=None,
+        since_at=since_at,
+        reason=reason,
+        is_several=True,
+        is_longest=is_longest or any(alert.is_longest for alert in alike),
     )
+
+
+def _first(instants: Sequence[datetime]) -> tuple[datetime | None, bool]:
+    """The first one, and whether others are more than a few minutes after it: one outage begins within some."""
+    if not instants:
+        return None, False
+    return min(instants), max(instants) - min(instants) > ONE_OUTAGE
 
 
 def _alerts(
@@ -164,12 +180,14 @@ def of_databases(views: Sequence[DatabaseView], status: ServiceStatus) -> Iterat
         else:
             subject = f"{len(failing):,} databases of {workspace}"
             path = Asked(is_failing=True).link("databases")
+        since_at, is_longest = _first([_failing_since(view) for view in failing])
         yield Alert(
             tone="bad",
             subject=subject,
             text=f"{said}. The last numbers read are shown.",
             path=path,
-            since_at=min(map(_failing_since, failing)),
+            since_at=since_at,
+            is_longest=is_longest,
             reason=", ".join(sorted({view.failure_reason for view in failing if view.failure_reason})),
             is_at_console=any(view.failure_reason == BLOCKED for view in failing),
         )
@@ -259,7 +277,7 @@ def _limits(view: WorkspaceView, cost: WorkspaceCost, now: datetime, *, is_block
         if limit == "free_operations":
             title = f"{name}: all operations used" if is_reached and not is_blocked else f"{name}: blocked{when}"
             text = f"Free plan: {operations} used. {blocks}"
-            todo = "Upgrade the plan, or cut its operations."
+            todo = "Upgrade the plan." if is_reached else "Upgrade the plan, or cut its operations."
         elif limit == "free_storage":
             title = f"{name}: Free storage full{when}"
             text = f"Free plan: {storage} used, as the month's average so far; {NOT_DOCUMENTED}."
@@ -267,7 +285,7 @@ def _limits(view: WorkspaceView, cost: WorkspaceCost, now: datetime, *, is_block
         else:
             title = f"{name}: spend limit reached{when}"
             text = f"{spend_sentence(cost, usd, '')} {blocks}"
-            todo = "Raise the limit, or cut its usage."
+            todo = "Raise the limit." if is_reached else "Raise the limit, or cut its usage."
         yield Reach(at=at, title=title, subject=name, text=text, todo=todo, path=path, is_at_console=True)
 
 

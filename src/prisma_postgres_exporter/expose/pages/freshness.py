@@ -13,7 +13,7 @@ from prisma_postgres_exporter.snapshot import DatabaseView
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Freshness:
-    """`until_at` is the oldest newest reading of those that are read.
+    """`until_at` is the oldest newest reading of those that are read; where all fail, the newest.
 
     Where one that fails was read last before it, that is `late`, by its name, until `late_at`.
     """
@@ -36,7 +36,7 @@ def freshness(views: Sequence[DatabaseView]) -> Freshness | None:
     read = [(view.usage_at, view) for view in views if view.usage_at is not None]
     if not read:
         return None
-    until_at = min((at for at, view in read if not is_failing(view)), default=None) or min(at for at, _ in read)
+    until_at = min((at for at, view in read if not is_failing(view)), default=None) or max(at for at, _ in read)
     late_at, late = min(read, key=lambda one: one[0])
     if late_at == until_at:
         return Freshness(until_at=until_at)

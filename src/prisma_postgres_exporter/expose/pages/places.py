@@ -28,7 +28,7 @@ from prisma_postgres_exporter.expose.pages.drawing import cost, cut, draw, least
 from prisma_postgres_exporter.expose.pages.freshness import Freshness, Search, freshness, search
 from prisma_postgres_exporter.expose.pages.listing import Asked, Listing, databases, is_failing, operations_of
 from prisma_postgres_exporter.expose.pages.overview import line_of
-from prisma_postgres_exporter.expose.pages.plots import Band, Bars, bars
+from prisma_postgres_exporter.expose.pages.plots import Band, Bars, bars_of_days
 from prisma_postgres_exporter.expose.pages.use import Meter, allowances, meters, stops
 from prisma_postgres_exporter.expose.status import ServiceStatus
 from prisma_postgres_exporter.model import Happened, previous_month_start
@@ -114,7 +114,7 @@ class Place:
 
     def drawn(self) -> str:
         """The whole HTML document."""
-        return draw("place.html", place=self, now=self.status.now_at, root="../")
+        return draw("place.html", place=self, now=self.status.now_at, root="../", most_events=HAPPENED)
 
     @property
     def charges(self) -> Bars | str:
@@ -142,10 +142,15 @@ class Place:
         """Its days; a level, unlike a sum, does not grow with its day."""
         today = f"{self.status.now_at:%Y-%m-%d}"
         drawn = (
-            bars([(f"{day.day}", day.operations) for day in self.days], "Operations a day", count, still_open=today),
-            bars(
-                [(f"{day.day}", day.storage_bytes) for day in self.days],
+            bars_of_days(
+                "Operations a day",
+                [(f"{day.day}", day.operations, day.are_operations_known) for day in self.days],
+                count,
+                today,
+            ),
+            bars_of_days(
                 "Storage, mean of a day",
+                [(f"{day.day}", day.storage_bytes, day.is_storage_known) for day in self.days],
                 partial(size, included_bytes=self.included_bytes),
             ),
         )

@@ -17,7 +17,7 @@ BAR = 0.8
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Bar:
-    """One bar, and its name and value; one that `is_open` still grows."""
+    """One bar, and its name and value; one that `is_open` still grows, or is at least so much."""
 
     x: str
     y: str
@@ -63,7 +63,7 @@ def bars(
 ) -> Bars | None:
     """Return the bars of named values with a gap where one is not known; `None` where none is.
 
-    Those whose names are in `least` are at least so much; `still_open` is the one that is not over.
+    Those whose names are in `least` are at least so much; `still_open` is the one that is not over. Both are open.
     """
     known = [value for _, value in points if value is not None]
     if not known:
@@ -83,12 +83,23 @@ def bars(
                 height=_number(value * scale),
                 title=f"{name}: {'at least ' if name in least else ''}{shown(value)}"
                 f"{' so far' if name == still_open else ''}",
-                is_open=name == still_open,
+                is_open=name == still_open or name in least,
             )
             for place, (name, value) in enumerate(points)
             if value is not None
         ),
     )
+
+
+def bars_of_days(
+    label: str, days: Sequence[tuple[str, int | None, bool]], shown: Callable[[int], str], today: str | None = None
+) -> Bars | None:
+    """Return the bars of days, each known whole or not; the label says of how many it is at least so much."""
+    least = {day for day, value, is_known in days if value is not None and not is_known}
+    # Of a day that is not over nobody expects the whole.
+    if told := least - {today}:
+        label += f"; at least so much on {len(told):,} of {sum(value is not None for _, value, _ in days):,} days"
+    return bars([(day, value) for day, value, _ in days], label, shown, least=least, still_open=today)
 
 
 def sparkline(values: Sequence[int | None]) -> str:
