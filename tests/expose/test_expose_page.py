@@ -20,10 +20,10 @@ from test_expose_web import A_STATUS, app_of, client_of
 from prisma_postgres_exporter.cost import Bill, BudgetState, Saving, SpendLimit, Usage, WorkspaceCost
 from prisma_postgres_exporter.expose import CredentialStatus, RoundStatus, ServiceStatus
 from prisma_postgres_exporter.expose.pages import attention, overview, places, serving
-from prisma_postgres_exporter.expose.pages.days import Day, charges_by_day
+from prisma_postgres_exporter.expose.pages.days import Day, charges_by_day, month_of_money
 from prisma_postgres_exporter.expose.pages.drawing import distance
 from prisma_postgres_exporter.expose.pages.listing import ROWS, Asked
-from prisma_postgres_exporter.expose.pages.plots import Bars, bars_of_days
+from prisma_postgres_exporter.expose.pages.plots import Band, Bars, bars_of_days
 from prisma_postgres_exporter.expose.pages.use import meters
 from prisma_postgres_exporter.ledger.attention import Learned
 from prisma_postgres_exporter.model import WorkspaceDay
@@ -525,12 +525,38 @@ def test_the_charges_of_a_cheap_database_are_drawn_exactly() -> None:
         )
         for number, operations in enumerate(used)
     ]
-    drawn = charges_by_day(bill, days, NOW, is_free=False)
+    drawn = charges_by_day(bill, days, sum(used), NOW, is_free=False)
 
     assert isinstance(drawn, Bars)
     heights = [float(bar.height) for bar in drawn.bars]
     assert heights == pytest.approx([100 * operations / 160 for operations in used], abs=0.01)
     assert (drawn.lowest, drawn.highest) == ("$0.0086", "$0.014")
+
+
+def test_what_days_cost_that_nobody_read_is_no_other_days() -> None:
+    """On the first day two days are read, and the vendor's month has all: 8 USD a million, in ones of a million."""
+    read = {2: 1_000_000, 23: 500_000}
+    days = [
+        Day(
+            day=date(2026, 11, number),
+            operations=operations,
+            storage_bytes=None,
+            are_operations_known=True,
+            is_storage_known=True,
+        )
+        for number, operations in read.items()
+    ]
+    bill = Bill(fee=Decimal(10), operations=Decimal(160), storage=Decimal(0))
+    drawn = charges_by_day(bill, days, 20_000_000, NOW, is_free=False)
+    line = replace(COSTS.lines[0], bill=bill, low_usd=Decimal(180), expected_usd=Decimal(200), high_usd=Decimal(220))
+    month = month_of_money(line, None, days, 20_000_000, NOW)
+
+    assert isinstance(drawn, Bars)
+    assert isinstance(month, Band)
+    assert [bar.title for bar in drawn.bars] == ["2026-11-02: $8.00", "2026-11-23: $4.00 so far"]
+    # The line of the month ends where the month stands, and begins on the 1st.
+    assert month.so_far == "$170.00"
+    assert len(month.past.split()) == 1 + 23
 
 
 SPENT = Bill(fee=Decimal(49), operations=Decimal("378.94"), storage=Decimal(0))

@@ -64,10 +64,13 @@ def days_of_rows(rows: Iterable[UsageRow]) -> Sequence[Day]:
     ]
 
 
-def charges_by_day(bill: Bill | None, days: Sequence[Day], now: datetime, *, is_free: bool) -> Bars | str:
+def charges_by_day(
+    bill: Bill | None, days: Sequence[Day], used: int | None, now: datetime, *, is_free: bool
+) -> Bars | str:
     """What each day of this month has of its charges, which are dealt out by operations and by storage.
 
-    `is_free`: its plan charges nothing for usage.
+    `used` are the month's operations that are charged, also those of days that nobody read. `is_free`: its plan charges
+    nothing for usage.
     """
     if is_free:
         return "The plan charges nothing for usage."
@@ -77,27 +80,38 @@ def charges_by_day(bill: Bill | None, days: Sequence[Day], now: datetime, *, is_
         known = "" if bill.are_charges_known else ", as far as it is known"
         return f"No usage is charged so far: all of it{known} is included in the plan."
     label = "Charges a day, without the fee" + ("" if bill.are_charges_known else "; at least so much is charged")
-    points = [(f"{day}", amount) for day, amount in _dealt(bill, days, now)]
+    points = [(f"{day}", amount) for day, amount in _dealt(bill, days, used, now)]
     return bars(points, label, _shown, still_open=f"{now:%Y-%m-%d}") or "No day of this month is known yet."
 
 
-def _dealt(bill: Bill, days: Sequence[Day], now: datetime) -> Sequence[tuple[date, float | None]]:
-    """Each day's USD, which add up to the charges: exact, as a day of a cheap database costs less than a cent."""
-    month = [day for day in days if (day.day.year, day.day.month) == (now.year, now.month)]
-    operations = [day.operations or 0 for day in month]
-    storage = [(day.storage_bytes or 0) * _elapsed_seconds(day.day, now) for day in month]
-    of_operations, of_storage = (
-        float(bill.operations or 0) / (sum(operations) or 1),
-        float(bill.storage or 0) / (sum(storage) or 1),
+def _dealt(bill: Bill, days: Sequence[Day], used: int | None, now: datetime) -> Sequence[tuple[date, float | None]]:
+    """The USD of each day of this month until today, `None` of one that is not known.
+
+    Where all are known they add up to the charges: exact, as a day of a cheap database costs less than a cent. The
+    vendor's month has the operations of days that nobody read: what they cost is no other day's.
+    """
+    by_day = {day.day: day for day in days}
+    dates = [now.date().replace(day=number) for number in range(1, now.day + 1)]
+    operations = {day: row.operations for day in dates if (row := by_day.get(day)) and row.operations is not None}
+    storage = {
+        day: row.storage_bytes * _elapsed_seconds(day, now)
+        for day in dates
+        if (row := by_day.get(day)) and row.storage_bytes is not None
+    }
+    read = sum(operations.values())
+    charged = read if len(operations) == len(dates) else max(read, used or 0)
+    an_operation, a_byte_second = (
+        float(bill.operations or 0) / (charged or 1),
+        float(bill.storage or 0) / (sum(storage.values()) or 1),
     )
     return [
         (
-            day.day,
-            None
-            if day.operations is None and day.storage_bytes is None
-            else used * of_operations + stored * of_storage,
+            day,
+            operations.get(day, 0) * an_operation + storage.get(day, 0) * a_byte_second
+            if day in operations or day in storage
+            else None,
         )
-        for day, used, stored in zip(month, operations, storage, strict=True)
+        for day in dates
     ]
 
 
@@ -110,15 +124,19 @@ def _elapsed_seconds(day: date, now: datetime) -> int:
     return int(min(ONE_DAY, now - day_start(day)).total_seconds())
 
 
-def month_of_money(line: CostLine, cost: WorkspaceCost | None, days: Sequence[Day], now: datetime) -> Band | str:
-    """The month's cost day by day, and where it is meant to end."""
+def month_of_money(
+    line: CostLine, cost: WorkspaceCost | None, days: Sequence[Day], used: int | None, now: datetime
+) -> Band | str:
+    """The month's cost day by day, and where it is meant to end; days that nobody read share what is left."""
     bill = line.bill
     if bill is None or bill.known is None or bill.fee is None:
         return f"The cost is not known{f': {cost.unpriced}' if cost and cost.unpriced else ' yet'}."
     if line.low_usd is None or line.expected_usd is None or line.high_usd is None:
         return f"Nothing can be expected yet{_needs(cost)}."
-    charged = (value or 0 for _, value in _dealt(bill, days, now))
-    sums = list(accumulate(charged, initial=float(bill.fee)))
+    dealt = [value for _, value in _dealt(bill, days, used, now)]
+    left = max(0.0, float(bill.known_charges or 0) - sum(value for value in dealt if value is not None))
+    unread = left / (dealt.count(None) or 1)
+    sums = list(accumulate((unread if value is None else value for value in dealt), initial=float(bill.fee)))
     ends = (float(line.low_usd), float(line.expected_usd), float(line.high_usd))
     label = f"Cost of {now:%B}, the fee first, and where it will end"
     return band(sums, monthrange(now.year, now.month)[1], ends, label, _shown)

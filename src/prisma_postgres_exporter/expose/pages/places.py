@@ -106,6 +106,7 @@ class Place:
     asked: Asked
     days: Sequence[Day]
     bill: Bill | None
+    used: int | None
     month: Band | str
     above: Sequence[tuple[str, str, str]] = ()
     meters: Sequence[tuple[str, Meter]] = ()
@@ -120,7 +121,7 @@ class Place:
     def charges(self) -> Bars | str:
         """What it is charged by day."""
         own = [view for view in self.snapshot.workspaces if view.workspace_id == self.workspace_id]
-        return charges_by_day(self.bill, self.days, self.status.now_at, is_free=any(map(stops, own)))
+        return charges_by_day(self.bill, self.days, self.used, self.status.now_at, is_free=any(map(stops, own)))
 
     @property
     def events(self) -> Sequence[str]:
@@ -229,8 +230,11 @@ def workspace_page(
         asked=asked,
         days=days,
         bill=line.bill,
+        used=view.usage.operations,
         # Where nothing is charged, operations are what runs out.
-        month=month_of_operations(days, now) if stops(view) else month_of_money(line, view.cost, days, now),
+        month=month_of_operations(days, now)
+        if stops(view)
+        else month_of_money(line, view.cost, days, view.usage.operations, now),
         projects=_projects(views, _project_lines(costs, view.workspace_id)),
         workspace=view,
     ).drawn()
@@ -301,6 +305,7 @@ def _part(
         asked=NOTHING_ASKED,
         days=days,
         bill=bill,
+        used=usage.operations,
         month=month_of_operations(days, now),
         above=above,
     )
