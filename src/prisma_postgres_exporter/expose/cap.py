@@ -90,6 +90,7 @@ class SeriesCap:
         self._summed_counts: dict[str, _Counts] = {}
         self._given: dict[Key, _Counts] = {}
         self._shown: set[Key] = set()
+        self._hidden: frozenset[Key] = frozenset()
 
     def apply(self, snapshot: Snapshot, *, windows: int) -> Snapshot:
         """The snapshot with the largest databases and a row for the rest of each workspace."""
@@ -124,12 +125,15 @@ class SeriesCap:
                 yield _sum_of(rest, self._summed_counts.get(workspace_id, _Counts()), began_at)
 
     def _count(self, views: Sequence[DatabaseView], kept: frozenset[Key]) -> None:
-        """Add to the sums what came of each database that has no series of its own, or never had one before.
+        """Add to the sums what came of each database that has no series of its own, or had none until now.
 
-        What was there when a database was seen first counts nowhere, as with every new series. One that had a series
-        goes on with it: what came is in that.
+        What was there when a database was seen first counts nowhere, as with every new series. One that comes back goes
+        on where its series ended, as what made it come back is news in the sum, whose series is there; where nothing is
+        summed up any more, it is news of its own.
         """
         seen: dict[Key, _Counts] = {}
+        hidden = frozenset(key for view in views if (key := _key(view)) not in kept)
+        summed = {workspace_id for workspace_id, _ in hidden}
         for view in views:
             key, now = _key(view), _counts(view)
             before = self._seen.get(key)
@@ -139,11 +143,12 @@ class SeriesCap:
             else:
                 seen[key] = now if now.operations is not None else replace(now, operations=before.operations)
                 came = now.since(before)
-            if key not in kept or (before is not None and key not in self._shown):
+            comes_back = key in self._hidden and view.workspace_id in summed
+            if key in hidden or comes_back or (before is not None and key not in self._shown):
                 sums = self._summed_counts.get(view.workspace_id, _Counts())
                 self._summed_counts[view.workspace_id] = sums.plus(came)
                 self._given[key] = self._given.get(key, _Counts()).plus(came)
-        self._seen = seen
+        self._seen, self._hidden = seen, hidden
         is_shown = (key for view in views if (key := _key(view)) in kept and view.operations_total is not None)
         self._shown = (self._shown & seen.keys()) | set(is_shown)
 

@@ -205,7 +205,11 @@ def workspace_page(
     reached = [reach for reach in reaches(snapshot, now) if reach.path == path]
     limit = Card(
         label="Next limit",
-        value=days_left(reached[0], now) if reached else "none in sight",
+        value=days_left(reached[0], now)
+        if reached
+        else "none known yet"
+        if line.expected_usd is None
+        else "none in sight",
         text=reached[0].title if reached else spend_sentence(view.cost or WorkspaceCost(), usd, unit=""),
     )
     names = ("Operations", "Storage (month's average so far)")
