@@ -27,7 +27,7 @@ from gap_worlds import (
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from builders import database_state, month_usage, settled_day, workspace_state
+from builders import database_state, day_usage, month_usage, settled_day, workspace_state
 from prisma_postgres_exporter.config import BudgetConfig, load_config
 from prisma_postgres_exporter.cost import (
     By,
@@ -303,6 +303,35 @@ def test_a_day_that_ended_with_its_database_is_known_only_to_its_last_reading() 
     (usage,) = database_usage(ledger_of(world).databases[row.id], world.until).values()
 
     assert (usage.known_operations, usage.days_known, usage.days) == (9 * 3, 0, 20)
+
+
+@pytest.mark.parametrize(("minutes", "is_whole"), [(15, True), (55, False)])
+def test_what_an_hourly_look_misses_of_a_database_that_was_deleted_is_missed(minutes: int, *, is_whole: bool) -> None:
+    """Deleted while nothing was read: what it used since is not known, and its storage may have ended any moment."""
+    noon, day = datetime(2026, 11, 20, 12, tzinfo=UTC), date(2026, 11, 20)
+    plain = database_state()
+    state = replace(
+        plain,
+        database=replace(plain.database, created_at=midnight(day)),
+        recent_days=(day_usage(day, 900, read_at=noon),),
+        months=(
+            month_usage(
+                day.replace(day=1),
+                days=1,
+                days_operations=900,
+                storage_seconds=12 * 3600,
+                storage_byte_seconds=12 * 3600 * 7,
+            ),
+        ),
+        usage_at=noon,
+        deleted_at=noon + timedelta(minutes=minutes),
+    )
+
+    (usage,) = database_usage(state, noon + timedelta(days=3)).values()
+
+    assert (usage.are_operations_known, usage.is_storage_known, usage.is_complete) == (is_whole,) * 3
+    assert usage.storage_seconds - usage.storage_seconds_known == (0 if is_whole else minutes * 60)
+    assert usage.known_byte_seconds == (12 * 3600 + (minutes * 60 if is_whole else 0)) * 7
 
 
 def test_what_was_read_of_a_day_that_went_on_is_at_least_so_much_and_not_nothing() -> None:

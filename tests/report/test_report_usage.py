@@ -108,8 +108,8 @@ def test_the_day_on_which_a_database_was_deleted_is_known_where_it_was_read_soon
     def row(before: timedelta) -> UsageRow:
         return used([replace(day_usage(day(1), 5, workspace_key=1), read_at=deleted_at - before)], gone)[0][-1]
 
-    assert (row(timedelta(hours=1)).days_known, row(timedelta(hours=1)).are_operations_known) == (1, True)
-    assert (row(timedelta(hours=2)).days_known, row(timedelta(hours=2)).are_operations_known) == (0, False)
+    assert (row(timedelta(minutes=15)).days_known, row(timedelta(minutes=15)).are_operations_known) == (1, True)
+    assert (row(timedelta(minutes=16)).days_known, row(timedelta(minutes=16)).are_operations_known) == (0, False)
 
 
 def test_days_after_a_workspace_was_gone_are_not_known_to_the_end_of_that_month() -> None:

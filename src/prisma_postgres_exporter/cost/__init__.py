@@ -11,6 +11,7 @@ from prisma_postgres_exporter.cost.reconciling import Difference, VendorMonth, m
 from prisma_postgres_exporter.cost.showback import share_out
 from prisma_postgres_exporter.cost.table import By, CostRow, add_bills, added, cost_rows, total_of, total_row
 from prisma_postgres_exporter.cost.usage import (
+    LAST_READ_WITHIN,
     NOTHING,
     SHORT_GAP,
     UNREAD,
@@ -27,6 +28,7 @@ from prisma_postgres_exporter.cost.whatif import Saving, WhatIf, compare_plans, 
 
 __all__ = [
     "HISTORY",
+    "LAST_READ_WITHIN",
     "NOTHING",
     "SHORT_GAP",
     "UNREAD",

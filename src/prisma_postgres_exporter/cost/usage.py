@@ -27,6 +27,8 @@ ONE_SECOND = timedelta(seconds=1)
 SHORT_GAP = timedelta(hours=1)
 SHORT_GAP_PARTS = 100
 """A gap in a database's storage of an hour or of one part in so many is bridged with its own mean."""
+LAST_READ_WITHIN = timedelta(minutes=15)
+"""A database that was read so soon before its deletion was noticed is known whole; of a longer time nobody knows."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -230,6 +232,7 @@ class _Life:
         "days_over",
         "ends_at",
         "first_day",
+        "is_end_read",
         "is_running",
         "month",
         "seconds",
@@ -244,6 +247,8 @@ class _Life:
         end_at = month_ends_at if until >= month_ends_at - ONE_SECOND else until
         self.is_running = end_at < month_ends_at and (state.deleted_at is None or state.deleted_at > until)
         self.ends_at = end_at if state.deleted_at is None else min(end_at, state.deleted_at)
+        is_end_near = state.usage_at is not None and state.usage_at >= self.ends_at - LAST_READ_WITHIN
+        self.is_end_read = is_end_near or self.ends_at == end_at
         self.seconds = max(0, int((self.ends_at - self.born_at).total_seconds()))
         self.first_day = self.born_at.date()
         last_over = self.today - ONE_DAY if self.is_running else (self.ends_at - ONE_SECOND).date()
@@ -266,7 +271,7 @@ class _Life:
         else:
             ends_at = self._end_of(day)
             # Of a database that was deleted the last reading is from before.
-            needed_at = ends_at - (ONE_SECOND if ends_at == day_start(day) + ONE_DAY else SHORT_GAP)
+            needed_at = ends_at - (ONE_SECOND if ends_at == day_start(day) + ONE_DAY else LAST_READ_WITHIN)
         return row.period_end_at >= needed_at and row.read_at >= needed_at
 
     def days_covered(self, row: MonthUsage) -> int:
@@ -298,7 +303,7 @@ class _Life:
     def _read_by(self, day: date) -> datetime:
         """When a day must have been read: at its end, or of a database that was deleted in it soon before."""
         ends_at = self._end_of(day)
-        return ends_at if ends_at == day_start(day) + ONE_DAY else ends_at - SHORT_GAP
+        return ends_at if ends_at == day_start(day) + ONE_DAY else ends_at - LAST_READ_WITHIN
 
     def _end_of(self, day: date) -> datetime:
         return min(day_start(day) + ONE_DAY, self.ends_at)
@@ -331,14 +336,21 @@ def _days_known(row: MonthUsage, life: _Life, *, days_held: int) -> int:
 
 
 def _with_storage(
-    row: MonthUsage, lived_seconds: int, operations: int, *, days: int, days_known: int, days_held: int
+    row: MonthUsage,
+    lived_seconds: int,
+    operations: int,
+    *,
+    days: int,
+    days_known: int,
+    days_held: int,
+    is_end_read: bool,
 ) -> Usage:
     known = min(row.storage_seconds, lived_seconds) if lived_seconds else row.storage_seconds
     lived = max(lived_seconds, known)
     byte_seconds = row.storage_byte_seconds
     at_own_mean = byte_seconds * lived // row.storage_seconds if row.storage_seconds else 0
     gap = lived - known
-    if known and gap <= max(SHORT_GAP.total_seconds(), lived // SHORT_GAP_PARTS):
+    if known and is_end_read and gap <= max(SHORT_GAP.total_seconds(), lived // SHORT_GAP_PARTS):
         byte_seconds, known = at_own_mean, lived
     return Usage(
         known_operations=operations,
@@ -367,7 +379,15 @@ def _of_one(row: MonthUsage | None, life: _Life, *, has_moved: bool) -> Usage:
     # Of a month that was read elsewhere too only the days tell whose they are.
     days_known = min(life.days, held) if has_moved else _days_known(row, life, days_held=held)
     operations = month_operations(row, has_moved=has_moved)
-    return _with_storage(row, life.seconds, operations, days=life.days, days_known=days_known, days_held=held)
+    return _with_storage(
+        row,
+        life.seconds,
+        operations,
+        days=life.days,
+        days_known=days_known,
+        days_held=held,
+        is_end_read=life.is_end_read,
+    )
 
 
 def _of_some(state: DatabaseState, life: _Life, rows: Mapping[int, MonthUsage]) -> Mapping[int, Usage]:
@@ -415,6 +435,7 @@ def _of_some(state: DatabaseState, life: _Life, rows: Mapping[int, MonthUsage]) 
             days=max(0, days[key]),
             days_known=min(days[key], held),
             days_held=held,
+            is_end_read=life.is_end_read or key != last,
         )
         if key in seconds_in_doubt:
             usage = replace(

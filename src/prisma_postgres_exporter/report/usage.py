@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
 from itertools import groupby
 
-from prisma_postgres_exporter.cost import NOTHING, SHORT_GAP, By, CostRow, Usage, total_of, unlisted
+from prisma_postgres_exporter.cost import LAST_READ_WITHIN, NOTHING, SHORT_GAP, By, CostRow, Usage, total_of, unlisted
 from prisma_postgres_exporter.model import DayUsage, day_start
 from prisma_postgres_exporter.report.exporting import Owner, Owners
 from prisma_postgres_exporter.report.months import LedgerMonth
@@ -246,7 +246,7 @@ def _rows_of_day(
         days_known = sum(
             row.unchanged_since_at is not None
             or day == now.date()
-            or (lives[row.database_key][2] < ends_at and row.read_at >= lives[row.database_key][2] - SHORT_GAP)
+            or (lives[row.database_key][2] < ends_at and row.read_at >= lives[row.database_key][2] - LAST_READ_WITHIN)
             for row in rows
         )
         # One that did nothing did nothing in either workspace.
