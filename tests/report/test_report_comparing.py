@@ -98,6 +98,24 @@ def test_a_running_month_is_compared_by_its_pace() -> None:
     assert faster.reasons == ("2,000 operations a day instead of 1,000 (2.00 times), on the 19 days known in both",)
 
 
+def test_of_a_month_with_a_day_that_is_read_in_part_no_pace_is_told() -> None:
+    """Half of a day is in what is known, and its day is no day that is known: their quotient is nobody's pace."""
+    before, november = (
+        month_of(ledger_state(state(1, 31_000, at=OCTOBER)), until=OCTOBER),
+        state(1, 42_000),
+    )
+    [row] = november.months
+    partly = replace(november, months=(replace(row, operations=None, read_at=None, days=20),))
+
+    [whole], [known_in_part] = (
+        compare_months(before, replace(month_of(ledger_state(later)), is_over=True), By.DATABASE, ())
+        for later in (november, partly)
+    )
+
+    assert [reason.partition(" ")[2] for reason in whole.reasons] == ["operations a day instead of 1,000 (2.00 times)"]
+    assert known_in_part.reasons == ()
+
+
 @pytest.mark.parametrize("by", By)
 def test_on_the_first_day_of_a_month_no_change_in_operations_is_told(by: By) -> None:
     """Ten minutes against a whole month say nothing."""

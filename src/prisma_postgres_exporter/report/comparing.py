@@ -301,11 +301,12 @@ class _Reasons:
             return
         each = "a day" if self._by is By.DATABASE else "per database and day"
         if self._after.is_over:
-            days_before, days_after = earlier.usage.days_known, later.usage.days_known
-            if not days_before or not days_after:
+            usages = earlier.usage.listed, later.usage.listed
+            # What is known of a day in part is in the sum, and that day in no count of days.
+            if not all(usage.days and usage.are_operations_known for usage in usages):
                 return
-            pace_before = earlier.usage.known_operations / days_before
-            pace_after, where = later.usage.known_operations / days_after, ""
+            pace_before, pace_after = (usage.known_operations / usage.days for usage in usages)
+            where = ""
         else:
             pair = self._pairs.get(later.place)
             if pair is None or not pair.earlier_days or not pair.recent_days:
