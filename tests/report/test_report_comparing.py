@@ -105,7 +105,7 @@ def test_of_a_month_with_a_day_that_is_read_in_part_no_pace_is_told() -> None:
         state(1, 42_000),
     )
     [row] = november.months
-    partly = replace(november, months=(replace(row, operations=None, read_at=None, days=20),))
+    partly = replace(november, months=(replace(row, operations=None, read_at=None, days=19),))
 
     [whole], [known_in_part] = (
         compare_months(before, replace(month_of(ledger_state(later)), is_over=True), By.DATABASE, ())

@@ -40,7 +40,7 @@ NO_PROJECT = "fee (no database)"
 LIMIT_NAMES = {
     "spend_limit": "Spend limit",
     "free_operations": "Free plan's operations limit",
-    "free_storage": "Free plan's storage limit",
+    "free_storage": "Free plan's storage of the month",
 }
 BLOCKING = ("spend_limit", "free_operations")
 FOLLOWED = {
@@ -296,10 +296,11 @@ def limit_sentences(cost: WorkspaceCost, until: datetime) -> Iterator[str]:
         yield spent
     for name, at in cost.limits:
         named = LIMIT_NAMES.get(name, name)
+        then = "" if name in BLOCKING else "; what the vendor does then is not documented"
         if at <= until:
-            yield f"{named}: reached, by our estimate."
+            yield f"{named}: reached, by our estimate{then}."
         else:
-            yield f"{named}: will be reached on {at:%Y-%m-%d %H:%M} UTC, by our estimate."
+            yield f"{named}: will be reached on {at:%Y-%m-%d %H:%M} UTC, by our estimate{then}."
 
 
 def ahead_sentences(report: MonthReport) -> Iterator[str]:

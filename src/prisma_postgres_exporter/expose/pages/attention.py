@@ -279,8 +279,8 @@ def _limits(view: WorkspaceView, cost: WorkspaceCost, now: datetime, *, is_block
             text = f"Free plan: {operations} used. {blocks}"
             todo = "Upgrade the plan." if is_reached else "Upgrade the plan, or cut its operations."
         elif limit == "free_storage":
-            title = f"{name}: Free storage full{when}"
-            text = f"Free plan: {storage} used, as the month's average so far; {NOT_DOCUMENTED}."
+            title = f"{name}: the month's Free storage used up{when}"
+            text = f"Free plan: {storage} on average so far; {NOT_DOCUMENTED}."
             todo = "Upgrade the plan, or delete data."
         else:
             title = f"{name}: spend limit reached{when}"
