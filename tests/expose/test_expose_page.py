@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import re
 import threading
 from collections.abc import Sequence
@@ -320,6 +321,24 @@ def test_where_all_fail_since_different_times_no_untrue_instant_is_said_of_the_r
     assert "The first of them since 2026-11-23 08:40:00 UTC" in page
     assert "Since 2026-11-23 11:54:00 UTC" in recent
     assert "The first of them" not in recent
+
+
+def test_a_page_that_was_drawn_holds_nothing_of_what_it_shows() -> None:
+    """A service looks for garbage in all of its memory a few times a day: what is in a circle stays until then."""
+    gc.collect()
+    gc.disable()
+    gc.set_debug(gc.DEBUG_SAVEALL)
+    try:
+        status_page(replace(FULL, snapshot=replace(A_SNAPSHOT)), COSTS)
+        workspace_page(A_WORKSPACE)
+        database_page(A_DATABASE)
+        gc.collect()
+        left = {type(thing).__name__ for thing in gc.garbage}
+    finally:
+        gc.set_debug(0)
+        gc.garbage.clear()
+        gc.enable()
+    assert not left & {"Snapshot", "ServiceStatus", "Macro", "Place", "Overview", "CostLine", "Alert"}
 
 
 def test_a_blocked_workspace_is_not_told_to_use_less() -> None:

@@ -5,10 +5,12 @@ from __future__ import annotations
 import base64
 import hashlib
 from collections.abc import Callable
+from contextvars import ContextVar
 from datetime import datetime, timedelta
 from decimal import Decimal
 from functools import cache
 from importlib.resources import files
+from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined, pass_context
 from jinja2.runtime import Context
@@ -28,9 +30,32 @@ SMALLEST_SHOWN = 0.1
 """Of a unit, before the next smaller one is taken."""
 
 
+_contexts: ContextVar[list[Context]] = ContextVar("contexts")
+
+
+class _Emptied(Context):
+    """A template's context that is emptied when its document is drawn.
+
+    A macro holds its context and that the macro: what is shown would stay in memory until everything is looked through
+    for garbage, which a service does a few times a day.
+    """
+
+    def __init__(self, *args: Any, **named: Any) -> None:
+        super().__init__(*args, **named)
+        _contexts.get().append(self)
+
+
 def draw(template: str, **values: object) -> str:
     """A whole HTML document."""
-    return _environment().get_template(template).render(values)
+    contexts: list[Context] = []
+    before = _contexts.set(contexts)
+    try:
+        return _environment().get_template(template).render(values)
+    finally:
+        _contexts.reset(before)
+        for context in contexts:
+            context.vars.clear()
+            context.parent.clear()
 
 
 @cache
@@ -175,6 +200,7 @@ def _environment() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
+    environment.context_class = _Emptied
     for named in (
         count,
         counted,
