@@ -23,7 +23,7 @@ from builders import (
 from prisma_postgres_exporter import ledger
 from prisma_postgres_exporter.config.values import rolling_windows
 from prisma_postgres_exporter.expose import ExporterHealth, Exposition
-from prisma_postgres_exporter.model import DatabaseState, LedgerState, MonthUsage, UsageReading, WorkspaceState
+from prisma_postgres_exporter.model import DatabaseState, LedgerState, MonthUsage, Move, UsageReading, WorkspaceState
 from prisma_postgres_exporter.snapshot import INTERVALS_MISSED, DatabaseView, Snapshot, take_snapshot
 
 MIDNIGHT = datetime(2026, 11, 23, tzinfo=UTC)
@@ -265,6 +265,13 @@ def test_a_database_that_moved_leaves_each_workspace_the_days_it_had() -> None:
 
     assert shown["wksp_a"].month_to_date_operations == 150
     assert shown["wksp_b"].month_to_date_operations == 250
+
+
+def test_a_counter_that_was_0_in_another_workspace_says_of_none_since_when_it_counts() -> None:
+    moved = state(moves=(Move(at=NOW, from_key=2, to_key=1, last_there_at=NOW - timedelta(hours=1)),))
+
+    assert [view.counting_since_at is None for view in snapshot(moved).databases] == [True]
+    assert [view.counting_since_at is None for view in snapshot(state()).databases] == [False]
 
 
 def test_the_months_mean_storage_takes_a_database_for_as_long_as_it_existed() -> None:

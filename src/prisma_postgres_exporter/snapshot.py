@@ -45,9 +45,9 @@ ONE_SECOND = timedelta(seconds=1)
 class DatabaseView:
     """What one database shows. `None` means that nobody told us: it is shown as no sample at all.
 
-    `usage` is its month so far in the workspace that holds it. Its counters were 0 at `counting_since_at`. `is_sum`: it
-    stands for several databases, and shows only what can be summed. `rolling_until` are the instants until which the
-    windows of `rolling` were read, in the same order.
+    `usage` is its month so far in the workspace that holds it. Its counters were 0 at `counting_since_at`, `None` where
+    that was in another workspace. `is_sum`: it stands for several databases, and shows only what can be summed.
+    `rolling_until` are the instants until which the windows of `rolling` were read, in the same order.
     """
 
     workspace_id: str
@@ -254,7 +254,8 @@ def view_database(
         failure_reason=state.failure_reason,
         usage=usage,
         cost=cost,
-        counting_since_at=max(day_start(state.counted_from), database.created_at),
+        # In another workspace its counters go on under other labels: there they never were 0.
+        counting_since_at=None if state.moves else max(day_start(state.counted_from), database.created_at),
     )
 
 

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from datetime import date, datetime, timedelta
 from decimal import Decimal
+from typing import Any
 
 import pytest
 from expose_views import (
@@ -230,6 +231,28 @@ def test_a_counter_that_comes_back_goes_on_and_does_not_begin_again() -> None:
     assert [value for _, value in values if not math.isnan(value)] == [0, 7, 7, 7]
     # What is too old to begin at 0 is not held.
     assert taken(SHOWN, at=NOW + timedelta(hours=1), before=found).young == {}
+
+
+@pytest.mark.parametrize("moved", [{"project_id": "proj_b"}, {"workspace_id": "wksp_b"}])
+def test_the_counter_of_a_database_that_moved_does_not_begin_again_elsewhere(moved: dict[str, Any]) -> None:
+    """What it counted was counted under its first labels."""
+    new = replace(COUNTED, database_id="db_new", counting_since_at=NOW + timedelta(seconds=20), operations_total=7)
+    shown = replace(SHOWN, workspaces=(A_WORKSPACE, replace(A_WORKSPACE, workspace_id="wksp_b")))
+    found = taken(shown)
+    values = []
+    for minute, database in enumerate((new, replace(new, **moved)), start=1):
+        found = taken(
+            replace(shown, databases=(*SHOWN.databases, database)), at=NOW + timedelta(minutes=minute), before=found
+        )
+        values.append(
+            [
+                value
+                for labels, samples in written(found).items()
+                for _, value in samples
+                if ("database_id", "db_new") in labels and ("__name__", OPERATIONS) in labels and not math.isnan(value)
+            ]
+        )
+    assert values == [[0, 7], [7]]
 
 
 def test_the_counter_of_the_first_database_of_a_workspace_begins_at_0_too() -> None:

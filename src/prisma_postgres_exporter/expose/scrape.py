@@ -13,6 +13,7 @@ from datetime import datetime
 from itertools import pairwise
 from typing import NamedTuple
 
+from prisma_postgres_exporter.expose.cap import OTHER
 from prisma_postgres_exporter.expose.created import DATABASE, beginnings
 from prisma_postgres_exporter.expose.parts import Message
 from prisma_postgres_exporter.snapshot import Snapshot
@@ -61,7 +62,8 @@ class Scrape:
     """What was shown at `at`; a series that was shown before and is no more has one last sample, `STALE`.
 
     Kept small, as many may wait: `keys` are shared with the scrape before, and the values are compressed. `young` are
-    the counters that began not long ago and were shown, now or before, with the instant of their beginning.
+    the counters that began not long ago and were shown, now or before, with the instant of their beginning: under
+    whatever labels, as a database may move.
     """
 
     at: datetime
@@ -162,8 +164,8 @@ def take_scrape(
         matched = _matched(taken, earlier)
         if kind == "counter":
             come = dict(_young(matched.new, began, at))
-            new_keys.update(_born(come.keys() - young.keys(), known))
-            young |= come
+            new_keys.update(_born([key for key in come if _counter(key) not in young], known))
+            young |= {_counter(key): began_at for key, began_at in come.items()}
         keys += matched.keys
         keys += matched.gone
         values.extend([STALE] * len(matched.gone))
@@ -259,6 +261,12 @@ def _matched(taken: list[str], earlier: tuple[str, ...]) -> _Matched:
 def _is_ours(key: str, held: set[str], is_first: bool) -> bool:
     workspace = _WORKSPACE.search(key)
     return is_first if workspace is None else unescaped(workspace[1]) in held
+
+
+def _counter(key: str) -> str:
+    """Which counter of which database it is, wherever that is now."""
+    database = DATABASE.search(key)
+    return key if database is None or database[1] == OTHER else f"{key.partition('{')[0]} {database[1]}"
 
 
 def _is_young(began_at: float, at: datetime) -> bool:
