@@ -332,6 +332,18 @@ class DatabaseState:
         """The moves that leave days from `first` to `last` in doubt."""
         return _unplaced_moves(first, last, self.moves)
 
+    def holders_on(self, day: date) -> frozenset[int]:
+        """The keys of the workspaces that lack a day as long as it was not read: one, or those between which it is."""
+        moves = self.unplaced_moves(day, day)
+        return frozenset(key for move in moves for key in (move.from_key, move.to_key)) or frozenset(
+            (self.holder_on(day),)
+        )
+
+    @property
+    def begins_on(self) -> date:
+        """The first day of its ledger: earlier ones are there if a backfill read them."""
+        return ledger_begins_on(self.database.created_at, self.first_seen_at, self.counted_from)
+
     @property
     def has_counted(self) -> bool:
         """Whether a day that the counter counts is known: before, `operations_total` means nothing."""
@@ -449,17 +461,26 @@ class LedgerState:
 
     `databases` by database id: every followed database of every workspace, and the deleted ones that still
     belong to the current or the previous month. In a part of the whole `left` are those that are of a workspace outside
-    of it now, and were in one of its own.
+    of it now, and were in one of its own; `gone_outside` are the keys of the workspaces outside that are gone.
     """
 
     workspaces: Mapping[str, WorkspaceState] = field(default_factory=dict)
     left: Mapping[str, DatabaseState] = field(default_factory=dict)
+    gone_outside: frozenset[int] = frozenset()
 
     @cached_property
     def databases(self) -> Mapping[str, DatabaseState]:
         """Every database of every workspace, by id, and those that left it."""
         held = {id_: state for workspace in self.workspaces.values() for id_, state in workspace.databases.items()}
         return {**self.left, **held}
+
+    def is_gone(self, state: DatabaseState) -> bool:
+        """Whether no credential is that workspace's any more that a database is in: nobody can ask for it."""
+        return state.workspace_key in self._gone
+
+    @cached_property
+    def _gone(self) -> frozenset[int]:
+        return self.gone_outside | {row.key for row in self.workspaces.values() if row.is_gone}
 
     def part(self, workspace_ids: Collection[str]) -> LedgerState:
         """Return what is held of these workspaces alone, as far as they are there."""
@@ -473,7 +494,7 @@ class LedgerState:
             if not keys.isdisjoint(month.workspace_key for month in state.months)
             or not keys.isdisjoint(move.from_key for move in state.moves)
         }
-        return LedgerState(workspaces=own, left=left)
+        return LedgerState(workspaces=own, left=left, gone_outside=self._gone - keys)
 
     def with_workspaces(self, *changed: WorkspaceState) -> LedgerState:
         """Return the state in which these workspaces replace what was held of them."""
@@ -629,6 +650,12 @@ def _holder_on(day: date, moves: Iterable[Move], workspace_key: int) -> int:
 def _unplaced_moves(first: date, last: date, moves: Iterable[Move]) -> tuple[Move, ...]:
     end = last + timedelta(days=1)
     return tuple(move for move in moves if max(move.unplaced_days[0], first) < min(move.unplaced_days[1], end))
+
+
+def ledger_begins_on(created_at: datetime, seen_at: datetime, counted_from: date) -> date:
+    """Return the first day of a database's ledger; earlier ones come from a backfill only."""
+    seen_on = seen_at.date()
+    return min(counted_from, max(seen_on.replace(day=1), min(created_at.date(), seen_on)))
 
 
 @lru_cache(maxsize=64)

@@ -153,6 +153,7 @@ def whole(until: datetime, *, databases: int = 1, operations: int = 3_000_000) -
             f"db_{number}",
             key=number,
             database=database(f"db_{number}", name=f"database {number}", workspace_id="wksp_1"),
+            first_seen_at=month_start(until),
             months=(
                 month_usage(
                     month_start(until).date(),

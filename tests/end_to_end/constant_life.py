@@ -113,7 +113,7 @@ def backfill(url: str, given: Given, from_day: date, to_day: date, now: datetime
         for row in store.days(from_day=from_day, to_day=to_day)
         if row.unchanged_since_at is not None
     }
-    reads = plan_backfill(workspace.databases.values(), from_day=from_day, to_day=to_day, known=known).reads
+    reads = plan_backfill(workspace.databases.values(), from_day=from_day, to_day=to_day, earlier=known).reads
     windows = [(workspace.databases[read.database_id], window) for read in reads for window in read.windows]
     _read(store, workspace, windows, given, now)
     store.close()

@@ -359,7 +359,7 @@ async def backfill(running: Bench, first: date) -> None:
     """Read every day that is missing since `first`."""
     known = frozenset((row.database_key, row.day) for row in await running.days() if row.unchanged_since_at is not None)
     last = running.clock.now.date() - ONE_DAY
-    todo = plan_backfill(running.databases.values(), from_day=first, to_day=last, known=known)
+    todo = plan_backfill(running.databases.values(), from_day=first, to_day=last, earlier=known)
     by_workspace: dict[str, list[PlannedRead]] = defaultdict(list)
     for read in todo.reads:
         by_workspace[read.workspace_id].append(read)

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
+from typing import Any
 
 import pytest
 from report_values import NOW, OCTOBER, ledger_state, month_of, state
 
 import builders
-from builders import settled_day, workspace_state
+from builders import day_usage, settled_day, workspace_state
 from prisma_postgres_exporter.cost import By, total_of
 from prisma_postgres_exporter.documents import month_document
-from prisma_postgres_exporter.model import DatabaseState, Move
+from prisma_postgres_exporter.ledger.backfill import plan_backfill
+from prisma_postgres_exporter.model import DatabaseState, Move, WorkspaceState
 from prisma_postgres_exporter.report import gap_sentences, use
 
 NOON = NOW + timedelta(hours=12)
@@ -135,6 +137,73 @@ def test_a_part_says_of_its_workspaces_what_the_whole_says(id_: str) -> None:
         for by in By:
             assert part.rows(by) == tuple(row for row in whole.rows(by) if row.workspace_id == id_)
         assert list(gap_sentences(part))[-1] == list(gap_sentences(whole))[-1]
+
+
+def unread(number: int = 1, **changes: Any) -> DatabaseState:
+    """A database of which no day of October was read."""
+    row = state(number, 0, at=OCTOBER)
+    return replace(row, months=(), known_until=date(2026, 9, 30), first_seen_at=OCTOBER.replace(day=1), **changes)
+
+
+def test_a_day_is_missing_where_the_database_was_on_that_day() -> None:
+    move = Move(
+        at=datetime(2026, 10, 11, 9, 30, tzinfo=UTC),
+        from_key=1,
+        to_key=2,
+        last_there_at=datetime(2026, 10, 9, 9, tzinfo=UTC),
+    )
+    moved = unread(workspace_key=2, moves=(move,))
+    before, after = workspace_state(id_="wksp_1"), workspace_state(moved, key=2, id_="wksp_2")
+
+    def told(before: WorkspaceState, after: WorkspaceState) -> list[tuple[date, date, int] | None]:
+        whole = month_of(builders.ledger_state(before, after), until=OCTOBER)
+        months = (whole, whole.of_workspaces({"wksp_1"}), whole.of_workspaces({"wksp_2"}))
+        return [(row.first_day, row.last_day, row.requests) if (row := of.missing) else None for of in months]
+
+    # The 9th to the 11th may be of either: both lack them, and all together lack them once.
+    assert told(before, after) == [
+        (date(2026, 10, 1), date(2026, 10, 31), 31),
+        (date(2026, 10, 1), date(2026, 10, 11), 11),
+        (date(2026, 10, 9), date(2026, 10, 31), 23),
+    ]
+    # Nobody can ask for it where it is now: no command for either, but the reason for both.
+    gone = replace(after, gone_at=OCTOBER)
+    assert told(before, gone) == [None, None, None]
+    whole = month_of(builders.ledger_state(before, gone), until=OCTOBER)
+    for id_ in ("wksp_1", "wksp_2"):
+        (said, *_) = gap_sentences(whole.of_workspaces({id_}))
+        assert said == "No command gets what is missing of 1 database of a workspace that is gone."
+
+
+def test_the_command_reads_the_days_that_are_missing_and_no_others() -> None:
+    """Read until noon of the 12th, and again since the 16th: what a backfill reads, and in its number of requests."""
+    noon = datetime(2026, 11, 16, 12, tzinfo=UTC)
+    open_day = day_usage(date(2026, 11, 12), 5, read_at=noon.replace(day=12))
+    today = day_usage(noon.date(), 5, read_at=noon)
+    row = replace(
+        state(1, 100, at=noon),
+        first_seen_at=noon.replace(day=1),
+        known_until=open_day.day,
+        recent_days=(open_day, today),
+    )
+    missing = month_of(ledger_state(row), until=noon, now=noon).missing
+
+    assert missing is not None
+    assert (missing.first_day, missing.last_day, missing.requests) == (date(2026, 11, 12), date(2026, 11, 15), 4)
+    todo = plan_backfill([row], from_day=missing.first_day, to_day=missing.last_day, earlier=())
+    assert len(todo.reads) == missing.requests
+
+
+def test_yesterday_is_missing_once_there_was_time_to_read_it() -> None:
+    yesterday = day_usage(NOW.date() - timedelta(days=1), 5, read_at=NOW - timedelta(minutes=5))
+    row = replace(state(1, 100), known_until=yesterday.day, recent_days=(yesterday,))
+
+    def requests(now: datetime) -> int | None:
+        missing = month_of(ledger_state(row), until=now, now=now).missing
+        return None if missing is None else missing.requests
+
+    assert requests(NOW + timedelta(minutes=59)) is None
+    assert requests(NOW + timedelta(hours=1)) == 1
 
 
 def test_what_nobody_read_and_bears_no_fee_costs_what_is_not_known() -> None:

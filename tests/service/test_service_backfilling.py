@@ -12,8 +12,8 @@ import pytest
 
 from prisma_postgres_exporter.config import Config, load_config
 from prisma_postgres_exporter.errors import StoreUnavailable
-from prisma_postgres_exporter.model import LedgerUpdate
-from prisma_postgres_exporter.service import open_backfill
+from prisma_postgres_exporter.model import LedgerUpdate, month_start, previous_month_start
+from prisma_postgres_exporter.service import open_backfill, read_month
 from prisma_postgres_exporter.simulator import Fault, FaultKind, ManualClock, Simulator, serve_simulator
 from prisma_postgres_exporter.store import Store
 from rounds_bench import no_wait, small_vendor, tokens_of
@@ -94,6 +94,27 @@ async def test_what_moved_since_is_read_in_the_workspace_that_has_it_now(config:
         assert mover.id in {read.database_id for read in work.todo.reads if read.workspace_id == receiver}
         assert await work.run(lambda done, failed: None) == 0
     assert not work.failures
+
+
+async def test_a_report_and_a_backfill_lack_the_same_days(config: Config) -> None:
+    """Also of a month before anybody followed the databases, of which some days were read."""
+    now = datetime.now(UTC).replace(microsecond=0)
+    first, last = previous_month_start(now), month_start(now) - timedelta(seconds=1)
+    async with open_backfill(config, from_day=first.date(), to_day=last.date()) as work:
+        all_of_it = work.todo
+    span = (first.date().replace(day=1), first.date().replace(day=3))
+    async with open_backfill(config, from_day=span[0], to_day=span[1], requests_per_second=100) as work:
+        await work.run(lambda done, failed: None)
+        read = len(work.todo.reads)
+    with closing(Store.open_to_read(config.store.url)) as store:
+        missing = read_month(store, config, last, now).missing
+
+    assert read
+    assert missing is not None
+    assert (missing.first_day, missing.last_day) == (first.date().replace(day=4), last.date())
+    assert missing.requests == len(all_of_it.reads) - read
+    async with open_backfill(config, from_day=missing.first_day, to_day=missing.last_day) as work:
+        assert len(work.todo.reads) == missing.requests
 
 
 async def test_what_could_not_be_stored_is_counted_and_told(config: Config, monkeypatch: pytest.MonkeyPatch) -> None:

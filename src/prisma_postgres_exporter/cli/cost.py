@@ -124,7 +124,9 @@ def cost(
     if workspace is not None:
         read = read.of_workspaces({_workspace_id(workspace, read.ledger_state)})
     if what_if:
-        read = ledger_month(*suppose(read.ledger_state, in_force, read.days, supposed), now, real_now, read.previous)
+        read = ledger_month(
+            *suppose(read.ledger_state, in_force, read.days, supposed), now, real_now, read.previous, read.earlier
+        )
     plans = compare_plans(read.ledger_state, read.config, read.days, now, is_over=read.is_over) if what_if else {}
     besides = beside(read, by)
     if chosen is Form.JSON and what_if:

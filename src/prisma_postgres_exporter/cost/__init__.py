@@ -18,9 +18,7 @@ from prisma_postgres_exporter.cost.usage import (
     Usage,
     add_up,
     database_usage,
-    days_held,
     unlisted,
-    unread_days,
     used_in_month,
 )
 from prisma_postgres_exporter.cost.warnings import cost_warnings, likely_block
@@ -55,7 +53,6 @@ __all__ = [
     "cost_rows",
     "cost_warnings",
     "database_usage",
-    "days_held",
     "estimate",
     "is_limit_near",
     "likely_block",
@@ -71,7 +68,6 @@ __all__ = [
     "total_of",
     "total_row",
     "unlisted",
-    "unread_days",
     "upgrades",
     "used_in_month",
     "vendor_month",

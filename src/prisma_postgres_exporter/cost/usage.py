@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, fields, replace
 from datetime import date, datetime, timedelta
 from fractions import Fraction
@@ -203,23 +203,6 @@ def database_usage(state: DatabaseState, until: datetime) -> Mapping[int, Usage]
     if not state.moves and all(key == state.workspace_key or not row.days for key, row in rows.items()):
         return {state.workspace_key: _of_one(rows.get(state.workspace_key), life, has_moved=len(rows) > 1)}
     return _of_some(state, life, rows)
-
-
-def unread_days(state: DatabaseState, until: datetime) -> Sequence[date]:
-    """Return the first and the last day that is over and that the ledger may lack in the month of `until`, if any."""
-    life = _Life(state, until)
-    held = days_held(state, until)
-    if held >= life.days_over or life.days_over <= 0:
-        return ()
-    return life.first_day, life.first_day + (life.days_over - 1) * ONE_DAY
-
-
-def days_held(state: DatabaseState, until: datetime) -> int:
-    """Return how many days that are over the ledger has in the month of `until`."""
-    month, today = month_start(until).date(), until.date()
-    is_over = until >= next_month_start(until) - ONE_SECOND
-    has_today = not is_over and any(row.day == today for row in state.recent_days)
-    return sum(row.days for row in state.months if row.month == month) - has_today
 
 
 class _Life:

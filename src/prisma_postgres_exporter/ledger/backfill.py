@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 from collections import Counter
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 
@@ -35,24 +35,43 @@ class Backfill:
 
 
 def plan_backfill(
-    states: Iterable[DatabaseState], *, from_day: date, to_day: date, known: Collection[tuple[int, date]]
+    states: Iterable[DatabaseState], *, from_day: date, to_day: date, earlier: Collection[tuple[int, date]]
 ) -> Backfill:
     """Find what is missing from `from_day` to `to_day`, both included and over; never before a database was made.
 
-    `known` are the (database key, day) that were read after the day ended.
+    `earlier` are the (database key, day) that were read of days before their ledgers begin.
     """
-    reads, in_ledger = [], 0
+    reads, days = [], 0
     states = tuple(states)
     for state in states:
-        day = max(from_day, state.database.created_at.date())
-        while day <= to_day:
-            if (state.key, day) in known:
-                in_ledger += 1
-            else:
-                reads.append(_read(state, day))
-            day += ONE_DAY
+        reads += [_read(state, day) for day in unread_days(state, from_day, to_day, earlier)]
+        days += max(0, (to_day - max(from_day, state.database.created_at.date())).days + 1)
     reads.sort(key=lambda read: (read.due_at, read.database_id))
-    return Backfill(reads=tuple(reads), databases=len(states), in_ledger=in_ledger)
+    return Backfill(reads=tuple(reads), databases=len(states), in_ledger=days - len(reads))
+
+
+def unread_days(
+    state: DatabaseState, from_day: date, to_day: date, earlier: Collection[tuple[int, date]]
+) -> Iterator[date]:
+    """Yield the days, both ends included, that were not read after their end: those that a backfill reads, in order.
+
+    Of those before its ledger begins the state says nothing: `earlier` has the (database key, day) that were read. From
+    then on each day has a row until `known_until`, and the rows that are not settled are in the state.
+    """
+    first, begins_on = max(from_day, state.database.created_at.date()), state.begins_on
+    yield from (day for day in _days(first, min(to_day, begins_on - ONE_DAY)) if (state.key, day) not in earlier)
+    first = max(first, begins_on)
+    yield from (
+        row.day
+        for row in state.recent_days
+        if row.unchanged_since_at is None and first <= row.day <= min(to_day, state.known_until)
+    )
+    read = {row.day for row in state.recent_days if row.unchanged_since_at is not None}
+    yield from (day for day in _days(max(first, state.known_until + ONE_DAY), to_day) if day not in read)
+
+
+def _days(first: date, last: date) -> Iterator[date]:
+    return (first + ahead * ONE_DAY for ahead in range((last - first).days + 1))
 
 
 def spare_requests_per_second(poll: PollConfig, databases: int) -> float:

@@ -35,7 +35,7 @@ from prisma_postgres_exporter.report.exporting import (
 from prisma_postgres_exporter.report.focus import FOCUS_COLUMNS, focus_rows, left_out
 from prisma_postgres_exporter.report.gaps import failing_sentences, gap_sentences
 from prisma_postgres_exporter.report.markdown import report_markdown
-from prisma_postgres_exporter.report.months import LedgerMonth, Missing, last_instant, ledger_month
+from prisma_postgres_exporter.report.months import LedgerMonth, Missing, due_until, last_instant, ledger_month
 from prisma_postgres_exporter.report.ranking import Key, Ranked, growth_days, rank, total_line
 from prisma_postgres_exporter.report.sentences import (
     LEFT_OUT,
@@ -114,6 +114,7 @@ __all__ = [
     "database_name",
     "database_path",
     "day_rows",
+    "due_until",
     "event_rows",
     "event_sentence",
     "expected_bounds",

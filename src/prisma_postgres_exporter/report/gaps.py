@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from datetime import date, datetime, timedelta
 from itertools import chain
 
-from prisma_postgres_exporter.cost import SHORT_GAP, Usage, unread_days
+from prisma_postgres_exporter.cost import SHORT_GAP, Usage
 from prisma_postgres_exporter.model import DatabaseState, WorkspaceState, day_start, month_start
 from prisma_postgres_exporter.report.months import LedgerMonth
 from prisma_postgres_exporter.words import counted
@@ -95,11 +95,11 @@ def _cause(month: LedgerMonth, workspace: WorkspaceState, state: DatabaseState, 
     """The first that applies."""
     is_todays = not month.is_over and _is_only_today_missing(state, usage, month.until)
     causes = (
-        ("gone", workspace.is_gone and state.workspace_key == workspace.key),
+        ("gone", month.ledger_state.is_gone(state)),
         (MOVED, usage.unplaced_databases > 0 and not is_todays),
         ("deleted", state.deleted_at is not None),
         (NEW, not month.is_over and _is_new(state, month.until)),
-        (UNREAD, bool(unread_days(state, month.until))),
+        (UNREAD, any(True for _ in month.unread_days(state, (workspace.key,)))),
         (FAILING, state.failing_since_at is not None),
         (TODAY, is_todays),
     )

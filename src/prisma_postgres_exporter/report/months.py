@@ -3,23 +3,24 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
 
 from prisma_postgres_exporter.config import PROGRAM, Config
 from prisma_postgres_exporter.cost import (
+    SHORT_GAP,
     By,
     CostRow,
     Costs,
     Saving,
     charge,
     cost_rows,
-    days_held,
     savings,
-    unread_days,
 )
+from prisma_postgres_exporter.ledger.backfill import unread_days
 from prisma_postgres_exporter.model import (
+    DatabaseState,
     DiscoveryGap,
     LedgerState,
     WorkspaceDay,
@@ -29,12 +30,16 @@ from prisma_postgres_exporter.model import (
 )
 from prisma_postgres_exporter.words import counted
 
+ONE_DAY = timedelta(days=1)
 ONE_SECOND = timedelta(seconds=1)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Missing:
-    """Days (UTC) that were not read, how many requests it takes to read them, how fast, and with what."""
+    """Days (UTC) that were not read, how many requests it takes to read them, how fast, and with what.
+
+    The first and the last one are missing, of one database or another: so `backfill` of that span needs as many.
+    """
 
     first_day: date
     last_day: date
@@ -58,7 +63,8 @@ class LedgerMonth:
 
     `until` is how far it goes: now in the month that runs, else the month's last second. `ledger_state` is the one of
     that instant, `days` the workspaces' days that forecasts are made from, the month's own included. `previous` is the
-    month before, where it was read too.
+    month before, where it was read too. Days after `due_until` are over since too short to be missed. `earlier` are the
+    (database key, day) of it that were read of days before their ledgers begin.
     """
 
     until: datetime
@@ -67,6 +73,8 @@ class LedgerMonth:
     days: Sequence[WorkspaceDay]
     config: Config
     costs: Costs
+    due_until: date
+    earlier: Collection[tuple[int, date]] = ()
     previous: LedgerMonth | None = None
 
     @property
@@ -87,26 +95,29 @@ class LedgerMonth:
     @property
     def missing(self) -> Missing | None:
         """The days that the ledger lacks and that may be read still."""
-        first = last = None
-        requests = 0
-        # Nobody can ask for what was deleted, or is of a workspace without a credential.
-        followed = [row for row in self.ledger_state.workspaces.values() if not row.is_gone]
-        for state in (state for row in followed for state in row.databases.values() if state.deleted_at is None):
-            span = unread_days(state, self.until)
-            if span:
-                requests += max(0, (span[1] - span[0]).days + 1 - days_held(state, self.until))
-                first = min(first or span[0], span[0])
-                last = max(last or span[1], span[1])
-        if first is None or last is None:
+        own = {row.key for row in self.ledger_state.workspaces.values()}
+        days = [day for state in self.ledger_state.databases.values() for day in self.unread_days(state, own)]
+        if not days:
             return None
         return Missing(
-            first_day=first,
-            last_day=last,
-            requests=requests,
+            first_day=min(days),
+            last_day=max(days),
+            requests=len(days),
             requests_per_second=self.config.poll.requests_per_second,
             program=self.config.sources.program,
             flags=self.config.sources.flags,
         )
+
+    def unread_days(self, state: DatabaseState, workspace_keys: Collection[int]) -> Iterator[date]:
+        """The days of it that `backfill` reads of a database: those that the sums of these workspaces lack.
+
+        Nobody can ask for what was deleted, or is of a workspace without a credential.
+        """
+        if state.deleted_at is not None or self.ledger_state.is_gone(state):
+            return iter(())
+        last = min(self.until.date(), self.due_until)
+        unread = unread_days(state, self.month, last, self.earlier)
+        return (day for day in unread if not state.holders_on(day).isdisjoint(workspace_keys))
 
     @property
     def not_followed(self) -> tuple[WorkspaceState, ...]:
@@ -172,6 +183,11 @@ class LedgerMonth:
         return cost_rows(self.ledger_state, self.costs, by, self.until)
 
 
+def due_until(now: datetime) -> date:
+    """The last day that should have been read at `now`, as it is over for a while."""
+    return (now - SHORT_GAP).date() - ONE_DAY
+
+
 def last_instant(starts_at: datetime, now: datetime) -> datetime:
     """How far the ledger can go at `now` in the month that begins at `starts_at`; both UTC."""
     return min(now, next_month_start(starts_at) - ONE_SECOND)
@@ -184,8 +200,12 @@ def ledger_month(
     until: datetime,
     now: datetime,
     previous: LedgerMonth | None = None,
+    earlier: Collection[tuple[int, date]] = (),
 ) -> LedgerMonth:
-    """Work out the month of `until`; `ledger_state` is what `Store.load(until)` gave."""
+    """Work out the month of `until`; `ledger_state` is what `Store.load(until)` gave.
+
+    `earlier` are the (database key, day) of it that were read of days before their ledgers begin.
+    """
     is_over = month_start(until) < month_start(now)
     return LedgerMonth(
         until=until,
@@ -194,5 +214,7 @@ def ledger_month(
         days=days,
         config=config,
         costs=charge(ledger_state, config, days, until, is_over=is_over),
+        due_until=due_until(now),
+        earlier=earlier,
         previous=previous,
     )

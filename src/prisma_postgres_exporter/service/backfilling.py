@@ -15,6 +15,7 @@ from prisma_postgres_exporter.ledger.backfill import Backfill, choose, plan_back
 from prisma_postgres_exporter.ledger.plan import Plan
 from prisma_postgres_exporter.model import Database, DatabaseState, DayUsage
 from prisma_postgres_exporter.rounds import Collector
+from prisma_postgres_exporter.service.ledger_reader import earlier_days
 from prisma_postgres_exporter.service.opening import COMMAND_UNREAD_FOR, opened, utc_now
 from prisma_postgres_exporter.service.push_sender import Sender, Sleep, send_surely
 from prisma_postgres_exporter.store import Store
@@ -182,11 +183,14 @@ async def open_backfill(
 
 
 async def _todo(collector: Collector, states: Iterable[DatabaseState], from_day: date, to_day: date) -> Backfill:
-    def known(store: Store) -> frozenset[tuple[int, date]]:
-        rows = store.days(from_day=from_day, to_day=to_day)
-        return frozenset((row.database_key, row.day) for row in rows if row.unchanged_since_at is not None)
+    def todo(store: Store) -> Backfill:
+        # Others may have read some since.
+        newest = store.load(collector.now()).databases
+        there = tuple(newest.get(row.database.id, row) for row in states)
+        earlier = earlier_days(store, there, from_day, to_day)
+        return plan_backfill(there, from_day=from_day, to_day=to_day, earlier=earlier)
 
-    return plan_backfill(states, from_day=from_day, to_day=to_day, known=await collector.in_store(known))
+    return await collector.in_store(todo)
 
 
 def _spare_pace(config: Config, states: Iterable[DatabaseState]) -> float:

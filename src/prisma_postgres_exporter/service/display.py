@@ -27,7 +27,7 @@ from prisma_postgres_exporter.cost import (
 from prisma_postgres_exporter.errors import StoreUnavailable
 from prisma_postgres_exporter.expose import ExporterHealth, Exposition, SeriesCap
 from prisma_postgres_exporter.model import LedgerState, WorkspaceDay
-from prisma_postgres_exporter.report import LedgerMonth
+from prisma_postgres_exporter.report import LedgerMonth, due_until
 from prisma_postgres_exporter.rounds import Collector
 from prisma_postgres_exporter.service import memory
 from prisma_postgres_exporter.service.ledger_reader import days_of_costs
@@ -245,7 +245,15 @@ class Display:
         began = time.thread_time()
         costs = charge(ledger_state, config, days, now, used_by_key)
         self._charged, self._charged_days = _Done(now, news, time.thread_time() - began), days
-        return LedgerMonth(until=now, is_over=False, ledger_state=ledger_state, days=days, config=config, costs=costs)
+        return LedgerMonth(
+            until=now,
+            is_over=False,
+            ledger_state=ledger_state,
+            days=days,
+            config=config,
+            costs=costs,
+            due_until=due_until(now),
+        )
 
     async def _read_days(self, now: datetime) -> None:
         """Read the workspaces' days now and then, at once on news, as closed days seldom change."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import defaultdict
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from contextlib import closing
 from dataclasses import replace
 from datetime import date, datetime, timedelta
@@ -13,7 +13,15 @@ from typing import TypeVar
 from prisma_postgres_exporter.config import Config
 from prisma_postgres_exporter.cost import HISTORY, By, upgrades
 from prisma_postgres_exporter.errors import StoreError, TooBusy
-from prisma_postgres_exporter.model import DayUsage, Happened, LedgerState, WorkspaceDay, day_start, month_start
+from prisma_postgres_exporter.model import (
+    DatabaseState,
+    DayUsage,
+    Happened,
+    LedgerState,
+    WorkspaceDay,
+    day_start,
+    month_start,
+)
 from prisma_postgres_exporter.report import (
     Chosen,
     LedgerMonth,
@@ -50,7 +58,19 @@ def read_month(
     """Read the month of `until` from the ledger and work out what it costs, and the one before it if that is wanted."""
     previous = read_month(store, config, month_start(until) - ONE_SECOND, now) if with_previous else None
     ledger_state = store.load(until)
-    return ledger_month(ledger_state, config, days_of_costs(store, config, ledger_state, until), until, now, previous)
+    days = days_of_costs(store, config, ledger_state, until)
+    earlier = earlier_days(store, ledger_state.databases.values(), month_start(until).date(), until.date())
+    return ledger_month(ledger_state, config, days, until, now, previous, earlier)
+
+
+def earlier_days(
+    store: Store, states: Iterable[DatabaseState], from_day: date, to_day: date
+) -> Collection[tuple[int, date]]:
+    """Read which of these days, by (database key, day), are there though they are before their ledgers begin."""
+    last = min(to_day, max((state.begins_on for state in states), default=from_day) - ONE_DAY)
+    if last < from_day:
+        return ()
+    return frozenset((row.database_key, row.day) for row in store.days(from_day=from_day, to_day=last))
 
 
 def days_of_costs(store: Store, config: Config, ledger_state: LedgerState, until: datetime) -> tuple[WorkspaceDay, ...]:

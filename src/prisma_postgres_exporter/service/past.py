@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
 from pydantic import SecretStr
@@ -150,8 +150,11 @@ async def _read_now(collector: Collector, states: Iterable[DatabaseState]) -> No
 
 async def _catch_up(collector: Collector, states: Iterable[DatabaseState], since: datetime) -> None:
     """Read what is missing of the days that are over for a while, and settle it at once."""
-    there = [row for row in states if row.deleted_at is None]
-    todo = plan_backfill(there, from_day=since.date(), to_day=(collector.now() - ONE_DAY - OVER_FOR).date(), known=())
+    # Those that were read too: so they are settled, and need no second look.
+    there = [
+        replace(row, known_until=row.begins_on - ONE_DAY, recent_days=()) for row in states if row.deleted_at is None
+    ]
+    todo = plan_backfill(there, from_day=since.date(), to_day=(collector.now() - ONE_DAY - OVER_FOR).date(), earlier=())
     by_workspace: dict[str, list[PlannedRead]] = {}
     for read in todo.reads:
         by_workspace.setdefault(read.workspace_id, []).append(read)

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 
 from sqlalchemy import Connection, func, select
 
+from prisma_postgres_exporter.model import ledger_begins_on
 from prisma_postgres_exporter.store import rows
-from prisma_postgres_exporter.store.discovering import ledger_begins_on
 from prisma_postgres_exporter.store.tables import databases, days
 
 DayOf = tuple[int, int]

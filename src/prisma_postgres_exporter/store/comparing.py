@@ -11,8 +11,8 @@ from itertools import pairwise
 
 from sqlalchemy import ColumnElement, Connection, Select, case, func, select
 
+from prisma_postgres_exporter.model import ledger_begins_on
 from prisma_postgres_exporter.store import rows
-from prisma_postgres_exporter.store.discovering import ledger_begins_on
 from prisma_postgres_exporter.store.invariants import (
     BEGUN,
     COUNTER_IS_ITS_DAYS,

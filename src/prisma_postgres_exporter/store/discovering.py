@@ -8,7 +8,7 @@ from itertools import count
 
 from sqlalchemy import Column, Connection, Table, bindparam, func, select
 
-from prisma_postgres_exporter.model import Database, Discovered, Workspace
+from prisma_postgres_exporter.model import Database, Discovered, Workspace, ledger_begins_on
 from prisma_postgres_exporter.store import rows
 from prisma_postgres_exporter.store.backend import Backend
 from prisma_postgres_exporter.store.recording import write_rows
@@ -50,12 +50,6 @@ def first_days(created_at: datetime, followed_since_at: datetime, seen_at: datet
     seen_on = seen_at.date()
     counted_from = min(created_at.date(), seen_on) if created_at >= followed_since_at else seen_on
     return counted_from, ledger_begins_on(created_at, seen_at, counted_from) - ONE_DAY
-
-
-def ledger_begins_on(created_at: datetime, seen_at: datetime, counted_from: date) -> date:
-    """Return the first day of a database's ledger; earlier ones come from a backfill only."""
-    seen_on = seen_at.date()
-    return min(counted_from, max(seen_on.replace(day=1), min(created_at.date(), seen_on)))
 
 
 def _write_workspaces(connection: Connection, backend: Backend, found: Sequence[Workspace], at: int) -> None:
