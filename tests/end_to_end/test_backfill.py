@@ -165,7 +165,7 @@ def test_a_dry_run_says_what_it_would_take_and_reads_nothing(
     done = run("backfill", *options, *span(), "--dry-run", "--requests-per-second", "2", cwd=tmp_path)
 
     assert done.returncode == 0
-    assert f"{DATABASES} databases, {last_day() - (DAYS - 1) * ONE_DAY} to {last_day()} (UTC): 0 days" in done.stderr
+    assert f"{DATABASES} databases, {last_day() - (DAYS - 1) * ONE_DAY} to {last_day()} (UTC): no days" in done.stderr
     assert "At 2.0 requests a second for each workspace that takes " in done.stderr
     assert api.simulator.requests["usage"] == 0
     assert ledger(store_url) == {}
