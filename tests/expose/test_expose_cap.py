@@ -252,6 +252,36 @@ def test_one_that_was_summed_up_and_comes_back_goes_on_where_it_was() -> None:
     ]
 
 
+def test_all_operations_of_a_database_that_is_created_meanwhile_are_in_the_sum_once() -> None:
+    """Its counter was 0 when the sum's was there already; one that was only not read yet counts from then on."""
+    old = [
+        replace(A_DATABASE, database_id=f"db_{number}", operations_total=500, month_to_date_operations=900)
+        for number in range(4)
+    ]
+    new = replace(A_DATABASE, database_id="db_new", counting_since_at=NOW + timedelta(seconds=5), operations_total=None)
+    late = replace(new, database_id="db_late", counting_since_at=NOW - timedelta(days=9))
+
+    def of(*databases: DatabaseView) -> Snapshot:
+        return snapshot_of([*old, *databases])
+
+    steps = [
+        of(),
+        of(new, late),
+        of(replace(new, operations_total=7), replace(late, operations_total=3_000)),
+        of(replace(new, operations_total=12), replace(late, operations_total=3_000)),
+        of(),  # not listed for a moment
+        of(replace(new, operations_total=12), replace(late, operations_total=3_000)),
+        of(replace(new, operations_total=15, month_to_date_operations=9_999)),
+    ]
+    cap = SeriesCap(bound_for(1))
+    found = []
+    for step in steps:
+        shown = {view.database_id: view.operations_total for view in cap.apply(step, windows=WINDOWS).databases}
+        found.append((shown["other"], shown.get("db_new")))
+
+    assert found == [(0, None), (0, None), (7, None), (12, None), (12, None), (12, None), (15, 0)]
+
+
 def _are_all_known(old: Snapshot, new: Snapshot, workspace_id: str) -> bool:
     views = [view for view in (*old.databases, *new.databases) if view.workspace_id == workspace_id]
     return all(view.operations_total is not None for view in views)

@@ -91,6 +91,7 @@ class SeriesCap:
         self._given: dict[Key, _Counts] = {}
         self._shown: set[Key] = set()
         self._hidden: frozenset[Key] = frozenset()
+        self._newborn: set[Key] = set()
 
     def apply(self, snapshot: Snapshot, *, windows: int) -> Snapshot:
         """The snapshot with the largest databases and a row for the rest of each workspace."""
@@ -104,7 +105,7 @@ class SeriesCap:
             budget_thresholds=[len(budget.thresholds) for budget in snapshot.budgets],
         )
         kept = _largest(views, self.room.kept)
-        self._count(views, kept)
+        self._count(views, kept, began_at)
         self.summed = len(views) - len(kept)
         if not self.summed and not self._given:
             return snapshot
@@ -124,12 +125,12 @@ class SeriesCap:
             if rest:
                 yield _sum_of(rest, self._summed_counts.get(workspace_id, _Counts()), began_at)
 
-    def _count(self, views: Sequence[DatabaseView], kept: frozenset[Key]) -> None:
+    def _count(self, views: Sequence[DatabaseView], kept: frozenset[Key], began_at: datetime) -> None:
         """Add to the sums what came of each database that has no series of its own, or had none until now.
 
-        What was there when a database was seen first counts nowhere, as with every new series. One that comes back goes
-        on where its series ended, as what made it come back is news in the sum, whose series is there; where nothing is
-        summed up any more, it is news of its own.
+        What was there when a database was seen first counts nowhere, as with every new series, unless it began since
+        the sums did: then all of it came. One that comes back goes on where its series ended, as what made it come back
+        is news in the sum, whose series is there; where nothing is summed up any more, it is news of its own.
         """
         seen: dict[Key, _Counts] = {}
         hidden = frozenset(key for view in views if (key := _key(view)) not in kept)
@@ -144,6 +145,10 @@ class SeriesCap:
                 seen[key] = now if now.operations is not None else replace(now, operations=before.operations)
                 came = now.since(before)
             comes_back = key in self._hidden and view.workspace_id in summed
+            is_told = now.operations is not None and key not in self._newborn
+            if is_told and view.counting_since_at is not None and view.counting_since_at > began_at:
+                self._newborn.add(key)
+                came = now if key in hidden else came
             if key in hidden or comes_back or (before is not None and key not in self._shown):
                 sums = self._summed_counts.get(view.workspace_id, _Counts())
                 self._summed_counts[view.workspace_id] = sums.plus(came)
