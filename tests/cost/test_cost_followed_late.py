@@ -202,6 +202,17 @@ def test_what_is_known_of_it_is_named_and_no_command_that_cannot_help() -> None:
 THERE = datetime(2026, 9, 1, tzinfo=UTC)
 
 
+def test_a_fee_without_databases_is_known_in_every_view() -> None:
+    of = ledger_month(held(), CONFIG, (), OCTOBER, NOW)
+    documents = [month_document(row, is_over=of.is_over) for by in (By.PROJECT, By.DATABASE) for row in of.rows(by)]
+
+    assert [row.fee_usd for row in documents] == [Decimal("10.00")] * 2
+    assert [cost_so_far(row.bill) for row in of.rows(By.PROJECT)] == [
+        cost_so_far(row.bill) for row in of.rows(By.DATABASE)
+    ]
+    assert not any("about" in cost_so_far(row.bill) for row in of.rows(By.PROJECT))
+
+
 def test_when_nobody_looked_is_named_in_one_sentence_and_the_month_is_at_least_so_much() -> None:
     on_the_3rd, on_the_6th = (datetime(2026, 10, day, hour, 10, tzinfo=UTC) for day, hour in ((3, 14), (6, 9)))
     all_of_it = held(*whole(OCTOBER), since=THERE)

@@ -142,6 +142,7 @@ def test_wrong_arguments_are_told(
 
     assert answer.returncode == 2
     assert message in answer.stderr
+    assert answer.stderr.count("error:") == 1
 
 
 def test_without_a_store_it_says_so(tmp_path: Path) -> None:

@@ -21,6 +21,7 @@ from prisma_postgres_exporter.report import (
     UsageRow,
     beside,
     budget_cells,
+    budget_sentence,
     cost_cell,
     cost_sentences,
     event_sentence,
@@ -149,6 +150,9 @@ def test_a_budget_that_is_spent_says_by_how_much() -> None:
 
     assert budget_cells(budget) == ("10.00", "at least 12.50, over by at least 2.50", "20.00")
     assert budget_cells(replace(budget, spent_usd=Decimal(10), is_complete=True)) == ("10.00", "10.00", "20.00")
+    said = "Budget all: at least 12.50 of 10.00 USD spent, over by at least 2.50"
+    assert budget_sentence(budget, is_over=False) == f"{said}, 20.00 expected."
+    assert budget_sentence(budget, is_over=True) == f"{said}."
 
 
 def test_what_nobody_read_is_not_read() -> None:

@@ -93,10 +93,12 @@ def test_a_disk_that_is_mounted_read_only_is_said(tmp_path: Path, monkeypatch: p
     [
         ('too many connections for role "exp"', "ALTER ROLE"),
         ('too many connections for database "exp"', "ALTER DATABASE"),
+        ('role "exp" does not exist', "create the role, or correct the user"),
+        ('role "exp" is not permitted to log in', "LOGIN"),
         ("remaining connection slots are reserved for roles with the SUPERUSER attribute", "max_connections"),
     ],
 )
-def test_a_server_that_takes_no_more_connections_is_running(said: str, advice: str) -> None:
+def test_a_server_that_refuses_is_running(said: str, advice: str) -> None:
     failure = psycopg.OperationalError(
         f'connection failed: connection to server at "::1", port 5432 failed: FATAL:  {said}'
     )

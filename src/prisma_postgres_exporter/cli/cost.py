@@ -57,7 +57,7 @@ from prisma_postgres_exporter.report import (
     assumed_sentence,
     at_least,
     beside,
-    budget_cells,
+    budget_sentence,
     change_sentence,
     database_name,
     expected_bounds,
@@ -152,12 +152,13 @@ def _workspace_id(name: str, ledger_state: LedgerState) -> str:
     if len(found) == 1:
         return found[0].id
     if found:
-        several = f"--workspace {name!r} is the name of {len(found)}; give the id of one:"
-        raise ConfigurationError([several, *map(str, found)])
-    known = nearest_subjects(name, subjects) or subjects
-    raise ConfigurationError(
-        [f"--workspace: no workspace of the ledger is called {name!r}, nor has it as its id", *map(str, known)]
-    )
+        raise ConfigurationError(
+            [f"--workspace {name!r} is the name of {len(found)}; give the id of one: {', '.join(map(str, found))}"]
+        )
+    missing = f"--workspace: no workspace of the ledger is called {name!r}, nor has it as its id"
+    nearest = nearest_subjects(name, subjects)
+    meant = f"did you mean {' or '.join(map(str, nearest))}?" if nearest else "`cost` names them all"
+    raise ConfigurationError([f"{missing}; {meant}"])
 
 
 def _print(
@@ -253,9 +254,7 @@ def _sentences(
         yield "Last month's cost is the real one: the change is from it to what is supposed"
         return
     for budget in month.costs.budgets:
-        limit, spent, expected = budget_cells(budget)
-        ahead = "" if month.is_over or budget.expected_usd is None else f", {expected} expected"
-        yield f"Budget {budget.name}: {spent} of {limit} USD spent{ahead}."
+        yield budget_sentence(budget, is_over=month.is_over)
     for place, entry in besides.items():
         sentence = change_sentence(entry, month.until, is_over=month.is_over) if by is By.WORKSPACE else None
         if sentence is not None and place != TOTAL:

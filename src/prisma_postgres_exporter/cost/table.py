@@ -230,6 +230,9 @@ def _projects(ledger_state: LedgerState, rows: Iterable[CostRow]) -> Iterable[Co
         databases[row.workspace_id] += 1
     for of_project in by_project.values():
         first = of_project[0]
+        if first.project_id is None:
+            yield first  # a fee, which is as well known as by database
+            continue
         usage, bill = total_of(of_project)
         whole = first.cost.bill if first.cost is not None else None
         is_listed = whole is None or whole.is_listed

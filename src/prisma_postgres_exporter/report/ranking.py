@@ -111,11 +111,10 @@ def total_line(lines: Sequence[Ranked], by: By, month: LedgerMonth) -> Ranked:
     What is used and costs is that of workspaces: databases do not say which nobody saw.
     """
     known = [line for line in lines if line.growth_operations is not None]
-    shares = [line.operations_share for line in lines if line.operations_share is not None]
     return Ranked(
         rank=0,
         row=total_row(month.rows(By.WORKSPACE), by),
-        operations_share=min(1.0, sum(shares)) if shares else None,
+        operations_share=1.0 if any(line.operations_share is not None for line in lines) else None,
         recent_operations=sum(line.recent_operations or 0 for line in known) if known else None,
         earlier_operations=sum(line.earlier_operations or 0 for line in known) if known else None,
         growth_days=sum(line.growth_days for line in lines),

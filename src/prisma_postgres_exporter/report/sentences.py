@@ -432,10 +432,22 @@ def budget_cells(budget: BudgetState) -> tuple[str, str, str]:
     """Limit, spent and expected."""
     spent = _spent(budget, budget.spent_usd, is_complete=budget.is_complete)
     expected = _spent(budget, budget.expected_usd, is_complete=budget.is_expected_complete)
-    if budget.spent_usd is not None and budget.spent_usd > budget.limit_usd:
-        over = _spent(budget, budget.spent_usd - budget.limit_usd, is_complete=budget.is_complete)
-        spent = f"{spent}, over by {over}"
-    return money(budget.limit_usd), spent, expected
+    return money(budget.limit_usd), f"{spent}{_over(budget)}", expected
+
+
+def budget_sentence(budget: BudgetState, *, is_over: bool) -> str:
+    """What is spent of a budget in a month, by how much that is too much, and what is expected if it still runs."""
+    spent = _spent(budget, budget.spent_usd, is_complete=budget.is_complete)
+    said = f"Budget {budget.name}: {spent} of {money(budget.limit_usd)} USD spent{_over(budget)}"
+    if is_over or budget.expected_usd is None:
+        return f"{said}."
+    return f"{said}, {_spent(budget, budget.expected_usd, is_complete=budget.is_expected_complete)} expected."
+
+
+def _over(budget: BudgetState) -> str:
+    if budget.spent_usd is None or budget.spent_usd <= budget.limit_usd:
+        return ""
+    return f", over by {_spent(budget, budget.spent_usd - budget.limit_usd, is_complete=budget.is_complete)}"
 
 
 def _spent(budget: BudgetState, amount: Decimal | None, *, is_complete: bool) -> str:

@@ -52,6 +52,8 @@ ADVICE = (
     ("too many connections for role", "close others of this role, or let it have more: ALTER ROLE … CONNECTION LIMIT"),
     ("too many connections for database", "close others to it, or let it have more: ALTER DATABASE … CONNECTION LIMIT"),
     ("connection slots are reserved", "raise max_connections, or wait"),
+    ("is not permitted to log in", "let this role log in: ALTER ROLE … LOGIN"),
+    ('role "', "create the role, or correct the user in the store's URL"),
     ('database "', "create it, or correct the store's URL"),
     ("permission denied for", "let this user create tables and write them"),
     ("permission denied", "let this user write in its directory"),
