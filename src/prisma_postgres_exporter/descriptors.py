@@ -8,7 +8,7 @@ from contextlib import suppress
 
 MOST_OF_WEB = 256
 OF_ITSELF = 32
-"""For the store, files, the log and targets of push; half of all where there are fewer than twice as many."""
+"""For the store, files, the log and targets of push; three quarters of all where there are so few."""
 
 
 def raise_limit() -> None:
@@ -20,14 +20,14 @@ def raise_limit() -> None:
 
 def for_web() -> int:
     """How many connections the web server may have."""
-    limit = _limit()
-    return MOST_OF_WEB if limit is None else max(4, min(MOST_OF_WEB, limit - OF_ITSELF, limit // 2))
+    rest = _besides_itself()
+    return MOST_OF_WEB if rest is None else max(4, min(MOST_OF_WEB, rest // 2))
 
 
 def for_api() -> int | None:
     """How many connections to the API all clients may have together, `None` without a bound."""
-    limit = _limit()
-    return None if limit is None else max(0, limit - for_web() - min(OF_ITSELF, limit // 2))
+    rest = _besides_itself()
+    return None if rest is None else max(0, rest - for_web())
 
 
 def for_client(clients: int, wanted: int) -> int:
@@ -48,6 +48,6 @@ def why_none() -> str | None:
     return None
 
 
-def _limit() -> int | None:
+def _besides_itself() -> int | None:
     limit = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
-    return None if limit == resource.RLIM_INFINITY else limit
+    return None if limit == resource.RLIM_INFINITY else limit - min(OF_ITSELF, limit * 3 // 4)

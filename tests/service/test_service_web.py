@@ -99,7 +99,8 @@ def test_what_is_gone_counts_no_more() -> None:
 
 
 @pytest.mark.parametrize(
-    ("descriptors", "most"), [(resource.RLIM_INFINITY, 256), (1_048_576, 256), (1_024, 256), (256, 128), (32, 4)]
+    ("descriptors", "most"),
+    [(resource.RLIM_INFINITY, 256), (1_048_576, 256), (1_024, 256), (256, 112), (64, 16), (32, 4)],
 )
 def test_there_are_as_many_connections_as_descriptors_allow(
     monkeypatch: pytest.MonkeyPatch, descriptors: int, most: int
