@@ -151,7 +151,7 @@ async def test_a_page_does_not_wait_for_a_store_that_does_not_answer(url: str, m
     assert [(page.status_code, "The ledger is being read." in page.text) for page in pages] == [(200, True)] * 3
     assert isinstance(known, MonthCosts)
     assert openings.count == 3
-    assert f"until {known.until:%Y-%m-%d %H:%M} UTC" in later.text
+    assert f"worked out at {known.until:%Y-%m-%d %H:%M} UTC" in later.text
 
 
 async def test_a_failure_is_kept_for_some_seconds_and_what_was_known_stays(
