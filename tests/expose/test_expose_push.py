@@ -233,6 +233,27 @@ def test_a_counter_that_comes_back_goes_on_and_does_not_begin_again() -> None:
     assert taken(SHOWN, at=NOW + timedelta(hours=1), before=found).young == {}
 
 
+def test_a_database_that_was_created_before_this_process_does_not_begin_at_0() -> None:
+    """The process before may have sent that, and its series have ended since."""
+    new = replace(COUNTED, database_id="db_new", counting_since_at=NOW - timedelta(minutes=2), operations_total=7)
+    shown = replace(SHOWN, databases=(*SHOWN.databases, new))
+
+    def values(started_at: datetime) -> list[float]:
+        first, second = (plain(exposition_of(snapshot)) for snapshot in (SHOWN, shown))
+        before = take_scrape((first,), SHOWN, at=NOW, own_started_at=started_at, holds=every)
+        at = NOW + timedelta(minutes=1)
+        found = take_scrape((second,), shown, at=at, own_started_at=started_at, holds=every, before=before)
+        return [
+            value
+            for labels, samples in written(found).items()
+            for _, value in samples
+            if ("database_id", "db_new") in labels and ("__name__", OPERATIONS) in labels
+        ]
+
+    assert values(NOW - timedelta(minutes=3)) == [0, 7]
+    assert values(NOW - timedelta(minutes=1)) == [7]
+
+
 @pytest.mark.parametrize("moved", [{"project_id": "proj_b"}, {"workspace_id": "wksp_b"}])
 def test_the_counter_of_a_database_that_moved_does_not_begin_again_elsewhere(moved: dict[str, Any]) -> None:
     """What it counted was counted under its first labels."""

@@ -164,7 +164,10 @@ def take_scrape(
         matched = _matched(taken, earlier)
         if kind == "counter":
             come = dict(_young(matched.new, began, at))
-            new_keys.update(_born([key for key in come if _counter(key) not in young], known))
+            # Of a database that was there before this process another one may have sent the 0.
+            since = own_started_at.timestamp()
+            born = [key for key, began_at in come.items() if _counter(key) not in young and began_at > since]
+            new_keys.update(_born(born, known))
             young |= {_counter(key): began_at for key, began_at in come.items()}
         keys += matched.keys
         keys += matched.gone

@@ -140,7 +140,7 @@ def test_with_32_descriptors_it_works_and_idle_clients_make_room(on_file: Settin
 
 
 def test_with_32_descriptors_a_slow_api_leaves_room_for_who_scrapes(tmp_path: Path) -> None:
-    with vendor(workspaces=2, databases=40) as api:
+    with vendor(workspaces=3, databases=60) as api:
         setting = Setting(tmp_path, api, f"sqlite:///{tmp_path / 'store.db'}")
         api.faults.add(Fault(kind=FaultKind.SLOW, call="usage", seconds=0.3))
         with limited(setting, "--nofile=32") as running:
@@ -151,7 +151,7 @@ def test_with_32_descriptors_a_slow_api_leaves_room_for_who_scrapes(tmp_path: Pa
             seconds = setting.goes_on(running, before)
             for lack in ("Too many open files", "too many open files", "no_descriptors", "accepted"):
                 assert lack not in running.output
-    remember("32 file descriptors, two workspaces and a slow API", 1, "scrapes and readings go on", seconds)
+    remember("32 file descriptors, three workspaces and a slow API", 1, "scrapes and readings go on", seconds)
 
 
 def test_without_memory_for_a_round_the_ledger_stays_whole(large: Setting) -> None:
