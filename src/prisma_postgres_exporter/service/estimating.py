@@ -24,7 +24,7 @@ from prisma_postgres_exporter.store import first_days
 LISTED_AT_ONCE = 100
 """The API returns at most so many projects or databases at once."""
 
-OWN_SERIES = 110
+OWN_SERIES = 60
 OWN_SERIES_EACH = 4
 """What the exporter shows of itself when all is well, and as much more for each workspace."""
 
