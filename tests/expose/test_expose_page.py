@@ -230,7 +230,7 @@ def test_a_database_and_a_workspace_are_up_or_not_or_not_tried_yet(
     database, workspace = replace(A_DATABASE, is_up=is_up), replace(A_WORKSPACE, is_up=is_up)
     text = words(status_page(replace(A_STATUS, snapshot=snapshot_of([database], [workspace])), COSTS))
 
-    assert ("Not read when it should have been" in text) is (is_up is False)
+    assert ("Not read in time" in text) is (is_up is False)
     assert f"orders shop Acme 0 100 3.00 GiB – {said} " in text
     assert f"Acme Pro {'' if is_up else of_workspace}".rstrip() in text
     assert f"State {said} Region" in words(database_page(database))
@@ -575,6 +575,15 @@ def test_what_days_cost_that_nobody_read_is_no_other_days() -> None:
     assert [bar.title for bar in drawn.bars] == ["2026-11-02: $8.00", "2026-11-23: $4.00 so far"]
     # The line of the month ends where the month stands, and begins on the 1st.
     assert month.so_far == "$170.00"
+    assert month.label == "Cost of November, the fee first, and where it will end"
+    partly = month_of_money(replace(line, is_expected_complete=False), None, days, 20_000_000, NOW)
+    assert isinstance(partly, Band)
+    assert partly.label.endswith("; at least so much")
+    # A row for each day, as of one of its databases, is not the whole of it either.
+    some = [replace(days[0], day=date(2026, 11, number)) for number in range(1, 24)]
+    of_some = charges_by_day(bill, some, 46_000_000, NOW, is_free=False)
+    assert isinstance(of_some, Bars)
+    assert of_some.highest == "$3.48"
     assert len(month.past.split()) == 1 + 23
 
 

@@ -22,7 +22,7 @@ BLOCKED = "plan_limit_reached"
 """The reason of a read that the vendor refuses because the workspace is blocked."""
 
 NOT_DOCUMENTED = "what the vendor does then is not documented"
-NOT_READ = "Not read when it should have been: see the log for why"
+NOT_READ = "Not read in time: the log says what failed, the command plan whether the pace suffices"
 NAMED = 3
 """How many are named of those of whom the same is said."""
 

@@ -18,6 +18,7 @@ from prisma_postgres_exporter.report import CostLine, UsageRow
 
 DAYS_DRAWN = timedelta(days=60)
 ONE_DAY = timedelta(days=1)
+ABOUT_THE_SAME = 1.01
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -88,7 +89,7 @@ def _dealt(bill: Bill, days: Sequence[Day], used: int | None, now: datetime) -> 
     """The USD of each day of this month until today, `None` of one that is not known.
 
     Where all are known they add up to the charges: exact, as a day of a cheap database costs less than a cent. The
-    vendor's month has the operations of days that nobody read: what they cost is no other day's.
+    vendor's month has the operations of days and databases that nobody read: what they cost is no other day's.
     """
     by_day = {day.day: day for day in days}
     dates = [now.date().replace(day=number) for number in range(1, now.day + 1)]
@@ -99,7 +100,8 @@ def _dealt(bill: Bill, days: Sequence[Day], used: int | None, now: datetime) -> 
         if (row := by_day.get(day)) and row.storage_bytes is not None
     }
     read = sum(operations.values())
-    charged = read if len(operations) == len(dates) else max(read, used or 0)
+    # A day may be known of some databases only; what the vendor's month differs by else is small.
+    charged = max(read, used or 0) if (used or 0) > read * ABOUT_THE_SAME else read
     an_operation, a_byte_second = (
         float(bill.operations or 0) / (charged or 1),
         float(bill.storage or 0) / (sum(storage.values()) or 1),
@@ -138,7 +140,8 @@ def month_of_money(
     unread = left / (dealt.count(None) or 1)
     sums = list(accumulate((unread if value is None else value for value in dealt), initial=float(bill.fee)))
     ends = (float(line.low_usd), float(line.expected_usd), float(line.high_usd))
-    label = f"Cost of {now:%B}, the fee first, and where it will end"
+    is_known = bill.total is not None and line.is_expected_complete
+    label = f"Cost of {now:%B}, the fee first, and where it will end{'' if is_known else '; at least so much'}"
     return band(sums, monthrange(now.year, now.month)[1], ends, label, _shown)
 
 

@@ -203,13 +203,10 @@ def workspace_page(
     line = next((line for line in lines if line.workspace_id == view.workspace_id), line_of(view))
     days = days_of_workspace(status.workspace_days.get(view.workspace_id, ()))
     reached = [reach for reach in reaches(snapshot, now) if reach.path == path]
+    is_all_expected = line.expected_usd is not None and line.is_expected_complete
     limit = Card(
         label="Next limit",
-        value=days_left(reached[0], now)
-        if reached
-        else "none known yet"
-        if line.expected_usd is None
-        else "none in sight",
+        value=days_left(reached[0], now) if reached else "none in sight" if is_all_expected else "none known yet",
         text=reached[0].title if reached else spend_sentence(view.cost or WorkspaceCost(), usd, unit=""),
     )
     names = ("Operations", "Storage (month's average so far)")
