@@ -28,6 +28,7 @@ from prisma_postgres_exporter.model import LedgerUpdate, day_start
 from prisma_postgres_exporter.reasons import meaning_of
 from prisma_postgres_exporter.rounds import Turn
 from prisma_postgres_exporter.service.status import describe
+from prisma_postgres_exporter.service.summary import Summary
 from prisma_postgres_exporter.simulator import (
     Fault,
     FaultKind,
@@ -144,6 +145,23 @@ async def test_a_list_that_is_never_read_to_its_end_keeps_no_usage_waiting_and_i
         await running.collector.discover(id_)
         assert running.collector.turns[id_].look is None
         assert running.collector.workspace_failures[id_] == "endless_list"
+
+
+async def test_databases_that_no_round_comes_to_are_told_though_none_fails(
+    vendor: Simulator, clock: ManualClock, tmp_path: Path
+) -> None:
+    """A vendor that is slow, or few connections: nothing fails, and most is old."""
+    async with http_bench(f"sqlite:///{tmp_path / 'ledger.db'}", vendor, clock) as running:
+        await running.round()
+        with capture_logs() as logs:
+            Summary().say(running.collector)
+            clock.advance(timedelta(hours=1))
+            Summary().say(running.collector)
+    [in_time, late] = [line for line in logs if line["event"] == "collected"]
+
+    assert "not_read_in_time" not in in_time
+    assert late["not_read_in_time"] == late["databases"] > 0
+    assert late["failing"] == 0
 
 
 async def test_until_a_long_list_is_read_no_cost_is_called_incomplete(

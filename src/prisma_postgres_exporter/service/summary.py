@@ -7,6 +7,7 @@ from datetime import timedelta
 import structlog
 
 from prisma_postgres_exporter.rounds import Collector, RoundReport
+from prisma_postgres_exporter.snapshot import INTERVALS_MISSED
 
 log = structlog.get_logger(__name__)
 
@@ -27,7 +28,15 @@ class Summary:
 
     def say(self, collector: Collector) -> None:
         """Write the line, and begin anew."""
-        followed, states = collector.followed, collector.ledger_state.databases
+        states = collector.ledger_state.databases
+        followed = collector.followed
+        silent_since = collector.now() - collector.config.poll.silent_for(INTERVALS_MISSED)
+        # They do not fail: the rounds are behind, as with a slow vendor or few connections.
+        late = sum(
+            states[id_].failing_since_at is None
+            and (states[id_].last_success_at or states[id_].first_seen_at) < silent_since
+            for id_ in followed & states.keys()
+        )
         log.info(
             "collected",
             workspaces=sum(not turn.is_gone for turn in collector.turns.values()),
@@ -35,5 +44,6 @@ class Summary:
             failing=sum(states[id_].failing_since_at is not None for id_ in followed & states.keys()),
             readings=self._readings,
             failed_readings=self._failed,
+            **({"not_read_in_time": late} if late else {}),
         )
         self._readings = self._failed = 0
