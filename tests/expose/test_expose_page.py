@@ -21,7 +21,7 @@ from test_expose_web import A_STATUS, app_of, client_of
 from prisma_postgres_exporter.cost import Bill, BudgetState, Saving, SpendLimit, Usage, WorkspaceCost
 from prisma_postgres_exporter.expose import CredentialStatus, RoundStatus, ServiceStatus
 from prisma_postgres_exporter.expose.pages import attention, overview, places, serving
-from prisma_postgres_exporter.expose.pages.days import Day, charges_by_day, month_of_money
+from prisma_postgres_exporter.expose.pages.days import Day, charges_by_day, month_of_money, month_of_operations
 from prisma_postgres_exporter.expose.pages.drawing import distance
 from prisma_postgres_exporter.expose.pages.listing import ROWS, Asked
 from prisma_postgres_exporter.expose.pages.plots import Band, Bars, bars_of_days
@@ -525,7 +525,7 @@ def test_a_free_plans_storage_is_shown_in_megabytes_as_the_vendor_says_it() -> N
     assert "270 MB of 500 MB (54 %)" in text
     assert "Storage now 3,221 MB" in text
     # What stops there is not money.
-    assert "fewer than seven days are known" in text
+    assert "of the month's operations are not read yet: nothing can be drawn." in text
     assert "The cost is not known" not in text
     assert "Data until" in text.partition("Workspace Acme")[0]
 
@@ -550,6 +550,24 @@ def test_the_charges_of_a_cheap_database_are_drawn_exactly() -> None:
     heights = [float(bar.height) for bar in drawn.bars]
     assert heights == pytest.approx([100 * operations / 160 for operations in used], abs=0.01)
     assert (drawn.lowest, drawn.highest) == ("$0.0086", "$0.014")
+
+
+def test_a_month_of_which_days_are_not_read_is_not_drawn_as_if_it_were() -> None:
+    """It stood at what was read, below a card with the vendor's month."""
+    days = [
+        Day(
+            day=date(2026, 11, number),
+            operations=100,
+            storage_bytes=1,
+            are_operations_known=True,
+            is_storage_known=True,
+        )
+        for number in range(1, 24)
+    ]
+    assert isinstance(month_of_operations(days, 2_300, NOW), Band)
+    assert isinstance(month_of_operations(days, 2_500, NOW), Band)
+    said = month_of_operations(days, 9_300, NOW)
+    assert said == "Days with 7 k of the month's operations are not read yet: nothing can be drawn."
 
 
 def test_what_days_cost_that_nobody_read_is_no_other_days() -> None:

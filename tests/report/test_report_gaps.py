@@ -55,6 +55,13 @@ def test_what_passes_is_said_with_its_time(row: DatabaseState, said: list[str]) 
     assert list(gap_sentences(month_of(ledger_state(row), until=NOON, now=NOON))) == said
 
 
+def test_on_the_first_day_of_a_month_what_was_not_read_yet_will_be() -> None:
+    """Minutes after midnight nothing of the month is there, and `collect` or the service reads it."""
+    at = datetime(2026, 12, 1, 0, 10, tzinfo=UTC)
+    said = list(gap_sentences(month_of(ledger_state(state(1, 100, at=NOW)), until=at, now=at)))
+    assert said == ["The rest of today of 1 database will be known from 2026-12-02 01:00 UTC on."]
+
+
 def test_what_no_command_gets_is_said_by_its_cause() -> None:
     unread = replace(state(1, 100), months=(replace(state(1, 100).months[0], storage_seconds=5),))
     deleted = replace(unread, deleted_at=NOW - timedelta(days=2))

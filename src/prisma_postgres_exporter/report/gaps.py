@@ -114,6 +114,8 @@ def _is_new(state: DatabaseState, now: datetime) -> bool:
 def _is_only_today_missing(state: DatabaseState, usage: Usage, now: datetime) -> bool:
     """Whether nothing is missing but of today, and of yesterday until it is read an hour after its end."""
     today_at = day_start(now.date())
+    if today_at == month_start(now):
+        return True
     since_at = max(month_start(now), state.database.created_at)
     levels = sum(row.storage_seconds for row in state.months if row.month == month_start(now).date())
     may_come = today_at

@@ -19,6 +19,8 @@ from prisma_postgres_exporter.report import CostLine, UsageRow
 DAYS_DRAWN = timedelta(days=60)
 ONE_DAY = timedelta(days=1)
 ABOUT_THE_SAME = 1.01
+NEARLY_ALL = 0.9
+"""Of a month's operations: its days and the month itself are read at different times."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -149,9 +151,12 @@ def _needs(cost: WorkspaceCost | None) -> str:
     return f"; the forecast had to do without {cost.forecast_missing}" if cost and cost.forecast_missing else ""
 
 
-def month_of_operations(days: Sequence[Day], now: datetime) -> Band | str:
-    """The month's operations day by day, and where they are meant to end."""
+def month_of_operations(days: Sequence[Day], used: int | None, now: datetime) -> Band | str:
+    """The month's operations day by day, and where they are meant to end; `used` is what is known of the month."""
     today = now.date()
+    read = sum(day.operations or 0 for day in days if (day.day.year, day.day.month) == (today.year, today.month))
+    if used is not None and read < used * NEARLY_ALL:
+        return f"Days with {short(used - read)} of the month's operations are not read yet: nothing can be drawn."
     known = [day.operations for day in days if day.day < today]
     of_today = next((day.operations for day in days if day.day == today), None)
     ahead: Forecast | None = forecast_operations(known, today_operations=of_today, now=now)

@@ -233,7 +233,7 @@ def workspace_page(
         bill=line.bill,
         used=view.usage.operations,
         # Where nothing is charged, operations are what runs out.
-        month=month_of_operations(days, now)
+        month=month_of_operations(days, view.usage.operations, now)
         if stops(view)
         else month_of_money(line, view.cost, days, view.usage.operations, now),
         projects=_projects(views, _project_lines(costs, view.workspace_id)),
@@ -287,6 +287,11 @@ def _part(
     """
     now, days, first = status.now_at, days_of_rows(told.days), views[0]
     stored = _sum(view.storage_bytes for view in views)
+    elsewhere = [
+        max(0, view.month_to_date_operations - (operations_of(view) or 0))
+        for view in views
+        if view.month_to_date_operations is not None
+    ]
     ids = {"Workspace": first.workspace_id, "Project": first.project_id, "Database": first.database_id}
     names = {"Workspace": first.workspace_name, "Project": first.project_name, "Database": first.database_name}
     holders = tuple(ids)[: tuple(ids).index(kind)]
@@ -307,7 +312,8 @@ def _part(
         days=days,
         bill=bill,
         used=usage.operations,
-        month=month_of_operations(days, now),
+        # One that moved has days elsewhere too.
+        month=month_of_operations(days, _sum([usage.operations, *elsewhere]), now),
         above=above,
     )
     share = f"Its share of the workspace's cost: {parts(bill)}" if parts(bill) else ""
