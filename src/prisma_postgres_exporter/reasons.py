@@ -8,6 +8,9 @@ from typing import Final
 RENEWAL: Final = (
     "make a service token at https://console.prisma.io (the workspace's Settings, Service Tokens, New Service Token)"
 )
+BLOCKED: Final = "plan_limit_reached"
+"""A read that the vendor refuses because the workspace is blocked."""
+
 MORE_DESCRIPTORS: Final = "raise the limit of open files (LimitNOFILE of systemd, `ulimit -n`, `--ulimit nofile`)"
 _NEXT_TRY = "the exporter tries again on its own"
 _REPORT = "the exporter uses no such answer; report it if it lasts"
@@ -37,7 +40,7 @@ MEANINGS: Final[Mapping[str, str]] = {
     "http_502": _VENDOR_DOWN,
     "http_503": f"the vendor's API is unavailable for the moment; {_NEXT_TRY}",
     "http_504": _VENDOR_DOWN,
-    "plan_limit_reached": "the vendor blocks the workspace: a limit of its plan is reached, or an invoice is unpaid; "
+    BLOCKED: "the vendor blocks the workspace: a limit of its plan is reached, or an invoice is unpaid; "
     "upgrade, raise the limit or pay",
     "other_workspace": "the token is of another workspace now: use one of this workspace",
     "no_workspace": f"the token belongs to no workspace: {RENEWAL}",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 
@@ -12,7 +13,18 @@ from prisma_postgres_exporter.config import CostConfig, load_config
 from prisma_postgres_exporter.cost import By
 from prisma_postgres_exporter.documents import cost_rows_answer
 from prisma_postgres_exporter.model import DatabaseState, WorkspaceDay, WorkspaceState
-from prisma_postgres_exporter.report import LedgerMonth, beside, budget_cells, expected_cost, ledger_month
+from prisma_postgres_exporter.report import (
+    LedgerMonth,
+    beside,
+    budget_cells,
+    cost_sentences,
+    expected_cost,
+    ledger_month,
+    limit_sentences,
+    month_costs,
+    report_month,
+)
+from prisma_postgres_exporter.report.sentences import ahead_sentences
 
 NOW = datetime(2026, 11, 21, tzinfo=UTC)
 BUDGETS = [
@@ -117,3 +129,38 @@ def test_of_a_month_that_began_before_its_workspace_was_followed_at_least_so_muc
         assert budget_cells(whole)[2].startswith("" if is_known else "at least ")
         assert budget_cells(one)[2].startswith("" if is_known else "about ")
         assert (whole.is_expected_complete, one.is_expected_complete) == (is_known, is_known)
+        # Beside what is at least so much no range stands: its low end would be below it.
+        bounds = row.cost.expected_bounds if row.cost is not None else ()
+        assert [bound is not None for bound in bounds] == [is_known, is_known]
+        (document,) = cost_rows_answer(month, (row,), beside(month, By.WORKSPACE)).data
+        (line,) = month_costs(month).lines
+        assert bounds == (document.low_usd, document.high_usd) == (line.low_usd, line.high_usd)
+        (workspace_report,) = report_month(month, (), (), (), NOW).workspaces
+        (expected,) = [text for text in cost_sentences(workspace_report) if text.startswith("Expected of")]
+        assert (" to " in expected) is is_known
+
+
+@pytest.mark.parametrize("how", ["said", "refused"])
+def test_a_block_by_the_vendor_is_said_of_the_limit_or_by_itself(how: str) -> None:
+    """The page said it, and `cost` of the same minute that the limit is reached, by our estimate."""
+    free = workspace(read(1), plan="Free")
+    if how == "said":
+        blocked = replace(free, workspace=replace(free.workspace, usage_blocked=True))
+    else:
+        state = replace(free.databases["db_1"], failing_since_at=NOW, failure_reason="plan_limit_reached")
+        blocked = replace(free, databases={"db_1": state})
+    unused = replace(blocked, databases={})
+    by_estimate, reached = "Free plan's operations limit: reached, by our estimate.", "reached, and the vendor blocks"
+
+    (cost,) = month_of(free).costs.workspaces.values()
+    assert next(limit_sentences(cost, NOW)) == by_estimate
+    (cost,) = month_of(blocked).costs.workspaces.values()
+    sentence, _ = limit_sentences(cost, NOW)
+    assert sentence == f"Free plan's operations limit: {reached} the databases until 2026-12-01."
+    ahead = list(ahead_sentences(report_month(month_of(blocked), (), (), (), NOW)))
+    assert ahead[-2].startswith("name 1: the vendor blocks its databases: likely the Free plan's allowance")
+    assert not any("operations limit" in text for text in ahead)
+    if how == "said":
+        (cost,) = month_of(unused).costs.workspaces.values()
+        (sentence,) = limit_sentences(cost, NOW)
+        assert sentence.startswith("Blocked by the vendor: likely the Free plan's allowance: ends with an upgrade")

@@ -7,16 +7,21 @@ from collections.abc import Iterable
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
+from fractions import Fraction
 from typing import Any
 
 import pytest
 from gap_worlds import (
+    DAY,
+    GIB,
     OPEN,
     WHOLE,
     GivenDatabase,
     GivenWorkspace,
     Known,
     World,
+    days_of,
+    hours_of,
     known_of,
     ledger_of,
     midnight,
@@ -48,6 +53,7 @@ from prisma_postgres_exporter.report import (
     focus_rows,
     ledger_month,
     left_out,
+    mean_gib,
     report_month,
 )
 
@@ -142,6 +148,27 @@ def test_what_is_told_whole_is_the_truth_and_never_more_than_it(world: World) ->
         assert usage.storage_seconds == 3600 * row.lived(world.starts_at, world.ends_at)
         if usage.is_storage_known and not _is_bridged(row, world):
             assert usage.known_byte_seconds == row.byte_seconds(world.starts_at, world.ends_at)
+
+
+@settings(max_examples=100)
+@given(worlds())
+def test_a_mean_level_is_at_least_so_much_only_where_that_is_so(world: World) -> None:
+    """Where a database's own mean stands for time that nobody read, it is no lower bound."""
+    elapsed = hours_of(world.starts_at, world.ends_at) * 3600
+    for line in month_of(world, with_previous=False).rows(By.WORKSPACE):
+        truth = bridged = Fraction(0)
+        for row in world.there():
+            known = known_of(row, world).get(int(line.workspace_id.removeprefix("wksp_")))
+            if known is not None:
+                days = days_of(world.starts_at, world.ends_at)
+                here = [day for day in days if row.holder(day) == int(line.workspace_id.removeprefix("wksp_"))]
+                spans = [(midnight(day), min(midnight(day) + DAY, world.ends_at)) for day in here]
+                truth += Fraction(sum(row.byte_seconds(*span) for span in spans), elapsed)
+                # An hour, or a hundredth of its time, counts as known at its own mean, in the cost too.
+                bridged += Fraction(row.level * 6 * max(3600, known.storage_seconds // 100), elapsed)
+        said = mean_gib(line)
+        if said.startswith("at least "):
+            assert Decimal(said.removeprefix("at least ").replace(",", "")) * GIB <= truth + bridged + GIB / 100
 
 
 @settings(max_examples=40)

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from datetime import date, timedelta
 from decimal import Decimal
+from functools import partial
 from html.parser import HTMLParser
 
 import httpx
@@ -22,13 +23,13 @@ from prisma_postgres_exporter.cost import Bill, BudgetState, Saving, SpendLimit,
 from prisma_postgres_exporter.expose import CredentialStatus, RoundStatus, ServiceStatus
 from prisma_postgres_exporter.expose.pages import attention, overview, places, serving
 from prisma_postgres_exporter.expose.pages.days import Day, charges_by_day, month_of_money, month_of_operations
-from prisma_postgres_exporter.expose.pages.drawing import distance
+from prisma_postgres_exporter.expose.pages.drawing import distance, size
 from prisma_postgres_exporter.expose.pages.listing import ROWS, Asked
 from prisma_postgres_exporter.expose.pages.plots import Band, Bars, bars_of_days
 from prisma_postgres_exporter.expose.pages.use import meters
 from prisma_postgres_exporter.ledger.attention import Learned
 from prisma_postgres_exporter.model import WorkspaceDay
-from prisma_postgres_exporter.report import Beside, CostLine, MonthCosts, ProjectLine
+from prisma_postgres_exporter.report import Beside, CostLine, MonthCosts, ProjectLine, UsageRow
 from prisma_postgres_exporter.snapshot import DatabaseView, WorkspaceView
 
 COSTS = MonthCosts(
@@ -73,6 +74,21 @@ COSTS = MonthCosts(
         ),
     ),
     notes=("Not all of it is known.",),
+)
+A_ROW = UsageRow(
+    period="2026-11-01",
+    workspace_id="wksp_a",
+    workspace_name="Acme",
+    project_id="proj_a",
+    project_name="shop",
+    database_id="db_a",
+    database_name="orders",
+    operations=1,
+    days_known=1,
+    days=1,
+    mean_storage_bytes=None,
+    storage_covered_ratio=None,
+    is_usage_complete=True,
 )
 A_SHARE = Bill(fee=Decimal(7), operations=Decimal(0), storage=Decimal(0), is_share=True)
 A_PROJECT = ProjectLine(
@@ -177,6 +193,30 @@ def database_page(view: DatabaseView) -> str:
 def workspace_page(view: WorkspaceView, status: ServiceStatus = FULL, costs: MonthCosts | str | None = COSTS) -> str:
     snapshot = snapshot_of([A_DATABASE], [view])
     return places.workspace_page(status, snapshot, view, costs, places.Told(), Asked())
+
+
+def places_of(view: WorkspaceView) -> places.Place:
+    """The place that the page of a workspace draws."""
+    return places.Place(
+        status=FULL,
+        snapshot=A_SNAPSHOT,
+        kind="Workspace",
+        id_=view.workspace_id,
+        name=view.workspace_name,
+        workspace_id=view.workspace_id,
+        views=(),
+        cards=(),
+        alerts=(),
+        notes=(),
+        told=places.Told(),
+        asked=Asked(),
+        days=(),
+        days_here=(),
+        bill=None,
+        used=None,
+        month="",
+        workspace=view,
+    )
 
 
 def words(page: str) -> str:
@@ -564,10 +604,13 @@ def test_a_month_of_which_days_are_not_read_is_not_drawn_as_if_it_were() -> None
         )
         for number in range(1, 24)
     ]
-    assert isinstance(month_of_operations(days, 2_300, NOW), Band)
-    assert isinstance(month_of_operations(days, 2_500, NOW), Band)
-    said = month_of_operations(days, 9_300, NOW)
-    assert said == "Days with 7 k of the month's operations are not read yet: nothing can be drawn."
+
+    def drawn(operations: int) -> Band | str:
+        return month_of_operations(days, Usage(known_operations=operations, days=23, days_known=23), NOW)
+
+    assert isinstance(drawn(2_300), Band)
+    assert isinstance(drawn(2_500), Band)
+    assert drawn(9_300) == "Days with 7 k of the month's operations are not read yet: nothing can be drawn."
 
 
 def test_what_days_cost_that_nobody_read_is_no_other_days() -> None:
@@ -594,15 +637,109 @@ def test_what_days_cost_that_nobody_read_is_no_other_days() -> None:
     # The line of the month ends where the month stands, and begins on the 1st.
     assert month.so_far == "$170.00"
     assert month.label == "Cost of November, the fee first, and where it will end"
-    partly = month_of_money(replace(line, is_expected_complete=False), None, days, 20_000_000, NOW)
-    assert isinstance(partly, Band)
-    assert partly.label.endswith("; at least so much")
     # A row for each day, as of one of its databases, is not the whole of it either.
     some = [replace(days[0], day=date(2026, 11, number)) for number in range(1, 24)]
     of_some = charges_by_day(bill, some, 46_000_000, NOW, is_free=False)
     assert isinstance(of_some, Bars)
     assert of_some.highest == "$3.48"
     assert len(month.past.split()) == 1 + 23
+
+
+DAYS = [
+    Day(
+        day=date(2026, 11, number),
+        operations=100,
+        storage_bytes=1,
+        are_operations_known=True,
+        is_storage_known=True,
+    )
+    for number in range(1, 24)
+]
+USED = Usage(known_operations=2_300, days=23, days_known=23)
+
+
+def test_a_charts_words_say_at_least_where_its_card_does_and_then_tell_no_range() -> None:
+    def scale(month: Band | str) -> str:
+        place = replace(places_of(A_WORKSPACE), month=month)
+        return words(place.drawn()).partition("This month")[2].partition("What is charged")[0]
+
+    bill = replace(COSTS.lines[0].bill or SPENT, is_storage_known=False, is_some_storage_known=True)
+    line = replace(COSTS.lines[0], bill=bill, low_usd=Decimal(13), high_usd=Decimal(15))
+    of_line = partial(month_of_money, cost=None, days=DAYS, used=2_300, now=NOW)
+    late = replace(USED, followed_late=1)
+
+    assert scale(of_line(line)).endswith("at least $12.50 so far $14.00 expected, $13.00 – $15.00 ")
+    least = replace(line, is_expected_complete=False, low_usd=None, high_usd=None)
+    assert scale(of_line(least)).endswith("at least $12.50 so far at least $14.00 expected ")
+    assert "2.3 k so far 3.08 k expected, 2.94 k – 3.24 k" in scale(month_of_operations(DAYS, USED, NOW))
+    assert scale(month_of_operations(DAYS, late, NOW)).endswith("at least 2.3 k so far at least 3.08 k expected ")
+
+
+def test_of_a_blocked_workspace_no_more_operations_are_expected() -> None:
+    for usage, said in ((USED, "2.3 k"), (replace(USED, followed_late=1), "at least 2.3 k")):
+        drawn = month_of_operations(DAYS, usage, NOW, is_blocked=True)
+        assert isinstance(drawn, Band)
+        assert (drawn.so_far, drawn.expected, drawn.ahead, drawn.band) == (said, "", "", "")
+        page = replace(places_of(A_WORKSPACE), month=drawn).drawn()
+        assert f"{said} so far no more while it is blocked" in words(page)
+    free = replace(A_WORKSPACE, plan="Free", is_usage_blocked=True, usage=USED)
+    days = tuple(
+        WorkspaceDay(workspace_key=1, day=day.day, operations=100, storage_byte_seconds=0, storage_seconds=0)
+        for day in DAYS
+    )
+    status = replace(FULL, workspace_days={"wksp_a": days})
+    assert "2.3 k so far no more while it is blocked" in words(workspace_page(free, status))
+    assert "expected, " in words(workspace_page(replace(free, is_usage_blocked=False), status))
+
+
+def test_a_share_of_charges_is_about_so_much_and_no_lower_bound() -> None:
+    whole = Bill(fee=Decimal(7), operations=Decimal(9), storage=Decimal(0))
+    for bill, said in (
+        (whole, "without the fee"),
+        (replace(whole, are_operations_known=False), "; at least so much is charged"),
+        (replace(whole, are_operations_known=False, is_share=True), "; about so much is charged"),
+    ):
+        drawn = charges_by_day(bill, DAYS, 2_300, NOW, is_free=False)
+        assert isinstance(drawn, Bars)
+        assert drawn.label.endswith(said)
+
+
+def test_what_is_over_its_allowance_by_its_own_row_is_reached_though_the_costs_are_older() -> None:
+    cost = WorkspaceCost(included_operations=200_000, is_stopping=True, is_expected_complete=False)
+    free = replace(A_WORKSPACE, plan="Free", month_to_date_operations=1_360_000, cost=cost)
+    for used, said in ((1_360_000, True), (199_999, False)):
+        view = replace(free, month_to_date_operations=used)
+        page = status_page(replace(FULL, snapshot=replace(A_SNAPSHOT, workspaces=(view,))), COSTS)
+        assert ("Limit reached Acme: all operations used" in words(page)) is said
+        assert ("None known yet" in words(page)) is not said
+
+
+def test_what_a_workspace_costs_that_was_found_since_the_costs_were_read_is_in_the_total() -> None:
+    """Its row said $0.00 below a card that said that nothing was known."""
+    free = Bill(fee=Decimal(0), operations=Decimal(0), storage=Decimal(0))
+    view = replace(A_WORKSPACE, cost=WorkspaceCost(bill=free))
+    status = replace(FULL, snapshot=replace(A_SNAPSHOT, workspaces=(view,)))
+
+    assert "November so far $0.00 " in words(status_page(status, replace(COSTS, lines=())))
+    both = words(status_page(status, replace(COSTS, lines=COSTS.lines[1:2])))
+    assert "November so far at least $0.00 " in both
+
+
+def test_the_month_of_a_database_that_moved_is_drawn_of_the_workspace_that_holds_it() -> None:
+    """So are its charges: what it did elsewhere is not in them."""
+    usage = Usage(known_operations=1_300, days=16, days_known=13, unplaced_operations=1)
+    bill = Bill(fee=Decimal(0), operations=Decimal(13), storage=Decimal(0))
+    view = replace(A_DATABASE, month_to_date_operations=2_300, usage=usage, cost=bill)
+    rows = [
+        replace(A_ROW, period=f"{day.day}", operations=100, workspace_id="wksp_a" if number > 10 else "wksp_b")
+        for number, day in enumerate(DAYS, 1)
+    ]
+    page = places.database_page(FULL, A_SNAPSHOT, view, places.Told(days=rows))
+
+    assert "Operations of November in this workspace, and where they will end at least 1.3 k so far" in words(page)
+    assert "2026-11-10: 100" in page
+    assert "2026-11-11: $1.00" in page
+    assert "2026-11-10: $" not in page
 
 
 SPENT = Bill(fee=Decimal(49), operations=Decimal("378.94"), storage=Decimal(0))
@@ -677,9 +814,14 @@ def test_storage_that_is_known_in_part_says_so() -> None:
         return storage.used if storage else None
 
     known = "(11 % of the storage's time is known)"
-    assert f"month so far about 1.00 GiB {known}" in shown(usage)
-    assert f"month so far at least 1.00 GiB {known}" in shown(replace(usage, unlevelled=1))
-    assert (metered(usage), metered(replace(usage, unlevelled=1))) == ("1.00 GiB", "at least 1.00 GiB")
+    stretched = replace(usage, level_byte_seconds=9 * usage.known_byte_seconds)
+    for of_it, said in ((stretched, "about"), (replace(stretched, unlevelled=1), "about"), (usage, "at least")):
+        assert f"month so far {said} 1.00 GiB {known}" in shown(of_it)
+        assert metered(of_it) == f"{said} 1.00 GiB"
+
+
+def test_storage_is_in_the_vendors_unit_however_much_it_is() -> None:
+    assert (size(120 * 2**30), size(1_500 * 2**30)) == ("120.00 GiB", "1,500.00 GiB")
 
 
 def test_a_moved_databases_operations_stand_beside_the_cost_of_the_same_workspace() -> None:
@@ -1121,8 +1263,8 @@ def test_what_fails_is_not_looked_for_among_the_events() -> None:
 def test_of_what_is_at_least_so_much_no_range_is_shown(is_complete: bool) -> None:
     line = replace(
         COSTS.lines[0],
-        low_usd=Decimal(13),
-        high_usd=Decimal(15),
+        low_usd=Decimal(13) if is_complete else None,
+        high_usd=Decimal(15) if is_complete else None,
         is_expected_complete=is_complete,
         workspace_id="wksp_a",
     )

@@ -242,3 +242,6 @@ def test_a_band_reaches_from_now_to_the_end_of_the_month() -> None:
     assert drawn.ahead == "500,59.8 1000,20.6"
     assert drawn.band == "500,59.8 1000,1 1000,40.2"
     assert (drawn.so_far, drawn.low, drawn.expected, drawn.high) == ("20", "30", "40", "50")
+    least = band([0, 10, 20], 4, (40,), "Cost", lambda value: f"{value:.0f}", qualifiers=("at least ", "at least "))
+    assert (least.band, least.ahead) == ("", "500,50 1000,1")
+    assert (least.so_far, least.low, least.expected, least.high) == ("at least 20", "", "at least 40", "")

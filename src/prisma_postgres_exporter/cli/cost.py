@@ -192,7 +192,7 @@ def _print(
     )
     for line in _expected_sentence(workspaces) if not month.is_over else ():
         show(sentence(line))
-    _say_what_is_missing(month, usage)
+    _say_what_is_missing(month, usage, is_supposed=is_supposed)
     assumed = assumed_sentence(month.rows(By.WORKSPACE))
     if assumed is not None:
         show(sentence(assumed))
@@ -201,13 +201,14 @@ def _print(
     show(LEFT_OUT)
 
 
-def _say_what_is_missing(month: LedgerMonth, usage: Usage) -> None:
+def _say_what_is_missing(month: LedgerMonth, usage: Usage, *, is_supposed: bool) -> None:
     placed = {row.workspace_id: place for place, row in enumerate(month.rows(By.WORKSPACE))}
     for id_, cost_of in sorted(month.costs.workspaces.items(), key=lambda one: placed.get(one[0], len(placed))):
         name = month.ledger_state.workspaces[id_].workspace.name
         if cost_of.unpriced is not None:
             say(f"{name}: {cost_of.unpriced}", style="yellow")
-        for limit in limit_sentences(cost_of, month.until):
+        # What is blocked now is not, with another plan or other usage.
+        for limit in limit_sentences(replace(cost_of, is_blocked=cost_of.is_blocked and not is_supposed), month.until):
             show(sentence(f"{name}: {limit}"))
         if cost_of.forecast_missing is not None and not month.is_over:
             say(f"{name}, forecast: {cost_of.forecast_missing}", style="yellow")
@@ -295,7 +296,7 @@ def _expected_sentence(workspaces: Sequence[CostRow]) -> Iterator[str]:
     """What is expected of all workspaces, for a table without room for it."""
     low, high = _bounds_of(workspaces)
     expected = added(row.expected_usd for row in workspaces)
-    if len(workspaces) > 1 and None not in (low, high) and all(row.is_expected_complete for row in workspaces):
+    if len(workspaces) > 1 and None not in (low, high):
         yield f"Expected of the whole month: {money(expected)} USD ({money(low)} to {money(high)})"
 
 

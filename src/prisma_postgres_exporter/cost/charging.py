@@ -17,7 +17,8 @@ from prisma_postgres_exporter.cost.placing import placed_days
 from prisma_postgres_exporter.cost.shares import Charged, charged_of, shares_of
 from prisma_postgres_exporter.cost.usage import Usage, add_up, unlisted, used_in_month
 from prisma_postgres_exporter.forecast import Forecast
-from prisma_postgres_exporter.model import DatabaseState, LedgerState, WorkspaceDay, month_start
+from prisma_postgres_exporter.model import DatabaseState, LedgerState, WorkspaceDay, WorkspaceState, month_start
+from prisma_postgres_exporter.reasons import BLOCKED
 
 HISTORY = timedelta(days=91)
 """How far back the days go that a forecast is made from."""
@@ -92,7 +93,8 @@ def charge(
         parts = [(of, ledger_state.databases[key].deleted_at) for key, of in by_database.items()]
         # Of a database of which nothing was ever read, nothing is expected: not 0.
         are_all_read = all(of.operations is not None for of in by_database.values())
-        cost = workspaces[id_] = estimate(config, row, replace(usage, parts=parts, are_all_read=are_all_read), now)
+        cost = estimate(config, row, replace(usage, parts=parts, are_all_read=are_all_read), now)
+        cost = workspaces[id_] = replace(cost, is_blocked=not is_over and _is_blocked(row))
         if cost.bill is not None and row.was_gone_at(now):
             # Its fee is that of the plan it had; what it used since, perhaps in databases that nobody saw, is unknown.
             bill = replace(cost.bill, are_operations_known=False, is_storage_known=False)
@@ -123,6 +125,12 @@ def charge(
         ),
         worked_out_at=now,
     )
+
+
+def _is_blocked(row: WorkspaceState) -> bool:
+    """Whether the vendor blocks a workspace: it says so, or refuses to read one of its databases."""
+    is_refused = any(state.failure_reason == BLOCKED and state.deleted_at is None for state in row.databases.values())
+    return bool(row.workspace.usage_blocked) or is_refused
 
 
 def _by_workspace(days: Sequence[WorkspaceDay]) -> dict[int, list[WorkspaceDay]]:

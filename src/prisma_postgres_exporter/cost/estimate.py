@@ -50,7 +50,7 @@ class WorkspaceCost:
     """One workspace's month in USD. `unpriced` says why there is no cost, or no whole one.
 
     `is_unread`: nobody followed the workspace then. `plan` and what is included, and whether
-    it stops there (`is_stopping`), are those in force now;
+    it stops there (`is_stopping`), and whether the vendor blocks it (`is_blocked`), are those of now;
     `plan_assumed_at` is when the plan was first read, where that was after the month. `charged_since` is when a plan
     that charges nothing was left in the month: what was used before is never charged. `expected_bill`, `low_bill` and
     `high_bill` are of the whole month, and of one that is over there are none; `forecast_missing` says what they had to
@@ -68,6 +68,7 @@ class WorkspaceCost:
     included_operations: int | None = None
     included_storage_bytes: int | None = None
     is_stopping: bool = False
+    is_blocked: bool = False
     bill: Bill | None = None
     expected_operations: Forecast | None = None
     expected_storage_bytes: Forecast | None = None
@@ -78,6 +79,13 @@ class WorkspaceCost:
     high_bill: Bill | None = None
     spend_limit: SpendLimit | None = None
     limits: tuple[tuple[str, datetime], ...] = ()
+
+    @property
+    def expected_bounds(self) -> tuple[Decimal | None, Decimal | None]:
+        """Between what the whole month will end; where at least so much is expected, nobody knows."""
+        if self.low_bill is None or self.high_bill is None or not self.is_expected_complete:
+            return None, None
+        return self.low_bill.total, self.high_bill.total
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

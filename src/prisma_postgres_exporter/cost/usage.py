@@ -92,8 +92,18 @@ class Usage:
 
     @property
     def is_mean_storage_known(self) -> bool:
-        """Whether a mean level is of every database, each at its own mean: else it is at least so much."""
+        """Whether a mean level is of every database, each at its own mean."""
         return not (self.unlevelled or self.unplaced_storage or self.unread or self.unlisted)
+
+    @property
+    def mean_storage_qualifier(self) -> str:
+        """What is said before a mean level: nothing of a whole one.
+
+        Where a database's own mean stands for time that is not known, about so much, else at least so much.
+        """
+        if self.is_storage_known:
+            return ""
+        return "about " if self.level_byte_seconds > self.known_byte_seconds else "at least "
 
     @property
     def is_complete(self) -> bool:

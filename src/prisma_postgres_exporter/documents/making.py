@@ -183,11 +183,8 @@ def change_document(change: Change, *, is_over: bool) -> ChangeDocument:
 def workspace_document(view: WorkspaceView, taken_at: datetime) -> WorkspaceDocument:
     """Return a workspace of the snapshot that was taken then."""
     cost = view.cost
-    low, expected, high = (
-        (bill.total if bill else None for bill in (cost.low_bill, cost.expected_bill, cost.high_bill))
-        if cost
-        else (None,) * 3
-    )
+    low, high = cost.expected_bounds if cost else (None, None)
+    expected = cost.expected_bill.total if cost and cost.expected_bill else None
     return WorkspaceDocument(
         workspace_id=view.workspace_id,
         workspace_name=view.workspace_name,

@@ -33,7 +33,10 @@ SPLIT = (
     "What `change_usd` is made of, in USD: `new_databases`, `gone_databases`, `operations`, `storage`, `plan`, "
     "`price`; they add up to it"
 )
-BOUNDS = "Bounds between which `expected_usd` will be right four times out of five; of workspaces"
+BOUNDS = (
+    "Bounds between which `expected_usd` will be right four times out of five; of workspaces, `null` where not "
+    "`is_expected_complete`"
+)
 IS_EXPECTED_COMPLETE = (
     "Whether all of it has a forecast; else what has none counts in `expected_usd` with what it cost so far, or "
     "databases may have cost more that were deleted before their workspace was followed: at least so much is expected, "

@@ -59,16 +59,9 @@ def gib(size_bytes: int | None) -> str:
 
 
 def mean_gib(row: CostRow) -> str:
-    """The mean level of a month so far in GiB; while some database has no level at all, that it is at least so much.
-
-    Where a level is not known of all the time, the databases' own means stand for the rest: about so much.
-    """
-    mean, usage = row.mean_storage_bytes, row.usage
-    if mean is None or usage.is_storage_known:
-        return gib(mean)
-    if not usage.is_mean_storage_known:
-        return f"at least {gib(mean)}"
-    return f"about {gib(mean)}"
+    """The mean level of a month so far in GiB, and whether that is at least or about so much."""
+    mean = row.mean_storage_bytes
+    return NONE if mean is None else f"{row.usage.mean_storage_qualifier}{gib(mean)}"
 
 
 def in_unit_of(included_bytes: int, size_bytes: float) -> str:

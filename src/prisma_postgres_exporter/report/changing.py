@@ -148,11 +148,8 @@ def split(month: LedgerMonth, workspace_id: str, change: Decimal) -> Mapping[str
 
 
 def expected_bounds(row: CostRow, *, is_over: bool) -> tuple[Decimal | None, Decimal | None]:
-    """What a workspace's month will cost at least and at most, in USD."""
-    cost = row.cost
-    if cost is None or cost.low_bill is None or cost.high_bill is None or is_over:
-        return None, None
-    return cost.low_bill.total, cost.high_bill.total
+    """Between what a workspace's month will end, in USD; of one of which at least so much is expected nobody knows."""
+    return (None, None) if row.cost is None or is_over else row.cost.expected_bounds
 
 
 def _last_month(rows: Sequence[CostRow], month: LedgerMonth) -> tuple[Decimal | None, Decimal | None]:

@@ -8,7 +8,17 @@ from datetime import date, datetime
 from decimal import Decimal
 from functools import partial
 
-from prisma_postgres_exporter.cost import Bill, BudgetState, By, CostRow, Usage, WorkspaceCost, add_up, total_row
+from prisma_postgres_exporter.cost import (
+    Bill,
+    BudgetState,
+    By,
+    CostRow,
+    Usage,
+    WorkspaceCost,
+    add_up,
+    likely_block,
+    total_row,
+)
 from prisma_postgres_exporter.model import (
     DiscoveryGap,
     Event,
@@ -254,13 +264,13 @@ def cost_sentences(workspace: WorkspaceReport) -> Iterator[str]:
         said = "" if row.usage.are_operations_known else "At least "
         yield f"{said}{_beside_included(cost, row.operations, cost.included_operations, 'operations')}."
     if (included := cost.included_storage_bytes) and (mean := row.mean_storage_bytes) is not None:
-        said = "" if row.usage.is_mean_storage_known else "At least "
-        in_its_unit = partial(in_unit_of, included)
+        said, in_its_unit = row.usage.mean_storage_qualifier.capitalize(), partial(in_unit_of, included)
         yield f"{said}{_beside_included(cost, mean, included, 'storage', in_its_unit)}, as the month's average."
-    if cost.expected_bill is not None and cost.low_bill is not None and cost.high_bill is not None:
-        low, high = money(cost.low_bill.total), money(cost.high_bill.total)
+    if cost.expected_bill is not None:
+        low, high = cost.expected_bounds
+        bounds = "" if low is None or high is None else f" ({money(low)} to {money(high)})"
         expected = at_least(cost.expected_bill.total, is_complete=cost.is_expected_complete)
-        yield f"Expected of the whole month: {expected} USD ({low} to {high})."
+        yield f"Expected of the whole month: {expected} USD{bounds}."
         if cost.forecast_missing is not None:
             yield f"The forecast had to do without {cost.forecast_missing}."
     yield from limit_sentences(cost, row.until)
@@ -291,16 +301,22 @@ def spend_sentence(cost: WorkspaceCost, write: Callable[[Decimal | None], str] =
 
 
 def limit_sentences(cost: WorkspaceCost, until: datetime) -> Iterator[str]:
-    """How much of a spend limit is used, and the limits of the month that were reached or will be."""
+    """How much of a spend limit is used, the limits of the month that were reached or will be, and a block."""
+    is_said = False
     if (spent := spend_sentence(cost)) and cost.bill is not None and cost.bill.known_charges is not None:
         yield spent
     for name, at in cost.limits:
         named = LIMIT_NAMES.get(name, name)
         then = "" if name in BLOCKING else "; what the vendor does then is not documented"
-        if at <= until:
+        if at <= until and cost.is_blocked and name in BLOCKING:
+            is_said = True
+            yield f"{named}: reached, and the vendor blocks the databases until {next_month_start(until):%Y-%m-%d}."
+        elif at <= until:
             yield f"{named}: reached, by our estimate{then}."
         else:
             yield f"{named}: will be reached on {at:%Y-%m-%d %H:%M} UTC, by our estimate{then}."
+    if cost.is_blocked and not is_said:
+        yield f"Blocked by the vendor: {likely_block(cost.plan, cost)}."
 
 
 def ahead_sentences(report: MonthReport) -> Iterator[str]:
@@ -308,7 +324,11 @@ def ahead_sentences(report: MonthReport) -> Iterator[str]:
     yield from report.failing
     for workspace in report.workspaces:
         cost, name, until = workspace.total.cost, workspace_name(workspace.total), report.until
+        if cost is not None and cost.is_blocked:
+            yield f"{name}: the vendor blocks its databases: {likely_block(cost.plan, cost)}."
         for limit, at in cost.limits if cost is not None and not report.is_over else ():
+            if cost is not None and cost.is_blocked and limit in BLOCKING and at <= until:
+                continue
             named = LIMIT_NAMES.get(limit, limit)
             then = "the vendor blocks its databases" if limit in BLOCKING else "what happens is not documented"
             when = "is reached" if at <= until else f"will be reached on {at:%Y-%m-%d}"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shlex
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
@@ -14,13 +14,11 @@ from prisma_postgres_exporter.expose.pages.listing import Asked, is_failing
 from prisma_postgres_exporter.expose.pages.use import Meter, meters
 from prisma_postgres_exporter.expose.status import ServiceStatus
 from prisma_postgres_exporter.model import next_month_start, previous_month_start
+from prisma_postgres_exporter.reasons import BLOCKED
 from prisma_postgres_exporter.report import NONE, CostLine, spend_sentence
 from prisma_postgres_exporter.snapshot import DatabaseView, Snapshot, WorkspaceView
 
 NOT_BLOCKED = "by our estimate: the vendor blocks the databases then, and has not said yet that it did"
-BLOCKED = "plan_limit_reached"
-"""The reason of a read that the vendor refuses because the workspace is blocked."""
-
 NOT_DOCUMENTED = "what the vendor does then is not documented"
 NOT_READ = "Not read in time: the log says what failed, the command plan whether the pace suffices"
 NAMED = 3
@@ -79,20 +77,24 @@ class Reach:
 
 def reaches(snapshot: Snapshot, now: datetime) -> list[Reach]:
     """Return what is reached in this month, the nearest first."""
-    blocked = {row.workspace_id for row in snapshot.databases if row.failure_reason == BLOCKED}
-    blocked |= {
-        row.workspace_id for row in snapshot.workspaces if row.is_usage_blocked or row.failure_reason == BLOCKED
-    }
+    stopped = blocked(snapshot)
     found = [
         *(
             reach
             for view in snapshot.workspaces
             if view.cost is not None
-            for reach in _limits(view, view.cost, now, is_blocked=view.workspace_id in blocked)
+            for reach in _limits(view, view.cost, now, is_blocked=view.workspace_id in stopped)
         ),
         *(reach for budget in snapshot.budgets if (reach := _budget(budget, now)) is not None),
     ]
     return sorted(found, key=lambda reach: reach.at)
+
+
+def blocked(snapshot: Snapshot) -> Set[str]:
+    """The ids of the workspaces that the vendor blocks: it says so, or refuses to read one of their databases."""
+    workspaces = (view for view in snapshot.workspaces if view.is_usage_blocked or view.failure_reason == BLOCKED)
+    databases = (view for view in snapshot.databases if view.failure_reason == BLOCKED)
+    return {*(view.workspace_id for view in workspaces), *(view.workspace_id for view in databases)}
 
 
 def alerts(
@@ -269,7 +271,7 @@ def _failing_since(view: DatabaseView) -> datetime:
 def _limits(view: WorkspaceView, cost: WorkspaceCost, now: datetime, *, is_blocked: bool) -> Iterator[Reach]:
     name, path = cut(view.workspace_name or view.workspace_id), f"workspaces/{view.workspace_id}"
     until = f"until {_date(next_month_start(now))}"
-    for limit, at in cost.limits:
+    for limit, at in _live_limits(view, cost, now).items():
         is_reached = at <= now
         when = "" if is_reached else f" on {_day(at)}"
         blocks = _blocks(until, is_reached=is_reached, is_blocked=is_blocked)
@@ -287,6 +289,14 @@ def _limits(view: WorkspaceView, cost: WorkspaceCost, now: datetime, *, is_block
             text = f"{spend_sentence(cost, usd, '')} {blocks}"
             todo = "Raise the limit." if is_reached else "Raise the limit, or cut its usage."
         yield Reach(at=at, title=title, subject=name, text=text, todo=todo, path=path, is_at_console=True)
+
+
+def _live_limits(view: WorkspaceView, cost: WorkspaceCost, now: datetime) -> Mapping[str, datetime]:
+    """The limits of the costs, which are a little older than what is used: one that is passed by now is reached."""
+    limits, used, most = dict(cost.limits), view.month_to_date_operations, cost.included_operations
+    if cost.is_stopping and used is not None and most is not None and used >= most:
+        limits["free_operations"] = min(limits.get("free_operations", now), now)
+    return limits
 
 
 def _blocks(until: str, *, is_reached: bool, is_blocked: bool) -> str:
@@ -309,7 +319,7 @@ def _budget(budget: BudgetState, now: datetime) -> Reach | None:
     else:
         return None
     known = least(spent, budget.is_complete, budget.is_share)
-    said = f"{known} of {usd(limit)} spent, {least(expected, budget.is_expected_complete)}"
+    said = f"{known} of {usd(limit)} spent, {least(expected, budget.is_expected_complete, budget.is_share)}"
     return Reach(
         at=at,
         title=title,

@@ -9,7 +9,7 @@ from datetime import date, datetime, timedelta
 from decimal import Decimal
 from itertools import accumulate
 
-from prisma_postgres_exporter.cost import Bill, WorkspaceCost
+from prisma_postgres_exporter.cost import Bill, Usage, WorkspaceCost
 from prisma_postgres_exporter.expose.pages.drawing import short
 from prisma_postgres_exporter.expose.pages.plots import Band, Bars, band, bars
 from prisma_postgres_exporter.forecast import Forecast, forecast_operations
@@ -18,6 +18,7 @@ from prisma_postgres_exporter.report import CostLine, UsageRow
 
 DAYS_DRAWN = timedelta(days=60)
 ONE_DAY = timedelta(days=1)
+LEAST = "at least "
 ABOUT_THE_SAME = 1.01
 NEARLY_ALL = 0.9
 """Of a month's operations: its days and the month itself are read at different times."""
@@ -82,7 +83,9 @@ def charges_by_day(
     if not bill.charges:
         known = "" if bill.are_charges_known else ", as far as it is known"
         return f"No usage is charged so far: all of it{known} is included in the plan."
-    label = "Charges a day, without the fee" + ("" if bill.are_charges_known else "; at least so much is charged")
+    # A part of what is known of a bill is no lower bound.
+    said = "" if bill.are_charges_known else f"; {'about' if bill.is_share else 'at least'} so much is charged"
+    label = f"Charges a day, without the fee{said}"
     points = [(f"{day}", amount) for day, amount in _dealt(bill, days, used, now)]
     return bars(points, label, _shown, still_open=f"{now:%Y-%m-%d}") or "No day of this month is known yet."
 
@@ -135,36 +138,51 @@ def month_of_money(
     bill = line.bill
     if bill is None or bill.known is None or bill.fee is None:
         return f"The cost is not known{f': {cost.unpriced}' if cost and cost.unpriced else ' yet'}."
-    if line.low_usd is None or line.expected_usd is None or line.high_usd is None:
+    if line.expected_usd is None:
         return f"Nothing can be expected yet{_needs(cost)}."
     dealt = [value for _, value in _dealt(bill, days, used, now)]
     left = max(0.0, float(bill.known_charges or 0) - sum(value for value in dealt if value is not None))
     unread = left / (dealt.count(None) or 1)
     sums = list(accumulate((unread if value is None else value for value in dealt), initial=float(bill.fee)))
-    ends = (float(line.low_usd), float(line.expected_usd), float(line.high_usd))
-    is_known = bill.total is not None and line.is_expected_complete
-    label = f"Cost of {now:%B}, the fee first, and where it will end{'' if is_known else '; at least so much'}"
-    return band(sums, monthrange(now.year, now.month)[1], ends, label, _shown)
+    ends = [float(end) for end in (line.low_usd, line.expected_usd, line.high_usd) if end is not None]
+    label = f"Cost of {now:%B}, the fee first, and where it will end"
+    said = bill.qualifier, "" if line.is_expected_complete else LEAST
+    return band(sums, monthrange(now.year, now.month)[1], ends, label, _shown, qualifiers=said)
 
 
 def _needs(cost: WorkspaceCost | None) -> str:
     return f"; the forecast had to do without {cost.forecast_missing}" if cost and cost.forecast_missing else ""
 
 
-def month_of_operations(days: Sequence[Day], used: int | None, now: datetime) -> Band | str:
-    """The month's operations day by day, and where they are meant to end; `used` is what is known of the month."""
-    today = now.date()
+def month_of_operations(
+    days: Sequence[Day], usage: Usage, now: datetime, *, is_blocked: bool = False, where: str = ""
+) -> Band | str:
+    """The month's operations day by day, and where they are meant to end; `usage` is what is known of the month.
+
+    Of a workspace that `is_blocked` nothing more is to come. `where` is said where it was elsewhere too.
+    """
+    today, used = now.date(), usage.operations
     read = sum(day.operations or 0 for day in days if (day.day.year, day.day.month) == (today.year, today.month))
     if used is not None and read < used * NEARLY_ALL:
         return f"Days with {short(used - read)} of the month's operations are not read yet: nothing can be drawn."
     known = [day.operations for day in days if day.day < today]
     of_today = next((day.operations for day in days if day.day == today), None)
     ahead: Forecast | None = forecast_operations(known, today_operations=of_today, now=now)
-    if ahead is None:
+    if ahead is None and not is_blocked:
         return "Nothing can be expected yet: fewer than seven days are known."
     by_day = {day.day: day.operations or 0 for day in days}
     month = [by_day.get(today.replace(day=number), 0) for number in range(1, today.day + 1)]
     sums = [float(value) for value in accumulate(month, initial=0)]
-    ends = (float(ahead.low), float(ahead.expected), float(ahead.high))
-    label = f"Operations of {now:%B}, and where they will end"
-    return band(sums, monthrange(now.year, now.month)[1], ends, label, lambda value: short(round(value)))
+    ends = [] if ahead is None or is_blocked else [float(end) for end in (ahead.low, ahead.expected, ahead.high)]
+    said = "" if usage.are_operations_known else LEAST
+    # Of what is at least so much no range is known.
+    ends = ends[1:2] if said else ends
+    label = f"Operations of {now:%B}{where}, and where they will end"
+    return band(
+        sums,
+        monthrange(now.year, now.month)[1],
+        ends,
+        label,
+        lambda value: short(round(value)),
+        qualifiers=(said, said),
+    )

@@ -26,6 +26,9 @@ from prisma_postgres_exporter.words import counted
 
 UNITS = ((10**12, "T"), (10**9, "G"), (10**6, "M"), (10**3, "k"))
 LONGEST_NAME = 60
+VENDORS = BINARY[1:]
+"""From GiB down: so is storage billed, and told in tables and reports."""
+
 SMALLEST_SHOWN = 0.1
 """Of a unit, before the next smaller one is taken."""
 
@@ -74,12 +77,12 @@ def short(value: int | None) -> str:
 
 
 def size(size_bytes: int | None, included_bytes: int | None = None) -> str:
-    """Bytes in the unit in which they are not too small: of a plan that includes so many MB in MB too."""
+    """Bytes in GiB, or less where they are too few: of a plan that includes so many MB in MB too."""
     if size_bytes is not None and included_bytes and included_bytes % 2**20:
         return in_unit_of(included_bytes, size_bytes)
     if not size_bytes:
         return NONE if size_bytes is None else "0 B"
-    unit_bytes, unit = next((unit for unit in BINARY if size_bytes >= unit[0] * SMALLEST_SHOWN), BINARY[-1])
+    unit_bytes, unit = next((unit for unit in VENDORS if size_bytes >= unit[0] * SMALLEST_SHOWN), VENDORS[-1])
     return f"{size_bytes / unit_bytes:,.2f} {unit}"
 
 
@@ -149,15 +152,13 @@ def parts(bill: Bill | None) -> str:
     return " · ".join(f"{name} {least(known, part is not None, bill.is_share)}" for name, part, known in named)
 
 
-def mean_storage(view: WorkspaceView) -> str:
+def mean_storage(view: WorkspaceView, included_bytes: int | None = None) -> str:
     """Each database at its own mean of the time that is known, which is said where it is not all."""
     mean, usage = view.month_average_storage_bytes, view.usage
-    if mean is None or usage.is_storage_known:
-        return size(mean)
-    said = "about " if usage.is_mean_storage_known else "at least "
-    if usage.listed.is_storage_known:
-        return f"{said}{size(mean)}"
-    return f"{said}{size(mean)} ({percent(usage.storage_covered_ratio or 0)} of the storage's time is known)"
+    said = size(mean) if mean is None else f"{usage.mean_storage_qualifier}{size(mean, included_bytes)}"
+    if mean is None or usage.listed.is_storage_known:
+        return said
+    return f"{said} ({percent(usage.storage_covered_ratio or 0)} of the storage's time is known)"
 
 
 def seconds(span: float) -> str:

@@ -121,14 +121,12 @@ def overview(
 def line_of(view: WorkspaceView) -> CostLine:
     """What a workspace costs as the snapshot has it: without last month, which the ledger has."""
     cost = view.cost or WorkspaceCost()
-    low, expected, high = (
-        bill.total if bill is not None else None for bill in (cost.low_bill, cost.expected_bill, cost.high_bill)
-    )
+    low, high = cost.expected_bounds
     return CostLine(
         workspace_id=view.workspace_id,
         name=view.workspace_name,
         bill=cost.bill,
-        expected_usd=expected,
+        expected_usd=cost.expected_bill.total if cost.expected_bill is not None else None,
         is_expected_complete=cost.is_expected_complete,
         beside=Beside(),
         low_usd=low,
@@ -145,8 +143,13 @@ def _money(
         lines = [line for line in costs.lines if line.workspace_id is not None]
         # One that was found since costs nothing that is known yet, and is there all the same.
         told = {line.workspace_id for line in lines}
-        lines += [line_of(view) for view in views if view.workspace_id not in told]
-        return lines, costs.lines[-1] if costs.lines else None, costs.until, costs.notes
+        new = [line_of(view) for view in views if view.workspace_id not in told]
+        lines += new
+        if new:
+            total: CostLine | None = total_of_lines(lines, add_bills(line.bill for line in lines))
+        else:
+            total = costs.lines[-1] if costs.lines else None
+        return lines, total, costs.until, costs.notes
     note = "The ledger is being read." if costs is None else f"The ledger cannot be read now: {costs}"
     lines = [line_of(view) for view in views]
     lines.sort(key=lambda line: -float(line.bill.known or 0) if line.bill else 0)

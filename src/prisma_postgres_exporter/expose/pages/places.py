@@ -10,6 +10,7 @@ from functools import partial
 from prisma_postgres_exporter.cost import NOTHING, Bill, Usage, WorkspaceCost
 from prisma_postgres_exporter.expose.pages.attention import (
     Alert,
+    blocked,
     days_left,
     of_databases,
     of_workspace,
@@ -89,7 +90,8 @@ class Place:
     """What the page of a workspace, project or database of `snapshot` shows, as `place.html` draws it.
 
     `above` are the places that hold it, as kind, path and name. `views` are its databases, `projects` a workspace's,
-    and `workspace` is it where it is one. Of what cannot be drawn, `charges` and `month` say why.
+    and `workspace` is it where it is one. `days_here` are those of `days` in the workspace that holds it. Of what
+    cannot be drawn, `charges` and `month` say why.
     """
 
     status: ServiceStatus
@@ -105,6 +107,7 @@ class Place:
     told: Told
     asked: Asked
     days: Sequence[Day]
+    days_here: Sequence[Day]
     bill: Bill | None
     used: int | None
     month: Band | str
@@ -121,7 +124,7 @@ class Place:
     def charges(self) -> Bars | str:
         """What it is charged by day."""
         own = [view for view in self.snapshot.workspaces if view.workspace_id == self.workspace_id]
-        return charges_by_day(self.bill, self.days, self.used, self.status.now_at, is_free=any(map(stops, own)))
+        return charges_by_day(self.bill, self.days_here, self.used, self.status.now_at, is_free=any(map(stops, own)))
 
     @property
     def events(self) -> Sequence[str]:
@@ -230,10 +233,11 @@ def workspace_page(
         told=told,
         asked=asked,
         days=days,
+        days_here=days,
         bill=line.bill,
         used=view.usage.operations,
         # Where nothing is charged, operations are what runs out.
-        month=month_of_operations(days, view.usage.operations, now)
+        month=month_of_operations(days, view.usage, now, is_blocked=view.workspace_id in blocked(snapshot))
         if stops(view)
         else month_of_money(line, view.cost, days, view.usage.operations, now),
         projects=_projects(views, _project_lines(costs, view.workspace_id)),
@@ -285,13 +289,10 @@ def _part(
 
     `usage` and `bill` are what it used and costs, deleted databases included.
     """
-    now, days, first = status.now_at, days_of_rows(told.days), views[0]
+    now, first = status.now_at, views[0]
+    here = days_of_rows(row for row in told.days if row.workspace_id == first.workspace_id)
+    has_moved = any(row.workspace_id != first.workspace_id for row in told.days)
     stored = _sum(view.storage_bytes for view in views)
-    elsewhere = [
-        max(0, view.month_to_date_operations - (operations_of(view) or 0))
-        for view in views
-        if view.month_to_date_operations is not None
-    ]
     ids = {"Workspace": first.workspace_id, "Project": first.project_id, "Database": first.database_id}
     names = {"Workspace": first.workspace_name, "Project": first.project_name, "Database": first.database_name}
     holders = tuple(ids)[: tuple(ids).index(kind)]
@@ -309,11 +310,17 @@ def _part(
         notes=tuple(_knowledge(usage)),
         told=told,
         asked=NOTHING_ASKED,
-        days=days,
+        days=days_of_rows(told.days),
+        days_here=here,
         bill=bill,
         used=usage.operations,
-        # One that moved has days elsewhere too.
-        month=month_of_operations(days, _sum([usage.operations, *elsewhere]), now),
+        month=month_of_operations(
+            here,
+            usage,
+            now,
+            is_blocked=first.workspace_id in blocked(snapshot),
+            where=" in this workspace" if has_moved else "",
+        ),
         above=above,
     )
     share = f"Its share of the workspace's cost: {parts(bill)}" if parts(bill) else ""
@@ -361,9 +368,7 @@ def missing_page(path: str) -> str:
 def _money_cards(line: CostLine, now: datetime, *, is_reading: bool) -> Iterator[Card]:
     bill = line.bill
     yield Card(label=f"{now:%B} so far", value=_known(bill), text=parts(bill))
-    # Of what is at least so much no range is known.
-    is_bounded = line.is_expected_complete and None not in (line.low_usd, line.high_usd)
-    bounds = f"{usd(line.low_usd)} – {usd(line.high_usd)}" if is_bounded else ""
+    bounds = f"{usd(line.low_usd)} – {usd(line.high_usd)}" if None not in (line.low_usd, line.high_usd) else ""
     last, is_whole = line.beside.last_month_known_usd, line.beside.last_month_usd is not None
     month = f"{previous_month_start(now):%B}"
     before = f"{month} is being read" if is_reading else "" if last is None else f"{month} {least(last, is_whole)}"

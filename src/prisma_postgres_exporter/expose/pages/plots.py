@@ -41,7 +41,10 @@ class Bars:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Band:
-    """A month's sum so far as the `past` line, and where it is meant to end: in the `band`, most likely `expected`."""
+    """A month's sum so far as the `past` line, and where it is meant to end: in the `band`, most likely `expected`.
+
+    Without `low` and `high` there is no band; without `expected` the line does not go on.
+    """
 
     label: str
     past: str
@@ -119,11 +122,23 @@ def sparkline(values: Sequence[int | None]) -> str:
 
 
 def band(
-    sums: Sequence[float], days: int, ends: tuple[float, float, float], label: str, shown: Callable[[float], str]
+    sums: Sequence[float],
+    days: int,
+    ends: Sequence[float],
+    label: str,
+    shown: Callable[[float], str],
+    *,
+    qualifiers: tuple[str, str] = ("", ""),
 ) -> Band:
-    """Return a month of so many `days`: its sums at the end of each day so far, and its low, expected and high end."""
-    low, expected, high = ends
-    step, scale = WIDTH / days, (HEIGHT - 2) / (max(high, *sums) or 1)
+    """Return a month of so many `days`: its sums at the end of each day so far, and where it ends.
+
+    `ends` are the low, the expected and the high one, or the expected one alone, or none where nothing more is to come.
+    `qualifiers` are said before the sum and what is expected.
+    """
+    step, scale = WIDTH / days, (HEIGHT - 2) / (max(*ends, *sums) or 1)
+    so_far, ahead = qualifiers
+    expected = ends[len(ends) // 2] if ends else None
+    low, high = (ends[0], ends[-1]) if len(ends) > 1 else (None, None)
 
     def at(day: float, value: float) -> str:
         return f"{_number(day * step)},{_number(HEIGHT - 1 - value * scale)}"
@@ -132,12 +147,12 @@ def band(
     return Band(
         label=label,
         past=" ".join(at(day, value) for day, value in enumerate(sums)),
-        ahead=f"{now} {at(days, expected)}",
-        band=f"{now} {at(days, high)} {at(days, low)}",
-        so_far=shown(sums[-1]),
-        low=shown(low),
-        expected=shown(expected),
-        high=shown(high),
+        ahead="" if expected is None else f"{now} {at(days, expected)}",
+        band="" if low is None or high is None else f"{now} {at(days, high)} {at(days, low)}",
+        so_far=f"{so_far}{shown(sums[-1])}",
+        low="" if low is None else shown(low),
+        expected="" if expected is None else f"{ahead}{shown(expected)}",
+        high="" if high is None else shown(high),
     )
 
 

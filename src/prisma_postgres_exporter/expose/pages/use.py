@@ -47,21 +47,21 @@ def meters(view: WorkspaceView) -> tuple[Meter | None, Meter | None]:
     cost, usage = view.cost, view.usage
     included = (cost.included_operations, cost.included_storage_bytes) if cost else (None, None)
     used = (view.month_to_date_operations, view.month_average_storage_bytes)
-    known = (usage.days_known >= usage.days and not usage.unlisted, usage.is_mean_storage_known)
+    least = "" if usage.days_known >= usage.days and not usage.unlisted else "at least "
     is_stopping = stops(view)
     write_storage = partial(in_unit_of, included[1]) if included[1] else size
     return (
-        _meter(used[0], included[0], short, is_known=known[0], is_stopping=is_stopping),
-        _meter(used[1], included[1], write_storage, is_known=known[1], is_stopping=is_stopping),
+        _meter(used[0], included[0], short, least, is_stopping=is_stopping),
+        _meter(used[1], included[1], write_storage, usage.mean_storage_qualifier, is_stopping=is_stopping),
     )
 
 
 def _meter(
-    used: int | None, included: int | None, write: Callable[[int], str], *, is_known: bool, is_stopping: bool
+    used: int | None, included: int | None, write: Callable[[int], str], qualifier: str, *, is_stopping: bool
 ) -> Meter | None:
     if used is None:
         return None
-    said = f"{'' if is_known else 'at least '}{write(used)}"
+    said = f"{qualifier}{write(used)}"
     if not included:
         return Meter(used=said, included="", percent="", fill=0, over=0, tone="")
     part = used / included
