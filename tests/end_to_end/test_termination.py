@@ -8,7 +8,7 @@ import socket
 import subprocess
 import sys
 import tomllib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -31,6 +31,11 @@ COMMANDS = (
     ("store", "check"),
     ("api", "workspaces", "list"),
 )
+AS_COMMAND_LINE = """
+sys.modules["prisma_postgres_exporter.cli"] = types.SimpleNamespace(main=load)
+__main__.main()
+"""
+"""What a program does that has its own `load` instead of the commands."""
 
 
 @pytest.mark.parametrize("words", COMMANDS, ids=lambda words: words[0])
@@ -54,16 +59,96 @@ def test_a_signal_from_before_the_first_line_ends_a_command(words: tuple[str, ..
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.parametrize("imports", [1, 5, 25, 125, 625, 1_000])
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_while_the_service_is_loaded_ends_it(number: signal.Signals, imports: int, tmp_path: Path) -> None:
+    told = _run(
+        f"""
+left = {imports}
+
+def count(event, _):
+    global left
+    left -= event == "import"
+    if left == 0:
+        left = -1
+        os.kill(os.getpid(), {int(number)})
+
+sys.argv[1:] = ["serve", "--listen", "127.0.0.1:0"]
+sys.addaudithook(count)
+__main__.main()
+""",
+        cwd=tmp_path,
+        environ={"PRISMA_POSTGRES_TOKEN": "x", "PRISMA_POSTGRES_API_URL": "http://127.0.0.1:9"},
+    )
+
+    assert told == (INTERRUPTED, "")
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_that_reaches_a_finalizer_ends_a_command(number: signal.Signals) -> None:
+    """Python prints what a finalizer raises, and goes on."""
+    told = _run(
+        f"""
+class Finalized:
+    def __del__(self):
+        os.kill(os.getpid(), {int(number)})
+
+def load():
+    Finalized()
+    print("it went on")
+
+{AS_COMMAND_LINE}
+"""
+    )
+
+    assert told == (INTERRUPTED, "")
+
+
+@pytest.mark.parametrize("register", ["atexit.register", "threading._register_atexit"])
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_after_a_command_is_done_ends_what_is_left(number: signal.Signals, register: str) -> None:
+    told = _run(
+        f"""
+import atexit, threading
+
+def load():
+    {register}(os.kill, os.getpid(), {int(number)})
+
+{AS_COMMAND_LINE}
+"""
+    )
+
+    assert told == (INTERRUPTED, "")
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_while_the_interpreter_ends_changes_nothing(number: signal.Signals) -> None:
+    """Python puts the handlers away before it is gone: the signal would be the end that is told."""
+    told = _run(
+        f"""
+class Last:
+    def __del__(self, kill=os.kill, pid=os.getpid()):
+        kill(pid, {int(number)})
+
+def load():
+    sys.modules["last"] = Last()
+
+{AS_COMMAND_LINE}
+"""
+    )
+
+    assert told == (0, "")
+
+
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 @pytest.mark.parametrize("is_told", [True, False])
 def test_a_signal_that_a_library_swallows_while_it_is_loaded_is_one_all_the_same(
     number: signal.Signals, is_told: bool
 ) -> None:
     """As pydantic does while it builds a model: it tells of the interrupt as an error of the model."""
-    program = f"""
-import os, sys, types
-from prisma_postgres_exporter import __main__
-
+    code, output = _run(
+        f"""
 def load():
     try:
         if {is_told}:
@@ -72,12 +157,11 @@ def load():
     except KeyboardInterrupt as interrupt:
         raise ValueError("Error building the model") from interrupt
 
-sys.modules["prisma_postgres_exporter.cli"] = types.SimpleNamespace(main=load)
-__main__.main()
+{AS_COMMAND_LINE}
 """
-    ended = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
+    )
 
-    assert (ended.returncode, "Traceback" in ended.stderr) == ((INTERRUPTED, False) if is_told else (1, True))
+    assert (code, "Traceback" in output) == ((INTERRUPTED, False) if is_told else (1, True))
 
 
 @pytest.mark.slow
@@ -133,3 +217,18 @@ def _blocked() -> Iterator[None]:
         yield
     finally:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+def _run(program: str, *, cwd: Path | None = None, environ: Mapping[str, str] | None = None) -> tuple[int, str]:
+    """The exit code and everything that is written by a program that calls the entry point."""
+    whole = f"import os, sys, types\nfrom prisma_postgres_exporter import __main__\n{program}"
+    done = subprocess.run(
+        [sys.executable, "-c", whole],
+        cwd=cwd,
+        env={**os.environ, **(environ or {})},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        check=False,
+    )
+    return done.returncode, done.stdout
