@@ -15,10 +15,10 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from itertools import pairwise
 from pathlib import Path
 
 import psutil
+import psycopg
 import pytest
 import structlog
 
@@ -91,9 +91,10 @@ async def test_a_year_leaves_nothing_behind_but_its_days(
     assert last.descriptors <= second.descriptors + 3 * STORE_THREADS
     assert last.objects <= 1.02 * second.objects
     assert last.resident_bytes <= 1.10 * second.resident_bytes
-    # As many days are kept each month, and raw readings for as long as they are kept: a straight line.
-    grown = [after.store_bytes - before.store_bytes for before, after in pairwise(months[1:])]
-    assert max(grown) <= 1.5 * (sum(grown) / len(grown)) + MIB / 8
+    # As many days are kept each month, and raw readings for as long as they are kept: a straight line. A file of
+    # Postgres grows by steps of several pages, now that of one table and now of another.
+    middle = months[len(months) // 2]
+    assert last.store_bytes - middle.store_bytes <= 1.5 * (middle.store_bytes - second.store_bytes) + MIB / 8
     assert last.readings <= 1.10 * second.readings
 
 
@@ -132,6 +133,10 @@ async def month(running: Bench) -> Month:
         assert "prisma_postgres_database_operations_total{" in running.text()
         scrapes_ms.append((time.process_time() - begun) * 1_000)
     gc.collect()
+    if running.collector.config.store.url.startswith("postgresql"):
+        # Postgres does so by its own clock, for which this year is some minutes.
+        with psycopg.connect(running.collector.config.store.url, autocommit=True) as connection:
+            connection.execute("VACUUM")
     summary = await running.collector.in_store(lambda store: store.summary())
     process = psutil.Process()
     return Month(
