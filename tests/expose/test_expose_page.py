@@ -22,14 +22,13 @@ from test_expose_web import A_STATUS, app_of, client_of
 from prisma_postgres_exporter.cost import Bill, BudgetState, Saving, SpendLimit, Usage, WorkspaceCost
 from prisma_postgres_exporter.expose import CredentialStatus, RoundStatus, ServiceStatus
 from prisma_postgres_exporter.expose.pages import attention, overview, places, serving
-from prisma_postgres_exporter.expose.pages.days import Day, charges_by_day, month_of_money, month_of_operations
+from prisma_postgres_exporter.expose.pages.days import charges_by_day, month_of_money, month_of_operations
 from prisma_postgres_exporter.expose.pages.drawing import distance, size
 from prisma_postgres_exporter.expose.pages.listing import ROWS, Asked
 from prisma_postgres_exporter.expose.pages.plots import Band, Bars, bars_of_days
 from prisma_postgres_exporter.expose.pages.use import meters
 from prisma_postgres_exporter.ledger.attention import Learned
-from prisma_postgres_exporter.model import WorkspaceDay
-from prisma_postgres_exporter.report import Beside, CostLine, MonthCosts, ProjectLine, UsageRow
+from prisma_postgres_exporter.report import Beside, CostLine, Day, MonthCosts, ProjectLine, UsageRow
 from prisma_postgres_exporter.snapshot import DatabaseView, WorkspaceView
 
 COSTS = MonthCosts(
@@ -441,19 +440,39 @@ def test_the_page_of_a_database_says_until_when_each_window_was_read() -> None:
 
 
 def test_today_ends_no_line_in_a_fall_and_its_bar_is_marked() -> None:
-    day = WorkspaceDay(
-        workspace_key=1, day=NOW.date(), operations=5, storage_byte_seconds=1, storage_seconds=1, storage_bytes=2**30
-    )
     days = [
-        replace(day, day=NOW.date() - timedelta(days=back), operations=100 * (back + 1)) for back in range(3, -1, -1)
+        Day(day=NOW.date() - timedelta(days=back), operations=100 * (back + 1), storage_bytes=2**30)
+        for back in range(3, -1, -1)
     ]
     status = replace(FULL, workspace_days={A_WORKSPACE.workspace_id: days})
 
-    assert overview.last_days(days, NOW)[-4:] == [None, 400, 300, 200]
+    assert overview.last_days(days, NOW)[-4:] == [None, *days[:3]]
     page = workspace_page(A_WORKSPACE, status=status)
     assert page.count('class="open"') >= 1
     assert "2026-11-23: 100 so far" in page
     assert "2026-11-22: 200<" in page
+
+
+def test_days_of_a_workspace_that_a_database_lacks_are_at_least_so_much() -> None:
+    days = [
+        Day(
+            day=NOW.date() - timedelta(days=back),
+            operations=100,
+            storage_bytes=2**30,
+            are_operations_known=back != 2,
+            is_storage_known=back != 2,
+        )
+        for back in range(3, -1, -1)
+    ]
+    status = replace(FULL, workspace_days={A_WORKSPACE.workspace_id: days})
+    page = workspace_page(A_WORKSPACE, status=status)
+
+    assert "Operations a day; at least so much on 1 of 4 days" in page
+    assert "2026-11-21: at least 100<" in page
+    assert "2026-11-21: at least 1.00 GiB<" in page
+    assert "2026-11-22: 100<" in page
+    label = "Operations of the last 30 days of Acme; at least so much on 1 of 3 days"
+    assert f"<title>{label}</title>" in status_page(status, COSTS)
 
 
 def test_an_unhealthy_service_says_so_first() -> None:
@@ -683,10 +702,7 @@ def test_of_a_blocked_workspace_no_more_operations_are_expected() -> None:
         page = replace(places_of(A_WORKSPACE), month=drawn).drawn()
         assert f"{said} so far no more while it is blocked" in words(page)
     free = replace(A_WORKSPACE, plan="Free", is_usage_blocked=True, usage=USED)
-    days = tuple(
-        WorkspaceDay(workspace_key=1, day=day.day, operations=100, storage_byte_seconds=0, storage_seconds=0)
-        for day in DAYS
-    )
+    days = tuple(Day(day=day.day, operations=100, storage_bytes=None) for day in DAYS)
     status = replace(FULL, workspace_days={"wksp_a": days})
     assert "2.3 k so far no more while it is blocked" in words(workspace_page(free, status))
     assert "expected, " in words(workspace_page(replace(free, is_usage_blocked=False), status))
@@ -1030,10 +1046,7 @@ def test_what_was_known_stays_a_lower_bound_while_a_new_database_is_not_read() -
     of_project = replace(A_PROJECT, project_id=new.project_id, usage=new.usage, bill=nothing)
     costs = replace(COSTS, lines=(replace(COSTS.lines[0], bill=under),), projects=(of_project,))
     snapshot = replace(A_SNAPSHOT, databases=(new,))
-    day = WorkspaceDay(
-        workspace_key=1, day=NOW.date(), operations=5, storage_byte_seconds=1, storage_seconds=1, storage_bytes=2**30
-    )
-    days = {A_WORKSPACE.workspace_id: [replace(day, is_storage_known=False)]}
+    days = {A_WORKSPACE.workspace_id: [Day(day=NOW.date(), operations=5, storage_bytes=2**30, is_storage_known=False)]}
     workspace = words(workspace_page(A_WORKSPACE, costs=costs, status=replace(FULL, workspace_days=days)))
     page = words(places.project_page(FULL, snapshot, new.project_id, costs, places.Told(), Asked()))
 

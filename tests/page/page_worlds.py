@@ -27,8 +27,17 @@ from prisma_postgres_exporter.cost import (
 from prisma_postgres_exporter.expose import CredentialStatus, PushStatus, ServiceStatus, web_app
 from prisma_postgres_exporter.expose.ledger import Ledger
 from prisma_postgres_exporter.forecast import Forecast
-from prisma_postgres_exporter.model import Event, EventKind, Happened, Revision, WorkspaceDay
-from prisma_postgres_exporter.report import Beside, Chosen, CostLine, LedgerMonth, MonthCosts, ProjectLine, UsageRow
+from prisma_postgres_exporter.model import Event, EventKind, Happened, Revision
+from prisma_postgres_exporter.report import (
+    Beside,
+    Chosen,
+    CostLine,
+    Day,
+    LedgerMonth,
+    MonthCosts,
+    ProjectLine,
+    UsageRow,
+)
 from prisma_postgres_exporter.snapshot import DatabaseView, Snapshot, WorkspaceView
 
 LONG = "n" * 20_000
@@ -149,14 +158,7 @@ def status_of(workspaces: Sequence[WorkspaceView], databases: Sequence[DatabaseV
     )
     snapshot = Snapshot(taken_at=NOW, workspaces=tuple(workspaces), databases=tuple(databases), budgets=(budget,))
     days = [
-        WorkspaceDay(
-            workspace_key=1,
-            day=NOW.date() - timedelta(days=back),
-            operations=back * 1000,
-            storage_byte_seconds=GIB,
-            storage_seconds=86_400,
-            storage_bytes=GIB,
-        )
+        Day(day=NOW.date() - timedelta(days=back), operations=back * 1000, storage_bytes=GIB)
         for back in range(60, -1, -1)
         if back % 7
     ]

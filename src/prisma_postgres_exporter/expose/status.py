@@ -8,7 +8,7 @@ from datetime import datetime
 
 from prisma_postgres_exporter.config import PROGRAM
 from prisma_postgres_exporter.ledger.attention import Learned
-from prisma_postgres_exporter.model import WorkspaceDay
+from prisma_postgres_exporter.report import Day
 from prisma_postgres_exporter.snapshot import Snapshot
 
 
@@ -99,7 +99,7 @@ class ServiceStatus:
     unhealthy_reason: str | None = None
     credentials: tuple[CredentialStatus, ...] = ()
     snapshot: Snapshot | None = None
-    workspace_days: Mapping[str, Sequence[WorkspaceDay]] = field(default_factory=dict)
+    workspace_days: Mapping[str, Sequence[Day]] = field(default_factory=dict)
     widened_windows: Mapping[str, int] = field(default_factory=dict)
     waits: Mapping[str, datetime] = field(default_factory=dict)
     reload_error: str | None = None

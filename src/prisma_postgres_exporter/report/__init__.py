@@ -19,6 +19,7 @@ from prisma_postgres_exporter.report.amounts import (
 from prisma_postgres_exporter.report.changing import TOTAL, Beside, Place, beside, expected_bounds
 from prisma_postgres_exporter.report.comparing import Change, compare_months, same_days, total_change
 from prisma_postgres_exporter.report.costs import CostLine, MonthCosts, ProjectLine, month_costs, total_of_lines
+from prisma_postgres_exporter.report.days import DAYS_SHOWN, Day, days_of_rows, days_of_workspaces
 from prisma_postgres_exporter.report.document import Section, report_sections
 from prisma_postgres_exporter.report.exporting import (
     DAY_COLUMNS,
@@ -72,6 +73,7 @@ from prisma_postgres_exporter.report.writing import csv_parts, jsonl_parts
 
 __all__ = [
     "BINARY",
+    "DAYS_SHOWN",
     "DAY_COLUMNS",
     "EVENT_COLUMNS",
     "FOCUS_COLUMNS",
@@ -86,6 +88,7 @@ __all__ = [
     "Change",
     "Chosen",
     "CostLine",
+    "Day",
     "Key",
     "LedgerMonth",
     "Missing",
@@ -116,6 +119,8 @@ __all__ = [
     "database_name",
     "database_path",
     "day_rows",
+    "days_of_rows",
+    "days_of_workspaces",
     "due_until",
     "event_rows",
     "event_sentence",

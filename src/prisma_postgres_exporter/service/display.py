@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import time
-from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -21,13 +20,12 @@ from prisma_postgres_exporter.cost import (
     charge,
     cost_warnings,
     is_limit_near,
-    placed_days,
     used_in_month,
 )
 from prisma_postgres_exporter.errors import StoreUnavailable
 from prisma_postgres_exporter.expose import ExporterHealth, Exposition, SeriesCap
 from prisma_postgres_exporter.model import LedgerState, WorkspaceDay
-from prisma_postgres_exporter.report import LedgerMonth, due_until
+from prisma_postgres_exporter.report import Day, LedgerMonth, days_of_workspaces, due_until
 from prisma_postgres_exporter.rounds import Collector
 from prisma_postgres_exporter.service import memory
 from prisma_postgres_exporter.service.ledger_reader import days_of_costs
@@ -58,8 +56,8 @@ SHORTEST_GAP_SECONDS = 0.5
 class Display:
     """Keeps what is shown: what is in `snapshot` is stored, and `exposed` is that within `web.max_series`.
 
-    `workspace_days` are the workspaces' newest days of the ledger, by day, and `days_by_workspace` by id those of them
-    that are its own for sure. `month` is what the costs that are shown were made from, and they. `warnings` are what a
+    `workspace_days` are the workspaces' newest days of the ledger, by day, and `days_by_workspace` by id those that are
+    shown. `month` is what the costs that are shown were made from, and they. `warnings` are what a
     person should know of the costs.
     """
 
@@ -70,7 +68,7 @@ class Display:
         self.month: LedgerMonth | None = None
         self.warnings: tuple[str, ...] = ()
         self.workspace_days: tuple[WorkspaceDay, ...] = ()
-        self.days_by_workspace: Mapping[str, Sequence[WorkspaceDay]] = {}
+        self.days_by_workspace: Mapping[str, Sequence[Day]] = {}
         self._collector = collector
         self._exposition = exposition
         self._health = health
@@ -264,9 +262,13 @@ class Display:
         try:
             drawn_seconds = self._drawn_seconds
             config, ledger_state = self._collector.config, self._collector.ledger_state
+
             self.workspace_days, self.days_by_workspace = await self._collector.in_store(
                 lambda store: self._timed(
-                    lambda: _by_workspace(days_of_costs(store, config, ledger_state, now), ledger_state)
+                    lambda: (
+                        days := days_of_costs(store, config, ledger_state, now),
+                        days_of_workspaces(days, ledger_state, now),
+                    )
                 )
             )
             self._days_read = _Done(now, news, self._drawn_seconds - drawn_seconds)
@@ -294,22 +296,6 @@ def _news(ledger_state: LedgerState, config: Config, now: datetime) -> News:
     )
     plans = tuple((row.workspace, row.plans, row.is_gone) for row in ledger_state.workspaces.values())
     return (now.date(), config, plans), known_days
-
-
-def _by_workspace(
-    days: tuple[WorkspaceDay, ...], ledger_state: LedgerState
-) -> tuple[tuple[WorkspaceDay, ...], Mapping[str, Sequence[WorkspaceDay]]]:
-    """The days as they are, and by the workspace's id those that are its own for sure."""
-    found: dict[int, list[WorkspaceDay]] = defaultdict(list)
-    for day in days:
-        found[day.workspace_key].append(day)
-    moved = [state for state in ledger_state.databases.values() if state.moves]
-    placed = {
-        id_: placed_days(row.key, found[row.key], moved)
-        for id_, row in ledger_state.workspaces.items()
-        if row.key in found
-    }
-    return days, placed
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from calendar import monthrange
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from datetime import date, datetime, timedelta
 from decimal import Decimal
 from itertools import accumulate
@@ -13,59 +12,14 @@ from prisma_postgres_exporter.cost import Bill, Usage, WorkspaceCost
 from prisma_postgres_exporter.expose.pages.drawing import short
 from prisma_postgres_exporter.expose.pages.plots import Band, Bars, band, bars
 from prisma_postgres_exporter.forecast import Forecast, forecast_operations
-from prisma_postgres_exporter.model import WorkspaceDay, day_start
-from prisma_postgres_exporter.report import CostLine, UsageRow
+from prisma_postgres_exporter.model import day_start
+from prisma_postgres_exporter.report import CostLine, Day
 
-DAYS_DRAWN = timedelta(days=60)
 ONE_DAY = timedelta(days=1)
 LEAST = "at least "
 ABOUT_THE_SAME = 1.01
 NEARLY_ALL = 0.9
 """Of a month's operations: its days and the month itself are read at different times."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Day:
-    """One UTC day; what is not known is `None`, and where not `…_known` it is at least so much."""
-
-    day: date
-    operations: int | None
-    storage_bytes: int | None
-    are_operations_known: bool
-    is_storage_known: bool
-
-
-def days_of_workspace(days: Iterable[WorkspaceDay]) -> Sequence[Day]:
-    """A workspace's newest days, with those between that nobody read."""
-    known = {day.day: day for day in days}
-    if not known:
-        return ()
-    last, first = max(known), max(min(known), max(known) - DAYS_DRAWN)
-    return [
-        Day(
-            day=day,
-            operations=row.operations if row else None,
-            storage_bytes=row.storage_bytes if row else None,
-            are_operations_known=row is not None and not row.absent,
-            is_storage_known=row is not None and not row.absent and row.is_storage_known,
-        )
-        for day in (first + number * ONE_DAY for number in range((last - first).days + 1))
-        for row in (known.get(day),)
-    ]
-
-
-def days_of_rows(rows: Iterable[UsageRow]) -> Sequence[Day]:
-    """The days of a project or a database."""
-    return [
-        Day(
-            day=date.fromisoformat(row.period),
-            operations=row.operations,
-            storage_bytes=row.mean_storage_bytes,
-            are_operations_known=row.are_operations_known,
-            is_storage_known=row.is_mean_storage_known,
-        )
-        for row in rows
-    ]
 
 
 def charges_by_day(

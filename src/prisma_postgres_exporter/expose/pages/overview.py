@@ -18,11 +18,11 @@ from prisma_postgres_exporter.expose.pages.listing import (
     is_failing,
     one_page,
 )
-from prisma_postgres_exporter.expose.pages.plots import sparkline
+from prisma_postgres_exporter.expose.pages.plots import label_of_days, sparkline
 from prisma_postgres_exporter.expose.pages.use import Meter, allowances, meters
 from prisma_postgres_exporter.expose.status import ServiceStatus
-from prisma_postgres_exporter.model import WorkspaceDay, previous_month_start
-from prisma_postgres_exporter.report import LEFT_OUT, Beside, CostLine, MonthCosts, total_of_lines
+from prisma_postgres_exporter.model import previous_month_start
+from prisma_postgres_exporter.report import LEFT_OUT, Beside, CostLine, Day, MonthCosts, total_of_lines
 from prisma_postgres_exporter.snapshot import DatabaseView, Snapshot, WorkspaceView
 
 SPARK_DAYS = 30
@@ -37,6 +37,7 @@ class WorkspaceRow:
     operations: Meter | None = None
     storage: Meter | None = None
     spark: str = ""
+    spark_label: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -162,17 +163,25 @@ def _money(
     )
 
 
-def _row(
-    line: CostLine, view: WorkspaceView | None, days: Mapping[str, Sequence[WorkspaceDay]], now: datetime
-) -> WorkspaceRow:
+def _row(line: CostLine, view: WorkspaceView | None, days: Mapping[str, Sequence[Day]], now: datetime) -> WorkspaceRow:
     if view is None:
         return WorkspaceRow(line=line)
     operations, storage = meters(view)
-    spark = sparkline(last_days(days.get(view.workspace_id, ()), now))
-    return WorkspaceRow(line=line, view=view, operations=operations, storage=storage, spark=spark)
+    last = last_days(days.get(view.workspace_id, ()), now)
+    return WorkspaceRow(
+        line=line,
+        view=view,
+        operations=operations,
+        storage=storage,
+        spark=sparkline([day.operations if day else None for day in last]),
+        spark_label=label_of_days(
+            f"Operations of the last {SPARK_DAYS} days of {line.name}",
+            [day.are_operations_known for day in last if day is not None and day.operations is not None],
+        ),
+    )
 
 
-def last_days(days: Iterable[WorkspaceDay], now: datetime) -> Sequence[int | None]:
-    """The operations of the last 30 whole days, `None` where one is not known: today would end each line in a fall."""
-    known = {(now.date() - day.day).days: day.operations for day in days}
-    return [known.get(back) for back in range(SPARK_DAYS, 0, -1)]
+def last_days(days: Iterable[Day], now: datetime) -> Sequence[Day | None]:
+    """The last 30 days that are over, `None` for one that nobody read: today would end each line in a fall."""
+    read = {(now.date() - day.day).days: day for day in days}
+    return [read.get(back) for back in range(SPARK_DAYS, 0, -1)]

@@ -17,14 +17,7 @@ from prisma_postgres_exporter.expose.pages.attention import (
     reaches,
     saving_alert,
 )
-from prisma_postgres_exporter.expose.pages.days import (
-    Day,
-    charges_by_day,
-    days_of_rows,
-    days_of_workspace,
-    month_of_money,
-    month_of_operations,
-)
+from prisma_postgres_exporter.expose.pages.days import charges_by_day, month_of_money, month_of_operations
 from prisma_postgres_exporter.expose.pages.drawing import cost, cut, draw, least, parts, size, usd
 from prisma_postgres_exporter.expose.pages.freshness import Freshness, Search, freshness, search
 from prisma_postgres_exporter.expose.pages.listing import Asked, Listing, databases, is_failing, operations_of
@@ -37,10 +30,12 @@ from prisma_postgres_exporter.report import (
     NO_PROJECT,
     NONE,
     CostLine,
+    Day,
     MonthCosts,
     ProjectLine,
     UsageRow,
     count,
+    days_of_rows,
     event_sentence,
     knowledge,
     spend_sentence,
@@ -204,7 +199,7 @@ def workspace_page(
     views = [row for row in snapshot.databases if row.workspace_id == view.workspace_id]
     lines = costs.lines if isinstance(costs, MonthCosts) else ()
     line = next((line for line in lines if line.workspace_id == view.workspace_id), line_of(view))
-    days = days_of_workspace(status.workspace_days.get(view.workspace_id, ()))
+    days = status.workspace_days.get(view.workspace_id, ())
     reached = [reach for reach in reaches(snapshot, now) if reach.path == path]
     is_all_expected = line.expected_usd is not None and line.is_expected_complete
     limit = Card(

@@ -100,9 +100,14 @@ def bars_of_days(
     """Return the bars of days, each known whole or not; the label says of how many it is at least so much."""
     least = {day for day, value, is_known in days if value is not None and not is_known}
     # Of a day that is not over nobody expects the whole.
-    if told := least - {today}:
-        label += f"; at least so much on {len(told):,} of {sum(value is not None for _, value, _ in days):,} days"
+    label = label_of_days(label, [is_known or day == today for day, value, is_known in days if value is not None])
     return bars([(day, value) for day, value, _ in days], label, shown, least=least, still_open=today)
+
+
+def label_of_days(label: str, known: Sequence[bool]) -> str:
+    """Return what is drawn of days, each known whole or not: of how many it is at least so much."""
+    in_part = known.count(False)
+    return f"{label}; at least so much on {in_part:,} of {len(known):,} days" if in_part else label
 
 
 def sparkline(values: Sequence[int | None]) -> str:

@@ -13,7 +13,6 @@ from prisma_postgres_exporter.cost import By
 from prisma_postgres_exporter.errors import StoreError, TooBusy
 from prisma_postgres_exporter.expose.beside import OneAtATime
 from prisma_postgres_exporter.expose.ledger import Ledger
-from prisma_postgres_exporter.expose.pages.days import DAYS_DRAWN
 from prisma_postgres_exporter.expose.pages.drawing import content_security_policy
 from prisma_postgres_exporter.expose.pages.listing import Asked
 from prisma_postgres_exporter.expose.pages.overview import status_page
@@ -27,7 +26,7 @@ from prisma_postgres_exporter.expose.pages.places import (
 )
 from prisma_postgres_exporter.expose.status import ServiceStatus
 from prisma_postgres_exporter.expose.v1.problems import nothing_here
-from prisma_postgres_exporter.report import Chosen, MonthCosts
+from prisma_postgres_exporter.report import DAYS_SHOWN, Chosen, MonthCosts
 from prisma_postgres_exporter.snapshot import Snapshot
 
 NOT_OPEN = "it is not open"
@@ -65,7 +64,7 @@ class Pages:
         if self.ledger is None:
             return Told(problem=NOT_OPEN)
         today = self.ledger.now().date()
-        from_day, by = today - DAYS_DRAWN, By.DATABASE if chosen.database_id is not None else By.PROJECT
+        from_day, by = today - DAYS_SHOWN, By.DATABASE if chosen.database_id is not None else By.PROJECT
         try:
             happened = await self.ledger.newest(chosen, from_day, most=HAPPENED)
             if chosen.workspace_id is not None:
