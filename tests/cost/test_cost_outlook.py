@@ -375,3 +375,12 @@ def test_a_forecast_that_is_not_made_says_why() -> None:
     found = seen(play((late,), installed_at=november(4), now=now), now)
 
     assert (found.operations, found.missing) == (None, "enough days of operations: fewer than seven are known")
+
+    # Days enough are there, but not of the one that makes most of them.
+    read_once = [(datetime(2026, 10, 5, tzinfo=UTC), NEVER)]
+    now = november(10)
+    large = replace(TWO[0], fails=read_once)
+    found = seen(play((large, TWO[1]), installed_at=datetime(2026, 10, 1, tzinfo=UTC), now=now), now)
+
+    said = "fewer than seven hold most of what its databases usually do; not reported: db_1 (9 days)"
+    assert (found.operations, found.missing) == (None, f"enough days of operations: {said}")

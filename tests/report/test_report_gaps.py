@@ -15,7 +15,14 @@ from prisma_postgres_exporter.cost import By, total_of
 from prisma_postgres_exporter.documents import month_document
 from prisma_postgres_exporter.ledger.backfill import plan_backfill
 from prisma_postgres_exporter.model import DatabaseState, Move, WorkspaceState
-from prisma_postgres_exporter.report import gap_sentences, use
+from prisma_postgres_exporter.report import (
+    failing_sentences,
+    gap_sentences,
+    incomplete_sentence,
+    report_month,
+    so_far,
+    use,
+)
 
 NOON = NOW + timedelta(hours=12)
 
@@ -253,3 +260,47 @@ def test_a_workspace_that_nobody_followed_is_not_read_and_no_zero() -> None:
         # Nor whether it had some that were deleted in November before it was followed.
         assert (row.operations, row.mean_storage_bytes, row.usage.is_complete) == (None, None, False)
     assert list(gap_sentences(october)) == ["No command gets what is missing of 1 workspace that nobody followed then."]
+
+
+def test_of_two_databases_of_one_name_the_project_is_said_and_where_that_is_one_too_the_id() -> None:
+    def named(number: int, project: str, *, is_failing: bool = True) -> DatabaseState:
+        row = state(number, 9)
+        database = replace(row.database, name="catalogue", project_name=project, project_id=f"proj_{project}")
+        failing_since_at = NOW if is_failing else None
+        return replace(row, database=database, failing_since_at=failing_since_at, usage_at=None, months=())
+
+    def said(*rows: DatabaseState) -> tuple[str, str | None]:
+        month = month_of(ledger_state(*rows))
+        (failing,) = failing_sentences(month)
+        return failing.removeprefix("Not read now: "), incomplete_sentence(month.rows(By.DATABASE))
+
+    (alone, incomplete) = said(named(1, "shop"))
+    assert alone.startswith("Acme / catalogue, never read. ")
+    assert incomplete == "Incomplete: Acme / catalogue (not read)"
+    # The other one is there, and can be meant, though it does not fail.
+    for is_failing in (True, False):
+        failing, incomplete = said(named(1, "shop"), named(2, "blog", is_failing=is_failing))
+        assert "Acme / shop / catalogue, never read" in failing
+        assert ("Acme / blog / catalogue, never read" in failing) is is_failing
+        assert incomplete is not None
+        assert sorted(incomplete.removeprefix("Incomplete: ").split("; ")) == [
+            "Acme / blog / catalogue (not read)",
+            "Acme / shop / catalogue (not read)",
+        ]
+    failing, _ = said(named(1, "shop"), named(3, "shop"))
+    assert failing.startswith("Acme / shop / catalogue (db_1), never read; Acme / shop / catalogue (db_3), never read.")
+
+
+def test_a_month_is_told_until_the_last_reading_where_that_is_long_ago() -> None:
+    """`cost` said "until" now while everything failed for hours."""
+
+    def told(*read_at: datetime | None, now: datetime = NOW) -> str:
+        rows = [replace(state(number, 9), usage_at=at) for number, at in enumerate(read_at, 1)]
+        month = month_of(ledger_state(*rows), until=now)
+        report = report_month(month, (), (), (), now)
+        assert so_far(report) == so_far(month)
+        return so_far(month)
+
+    late = NOW - timedelta(hours=2, minutes=32)
+    assert told(late, late - timedelta(days=1), None) == "until 2026-11-20 21:28 UTC, the last reading"
+    assert told(late, NOW - timedelta(minutes=59)) == told(None) == told() == "until 2026-11-21 00:00 UTC"

@@ -40,6 +40,7 @@ from prisma_postgres_exporter.report import (
     mean_gib,
     missing_sentence,
     same_days,
+    so_far,
     total_change,
 )
 from prisma_postgres_exporter.words import counted
@@ -90,8 +91,8 @@ def compare(
         changes = compare_months(earlier, later, by, events, days)
     is_partial = any(change.pair is not None and change.pair.days < change.pair.wanted for change in changes)
     if chosen in TABLES:
-        so_far = "" if later.is_over else f" until {later.until:%Y-%m-%d %H:%M} UTC"
-        show(f"{later.name}{so_far} against {earlier.name}, by {by}")
+        until = "" if later.is_over else f" {so_far(later)}"
+        show(f"{later.name}{until} against {earlier.name}, by {by}")
     answer = Comparison(
         **of_month(later),
         data=[change_document(change, is_over=later.is_over) for change in changes[:limit]],

@@ -75,6 +75,7 @@ from prisma_postgres_exporter.report import (
     previous_sentences,
     share_head,
     signed_money,
+    so_far,
     use,
     workspace_name,
 )
@@ -172,7 +173,7 @@ def _print(
 ) -> None:
     rows, workspaces = month.rows(by), month.rows(By.WORKSPACE)
     usage, bill = total_of(workspaces)
-    until = how_whole(month, usage) if month.is_over else f"until {month.until:%Y-%m-%d %H:%M} UTC"
+    until = how_whole(month, usage) if month.is_over else so_far(month)
     lines = [_cells(row, besides[row.place], by, is_over=month.is_over) for row in rows]
     if len(rows) > 1:
         expected = at_least(

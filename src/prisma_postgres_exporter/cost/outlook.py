@@ -21,6 +21,7 @@ from itertools import accumulate
 
 from prisma_postgres_exporter.cost.placing import placed_month
 from prisma_postgres_exporter.forecast import (
+    FEWEST_DAYS,
     Forecast,
     forecast_operations,
     steady_growth,
@@ -78,7 +79,7 @@ def outlook(
     missing = _missing(stays, unknown_days, untold, now)
     if operations is None and (missing is None or any(stay.is_there(now) for stay in stays)):
         # Nothing is estimated from other days then: there are too few.
-        missing = "enough days of operations: fewer than seven are known"
+        missing = _too_few(stays, len(past), unknown_days)
     elif missing is None and storage is None:
         missing = "a storage level: none is known"
     return Outlook(operations=operations, storage_bytes=storage, missing=missing)
@@ -545,6 +546,16 @@ def _missing(
         ("storage never reported, not in the forecast: ", sorted(map(_name, unstored))),
     )
     return "; ".join(words + _listed(names) for words, names in parts if names) or None
+
+
+def _too_few(stays: Sequence[_Stay], days: int, unknown_days: Mapping[int, float]) -> str:
+    """Why no days are enough to expect anything by: there are too few, or too few hold most of what is usual."""
+    if days < FEWEST_DAYS:
+        return "enough days of operations: fewer than seven are known"
+    lacking = _longest((days, stays[place]) for place, days in unknown_days.items())
+    names = _listed([f"{_name(stay)} ({_in_days(days)})" for days, stay in lacking])
+    said = "enough days of operations: fewer than seven hold most of what its databases usually do"
+    return f"{said}; not reported: {names}" if names else said
 
 
 def _longest(unknown: Iterable[tuple[float, _Stay]]) -> list[tuple[float, _Stay]]:

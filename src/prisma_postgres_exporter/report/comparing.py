@@ -11,6 +11,7 @@ from decimal import Decimal
 from prisma_postgres_exporter.cost import By, CostRow, total_row
 from prisma_postgres_exporter.model import DatabaseState, DayUsage, Event, EventKind, month_start, next_month_start
 from prisma_postgres_exporter.report.changing import cost_then, split
+from prisma_postgres_exporter.report.gaps import Names, told_apart
 from prisma_postgres_exporter.report.months import LedgerMonth
 from prisma_postgres_exporter.report.ranking import Pair, known_in_both
 from prisma_postgres_exporter.words import counted
@@ -280,7 +281,7 @@ class _Reasons:
             if member.change
         )
         largest = [member for *_, member in changes[:CONTRIBUTORS]]
-        told = [f"{_told_apart(member.row, rows)} {member.change:+,}" for member in largest]
+        told = [f"{told_apart(_names(member.row), map(_names, rows))} {member.change:+,}" for member in largest]
         if told:
             yield "operations: " + ", ".join(told)
 
@@ -348,13 +349,8 @@ def _members(before: LedgerMonth, after: LedgerMonth, pairs: Mapping[Place, Pair
         yield _Member(earlier, later, row, change)
 
 
-def _told_apart(row: CostRow, others: Iterable[CostRow]) -> str:
-    """A database's name; with its project where another one has it too, with its id where that does not help."""
-    same = [other for other in others if other.database_name == row.database_name]
-    if len(same) == 1:
-        return row.database_name or row.database_id or ""
-    is_alone = sum(other.project_name == row.project_name for other in same) == 1
-    return f"{row.project_name} / {row.database_name}" + ("" if is_alone else f" ({row.database_id})")
+def _names(row: CostRow) -> Names:
+    return row.project_name or "", row.database_name or "", row.database_id or ""
 
 
 def _where(pair: Pair) -> str:

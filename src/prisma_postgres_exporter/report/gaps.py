@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from datetime import date, datetime, timedelta
 from itertools import chain
 
@@ -17,6 +17,9 @@ NAMED = 5
 """The most databases or workspaces that are named in one sentence."""
 UNREAD = "unread"
 """Days that `backfill` reads: the command says so."""
+
+Names = tuple[str, str, str]
+"""A database's project, its name, and its id."""
 
 TODAY, FAILING, MOVED, NEW = "today", "failing", "moved", "new"
 LASTING = {
@@ -69,15 +72,31 @@ def gap_sentences(month: LedgerMonth) -> Iterator[str]:
 def failing_sentences(month: LedgerMonth) -> Iterator[str]:
     """Which databases fail, and since when: what is known of today is of what was read."""
     failing = [
-        f"{row.workspace.name} / {state.database.name}, {_read_until(state)}"
+        f"{row.workspace.name} / {told_apart(_own_names(state), map(_own_names, there))}, {_read_until(state)}"
         for row in month.ledger_state.workspaces.values()
-        for state in row.databases.values()
-        if state.failing_since_at is not None and state.deleted_at is None and not row.is_gone
+        if not row.is_gone
+        for there in ([state for state in row.databases.values() if state.deleted_at is None],)
+        for state in there
+        if state.failing_since_at is not None
     ]
     if failing and not month.is_over:
         more = f"; and {len(failing) - NAMED:,} more" if len(failing) > NAMED else ""
         theirs = "it" if len(failing) == 1 else "they"
         yield f"Not read now: {'; '.join(sorted(failing)[:NAMED])}{more}. What {theirs} used since is not in it."
+
+
+def told_apart(names: Names, others: Iterable[Names]) -> str:
+    """A database's name; with its project where another one has it too, with its id where that does not help."""
+    project, name, id_ = names
+    same = [other for other in others if other[1] == name]
+    if len(same) <= 1:
+        return name or id_
+    is_alone = sum(other[0] == project for other in same) == 1
+    return f"{project} / {name}" + ("" if is_alone else f" ({id_})")
+
+
+def _own_names(state: DatabaseState) -> Names:
+    return state.database.project_name, state.database.name, state.database.id
 
 
 def _read_until(state: DatabaseState) -> str:

@@ -93,6 +93,12 @@ class LedgerMonth:
         return next_month_start(self.until) if self.is_over else self.until
 
     @property
+    def last_read_at(self) -> datetime | None:
+        """Until when the database was read that was read last; `None` where none is there, or none was read."""
+        there = (state for state in self.ledger_state.databases.values() if state.deleted_at is None)
+        return max((state.usage_at for state in there if state.usage_at is not None), default=None)
+
+    @property
     def missing(self) -> Missing | None:
         """The days that the ledger lacks and that may be read still."""
         own = {row.key for row in self.ledger_state.workspaces.values()}

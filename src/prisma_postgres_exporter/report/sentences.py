@@ -9,6 +9,7 @@ from decimal import Decimal
 from functools import partial
 
 from prisma_postgres_exporter.cost import (
+    SHORT_GAP,
     Bill,
     BudgetState,
     By,
@@ -41,7 +42,7 @@ from prisma_postgres_exporter.report.amounts import (
     signed_money,
 )
 from prisma_postgres_exporter.report.changing import Beside
-from prisma_postgres_exporter.report.gaps import NAMED, gap_sentences
+from prisma_postgres_exporter.report.gaps import NAMED, Names, gap_sentences, told_apart
 from prisma_postgres_exporter.report.months import LedgerMonth, Missing
 from prisma_postgres_exporter.report.whole import MonthReport, WorkspaceReport
 from prisma_postgres_exporter.words import counted, listed
@@ -84,9 +85,17 @@ def knowledge(usage: Usage) -> str:
 def until_sentence(report: MonthReport) -> str:
     """How much of the month is in it."""
     if not report.is_over:
-        return f"The month so far, until {report.until:%Y-%m-%d %H:%M} UTC."
+        return f"The month so far, {so_far(report)}."
     whole = how_whole(report, report.total[0])
     return f"{whole[0].upper()}{whole[1:]}, UTC; from the ledger of {report.made_at:%Y-%m-%d %H:%M} UTC."
+
+
+def so_far(month: LedgerMonth | MonthReport) -> str:
+    """Until when a month that runs is told: now, or where nothing was read for long, the last reading."""
+    read_at = month.last_read_at
+    if read_at is None or read_at >= month.until - SHORT_GAP:
+        return f"until {month.until:%Y-%m-%d %H:%M} UTC"
+    return f"until {read_at:%Y-%m-%d %H:%M} UTC, the last reading"
 
 
 def how_whole(month: LedgerMonth | MonthReport, usage: Usage) -> str:
@@ -122,11 +131,21 @@ def missing_sentence(usage: Usage, missing: Missing | None, gaps: Sequence[str])
 
 def incomplete_sentence(rows: Iterable[CostRow]) -> str | None:
     """Which databases are not known whole, where they are few."""
-    partly = [row for row in rows if row.database_id is not None and not row.usage.is_complete]
+    listed = [row for row in rows if row.database_id is not None]
+    partly = [row for row in listed if not row.usage.is_complete]
     if not 0 < len(partly) <= NAMED:
         return None
-    named = (f"{row.workspace_name} / {database_name(row)} ({knowledge(row.usage)})" for row in partly)
+    named = (
+        f"{row.workspace_name} / "
+        f"{told_apart(_names(row), (_names(other) for other in listed if other.workspace_id == row.workspace_id))} "
+        f"({knowledge(row.usage)})"
+        for row in partly
+    )
     return f"Incomplete: {'; '.join(named)}"
+
+
+def _names(row: CostRow) -> Names:
+    return row.project_name or "", database_name(row), row.database_id or ""
 
 
 def previous_sentences(previous: LedgerMonth | None) -> Iterator[str]:

@@ -52,6 +52,8 @@ class WorkspaceReport:
 class MonthReport:
     """A month (UTC) until `until`, its last second where `is_over`; made at `made_at`. Money is USD.
 
+    `last_read_at` is until when the database was read that was read last.
+
     `total` is the sum of all workspaces and `beside` what it is compared with, `besides` what each row is compared
     with, by its place. `missing` are the days that nobody read and that may be read still, `gaps` why what no command
     gets is missing, `failing` which databases are not read now, `not_followed` the workspaces that were gone before,
@@ -65,6 +67,7 @@ class MonthReport:
     until: datetime
     is_over: bool
     made_at: datetime
+    last_read_at: datetime | None
     workspaces: tuple[WorkspaceReport, ...]
     total: tuple[Usage, Bill]
     beside: Beside
@@ -139,6 +142,7 @@ def report_month(
         until=month.until,
         is_over=month.is_over,
         made_at=made_at,
+        last_read_at=month.last_read_at,
         workspaces=tuple(workspaces),
         total=total_of(row.total for row in workspaces),
         beside=besides[TOTAL],
