@@ -10,8 +10,9 @@ import pytest
 
 from builders import GIB, SEEN_AT, database, database_state, ledger_state, month_usage, workspace_state
 from prisma_postgres_exporter.config import CostConfig, load_config
-from prisma_postgres_exporter.cost import By
+from prisma_postgres_exporter.cost import Bill, By, SpendLimit, WorkspaceCost
 from prisma_postgres_exporter.documents import cost_rows_answer
+from prisma_postgres_exporter.forecast import Forecast
 from prisma_postgres_exporter.model import DatabaseState, WorkspaceDay, WorkspaceState
 from prisma_postgres_exporter.report import (
     LedgerMonth,
@@ -164,3 +165,53 @@ def test_a_block_by_the_vendor_is_said_of_the_limit_or_by_itself(how: str) -> No
         (cost,) = month_of(unused).costs.workspaces.values()
         (sentence,) = limit_sentences(cost, NOW)
         assert sentence.startswith("Blocked by the vendor: likely the Free plan's allowance: ends with an upgrade")
+
+
+def test_what_was_read_last_month_is_expected_to_go_on_in_the_first_minutes_of_a_month() -> None:
+    """It was called a database of which nothing was read, and its workspace's cost "at least" what is expected."""
+    now = datetime(2026, 12, 1, 0, 10, tzinfo=UTC)
+    days = [
+        WorkspaceDay(
+            workspace_key=1,
+            day=now.date() - timedelta(days=number),
+            operations=A_DAY,
+            storage_bytes=GIB,
+            storage_byte_seconds=GIB * 86_400,
+            storage_seconds=86_400,
+        )
+        for number in range(10, 0, -1)
+    ]
+    known = replace(read(1), known_until=now.date() - timedelta(days=1), storage_bytes=GIB, storage_at=now)
+    for databases, is_known in (((known,), True), ((known, never_read(2)), False)):
+        held = workspace(*databases, plan="Starter", seen_at=SEEN_AT)
+        watched = replace(held, looked_at=now)
+        month = ledger_month(ledger_state(watched), CONFIG, days, now, now)
+        (cost,) = month.costs.workspaces.values()
+        assert cost.expected_bill is not None
+        assert cost.is_expected_complete is is_known
+        assert ("nothing was read" in (cost.forecast_missing or "")) is not is_known
+
+
+def test_a_limit_that_the_low_end_of_the_forecast_does_not_reach_is_likely_and_not_certain() -> None:
+    at, later = NOW, NOW + timedelta(days=8)
+    free = WorkspaceCost(included_operations=200_000, included_storage_bytes=500, limits=(("free_operations", later),))
+    limit = SpendLimit(usd=Decimal(20), tax_percent=Decimal(0), other_usage_usd=Decimal(0))
+
+    def bill(charges: int) -> Bill:
+        return Bill(fee=Decimal(10), operations=Decimal(charges), storage=Decimal(0))
+
+    def forecast(low: int) -> Forecast:
+        return Forecast(low=low, expected=2 * low, high=3 * low)
+
+    for cost, name, is_only_likely in (
+        (replace(free, expected_operations=forecast(199_999)), "free_operations", True),
+        (replace(free, expected_operations=forecast(200_000)), "free_operations", False),
+        (replace(free, expected_storage_bytes=forecast(499)), "free_storage", True),
+        (replace(free, expected_storage_bytes=forecast(500)), "free_storage", False),
+        (WorkspaceCost(spend_limit=limit, low_bill=bill(19)), "spend_limit", True),
+        (WorkspaceCost(spend_limit=limit, low_bill=bill(20)), "spend_limit", False),
+    ):
+        assert cost.is_only_likely(name, later, at) is is_only_likely
+        assert not cost.is_only_likely(name, at, at)
+        (said,) = [text for text in limit_sentences(replace(cost, limits=((name, later),)), at) if "reached" in text]
+        assert ("will likely be reached on 2026-11-29" in said) is is_only_likely

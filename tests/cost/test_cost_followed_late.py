@@ -13,6 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from builders import GIB, SEEN_AT, database, database_state, ledger_state, month_usage, workspace_state
+from prisma_postgres_exporter.cli.compare import columns
 from prisma_postgres_exporter.config import BudgetConfig, load_config
 from prisma_postgres_exporter.cost import By, CostRow, charge, compare_plans, savings, total_of
 from prisma_postgres_exporter.documents import cost_rows_answer, month_document
@@ -323,8 +324,18 @@ def test_a_change_is_over_the_databases_that_are_known_and_last_month_is_at_leas
     (of_database,) = (entry for place, entry in beside(november, By.DATABASE).items() if place != TOTAL)
     assert (of_database.last_month_usd, of_database.change_usd) == (None, Decimal("16.00"))
     assert last_month(of_database) == "about 26.00"
+    # What a change is from is not all known, so the change is not exact either: so says every table.
+    assert not of_database.is_change_complete
+    assert not besides[TOTAL].is_change_complete
+    (change,) = compare_months(october(), november, By.WORKSPACE, ())
+    cells = {
+        column.heading: column.value(change) for column in columns(By.WORKSPACE, october(), november, is_partial=False)
+    }
+    assert cells["USD change"] == "about +16.00"
+    (known,) = compare_months(november, november, By.WORKSPACE, ())
+    assert known.is_cost_change_complete
     notes = month_costs(november).notes
-    assert notes[0].startswith("Against October (at least 26.00 USD): +16.00 USD (+61.5 %): operations +16.00")
+    assert notes[0].startswith("Against October (at least 26.00 USD): about +16.00 USD (+61.5 %): operations +16.00")
     # November is whole; what October lacks is said of October.
     assert list(absence_sentences(november)) == []
     assert any(note.startswith("October 2026: Not in it: what was used by") for note in notes)

@@ -27,6 +27,7 @@ from prisma_postgres_exporter.expose.pages.drawing import distance, size
 from prisma_postgres_exporter.expose.pages.listing import ROWS, Asked
 from prisma_postgres_exporter.expose.pages.plots import Band, Bars, bars_of_days
 from prisma_postgres_exporter.expose.pages.use import meters
+from prisma_postgres_exporter.forecast import Forecast
 from prisma_postgres_exporter.ledger.attention import Learned
 from prisma_postgres_exporter.report import Beside, CostLine, Day, MonthCosts, ProjectLine, UsageRow
 from prisma_postgres_exporter.snapshot import DatabaseView, WorkspaceView
@@ -74,6 +75,7 @@ COSTS = MonthCosts(
     ),
     notes=("Not all of it is known.",),
 )
+TOLD = places.Told()
 A_ROW = UsageRow(
     period="2026-11-01",
     workspace_id="wksp_a",
@@ -728,6 +730,33 @@ def test_what_is_over_its_allowance_by_its_own_row_is_reached_though_the_costs_a
         page = status_page(replace(FULL, snapshot=replace(A_SNAPSHOT, workspaces=(view,))), COSTS)
         assert ("Limit reached Acme: all operations used" in words(page)) is said
         assert ("None known yet" in words(page)) is not said
+
+
+def test_a_limit_that_the_low_end_does_not_reach_is_told_as_likely() -> None:
+    cost = WorkspaceCost(
+        included_operations=200_000,
+        limits=(("free_operations", NOW + timedelta(days=2)),),
+        expected_operations=Forecast(low=190_000, expected=220_000, high=250_000),
+    )
+    free = replace(A_WORKSPACE, plan="Free", cost=cost)
+    (perhaps,) = attention.reaches(snapshot_of((), [free]), NOW)
+    surely = replace(cost, expected_operations=Forecast(low=200_000, expected=220_000, high=250_000))
+    (certain,) = attention.reaches(snapshot_of((), [replace(free, cost=surely)]), NOW)
+
+    assert perhaps.title == "Acme: likely blocked on Wednesday, 25 November"
+    assert perhaps.text.endswith(" At the low end of the forecast this month does not reach it.")
+    assert certain.title == "Acme: blocked on Wednesday, 25 November"
+    assert "low end" not in certain.text
+
+
+def test_a_workspace_whose_databases_all_left_is_not_told_that_none_was_found_yet() -> None:
+    snapshot = replace(A_SNAPSHOT, databases=())
+    looked = replace(FULL.rounds[0], workspace_id="wksp_a", looked_at=NOW - timedelta(minutes=5))
+    page = words(places.workspace_page(replace(FULL, rounds=(looked,)), snapshot, A_WORKSPACE, COSTS, TOLD, Asked()))
+    before = words(places.workspace_page(replace(FULL, rounds=()), snapshot, A_WORKSPACE, COSTS, TOLD, Asked()))
+
+    assert "None is there now." in page
+    assert "None was found yet." in before
 
 
 def test_what_a_workspace_costs_that_was_found_since_the_costs_were_read_is_in_the_total() -> None:

@@ -11,6 +11,7 @@ from report_values import NOW, OCTOBER, created, ledger_state, month_of, state
 
 import builders
 from builders import GIB, settled_day, workspace_state
+from prisma_postgres_exporter.cli.compare import columns
 from prisma_postgres_exporter.cost import By, compare_plans
 from prisma_postgres_exporter.model import (
     DatabaseState,
@@ -21,7 +22,7 @@ from prisma_postgres_exporter.model import (
     Workspace,
     WorkspaceDay,
 )
-from prisma_postgres_exporter.report import TOTAL, LedgerMonth, beside, compare_months, total_change
+from prisma_postgres_exporter.report import TOTAL, Change, LedgerMonth, beside, compare_months, total_change
 
 SEEN_AT = datetime(2026, 9, 1, tzinfo=UTC)
 
@@ -400,3 +401,18 @@ def test_the_total_of_a_comparison_is_not_known_where_a_line_is_not() -> None:
 
     assert any(change.cost_change is None for change in changes)
     assert (total.cost_change, total.operations_change) == (None, None)
+
+
+def test_what_was_not_there_cost_nothing_as_cost_says_and_of_what_is_not_followed_nobody_knows() -> None:
+    before = month_of(ledger_state(state(1, 9, at=OCTOBER)), until=OCTOBER)
+    after = month_of(ledger_state(state(2, 9)), now=NOW)
+
+    def cells(change: Change) -> list[object]:
+        shown = columns(By.DATABASE, before, after, is_partial=False)
+        return [column.value(change) for column in shown if column.key in ("cost_before", "cost_after")]
+
+    changes = {change.row.database_id: change for change in compare_months(before, after, By.DATABASE, ())}
+    assert cells(changes["db_1"])[1] == "0.00"
+    assert cells(changes["db_2"])[0] == "0.00"
+    assert beside(replace(after, previous=before), By.DATABASE)[changes["db_2"].row.place].last_month_usd == 0
+    assert cells(replace(changes["db_1"], is_followed=False))[1] == "–"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from decimal import Decimal
 from typing import Annotated
 
 import typer
@@ -32,6 +33,7 @@ from prisma_postgres_exporter.report import (
     LedgerMonth,
     absence_sentences,
     assumed_sentence,
+    changed_money,
     compare_months,
     cost_so_far,
     expected_cost,
@@ -39,6 +41,7 @@ from prisma_postgres_exporter.report import (
     least_count,
     mean_gib,
     missing_sentence,
+    money,
     same_days,
     so_far,
     total_change,
@@ -102,7 +105,7 @@ def compare(
     print_documents(
         answer,
         changes[:limit],
-        _columns(by, earlier, later, is_partial=is_partial),
+        columns(by, earlier, later, is_partial=is_partial),
         chosen,
         what=f"{by}s in these months",
         how_to_see_more=every,
@@ -140,7 +143,8 @@ def _print_reasons(changes: Sequence[Change]) -> None:
     show(LEFT_OUT)
 
 
-def _columns(by: By, before: LedgerMonth, after: LedgerMonth, *, is_partial: bool) -> Columns[Change]:
+def columns(by: By, before: LedgerMonth, after: LedgerMonth, *, is_partial: bool) -> Columns[Change]:
+    """The columns of a comparison; `is_partial`: not all of the days that are compared are known."""
     partial = (Column("days", _days, "days compared", is_for_people=True, weight=5),) if is_partial else ()
     return (
         *row_columns(by, _row),
@@ -164,8 +168,16 @@ def _columns(by: By, before: LedgerMonth, after: LedgerMonth, *, is_partial: boo
             "gib_before", lambda change: _gib(change.before), f"mean GiB {before.name}", is_for_people=True, weight=1
         ),
         Column("gib_after", lambda change: _gib(change.after), f"mean GiB {after.name}", is_for_people=True, weight=2),
-        Column("cost_before", lambda change: _cost(change.before), f"USD {before.name}", is_for_people=True, weight=7),
-        Column("cost_after", lambda change: _cost(change.after), f"USD {after.name}", is_for_people=True, weight=8),
+        Column(
+            "cost_before",
+            lambda change: _cost(change, change.before),
+            f"USD {before.name}",
+            is_for_people=True,
+            weight=7,
+        ),
+        Column(
+            "cost_after", lambda change: _cost(change, change.after), f"USD {after.name}", is_for_people=True, weight=8
+        ),
         Column("change_usd", _change, "USD change", is_for_people=True, weight=9),
         *(() if after.is_over else (Column("expected_usd", _expected, "USD expected", is_for_people=True, weight=6),)),
     )
@@ -196,15 +208,15 @@ def _days(change: Change) -> str:
     return NONE if pair is None else f"{pair.days:,} of {pair.wanted:,}"
 
 
-def _cost(row: CostRow | None) -> str:
-    """What it cost; a dash where it was not there."""
+def _cost(change: Change, row: CostRow | None) -> str:
+    """What it cost: nothing where it was not there, as `cost` says; a dash where its workspace is gone."""
     if row is None:
-        return NONE
+        return money(Decimal(0)) if change.is_followed else NONE
     return cost_so_far(row.bill)
 
 
 def _change(change: Change) -> str:
-    return NONE if change.cost_change is None else f"{change.cost_change:+,.2f}"
+    return changed_money(change.cost_change, is_complete=change.is_cost_change_complete)
 
 
 def _row(change: Change) -> CostRow:

@@ -59,6 +59,7 @@ from prisma_postgres_exporter.report import (
     beside,
     budget_sentence,
     change_sentence,
+    changed_money,
     database_name,
     expected_bounds,
     expected_cost,
@@ -74,7 +75,6 @@ from prisma_postgres_exporter.report import (
     money,
     previous_sentences,
     share_head,
-    signed_money,
     so_far,
     use,
     workspace_name,
@@ -307,7 +307,7 @@ def _numbers(used: Sequence[str], entry: Beside, expected: str, *, is_over: bool
     if not is_over:
         numbers["expected"] = expected
     numbers["last month"] = last_month(entry)
-    numbers["change"] = signed_money(entry.change_usd)
+    numbers["change"] = changed_money(entry.change_usd, is_complete=entry.is_change_complete)
     change = entry.change_percent
     numbers["change %"] = NONE if change is None else f"{change:+,.1f}" if change else "0.0"
     return numbers

@@ -12,7 +12,7 @@ from prisma_postgres_exporter.config import BudgetConfig, Config
 from prisma_postgres_exporter.cost.bill import Bill
 from prisma_postgres_exporter.cost.budgets import BudgetState, Place, matches, matches_workspace, state_of
 from prisma_postgres_exporter.cost.estimate import WorkspaceCost, WorkspaceUsage, estimate
-from prisma_postgres_exporter.cost.outlook import outlook
+from prisma_postgres_exporter.cost.outlook import outlook, usual
 from prisma_postgres_exporter.cost.placing import placed_days
 from prisma_postgres_exporter.cost.shares import Charged, charged_of, shares_of
 from prisma_postgres_exporter.cost.usage import Usage, add_up, unlisted, used_in_month
@@ -91,8 +91,11 @@ def charge(
         else:
             usage = _with_forecast(total, row.key, states.get(row.key, ()), days_here, now)
         parts = [(of, ledger_state.databases[key].deleted_at) for key, of in by_database.items()]
-        # Of a database of which nothing was ever read, nothing is expected: not 0.
-        are_all_read = all(of.operations is not None for of in by_database.values())
+        # Of a database of which nothing was ever read, nothing is expected: not 0. Of others last month says what.
+        are_all_read = all(
+            of.operations is not None or usual(ledger_state.databases[key], now) is not None
+            for key, of in by_database.items()
+        )
         cost = estimate(config, row, replace(usage, parts=parts, are_all_read=are_all_read), now)
         cost = workspaces[id_] = replace(cost, is_blocked=not is_over and _is_blocked(row))
         if cost.bill is not None and row.was_gone_at(now):

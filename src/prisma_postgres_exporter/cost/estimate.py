@@ -87,6 +87,19 @@ class WorkspaceCost:
             return None, None
         return self.low_bill.total, self.high_bill.total
 
+    def is_only_likely(self, limit: str, at: datetime, now: datetime) -> bool:
+        """Whether a limit that will be reached `at` an instant is not at the low end of the forecast."""
+        if at <= now:
+            return False
+        if limit == "spend_limit":
+            charges, own = self.low_bill.charges if self.low_bill is not None else None, self.spend_limit
+            return charges is not None and own is not None and own.counted(charges) < own.usd
+        forecast, most = {
+            "free_operations": (self.expected_operations, self.included_operations),
+            "free_storage": (self.expected_storage_bytes, self.included_storage_bytes),
+        }[limit]
+        return forecast is not None and most is not None and forecast.low < most
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SpendLimit:

@@ -131,7 +131,7 @@ def _stay(state: DatabaseState, workspace_key: int, month: datetime, now: dateti
         ends_at=ends_at,
         row=placed_month(state, own[0]) if own else None,
         has_moved=has_moved,
-        usual=_usual(state, now),
+        usual=usual(state, now),
     )
 
 
@@ -154,7 +154,7 @@ def _moved_at(state: DatabaseState, workspace_key: int, today: date) -> datetime
     return day_start(min(min(last, month_ends) + ONE_DAY - own * ONE_DAY, today))
 
 
-def _usual(state: DatabaseState, now: datetime) -> float | None:
+def usual(state: DatabaseState, now: datetime) -> float | None:
     """A database's operations on a usual day: the mean of the whole days of the months that are held."""
     days = sum(row.days for row in state.months)
     operations = sum(row.days_operations for row in state.months)

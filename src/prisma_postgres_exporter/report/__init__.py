@@ -4,6 +4,7 @@ from prisma_postgres_exporter.report.amounts import (
     BINARY,
     NONE,
     at_least,
+    changed_money,
     cost_so_far,
     count,
     expected_cost,
@@ -14,7 +15,6 @@ from prisma_postgres_exporter.report.amounts import (
     money,
     nearest_percent,
     percent,
-    signed_money,
 )
 from prisma_postgres_exporter.report.changing import TOTAL, Beside, Place, beside, expected_bounds
 from prisma_postgres_exporter.report.comparing import Change, compare_months, same_days, total_change
@@ -111,6 +111,7 @@ __all__ = [
     "budget_cells",
     "budget_sentence",
     "change_sentence",
+    "changed_money",
     "compare_months",
     "cost_cell",
     "cost_sentences",
@@ -159,7 +160,6 @@ __all__ = [
     "revision_rows",
     "same_days",
     "share_head",
-    "signed_money",
     "so_far",
     "spend_sentence",
     "total_change",

@@ -25,6 +25,12 @@ def signed_money(change: Decimal | None) -> str:
     return f"{change:+,.2f}" if change else money(change)
 
 
+def changed_money(change: Decimal | None, *, is_complete: bool) -> str:
+    """The same of a difference; where one of both is not known whole, about so much."""
+    said = signed_money(change)
+    return said if change is None or is_complete else f"about {said}"
+
+
 def at_least(known: Decimal | None, *, is_complete: bool) -> str:
     """USD to the cent; of what is not known whole, that it is at least so much."""
     if known is None or is_complete:

@@ -38,7 +38,8 @@ class Beside:
     `share_percent` is its part of what is known of all. `last_month_known_usd` is at least what the one before cost,
     `last_month_usd` where it is known whole; if `is_last_month_share` it is a share of what is known, perhaps more or
     less than what it cost. `change_usd` is what the month costs (of one that runs: is expected to
-    cost) less what the one before did, where both are known whole of the databases that are known at all. `split` says
+    cost) less what the one before did, where both are known whole of the databases that are known at all; where that
+    is not all (not `is_change_complete`) about so much. `split` says
     what it is made of, by `PARTS`, where the price of both is known: its amounts add up to the change.
     """
 
@@ -47,6 +48,7 @@ class Beside:
     last_month_known_usd: Decimal | None = None
     is_last_month_share: bool = False
     change_usd: Decimal | None = None
+    is_change_complete: bool = True
     split: Mapping[str, Decimal] | None = None
 
     @property
@@ -75,6 +77,7 @@ def beside(month: LedgerMonth, by: By) -> Mapping[Place, Beside]:
             last_month_known_usd=last_known,
             is_last_month_share=earlier is not None and earlier.bill is not None and earlier.bill.is_share,
             change_usd=change,
+            is_change_complete=_is_whole(row, is_over=month.is_over) and (earlier is None or earlier.total is not None),
             split=split(month, row.workspace_id, change) if by is By.WORKSPACE and change is not None else None,
         )
     gone = [row for place, row in before.items() if place not in found]
@@ -92,6 +95,7 @@ def beside(month: LedgerMonth, by: By) -> Mapping[Place, Beside]:
         change_usd=None
         if any(row.workspace_id in not_followed for row in whole)
         else _change(added(_this(row, month) for row in totals), last_total),
+        is_change_complete=all(_is_whole(row, is_over=month.is_over) for row in totals) and last is not None,
         split=_sum_of_splits(splits) if splits and not gone else None,
     )
     return found
@@ -162,6 +166,11 @@ def _last_month(rows: Sequence[CostRow], month: LedgerMonth) -> tuple[Decimal | 
 
 def _this(row: CostRow, month: LedgerMonth) -> Decimal | None:
     return row.listed_total if month.is_over else row.expected_usd
+
+
+def _is_whole(row: CostRow, *, is_over: bool) -> bool:
+    """Whether a change from or to what `_this` says is exact: nothing that nobody saw or read is missing in it."""
+    return row.total is not None if is_over else row.is_expected_complete
 
 
 def _expected(month: LedgerMonth, workspace_id: str) -> Mapping[str, Usage]:

@@ -93,6 +93,15 @@ class Change:
             after = self.after.expected_usd
         return None if before is None or after is None else after - before
 
+    @property
+    def is_cost_change_complete(self) -> bool:
+        """Whether nothing that nobody read or saw is missing in either: else the change is about so much."""
+        is_before_whole = self.before is None or self.before.total is not None
+        if self.after is None:
+            return is_before_whole
+        is_running = self.is_running
+        return is_before_whole and (self.after.is_expected_complete if is_running else self.after.total is not None)
+
 
 def same_days(before: LedgerMonth, after: LedgerMonth) -> tuple[date, date, date] | None:
     """Return the first day of the earlier month and the first and the last of the later one that it is compared by.

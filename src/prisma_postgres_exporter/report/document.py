@@ -8,7 +8,7 @@ from datetime import UTC, date, datetime, timedelta
 
 from prisma_postgres_exporter.cost import CostRow, added, total_of
 from prisma_postgres_exporter.model import day_start
-from prisma_postgres_exporter.report.amounts import at_least, cost_so_far, signed_money
+from prisma_postgres_exporter.report.amounts import at_least, changed_money, cost_so_far, signed_money
 from prisma_postgres_exporter.report.changing import PARTS
 from prisma_postgres_exporter.report.sentences import (
     LEFT_OUT,
@@ -152,8 +152,8 @@ def _changes(report: MonthReport) -> Iterator[Cells]:
         rows.append(("Total", report.beside))
     for name, beside in rows:
         if beside.change_usd is not None and beside.split is not None:
-            parts = (beside.split.get(part) for part in PARTS)
-            yield name, *map(signed_money, (beside.change_usd, *parts))
+            change = changed_money(beside.change_usd, is_complete=beside.is_change_complete)
+            yield name, change, *map(signed_money, map(beside.split.get, PARTS))
 
 
 def _top(report: MonthReport) -> Sequence[CostRow]:

@@ -32,6 +32,7 @@ from prisma_postgres_exporter.model import (
 from prisma_postgres_exporter.report.amounts import (
     NONE,
     at_least,
+    changed_money,
     cost_so_far,
     expected_cost,
     in_unit_of,
@@ -39,7 +40,6 @@ from prisma_postgres_exporter.report.amounts import (
     mean_gib,
     money,
     percent,
-    signed_money,
 )
 from prisma_postgres_exporter.report.changing import Beside
 from prisma_postgres_exporter.report.gaps import NAMED, Names, gap_sentences, told_apart
@@ -237,7 +237,8 @@ def change_sentence(beside: Beside, until: datetime, *, is_over: bool) -> str | 
     if beside.change_usd is None or last is None or not (beside.change_usd or last):
         return None
     part = f" ({beside.change_percent:+,} %)" if beside.change_percent else ""
-    change = f"{beside.change_usd:+,.2f} USD{part}" if beside.change_usd else "no change"
+    amount = changed_money(beside.change_usd, is_complete=beside.is_change_complete)
+    change = f"{amount} USD{part}" if beside.change_usd else "no change"
     said = f"{'Against' if is_over else 'Expected, against'} {month_before(until)} ({last_month(beside)} USD): {change}"
     parts = [f"{name} {amount:+,.2f}" for name, amount in (beside.split or {}).items() if amount]
     return f"{said}: {', '.join(parts)}." if parts else f"{said}."
@@ -333,7 +334,8 @@ def limit_sentences(cost: WorkspaceCost, until: datetime) -> Iterator[str]:
         elif at <= until:
             yield f"{named}: reached, by our estimate{then}."
         else:
-            yield f"{named}: will be reached on {at:%Y-%m-%d %H:%M} UTC, by our estimate{then}."
+            will = "will likely" if cost.is_only_likely(name, at, until) else "will"
+            yield f"{named}: {will} be reached on {at:%Y-%m-%d %H:%M} UTC, by our estimate{then}."
     if cost.is_blocked and not is_said:
         yield f"Blocked by the vendor: {likely_block(cost.plan, cost)}."
 
@@ -350,7 +352,8 @@ def ahead_sentences(report: MonthReport) -> Iterator[str]:
                 continue
             named = LIMIT_NAMES.get(limit, limit)
             then = "the vendor blocks its databases" if limit in BLOCKING else "what happens is not documented"
-            when = "is reached" if at <= until else f"will be reached on {at:%Y-%m-%d}"
+            will = "will likely" if cost is not None and cost.is_only_likely(limit, at, until) else "will"
+            when = "is reached" if at <= until else f"{will} be reached on {at:%Y-%m-%d}"
             yield f"{name}: the {named[0].lower()}{named[1:]} {when}, by our estimate; then {then}."
     for id_, saving in report.savings.items():
         month = f"{report.month:%B}" if report.is_over else month_before(report.until)
@@ -502,4 +505,4 @@ def day_level(day: WorkspaceDay | None) -> int | None:
 
 def _beside(beside: Beside) -> tuple[str, str, str]:
     share = NONE if beside.share_percent is None else f"{beside.share_percent:.1f}"
-    return share, last_month(beside), signed_money(beside.change_usd)
+    return share, last_month(beside), changed_money(beside.change_usd, is_complete=beside.is_change_complete)

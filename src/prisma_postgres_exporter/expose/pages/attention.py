@@ -19,6 +19,7 @@ from prisma_postgres_exporter.report import NONE, CostLine, spend_sentence
 from prisma_postgres_exporter.snapshot import DatabaseView, Snapshot, WorkspaceView
 
 NOT_BLOCKED = "by our estimate: the vendor blocks the databases then, and has not said yet that it did"
+NOT_AT_ITS_LOW_END = "At the low end of the forecast this month does not reach it."
 NOT_DOCUMENTED = "what the vendor does then is not documented"
 NOT_READ = "Not read in time: the log says what failed, the command plan whether the pace suffices"
 NAMED = 3
@@ -273,21 +274,26 @@ def _limits(view: WorkspaceView, cost: WorkspaceCost, now: datetime, *, is_block
     until = f"until {_date(next_month_start(now))}"
     for limit, at in _live_limits(view, cost, now).items():
         is_reached = at <= now
-        when = "" if is_reached else f" on {_day(at)}"
+        is_likely = cost.is_only_likely(limit, at, now)
+        when, likely = "" if is_reached else f" on {_day(at)}", "likely " if is_likely else ""
+        perhaps = f" {NOT_AT_ITS_LOW_END}" if is_likely else ""
         blocks = _blocks(until, is_reached=is_reached, is_blocked=is_blocked)
         operations, storage = map(_said, meters(view), ("operations", "storage"))
         if limit == "free_operations":
-            title = f"{name}: all operations used" if is_reached and not is_blocked else f"{name}: blocked{when}"
+            title = (
+                f"{name}: all operations used" if is_reached and not is_blocked else f"{name}: {likely}blocked{when}"
+            )
             text = f"Free plan: {operations} used. {blocks}"
             todo = "Upgrade the plan." if is_reached else "Upgrade the plan, or cut its operations."
         elif limit == "free_storage":
-            title = f"{name}: the month's Free storage used up{when}"
+            title = f"{name}: the month's Free storage {likely}used up{when}"
             text = f"Free plan: {storage} on average so far; {NOT_DOCUMENTED}."
             todo = "Upgrade the plan, or delete data."
         else:
-            title = f"{name}: spend limit reached{when}"
+            title = f"{name}: spend limit {likely}reached{when}"
             text = f"{spend_sentence(cost, usd, '')} {blocks}"
             todo = "Raise the limit." if is_reached else "Raise the limit, or cut its usage."
+        text = f"{text}{perhaps}"
         yield Reach(at=at, title=title, subject=name, text=text, todo=todo, path=path, is_at_console=True)
 
 
