@@ -49,6 +49,28 @@ CUT_OFF = """[...document.querySelectorAll('.list')].filter(list => list.scrollW
     .map(list => `${list.querySelector('table').ariaLabel}: ${list.scrollWidth} of ${list.clientWidth}`)"""
 """What is wider than its frame, which cuts it off."""
 
+CUT_SHORT = """[...document.querySelectorAll('.rows tbody .name, li')]
+    .filter(one => one.scrollHeight > one.clientHeight + 1 || one.scrollWidth > one.clientWidth + 1)
+    .map(one => one.textContent)"""
+"""Names and sentences of which a part is not seen."""
+
+RAGGED = """() => {
+  const box = (one) => {
+    const text = document.createRange()
+    text.selectNodeContents(one)
+    return text.getBoundingClientRect()
+  }
+  const [rows, axes, heads] = [".rows tbody tr:has(.state)", ".axis", ".sorts thead th"]
+    .map((one) => [...document.querySelectorAll(one)])
+  return [
+    ...rows.filter((row) => Math.abs(box(row.querySelector(".name")).top - box(row.querySelector(".state")).top) > 4),
+    ...axes.filter((axis) => box(axis.firstElementChild).top !== box(axis.lastElementChild).top
+      || box(axis.lastElementChild).height > 24),
+    ...heads.filter((head) => head.offsetWidth > box(head).width + 16),
+  ].map((one) => one.textContent.replace(/\\s+/g, " "))
+}"""
+"""A state that is not on its name's line, ends of an axis below each other, links to sort by that stand far apart."""
+
 DEMO = "demo"
 HIGHEST = 6_000
 Scheme = Literal["light", "dark"]
@@ -170,6 +192,17 @@ def test_the_demos_page_is_not_high_and_neither_are_odd_names(demo: Exporter, br
                 page.close()
 
 
+def test_a_phone_shows_whole_names_and_lines_that_belong_together(demo: Exporter, browser: Browser) -> None:
+    overview = opened(browser, f"{demo.url}/", width=PHONE)
+    others = [linked(overview, kind) for kind in ("workspaces", "projects", "databases")]
+    overview.close()
+    for url in (f"{demo.url}/", *filter(None, others)):
+        page = opened(browser, url, width=PHONE)
+        assert page.evaluate(CUT_SHORT) == [], url
+        assert page.evaluate(RAGGED) == [], url
+        page.close()
+
+
 def test_the_keyboard_reaches_the_content_first_and_then_every_link(demo: Exporter, browser: Browser) -> None:
     page = opened(browser, f"{demo.url}/")
     reached = []
@@ -276,6 +309,7 @@ def test_a_report_fits_a_phone_and_a_sheet_of_paper(demo: Exporter, browser: Bro
         page.set_viewport_size({"width": width, "height": 900})
         assert page.evaluate("document.documentElement.scrollWidth") <= width
         assert page.evaluate(CUT_OFF) == []
+        assert page.evaluate(CUT_SHORT) == []
     for scheme in SCHEMES:
         page.emulate_media(color_scheme=scheme)
         assert Axe().run(page).violations_count == 0

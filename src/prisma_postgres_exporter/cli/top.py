@@ -126,7 +126,7 @@ def _total(lines: Sequence[Ranked], by: By, month: LedgerMonth, *, is_all_shown:
     total = total_line(lines, by, month)
     if is_all_shown:
         return total
-    said, row = f"total of all {len(lines):,}", total.row
+    said, row = f"all {len(lines):,}", total.row
     if by is By.WORKSPACE:
         return replace(total, row=replace(row, workspace_name=said))
     of_project = replace(row, project_name=said)
