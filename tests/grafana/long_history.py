@@ -25,6 +25,10 @@ RENAMED_AT = UNTIL - 10 * DAY - 2_000
 SHORT_LIVED = (UNTIL - 15 * DAY, UNTIL - 15 * DAY + 40 * 60)
 BLOCKED = (UNTIL - 12 * DAY - 5_000, UNTIL - 12 * DAY - 3_200)
 FIRING = (UNTIL - 11 * DAY - 5_000, UNTIL - 11 * DAY - 3_800)
+MONTH = UNTIL // DAY * DAY - 26 * DAY
+SECOND_WORKSPACE_AT = UNTIL - 10 * DAY
+SECOND_EXPECTED_AT = UNTIL - 3 * DAY
+"""From when on a second workspace is there, and from when on it is known what its month will cost."""
 
 Labels = Mapping[str, str]
 Span = tuple[float, float]
@@ -90,6 +94,13 @@ def _lines() -> Iterator[str]:
     yield from _series("prisma_postgres_database_month_to_date_operations", _IDS, _ALWAYS, value=1)
     workspace = {"workspace_id": "wksp_a", "workspace_name": "Acme", "plan": "Pro"}
     yield from _series("prisma_postgres_workspace_info", workspace, _ALWAYS, value=1)
+    second = {**workspace, "workspace_id": "wksp_b", "workspace_name": "Globex"}
+    yield from _series("prisma_postgres_workspace_info", second, (SECOND_WORKSPACE_AT, UNTIL), value=1)
+    for bound in ("low", "expected", "high"):
+        for workspace_id, since in (("wksp_a", BEGIN), ("wksp_b", SECOND_EXPECTED_AT)):
+            expected = {"workspace_id": workspace_id, "bound": bound}
+            yield from _series("prisma_postgres_workspace_forecast_month_cost_usd", expected, (since, UNTIL), value=5)
+    yield from _series("prisma_postgres_usage_period_start_timestamp_seconds", {}, (MONTH, UNTIL), value=MONTH)
     yield from _series("prisma_postgres_workspace_usage_blocked", {"workspace_id": "wksp_a"}, BLOCKED, value=1)
     yield from _series("ALERTS", {"alertname": "PrismaPostgresUnpriced", "alertstate": "firing"}, FIRING, value=1)
     for id_, name, span in (

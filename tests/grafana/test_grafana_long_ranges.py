@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 from board_files import Query, boards, queries
-from long_history import DAY, JUMP, UNTIL, counted, long_history
+from long_history import DAY, JUMP, SECOND_EXPECTED_AT, SECOND_WORKSPACE_AT, UNTIL, counted, long_history
 from stored_history import Prometheus
 from test_prometheus import needs_program
 
@@ -67,6 +67,18 @@ def test_what_happened_in_the_shown_time_is_marked(mark: str, name: str, prometh
         points = _asked(prometheus, query, RANGES[name], chosen=chosen)
         assert len(points) == MARKS.get(mark, len(points)), query
         assert points, query
+
+
+def test_a_whole_month_is_expected_of_all_chosen_workspaces_or_not_told(prometheus: Prometheus) -> None:
+    forecast = "sum(max by (workspace_id) (prisma_postgres_workspace_forecast_month_cost_usd"
+    sums = [query for query in QUERIES if forecast in query.expression]
+    one, not_all, both = SECOND_WORKSPACE_AT - DAY, SECOND_EXPECTED_AT - DAY, SECOND_EXPECTED_AT + DAY
+
+    assert len(sums) == 9
+    for query in sums:
+        expression = query.filled(since=UNTIL - 30 * DAY, until=UNTIL)
+        told = [[series["value"][1] for series in prometheus.instant(expression, at)] for at in (one, not_all, both)]
+        assert told == [["5"], [], ["10"]], query
 
 
 def _asked(prometheus: Prometheus, query: Query, seconds: int, chosen: str = "db_a") -> list[tuple[Any, Any]]:

@@ -30,6 +30,7 @@ from dashboards.shared import (
     WORKSPACE_COLUMNS,
     WORKSPACE_COST,
     data_until,
+    expected,
     forecast_numbers,
     total,
 )
@@ -103,7 +104,7 @@ def _month(board: build.Dashboard) -> None:
         [
             Ask(expression=of_this_month(f"sum({WORKSPACE_COST})"), legend="so far"),
             *[
-                Ask(expression=of_this_month(total(FORECAST, f'bound="{bound}"')), legend=legend)
+                Ask(expression=of_this_month(expected(bound)), legend=legend)
                 for bound, legend in (("expected", "expected"), ("low", "low"), ("high", "high"))
             ],
         ],

@@ -15,6 +15,7 @@ from dashboards.promql import (
     an_hour,
     chosen_database,
     grown,
+    of_this_month,
     one,
     workspace,
 )
@@ -167,11 +168,11 @@ def _operations(board: build.Dashboard) -> None:
             "The vendor's number for the calendar month in UTC. It begins anew on the 1st.",
             [
                 Ask(
-                    expression=chosen_database("prisma_postgres_database_month_to_date_operations"),
+                    expression=of_this_month(chosen_database("prisma_postgres_database_month_to_date_operations")),
                     legend="month to date",
                 ),
                 Ask(
-                    expression=chosen_database("prisma_postgres_database_previous_month_operations"),
+                    expression=of_this_month(chosen_database("prisma_postgres_database_previous_month_operations")),
                     legend="last month",
                 ),
             ],
@@ -233,7 +234,7 @@ def _cost(board: build.Dashboard) -> None:
         lines(
             "Share of the cost by component",
             "Month to date. It begins anew on the 1st.",
-            [Ask(expression=chosen_database(_COST, "component"), legend="{{component}}")],
+            [Ask(expression=of_this_month(chosen_database(_COST, "component")), legend="{{component}}")],
             unit="currencyUSD",
             span=12,
             is_stacked=True,

@@ -260,7 +260,8 @@ def _changes(board: build.Dashboard) -> None:
         rows(
             "Databases that came, went or were renamed",
             "Created: at the time the vendor says. Gone: deleted, moved to a workspace that is not seen, or filtered "
-            "out; at the time of the last reading. Renamed: at about the time the old name was last seen.",
+            "out; at its last reading. Renamed: when the old name was last seen. Both are looked up once an hour, and "
+            "may have been up to an hour later.",
             {"A": _lifecycle()},
             [
                 Column(field="Value", title="When (UTC)", unit="dateTimeAsIso", width=155),

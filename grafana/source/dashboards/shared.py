@@ -39,13 +39,23 @@ def total(metric: str, *matchers: str) -> str:
     return f"sum({workspace(metric, *matchers)})"
 
 
+def expected(bound: str) -> str:
+    """Return what the chosen workspaces' whole month will cost; nothing where one of them does not say it yet.
+
+    Without its own it would be the sum of the others, and look like all.
+    """
+    bounded = f'bound="{bound}"'
+    without = f"{workspace('prisma_postgres_workspace_info')} unless {workspace(FORECAST, bounded)}"
+    return f"{total(FORECAST, bounded)}\nunless on () ({without})"
+
+
 def forecast_numbers(span: int) -> stat.Panel:
     """Return what the whole month will cost: low, expected, high."""
     return number(
         "Whole month, as expected",
         "What the month will cost at its end, the fees included: the truth should lie between low and high four "
-        "times out of five. Absent until a week is known.",
-        [Ask(expression=total(FORECAST, f'bound="{bound}"'), legend=bound) for bound in ("low", "expected", "high")],
+        "times out of five. Absent until a week of each workspace is known, and where one has no price.",
+        [Ask(expression=expected(bound), legend=bound) for bound in ("low", "expected", "high")],
         unit="currencyUSD",
         span=span,
         decimals=0,
