@@ -13,6 +13,7 @@ from prisma_postgres_exporter.config import SYSTEMD, UNIX, WebConfig, WebFile, h
 from prisma_postgres_exporter.errors import ConfigurationError
 
 NAMES = ("prisma-postgres-exporter", "prisma_postgres_exporter")
+SERVING = {"serve", "demo"}
 TIMEOUT_SECONDS = 4
 ALIVE = (http.HTTPStatus.UNAUTHORIZED, http.HTTPStatus.TOO_MANY_REQUESTS)
 """What a service answers that asks for a password or has a rate limit, and is there."""
@@ -50,11 +51,11 @@ def main(proc: Path) -> int:
 
 
 def _service(proc: Path) -> Path | None:
-    """The process that serves, the oldest if there are several: an image may begin with a shell or an init."""
+    """The process that serves, or the demo, the oldest if there are several: an image may begin with a shell."""
     for process in sorted((path for path in proc.iterdir() if path.name.isdigit()), key=lambda path: int(path.name)):
         words = _lines(process / "cmdline")
         is_ours = any(Path(word).name in NAMES for word in words[:3])
-        if is_ours and "serve" in words and _lines(process / "environ"):
+        if is_ours and not SERVING.isdisjoint(words) and _lines(process / "environ"):
             return process
     return None
 

@@ -9,6 +9,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import NoReturn
 
+EXIT_INTERRUPTED = 130
+"""How every command ends that Ctrl-C or SIGTERM ends before its time."""
+
 _TRIES = 1_000
 _made: list[Path] = []
 

@@ -17,6 +17,7 @@ from dockerfile import ROOT
 from processes import exporter, fetch, program, vendor, wait_until
 
 from ports import free_port
+from prisma_postgres_exporter.service.service import END_SECONDS
 
 DEPLOY = ROOT / "deploy"
 DEMO, PRODUCTION = DEPLOY / "compose.yaml", DEPLOY / "compose.production.yaml"
@@ -55,6 +56,12 @@ def test_the_compose_specification_takes_it(path: Path) -> None:
     found = run_tool("check-jsonschema", "--builtin-schema", "vendor.compose-spec", str(path))
 
     assert found.returncode == 0, found.stdout + found.stderr
+
+
+def test_the_service_has_the_time_that_it_takes_to_end() -> None:
+    exporter = loaded(PRODUCTION)["services"]["exporter"]
+
+    assert int(exporter["stop_grace_period"].removesuffix("s")) > END_SECONDS
 
 
 def test_nothing_is_open_to_others_and_nothing_has_rights_that_it_does_not_need() -> None:

@@ -134,6 +134,7 @@ async def test_nobody_there_is_not_healthy(listen: str, tmp_path: Path) -> None:
 
 
 SERVE = (sys.executable, "-m", "prisma_postgres_exporter", "serve")
+DEMO = (*SERVE[:-1], "demo")
 
 
 @pytest.mark.slow
@@ -152,6 +153,7 @@ SERVE = (sys.executable, "-m", "prisma_postgres_exporter", "serve")
             ),
             id="a shell",
         ),
+        pytest.param((*DEMO, "--listen", "127.0.0.1:{port}"), id="the demo"),
     ],
 )
 async def test_it_asks_the_service_as_it_was_started(folder: WebFolder, start: Sequence[str], tmp_path: Path) -> None:

@@ -30,7 +30,7 @@ from prisma_postgres_exporter.config import (
     WorkspaceConfig,
     load_config,
 )
-from prisma_postgres_exporter.ending import end_at_once, removed_at_the_end
+from prisma_postgres_exporter.ending import EXIT_INTERRUPTED, end_at_once, removed_at_the_end
 
 if TYPE_CHECKING:
     from prisma_postgres_exporter.simulator import Simulator
@@ -42,7 +42,6 @@ BUDGET_USD = Decimal(200)
 PROJECT = "storefront"
 PROJECT_BUDGET_USD = Decimal(60)
 SPEND_LIMIT_USD = Decimal(120)
-EXIT_INTERRUPTED = 130
 
 
 def demo(

@@ -23,7 +23,7 @@ from apscheduler.triggers.interval import IntervalTrigger
 
 from prisma_postgres_exporter.config import Config, Difference, Lack, fingerprints, read_tokens, require_usable
 from prisma_postgres_exporter.descriptors import for_api
-from prisma_postgres_exporter.ending import end_at_once
+from prisma_postgres_exporter.ending import EXIT_INTERRUPTED, end_at_once
 from prisma_postgres_exporter.errors import ConfigurationError, StoreUnavailable
 from prisma_postgres_exporter.expose import Access, ExporterHealth, Reload, ServiceStatus, web_app
 from prisma_postgres_exporter.reasons import MORE_DESCRIPTORS
@@ -568,7 +568,7 @@ class Service:
 
     def _on_signal(self, number: int) -> None:
         if self._stop.is_set():
-            end_at_once(128 + number)
+            end_at_once(EXIT_INTERRUPTED)
         log.info("stopping", signal=signal.Signals(number).name)
         last = threading.Timer(END_SECONDS, _end_at_once)
         last.daemon = True
