@@ -19,10 +19,9 @@ from prisma_postgres_exporter.diagnosis.ledger import diagnose_ledger
 from prisma_postgres_exporter.diagnosis.series import diagnose_series
 from prisma_postgres_exporter.ledger.plan import LONGEST_WAIT, ROUND_SPAN
 from prisma_postgres_exporter.model import DatabaseState
-from prisma_postgres_exporter.reasons import reason_in_words
+from prisma_postgres_exporter.reasons import BLOCKED, reason_in_words
 
 CLOCK_TOLERANCE = timedelta(minutes=5)
-BLOCKED = "plan_limit_reached"
 NOT_LISTED = "its workspace cannot be listed just now"
 
 
