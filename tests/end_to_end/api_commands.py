@@ -5,16 +5,18 @@ from __future__ import annotations
 import io
 import json
 import os
-import subprocess
+import signal
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
+from pathlib import Path
 from time import sleep
 from typing import Any
 
 import pytest
+from prepared import Prepared
 from processes import Vendor
 
 from prisma_postgres_exporter.cli import main
@@ -114,16 +116,24 @@ def terminal_vendor() -> Iterator[Vendor]:
         running.stop()
 
 
-def interrupted(terminal: Terminal, number: int, call: str, *words: str) -> tuple[int, str, str]:
+def interrupted(terminal: Terminal, number: signal.Signals, call: str, *words: str) -> tuple[int, str, str]:
     """Type a command, and send it a signal when it has made a call."""
-    command = [sys.executable, "-m", "prisma_postgres_exporter", "api", *words]
-    environ = {**os.environ, "PRISMA_POSTGRES_TOTAL_TIMEOUT": "60s"}
-    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environ) as running:
-        while not terminal.vendor.simulator.requests[call] and running.poll() is None:
-            sleep(0.01)
-        running.send_signal(number)
-        out, err = running.communicate(timeout=60)
-    return running.returncode, out, err
+    running = started(*words, PRISMA_POSTGRES_TOTAL_TIMEOUT="60s")
+    while not terminal.vendor.simulator.requests[call] and running.poll() is None:
+        sleep(0.01)
+    running.send_signal(number)
+    assert running.stdout is not None
+    assert running.stderr is not None
+    with running.stdout as output, running.stderr as errors:
+        # Neither is so long that it would fill a pipe.
+        return running.wait(60), output.read(), errors.read()
+
+
+def started(*words: str, stdout: int | None = None, **environ: str) -> Prepared:
+    """Type a command that runs beside this, with this environment, but that its output is buffered as it mostly is."""
+    ours = {name: value for name, value in os.environ.items() if name != "PYTHONUNBUFFERED"}
+    arguments = ("api", *words)
+    return Prepared(arguments, cwd=Path.cwd(), environ={**ours, **environ}, separate=True, stdout=stdout)
 
 
 def creation(terminal: Terminal, method: str) -> list[str]:

@@ -12,6 +12,7 @@ import atexit
 import functools
 import gc
 import importlib
+import io
 import json
 import os
 import runpy
@@ -44,11 +45,20 @@ STATUS = "i"
 class Prepared:
     """A command that was started here, with what `subprocess.Popen` offers for one."""
 
-    def __init__(self, arguments: Sequence[str], *, cwd: Path, environ: Mapping[str, str], separate: bool) -> None:
-        """Start it; `separate` keeps standard error apart from standard output."""
+    def __init__(
+        self,
+        arguments: Sequence[str],
+        *,
+        cwd: Path,
+        environ: Mapping[str, str],
+        separate: bool,
+        stdout: int | None = None,
+    ) -> None:
+        """Start it; `separate` keeps standard error apart from standard output, which may go to a `stdout` of yours."""
         self.returncode: int | None = None
-        self.stdout, output = _pipe()
+        self.stdout: IO[str] | None
         self.stderr: IO[str] | None
+        self.stdout, output = _pipe() if stdout is None else (None, os.dup(stdout))
         self.stderr, errors = _pipe() if separate else (None, os.dup(output))
         self._supervisor, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         request = json.dumps([list(arguments), str(cwd), dict(environ)]).encode()
@@ -175,6 +185,8 @@ def _become(request: bytes, output: int, errors: int) -> None:
     os.environ.clear()
     os.environ.update(environ)
     time.tzset()
+    assert isinstance(sys.stdout, io.TextIOWrapper)
+    sys.stdout.reconfigure(write_through=bool(environ.get("PYTHONUNBUFFERED")))
     sys.argv = ["", *arguments]
     sys.path.insert(0, cwd)  # as `python -m` does
 

@@ -298,6 +298,7 @@ def run(*arguments: str, cwd: Path, environ: Mapping[str, str] | None = None) ->
     process = Prepared(
         arguments, cwd=cwd, environ=_free_to_listen(arguments, cwd, _environment(environ)), separate=True
     )
+    assert process.stdout is not None
     assert process.stderr is not None
     with ThreadPoolExecutor(2) as readers, process.stdout, process.stderr:
         # Pipes are read at once: a full one would stop the process.

@@ -689,7 +689,7 @@ def test_a_creation_prints_its_strings_though_the_wait_fails(terminal: Terminal)
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_a_wait_that_is_ended_still_prints_the_strings(terminal: Terminal, number: int) -> None:
+def test_a_wait_that_is_ended_still_prints_the_strings(terminal: Terminal, number: signal.Signals) -> None:
     vendor = terminal.vendor.simulator.vendor
     vendor.behaviour = replace(vendor.behaviour, creation_takes=timedelta(hours=1))
     project = terminal.world.projects(system_clock())[0].id
@@ -702,7 +702,7 @@ def test_a_wait_that_is_ended_still_prints_the_strings(terminal: Terminal, numbe
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_whoever_ends_a_creation_is_told_that_it_may_be_there(terminal: Terminal, number: int) -> None:
+def test_whoever_ends_a_creation_is_told_that_it_may_be_there(terminal: Terminal, number: signal.Signals) -> None:
     terminal.vendor.simulator.faults.add(Fault(kind=FaultKind.SLOW, call="create_project", seconds=60))
     code, out, err = interrupted(terminal, number, "create_project", "projects", "create", "shop")
 

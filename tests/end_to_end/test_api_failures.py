@@ -7,7 +7,7 @@ import subprocess
 import sys
 
 import pytest
-from api_commands import CREATIONS, FIRST, NOBODYS, SECOND, Terminal, creation
+from api_commands import CREATIONS, FIRST, NOBODYS, SECOND, Terminal, creation, started
 
 from longer import spread
 from prisma_postgres_exporter.simulator import Fault, FaultKind, system_clock
@@ -15,13 +15,13 @@ from prisma_postgres_exporter.simulator import Fault, FaultKind, system_clock
 PASSWORD = "simulated-password"
 
 
-def typed(*words: str, stdout: int, shell: str = '"$@"') -> tuple[int, str]:
+def typed(*words: str, stdout: int) -> tuple[int, str]:
     """Type a command whose standard output goes somewhere; its exit status and standard error."""
-    command = ["sh", "-c", shell, "sh", sys.executable, "-m", "prisma_postgres_exporter", "api", *words]
-    ended = subprocess.run(
-        command, stdout=stdout, stderr=subprocess.PIPE, stdin=subprocess.DEVNULL, text=True, timeout=60, check=False
-    )
-    return ended.returncode, ended.stderr
+    running = started(*words, stdout=stdout)
+    assert running.stderr is not None
+    with running.stderr as errors:
+        said = errors.read()
+    return running.wait(60), said
 
 
 def without_a_reader(*words: str) -> tuple[int, str]:
@@ -93,9 +93,20 @@ def test_a_change_without_secrets_is_said_to_be_done_too(terminal: Terminal) -> 
 def test_secrets_that_no_standard_output_would_get_are_refused_before_the_request(
     terminal: Terminal, method: str
 ) -> None:
-    code, err = typed(*creation(terminal, method), "--reveal", stdout=subprocess.DEVNULL, shell='"$@" >&-')
+    command = (sys.executable, "-m", "prisma_postgres_exporter", "api", *creation(terminal, method), "--reveal")
+    # What an interpreter makes of a closed output is a part of this.
+    ended = subprocess.run(
+        ("sh", "-c", '"$@" >&-', "sh", *command),
+        stdin=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+        check=False,
+    )
 
-    assert (code, err) == (2, "error: standard output is closed: secrets would be lost; nothing was changed\n")
+    assert (ended.returncode, ended.stderr) == (
+        2,
+        "error: standard output is closed: secrets would be lost; nothing was changed\n",
+    )
     assert terminal.vendor.simulator.requests == {}
 
 

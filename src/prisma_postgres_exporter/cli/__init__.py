@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import sys
 from collections.abc import Iterator, Mapping
+from functools import cache
 from importlib import import_module
 from typing import Annotated, Any
 
@@ -42,26 +43,31 @@ EXIT_INTERRUPTED = 130
 
 
 class Commands(Mapping[str, Any]):
-    """Every command by its name; its module is imported when it is asked for."""
+    """Every command by its name; its module is imported when it is first asked for."""
 
     def __getitem__(self, name: str) -> Any:
         if name not in COMMANDS:
             raise KeyError(name)
-        module = import_module(f"{__name__}.{name}")
-        if hasattr(module, "app"):
-            command: Any = typer.main.get_group(module.app)
-        else:
-            alone = typer.Typer(add_completion=False, rich_markup_mode=None)
-            alone.command(name, epilog=getattr(module, "EXAMPLES", None))(getattr(module, name))
-            command = typer.main.get_command(alone)
-        command.name = name
-        return command
+        return _loaded(name)
 
     def __iter__(self) -> Iterator[str]:
         return iter(COMMANDS)
 
     def __len__(self) -> int:
         return len(COMMANDS)
+
+
+@cache
+def _loaded(name: str) -> Any:
+    module = import_module(f"{__name__}.{name}")
+    if hasattr(module, "app"):
+        command: Any = typer.main.get_group(module.app)
+    else:
+        alone = typer.Typer(add_completion=False, rich_markup_mode=None)
+        alone.command(name, epilog=getattr(module, "EXAMPLES", None))(getattr(module, name))
+        command = typer.main.get_command(alone)
+    command.name = name
+    return command
 
 
 class CommandLine(TyperGroup):

@@ -13,6 +13,7 @@ import stat
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
+from functools import cache
 from pathlib import Path
 from typing import get_args
 
@@ -199,7 +200,15 @@ def _nearest(given: str, known: Iterable[str]) -> str:
 # Prices -----------------------------------------------------------------------------------------
 def _read_prices(config: Config) -> tuple[tuple[PriceRow, ...], list[str]]:
     """Return the rows of the configured price file, or of the packaged one, and the file's problems."""
-    path = str(config.cost.prices_file or PACKAGED)
+    return _read_price_file(str(config.cost.prices_file)) if config.cost.prices_file else _packaged_prices()
+
+
+@cache
+def _packaged_prices() -> tuple[tuple[PriceRow, ...], list[str]]:
+    return _read_price_file(str(PACKAGED))
+
+
+def _read_price_file(path: str) -> tuple[tuple[PriceRow, ...], list[str]]:
     places: dict[Key, str] = {}
     values, problems = read_yaml(path, places)
     if problems:
