@@ -18,6 +18,10 @@ from postgres import PostgresServer, find_programs, postgres_server
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
+# Thousands of tests and modules are made while they are collected, and stay: who looks for garbage among them again and
+# again takes a tenth of the time of all tests.
+gc.disable()
+
 # No case fails for being slow: the tests of two workers, and whatever else runs, share the machine.
 settings.register_profile("exporter", deadline=None)
 settings.load_profile("exporter")
@@ -33,8 +37,8 @@ structlog.configure(
 
 
 def pytest_collection_finish() -> None:
-    """Spare the collector of garbage the thousands of tests and modules that stay: it took a tenth of the time."""
     gc.freeze()
+    gc.enable()
 
 
 @pytest.hookimpl(wrapper=True)

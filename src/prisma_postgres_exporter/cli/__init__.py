@@ -43,12 +43,20 @@ EXIT_INTERRUPTED = 130
 
 
 class Commands(Mapping[str, Any]):
-    """Every command by its name; its module is imported when it is first asked for."""
+    """Every command by its name; its module is imported when it is asked for."""
 
     def __getitem__(self, name: str) -> Any:
         if name not in COMMANDS:
             raise KeyError(name)
-        return _loaded(name)
+        module = import_module(f"{__name__}.{name}")
+        if hasattr(module, "app"):
+            command = _group(module.app)
+        else:
+            alone = typer.Typer(add_completion=False, rich_markup_mode=None)
+            alone.command(name, epilog=getattr(module, "EXAMPLES", None))(getattr(module, name))
+            command = typer.main.get_command(alone)
+        command.name = name
+        return command
 
     def __iter__(self) -> Iterator[str]:
         return iter(COMMANDS)
@@ -58,16 +66,9 @@ class Commands(Mapping[str, Any]):
 
 
 @cache
-def _loaded(name: str) -> Any:
-    module = import_module(f"{__name__}.{name}")
-    if hasattr(module, "app"):
-        command: Any = typer.main.get_group(module.app)
-    else:
-        alone = typer.Typer(add_completion=False, rich_markup_mode=None)
-        alone.command(name, epilog=getattr(module, "EXAMPLES", None))(getattr(module, name))
-        command = typer.main.get_command(alone)
-    command.name = name
-    return command
+def _group(application: typer.Typer) -> Any:
+    """The commands of an application: it takes longest to make them."""
+    return typer.main.get_group(application)
 
 
 class CommandLine(TyperGroup):
