@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import gc
 import os
+import shutil
 import signal
 from collections.abc import Generator, Iterator
+from contextlib import closing
+from pathlib import Path
 from typing import TypeVar
 
 import pytest
 import structlog
 from hypothesis import settings
 
+from between_workers import made_once
 from postgres import PostgresServer, find_programs, postgres_server
 
 # A shell ignores Ctrl-C in what it runs in the background, and so would every command that the tests start from there.
@@ -92,3 +96,18 @@ def module_postgres_url(shared_postgres: PostgresServer) -> Iterator[str]:
     """The URL of a Postgres database, empty at first, for all tests of a module, which only read it."""
     with shared_postgres.fresh_database() as url:
         yield url
+
+
+@pytest.fixture(scope="session")
+def lived_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The file of a store with a month in it, closed; who changes it takes a copy."""
+    from lived_store import live
+
+    from prisma_postgres_exporter.store import Store
+
+    def make(folder: Path) -> None:
+        with closing(Store.open(f"sqlite:///{folder / 'store.db'}")) as store:
+            live(store)
+
+    made = made_once(tmp_path_factory, "lived", make) / "store.db"
+    return Path(shutil.copy(made, tmp_path_factory.mktemp("lived")))

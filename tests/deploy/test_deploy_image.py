@@ -18,6 +18,7 @@ from dockerfile import DOCKERFILE, ROOT, carry_out, command, stages, values
 from packaging.requirements import Requirement
 from processes import Running, ended, fetch, vendor, wait_until
 
+from between_workers import made_once
 from ports import free_port
 
 LOCK_FILES = ("requirements.txt", "requirements-build.txt", "requirements-dev.txt", "requirements-release.txt")
@@ -28,13 +29,15 @@ COMPILERS = ("gcc", "g++", "clang", "build-essential", "make", "apt-get", "apk")
 @pytest.fixture(scope="module")
 def image(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """What the first stage makes, in a folder in which nothing can be written any more."""
-    root = tmp_path_factory.mktemp("image")
-    carry_out(stages()[0], root)
-    app = root / "app"
-    for path in [app, *app.rglob("*")]:
-        if not path.is_symlink():
-            path.chmod(path.stat().st_mode & ~0o222)
-    return app
+
+    def make(root: Path) -> None:
+        carry_out(stages()[0], root)
+        app = root / "app"
+        for path in [app, *app.rglob("*")]:
+            if not path.is_symlink():
+                path.chmod(path.stat().st_mode & ~0o222)
+
+    return made_once(tmp_path_factory, "image", make) / "app"
 
 
 def test_hadolint_finds_nothing_in_the_dockerfile() -> None:

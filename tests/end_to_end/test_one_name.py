@@ -7,6 +7,7 @@ import csv
 import io
 import json
 import re
+import shutil
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import closing
@@ -18,7 +19,7 @@ from typing import Any
 import httpx
 import pytest
 from constant_life import Given, follow, say
-from lived_store import CREATED_AT, ENDS_AT, live, live_discovery, live_round
+from lived_store import CREATED_AT, ENDS_AT, live_discovery, live_round
 from processes import parse_metrics, write_config
 from store_values import database, discovered
 
@@ -97,8 +98,7 @@ def told(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactor
     plans = PLANS if request.param in {"lived", "just-begun"} else []
     config = write_config(folder / "config.yaml", cost={**COST, "workspaces": plans})
     if request.param == "lived":
-        with closing(Store.open(url)) as store:
-            live(store)
+        shutil.copy(request.getfixturevalue("lived_file"), folder / "store.db")
         now = ENDS_AT
     elif request.param == "just-begun":
         with closing(Store.open(url)) as store:

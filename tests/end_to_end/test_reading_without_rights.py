@@ -53,15 +53,6 @@ def run_as_others(*arguments: str, cwd: Path, **environ: str) -> subprocess.Comp
     )
 
 
-@pytest.fixture(scope="module")
-def lived(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The file of a store with a month in it, closed."""
-    file = tmp_path_factory.mktemp("lived") / "store.db"
-    with closing(Store.open(f"sqlite:///{file}")) as store:
-        live(store)
-    return file
-
-
 @pytest.fixture
 def closed(tmp_path: Path) -> Iterator[Callable[[], Path]]:
     """What closes a directory to writers; it is opened again in the end."""
@@ -90,13 +81,13 @@ def operations(answer: subprocess.CompletedProcess[str]) -> int:
 @pytest.mark.slow
 @pytest.mark.parametrize("report", REPORTS, ids=" ".join)
 def test_every_report_reads_a_copy_that_nobody_may_write(
-    report: Sequence[str], lived: Path, closed: Callable[[], Path], tmp_path: Path
+    report: Sequence[str], lived_file: Path, closed: Callable[[], Path], tmp_path: Path
 ) -> None:
-    file = Path(shutil.copy(lived, tmp_path / "closed" / "copy.db"))
+    file = Path(shutil.copy(lived_file, tmp_path / "closed" / "copy.db"))
     before = listed(closed())
 
     answer = run_as_others(*report, "--store-url", f"sqlite:///{file}", cwd=tmp_path)
-    own = run(*report, "--store-url", f"sqlite:///{lived}", cwd=tmp_path)
+    own = run(*report, "--store-url", f"sqlite:///{lived_file}", cwd=tmp_path)
 
     assert answer.returncode == own.returncode == int("focus" in report), answer.stderr
     assert numbers(report, answer) == numbers(report, own)
@@ -116,8 +107,10 @@ def numbers(report: Sequence[str], answer: subprocess.CompletedProcess[str]) -> 
 
 
 @pytest.mark.slow
-def test_doctor_reads_a_copy_that_nobody_may_write(lived: Path, closed: Callable[[], Path], tmp_path: Path) -> None:
-    file = Path(shutil.copy(lived, tmp_path / "closed" / "copy.db"))
+def test_doctor_reads_a_copy_that_nobody_may_write(
+    lived_file: Path, closed: Callable[[], Path], tmp_path: Path
+) -> None:
+    file = Path(shutil.copy(lived_file, tmp_path / "closed" / "copy.db"))
     before = listed(closed())
 
     answer = run_as_others("doctor", "--json", *NO_API, "--store-url", f"sqlite:///{file}", cwd=tmp_path, **TOKEN)
@@ -163,8 +156,8 @@ def test_a_store_that_a_service_writes_is_read_as_it_is_now(closed: Callable[[],
 
 
 @pytest.mark.slow
-def test_files_that_may_not_be_read_are_named(lived: Path, tmp_path: Path) -> None:
-    file = Path(shutil.copy(lived, tmp_path / "copy.db"))
+def test_files_that_may_not_be_read_are_named(lived_file: Path, tmp_path: Path) -> None:
+    file = Path(shutil.copy(lived_file, tmp_path / "copy.db"))
     file.chmod(0o000)
 
     answer = run_as_others("cost", "--store-url", f"sqlite:///{file}", cwd=tmp_path)
@@ -177,9 +170,9 @@ def test_files_that_may_not_be_read_are_named(lived: Path, tmp_path: Path) -> No
 
 
 def test_a_file_that_changes_while_it_is_read_without_locks_is_noticed(
-    lived: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    lived_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    file = Path(shutil.copy(lived, tmp_path / "copy.db"))
+    file = Path(shutil.copy(lived_file, tmp_path / "copy.db"))
     monkeypatch.setattr(sqlite_reader, "_may", lambda path, mode: mode == os.R_OK)
     with closing(Store.open_to_read(f"sqlite:///{file}")) as store:
         assert store.costs() is None
@@ -245,9 +238,9 @@ def test_a_role_that_may_not_read_a_table_is_told_what_it_needs(
 )
 @pytest.mark.parametrize("command", [("cost",), ("store", "check")], ids=" ".join)
 def test_another_schema_is_told_and_not_migrated(
-    command: Sequence[str], version: str, message: str, lived: Path, closed: Callable[[], Path], tmp_path: Path
+    command: Sequence[str], version: str, message: str, lived_file: Path, closed: Callable[[], Path], tmp_path: Path
 ) -> None:
-    file = Path(shutil.copy(lived, tmp_path / "closed" / "copy.db"))
+    file = Path(shutil.copy(lived_file, tmp_path / "closed" / "copy.db"))
     execute(f"sqlite:///{file}", f"UPDATE store_version SET version_num = '{version}'")
     closed()
 
@@ -324,8 +317,10 @@ def test_check_makes_no_tables(postgres_url: str, tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-def test_check_says_that_a_store_cannot_be_written(lived: Path, closed: Callable[[], Path], tmp_path: Path) -> None:
-    file = Path(shutil.copy(lived, tmp_path / "closed" / "copy.db"))
+def test_check_says_that_a_store_cannot_be_written(
+    lived_file: Path, closed: Callable[[], Path], tmp_path: Path
+) -> None:
+    file = Path(shutil.copy(lived_file, tmp_path / "closed" / "copy.db"))
     empty = tmp_path / "closed" / "absent.db"
     before = listed(closed())
 
@@ -337,8 +332,8 @@ def test_check_says_that_a_store_cannot_be_written(lived: Path, closed: Callable
     assert listed(file.parent) == before
 
 
-def test_check_does_not_migrate(lived: Path, tmp_path: Path) -> None:
-    file = Path(shutil.copy(lived, tmp_path / "copy.db"))
+def test_check_does_not_migrate(lived_file: Path, tmp_path: Path) -> None:
+    file = Path(shutil.copy(lived_file, tmp_path / "copy.db"))
     execute(f"sqlite:///{file}", "UPDATE store_version SET version_num = '0004'")
 
     answer = run("check", *NO_API, "--store-url", f"sqlite:///{file}", cwd=tmp_path, environ=TOKEN)

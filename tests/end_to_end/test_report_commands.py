@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import shutil
 import sqlite3
 import subprocess
 from collections.abc import Sequence
@@ -31,11 +32,12 @@ WHAT = ("days", "months", "revisions", "events", "focus")
 def options(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Sequence[str]:
     """The store of a month in which one database was made, one moved and one deleted; commands here only read it."""
     folder = tmp_path_factory.mktemp("lived")
-    is_sqlite = request.param == "sqlite"
-    url = f"sqlite:///{folder / 'store.db'}" if is_sqlite else str(request.getfixturevalue("module_postgres_url"))
-    store = Store.open(url)
-    live(store)
-    store.close()
+    if request.param == "sqlite":
+        url = f"sqlite:///{shutil.copy(request.getfixturevalue('lived_file'), folder)}"
+    else:
+        url = request.getfixturevalue("module_postgres_url")
+        with closing(Store.open(url)) as store:
+            live(store)
     # What Free costs is known, whatever of its usage is; of the last days nobody read what Starter used.
     plans = [{"workspace": "wksp_1", "plan": "Starter"}, {"workspace": "wksp_2", "plan": "Free"}]
     config = write_config(folder / "config.yaml", cost={"workspaces": plans})
@@ -114,10 +116,8 @@ def test_every_format_has_the_same_rows(what: str, options: Sequence[str], tmp_p
 
 
 @pytest.mark.slow
-def test_a_workspace_that_was_gone_before_the_month_is_named_and_has_no_row(tmp_path: Path) -> None:
-    file = tmp_path / "store.db"
-    with closing(Store.open(f"sqlite:///{file}")) as store:
-        live(store)
+def test_a_workspace_that_was_gone_before_the_month_is_named_and_has_no_row(lived_file: Path, tmp_path: Path) -> None:
+    file = shutil.copy(lived_file, tmp_path)
     with closing(sqlite3.connect(file)) as connection:
         gone_at = int(datetime(2026, 10, 20, tzinfo=UTC).timestamp())
         connection.execute("UPDATE workspaces SET gone_at = ? WHERE id = 'wksp_1'", (gone_at,))

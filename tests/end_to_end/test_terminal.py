@@ -6,6 +6,7 @@ import errno
 import io
 import json
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
@@ -13,24 +14,18 @@ from pathlib import Path
 from typing import NoReturn
 
 import pytest
-from lived_store import live
 
 from prisma_postgres_exporter.cli import main, simulator
 from prisma_postgres_exporter.cli.printing import print_document
 from prisma_postgres_exporter.cli.terminal import harmless, sentence
-from prisma_postgres_exporter.store import Store
 
 MONTH = ("--month", "2026-11")
 
 
 @pytest.fixture(scope="module")
-def options(tmp_path_factory: pytest.TempPathFactory) -> Sequence[str]:
+def options(lived_file: Path, tmp_path_factory: pytest.TempPathFactory) -> Sequence[str]:
     """The store of a month, with what nobody knows in it; commands here only read it."""
-    url = f"sqlite:///{tmp_path_factory.mktemp('lived') / 'store.db'}"
-    store = Store.open(url)
-    live(store)
-    store.close()
-    return ("--store-url", url)
+    return ("--store-url", f"sqlite:///{shutil.copy(lived_file, tmp_path_factory.mktemp('month'))}")
 
 
 def run(

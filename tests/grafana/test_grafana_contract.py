@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -13,6 +14,7 @@ from lived_world import NOW, RENAMED, REPLICA, scrapes, with_timestamps
 from stored_history import Prometheus, prometheus_with
 from test_prometheus import needs_program
 
+from between_workers import made_once
 from ports import free_port
 
 DAY_SECONDS = 86_400
@@ -49,7 +51,11 @@ COUNTS_REPLICAS = re.compile(
 @pytest.fixture(scope="module")
 def prometheus(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Prometheus]:
     """A Prometheus that has scraped nine days of a simulated world, the last hours of them from two replicas."""
-    text = "".join(with_timestamps(scrapes())).encode()
+
+    def live(folder: Path) -> None:
+        (folder / "samples.txt").write_text("".join(with_timestamps(scrapes())), encoding="utf-8")
+
+    text = (made_once(tmp_path_factory, "lived-world", live) / "samples.txt").read_bytes()
     with prometheus_with(text, UNTIL, tmp_path_factory.mktemp("prometheus"), free_port()) as running:
         yield running
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import shutil
 import threading
 from collections.abc import Callable
 from contextlib import closing
@@ -12,7 +13,7 @@ from pathlib import Path
 
 import httpx
 import pytest
-from lived_store import ENDS_AT, live
+from lived_store import ENDS_AT
 
 from prisma_postgres_exporter.config import load_config
 from prisma_postgres_exporter.errors import StoreUnavailable, TooBusy
@@ -25,10 +26,7 @@ from prisma_postgres_exporter.snapshot import Snapshot
 from prisma_postgres_exporter.store import Store
 
 
-async def test_more_questions_than_may_wait_are_refused_and_the_others_answered(tmp_path: Path) -> None:
-    url = f"sqlite:///{tmp_path / 'store.db'}"
-    with closing(Store.open(url)) as store:
-        live(store)
+async def test_more_questions_than_may_wait_are_refused_and_the_others_answered(url: str) -> None:
     config = load_config(store_url=url, environ={})
     with closing(LedgerReader(lambda: config, lambda: ENDS_AT)) as reader:
         asked = [reader.month(ENDS_AT) for _ in range(MOST_WAITING + 4)]
@@ -52,12 +50,9 @@ async def test_what_the_ledger_never_saw_is_unknown_and_what_is_anothers_too(url
 
 
 @pytest.fixture
-def url(tmp_path: Path) -> str:
+def url(lived_file: Path, tmp_path: Path) -> str:
     """A store that lived for a month."""
-    url = f"sqlite:///{tmp_path / 'store.db'}"
-    with closing(Store.open(url)) as store:
-        live(store)
-    return url
+    return f"sqlite:///{shutil.copy(lived_file, tmp_path)}"
 
 
 class Openings:

@@ -64,14 +64,6 @@ def lived_database(shared_postgres: PostgresServer) -> Iterator[str]:
         yield url
 
 
-@pytest.fixture(scope="session")
-def lived_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The file of a store with a month in it, closed; who changes it takes a copy."""
-    file = tmp_path_factory.mktemp("lived") / "store.db"
-    fill(f"sqlite:///{file}")
-    return file
-
-
 def fill(url: str) -> None:
     with closing(Store.open(url)) as store:
         live(store)
