@@ -23,7 +23,7 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
 # Thousands of tests and modules are made while they are collected, and stay: who looks for garbage among them again and
-# again takes a tenth of the time of all tests.
+# again takes a tenth of the time of all tests. Later there is less to look at, and it is looked at less often.
 gc.disable()
 
 # No case fails for being slow: the tests of two workers, and whatever else runs, share the machine.
@@ -42,6 +42,7 @@ structlog.configure(
 
 def pytest_collection_finish() -> None:
     gc.freeze()
+    gc.set_threshold(10_000, 20, 50)
     gc.enable()
 
 
