@@ -335,7 +335,7 @@ def _plain(value: object) -> str:
         return text
 
 
-def test_what_was_not_there_last_month_has_no_numbers_of_it_and_changes_by_its_cost(tmp_path: Path) -> None:
+def test_what_was_not_there_last_month_has_no_usage_then_cost_nothing_and_changes_by_its_cost(tmp_path: Path) -> None:
     url = f"sqlite:///{tmp_path / 'store.db'}"
     options = ("--config", str(write_config(tmp_path / "config.yaml", cost={"workspaces": PLANS})), "--store-url", url)
     with closing(Store.open(url)) as store:
@@ -350,21 +350,18 @@ def test_what_was_not_there_last_month_has_no_numbers_of_it_and_changes_by_its_c
     for row in costs:
         if row["database_id"] in young:
             assert (row["last_month_usd"], row["change_usd"]) == ("0.00", row["expected_usd"])
-    (line,) = (line for line in table.splitlines() if "database 6 " in line)
-    numbers = [
-        "–",
-        "156,960",
-        "+152,640",
-        "18",
-        "of",
-        "18",
-        "–",
-        "4.04",
-        "–",
-        "about",
-        "5.96",
-        "+8.06",
-        "about",
-        "8.06",
+    # It was not there, so it cost nothing then. What was there and was read in part has no change.
+    cost_table = say(ENDS_AT, "cost", "--by", "database", "--wide", *options).output
+    assert _cells(table, "database 6 ") == [
+        *("–", "156,960", "+152,640", "18 of 18", "–", "4.04"),
+        *("0.00", "about 5.96", "about +8.06", "about 8.06"),
     ]
-    assert re.findall(r"\S+", line)[6:] == numbers
+    assert _cells(cost_table, "database 6 ")[-3:] == ["0.00", "about +8.06", "–"]
+    assert _cells(table, "database 4 ")[-4:] == ["about 4.00", "about 6.04", "–", "about 8.64"]
+    assert _cells(cost_table, "database 4 ")[-3:] == ["about 4.00", "–", "–"]
+
+
+def _cells(table: str, name: str) -> list[str]:
+    """A line of a table, without the names before its numbers."""
+    (line,) = (line for line in table.splitlines() if name in line)
+    return re.split(r"\s{2,}", line.strip())[3:]

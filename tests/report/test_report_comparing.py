@@ -22,7 +22,7 @@ from prisma_postgres_exporter.model import (
     Workspace,
     WorkspaceDay,
 )
-from prisma_postgres_exporter.report import TOTAL, Change, LedgerMonth, beside, compare_months, total_change
+from prisma_postgres_exporter.report import TOTAL, Change, LedgerMonth, beside, compare_months, last_month, total_change
 
 SEEN_AT = datetime(2026, 9, 1, tzinfo=UTC)
 
@@ -416,3 +416,20 @@ def test_what_was_not_there_cost_nothing_as_cost_says_and_of_what_is_not_followe
     assert cells(changes["db_2"])[0] == "0.00"
     assert beside(replace(after, previous=before), By.DATABASE)[changes["db_2"].row.place].last_month_usd == 0
     assert cells(replace(changes["db_1"], is_followed=False))[1] == "–"
+
+
+def test_what_was_there_and_was_never_read_cost_nobody_knows_what() -> None:
+    """It was called "about 0.00", which `cost` and `top` say of nobody."""
+    before = month_of(ledger_state(state(1, 9, at=OCTOBER), replace(state(2, 0), months=())), until=OCTOBER)
+    after = replace(month_of(ledger_state(state(1, 9), state(2, 9)), now=NOW), previous=before)
+    (unread,) = (
+        change for change in compare_months(before, after, By.DATABASE, ()) if change.row.database_id == "db_2"
+    )
+    (said,) = (
+        column.value(unread)
+        for column in columns(By.DATABASE, before, after, is_partial=False)
+        if column.key == "cost_before"
+    )
+
+    assert unread.before is not None
+    assert said == last_month(beside(after, By.DATABASE)[unread.row.place]) == "–"

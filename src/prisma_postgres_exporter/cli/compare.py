@@ -35,7 +35,7 @@ from prisma_postgres_exporter.report import (
     assumed_sentence,
     changed_money,
     compare_months,
-    cost_so_far,
+    cost_cell,
     expected_cost,
     gap_sentences,
     least_count,
@@ -209,10 +209,10 @@ def _days(change: Change) -> str:
 
 
 def _cost(change: Change, row: CostRow | None) -> str:
-    """What it cost: nothing where it was not there, as `cost` says; a dash where its workspace is gone."""
+    """What it cost: nothing where it was not there, as `cost` says; a dash where it was not read or not followed."""
     if row is None:
         return money(Decimal(0)) if change.is_followed else NONE
-    return cost_so_far(row.bill)
+    return cost_cell(row)
 
 
 def _change(change: Change) -> str:
