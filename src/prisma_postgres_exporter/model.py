@@ -34,6 +34,8 @@ from functools import cached_property, lru_cache
 MONTH_WATCHED_FOR = timedelta(days=5)
 """How long after its end a month is still read: what is first read later is taken as final."""
 
+SHORT_GAP = timedelta(hours=1)
+"""A gap so long in what is known of a database's storage is bridged with its mean."""
 LONGEST_UNWATCHED = timedelta(hours=2)
 """For so long in a span may nobody have looked which databases there are: a service looks every ten minutes, and a
 restart or an upgrade takes less."""
@@ -201,11 +203,12 @@ class WorkspaceDay:
     """One workspace's UTC day: the sums of the days its databases had there, storage to the MiB-second.
 
     `storage_bytes` is the sum of the databases' mean levels, each over the time that is known of it: at least so much
-    where not `is_storage_known`, as one of these days has no level, and `None` where none has. `absent` are the keys of
-    the databases that lived there on that day, but were first followed later, so that the sums lack them. (Days that a
-    followed database lacks are in its state: those after its `known_until`.) `parts` are the operations and
-    byte-seconds of each database, by its key, whose day was read after its end: only of days before a plan that charges
-    nothing was left.
+    where not `is_storage_known`, as one of these days has no level, and `None` where none has. Of a day that is over,
+    `stretched_byte_seconds` are what levels come to over the time that their databases lived and nothing is known of;
+    where that is more than `SHORT_GAP` of one of them, `is_storage_in_part`. `absent` are the keys of the databases
+    that lived there on that day, but were first followed later, so that the sums lack them. (Days that a followed
+    database lacks are in its state: those after its `known_until`.) `parts` are the operations and byte-seconds of each
+    database, by its key, whose day was read after its end: only of days before a plan that charges nothing was left.
     """
 
     workspace_key: int
@@ -215,6 +218,8 @@ class WorkspaceDay:
     storage_seconds: int
     storage_bytes: int | None = None
     is_storage_known: bool = True
+    stretched_byte_seconds: int = 0
+    is_storage_in_part: bool = False
     absent: tuple[int, ...] = ()
     parts: Mapping[int, tuple[int, int]] = field(default_factory=dict)
 

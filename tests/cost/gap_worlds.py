@@ -26,6 +26,7 @@ from prisma_postgres_exporter.model import (
 
 GIB = 2**30
 HOUR = timedelta(hours=1)
+MINUTE = timedelta(minutes=1)
 DAY = timedelta(days=1)
 SECOND = timedelta(seconds=1)
 MONTHS = (date(2026, 11, 1), date(2026, 12, 1), date(2027, 1, 1), date(2027, 2, 1), date(2028, 2, 1))
@@ -127,6 +128,19 @@ class GivenDatabase:
     def storage_hours_known(self, day: date, until: datetime) -> int:
         hours = self.hours_read(day, until)
         return hours // 2 if day in self.storage_halves else hours
+
+    def read_until(self, world: World) -> datetime | None:
+        """How far the newest reading reaches, of this month and the one before."""
+        reads = []
+        for month in (world.before(), world):
+            reads += [
+                max(midnight(day), self.created_at) + hours * HOUR
+                for day in days_of(month.starts_at, month.ends_at)
+                if (hours := self.hours_read(day, month.ends_at))
+            ]
+            if (read_at := self.month_read_at.get(month.month)) is not None:
+                reads.append(read_at)
+        return max(reads, default=None)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -240,10 +254,17 @@ def _known(
         if by_month > by_days or (by_month == by_days and len(covered) > len(held)):
             operations, known = by_month, covered
     counted = {day for day in days if day != today or day in read or day in covered}
+    until = row.read_until(world) or row.created_at
+    life = ends_at - max(world.starts_at, row.created_at)
+    if today in days and row.read_until(world) is not None and ends_at - until > max(2 * HOUR, life / 100):
+        counted, known = counted | {today}, known - {today}
     storage = sum(3600 * row.storage_hours_known(day, ends_at) for day in read)
     weighted = sum(3600 * row.storage_hours_known(day, ends_at) * row.level_on(day) for day in read)
     lived = 3600 * sum(row.lived_on(day, ends_at) for day in days)
-    if storage and lived - storage <= max(3600, lived // 100):
+    is_elsewhere = row.holder(min(days)) != row.holder((min(ends_at, row.deleted_at or ends_at) - SECOND).date())
+    # Of one that was deleted nobody knows for how long it held its last level, unless that was read just before.
+    is_end_read = row.deleted_at is None or row.deleted_at >= ends_at or until >= row.deleted_at - 15 * MINUTE
+    if storage and lived - storage <= max(3600, lived // 100) and (is_end_read or is_elsewhere):
         weighted, storage = weighted * lived // storage, lived
     # Of what nobody ever read one day at least is missing, also on the day that it was made.
     is_unread = not read and month_read_at is None and min(days) == max(world.starts_at, row.created_at).date()
@@ -361,6 +382,7 @@ def _state(row: GivenDatabase, world: World) -> DatabaseState:
         moves=() if row.moves_on is None or row.moves_on > world.until.date() else (_move(row, row.moves_on),),
         recent_days=tuple(day for day in days if day.unchanged_since_at is None or day.day >= yesterday),
         months=tuple(_month_rows(row, world, days)),
+        usage_at=row.read_until(world),
     )
 
 

@@ -625,6 +625,19 @@ def test_a_fee_that_goes_by_what_was_not_read_is_shared_as_nobody_knows(by: FeeS
     assert expected == {"db_1": True, "db_2": False}
 
 
+def test_a_budget_of_what_nobody_read_has_spent_no_0() -> None:
+    budgets = tuple(
+        BudgetConfig(name=name, monthly_usd=Decimal(8), databases=(re.compile(f"^{name}$"),))
+        for name in ("db_1", "db_2")
+    )
+    of = ledger_state(state(1, 3_000_000), replace(state(2, 0), months=()))
+
+    read, unread = charge(of, configured(budgets=budgets, fee_share=FeeShare.OPERATIONS), days(150_000), NOW).budgets
+
+    assert read.spent_usd == Decimal("26.00")
+    assert (unread.spent_usd, unread.expected_usd, unread.is_complete) == (None, None, False)
+
+
 def test_a_budget_that_matches_nothing_is_not_complete_and_its_limit_has_cents() -> None:
     budgets = (BudgetConfig(name="none", monthly_usd=Decimal(8), databases=(re.compile("^$"),)),)
 

@@ -15,6 +15,7 @@ from gap_worlds import (
     DAY,
     GIB,
     OPEN,
+    SECOND,
     WHOLE,
     GivenDatabase,
     GivenWorkspace,
@@ -32,7 +33,7 @@ from gap_worlds import (
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from builders import database_state, day_usage, month_usage, settled_day, workspace_state
+from builders import database, database_state, day_usage, month_usage, settled_day, workspace_state
 from prisma_postgres_exporter.config import BudgetConfig, load_config
 from prisma_postgres_exporter.cost import (
     By,
@@ -620,3 +621,68 @@ def _is_bridged(row: GivenDatabase, world: World) -> bool:
         3600 * row.storage_hours_known(day, world.ends_at) for day in row.reads if day.replace(day=1) == world.month
     )
     return sum(known.storage_seconds_known for known in knowns) != read
+
+
+@pytest.mark.parametrize(
+    ("day", "unread", "is_known"),
+    [
+        (1, timedelta(hours=2), True),
+        (1, timedelta(hours=2, seconds=1), False),
+        (1, timedelta(hours=30), False),
+        # One part in a hundred of 20 days and 12 hours.
+        (21, timedelta(hours=4.92), True),
+        (21, timedelta(hours=4.93), False),
+    ],
+)
+def test_what_a_failing_database_used_today_is_not_known_for_long(
+    day: int, unread: timedelta, *, is_known: bool
+) -> None:
+    now = datetime(2026, 10, day, 12, tzinfo=UTC)
+    usage_at = now - unread
+    created_at = datetime(2026, 9, 1, tzinfo=UTC)
+    rows = [settled_day(date(2026, 10, number), 10) for number in range(1, usage_at.day if usage_at.month == 10 else 1)]
+    read = [*rows, day_usage(usage_at.date(), 5, read_at=usage_at)] if usage_at.month == 10 else []
+    month = month_usage(
+        date(2026, 10, 1), days=len(read), days_operations=sum(row.operations for row in read), storage_byte_seconds=0
+    )
+    state = database_state(
+        database=database("db_1", created_at=created_at),
+        counted_from=created_at.date(),
+        known_until=usage_at.date() - timedelta(days=1),
+        usage_at=usage_at,
+        recent_days=tuple(read[-2:]),
+        months=(month,),
+    )
+    usage = database_usage(state, now)[state.workspace_key]
+
+    assert usage.are_operations_known is is_known
+    assert usage.days == day
+    assert usage.days_known == (day if is_known else len(rows))
+
+
+@pytest.mark.parametrize(("minutes", "is_whole"), [(15, True), (16, False)])
+def test_a_deletion_that_is_noticed_soon_after_midnight_leaves_the_month_whole(minutes: int, *, is_whole: bool) -> None:
+    read_at = datetime(2026, 11, 20, 23, 53, tzinfo=UTC)
+    begins_at = read_at.replace(hour=0, minute=0)
+    plain = database_state()
+    state = replace(
+        plain,
+        database=replace(plain.database, created_at=begins_at),
+        recent_days=(day_usage(read_at.date(), 900, read_at=read_at),),
+        months=(
+            month_usage(
+                read_at.date().replace(day=1),
+                days=1,
+                days_operations=900,
+                storage_seconds=(read_at - begins_at) // SECOND,
+                storage_byte_seconds=(read_at - begins_at) // SECOND * 7,
+            ),
+        ),
+        usage_at=read_at,
+        deleted_at=read_at + timedelta(minutes=minutes),
+    )
+
+    (usage,) = database_usage(state, read_at + timedelta(days=3)).values()
+
+    assert usage.is_complete is is_whole
+    assert usage.known_operations == 900

@@ -391,13 +391,13 @@ def test_a_blocked_workspace_is_not_told_to_use_less() -> None:
             assert reach.todo.startswith(todo.removesuffix(".") + (more or "."))
 
 
-def test_a_days_level_that_is_not_known_whole_is_at_least_so_much_and_drawn_open() -> None:
-    day = Day(day=NOW.date(), operations=5, storage_bytes=7, are_operations_known=True, is_storage_known=False)
-    days = [replace(day, day=NOW.date() - timedelta(days=1), is_storage_known=True), day]
-    plot = bars_of_days("Storage", [(f"{one.day}", one.storage_bytes, one.is_storage_known) for one in days], str)
+def test_a_days_level_that_is_not_known_whole_is_at_least_or_about_so_much_and_drawn_open() -> None:
+    days = [("2026-11-21", 7, "about "), ("2026-11-22", 7, ""), ("2026-11-23", 7, "at least ")]
+    plot = bars_of_days("Storage", days, str)
     assert plot is not None
-    assert plot.label == "Storage; at least so much on 1 of 2 days"
+    assert plot.label == "Storage; at least so much on 1 of 3 days; about so much on 1 of 3 days"
     assert [(bar.title, bar.is_open) for bar in plot.bars] == [
+        ("2026-11-21: about 7", True),
         ("2026-11-22: 7", False),
         ("2026-11-23: at least 7", True),
     ]
@@ -462,7 +462,7 @@ def test_days_of_a_workspace_that_a_database_lacks_are_at_least_so_much() -> Non
             operations=100,
             storage_bytes=2**30,
             are_operations_known=back != 2,
-            is_storage_known=back != 2,
+            storage_qualifier="at least " if back == 2 else "",
         )
         for back in range(3, -1, -1)
     ]
@@ -600,8 +600,6 @@ def test_the_charges_of_a_cheap_database_are_drawn_exactly() -> None:
             day=date(2026, 11, number + 1),
             operations=operations,
             storage_bytes=None,
-            are_operations_known=True,
-            is_storage_known=True,
         )
         for number, operations in enumerate(used)
     ]
@@ -620,8 +618,6 @@ def test_a_month_of_which_days_are_not_read_is_not_drawn_as_if_it_were() -> None
             day=date(2026, 11, number),
             operations=100,
             storage_bytes=1,
-            are_operations_known=True,
-            is_storage_known=True,
         )
         for number in range(1, 24)
     ]
@@ -642,8 +638,6 @@ def test_what_days_cost_that_nobody_read_is_no_other_days() -> None:
             day=date(2026, 11, number),
             operations=operations,
             storage_bytes=None,
-            are_operations_known=True,
-            is_storage_known=True,
         )
         for number, operations in read.items()
     ]
@@ -671,8 +665,6 @@ DAYS = [
         day=date(2026, 11, number),
         operations=100,
         storage_bytes=1,
-        are_operations_known=True,
-        is_storage_known=True,
     )
     for number in range(1, 24)
 ]
@@ -1075,7 +1067,11 @@ def test_what_was_known_stays_a_lower_bound_while_a_new_database_is_not_read() -
     of_project = replace(A_PROJECT, project_id=new.project_id, usage=new.usage, bill=nothing)
     costs = replace(COSTS, lines=(replace(COSTS.lines[0], bill=under),), projects=(of_project,))
     snapshot = replace(A_SNAPSHOT, databases=(new,))
-    days = {A_WORKSPACE.workspace_id: [Day(day=NOW.date(), operations=5, storage_bytes=2**30, is_storage_known=False)]}
+    days = {
+        A_WORKSPACE.workspace_id: [
+            Day(day=NOW.date(), operations=5, storage_bytes=2**30, storage_qualifier="at least ")
+        ]
+    }
     workspace = words(workspace_page(A_WORKSPACE, costs=costs, status=replace(FULL, workspace_days=days)))
     page = words(places.project_page(FULL, snapshot, new.project_id, costs, places.Told(), Asked()))
 

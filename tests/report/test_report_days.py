@@ -36,7 +36,7 @@ def used(
         is_usage_complete=is_known,
         usage_missing=() if is_known else ("days",),
         are_operations_known=is_known,
-        is_mean_storage_known=is_known,
+        mean_storage_qualifier="" if is_known else "at least ",
     )
 
 

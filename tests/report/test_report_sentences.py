@@ -264,7 +264,7 @@ def test_days_that_are_at_least_so_much_are_among_what_is_not_known(is_known: bo
         mean_storage_bytes=GIB,
         storage_covered_ratio=0.9,
         is_usage_complete=is_known,
-        is_mean_storage_known=is_known,
+        mean_storage_qualifier="" if is_known else "at least ",
     )
     report = report_month(month_of(ledger_state(state(1, 5))), (), (), (day,), NOW)
     (unknown,) = [row for row in report_sections(report, most_databases=1) if row.title == "What is not known"]

@@ -112,6 +112,47 @@ def test_the_day_on_which_a_database_was_deleted_is_known_where_it_was_read_soon
     assert (row(timedelta(minutes=16)).days_known, row(timedelta(minutes=16)).are_operations_known) == (0, False)
 
 
+def test_a_deletion_that_is_noticed_soon_after_midnight_leaves_its_days_known() -> None:
+    def days(noticed: timedelta) -> list[tuple[str, int, int]]:
+        midnight = day_start(day(0))
+        gone = known(1, 1, deleted_at=midnight + noticed)
+        read = replace(day_usage(day(1), 5, workspace_key=1), read_at=midnight - timedelta(minutes=7))
+        return [(row.period, row.days_known, row.days) for row in used([read], gone, back=1)[0]]
+
+    assert days(timedelta(minutes=8)) == [(f"{day(1)}", 1, 1)]
+    assert days(timedelta(minutes=9)) == [(f"{day(1)}", 0, 1)]
+    assert days(timedelta(minutes=16)) == [(f"{day(1)}", 0, 1), (f"{day(0)}", 0, 1)]
+
+
+def test_today_is_known_of_a_database_that_was_read_within_two_hours() -> None:
+    def row(age: timedelta) -> UsageRow:
+        read = replace(day_usage(day(0), 5, workspace_key=1), read_at=NOW - age)
+        return used([read], known(1, 1), back=0)[0][-1]
+
+    assert (row(timedelta(hours=2)).days_known, row(timedelta(hours=2)).are_operations_known) == (1, True)
+    late = row(timedelta(hours=2, seconds=1))
+    assert (late.operations, late.days_known, late.days, late.are_operations_known) == (5, 0, 1, False)
+
+
+def test_a_mean_that_stands_for_more_than_an_hour_is_about_so_much_and_beside_one_that_lacks_no_lower_bound() -> None:
+    def qualifier(*seconds: int) -> str:
+        rows = [
+            replace(
+                settled_day(day(1), 5, database_key=key, workspace_key=1),
+                storage_byte_seconds=key * of,
+                storage_seconds=of,
+            )
+            for key, of in enumerate(seconds, 1)
+        ]
+        own = [known(key, 1) for key in range(1, len(seconds) + 1)]
+        return used(rows, *own, back=1)[0][0].mean_storage_qualifier
+
+    assert qualifier(86_400, 82_800) == ""
+    assert qualifier(86_400, 82_799) == "about "
+    assert qualifier(86_400, 0) == "at least "
+    assert qualifier(0, 7_200) == "about "
+
+
 def test_days_after_a_workspace_was_gone_are_not_known_to_the_end_of_that_month() -> None:
     def periods(gone_at: datetime) -> list[str]:
         return [row.period for row in used([], known(1, 1), workspaces=(replace(A, gone_at=gone_at), B))[0]]
@@ -198,7 +239,7 @@ def test_a_day_on_which_a_database_may_have_moved_is_known_in_neither_workspace(
     assert {(row.days_known, row.days, row.unplaced_databases, row.mean_storage_bytes) for row in of_doubt} == {
         (0, 1, 1, None)
     }
-    assert not any(row.are_operations_known or row.is_mean_storage_known for row in of_doubt)
+    assert not any(row.are_operations_known or not row.mean_storage_qualifier for row in of_doubt)
 
 
 def test_a_day_on_which_a_database_moved_and_did_nothing_has_no_operations_in_either_workspace() -> None:

@@ -11,12 +11,13 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import ClassVar
 
+import pytest
 from hypothesis import Phase, example, given, settings
 from hypothesis import strategies as st
 
 from prisma_postgres_exporter.api import Usage
 from prisma_postgres_exporter.config import Credential
-from prisma_postgres_exporter.cost import By
+from prisma_postgres_exporter.cost import ABOUT, By
 from prisma_postgres_exporter.errors import Unavailable
 from prisma_postgres_exporter.model import day_start
 from prisma_postgres_exporter.report import Chosen, days_of_rows
@@ -118,11 +119,17 @@ async def _check(running: Bench, world: World, store_url: str) -> None:
                 shown[0].day, now.date(), By.WORKSPACE, Chosen(workspace_id=id_), most_rows=1_000
             )
             by_rows = {day.day: day for day in days_of_rows(rows)}
+            in_doubt = {row.period for row in rows if row.unplaced_databases}
             for day in shown:
                 beside, ends_at = by_rows[day.day], day_start(day.day) + ONE_DAY
                 assert day.are_operations_known == beside.are_operations_known
                 truth = world.workspace_operations(id_, day_start(day.day), min(now, ends_at))
                 assert (day.operations or 0) <= truth
+                if f"{day.day}" not in in_doubt and ends_at <= now:
+                    assert day.storage_bytes == pytest.approx(beside.storage_bytes, rel=1e-6)
+                # A level of a database that may have been elsewhere can be known in part.
+                is_weaker = f"{day.day}" in in_doubt and day.storage_qualifier == ABOUT
+                assert day.storage_qualifier == beside.storage_qualifier or is_weaker, (id_, day, beside)
                 # Those of today grow all the time, and are read again every hour.
                 if ends_at <= now:
                     assert day.operations == beside.operations

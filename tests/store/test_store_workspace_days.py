@@ -49,6 +49,28 @@ def test_levels_are_means_over_the_time_that_is_known_and_fit_any_number(store: 
     assert levels == [(None, False), (TIB, False), (pytest.approx(64 * TIB + 2**63 - 1), True)]
 
 
+def test_a_level_that_stands_for_more_than_an_hour_that_a_database_lived_is_known_in_part(store: Store) -> None:
+    day, noon = TODAY - 3 * DAY, timedelta(hours=12)
+    at_noon = NOW.replace(hour=0, minute=0, second=0) - 3 * DAY + noon
+    there = replace(discovered(0), at=SEEN_AT, databases=(database(1), database(2), database(3)))
+    discover(store, there)
+    discover(store, replace(there, at=at_noon, databases=(database(4, created_at=at_noon),)))
+    discover(store, replace(there, at=at_noon + timedelta(hours=6), deleted_database_ids=(database(3).id,)))
+    seconds = {1: 86_400, 2: 86_400, 3: 18 * 3_600, 4: 12 * 3_600}
+
+    for key, lived in seconds.items():
+        for missing, is_in_part in ((0, False), (3_600, False), (3_601, True), (lived, False)):
+            known = {**seconds, key: lived - missing}
+            put(
+                store,
+                [settled_day(of, day, storage_byte_seconds=held, storage_seconds=held) for of, held in known.items()],
+            )
+            found = by_day(store)[day, 1]
+            assert found.is_storage_in_part is is_in_part, (key, missing)
+            # A byte each.
+            assert found.stretched_byte_seconds == (missing if missing < lived else 0)
+
+
 def test_no_database_is_absent_before_its_workspace_was_followed_or_after_a_backfill(store: Store) -> None:
     discover(store, replace(discovered(3), at=SEEN_AT))
     put(store, [settled_day(key, TODAY - back * DAY) for back in range(1, 54) for key in (1, 2, 3)])

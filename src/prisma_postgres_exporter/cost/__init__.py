@@ -11,9 +11,11 @@ from prisma_postgres_exporter.cost.reconciling import Difference, VendorMonth, m
 from prisma_postgres_exporter.cost.showback import share_out
 from prisma_postgres_exporter.cost.table import By, CostRow, add_bills, added, cost_rows, total_of, total_row
 from prisma_postgres_exporter.cost.usage import (
+    ABOUT,
+    AT_LEAST,
     LAST_READ_WITHIN,
     NOTHING,
-    SHORT_GAP,
+    TODAY_READ_WITHIN,
     UNREAD,
     Usage,
     add_up,
@@ -25,10 +27,12 @@ from prisma_postgres_exporter.cost.warnings import cost_warnings, likely_block
 from prisma_postgres_exporter.cost.whatif import Saving, WhatIf, compare_plans, parse_what_if, savings, suppose
 
 __all__ = [
+    "ABOUT",
+    "AT_LEAST",
     "HISTORY",
     "LAST_READ_WITHIN",
     "NOTHING",
-    "SHORT_GAP",
+    "TODAY_READ_WITHIN",
     "UNREAD",
     "Bill",
     "BudgetState",

@@ -68,7 +68,7 @@ def state_of(
 ) -> BudgetState:
     """Add up what a budget is for; what has no price is left out, and it is not complete then."""
     bills = [shares.get(place) for place in places]
-    known_spent = [bill.known for bill in bills if bill is not None and bill.known is not None]
+    known_spent = [known for bill in bills if (known := _spent(bill)) is not None]
     forecast = [place for place in places if place in expected]
     known_expected = [amount for place in places if (amount := _expected(place, shares, expected)) is not None]
     return BudgetState(
@@ -90,8 +90,12 @@ def state_of(
 
 def _expected(place: Place, shares: Mapping[Place, Bill], expected: Mapping[Place, Decimal]) -> Decimal | None:
     """What is expected of one place, or what is known to be spent already where nothing is."""
-    bill = shares.get(place)
-    return expected.get(place, bill.known if bill is not None else None)
+    return expected.get(place, _spent(shares.get(place)))
+
+
+def _spent(bill: Bill | None) -> Decimal | None:
+    """What is known to be spent, if anything is: that nobody read what was used is no amount of 0."""
+    return bill.known if bill is not None and bill.is_anything_known else None
 
 
 def _is_share(budget: BudgetConfig, places: Sequence[Place], shares: Mapping[Place, Bill]) -> bool:

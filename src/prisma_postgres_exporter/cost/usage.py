@@ -11,6 +11,8 @@ from operator import itemgetter
 
 from prisma_postgres_exporter.cost.placing import without_day
 from prisma_postgres_exporter.model import (
+    LONGEST_UNWATCHED,
+    SHORT_GAP,
     DatabaseState,
     DayUsage,
     LedgerState,
@@ -24,9 +26,13 @@ from prisma_postgres_exporter.model import (
 GIB = 2**30
 ONE_DAY = timedelta(days=1)
 ONE_SECOND = timedelta(seconds=1)
-SHORT_GAP = timedelta(hours=1)
+AT_LEAST, ABOUT = "at least ", "about "
+"""What is said before an amount that is not known whole: a lower bound, or neither bound."""
 SHORT_GAP_PARTS = 100
-"""A gap in a database's storage of an hour or of one part in so many is bridged with its own mean."""
+"""Of a month a gap of one part in so many is bridged too."""
+TODAY_READ_WITHIN = LONGEST_UNWATCHED
+"""Today is known of a database that was read so lately, or within the same part of its time: they are read more
+often."""
 LAST_READ_WITHIN = timedelta(minutes=15)
 """A database that was read so soon before its deletion was noticed is known whole; of a longer time nobody knows."""
 
@@ -37,7 +43,8 @@ class Usage:
 
     `known_operations` and `known_byte_seconds` (storage levels times the seconds they held) are of what is known, so
     at least so much was used. `days_known` of `days` days of databases are in the former: of each, the days (UTC) that
-    are over, and today where it was read. `storage_seconds_known` of the `storage_seconds` that the databases lived
+    are over, and today where it was read; of one that was not for long, today is a day that is not known.
+    `storage_seconds_known` of the `storage_seconds` that the databases lived
     are in the latter. `level_byte_seconds` is each database at its own mean for as long as it lived.
     `days_held` is how many days the ledger has whole: the vendor's month may be known where its days are not.
     `unplaced_operations` and `unplaced_storage` are of how many databases that moved in the month operations, or
@@ -103,7 +110,7 @@ class Usage:
         """
         if self.is_storage_known:
             return ""
-        return "about " if self.level_byte_seconds > self.known_byte_seconds else "at least "
+        return ABOUT if self.level_byte_seconds > self.known_byte_seconds else AT_LEAST
 
     @property
     def is_complete(self) -> bool:
@@ -227,6 +234,7 @@ class _Life:
         "first_day",
         "is_end_read",
         "is_running",
+        "is_today_unknown",
         "month",
         "seconds",
         "today",
@@ -242,22 +250,30 @@ class _Life:
         self.ends_at = end_at if state.deleted_at is None else min(end_at, state.deleted_at)
         is_end_near = state.usage_at is not None and state.usage_at >= self.ends_at - LAST_READ_WITHIN
         self.is_end_read = is_end_near or self.ends_at == end_at
+        if is_end_near and state.usage_at is not None and self.ends_at == state.deleted_at:
+            # What is so short that it counts as nothing is no day of its own where it is over midnight.
+            self.ends_at = state.usage_at if state.usage_at.date() < self.ends_at.date() else self.ends_at
         self.seconds = max(0, int((self.ends_at - self.born_at).total_seconds()))
         self.first_day = self.born_at.date()
         last_over = self.today - ONE_DAY if self.is_running else (self.ends_at - ONE_SECOND).date()
+        within = max(TODAY_READ_WITHIN, (self.ends_at - self.born_at) / SHORT_GAP_PARTS)
+        # Of one that was never read nothing is known anyway.
+        is_unread_for_long = state.usage_at is not None and until - state.usage_at > within
+        self.is_today_unknown = self.is_running and is_unread_for_long and until > day_start(self.today)
+        last_open = self.today if self.is_today_unknown else last_over
         self._open = [
-            row for row in state.recent_days if row.unchanged_since_at is None and self.month <= row.day <= last_over
+            row for row in state.recent_days if row.unchanged_since_at is None and self.month <= row.day <= last_open
         ]
         self.days_over = max(0, (last_over - self.first_day).days + 1) if self.seconds else 0
         is_today_read = self.is_running and (
             any(row.day == self.today for row in reversed(state.recent_days))
             or any(row.month == self.month and self.covers(row, self.today) for row in state.months)
         )
-        self.days = self.days_over + is_today_read
+        self.days = self.days_over + (is_today_read or self.is_today_unknown)
 
     def covers(self, row: MonthUsage, day: date) -> bool:
         """Whether the vendor's month reaches into `day`, or to its end where that is over."""
-        if row.read_at is None or row.period_end_at is None:
+        if row.read_at is None or row.period_end_at is None or (self.is_today_unknown and day == self.today):
             return False
         if self.is_running and day == self.today:
             needed_at = day_start(day) + ONE_SECOND
@@ -276,7 +292,7 @@ class _Life:
         return min(self.days, max(0, count + self.covers(row, last)))
 
     def open_days(self, workspace_key: int, but: Collection[date] = ()) -> int:
-        """How many days that are over were not read after their end: they may have gone on."""
+        """How many days were not read after their end, or today for long: they may have gone on."""
         return sum(
             row.workspace_key == workspace_key and row.day not in but and not self.is_final(row) for row in self._open
         )

@@ -99,7 +99,8 @@ class Known(Document):
     )
     days_known: int = Field(description="Of `days` those that are known: read after their end, or today, read at all")
     days: int = Field(
-        description="Days (UTC) of databases: of each the days that are over, and of a month today where it was read"
+        description="Days (UTC) of databases: of each the days that are over, and of a month today where it was read, "
+        "or was not for two hours and one part in a hundred of the month"
     )
     storage_covered_ratio: float | None = Field(
         description="The part (0 to 1) of the databases' time of which a storage level is known; `null`: no database"

@@ -22,10 +22,12 @@ def _plots(section: Section, today: str) -> list[object]:
     days = section.days
     drawn = (
         bars_of_days(
-            "Operations a day", [(f"{row.day}", row.operations, row.are_operations_known) for row in days], count, today
+            "Operations a day", [(f"{row.day}", row.operations, row.operations_qualifier) for row in days], count, today
         ),
         bars_of_days(
-            "Storage, mean of each day", [(f"{row.day}", row.level, row.is_level_known) for row in days], size
+            "Storage, mean of each day",
+            [(f"{row.day}", row.storage_bytes, row.storage_qualifier) for row in days],
+            size,
         ),
     )
     return [plot for plot in drawn if plot is not None]

@@ -40,7 +40,7 @@ def at_least(known: Decimal | None, *, is_complete: bool) -> str:
 
 def cost_so_far(bill: Bill | None) -> str:
     """What is known of a cost: at least so much, or of a share of what is known about so much; a dash where nothing."""
-    return NONE if bill is None else f"{bill.qualifier}{money(bill.known)}"
+    return NONE if bill is None or not bill.is_anything_known else f"{bill.qualifier}{money(bill.known)}"
 
 
 def expected_cost(row: CostRow) -> str:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 
-from prisma_postgres_exporter.cost import LAST_READ_WITHIN, placed_days
+from prisma_postgres_exporter.cost import AT_LEAST, LAST_READ_WITHIN, TODAY_READ_WITHIN, placed_days
 from prisma_postgres_exporter.model import DatabaseState, LedgerState, WorkspaceDay, WorkspaceState, day_start
-from prisma_postgres_exporter.report.usage import UsageRow
+from prisma_postgres_exporter.report.usage import UsageRow, is_stretched, storage_qualifier
 
 DAYS_SHOWN = timedelta(days=60)
 ONE_DAY = timedelta(days=1)
@@ -18,24 +18,35 @@ AN_INSTANT = timedelta(microseconds=1)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Day:
-    """One UTC day of a place; what is not known is `None`, and where not `…_known` it is at least so much."""
+    """One UTC day of a place: operations, and the mean level of storage; what is not known is `None`.
+
+    Where not `are_operations_known` it is at least so much; `storage_qualifier` is what is said before a level that is
+    not known whole. `storage_byte_seconds` are the levels times the seconds that are known.
+    """
 
     day: date
     operations: int | None
     storage_bytes: int | None
     are_operations_known: bool = True
-    is_storage_known: bool = True
+    storage_qualifier: str = ""
+    storage_byte_seconds: int = 0
+
+    @property
+    def operations_qualifier(self) -> str:
+        """What is said before operations that are not all known."""
+        return "" if self.are_operations_known else AT_LEAST
 
 
 def days_of_rows(rows: Iterable[UsageRow]) -> Sequence[Day]:
-    """Return the days of a project or a database."""
+    """Return the days of one place, as `usage_by_day` has them."""
     return [
         Day(
             day=date.fromisoformat(row.period),
             operations=row.operations,
             storage_bytes=row.mean_storage_bytes,
             are_operations_known=row.are_operations_known,
-            is_storage_known=row.is_mean_storage_known,
+            storage_qualifier=row.mean_storage_qualifier,
+            storage_byte_seconds=row.known_byte_seconds,
         )
         for row in rows
     ]
@@ -53,62 +64,89 @@ def days_of_workspaces(
     for row in days:
         found[row.workspace_key].append(row)
     states = ledger_state.databases.values()
-    moved, lacked = [state for state in states if state.moves], _lacked(states, now)
+    moved, lacked, stretched = [state for state in states if state.moves], _lacked(states, now), _stretched(states, now)
     return {
         id_: shown
         for id_, workspace in ledger_state.workspaces.items()
-        if (shown := _shown(placed_days(workspace.key, found[workspace.key], moved), workspace, lacked, now))
+        if (shown := _shown(placed_days(workspace.key, found[workspace.key], moved), workspace, lacked, stretched, now))
     }
 
 
+DaysOf = Set[tuple[int, date]]
+"""Days of workspaces, by their keys."""
+
+
 def _shown(
-    days: Iterable[WorkspaceDay], workspace: WorkspaceState, lacked: Mapping[int, Collection[date]], now: datetime
+    days: Iterable[WorkspaceDay],
+    workspace: WorkspaceState,
+    lacked: DaysOf,
+    stretched: Mapping[int, tuple[int, bool]],
+    now: datetime,
 ) -> Sequence[Day]:
     read = {row.day: row for row in days}
     if not read:
         return ()
     last, first = max(read), max(min(read), max(read) - DAYS_SHOWN)
-    in_part = lacked.get(workspace.key, ())
     shown = []
     for day in (first + number * ONE_DAY for number in range((last - first).days + 1)):
-        row, starts_at = read.get(day), day_start(day)
-        is_listed = not workspace.was_followed_late(starts_at) and not workspace.gaps_in(
-            starts_at, min(now, starts_at + ONE_DAY)
-        )
-        is_whole = row is not None and not row.absent and day not in in_part and is_listed
+        row, starts_at, ends_at = read.get(day), day_start(day), min(now, day_start(day) + ONE_DAY)
+        if row is None:
+            shown.append(Day(day=day, operations=None, storage_bytes=None, are_operations_known=False))
+            continue
+        is_listed = not workspace.was_followed_late(starts_at) and not workspace.gaps_in(starts_at, ends_at)
+        is_whole = is_listed and not row.absent and (workspace.key, day) not in lacked
+        more, is_in_part = row.stretched_byte_seconds, row.is_storage_in_part
+        if day == now.date():
+            more, is_in_part = stretched.get(workspace.key, (0, False))
+        elapsed_seconds = max(1, int((ends_at - starts_at).total_seconds()))
         shown.append(
             Day(
                 day=day,
-                operations=row.operations if row else None,
-                storage_bytes=row.storage_bytes if row else None,
+                operations=row.operations,
+                storage_bytes=(row.storage_byte_seconds + more) // elapsed_seconds if row.storage_seconds else None,
                 are_operations_known=is_whole,
-                is_storage_known=is_whole and row is not None and row.is_storage_known,
+                storage_qualifier=storage_qualifier(
+                    is_whole=is_whole and row.is_storage_known, is_any_stretched=is_in_part
+                ),
+                storage_byte_seconds=row.storage_byte_seconds,
             )
         )
     return shown
 
 
-def _lacked(states: Iterable[DatabaseState], now: datetime) -> Mapping[int, Collection[date]]:
-    """The days that workspaces lack of databases that are followed, by the workspace's key."""
-    lacked: dict[int, set[date]] = defaultdict(set)
-    for state in states:
-        for day in _lacking(state, now):
-            for workspace_key in state.holders_on(day):
-                lacked[workspace_key].add(day)
-    return lacked
+def _lacked(states: Iterable[DatabaseState], now: datetime) -> DaysOf:
+    """The days that workspaces lack of databases that are followed."""
+    return {(key, day) for state in states for day in _lacking(state, now) for key in state.holders_on(day)}
 
 
 def _lacking(state: DatabaseState, now: datetime) -> Iterator[date]:
     """The days that a database has no row of, or one that says less than there was; not before its ledger begins."""
-    today, ends_at = now.date(), state.deleted_at or now
+    # What is so short before a deletion counts as nothing.
+    today, ends_at = now.date(), now if state.deleted_at is None else state.deleted_at - LAST_READ_WITHIN
     read = set()
     for row in state.recent_days:
         read.add(row.day)
-        is_end_read = ends_at < day_start(row.day) + ONE_DAY and row.read_at >= ends_at - LAST_READ_WITHIN
-        if row.unchanged_since_at is None and row.day != today and not is_end_read:
+        is_end_read = state.deleted_at is not None and row.read_at >= ends_at
+        is_today_read = row.day == today and row.read_at >= now - TODAY_READ_WITHIN
+        if row.unchanged_since_at is None and not is_today_read and not is_end_read:
             yield row.day
     day = max(state.known_until + ONE_DAY, state.begins_on)
     while day <= (ends_at - AN_INSTANT).date():
         if day not in read:
             yield day
         day += ONE_DAY
+
+
+def _stretched(states: Iterable[DatabaseState], now: datetime) -> Mapping[int, tuple[int, bool]]:
+    """By workspace key, what levels come to over the time of today that is not known, and whether that is long."""
+    found: dict[int, tuple[int, bool]] = {}
+    for state in states:
+        row = next((row for row in reversed(state.recent_days) if row.day == now.date()), None)
+        if row is None or not row.storage_seconds or state.is_unplaced(row.day):
+            continue
+        begins_at = max(state.database.created_at, day_start(row.day))
+        lived_seconds = int((min(state.deleted_at or now, now) - begins_at).total_seconds())
+        more = row.storage_byte_seconds * max(0, lived_seconds - row.storage_seconds) // row.storage_seconds
+        before, is_long = found.get(row.workspace_key, (0, False))
+        found[row.workspace_key] = before + more, is_long or is_stretched(row, lived_seconds)
+    return found

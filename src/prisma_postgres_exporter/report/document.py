@@ -6,10 +6,11 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 
-from prisma_postgres_exporter.cost import CostRow, added, total_of
+from prisma_postgres_exporter.cost import ABOUT, CostRow, added, total_of
 from prisma_postgres_exporter.model import day_start
 from prisma_postgres_exporter.report.amounts import at_least, changed_money, cost_so_far, signed_money
 from prisma_postgres_exporter.report.changing import PARTS
+from prisma_postgres_exporter.report.days import Day, days_of_rows
 from prisma_postgres_exporter.report.sentences import (
     LEFT_OUT,
     NO_PROJECT,
@@ -33,6 +34,7 @@ from prisma_postgres_exporter.report.sentences import (
     use,
     workspace_name,
 )
+from prisma_postgres_exporter.report.usage import storage_qualifier
 from prisma_postgres_exporter.report.whole import MonthReport, WorkspaceReport
 
 USE_HEADS = ("Operations", "Mean GiB", "Fee", "For operations", "For storage", "USD")
@@ -43,20 +45,6 @@ EVENTS = 5
 
 ONE_DAY = timedelta(days=1)
 Cells = tuple[str, ...]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Day:
-    """A UTC day, its operations, and its mean level of storage in bytes; `None` is not known.
-
-    Where not `are_operations_known`, or not `is_level_known`, it is at least so much.
-    """
-
-    day: date
-    operations: int | None
-    level: int | None
-    are_operations_known: bool
-    is_level_known: bool
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -166,7 +154,7 @@ def _all_days(report: MonthReport) -> Sequence[Day]:
     """The days of all workspaces together: at least what is known of them. One without a database has nothing."""
     found: dict[date, list[Day]] = {}
     for workspace in report.workspaces:
-        for day in _days(workspace):
+        for day in days_of_rows(workspace.days):
             found.setdefault(day.day, []).append(day)
     # What was deleted before a workspace was followed is missing, also where nothing of that day is left of it.
     listed_from = max((row.first_seen_at for row in report.followed_late), default=datetime.min.replace(tzinfo=UTC))
@@ -179,9 +167,12 @@ def _all_days(report: MonthReport) -> Sequence[Day]:
         Day(
             day=day,
             operations=_sum(row.operations for row in rows),
-            level=_sum(row.level for row in rows),
+            storage_bytes=_sum(row.storage_bytes for row in rows),
             are_operations_known=is_listed(day) and all(row.are_operations_known for row in rows),
-            is_level_known=is_listed(day) and all(row.is_level_known for row in rows),
+            storage_qualifier=storage_qualifier(
+                is_whole=is_listed(day) and not any(row.storage_qualifier for row in rows),
+                is_any_stretched=any(row.storage_qualifier == ABOUT for row in rows),
+            ),
         )
         for day, rows in sorted(found.items())
     ]
@@ -200,24 +191,11 @@ def _workspace(report: MonthReport, workspace: WorkspaceReport, most_databases: 
         databases = _rows(listed, "Project / database", database_path)
         yield Section(title=f"Databases of {name}", level=3, table=databases, after=tuple(_rest(rest)))
     if workspace.days:
-        yield Section(title=f"Days of {name} (UTC)", level=3, days=_days(workspace))
+        yield Section(title=f"Days of {name} (UTC)", level=3, days=days_of_rows(workspace.days))
 
 
 def _events(report: MonthReport, workspace: WorkspaceReport) -> Sequence[str]:
     return [event_sentence(event, report.names) for event in workspace.events]
-
-
-def _days(workspace: WorkspaceReport) -> Sequence[Day]:
-    return [
-        Day(
-            day=date.fromisoformat(row.period),
-            operations=row.operations,
-            level=row.mean_storage_bytes,
-            are_operations_known=row.are_operations_known,
-            is_level_known=row.is_mean_storage_known,
-        )
-        for row in workspace.days
-    ]
 
 
 def _rows(rows: Iterable[CostRow], head: str, named: Callable[[CostRow], str]) -> Table:

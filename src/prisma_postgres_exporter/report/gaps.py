@@ -7,8 +7,8 @@ from collections.abc import Iterable, Iterator
 from datetime import date, datetime, timedelta
 from itertools import chain
 
-from prisma_postgres_exporter.cost import SHORT_GAP, Usage
-from prisma_postgres_exporter.model import DatabaseState, WorkspaceState, day_start, month_start
+from prisma_postgres_exporter.cost import TODAY_READ_WITHIN, Usage
+from prisma_postgres_exporter.model import SHORT_GAP, DatabaseState, WorkspaceState, day_start, month_start
 from prisma_postgres_exporter.report.months import LedgerMonth
 from prisma_postgres_exporter.words import counted
 
@@ -145,8 +145,9 @@ def _is_only_today_missing(state: DatabaseState, usage: Usage, now: datetime) ->
             levels -= row.storage_seconds
             may_come -= ONE_DAY
     is_yesterday_open = may_come < today_at
+    is_today_open = state.usage_at is not None and now - state.usage_at > TODAY_READ_WITHIN
     return (
-        usage.days - usage.days_known <= is_yesterday_open
+        usage.days - usage.days_known <= is_yesterday_open + is_today_open
         and (may_come - since_at).total_seconds() - levels <= SHORT_GAP.total_seconds()
     )
 

@@ -6,7 +6,8 @@ import re
 from collections.abc import Iterable, Iterator, Sequence
 
 from prisma_postgres_exporter.report.amounts import count, gib
-from prisma_postgres_exporter.report.document import Day, report_sections
+from prisma_postgres_exporter.report.days import Day
+from prisma_postgres_exporter.report.document import report_sections
 from prisma_postgres_exporter.report.whole import MonthReport
 
 
@@ -26,8 +27,8 @@ def report_markdown(report: MonthReport, *, most_databases: int) -> Iterator[str
 
 def _day(day: Day) -> Sequence[str]:
     least = "" if day.are_operations_known or day.operations is None else "≥ "
-    at_least = "" if day.is_level_known or day.level is None else "at least "
-    return f"{day.day}", f"{least}{count(day.operations)}", f"{at_least}{gib(day.level)}"
+    qualifier = "" if day.storage_bytes is None else day.storage_qualifier
+    return f"{day.day}", f"{least}{count(day.operations)}", f"{qualifier}{gib(day.storage_bytes)}"
 
 
 def _table(heads: Sequence[str], rows: Iterable[Sequence[str]]) -> Iterator[str]:

@@ -9,7 +9,6 @@ from datetime import date, datetime, timedelta
 
 from prisma_postgres_exporter.config import PROGRAM, Config
 from prisma_postgres_exporter.cost import (
-    SHORT_GAP,
     By,
     CostRow,
     Costs,
@@ -20,6 +19,7 @@ from prisma_postgres_exporter.cost import (
 )
 from prisma_postgres_exporter.ledger.backfill import unread_days
 from prisma_postgres_exporter.model import (
+    SHORT_GAP,
     DatabaseState,
     DiscoveryGap,
     LedgerState,

@@ -9,7 +9,6 @@ from decimal import Decimal
 from functools import partial
 
 from prisma_postgres_exporter.cost import (
-    SHORT_GAP,
     Bill,
     BudgetState,
     By,
@@ -21,6 +20,7 @@ from prisma_postgres_exporter.cost import (
     total_row,
 )
 from prisma_postgres_exporter.model import (
+    SHORT_GAP,
     DiscoveryGap,
     Event,
     EventKind,
@@ -449,7 +449,7 @@ def unknown_sentences(report: MonthReport) -> Iterator[str]:
         day.period
         for workspace in report.workspaces
         for day in workspace.days
-        if day.operations is not None and not (day.are_operations_known and day.is_mean_storage_known)
+        if day.operations is not None and (not day.are_operations_known or day.mean_storage_qualifier)
     }
     if partly:
         yield (

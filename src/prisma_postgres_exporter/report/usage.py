@@ -8,8 +8,19 @@ from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
 from itertools import groupby
 
-from prisma_postgres_exporter.cost import LAST_READ_WITHIN, NOTHING, SHORT_GAP, By, CostRow, Usage, total_of, unlisted
-from prisma_postgres_exporter.model import DayUsage, day_start
+from prisma_postgres_exporter.cost import (
+    ABOUT,
+    AT_LEAST,
+    LAST_READ_WITHIN,
+    NOTHING,
+    TODAY_READ_WITHIN,
+    By,
+    CostRow,
+    Usage,
+    total_of,
+    unlisted,
+)
+from prisma_postgres_exporter.model import SHORT_GAP, DayUsage, KnownDatabase, day_start
 from prisma_postgres_exporter.report.exporting import Owner, Owners
 from prisma_postgres_exporter.report.months import LedgerMonth
 
@@ -26,7 +37,8 @@ class UsageRow:
 
     `operations` are those of `days_known` of the `days` of databases in it. `mean_storage_bytes` is the mean level over
     the day or month so far, each database at its own mean of its time that is known: the part `storage_covered_ratio`.
-    Where not `are_operations_known`, or not `is_mean_storage_known`, it is at least so much.
+    Where not `are_operations_known` they are at least so many; `mean_storage_qualifier` is what is said before a mean
+    that is not known whole. `known_byte_seconds` are the levels times the seconds that are known.
     """
 
     period: str
@@ -45,7 +57,8 @@ class UsageRow:
     usage_missing: tuple[str, ...] = ()
     unplaced_databases: int = 0
     are_operations_known: bool = True
-    is_mean_storage_known: bool = True
+    mean_storage_qualifier: str = ""
+    known_byte_seconds: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -145,7 +158,8 @@ def usage_of_month(month: LedgerMonth, by: By, chosen: Chosen) -> list[UsageRow]
             usage_missing=row.usage.missing,
             unplaced_databases=row.usage.unplaced_databases,
             are_operations_known=row.usage.are_operations_known,
-            is_mean_storage_known=row.usage.is_mean_storage_known and not row.usage.unplaced_storage,
+            mean_storage_qualifier=row.usage.mean_storage_qualifier,
+            known_byte_seconds=row.usage.known_byte_seconds,
         )
         for row in sorted(_chosen_rows(month, by, chosen), key=lambda row: row.place)
     ]
@@ -219,6 +233,11 @@ def _rows_of_day(
         owner = owners.owner(usage.database_key, usage.workspace_key)
         if chosen.has(owner.workspace_id, owner.project_id, owner.database_id):
             grouped[_place(owner, by)].append(usage)
+    for key, seconds in tuple(missing.items()):
+        deleted_at = owners.databases[key].deleted_at
+        # So little counts as nothing.
+        if deleted_at is not None and deleted_at < ends_at and seconds <= LAST_READ_WITHIN.total_seconds():
+            del missing[key]
     lacking: dict[Place, list[int]] = defaultdict(list)
     unplaced, unplaced_at_rest = Counter[Place](), Counter[Place]()
     for key, seconds in missing.items():
@@ -245,8 +264,8 @@ def _rows_of_day(
         # One that was read before its end only may have gone on, unless it was deleted soon after.
         days_known = sum(
             row.unchanged_since_at is not None
-            or day == now.date()
-            or (lives[row.database_key][2] < ends_at and row.read_at >= lives[row.database_key][2] - LAST_READ_WITHIN)
+            or (day == now.date() and row.read_at >= now - TODAY_READ_WITHIN)
+            or _is_last(row, owners.databases[row.database_key])
             for row in rows
         )
         # One that did nothing did nothing in either workspace.
@@ -283,8 +302,29 @@ def _rows_of_day(
             usage_missing=usage_missing,
             unplaced_databases=unplaced[place],
             are_operations_known=is_listed and days_known >= count,
-            is_mean_storage_known=is_listed and not lacking[place] and all(row.storage_seconds for row in rows),
+            mean_storage_qualifier=storage_qualifier(
+                is_whole=is_listed and not lacking[place] and all(row.storage_seconds for row in rows),
+                is_any_stretched=any(is_stretched(row, seconds) for row, seconds in zip(rows, lived, strict=True)),
+            ),
+            known_byte_seconds=sum(row.storage_byte_seconds for row in rows),
         )
+
+
+def _is_last(row: DayUsage, known: KnownDatabase) -> bool:
+    """Whether a day was read so shortly before its database's deletion was noticed that nothing is missing."""
+    return known.deleted_at is not None and row.read_at >= known.deleted_at - LAST_READ_WITHIN
+
+
+def is_stretched(row: DayUsage, lived_seconds: int) -> bool:
+    """Whether a database's mean of a day stands for more than an hour of which no level is known."""
+    return 0 < row.storage_seconds < lived_seconds - SHORT_GAP.total_seconds()
+
+
+def storage_qualifier(*, is_whole: bool, is_any_stretched: bool) -> str:
+    """What is said before a day's mean level: about so much where a mean is stretched, at least where one lacks."""
+    if is_any_stretched:
+        return ABOUT
+    return "" if is_whole else AT_LEAST
 
 
 def _place(owner: Owner | CostRow, by: By) -> Place:

@@ -3,14 +3,35 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Collection, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from datetime import date, datetime
 from itertools import groupby
 from operator import itemgetter
 
-from sqlalchemy import Column, ColumnElement, Connection, Double, ScalarSelect, Table, cast, func, select
+from sqlalchemy import (
+    BigInteger,
+    Column,
+    ColumnElement,
+    Connection,
+    Double,
+    ScalarSelect,
+    Table,
+    case,
+    cast,
+    func,
+    select,
+)
 
-from prisma_postgres_exporter.model import DayUsage, Event, Happened, MonthUsage, Moves, Revision, WorkspaceDay
+from prisma_postgres_exporter.model import (
+    SHORT_GAP,
+    DayUsage,
+    Event,
+    Happened,
+    MonthUsage,
+    Moves,
+    Revision,
+    WorkspaceDay,
+)
 from prisma_postgres_exporter.store import rows
 from prisma_postgres_exporter.store.absent import absent_databases
 from prisma_postgres_exporter.store.tables import (
@@ -27,6 +48,7 @@ from prisma_postgres_exporter.store.tables import (
 LOOKED_UP_ROWS = 500
 MOST_READINGS = 500_000
 DAY_SECONDS = 86_400
+SHORT_GAP_SECONDS = int(SHORT_GAP.total_seconds())
 MIB = 2**20
 
 
@@ -212,7 +234,8 @@ def workspace_days(connection: Connection, from_day: date) -> Iterator[Workspace
     # Levels are added up in floating point, where no number of a vendor is too large.
     known_seconds = func.nullif(days.c.storage_seconds, 0)
     level = func.sum(cast(days.c.storage_byte_seconds, Double) / known_seconds)
-    own = (func.count(), func.sum(days.c.database_key), func.count(known_seconds))
+    shorter = func.count(case((days.c.storage_seconds < DAY_SECONDS, 1)))
+    own = (func.count(), func.sum(days.c.database_key), func.count(known_seconds), shorter)
     sums = (func.sum(days.c.operations), mib_seconds, func.sum(days.c.storage_seconds), level)
     query = (
         select(days.c.day, days.c.workspace_key, *own, *sums)
@@ -222,7 +245,8 @@ def workspace_days(connection: Connection, from_day: date) -> Iterator[Workspace
     )
     found = connection.execute(query).all()
     absent = absent_databases(connection, {(row[0], row[1]): (row[2], int(row[3])) for row in found})
-    for day, workspace_key, count, _, levels, operations, storage_mib_seconds, storage_seconds, storage in found:
+    stretched = _stretched(connection, {row[0] for row in found if row[5]})
+    for day, workspace_key, count, _, levels, _, operations, storage_mib_seconds, storage_seconds, storage in found:
         yield WorkspaceDay(
             workspace_key=workspace_key,
             day=rows.day_of(day),
@@ -231,5 +255,27 @@ def workspace_days(connection: Connection, from_day: date) -> Iterator[Workspace
             storage_seconds=int(storage_seconds),
             storage_bytes=round(storage) if levels else None,
             is_storage_known=levels == count,
+            stretched_byte_seconds=stretched.get((day, workspace_key), (0, 0))[0],
+            is_storage_in_part=stretched.get((day, workspace_key), (0, 0))[1] > SHORT_GAP_SECONDS,
             absent=absent.get((day, workspace_key), ()),
         )
+
+
+def _stretched(connection: Connection, of_days: Collection[int]) -> Mapping[tuple[int, int], tuple[int, int]]:
+    """By day and workspace key what levels come to over the time that is not known of them, and the longest such time.
+
+    In byte-seconds and seconds; of databases that lived longer on that day than their level is known.
+    """
+    begins_at = cast(days.c.day, BigInteger) * DAY_SECONDS
+    ends_at = begins_at + DAY_SECONDS
+    born_at, gone_at = databases.c.created_at, databases.c.deleted_at
+    lived = case((gone_at < ends_at, gone_at), else_=ends_at) - case((born_at > begins_at, born_at), else_=begins_at)
+    missing = lived - days.c.storage_seconds
+    level = cast(days.c.storage_byte_seconds, Double) / days.c.storage_seconds
+    query = (
+        select(days.c.day, days.c.workspace_key, func.sum(level * missing), func.max(missing))
+        .join(databases, databases.c.key == days.c.database_key)
+        .where(days.c.day.in_(of_days), days.c.storage_seconds > 0, missing > 0)
+        .group_by(days.c.day, days.c.workspace_key)
+    )
+    return {(row[0], row[1]): (round(row[2]), int(row[3])) for row in connection.execute(query)}

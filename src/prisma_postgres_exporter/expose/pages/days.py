@@ -12,7 +12,6 @@ from prisma_postgres_exporter.cost import Bill, Usage, WorkspaceCost
 from prisma_postgres_exporter.expose.pages.drawing import short
 from prisma_postgres_exporter.expose.pages.plots import Band, Bars, band, bars
 from prisma_postgres_exporter.forecast import Forecast, forecast_operations
-from prisma_postgres_exporter.model import day_start
 from prisma_postgres_exporter.report import CostLine, Day
 
 ONE_DAY = timedelta(days=1)
@@ -54,9 +53,7 @@ def _dealt(bill: Bill, days: Sequence[Day], used: int | None, now: datetime) -> 
     dates = [now.date().replace(day=number) for number in range(1, now.day + 1)]
     operations = {day: row.operations for day in dates if (row := by_day.get(day)) and row.operations is not None}
     storage = {
-        day: row.storage_bytes * _elapsed_seconds(day, now)
-        for day in dates
-        if (row := by_day.get(day)) and row.storage_bytes is not None
+        day: row.storage_byte_seconds for day in dates if (row := by_day.get(day)) and row.storage_bytes is not None
     }
     read = sum(operations.values())
     # A day may be known of some databases only; what the vendor's month differs by else is small.
@@ -79,10 +76,6 @@ def _dealt(bill: Bill, days: Sequence[Day], used: int | None, now: datetime) -> 
 def _shown(amount: float) -> str:
     """Dollars to the cent, of less than ten cents to two digits that say something."""
     return f"${amount:,.2f}" if amount >= 0.1 or not amount else f"${Decimal(f'{amount:.2g}'):f}"
-
-
-def _elapsed_seconds(day: date, now: datetime) -> int:
-    return int(min(ONE_DAY, now - day_start(day)).total_seconds())
 
 
 def month_of_money(

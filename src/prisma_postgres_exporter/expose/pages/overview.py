@@ -176,7 +176,7 @@ def _row(line: CostLine, view: WorkspaceView | None, days: Mapping[str, Sequence
         spark=sparkline([day.operations if day else None for day in last]),
         spark_label=label_of_days(
             f"Operations of the last {SPARK_DAYS} days of {line.name}",
-            [day.are_operations_known for day in last if day is not None and day.operations is not None],
+            [day.operations_qualifier for day in last if day is not None and day.operations is not None],
         ),
     )
 

@@ -143,13 +143,13 @@ class Place:
         drawn = (
             bars_of_days(
                 "Operations a day",
-                [(f"{day.day}", day.operations, day.are_operations_known) for day in self.days],
+                [(f"{day.day}", day.operations, day.operations_qualifier) for day in self.days],
                 count,
                 today,
             ),
             bars_of_days(
                 "Storage, mean of a day",
-                [(f"{day.day}", day.storage_bytes, day.is_storage_known) for day in self.days],
+                [(f"{day.day}", day.storage_bytes, day.storage_qualifier) for day in self.days],
                 partial(size, included_bytes=self.included_bytes),
             ),
         )

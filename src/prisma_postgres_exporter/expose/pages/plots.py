@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TypeVar
+
+from prisma_postgres_exporter.cost import ABOUT, AT_LEAST
 
 WIDTH, HEIGHT = 1_000, 100
 """A plot's own units: it is stretched to the room there is, and its words stand outside of it."""
@@ -17,7 +19,7 @@ BAR = 0.8
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Bar:
-    """One bar, and its name and value; one that `is_open` still grows, or is at least so much."""
+    """One bar, and its name and value; one that `is_open` still grows, or is not known whole."""
 
     x: str
     y: str
@@ -61,14 +63,15 @@ def bars(
     label: str,
     shown: Callable[[N], str],
     *,
-    least: Collection[str] = (),
+    qualified: Mapping[str, str] | None = None,
     still_open: str | None = None,
 ) -> Bars | None:
     """Return the bars of named values with a gap where one is not known; `None` where none is.
 
-    Those whose names are in `least` are at least so much; `still_open` is the one that is not over. Both are open.
+    `qualified` is what is said before a value that is not known whole; `still_open` is the one that is not over. Both
+    are open.
     """
-    known = [value for _, value in points if value is not None]
+    known, qualified = [value for _, value in points if value is not None], qualified or {}
     if not known:
         return None
     step, scale = WIDTH / len(points), HEIGHT / (max(known) or 1)
@@ -84,9 +87,8 @@ def bars(
                 y=_number(HEIGHT - value * scale),
                 width=_number(step * BAR),
                 height=_number(value * scale),
-                title=f"{name}: {'at least ' if name in least else ''}{shown(value)}"
-                f"{' so far' if name == still_open else ''}",
-                is_open=name == still_open or name in least,
+                title=f"{name}: {qualified.get(name, '')}{shown(value)}{' so far' if name == still_open else ''}",
+                is_open=name == still_open or name in qualified,
             )
             for place, (name, value) in enumerate(points)
             if value is not None
@@ -95,19 +97,23 @@ def bars(
 
 
 def bars_of_days(
-    label: str, days: Sequence[tuple[str, int | None, bool]], shown: Callable[[int], str], today: str | None = None
+    label: str, days: Sequence[tuple[str, int | None, str]], shown: Callable[[int], str], today: str | None = None
 ) -> Bars | None:
-    """Return the bars of days, each known whole or not; the label says of how many it is at least so much."""
-    least = {day for day, value, is_known in days if value is not None and not is_known}
+    """Return the bars of days, each with what is said before it; the label says how many are not known whole."""
+    qualified = {day: qualifier for day, value, qualifier in days if value is not None and qualifier}
     # Of a day that is not over nobody expects the whole.
-    label = label_of_days(label, [is_known or day == today for day, value, is_known in days if value is not None])
-    return bars([(day, value) for day, value, _ in days], label, shown, least=least, still_open=today)
+    label = label_of_days(label, ["" if day == today else said for day, value, said in days if value is not None])
+    return bars([(day, value) for day, value, _ in days], label, shown, qualified=qualified, still_open=today)
 
 
-def label_of_days(label: str, known: Sequence[bool]) -> str:
-    """Return what is drawn of days, each known whole or not: of how many it is at least so much."""
-    in_part = known.count(False)
-    return f"{label}; at least so much on {in_part:,} of {len(known):,} days" if in_part else label
+def label_of_days(label: str, qualifiers: Sequence[str]) -> str:
+    """Return what is drawn of days: of how many it is at least or about so much."""
+    parts = [
+        f"; {qualifier}so much on {number:,} of {len(qualifiers):,} days"
+        for qualifier in (AT_LEAST, ABOUT)
+        if (number := qualifiers.count(qualifier))
+    ]
+    return label + "".join(parts)
 
 
 def sparkline(values: Sequence[int | None]) -> str:
