@@ -14,7 +14,7 @@ from played_ledger import HOUR, NEVER, Life, Played, play, true_operations, true
 from builders import GIB, ONE_DAY
 from longer import examples
 from prisma_postgres_exporter.cost import placed_days
-from prisma_postgres_exporter.cost.outlook import Outlook, outlook
+from prisma_postgres_exporter.cost.outlook import Outlook, outlook, outlook_of_part
 from prisma_postgres_exporter.forecast import Forecast
 from prisma_postgres_exporter.model import Move
 
@@ -36,6 +36,12 @@ def seen(played: Played, now: datetime, workspace: int = 1) -> Outlook:
     return outlook(workspace, played.states(workspace), played.days(workspace), now)
 
 
+def seen_of(played: Played, keys: set[int], now: datetime) -> Outlook:
+    """What is seen of some databases of the first workspace."""
+    states = [state for state in played.states(1) if state.key in keys]
+    return outlook_of_part(states, [row for (key, _), row in played.rows.items() if key in keys], now)
+
+
 def assert_true(found: Forecast | None, truth: float, *, rel: float = 0.001) -> None:
     assert found is not None
     assert found.expected == pytest.approx(truth, rel=rel, abs=2)
@@ -43,6 +49,43 @@ def assert_true(found: Forecast | None, truth: float, *, rel: float = 0.001) -> 
 
 
 TWO = (life(1, 60, operations_a_day=8_000), life(2, 4, operations_a_day=2_000))
+
+
+class TestPart:
+    def test_a_part_without_some_days_of_a_database_is_expected_to_come_to_the_truth(self) -> None:
+        """One fails for half of the month, one was deleted in it: neither are its days whole, nor does it go on."""
+        now = november(26, 5)
+        lives = (
+            *TWO,
+            life(3, 1, operations_a_day=500_000, deleted_at=november(9, 11)),
+            life(4, 1, operations_a_day=100_000, fails=[(november(14), NEVER)]),
+        )
+        played = play(lives, installed_at=INSTALLED, now=now)
+
+        for keys in ({1, 3, 4}, {3, 1}, {2, 4}, {4}):
+            truth = true_operations([row for row in lives if row.key in keys], 1, now)
+            assert_true(seen_of(played, keys, now).operations, truth, rel=0.01)
+
+    def test_what_is_gone_has_no_more_to_come(self) -> None:
+        now = november(20)
+        lives = (TWO[0], replace(TWO[1], deleted_at=november(12)))
+        found = seen_of(play(lives, installed_at=INSTALLED, now=now), {2}, now)
+
+        # Of its last hour nobody read anything.
+        assert_true(found.operations, 22_000)
+        assert found.operations is not None
+        assert found.operations.high <= 22_000 + 2_000 / 24
+
+    def test_all_of_a_workspace_is_expected_to_come_to_what_the_workspace_is(self) -> None:
+        """Also where some were followed later: their days before are lacking, and not 0."""
+        now = november(22, 7)
+        lives = (*TWO, life(3, 1, operations_a_day=50_000, first_seen_at=november(3)))
+        played = play(lives, installed_at=INSTALLED, now=now)
+
+        assert seen_of(played, {1, 2, 3}, now).operations == seen(played, now).operations
+
+    def test_nothing_is_expected_of_no_database(self) -> None:
+        assert outlook_of_part((), (), november(20)) == Outlook()
 
 
 class TestStorage:

@@ -19,7 +19,7 @@ from expose_views import A_DATABASE, A_SNAPSHOT, A_WORKSPACE, NOW, exposition_of
 from hypothesis import given
 from test_expose_web import A_STATUS, app_of, client_of
 
-from prisma_postgres_exporter.cost import Bill, BudgetState, Saving, SpendLimit, Usage, WorkspaceCost
+from prisma_postgres_exporter.cost import Bill, BudgetState, Outlook, Saving, SpendLimit, Usage, WorkspaceCost
 from prisma_postgres_exporter.expose import CredentialStatus, RoundStatus, ServiceStatus
 from prisma_postgres_exporter.expose.pages import attention, overview, places, serving
 from prisma_postgres_exporter.expose.pages.days import charges_by_day, month_of_money, month_of_operations
@@ -623,7 +623,7 @@ def test_a_month_of_which_days_are_not_read_is_not_drawn_as_if_it_were() -> None
     ]
 
     def drawn(operations: int) -> Band | str:
-        return month_of_operations(days, Usage(known_operations=operations, days=23, days_known=23), NOW)
+        return month_of_operations(days, Usage(known_operations=operations, days=23, days_known=23), AHEAD, NOW)
 
     assert isinstance(drawn(2_300), Band)
     assert isinstance(drawn(2_500), Band)
@@ -669,6 +669,7 @@ DAYS = [
     for number in range(1, 24)
 ]
 USED = Usage(known_operations=2_300, days=23, days_known=23)
+AHEAD = Outlook(operations=Forecast(low=2_940, expected=3_080, high=3_240))
 
 
 def test_a_charts_words_say_at_least_where_its_card_does_and_then_tell_no_range() -> None:
@@ -684,22 +685,51 @@ def test_a_charts_words_say_at_least_where_its_card_does_and_then_tell_no_range(
     assert scale(of_line(line)).endswith("at least $12.50 so far $14.00 expected, $13.00 – $15.00 ")
     least = replace(line, is_expected_complete=False, low_usd=None, high_usd=None)
     assert scale(of_line(least)).endswith("at least $12.50 so far at least $14.00 expected ")
-    assert "2.3 k so far 3.08 k expected, 2.94 k – 3.24 k" in scale(month_of_operations(DAYS, USED, NOW))
-    assert scale(month_of_operations(DAYS, late, NOW)).endswith("at least 2.3 k so far at least 3.08 k expected ")
+    assert "2.3 k so far 3.08 k expected, 2.94 k – 3.24 k" in scale(month_of_operations(DAYS, USED, AHEAD, NOW))
+    # What is expected is an estimate: of no part of it at least so much.
+    assert scale(month_of_operations(DAYS, late, AHEAD, NOW)).endswith("at least 2.3 k so far about 3.08 k expected ")
 
 
 def test_of_a_blocked_workspace_no_more_operations_are_expected() -> None:
     for usage, said in ((USED, "2.3 k"), (replace(USED, followed_late=1), "at least 2.3 k")):
-        drawn = month_of_operations(DAYS, usage, NOW, is_blocked=True)
+        drawn = month_of_operations(DAYS, usage, AHEAD, NOW, ended="no more while it is blocked")
         assert isinstance(drawn, Band)
         assert (drawn.so_far, drawn.expected, drawn.ahead, drawn.band) == (said, "", "", "")
         page = replace(places_of(A_WORKSPACE), month=drawn).drawn()
         assert f"{said} so far no more while it is blocked" in words(page)
-    free = replace(A_WORKSPACE, plan="Free", is_usage_blocked=True, usage=USED)
+    cost = WorkspaceCost(expected_operations=AHEAD.operations)
+    free = replace(A_WORKSPACE, plan="Free", is_usage_blocked=True, usage=USED, cost=cost)
     days = tuple(Day(day=day.day, operations=100, storage_bytes=None) for day in DAYS)
     status = replace(FULL, workspace_days={"wksp_a": days})
     assert "2.3 k so far no more while it is blocked" in words(workspace_page(free, status))
-    assert "expected, " in words(workspace_page(replace(free, is_usage_blocked=False), status))
+    # What its limits are made from, and no other forecast.
+    page = words(workspace_page(replace(free, is_usage_blocked=False), status))
+    assert "2.3 k so far 3.08 k expected, 2.94 k – 3.24 k" in page
+    empty = places.workspace_page(
+        status, snapshot_of((), [free]), replace(free, is_usage_blocked=False), COSTS, TOLD, Asked()
+    )
+    assert "2.3 k so far no database is there now" in words(empty)
+
+
+def test_a_months_operations_end_with_those_so_far_where_no_more_are_expected() -> None:
+    at_rest = Outlook(operations=Forecast(low=2_300, expected=2_300, high=2_300))
+    drawn = month_of_operations(DAYS, USED, at_rest, NOW)
+
+    assert isinstance(drawn, Band)
+    assert (drawn.expected, drawn.ahead, drawn.band) == ("", "", "")
+    page = words(replace(places_of(A_WORKSPACE), month=drawn).drawn())
+    assert "2.3 k so far no more is expected" in page
+    assert "blocked" not in page
+
+
+def test_a_months_operations_of_which_nothing_can_be_expected_say_why() -> None:
+    why = "enough days of operations: fewer than seven are known"
+    view = replace(A_DATABASE, usage=USED)
+    rows = [replace(A_ROW, period=f"{day.day}", operations=100) for day in DAYS]
+    told = places.Told(days=rows, ahead=Outlook(missing=why))
+    assert f"the forecast had to do without {why}." in words(places.database_page(FULL, A_SNAPSHOT, view, told))
+    page = places.database_page(FULL, A_SNAPSHOT, view, replace(told, ahead=AHEAD))
+    assert "2.3 k so far 3.08 k expected, 2.94 k – 3.24 k" in words(page)
 
 
 def test_a_share_of_charges_is_about_so_much_and_no_lower_bound() -> None:
@@ -771,7 +801,7 @@ def test_the_month_of_a_database_that_moved_is_drawn_of_the_workspace_that_holds
         replace(A_ROW, period=f"{day.day}", operations=100, workspace_id="wksp_a" if number > 10 else "wksp_b")
         for number, day in enumerate(DAYS, 1)
     ]
-    page = places.database_page(FULL, A_SNAPSHOT, view, places.Told(days=rows))
+    page = places.database_page(FULL, A_SNAPSHOT, view, places.Told(days=rows, ahead=AHEAD))
 
     assert "Operations of November in this workspace, and where they will end at least 1.3 k so far" in words(page)
     assert "2026-11-10: 100" in page

@@ -35,6 +35,9 @@ class Unreadable:
     async def days(self, from_day: date, to_day: date, by: By, chosen: Chosen, *, most_rows: int) -> NoReturn:
         raise StoreGone("the store at /srv/ledger.db is empty now")
 
+    async def outlook(self, chosen: Chosen) -> NoReturn:
+        raise StoreGone("the store at /srv/ledger.db is empty now")
+
     async def newest(self, chosen: Chosen, from_day: date, *, most: int) -> NoReturn:
         raise StoreGone("the store at /srv/ledger.db is empty now")
 
@@ -47,6 +50,7 @@ async def test_a_bound_user_is_not_told_where_the_store_is() -> None:
         ledger.month(NOW),
         ledger.unknown(Chosen()),
         ledger.days(DAY, DAY, By.DATABASE, Chosen(), most_rows=1),
+        ledger.outlook(Chosen()),
         ledger.newest(Chosen(), DAY, most=1),
     ):
         with pytest.raises(StoreUnavailable) as told:

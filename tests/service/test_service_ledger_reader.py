@@ -49,6 +49,26 @@ async def test_what_the_ledger_never_saw_is_unknown_and_what_is_anothers_too(url
         assert len(await visible_ledger(reader, frozenset({"wksp_other"})).unknown(there)) == 3
 
 
+async def test_what_is_expected_of_all_databases_of_a_workspace_is_what_its_limits_are_made_of(url: str) -> None:
+    with reader_of(url, Clock()) as reader:
+        month = await reader.month(ENDS_AT)
+        # One that left is none of its databases any more.
+        states = month.ledger_state.databases.values()
+        left = {
+            row.workspace_key for state in states for row in state.months if row.workspace_key != state.workspace_key
+        }
+        rows = month.ledger_state.workspaces.items()
+        costs = {id_: month.costs.workspaces[id_] for id_, row in rows if row.key not in left}
+        found = {id_: await reader.outlook(Chosen(workspace_id=id_)) for id_ in costs}
+        elsewhere = await visible_ledger(reader, frozenset()).outlook(Chosen(workspace_id=next(iter(costs))))
+
+    assert {id_: ahead.operations for id_, ahead in found.items()} == {
+        id_: cost.expected_operations for id_, cost in costs.items()
+    }
+    assert any(ahead.operations for ahead in found.values())
+    assert elsewhere.operations is None
+
+
 @pytest.fixture
 def url(lived_file: Path, tmp_path: Path) -> str:
     """A store that lived for a month."""

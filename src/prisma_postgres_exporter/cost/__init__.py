@@ -5,6 +5,7 @@ from prisma_postgres_exporter.cost.budgets import BudgetState
 from prisma_postgres_exporter.cost.charging import HISTORY, Costs, charge
 from prisma_postgres_exporter.cost.estimate import SpendLimit, WorkspaceCost, WorkspaceUsage, estimate
 from prisma_postgres_exporter.cost.limits import is_limit_near
+from prisma_postgres_exporter.cost.outlook import Outlook, outlook_of_part
 from prisma_postgres_exporter.cost.placing import placed_days
 from prisma_postgres_exporter.cost.prices import Unpriced, price_of, price_spans, upgrades
 from prisma_postgres_exporter.cost.reconciling import Difference, VendorMonth, month_differences, vendor_month
@@ -40,6 +41,7 @@ __all__ = [
     "CostRow",
     "Costs",
     "Difference",
+    "Outlook",
     "Saving",
     "Span",
     "SpendLimit",
@@ -62,6 +64,7 @@ __all__ = [
     "likely_block",
     "make_bill",
     "month_differences",
+    "outlook_of_part",
     "parse_what_if",
     "placed_days",
     "price_of",

@@ -19,7 +19,7 @@ from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
 from itertools import accumulate
 
-from prisma_postgres_exporter.cost.placing import placed_month
+from prisma_postgres_exporter.cost.placing import placed_days, placed_month
 from prisma_postgres_exporter.forecast import (
     FEWEST_DAYS,
     Forecast,
@@ -28,6 +28,7 @@ from prisma_postgres_exporter.forecast import (
 )
 from prisma_postgres_exporter.model import (
     DatabaseState,
+    DayUsage,
     MonthUsage,
     WorkspaceDay,
     day_start,
@@ -83,6 +84,43 @@ def outlook(
     elif missing is None and storage is None:
         missing = "a storage level: none is known"
     return Outlook(operations=operations, storage_bytes=storage, missing=missing)
+
+
+def outlook_of_part(states: Sequence[DatabaseState], rows: Iterable[DayUsage], now: datetime) -> Outlook:
+    """Forecast what some databases of one workspace will have done, as `outlook` does all of them.
+
+    `states` are theirs, deleted ones included, `rows` their days of the ledger.
+    """
+    if not states:
+        return Outlook()
+    key = next((state.workspace_key for state in states if state.deleted_at is None), states[0].workspace_key)
+    by_day: dict[date, list[DayUsage]] = defaultdict(list)
+    for row in rows:
+        if row.workspace_key == key:
+            by_day[row.day].append(row)
+    days = [_added(key, day, by_day[day], states) for day in sorted(by_day)]
+    return outlook(key, states, placed_days(key, days, states), now)
+
+
+def _added(key: int, day: date, rows: Sequence[DayUsage], states: Iterable[DatabaseState]) -> WorkspaceDay:
+    """The sum of one day, and which databases lived on it and were first followed later."""
+    read, levels = {row.database_key for row in rows}, [row for row in rows if row.storage_seconds]
+    return WorkspaceDay(
+        workspace_key=key,
+        day=day,
+        operations=sum(row.operations for row in rows),
+        storage_byte_seconds=sum(row.storage_byte_seconds for row in rows),
+        storage_seconds=sum(row.storage_seconds for row in rows),
+        storage_bytes=sum(row.storage_byte_seconds // row.storage_seconds for row in levels) if levels else None,
+        is_storage_known=len(levels) == len(rows),
+        absent=tuple(
+            state.key
+            for state in states
+            if state.key not in read
+            and state.database.created_at.date() <= day < state.begins_on
+            and (state.deleted_at is None or day <= state.deleted_at.date())
+        ),
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import date, datetime
 from typing import Protocol
 
-from prisma_postgres_exporter.cost import By
+from prisma_postgres_exporter.cost import By, Outlook
 from prisma_postgres_exporter.model import Happened
 from prisma_postgres_exporter.report import Chosen, LedgerMonth, MonthCosts, UsageRow
 
@@ -32,6 +32,9 @@ class Ledger(Protocol):
         self, from_day: date, to_day: date, by: By, chosen: Chosen, *, most_rows: int
     ) -> tuple[list[UsageRow], date | None]:
         """The usage of these days, both included, and the day to go on from."""
+
+    async def outlook(self, chosen: Chosen) -> Outlook:
+        """What the month of databases of one workspace is expected to come to."""
 
     async def newest(self, chosen: Chosen, from_day: date, *, most: int) -> Happened:
         """The newest revisions of days from `from_day` on and the newest events of what is chosen."""

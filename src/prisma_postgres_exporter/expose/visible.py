@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from starlette.types import Scope
 
 from prisma_postgres_exporter.config import Sources
-from prisma_postgres_exporter.cost import By
+from prisma_postgres_exporter.cost import By, Outlook
 from prisma_postgres_exporter.errors import StoreError, StoreUnavailable, TooBusy
 from prisma_postgres_exporter.expose.selection import NO_WORKSPACE
 from prisma_postgres_exporter.expose.status import ServiceStatus
@@ -113,6 +113,10 @@ class _VisibleLedger:
         mine = replace(chosen, workspaces=self._workspaces)
         with _without_the_store():
             return await self._ledger.days(from_day, to_day, by, mine, most_rows=most_rows)
+
+    async def outlook(self, chosen: Chosen) -> Outlook:
+        with _without_the_store():
+            return await self._ledger.outlook(replace(chosen, workspaces=self._workspaces))
 
     async def newest(self, chosen: Chosen, from_day: date, *, most: int) -> Happened:
         with _without_the_store():

@@ -11,7 +11,7 @@ from datetime import date, datetime, timedelta
 from typing import TypeVar
 
 from prisma_postgres_exporter.config import Config
-from prisma_postgres_exporter.cost import HISTORY, By, upgrades
+from prisma_postgres_exporter.cost import HISTORY, By, Outlook, outlook_of_part, upgrades
 from prisma_postgres_exporter.errors import StoreError, TooBusy
 from prisma_postgres_exporter.model import (
     DatabaseState,
@@ -215,6 +215,25 @@ class LedgerReader:
                 days = store.days(chosen.database_id, *span)
             owners = Owners.of(databases, store.load(now), store.discovery_gaps(day_start(from_day)))
             return usage_by_day(days, owners, by, chosen, span, most_rows=most_rows, now=now)
+
+        return await self._ask(read)
+
+    async def outlook(self, chosen: Chosen) -> Outlook:
+        """Return what the month of databases of one workspace is expected to come to, as the one shown knows them.
+
+        Raises:
+            TooBusy: too many questions wait already.
+            StoreError: the ledger cannot be read now.
+        """
+        now, shown = self.now(), self._shown()
+
+        def read(store: Store) -> Outlook:
+            ledger_state = store.load(now) if shown is None else shown.ledger_state
+            held = ((state, state.database) for state in ledger_state.databases.values())
+            states = [state for state, row in held if chosen.has(row.workspace_id, row.project_id, row.id)]
+            since = (now - HISTORY).date()
+            rows = (row for state in states for row in store.days(state.database.id, since, now.date()))
+            return outlook_of_part(states, rows, now)
 
         return await self._ask(read)
 

@@ -8,10 +8,9 @@ from datetime import date, datetime, timedelta
 from decimal import Decimal
 from itertools import accumulate
 
-from prisma_postgres_exporter.cost import Bill, Usage, WorkspaceCost
+from prisma_postgres_exporter.cost import ABOUT, Bill, Outlook, Usage, WorkspaceCost
 from prisma_postgres_exporter.expose.pages.drawing import short
 from prisma_postgres_exporter.expose.pages.plots import Band, Bars, band, bars
-from prisma_postgres_exporter.forecast import Forecast, forecast_operations
 from prisma_postgres_exporter.report import CostLine, Day
 
 ONE_DAY = timedelta(days=1)
@@ -86,7 +85,7 @@ def month_of_money(
     if bill is None or bill.known is None or bill.fee is None:
         return f"The cost is not known{f': {cost.unpriced}' if cost and cost.unpriced else ' yet'}."
     if line.expected_usd is None:
-        return f"Nothing can be expected yet{_needs(cost)}."
+        return f"Nothing can be expected yet{_without(cost.forecast_missing if cost else None)}."
     dealt = [value for _, value in _dealt(bill, days, used, now)]
     left = max(0.0, float(bill.known_charges or 0) - sum(value for value in dealt if value is not None))
     unread = left / (dealt.count(None) or 1)
@@ -97,32 +96,34 @@ def month_of_money(
     return band(sums, monthrange(now.year, now.month)[1], ends, label, _shown, qualifiers=said)
 
 
-def _needs(cost: WorkspaceCost | None) -> str:
-    return f"; the forecast had to do without {cost.forecast_missing}" if cost and cost.forecast_missing else ""
+def _without(missing: str | None) -> str:
+    return f"; the forecast had to do without {missing}" if missing else ""
 
 
 def month_of_operations(
-    days: Sequence[Day], usage: Usage, now: datetime, *, is_blocked: bool = False, where: str = ""
+    days: Sequence[Day], usage: Usage, outlook: Outlook, now: datetime, *, ended: str = "", where: str = ""
 ) -> Band | str:
-    """The month's operations day by day, and where they are meant to end; `usage` is what is known of the month.
+    """The month's operations day by day, and where they will end by `outlook`, or why nothing is expected.
 
-    Of a workspace that `is_blocked` nothing more is to come. `where` is said where it was elsewhere too.
+    `usage` is what is known of the month. `ended` says why nothing more is to come, if so; `where` is said where it was
+    elsewhere too.
     """
     today, used = now.date(), usage.operations
     read = sum(day.operations or 0 for day in days if (day.day.year, day.day.month) == (today.year, today.month))
     if used is not None and read < used * NEARLY_ALL:
         return f"Days with {short(used - read)} of the month's operations are not read yet: nothing can be drawn."
-    known = [day.operations for day in days if day.day < today]
-    of_today = next((day.operations for day in days if day.day == today), None)
-    ahead: Forecast | None = forecast_operations(known, today_operations=of_today, now=now)
-    if ahead is None and not is_blocked:
-        return "Nothing can be expected yet: fewer than seven days are known."
+    ahead = outlook.operations
+    if ahead is None and not ended:
+        return f"Nothing can be expected yet{_without(outlook.missing)}."
     by_day = {day.day: day.operations or 0 for day in days}
     month = [by_day.get(today.replace(day=number), 0) for number in range(1, today.day + 1)]
     sums = [float(value) for value in accumulate(month, initial=0)]
-    ends = [] if ahead is None or is_blocked else [float(end) for end in (ahead.low, ahead.expected, ahead.high)]
+    ends = []
+    if ahead is not None and not ended and ahead.high > max(used or 0, sums[-1]):
+        # The days and what is expected are read at different times.
+        ends = [max(float(end), sums[-1]) for end in (ahead.low, ahead.expected, ahead.high)]
     said = "" if usage.are_operations_known else LEAST
-    # Of what is at least so much no range is known.
+    # Of what is not known whole no range is known, and its estimate is no bound.
     ends = ends[1:2] if said else ends
     label = f"Operations of {now:%B}{where}, and where they will end"
     return band(
@@ -131,5 +132,6 @@ def month_of_operations(
         ends,
         label,
         lambda value: short(round(value)),
-        qualifiers=(said, said),
+        qualifiers=(said, ABOUT if said else ""),
+        rest=ended or "no more is expected",
     )

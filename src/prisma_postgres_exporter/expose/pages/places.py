@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import partial
 
-from prisma_postgres_exporter.cost import NOTHING, Bill, Usage, WorkspaceCost
+from prisma_postgres_exporter.cost import NOTHING, Bill, Outlook, Usage, WorkspaceCost
 from prisma_postgres_exporter.expose.pages.attention import (
     Alert,
     blocked,
@@ -46,16 +46,20 @@ from prisma_postgres_exporter.words import counted
 HAPPENED = 12
 """How many revisions and events a page lists."""
 
-NOTHING_HAPPENED, NOTHING_ASKED = Happened(), Asked()
+NOTHING_HAPPENED, NOTHING_ASKED, NO_OUTLOOK = Happened(), Asked(), Outlook()
 NOT_KNOWN = "not known yet"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Told:
-    """What the ledger says of a place: its days, oldest first, and what happened; or why it cannot say."""
+    """What the ledger says of a place: its days, oldest first, what happened and what is ahead; or why it cannot say.
+
+    Of a workspace it says only what happened.
+    """
 
     days: Sequence[UsageRow] = ()
     happened: Happened = NOTHING_HAPPENED
+    ahead: Outlook = NO_OUTLOOK
     problem: str | None = None
 
 
@@ -199,6 +203,8 @@ def workspace_page(
     views = [row for row in snapshot.databases if row.workspace_id == view.workspace_id]
     lines = costs.lines if isinstance(costs, MonthCosts) else ()
     line = next((line for line in lines if line.workspace_id == view.workspace_id), line_of(view))
+    known = view.cost or WorkspaceCost()
+    ahead = Outlook(operations=known.expected_operations, missing=known.forecast_missing)
     days = status.workspace_days.get(view.workspace_id, ())
     reached = [reach for reach in reaches(snapshot, now) if reach.path == path]
     is_all_expected = line.expected_usd is not None and line.is_expected_complete
@@ -232,7 +238,13 @@ def workspace_page(
         bill=line.bill,
         used=view.usage.operations,
         # Where nothing is charged, operations are what runs out.
-        month=month_of_operations(days, view.usage, now, is_blocked=view.workspace_id in blocked(snapshot))
+        month=month_of_operations(
+            days,
+            view.usage,
+            ahead,
+            now,
+            ended=_ended(view.workspace_id, snapshot) if views else "no database is there now",
+        )
         if stops(view)
         else month_of_money(line, view.cost, days, view.usage.operations, now),
         projects=_projects(views, _project_lines(costs, view.workspace_id)),
@@ -312,8 +324,9 @@ def _part(
         month=month_of_operations(
             here,
             usage,
+            told.ahead,
             now,
-            is_blocked=first.workspace_id in blocked(snapshot),
+            ended=_ended(first.workspace_id, snapshot),
             where=" in this workspace" if has_moved else "",
         ),
         above=above,
@@ -325,6 +338,10 @@ def _part(
         Card(label="Storage now", value=size(stored, place.included_bytes)),
     )
     return replace(place, cards=cards)
+
+
+def _ended(workspace_id: str, snapshot: Snapshot) -> str:
+    return "no more while it is blocked" if workspace_id in blocked(snapshot) else ""
 
 
 def _project_lines(costs: MonthCosts | str | None, workspace_id: str) -> Mapping[str | None, ProjectLine]:

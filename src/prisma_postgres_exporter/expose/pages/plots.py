@@ -45,7 +45,7 @@ class Bars:
 class Band:
     """A month's sum so far as the `past` line, and where it is meant to end: in the `band`, most likely `expected`.
 
-    Without `low` and `high` there is no band; without `expected` the line does not go on.
+    Without `low` and `high` there is no band; without `expected` the line does not go on, and `rest` says why.
     """
 
     label: str
@@ -56,6 +56,7 @@ class Band:
     low: str
     expected: str
     high: str
+    rest: str = ""
 
 
 def bars(
@@ -140,11 +141,12 @@ def band(
     shown: Callable[[float], str],
     *,
     qualifiers: tuple[str, str] = ("", ""),
+    rest: str = "",
 ) -> Band:
     """Return a month of so many `days`: its sums at the end of each day so far, and where it ends.
 
     `ends` are the low, the expected and the high one, or the expected one alone, or none where nothing more is to come.
-    `qualifiers` are said before the sum and what is expected.
+    `qualifiers` are said before the sum and what is expected, `rest` where nothing is.
     """
     step, scale = WIDTH / days, (HEIGHT - 2) / (max(*ends, *sums) or 1)
     so_far, ahead = qualifiers
@@ -164,6 +166,7 @@ def band(
         low="" if low is None else shown(low),
         expected="" if expected is None else f"{ahead}{shown(expected)}",
         high="" if high is None else shown(high),
+        rest=rest,
     )
 
 

@@ -70,9 +70,10 @@ class Pages:
             if chosen.workspace_id is not None:
                 return Told(happened=happened)
             days, _ = await self.ledger.days(from_day, today, by, chosen, most_rows=1_000)
+            ahead = await self.ledger.outlook(chosen)
         except (StoreError, TooBusy) as error:
             return Told(problem=str(error))
-        return Told(days=days, happened=happened)
+        return Told(days=days, happened=happened, ahead=ahead)
 
 
 async def not_found(request: Request, error: Exception | None = None) -> Response:
