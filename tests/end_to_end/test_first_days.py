@@ -132,7 +132,7 @@ def test_after_a_backfill_the_bill_is_told_and_called_a_lower_bound(tmp_path: Pa
     assert (november["last_month_usd"], november["last_month_known_usd"]) == (None, "1008.35")
     assert Decimal(november["change_usd"]) == Decimal(november["expected_usd"]) - Decimal("1008.35")
     running = say(SOON, "cost", "--wide", *options).output
-    assert re.search(r"at least 1,008\.35 +[+-]\d", running)
+    assert re.search(r"at least 1,008\.35 +about [+-]\d", running)
     focus = say(SOON, "export", "focus", "--from", "2026-10", "--to", "2026-10", *options)
     assert focus.code == 1
     assert "workspace Acme (wksp_1) costs at least what its rows say" in focus.errors
