@@ -73,7 +73,7 @@ def option(arguments: Sequence[str], *names: str) -> list[str]:
 # Run here ---------------------------------------------------------------------------------------
 def exporter(arguments: list[str]) -> None:
     """The exporter itself; what would run for ever goes to the background when it listens."""
-    if arguments[:1] == ["check"]:
+    if arguments[:1] in (["check"], ["doctor"]):
         arguments = [*arguments, "--listen", "127.0.0.1:0"]  # whatever listens on this machine's 9478
     if arguments[:1] in (["doctor"], ["check"], ["backfill"]):
         # 1: something is missing, as it is in the demo, where a database fails; anything else is wrong
