@@ -10,10 +10,10 @@ import pytest
 
 from builders import GIB, SEEN_AT, database, database_state, ledger_state, month_usage, workspace_state
 from prisma_postgres_exporter.config import CostConfig, load_config
-from prisma_postgres_exporter.cost import Bill, By, SpendLimit, WorkspaceCost
+from prisma_postgres_exporter.cost import Bill, By, SpendLimit, WorkspaceCost, compare_plans
 from prisma_postgres_exporter.documents import cost_rows_answer
 from prisma_postgres_exporter.forecast import Forecast
-from prisma_postgres_exporter.model import DatabaseState, WorkspaceDay, WorkspaceState
+from prisma_postgres_exporter.model import DatabaseState, LedgerState, WorkspaceDay, WorkspaceState
 from prisma_postgres_exporter.report import (
     LedgerMonth,
     beside,
@@ -165,6 +165,36 @@ def test_a_block_by_the_vendor_is_said_of_the_limit_or_by_itself(how: str) -> No
         (cost,) = month_of(unused).costs.workspaces.values()
         (sentence,) = limit_sentences(cost, NOW)
         assert sentence.startswith("Blocked by the vendor: likely the Free plan's allowance: ends with an upgrade")
+
+
+def test_what_is_blocked_is_not_blocked_once_more_later_but_may_be_with_another_plan() -> None:
+    """Our count was below the limit: "will be reached on" stood above "Blocked by the vendor"."""
+    state, a_day = read(1), 7_500
+    usage = replace(state.months[0], operations=20 * a_day, days_operations=20 * a_day)
+    free = workspace(replace(state, months=(usage,)), plan="Free")
+    days = [replace(day, operations=a_day) for day in month_of(free).days]
+    blocked = ledger_state(replace(free, workspace=replace(free.workspace, usage_blocked=True)))
+
+    def limits(held: LedgerState, *, is_supposed: bool = False) -> tuple[set[str], list[str], str]:
+        month = ledger_month(held, CONFIG, days, NOW, NOW, is_supposed=is_supposed)
+        (cost,) = month.costs.workspaces.values()
+        (document,) = cost_rows_answer(month, month.rows(By.WORKSPACE), beside(month, By.WORKSPACE)).data
+        assert set(document.limits_reached_at) == {name for name, _ in cost.limits}
+        ahead = " ".join(ahead_sentences(report_month(month, (), (), (), NOW)))
+        return {name for name, _ in cost.limits} - {"free_storage"}, list(limit_sentences(cost, NOW)), ahead
+
+    named, sentences, ahead = limits(ledger_state(free))
+    assert named == {"free_operations"}
+    assert "be reached on 2026-11-2" in sentences[0]
+    assert "operations limit will" in ahead
+    assert limits(blocked, is_supposed=True)[:2] == (named, sentences)
+
+    named, told, ahead = limits(blocked)
+    assert named == set()
+    assert told == [*sentences[1:], told[-1]]
+    assert told[-1].startswith("Blocked by the vendor: likely the Free plan's allowance")
+    assert "operations limit" not in ahead
+    assert "free" not in compare_plans(blocked, CONFIG, days, NOW)["wksp_1"]
 
 
 def test_what_was_read_last_month_is_expected_to_go_on_in_the_first_minutes_of_a_month() -> None:

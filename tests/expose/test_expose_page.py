@@ -233,7 +233,7 @@ def test_it_says_everything_a_person_asks_for() -> None:
         "broken The vendor's API is unavailable for the moment; ",
         "again on its own. The last numbers read are shown. Since 2026-11-23 11:40:00 UTC, 20 min ago",
         "20 min ago . In metrics and logs: http_503 .",
-        "Acme Blocked by the vendor: likely the spend limit (raise it; ",
+        "Blocked now Acme: blocked The vendor blocks its databases: likely the spend limit (raise it; ",
         "or an unpaid invoice (ends with its payment only)",
         "Acme The API did not answer in time; the exporter tries again on its own. Its databases cannot be listed; ",
         "Credential us The token was refused. Since 2026-11-23 09:00:00 UTC, 3 h ago",
@@ -1017,11 +1017,45 @@ def test_a_limit_that_is_reached_is_on_its_card_and_what_comes_next_behind_it(wa
     text = words(status_page(replace(FULL, snapshot=snapshot_of(databases, [over, near])), COSTS))
 
     is_blocked = way != "not said"
-    assert f"Limit reached Acme: {'blocked' if is_blocked else 'all operations used'} Free plan: 14 M of 200 k" in text
+    said = "Blocked now Acme: blocked" if is_blocked else "Limit reached Acme: all operations used"
+    assert f"{said} Free plan: 14 M of 200 k" in text
     assert "Then Near: blocked on Wednesday, 25 November" in text
     assert ("The vendor blocks its databases" in text) is is_blocked
     assert ("has not said yet that it did" in text) is not is_blocked
     assert text.count("Free plan: 14 M of 200 k operations") == 1
+
+
+@pytest.mark.parametrize("how", ["said", "refused"])
+def test_of_what_the_vendor_blocks_no_later_block_is_told(how: str) -> None:
+    """Our count was 85 %: "likely blocked on Monday" stood above "The vendor blocks the workspace"."""
+    reason = "plan_limit_reached" if how == "refused" else None
+    free = replace(
+        A_WORKSPACE,
+        plan="Free",
+        is_usage_blocked=how == "said",
+        usage=Usage(known_operations=170_000, days=23, days_known=23),
+        month_to_date_operations=170_000,
+        cost=WorkspaceCost(included_operations=200_000, limits=(("free_operations", NOW + timedelta(hours=40)),)),
+    )
+    other = replace(free, workspace_id="wksp_o", workspace_name="Other", is_usage_blocked=False, cost=None)
+    snapshot = snapshot_of([replace(A_DATABASE, failure_reason=reason)], [other, free])
+    page = status_page(replace(FULL, snapshot=snapshot), COSTS)
+    text, row = words(page), page.partition('aria-label="Workspaces"')[2].partition("</table>")[0]
+    of_it = words(places.workspace_page(FULL, snapshot, free, COSTS, TOLD, Asked()))
+    of_other = words(places.workspace_page(FULL, snapshot, other, COSTS, TOLD, Asked()))
+
+    out = "or for 24 hours, once, by a button in the vendor's console"
+    assert "Blocked now Acme: blocked Free plan: 170 k of 200 k operations (85 %) used. The vendor blocks its" in text
+    assert out in text
+    assert text.count("Acme: blocked") == 1
+    assert row.count('<span class="bad">blocked</span>') == 1
+    assert "Next limit blocked now Acme: blocked" in of_it
+    assert out in of_it
+    assert "State blocked Databases" in of_it
+    assert "State up Databases" in of_other
+    for shown in (text, of_it):
+        assert "blocked on" not in shown
+        assert "in 40 h" not in shown
 
 
 def test_one_cause_of_many_failures_is_said_once_with_what_to_do() -> None:

@@ -126,7 +126,12 @@ def cost(
         read = read.of_workspaces({_workspace_id(workspace, read.ledger_state)})
     if what_if:
         read = ledger_month(
-            *suppose(read.ledger_state, in_force, read.days, supposed), now, real_now, read.previous, read.earlier
+            *suppose(read.ledger_state, in_force, read.days, supposed),
+            now,
+            real_now,
+            read.previous,
+            read.earlier,
+            is_supposed=True,
         )
     plans = compare_plans(read.ledger_state, read.config, read.days, now, is_over=read.is_over) if what_if else {}
     besides = beside(read, by)
@@ -193,7 +198,7 @@ def _print(
     )
     for line in _expected_sentence(workspaces) if not month.is_over else ():
         show(sentence(line))
-    _say_what_is_missing(month, usage, is_supposed=is_supposed)
+    _say_what_is_missing(month, usage)
     assumed = assumed_sentence(month.rows(By.WORKSPACE))
     if assumed is not None:
         show(sentence(assumed))
@@ -202,14 +207,13 @@ def _print(
     show(LEFT_OUT)
 
 
-def _say_what_is_missing(month: LedgerMonth, usage: Usage, *, is_supposed: bool) -> None:
+def _say_what_is_missing(month: LedgerMonth, usage: Usage) -> None:
     placed = {row.workspace_id: place for place, row in enumerate(month.rows(By.WORKSPACE))}
     for id_, cost_of in sorted(month.costs.workspaces.items(), key=lambda one: placed.get(one[0], len(placed))):
         name = month.ledger_state.workspaces[id_].workspace.name
         if cost_of.unpriced is not None:
             say(f"{name}: {cost_of.unpriced}", style="yellow")
-        # What is blocked now is not, with another plan or other usage.
-        for limit in limit_sentences(replace(cost_of, is_blocked=cost_of.is_blocked and not is_supposed), month.until):
+        for limit in limit_sentences(cost_of, month.until):
             show(sentence(f"{name}: {limit}"))
         if cost_of.forecast_missing is not None and not month.is_over:
             say(f"{name}, forecast: {cost_of.forecast_missing}", style="yellow")

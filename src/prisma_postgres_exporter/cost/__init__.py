@@ -4,7 +4,7 @@ from prisma_postgres_exporter.cost.bill import Bill, Span, make_bill
 from prisma_postgres_exporter.cost.budgets import BudgetState
 from prisma_postgres_exporter.cost.charging import HISTORY, Costs, charge
 from prisma_postgres_exporter.cost.estimate import SpendLimit, WorkspaceCost, WorkspaceUsage, estimate
-from prisma_postgres_exporter.cost.limits import is_limit_near
+from prisma_postgres_exporter.cost.limits import BLOCKING, is_limit_near
 from prisma_postgres_exporter.cost.outlook import Outlook, outlook_of_part
 from prisma_postgres_exporter.cost.placing import placed_days
 from prisma_postgres_exporter.cost.prices import Unpriced, price_of, price_spans, upgrades
@@ -30,6 +30,7 @@ from prisma_postgres_exporter.cost.whatif import Saving, WhatIf, compare_plans, 
 __all__ = [
     "ABOUT",
     "AT_LEAST",
+    "BLOCKING",
     "HISTORY",
     "LAST_READ_WITHIN",
     "NOTHING",

@@ -12,6 +12,7 @@ from prisma_postgres_exporter.config import BudgetConfig, Config
 from prisma_postgres_exporter.cost.bill import Bill
 from prisma_postgres_exporter.cost.budgets import BudgetState, Place, matches, matches_workspace, state_of
 from prisma_postgres_exporter.cost.estimate import WorkspaceCost, WorkspaceUsage, estimate
+from prisma_postgres_exporter.cost.limits import BLOCKING
 from prisma_postgres_exporter.cost.outlook import outlook, usual
 from prisma_postgres_exporter.cost.placing import placed_days
 from prisma_postgres_exporter.cost.shares import Charged, charged_of, shares_of
@@ -53,10 +54,12 @@ def charge(
     used_by_key: Mapping[int, Mapping[str, Usage]] | None = None,
     *,
     is_over: bool = False,
+    is_supposed: bool = False,
 ) -> Costs:
     """Work out the month of `now`. `days` are the workspaces' days of the ledger, three months of them if there are.
 
-    Of a month that `is_over`, `now` is its last second, and nothing is expected of it any more. `used_by_key` is what
+    Of a month that `is_over`, `now` is its last second, and nothing is expected of it any more. Where another plan or
+    usage `is_supposed`, what the vendor blocks is not. `used_by_key` is what
     `used_in_month` gives for this state and instant, where that is known already.
     """
     by_key = used_in_month(ledger_state, now) if used_by_key is None else used_by_key
@@ -97,7 +100,7 @@ def charge(
             for key, of in by_database.items()
         )
         cost = estimate(config, row, replace(usage, parts=parts, are_all_read=are_all_read), now)
-        cost = workspaces[id_] = replace(cost, is_blocked=not is_over and _is_blocked(row))
+        cost = workspaces[id_] = cost if is_over or is_supposed or not _is_blocked(row) else _blocked(cost, now)
         if cost.bill is not None and row.was_gone_at(now):
             # Its fee is that of the plan it had; what it used since, perhaps in databases that nobody saw, is unknown.
             bill = replace(cost.bill, are_operations_known=False, is_storage_known=False)
@@ -134,6 +137,12 @@ def _is_blocked(row: WorkspaceState) -> bool:
     """Whether the vendor blocks a workspace: it says so, or refuses to read one of its databases."""
     is_refused = any(state.failure_reason == BLOCKED and state.deleted_at is None for state in row.databases.values())
     return bool(row.workspace.usage_blocked) or is_refused
+
+
+def _blocked(cost: WorkspaceCost, now: datetime) -> WorkspaceCost:
+    """The same of a workspace that is blocked: whatever it was by, it is not blocked a second time later."""
+    limits = tuple((name, at) for name, at in cost.limits if at <= now or name not in BLOCKING)
+    return replace(cost, is_blocked=True, limits=limits)
 
 
 def _by_workspace(days: Sequence[WorkspaceDay]) -> dict[int, list[WorkspaceDay]]:

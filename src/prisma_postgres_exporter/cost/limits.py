@@ -9,6 +9,9 @@ from datetime import datetime, timedelta
 NEAR = timedelta(days=1)
 """A limit that is to be reached within this, or was within it, is near: the next operations may be the last."""
 
+BLOCKING = ("spend_limit", "free_operations")
+"""The limits at which the vendor blocks."""
+
 ONE_MINUTE = timedelta(minutes=1)
 
 

@@ -102,7 +102,9 @@ def compare_plans(
     """
     found: dict[str, dict[str, Decimal]] = {id_: {} for id_ in ledger_state.workspaces}
     for plan in dict.fromkeys(row.plan.lower() for row in config.prices):
-        costs = charge(ledger_state, with_plan(config, ledger_state, plan), days, now, is_over=is_over)
+        costs = charge(
+            ledger_state, with_plan(config, ledger_state, plan), days, now, is_over=is_over, is_supposed=True
+        )
         for id_, cost in costs.workspaces.items():
             # Of a month of which nothing can be expected yet, what is known of it is no whole month.
             bill = cost.bill if is_over else cost.expected_bill

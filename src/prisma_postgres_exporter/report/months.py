@@ -207,10 +207,13 @@ def ledger_month(
     now: datetime,
     previous: LedgerMonth | None = None,
     earlier: Collection[tuple[int, date]] = (),
+    *,
+    is_supposed: bool = False,
 ) -> LedgerMonth:
     """Work out the month of `until`; `ledger_state` is what `Store.load(until)` gave.
 
-    `earlier` are the (database key, day) of it that were read of days before their ledgers begin.
+    `earlier` are the (database key, day) of it that were read of days before their ledgers begin. `is_supposed`: it is
+    of another plan or usage than the real one.
     """
     is_over = month_start(until) < month_start(now)
     return LedgerMonth(
@@ -219,7 +222,7 @@ def ledger_month(
         ledger_state=ledger_state,
         days=days,
         config=config,
-        costs=charge(ledger_state, config, days, until, is_over=is_over),
+        costs=charge(ledger_state, config, days, until, is_over=is_over, is_supposed=is_supposed),
         due_until=due_until(now),
         earlier=earlier,
         previous=previous,

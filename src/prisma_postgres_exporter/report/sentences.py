@@ -9,6 +9,7 @@ from decimal import Decimal
 from functools import partial
 
 from prisma_postgres_exporter.cost import (
+    BLOCKING,
     Bill,
     BudgetState,
     By,
@@ -53,7 +54,6 @@ LIMIT_NAMES = {
     "free_operations": "Free plan's operations limit",
     "free_storage": "Free plan's storage of the month",
 }
-BLOCKING = ("spend_limit", "free_operations")
 FOLLOWED = {
     EventKind.DELETED: "not followed any more, as no credential lists it",
     EventKind.RETURNED: "followed again",

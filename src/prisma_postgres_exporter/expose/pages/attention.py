@@ -8,10 +8,10 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
-from prisma_postgres_exporter.cost import BudgetState, Saving, WorkspaceCost, likely_block
+from prisma_postgres_exporter.cost import BLOCKING, BudgetState, Saving, WorkspaceCost, likely_block
 from prisma_postgres_exporter.expose.pages.drawing import cut, distance, least, usd, why
 from prisma_postgres_exporter.expose.pages.listing import Asked, is_failing
-from prisma_postgres_exporter.expose.pages.use import Meter, meters
+from prisma_postgres_exporter.expose.pages.use import Meter, meters, stops
 from prisma_postgres_exporter.expose.status import ServiceStatus
 from prisma_postgres_exporter.model import next_month_start, previous_month_start
 from prisma_postgres_exporter.reasons import BLOCKED
@@ -19,6 +19,7 @@ from prisma_postgres_exporter.report import NONE, CostLine, spend_sentence
 from prisma_postgres_exporter.snapshot import DatabaseView, Snapshot, WorkspaceView
 
 NOT_BLOCKED = "by our estimate: the vendor blocks the databases then, and has not said yet that it did"
+BLOCKS = "By our estimate the vendor then blocks its databases {}."
 NOT_AT_ITS_LOW_END = "At the low end of the forecast this month does not reach it."
 NOT_DOCUMENTED = "what the vendor does then is not documented"
 NOT_READ = "Not read in time: the log says what failed, the command plan whether the pace suffices"
@@ -55,7 +56,10 @@ class Alert:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reach:
-    """A limit or budget that is reached `at` an instant, which is past where it was; `todo` is what to do about it."""
+    """A limit or budget that is reached `at` an instant, which is past where it was; `todo` is what to do about it.
+
+    `is_block`: the vendor blocks the workspace, by whichever of its limits.
+    """
 
     at: datetime
     title: str
@@ -64,13 +68,14 @@ class Reach:
     todo: str
     path: str
     is_at_console: bool = False
+    is_block: bool = False
 
     def alert(self, *, is_here: bool = False) -> Alert:
         """The same as a line, on the page that it is about or on another."""
         return Alert(
-            tone="warn",
+            tone="bad" if self.is_block else "warn",
             subject=self.title if is_here else self.subject,
-            text=f"{self.text} {self.todo}",
+            text=f"{self.text} {self.todo}".rstrip(),
             path=None if is_here else self.path,
             is_at_console=self.is_at_console,
         )
@@ -83,12 +88,11 @@ def reaches(snapshot: Snapshot, now: datetime) -> list[Reach]:
         *(
             reach
             for view in snapshot.workspaces
-            if view.cost is not None
-            for reach in _limits(view, view.cost, now, is_blocked=view.workspace_id in stopped)
+            for reach in _limits(view, view.cost or WorkspaceCost(), now, is_blocked=view.workspace_id in stopped)
         ),
         *(reach for budget in snapshot.budgets if (reach := _budget(budget, now)) is not None),
     ]
-    return sorted(found, key=lambda reach: reach.at)
+    return sorted(found, key=lambda reach: (not reach.is_block, reach.at))
 
 
 def blocked(snapshot: Snapshot) -> Set[str]:
@@ -199,9 +203,6 @@ def of_databases(views: Sequence[DatabaseView], status: ServiceStatus) -> Iterat
 def of_workspace(view: WorkspaceView, status: ServiceStatus) -> Iterator[Alert]:
     """What is wrong with a workspace as a whole; what its first round has not read yet is not."""
     path, name = f"workspaces/{view.workspace_id}", view.workspace_name or view.workspace_id
-    if view.is_usage_blocked:
-        text = f"Blocked by the vendor: {likely_block(view.plan, view.cost)}."
-        yield Alert(tone="bad", subject=name, text=text, path=path, is_at_console=True)
     if view.failure_reason:
         text = f"{why(view.failure_reason)}. Its databases cannot be listed; the last numbers read are shown."
         is_at_console = view.failure_reason == BLOCKED
@@ -272,17 +273,30 @@ def _failing_since(view: DatabaseView) -> datetime:
 def _limits(view: WorkspaceView, cost: WorkspaceCost, now: datetime, *, is_blocked: bool) -> Iterator[Reach]:
     name, path = cut(view.workspace_name or view.workspace_id), f"workspaces/{view.workspace_id}"
     until = f"until {_date(next_month_start(now))}"
+    operations, storage = map(_said, meters(view), ("operations", "storage"))
+    if is_blocked:
+        used = f"Free plan: {operations} used." if stops(view) else spend_sentence(cost, usd, "")
+        text = f"{f'{used} ' if used else ''}The vendor blocks its databases: {likely_block(view.plan, cost)}."
+        yield Reach(
+            at=now,
+            title=f"{name}: blocked",
+            subject=name,
+            text=text,
+            todo="",
+            path=path,
+            is_at_console=True,
+            is_block=True,
+        )
     for limit, at in _live_limits(view, cost, now).items():
+        if is_blocked and limit in BLOCKING:
+            continue  # it is, whichever it was by
         is_reached = at <= now
         is_likely = cost.is_only_likely(limit, at, now)
         when, likely = "" if is_reached else f" on {_day(at)}", "likely " if is_likely else ""
         perhaps = f" {NOT_AT_ITS_LOW_END}" if is_likely else ""
-        blocks = _blocks(until, is_reached=is_reached, is_blocked=is_blocked)
-        operations, storage = map(_said, meters(view), ("operations", "storage"))
+        blocks = f"Reached, {NOT_BLOCKED}." if is_reached else BLOCKS.format(until)
         if limit == "free_operations":
-            title = (
-                f"{name}: all operations used" if is_reached and not is_blocked else f"{name}: {likely}blocked{when}"
-            )
+            title = f"{name}: all operations used" if is_reached else f"{name}: {likely}blocked{when}"
             text = f"Free plan: {operations} used. {blocks}"
             todo = "Upgrade the plan." if is_reached else "Upgrade the plan, or cut its operations."
         elif limit == "free_storage":
@@ -303,12 +317,6 @@ def _live_limits(view: WorkspaceView, cost: WorkspaceCost, now: datetime) -> Map
     if cost.is_stopping and used is not None and most is not None and used >= most:
         limits["free_operations"] = min(limits.get("free_operations", now), now)
     return limits
-
-
-def _blocks(until: str, *, is_reached: bool, is_blocked: bool) -> str:
-    if not is_reached:
-        return f"By our estimate the vendor then blocks its databases {until}."
-    return f"The vendor blocks its databases, {until}." if is_blocked else f"Reached, {NOT_BLOCKED}."
 
 
 def _budget(budget: BudgetState, now: datetime) -> Reach | None:
@@ -353,6 +361,6 @@ def _date(at: datetime) -> str:
 def days_left(reach: Reach, now: datetime) -> str:
     """How soon, and about when at the expected pace, which differs from hour to hour."""
     if reach.at <= now:
-        return "reached"
+        return "blocked now" if reach.is_block else "reached"
     at = reach.at if reach.at - now < SOON else (reach.at + timedelta(minutes=30)).replace(minute=0)
     return f"{distance(reach.at, now)}, about {at:%Y-%m-%d %H:%M} UTC"

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from prisma_postgres_exporter.cost import Bill, WorkspaceCost, add_bills
-from prisma_postgres_exporter.expose.pages.attention import Alert, Reach, alerts, days_left, reaches
+from prisma_postgres_exporter.expose.pages.attention import Alert, Reach, alerts, blocked, days_left, reaches
 from prisma_postgres_exporter.expose.pages.drawing import draw
 from prisma_postgres_exporter.expose.pages.freshness import Freshness, Search, freshness, search
 from prisma_postgres_exporter.expose.pages.listing import (
@@ -34,6 +34,7 @@ class WorkspaceRow:
 
     line: CostLine
     view: WorkspaceView | None = None
+    is_blocked: bool = False
     operations: Meter | None = None
     storage: Meter | None = None
     spark: str = ""
@@ -93,7 +94,14 @@ def overview(
     nearest = next((row for row in reached if row.at > now or row.is_at_console), None)
     held = {view.workspace_id: view for view in snapshot.workspaces} if snapshot else {}
     shown = one_page(lines, asked.workspaces)
-    rows = [_row(line, held.get(line.workspace_id or ""), status.workspace_days, now) for line in shown.rows]
+    stopped = blocked(snapshot) if snapshot else frozenset()
+    rows = [
+        replace(
+            _row(line, held.get(line.workspace_id or ""), status.workspace_days, now),
+            is_blocked=line.workspace_id in stopped,
+        )
+        for line in shown.rows
+    ]
     return Overview(
         status=status,
         asked=asked,

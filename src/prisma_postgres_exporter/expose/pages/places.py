@@ -136,6 +136,11 @@ class Place:
         return [event_sentence(event, named | short) for event in happened.events]
 
     @property
+    def is_blocked(self) -> bool:
+        """Whether the vendor blocks its workspace."""
+        return self.workspace_id in blocked(self.snapshot)
+
+    @property
     def collected_by(self) -> str | None:
         """The other process that collects it."""
         return self.status.collected_by.get(self.workspace_id)
