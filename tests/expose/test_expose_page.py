@@ -684,7 +684,7 @@ def test_a_charts_words_say_at_least_where_its_card_does_and_then_tell_no_range(
 
     assert scale(of_line(line)).endswith("at least $12.50 so far $14.00 expected, $13.00 – $15.00 ")
     least = replace(line, is_expected_complete=False, low_usd=None, high_usd=None)
-    assert scale(of_line(least)).endswith("at least $12.50 so far at least $14.00 expected ")
+    assert scale(of_line(least)).endswith("at least $12.50 so far about $14.00 expected ")
     assert "2.3 k so far 3.08 k expected, 2.94 k – 3.24 k" in scale(month_of_operations(DAYS, USED, AHEAD, NOW))
     # What is expected is an estimate: of no part of it at least so much.
     assert scale(month_of_operations(DAYS, late, AHEAD, NOW)).endswith("at least 2.3 k so far about 3.08 k expected ")
@@ -1362,7 +1362,7 @@ def test_what_fails_is_not_looked_for_among_the_events() -> None:
 
 
 @pytest.mark.parametrize("is_complete", [True, False])
-def test_of_what_is_at_least_so_much_no_range_is_shown(is_complete: bool) -> None:
+def test_of_what_is_expected_in_part_no_range_is_shown(is_complete: bool) -> None:
     line = replace(
         COSTS.lines[0],
         low_usd=Decimal(13) if is_complete else None,
@@ -1376,4 +1376,4 @@ def test_of_what_is_at_least_so_much_no_range_is_shown(is_complete: bool) -> Non
         (workspace_page(A_WORKSPACE, costs=costs), "$13.00 – $15.00; October"),
     ):
         assert (said in words(page)) is is_complete
-        assert ("at least $14.00" in words(page)) is not is_complete
+        assert ("about $14.00" in words(page)) is not is_complete

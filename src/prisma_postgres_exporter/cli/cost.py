@@ -53,9 +53,9 @@ from prisma_postgres_exporter.report import (
     Beside,
     LedgerMonth,
     Place,
+    about,
     absence_sentences,
     assumed_sentence,
-    at_least,
     beside,
     budget_sentence,
     change_sentence,
@@ -181,7 +181,7 @@ def _print(
     until = how_whole(month, usage) if month.is_over else so_far(month)
     lines = [_cells(row, besides[row.place], by, is_over=month.is_over) for row in rows]
     if len(rows) > 1:
-        expected = at_least(
+        expected = about(
             added(row.expected_usd for row in workspaces),
             is_complete=all(row.is_expected_complete for row in workspaces),
         )

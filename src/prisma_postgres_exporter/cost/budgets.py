@@ -23,8 +23,8 @@ class BudgetState:
     `spent` and `expected` are `None` where nothing that matches has a price, or a forecast.
     Where not `is_complete`, a price or a part of the usage is not known: at least so much was spent, or if `is_share`,
     as it is for a part of a workspace's databases, about so much. Where not
-    `is_expected_complete`, something has no forecast yet and counts with what it cost so far, or nobody ever saw it: at
-    least so much is expected, or if `is_share` about so much.
+    `is_expected_complete`, something has no forecast yet and counts with what it cost so far, or nobody ever saw it:
+    about so much is expected, as an estimate is no lower bound.
     `spent_covered_ratio` is the part (0 to 1) of its databases' days, or of their time with a storage level if that is
     less, that is known and has a price; `None` where it has no database.
     """

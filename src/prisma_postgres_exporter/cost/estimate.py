@@ -55,7 +55,7 @@ class WorkspaceCost:
     that charges nothing was left in the month: what was used before is never charged. `expected_bill`, `low_bill` and
     `high_bill` are of the whole month, and of one that is over there are none; `forecast_missing` says what they had to
     do without; where not `is_expected_complete`, that is a database that may cost something, of which nothing was read
-    or that nobody ever saw, and at least so much is expected. `limits` are the
+    or that nobody ever saw, and about so much is expected. `limits` are the
     limits of this month that will be reached, or were, by name.
     """
 
@@ -82,7 +82,7 @@ class WorkspaceCost:
 
     @property
     def expected_bounds(self) -> tuple[Decimal | None, Decimal | None]:
-        """Between what the whole month will end; where at least so much is expected, nobody knows."""
+        """Between what the whole month will end; where something is not in it, nobody knows."""
         if self.low_bill is None or self.high_bill is None or not self.is_expected_complete:
             return None, None
         return self.low_bill.total, self.high_bill.total

@@ -13,7 +13,7 @@ from fractions import Fraction
 from prisma_postgres_exporter.cost.bill import Bill
 from prisma_postgres_exporter.cost.charging import Costs
 from prisma_postgres_exporter.cost.estimate import WorkspaceCost
-from prisma_postgres_exporter.cost.usage import NOTHING, UNREAD, Usage, add_up, unlisted
+from prisma_postgres_exporter.cost.usage import ABOUT, NOTHING, UNREAD, Usage, add_up, unlisted
 from prisma_postgres_exporter.model import LedgerState, WorkspaceState, month_start, next_month_start
 
 UNPRICED = Bill(fee=None, operations=None, storage=None)
@@ -91,10 +91,8 @@ class CostRow:
 
     @property
     def expected_qualifier(self) -> str:
-        """What is said before what is expected: nothing of a whole; a share of what is known is no lower bound."""
-        if self.expected_usd is None or self.is_expected_complete:
-            return ""
-        return "about " if self._is_part else "at least "
+        """What is said before what is expected: an estimate of what is known is no lower bound of the whole."""
+        return "" if self.expected_usd is None or self.is_expected_complete else ABOUT
 
     @property
     def _is_part(self) -> bool:

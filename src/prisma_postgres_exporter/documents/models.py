@@ -39,8 +39,8 @@ BOUNDS = (
 )
 IS_EXPECTED_COMPLETE = (
     "Whether all of it has a forecast; else what has none counts in `expected_usd` with what it cost so far, or "
-    "databases may have cost more that were deleted before their workspace was followed: at least so much is expected, "
-    "of a database or project about so much"
+    "databases may have cost more that were deleted before their workspace was followed: about so much is expected, of "
+    "what is known"
 )
 TAKEN_AT = "When the numbers were put together"
 COSTS_AT = (

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from decimal import Decimal
 
-from prisma_postgres_exporter.cost import Bill, CostRow, Usage
+from prisma_postgres_exporter.cost import ABOUT, Bill, CostRow, Usage
 
 GIB = 2**30
 NONE = "–"
@@ -38,13 +38,18 @@ def at_least(known: Decimal | None, *, is_complete: bool) -> str:
     return f"at least {money(known)}"
 
 
+def about(expected: Decimal | None, *, is_complete: bool) -> str:
+    """USD to the cent that are expected; where not of everything, about so much: an estimate is no lower bound."""
+    return money(expected) if expected is None or is_complete else f"{ABOUT}{money(expected)}"
+
+
 def cost_so_far(bill: Bill | None) -> str:
     """What is known of a cost: at least so much, or of a share of what is known about so much; a dash where nothing."""
     return NONE if bill is None or not bill.is_anything_known else f"{bill.qualifier}{money(bill.known)}"
 
 
 def expected_cost(row: CostRow) -> str:
-    """What is expected of a whole month: at least so much, or of a share of what is known about so much."""
+    """What is expected of a whole month, or about so much."""
     return f"{row.expected_qualifier}{money(row.expected_usd)}"
 
 

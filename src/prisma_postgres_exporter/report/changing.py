@@ -152,7 +152,7 @@ def split(month: LedgerMonth, workspace_id: str, change: Decimal) -> Mapping[str
 
 
 def expected_bounds(row: CostRow, *, is_over: bool) -> tuple[Decimal | None, Decimal | None]:
-    """Between what a workspace's month will end, in USD; of one of which at least so much is expected nobody knows."""
+    """Between what a workspace's month will end, in USD; of one of which not all is expected nobody knows."""
     return (None, None) if row.cost is None or is_over else row.cost.expected_bounds
 
 

@@ -30,7 +30,7 @@ class CostLine:
     """What one workspace, or all of them (`workspace_id` is `None`), cost; `bill` is `None` where no price is known.
 
     `low_usd` to `high_usd` is where the whole month is meant to end; that of all is the sum of theirs. Where not
-    `is_expected_complete`, at least so much is expected. `saving` is what another plan would have saved last month.
+    `is_expected_complete`, about so much is expected. `saving` is what another plan would have saved last month.
     """
 
     name: str

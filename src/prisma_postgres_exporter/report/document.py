@@ -8,7 +8,7 @@ from datetime import UTC, date, datetime, timedelta
 
 from prisma_postgres_exporter.cost import ABOUT, CostRow, added, total_of
 from prisma_postgres_exporter.model import day_start
-from prisma_postgres_exporter.report.amounts import at_least, changed_money, cost_so_far, signed_money
+from prisma_postgres_exporter.report.amounts import about, changed_money, cost_so_far, signed_money
 from prisma_postgres_exporter.report.changing import PARTS
 from prisma_postgres_exporter.report.days import Day, days_of_rows
 from prisma_postgres_exporter.report.sentences import (
@@ -109,7 +109,7 @@ def _summary(report: MonthReport) -> Iterator[str]:
     when = "In" if report.is_over else "So far in"
     expected = added(row.total.expected_usd for row in report.workspaces)
     is_sure = all(row.total.is_expected_complete for row in report.workspaces)
-    ahead = f"; {at_least(expected, is_complete=is_sure)} USD are expected of the whole month"
+    ahead = f"; {about(expected, is_complete=is_sure)} USD are expected of the whole month"
     told = "" if report.is_over or expected is None else ahead
     yield f"{when} {report.month:%B %Y}, {who} cost {bill_sentence(bill)}{told}."
     change = change_sentence(report.beside, report.until, is_over=report.is_over)

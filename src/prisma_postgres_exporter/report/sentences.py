@@ -32,6 +32,7 @@ from prisma_postgres_exporter.model import (
 )
 from prisma_postgres_exporter.report.amounts import (
     NONE,
+    about,
     at_least,
     changed_money,
     cost_so_far,
@@ -289,7 +290,7 @@ def cost_sentences(workspace: WorkspaceReport) -> Iterator[str]:
     if cost.expected_bill is not None:
         low, high = cost.expected_bounds
         bounds = "" if low is None or high is None else f" ({money(low)} to {money(high)})"
-        expected = at_least(cost.expected_bill.total, is_complete=cost.is_expected_complete)
+        expected = about(cost.expected_bill.total, is_complete=cost.is_expected_complete)
         yield f"Expected of the whole month: {expected} USD{bounds}."
         if cost.forecast_missing is not None:
             yield f"The forecast had to do without {cost.forecast_missing}."
@@ -473,7 +474,7 @@ def beside_sentences(report: MonthReport) -> Iterator[str]:
 def budget_cells(budget: BudgetState) -> tuple[str, str, str]:
     """Limit, spent and expected."""
     spent = _spent(budget, budget.spent_usd, is_complete=budget.is_complete)
-    expected = _spent(budget, budget.expected_usd, is_complete=budget.is_expected_complete)
+    expected = about(budget.expected_usd, is_complete=budget.is_expected_complete)
     return money(budget.limit_usd), f"{spent}{_over(budget)}", expected
 
 
@@ -483,7 +484,7 @@ def budget_sentence(budget: BudgetState, *, is_over: bool) -> str:
     said = f"Budget {budget.name}: {spent} of {money(budget.limit_usd)} USD spent{_over(budget)}"
     if is_over or budget.expected_usd is None:
         return f"{said}."
-    return f"{said}, {_spent(budget, budget.expected_usd, is_complete=budget.is_expected_complete)} expected."
+    return f"{said}, {about(budget.expected_usd, is_complete=budget.is_expected_complete)} expected."
 
 
 def _over(budget: BudgetState) -> str:

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from prisma_postgres_exporter.cost import BLOCKING, BudgetState, Saving, WorkspaceCost, likely_block
-from prisma_postgres_exporter.expose.pages.drawing import cut, distance, least, usd, why
+from prisma_postgres_exporter.expose.pages.drawing import about, cut, distance, least, usd, why
 from prisma_postgres_exporter.expose.pages.listing import Asked, is_failing
 from prisma_postgres_exporter.expose.pages.use import Meter, meters, stops
 from prisma_postgres_exporter.expose.status import ServiceStatus
@@ -333,7 +333,7 @@ def _budget(budget: BudgetState, now: datetime) -> Reach | None:
     else:
         return None
     known = least(spent, budget.is_complete, budget.is_share)
-    said = f"{known} of {usd(limit)} spent, {least(expected, budget.is_expected_complete, budget.is_share)}"
+    said = f"{known} of {usd(limit)} spent, {about(expected, budget.is_expected_complete)}"
     return Reach(
         at=at,
         title=title,

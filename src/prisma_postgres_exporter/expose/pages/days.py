@@ -92,7 +92,7 @@ def month_of_money(
     sums = list(accumulate((unread if value is None else value for value in dealt), initial=float(bill.fee)))
     ends = [float(end) for end in (line.low_usd, line.expected_usd, line.high_usd) if end is not None]
     label = f"Cost of {now:%B}, the fee first, and where it will end"
-    said = bill.qualifier, "" if line.is_expected_complete else LEAST
+    said = bill.qualifier, "" if line.is_expected_complete else ABOUT
     return band(sums, monthrange(now.year, now.month)[1], ends, label, _shown, qualifiers=said)
 
 

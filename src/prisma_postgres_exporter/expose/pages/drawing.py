@@ -100,6 +100,11 @@ def least(known: Decimal | None, is_complete: bool, is_share: bool = False) -> s
     return f"{'about' if is_share else 'at least'} {usd(known)}"
 
 
+def about(expected: Decimal | None, is_complete: bool) -> str:
+    """Dollars that are expected; where not of everything, about so much: an estimate is no lower bound."""
+    return least(expected, is_complete, is_share=True)
+
+
 def cost(bill: Bill | None) -> str:
     """What is known of a cost; a dash where nothing is, as of what nobody has read yet."""
     if bill is None or not bill.is_anything_known:
@@ -203,6 +208,7 @@ def _environment() -> Environment:
     )
     environment.context_class = _Emptied
     for named in (
+        about,
         count,
         counted,
         short,

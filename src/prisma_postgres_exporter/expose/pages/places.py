@@ -18,7 +18,7 @@ from prisma_postgres_exporter.expose.pages.attention import (
     saving_alert,
 )
 from prisma_postgres_exporter.expose.pages.days import charges_by_day, month_of_money, month_of_operations
-from prisma_postgres_exporter.expose.pages.drawing import cost, cut, draw, least, parts, size, usd
+from prisma_postgres_exporter.expose.pages.drawing import about, cost, cut, draw, least, parts, size, usd
 from prisma_postgres_exporter.expose.pages.freshness import Freshness, Search, freshness, search
 from prisma_postgres_exporter.expose.pages.listing import Asked, Listing, databases, is_failing, operations_of
 from prisma_postgres_exporter.expose.pages.overview import line_of
@@ -391,7 +391,7 @@ def _money_cards(line: CostLine, now: datetime, *, is_reading: bool) -> Iterator
     before = f"{month} is being read" if is_reading else "" if last is None else f"{month} {least(last, is_whole)}"
     yield Card(
         label="Whole month, expected",
-        value=least(line.expected_usd, line.is_expected_complete),
+        value=about(line.expected_usd, line.is_expected_complete),
         text="; ".join(part for part in (bounds, before) if part),
     )
 
