@@ -375,7 +375,7 @@ def test_an_extra_that_is_missing_is_named(monkeypatch: pytest.MonkeyPatch) -> N
 
     monkeypatch.setitem(sys.modules, "cramjam", None)
     monkeypatch.delitem(sys.modules, "prisma_postgres_exporter.expose.remote_write", raising=False)
-    with pytest.raises(ConfigurationError, match=r"pip install 'prisma-postgres-exporter\[remote-write\]'"):
+    with pytest.raises(ConfigurationError, match=r"pip install '\.\[remote-write\]'"):
         Sender("remote_write", RemoteWriteConfig(url="https://metrics.example.com/write"))
 
 

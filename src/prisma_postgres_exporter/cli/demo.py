@@ -121,7 +121,9 @@ def _config(url: str, listen: Sequence[str], folder: Path, vendor: Simulator, *,
         program=own_command(),
     )
     poll = config.poll.model_copy(update={"requests_per_second": REQUESTS_PER_SECOND, "adaptive": adaptive})
-    return config.model_copy(update={"poll": poll, "cost": cost_of(vendor), "prices": _prices_of_now(config)})
+    # Prices that are not the package's, as from a file: a command beside it leaves them in the store.
+    cost = cost_of(vendor).model_copy(update={"prices_file": folder / "prices"})
+    return config.model_copy(update={"poll": poll, "cost": cost, "prices": _prices_of_now(config)})
 
 
 def _prices_of_now(config: Config) -> tuple[PriceRow, ...]:

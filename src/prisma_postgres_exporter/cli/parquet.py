@@ -54,7 +54,7 @@ def parquet_parts(columns: Mapping[str, type], rows: Iterable[tuple[object, ...]
         import pyarrow.parquet as pq
     except ImportError:
         raise ConfigurationError(
-            ["--format parquet: needs pyarrow: pip install 'prisma-postgres-exporter[parquet]'; or use csv or jsonl"]
+            ["--format parquet: needs pyarrow: pip install '.[parquet]' in the checkout; or use csv or jsonl"]
         ) from None
     types = {
         str: pa.string(),

@@ -97,10 +97,10 @@ class Known(Document):
     operations: int | None = Field(
         description="Operations of the days that are known, at least so many; `null`: of none"
     )
-    days_known: int = Field(description="Of `days` those that are known: read after their end, or today, read at all")
+    days_known: int = Field(description="Of `days` those that are known: read after their end; today, read lately")
     days: int = Field(
-        description="Days (UTC) of databases: of each the days that are over, and of a month today where it was read, "
-        "or was not for two hours and one part in a hundred of the month"
+        description="Days (UTC) of databases: of each the days that are over, and of a month today where it was read. "
+        "Today is known while its last reading is no older than two hours, of a month: or one part in a hundred of it"
     )
     storage_covered_ratio: float | None = Field(
         description="The part (0 to 1) of the databases' time of which a storage level is known; `null`: no database"

@@ -84,7 +84,7 @@ class Sender:
                 raise
             extra = _EXTRAS[name]
             raise ConfigurationError(
-                [f"push.{name}: {error.name} is missing; pip install 'prisma-postgres-exporter[{extra}]'"]
+                [f"push.{name}: {error.name} is missing; pip install '.[{extra}]' in the checkout"]
             ) from None
         self.name = name
         self.url = config.url

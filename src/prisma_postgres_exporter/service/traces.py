@@ -44,7 +44,7 @@ def _begin(stack: ExitStack, health: ExporterHealth, environ: Mapping[str, str])
     except ModuleNotFoundError as error:
         if error.name is not None and error.name.startswith("prisma_postgres_exporter"):
             raise
-        return f"{error.name} is missing; pip install 'prisma-postgres-exporter[tracing]'"
+        return f"{error.name} is missing; pip install '.[tracing]' in the checkout"
     try:
         stack.enter_context(spans.exported(health.traces_lost))
     except ValueError as error:
