@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import sys
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
@@ -645,3 +646,24 @@ def test_a_budget_that_matches_nothing_is_not_complete_and_its_limit_has_cents()
 
     assert (budget.spent_usd, budget.is_complete, budget.is_expected_complete) == (None, False, False)
     assert json.loads(budget_document(budget).model_dump_json())["limit_usd"] == "8.00"
+
+
+@pytest.mark.parametrize("unread", [0, 1])
+def test_twice_as_many_databases_of_a_workspace_take_twice_the_steps(unread: int) -> None:
+    def steps(count: int) -> int:
+        held = [state(number, 1_000_000) for number in range(1, count + 1 - unread)]
+        of = ledger_state(*held, *(replace(state(count, 0), months=()) for _ in range(unread)))
+        calls = 0
+
+        def counted(frame: object, event: str, argument: object) -> None:
+            nonlocal calls
+            calls += event in ("call", "c_call")
+
+        sys.setprofile(counted)
+        try:
+            charge(of, configured(), days(150_000), NOW)
+        finally:
+            sys.setprofile(None)
+        return calls
+
+    assert steps(200) < 2.2 * steps(100)

@@ -87,17 +87,17 @@ def shares_of(
     )
     is_dated = len(there) == 1 or not charged.undated
     is_fee_split = is_dated or fee_share is FeeShare.EQUAL
+    # Where nobody was there any more, nothing that is still to be read is charged.
+    is_fee_shared = (
+        not bill.fee or not charged.used or (is_fee_split and _is_fee_shared_by_what_is_known(there, fee_share))
+    )
     found: dict[str | None, Bill] = {
         id_: replace(
             bill,
             fee=fee[id_],
             operations=for_operations[id_],
             storage=for_storage[id_],
-            is_fee_known=bill.is_fee_known
-            # Where nobody was there any more, nothing that is still to be read is charged.
-            and (
-                not bill.fee or not charged.used or (is_fee_split and _is_fee_shared_by_what_is_known(there, fee_share))
-            ),
+            is_fee_known=bill.is_fee_known and is_fee_shared,
             are_operations_known=bill.are_operations_known and (is_dated or not bill.operations),
             is_storage_known=bill.is_storage_known and (is_dated or not bill.storage),
             are_some_operations_known=there[id_].operations is not None,
