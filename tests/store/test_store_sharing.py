@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from prisma_postgres_exporter.store import Claims
@@ -31,6 +31,7 @@ def test_each_workspace_that_somebody_can_collect_is_given_to_one_of_them(
         assert id_ in claims[session].workspaces if id_ in claimed else session in claims
 
 
+@example(sessions=3, workspaces=6, holders=["s1"] * 4 + ["s2"] * 2 + [None] * 3)
 @given(
     sessions=st.integers(1, 4),
     workspaces=st.integers(0, 9),

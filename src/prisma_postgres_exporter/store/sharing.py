@@ -47,8 +47,9 @@ def share_out(
         counts[shares[id_]] += 1
     if counts and max(counts.values()) - min(counts.values()) < 2:
         return shares
-    # The last ones by id move, from whoever has two more than another who could have it.
-    for id_ in sorted(shares, reverse=True):
+    # The last ones by id move, from whoever has two more than another who could have it: those of the fullest first, or
+    # one that has its share would give some away and get others.
+    for id_ in sorted(shares, key=lambda id_: (counts[shares[id_]], id_), reverse=True):
         least = min(able[id_], key=counts.__getitem__)
         if counts[shares[id_]] - counts[least] >= 2:
             counts[shares[id_]] -= 1
