@@ -75,7 +75,7 @@ class MonthCosts:
 
 
 def month_costs(month: LedgerMonth) -> MonthCosts:
-    """Return what a month costs, without the ledger that it was made from."""
+    """Return what a month costs, without the ledger that it was made from, as the service says it that reads it."""
     rows, besides = month.rows(By.WORKSPACE), beside(month, By.WORKSPACE)
     saved = month.savings
     bounds = {row.workspace_id: expected_bounds(row, is_over=month.is_over) for row in rows}
@@ -99,7 +99,7 @@ def month_costs(month: LedgerMonth) -> MonthCosts:
         lines.append(total_of_lines(lines, bill, besides[TOTAL]))
     notes = (
         change_sentence(besides[TOTAL], month.until, is_over=month.is_over),
-        missing_sentence(usage, month.missing, tuple(gap_sentences(month))),
+        missing_sentence(usage, month.missing, tuple(gap_sentences(month)), is_being_read=not month.is_over),
         incomplete_sentence(databases),
         *absence_sentences(month),
         *previous_sentences(month.previous),

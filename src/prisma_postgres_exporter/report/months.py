@@ -51,10 +51,20 @@ class Missing:
     @property
     def command(self) -> str:
         """The command that reads them, to be pasted, and how long that takes."""
+        flags = f"--from {self.first_day} --to {self.last_day} {self.flags}".rstrip()
+        return f"{self.program} backfill {flags} ({self._effort})"
+
+    @property
+    def being_read(self) -> str:
+        """The same of a service, which reads the days of a running month by itself."""
+        days = f"{self.first_day}" if self.first_day == self.last_day else f"{self.first_day} to {self.last_day}"
+        return f"This service is reading what is missing of {days} ({self._effort})."
+
+    @property
+    def _effort(self) -> str:
         minutes = self.requests / self.requests_per_second / 60
         takes = "under a minute" if minutes < 1 else f"{math.ceil(minutes)} min"
-        flags = f"--from {self.first_day} --to {self.last_day} {self.flags}".rstrip()
-        return f"{self.program} backfill {flags} ({counted(self.requests, 'request')}, {takes})"
+        return f"{counted(self.requests, 'request')}, {takes}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -116,18 +116,24 @@ def share_head(of_all: str = "%", *, is_whole: bool) -> str:
     return of_all if is_whole else "% of known"
 
 
-def missing_sentence(usage: Usage, missing: Missing | None, gaps: Sequence[str]) -> str | None:
+def missing_sentence(
+    usage: Usage, missing: Missing | None, gaps: Sequence[str], *, is_being_read: bool = False
+) -> str | None:
     """What is not known of a month, the command that gets it, if there is one, and why there is none for the rest.
 
-    What nobody can get any more, `absence_sentences` say.
+    Where a service says it that reads these days by itself (`is_being_read`), no command is needed. What nobody can get
+    any more, `absence_sentences` say.
     """
     usage = usage.listed
     if usage.is_complete and missing is None:
         return None
     if usage.is_complete and missing is not None:
-        return f"Not every day of it was read. To read them: {missing.command}"
+        how = missing.being_read if is_being_read else f"To read them: {missing.command}"
+        return f"Not every day of it was read. {how}"
     said = f"Not all of it is known ({knowledge(usage)})."
-    return " ".join((said, *gaps, *((f"To read it: {missing.command}",) if missing is not None else ())))
+    if missing is not None:
+        gaps = (*gaps, missing.being_read if is_being_read else f"To read it: {missing.command}")
+    return " ".join((said, *gaps))
 
 
 def incomplete_sentence(rows: Iterable[CostRow]) -> str | None:

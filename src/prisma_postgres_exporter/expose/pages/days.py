@@ -8,13 +8,12 @@ from datetime import date, datetime, timedelta
 from decimal import Decimal
 from itertools import accumulate
 
-from prisma_postgres_exporter.cost import ABOUT, Bill, Outlook, Usage, WorkspaceCost
+from prisma_postgres_exporter.cost import ABOUT, AT_LEAST, Bill, Outlook, Usage, WorkspaceCost
 from prisma_postgres_exporter.expose.pages.drawing import short
 from prisma_postgres_exporter.expose.pages.plots import Band, Bars, band, bars
 from prisma_postgres_exporter.report import CostLine, Day
 
 ONE_DAY = timedelta(days=1)
-LEAST = "at least "
 ABOUT_THE_SAME = 1.01
 NEARLY_ALL = 0.9
 """Of a month's operations: its days and the month itself are read at different times."""
@@ -33,13 +32,15 @@ def charges_by_day(
     if bill is None or bill.known_charges is None:
         return "What is charged for usage is not known yet."
     if not bill.charges:
-        known = "" if bill.are_charges_known else ", as far as it is known"
+        known = "" if bill.are_charges_known else ", as far as it is known,"
         return f"No usage is charged so far: all of it{known} is included in the plan."
     # A part of what is known of a bill is no lower bound.
-    said = "" if bill.are_charges_known else f"; {'about' if bill.is_share else 'at least'} so much is charged"
-    label = f"Charges a day, without the fee{said}"
+    said = "" if bill.are_charges_known else ABOUT if bill.is_share else AT_LEAST
+    label = "Charges a day, without the fee" + (f"; {said}so much is charged" if said else "")
     points = [(f"{day}", amount) for day, amount in _dealt(bill, days, used, now)]
-    return bars(points, label, _shown, still_open=f"{now:%Y-%m-%d}") or "No day of this month is known yet."
+    qualified = {name: said for name, amount in points if amount is not None and said}
+    drawn = bars(points, label, _shown, qualified=qualified, still_open=f"{now:%Y-%m-%d}")
+    return drawn or "No day of this month is known yet."
 
 
 def _dealt(bill: Bill, days: Sequence[Day], used: int | None, now: datetime) -> Sequence[tuple[date, float | None]]:
@@ -122,7 +123,7 @@ def month_of_operations(
     if ahead is not None and not ended and ahead.high > max(used or 0, sums[-1]):
         # The days and what is expected are read at different times.
         ends = [max(float(end), sums[-1]) for end in (ahead.low, ahead.expected, ahead.high)]
-    said = "" if usage.are_operations_known else LEAST
+    said = "" if usage.are_operations_known else AT_LEAST
     # Of what is not known whole no range is known, and its estimate is no bound.
     ends = ends[1:2] if said else ends
     label = f"Operations of {now:%B}{where}, and where they will end"

@@ -69,7 +69,7 @@ def _meter(
     return Meter(
         used=said,
         included=write(included),
-        percent=percent(part),
+        percent=f"{qualifier}{percent(part)}",
         fill=min(part, 1 / part) if part else 0,
         over=max(0.0, 1 - 1 / part) if part else 0,
         tone=tone,
