@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from builders import GIB, database, database_state, month_usage, settled_day, workspace_state
+from builders import GIB, database, database_state, day_usage, month_usage, settled_day, workspace_state
 from prisma_postgres_exporter.config import BudgetConfig, Config, FeeShare, WorkspaceConfig, load_config
 from prisma_postgres_exporter.cost import (
     By,
@@ -667,3 +667,61 @@ def test_twice_as_many_databases_of_a_workspace_take_twice_the_steps(unread: int
         return calls
 
     assert steps(200) < 2.2 * steps(100)
+
+
+@pytest.mark.parametrize("minutes", [1, 371])
+def test_what_is_expected_of_a_month_that_began_is_no_databases_that_was_read_first(minutes: int) -> None:
+    """On the 1st one fails: what it is expected to cost is its own part, as last month had it, and not the others'."""
+    first = datetime(2026, 12, 1, tzinfo=UTC)
+    now, seconds = first + timedelta(minutes=minutes), minutes * 60
+    last = date(2026, 11, 1)
+
+    def held(number: int, a_day: int, *, is_read: bool) -> DatabaseState:
+        plain, level = state(number, 0), number * GIB
+        whole = month_usage(
+            last,
+            None,
+            database_key=number,
+            days=30,
+            days_operations=30 * a_day,
+            storage_byte_seconds=level * 30 * 86_400,
+            storage_seconds=30 * 86_400,
+        )
+        running = replace(
+            whole,
+            month=first.date(),
+            days=1,
+            days_operations=a_day * minutes // 1_440,
+            storage_byte_seconds=level * seconds,
+            storage_seconds=seconds,
+        )
+        today = day_usage(first.date(), running.days_operations, database_key=number, read_at=now)
+        return replace(
+            plain,
+            months=(whole, running) if is_read else (whole,),
+            recent_days=(today,) if is_read else (),
+            known_until=last.replace(day=30),
+            storage_bytes=level,
+            usage_at=now if is_read else first,
+        )
+
+    of = ledger_state(held(1, 1_440_000, is_read=True), held(2, 12 * 1_440_000, is_read=False))
+    days_of_last = tuple(
+        WorkspaceDay(
+            workspace_key=1,
+            day=last.replace(day=number),
+            operations=13 * 1_440_000,
+            storage_byte_seconds=3 * GIB * 86_400,
+            storage_seconds=2 * 86_400,
+            storage_bytes=3 * GIB,
+        )
+        for number in range(1, 31)
+    )
+
+    costs = charge(of, configured(), days_of_last, now)
+
+    expected = costs.expected
+    whole = costs.workspaces["wksp_1"].expected_bill
+    assert whole is not None
+    assert sum(expected.values()) == whole.total
+    assert float(expected["wksp_1", "db_1"] / (whole.total or 1)) == pytest.approx(1 / 13, rel=0.05)

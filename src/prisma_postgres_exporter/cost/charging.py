@@ -21,6 +21,7 @@ from prisma_postgres_exporter.forecast import Forecast
 from prisma_postgres_exporter.model import DatabaseState, LedgerState, WorkspaceDay, WorkspaceState, month_start
 from prisma_postgres_exporter.reasons import BLOCKED
 
+DAY_SECONDS = 86_400
 HISTORY = timedelta(days=91)
 """How far back the days go that a forecast is made from."""
 
@@ -114,9 +115,10 @@ def charge(
         for database_id, share in shares_of(cost.bill, by_database, counted, config.cost.fee_share).items():
             shares[id_, database_id] = share
         if cost.expected_bill is not None:
-            expected_shares = shares_of(cost.expected_bill, by_database, counted, config.cost.fee_share)
-            for database_id, share in expected_shares.items():
-                is_read = database_id is None or by_database[database_id].operations is not None
+            likely = {key: _likely(of, ledger_state.databases[key], now) for key, of in by_database.items()}
+            counted = charged_of(likely, ledger_state.databases, row.key, days_here, cost.charged_since, now)
+            for database_id, share in shares_of(cost.expected_bill, likely, counted, config.cost.fee_share).items():
+                is_read = database_id is None or likely[database_id].operations is not None
                 is_known = is_read or not cost.expected_bill.total
                 if share.known is not None and cost.expected_bill.total is not None and is_known:
                     expected[id_, database_id] = share.known
@@ -130,6 +132,20 @@ def charge(
             _budget(budget, ledger_state, used, shares, expected, is_over=is_over) for budget in config.cost.budgets
         ),
         worked_out_at=now,
+    )
+
+
+def _likely(usage: Usage, state: DatabaseState, now: datetime) -> Usage:
+    """A database's usage for its part of what is expected: as usual where nothing of the month was read yet."""
+    a_day = usual(state, now) if usage.operations is None else None
+    if a_day is None:
+        return usage
+    seconds = usage.storage_seconds
+    return replace(
+        usage,
+        known_operations=round(a_day * seconds / DAY_SECONDS),
+        known_byte_seconds=(state.storage_bytes or 0) * seconds,
+        days_known=max(1, usage.days),
     )
 
 

@@ -236,7 +236,8 @@ def _projects(ledger_state: LedgerState, rows: Iterable[CostRow]) -> Iterable[Co
         is_listed = whole is None or whole.is_listed
         late = unlisted(ledger_state.workspaces[first.workspace_id], first.until)
         is_whole = len(of_project) == databases[first.workspace_id]
-        expected = [row.expected_usd for row in of_project]
+        # Of one that nobody ever read nothing is expected, and what is of its workspace's other databases is "about".
+        expected = [row.expected_usd for row in of_project if row.expected_usd is not None]
         yield replace(
             first,
             database_id=None,
@@ -249,7 +250,7 @@ def _projects(ledger_state: LedgerState, rows: Iterable[CostRow]) -> Iterable[Co
             else whole
             if is_whole and is_listed
             else replace(bill, is_listed=is_listed, is_share=not is_whole or not is_listed),
-            expected_usd=added(expected),
+            expected_usd=added(expected) if expected else None,
         )
 
 
