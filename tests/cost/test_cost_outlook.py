@@ -84,6 +84,17 @@ class TestPart:
 
         assert seen_of(played, {1, 2, 3}, now).operations == seen(played, now).operations
 
+    def test_what_was_deleted_in_the_workspace_before_takes_nothing_from_a_project_that_moved(self) -> None:
+        now = november(20)
+        played = play(TWO, installed_at=INSTALLED, now=now)
+        elsewhere = [
+            replace(state, workspace_key=2, deleted_at=november(5)) for state in played.states(1) if state.key == 1
+        ]
+        of_two = [state for state in played.states(1) if state.key == 2]
+        rows = [row for (key, _), row in played.rows.items() if key == 2]
+
+        assert outlook_of_part([*elsewhere, *of_two], rows, now) == seen_of(played, {2}, now)
+
     def test_nothing_is_expected_of_no_database(self) -> None:
         assert outlook_of_part((), (), november(20)) == Outlook()
 

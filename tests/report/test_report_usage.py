@@ -153,6 +153,14 @@ def test_a_mean_that_stands_for_more_than_an_hour_is_about_so_much_and_beside_on
     assert qualifier(0, 7_200) == "about "
 
 
+def test_a_day_of_a_database_without_any_level_is_not_complete_however_short_it_was() -> None:
+    born = known(1, 1)
+    born = replace(born, database=replace(born.database, created_at=day_start(day(0)) - timedelta(minutes=30)))
+    [row, _] = used([replace(settled_day(day(1), 5, workspace_key=1), storage_seconds=0)], born, back=1)[0]
+
+    assert (row.is_usage_complete, row.usage_missing, row.mean_storage_bytes) == (False, ("storage",), None)
+
+
 def test_days_after_a_workspace_was_gone_are_not_known_to_the_end_of_that_month() -> None:
     def periods(gone_at: datetime) -> list[str]:
         return [row.period for row in used([], known(1, 1), workspaces=(replace(A, gone_at=gone_at), B))[0]]

@@ -94,6 +94,10 @@ def outlook_of_part(states: Sequence[DatabaseState], rows: Iterable[DayUsage], n
     if not states:
         return Outlook()
     key = next((state.workspace_key for state in states if state.deleted_at is None), states[0].workspace_key)
+    # Of a project that moved, one may have been deleted in the workspace before.
+    states = [
+        state for state in states if key == state.workspace_key or any(move.from_key == key for move in state.moves)
+    ]
     by_day: dict[date, list[DayUsage]] = defaultdict(list)
     for row in rows:
         if row.workspace_key == key:

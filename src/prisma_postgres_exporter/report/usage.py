@@ -279,7 +279,7 @@ def _rows_of_day(
         is_listed = not (is_late or is_unwatched)
         reasons = (
             ("days", days_known < count),
-            ("storage", whole - covered > len(rows) * SHORT_GAP.total_seconds()),
+            ("storage", whole - covered > len(rows) * SHORT_GAP.total_seconds() or not all(map(_has_level, rows))),
             ("moved", unplaced[place] > 0),
             ("followed_late", is_late),
             ("discovery_gap", is_unwatched),
@@ -303,7 +303,7 @@ def _rows_of_day(
             unplaced_databases=unplaced[place],
             are_operations_known=is_listed and days_known >= count,
             mean_storage_qualifier=storage_qualifier(
-                is_whole=is_listed and not lacking[place] and all(row.storage_seconds for row in rows),
+                is_whole=is_listed and not lacking[place] and all(map(_has_level, rows)),
                 is_any_stretched=any(is_stretched(row, seconds) for row, seconds in zip(rows, lived, strict=True)),
             ),
             known_byte_seconds=sum(row.storage_byte_seconds for row in rows),
@@ -313,6 +313,10 @@ def _rows_of_day(
 def _is_last(row: DayUsage, known: KnownDatabase) -> bool:
     """Whether a day was read so shortly before its database's deletion was noticed that nothing is missing."""
     return known.deleted_at is not None and row.read_at >= known.deleted_at - LAST_READ_WITHIN
+
+
+def _has_level(row: DayUsage) -> bool:
+    return row.storage_seconds > 0
 
 
 def is_stretched(row: DayUsage, lived_seconds: int) -> bool:
