@@ -109,6 +109,7 @@ def wait_for_everything(running: Exporter) -> None:
     running.scrape_when(lambda seen: 0 in seen.named("prisma_postgres_database_up").values(), "one that fails")
     # Read a moment after the first page: what the last month cost.
     wait_until(lambda: "would have cost" in running.get("/").text, "saving advice")
+    wait_until(lambda: "not read yet" not in running.get("/").text, "a first round of every workspace")
 
 
 @pytest.fixture(scope="module")
