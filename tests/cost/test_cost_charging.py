@@ -725,3 +725,23 @@ def test_what_is_expected_of_a_month_that_began_is_no_databases_that_was_read_fi
     assert whole is not None
     assert sum(expected.values()) == whole.total
     assert float(expected["wksp_1", "db_1"] / (whole.total or 1)) == pytest.approx(1 / 13, rel=0.05)
+
+
+def test_what_is_gone_has_no_part_of_what_is_still_to_come() -> None:
+    """Of two alike one was deleted after 10 days: at the end it has 10 of 40 days, and not a half of the month."""
+    deleted_at = datetime(2026, 11, 11, tzinfo=UTC)
+
+    def held(number: int, lived: int, *, deleted_at: datetime | None) -> DatabaseState:
+        plain = state(number, lived * 1_000_000, deleted_at=deleted_at)
+        [month] = plain.months
+        month = replace(month, days=lived, operations=None, read_at=None, period_end_at=None)
+        return replace(plain, months=(month,), storage_bytes=0, usage_at=deleted_at or NOW)
+
+    of = ledger_state(held(1, 20, deleted_at=None), held(2, 10, deleted_at=deleted_at))
+
+    costs = charge(of, configured(), days(1_000_000), NOW)
+
+    whole = costs.workspaces["wksp_1"].expected_bill
+    assert whole is not None
+    assert sum(costs.expected.values()) == whole.total
+    assert float(costs.expected["wksp_1", "db_2"] / (whole.total or 1)) == pytest.approx(10 / 40, rel=0.01)

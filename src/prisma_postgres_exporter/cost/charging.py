@@ -18,7 +18,14 @@ from prisma_postgres_exporter.cost.placing import placed_days
 from prisma_postgres_exporter.cost.shares import Charged, charged_of, shares_of
 from prisma_postgres_exporter.cost.usage import Usage, add_up, unlisted, used_in_month
 from prisma_postgres_exporter.forecast import Forecast
-from prisma_postgres_exporter.model import DatabaseState, LedgerState, WorkspaceDay, WorkspaceState, month_start
+from prisma_postgres_exporter.model import (
+    DatabaseState,
+    LedgerState,
+    WorkspaceDay,
+    WorkspaceState,
+    month_start,
+    next_month_start,
+)
 from prisma_postgres_exporter.reasons import BLOCKED
 
 DAY_SECONDS = 86_400
@@ -115,7 +122,9 @@ def charge(
         for database_id, share in shares_of(cost.bill, by_database, counted, config.cost.fee_share).items():
             shares[id_, database_id] = share
         if cost.expected_bill is not None:
-            likely = {key: _likely(of, ledger_state.databases[key], now) for key, of in by_database.items()}
+            likely = {
+                key: _at_months_end(of, ledger_state.databases[key], row.key, now) for key, of in by_database.items()
+            }
             counted = charged_of(likely, ledger_state.databases, row.key, days_here, cost.charged_since, now)
             for database_id, share in shares_of(cost.expected_bill, likely, counted, config.cost.fee_share).items():
                 is_read = database_id is None or likely[database_id].operations is not None
@@ -135,17 +144,25 @@ def charge(
     )
 
 
-def _likely(usage: Usage, state: DatabaseState, now: datetime) -> Usage:
-    """A database's usage for its part of what is expected: as usual where nothing of the month was read yet."""
-    a_day = usual(state, now) if usage.operations is None else None
-    if a_day is None:
-        return usage
-    seconds = usage.storage_seconds
+def _at_months_end(usage: Usage, state: DatabaseState, workspace_key: int, now: datetime) -> Usage:
+    """A database's usage for its part of what is expected: as usual for the rest of the month, unless it is gone.
+
+    Where nothing of the month was read yet, what it used so far is as usual too; unread, if nobody ever read it.
+    """
+    a_day, seconds, level = usual(state, now), usage.storage_seconds, state.storage_bytes or 0
+    operations, byte_seconds = usage.known_operations, usage.known_byte_seconds
+    if usage.operations is None:
+        if a_day is None:
+            return usage
+        operations, byte_seconds = round(a_day * seconds / DAY_SECONDS), level * seconds
+    is_here = state.deleted_at is None and state.workspace_key == workspace_key
+    left = int((next_month_start(now) - now).total_seconds()) if is_here else 0
+    a_second = operations / seconds if a_day is None and seconds else (a_day or 0) / DAY_SECONDS
     return replace(
         usage,
-        known_operations=round(a_day * seconds / DAY_SECONDS),
-        known_byte_seconds=(state.storage_bytes or 0) * seconds,
-        days_known=max(1, usage.days),
+        known_operations=operations + round(a_second * left),
+        known_byte_seconds=byte_seconds + level * left,
+        days_known=max(1, usage.days_known),
     )
 
 
