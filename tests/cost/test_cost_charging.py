@@ -727,6 +727,24 @@ def test_what_is_expected_of_a_month_that_began_is_no_databases_that_was_read_fi
     assert float(expected["wksp_1", "db_1"] / (whole.total or 1)) == pytest.approx(1 / 13, rel=0.05)
 
 
+def test_what_a_failing_database_is_expected_to_cost_is_not_the_others() -> None:
+    """Of two alike one was read for the first 10 days of 20: it will have used as much as the other."""
+
+    def held(number: int, read: int) -> DatabaseState:
+        plain = state(number, read * 1_000_000)
+        [month] = plain.months
+        month = replace(month, days=read, operations=None, read_at=None, period_end_at=None)
+        until = datetime(2026, 11, 1, tzinfo=UTC) + timedelta(days=read)
+        known_until = until.date() - timedelta(days=1)
+        return replace(plain, months=(month,), known_until=known_until, storage_bytes=0, usage_at=until)
+
+    costs = charge(ledger_state(held(1, 20), held(2, 10)), configured(), days(1_000_000), NOW)
+
+    whole = costs.workspaces["wksp_1"].expected_bill
+    assert whole is not None
+    assert float(costs.expected["wksp_1", "db_2"] / (whole.total or 1)) == pytest.approx(1 / 2, rel=0.02)
+
+
 def test_what_is_gone_has_no_part_of_what_is_still_to_come() -> None:
     """Of two alike one was deleted after 10 days: at the end it has 10 of 40 days, and not a half of the month."""
     deleted_at = datetime(2026, 11, 11, tzinfo=UTC)

@@ -130,7 +130,7 @@ async def _check(running: Bench, world: World, store_url: str) -> None:
                 # A level of a database that may have been elsewhere can be known in part.
                 is_weaker = f"{day.day}" in in_doubt and day.storage_qualifier == ABOUT
                 assert day.storage_qualifier == beside.storage_qualifier or is_weaker, (id_, day, beside)
-                # Those of today grow all the time, and are read again every hour.
+                # Those of today grow all the time, and are read again every few minutes.
                 if ends_at <= now:
                     assert day.operations == beside.operations
                     assert not day.are_operations_known or day.operations == truth

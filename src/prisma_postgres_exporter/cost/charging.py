@@ -147,14 +147,14 @@ def charge(
 def _at_months_end(usage: Usage, state: DatabaseState, workspace_key: int, now: datetime) -> Usage:
     """A database's usage for its part of what is expected: as usual for the rest of the month, unless it is gone.
 
-    Where nothing of the month was read yet, what it used so far is as usual too; unread, if nobody ever read it.
+    What is not known of the month so far is as usual too; of one that nobody ever read nothing is known.
     """
     a_day, seconds, level = usual(state, now), usage.storage_seconds, state.storage_bytes or 0
-    operations, byte_seconds = usage.known_operations, usage.known_byte_seconds
-    if usage.operations is None:
-        if a_day is None:
-            return usage
-        operations, byte_seconds = round(a_day * seconds / DAY_SECONDS), level * seconds
+    if usage.operations is None and a_day is None:
+        return usage
+    operations, byte_seconds = usage.known_operations, usage.level_byte_seconds or level * seconds
+    if not usage.are_operations_known:
+        operations = max(operations, round((a_day or 0) * seconds / DAY_SECONDS))
     is_here = state.deleted_at is None and state.workspace_key == workspace_key
     left = int((next_month_start(now) - now).total_seconds()) if is_here else 0
     a_second = operations / seconds if a_day is None and seconds else (a_day or 0) / DAY_SECONDS

@@ -38,7 +38,7 @@ T = TypeVar("T")
 NO_COSTS = Costs()
 
 COSTS_EVERY = timedelta(minutes=1)
-DAYS_READ_EVERY = timedelta(hours=1)
+DAYS_READ_EVERY = timedelta(minutes=5)
 NEWS_EVERY = timedelta(seconds=10)
 COSTS_SHARE_OF_TIME = 0.005
 """The part of a core that may go into costs, and as much again into reading the days that they are made from."""
