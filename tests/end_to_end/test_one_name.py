@@ -357,7 +357,7 @@ def test_what_was_not_there_last_month_has_no_usage_then_cost_nothing_and_change
         *("0.00", "about 5.96", "about +8.42", "about 8.42"),
     ]
     assert _cells(cost_table, "database 6 ")[-3:] == ["0.00", "about +8.42", "–"]
-    assert _cells(table, "database 4 ")[-4:] == ["about 4.00", "about 6.04", "–", "about 8.64"]
+    assert _cells(table, "database 4 ")[-4:] == ["about 4.00", "about 6.04", "–", "about 8.53"]
     assert _cells(cost_table, "database 4 ")[-3:] == ["about 4.00", "–", "–"]
 
 
