@@ -228,3 +228,14 @@ async def test_a_bound_is_exceeded_where_more_is_shown_than_it_and_not_where_mor
     shown, _ = await exceeded(1)
     assert await exceeded(shown - 1) == (shown, [shown])
     assert await exceeded(shown) == (shown, [])
+
+
+async def test_the_first_levels_of_a_day_are_shown_with_the_second_readings(tmp_path: Path) -> None:
+    clock = ManualClock(LAST_DAY)
+    minute = timedelta(minutes=1)
+    async with http_bench(f"sqlite:///{tmp_path / 'ledger.db'}", small_vendor(clock), clock, interval=minute) as bench:
+        await bench.round()
+        assert all(days[-1].storage_bytes is None for days in bench.display.days_by_workspace.values())
+        clock.advance(minute)
+        await bench.rounds()
+        assert all(days[-1].storage_bytes for days in bench.display.days_by_workspace.values())

@@ -290,7 +290,10 @@ News = tuple[tuple[object, ...], int]
 def _news(ledger_state: LedgerState, config: Config, now: datetime) -> News:
     known_days = sum(
         [
-            state.known_until.toordinal() + sum([row.days for row in state.months])
+            state.known_until.toordinal()
+            + sum([row.days for row in state.months])
+            # The first level of a day comes with its second reading.
+            + sum([row.storage_seconds > 0 for row in state.recent_days])
             for state in ledger_state.databases.values()
         ]
     )
