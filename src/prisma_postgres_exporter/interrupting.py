@@ -6,6 +6,7 @@ import signal
 import sys
 import threading
 import time
+from collections.abc import Callable
 from importlib import import_module
 from types import FrameType
 from typing import TYPE_CHECKING
@@ -44,10 +45,10 @@ def run() -> None:
         _handle(_end)
 
 
-def _handle(handler: signal.Handlers | object) -> None:
+def _handle(handler: signal.Handlers | Callable[[int, FrameType | None], None]) -> None:
     for number in _SIGNALS:
         if signal.getsignal(number) is not signal.SIG_IGN:
-            signal.signal(number, handler)  # type: ignore[arg-type]
+            signal.signal(number, handler)
 
 
 def _end(number: int, frame: FrameType | None) -> None:

@@ -23,6 +23,7 @@ from diagnosis_values import (
 
 from builders import ONE_DAY
 from prisma_postgres_exporter.config import Difference, Lack
+from prisma_postgres_exporter.cost import WorkspaceCost
 from prisma_postgres_exporter.diagnosis import (
     CredentialFacts,
     DatabaseFacts,
@@ -108,6 +109,8 @@ def test_when_all_is_well_every_step_is_ok_and_shows_its_numbers() -> None:
 
 WORKSPACE = facts().workspaces[0]
 BLOCKED = replace(WORKSPACE, workspace=replace(WORKSPACE.workspace, usage_blocked=True))
+UNREADABLE = replace(WORKSPACE, cost=WorkspaceCost(is_blocked=True))
+"""The vendor refuses its databases' readings, and does not say of the workspace that it is blocked."""
 FAILING = {"failing_since_at": NOW - timedelta(hours=2)}
 
 
@@ -141,6 +144,13 @@ FAILING = {"failing_since_at": NOW - timedelta(hours=2)}
             Level.NOTE,
             "different poll.interval: a:1 / b:2",
             id="processes with different settings",
+        ),
+        pytest.param(
+            facts(workspaces=(UNREADABLE,)),
+            Reason.BLOCKED,
+            Level.PROBLEM,
+            "blocked: its databases stop answering; ",
+            id="a workspace whose readings are refused",
         ),
         pytest.param(
             facts(pushes=(PushFacts(name="otlp", url="https://x", every=ONE_DAY, problem="answered 401"),)),

@@ -301,7 +301,7 @@ def _workspace_state(known: WorkspaceFacts, collected_by: str | None) -> tuple[s
     if known.gone_at is not None:
         text = f"not followed since {at(known.gone_at)}: no credential lists it; its usage stays in its months"
         return text, Level.NOTE, Reason.GONE
-    if workspace.usage_blocked:
+    if workspace.usage_blocked or (known.cost is not None and known.cost.is_blocked):
         return (
             f"blocked: its databases stop answering; {likely_block(workspace.plan, known.cost)}",
             Level.PROBLEM,
