@@ -7,6 +7,7 @@ import contextlib
 import re
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from unittest.mock import Mock
 
 import pytest
 from pydantic import SecretStr
@@ -21,7 +22,7 @@ from prisma_postgres_exporter.config import (
     Tokens,
 )
 from prisma_postgres_exporter.config.values import rolling_windows
-from prisma_postgres_exporter.errors import StoreUnavailable, Unavailable
+from prisma_postgres_exporter.errors import StoreGone, StoreUnavailable, Unavailable
 from prisma_postgres_exporter.expose import ServiceStatus
 from prisma_postgres_exporter.ledger.plan import Plan
 from prisma_postgres_exporter.model import LedgerUpdate, day_start
@@ -298,6 +299,21 @@ async def test_the_store_is_said_to_be_writable_again_only_when_something_was_wr
 
         assert store_error(running) is None
         assert [row["event"] for row in logs].count("store writable again") == 1
+
+
+async def test_what_is_wrong_with_the_file_for_good_is_logged_where_something_else_was_first(
+    store_url: str, vendor: Simulator, clock: ManualClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    reasons = [StoreGone("emptied"), StoreGone("overwritten"), StoreGone("overwritten"), StoreUnavailable("locked")]
+
+    async with http_bench(store_url, vendor, clock) as running:
+        with monkeypatch.context() as patched, capture_logs() as logs:
+            for reason in reasons:
+                patched.setattr(running.collector.ledger._store, "prune", Mock(side_effect=reason))
+                await running.collector.prune()
+
+        assert [row["error"] for row in logs if row["event"] == "store not writable"] == ["emptied", "overwritten"]
+        assert store_error(running) == "locked"
 
 
 # The vendor ---------------------------------------------------------------------------------------

@@ -15,7 +15,15 @@ from typing import TypeVar
 import structlog
 
 from prisma_postgres_exporter import ledger
-from prisma_postgres_exporter.errors import LeaseLost, StoreBroken, StoreChanged, StoreError, StoreUnavailable
+from prisma_postgres_exporter.errors import (
+    LeaseLost,
+    StoreBroken,
+    StoreChanged,
+    StoreDamaged,
+    StoreError,
+    StoreGone,
+    StoreUnavailable,
+)
 from prisma_postgres_exporter.model import Discovered, Lease, LedgerRows, LedgerState, LedgerUpdate, WorkspaceState
 from prisma_postgres_exporter.rounds.health import Health
 from prisma_postgres_exporter.rounds.leases import Leases
@@ -259,7 +267,9 @@ class StoredLedger:
         self._note_success(able)
 
     def _note_failure(self, able: str, error: StoreUnavailable) -> None:
-        if able not in self._failures:
+        before = self._failures.get(able)
+        # A file that is copied over is empty first: what is wrong with it for good is another reason than the first.
+        if before is None or (isinstance(error, StoreGone | StoreDamaged) and str(error) != str(before)):
             log.error(f"store not {able}", error=str(error))
         self._failures[able] = error
 
