@@ -1335,6 +1335,18 @@ def test_a_workspace_lists_projects_with_what_was_deleted_of_them_and_those_foun
     assert "../projects/proj_gone" not in read(page).links
 
 
+def test_a_projects_operations_are_at_least_so_many_in_its_row_and_on_its_page() -> None:
+    """Its own page said "at least 9", its row in the workspace's table 9."""
+    in_part = replace(A_PROJECT, usage=Usage(known_operations=9_000, days=2, days_known=1))
+    costs = replace(COSTS, projects=(in_part,))
+    page = workspace_page(A_WORKSPACE, costs=costs)
+
+    assert "proj_a 1 ≥ 9 k 3.00 GiB" in words(page)
+    assert 'title="≥ 9,000"' in page
+    of_it = words(places.project_page(FULL, A_SNAPSHOT, "proj_a", costs, places.Told(), Asked()))
+    assert "Operations in November at least 9,000" in of_it
+
+
 def test_a_project_says_what_of_it_was_deleted_and_nothing_of_it_before_the_ledger_was_read() -> None:
     costs = replace(COSTS, projects=(replace(A_PROJECT, deleted=2),))
 

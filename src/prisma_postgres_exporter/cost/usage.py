@@ -93,6 +93,11 @@ class Usage:
         return self.operations is not None and is_all_read and not self.unplaced_operations
 
     @property
+    def operations_qualifier(self) -> str:
+        """What is said before operations that are known: nothing of all of them, else at least so many."""
+        return "" if self.operations is None or self.are_operations_known else AT_LEAST
+
+    @property
     def is_storage_known(self) -> bool:
         """Whether a level is known of all the time that the databases lived."""
         return self.storage_seconds_known >= self.storage_seconds and self.is_mean_storage_known

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from decimal import Decimal
 
 from prisma_postgres_exporter.cost import ABOUT, Bill, CostRow, Usage
@@ -53,10 +54,9 @@ def expected_cost(row: CostRow) -> str:
     return f"{row.expected_qualifier}{money(row.expected_usd)}"
 
 
-def least_count(usage: Usage) -> str:
+def least_count(usage: Usage, write: Callable[[int | None], str] | None = None) -> str:
     """Operations for a table's cell; where not all are known, that there were at least so many."""
-    known = count(usage.operations)
-    return known if usage.operations is None or usage.are_operations_known else f"≥ {known}"
+    return f"{'≥ ' if usage.operations_qualifier else ''}{(write or count)(usage.operations)}"
 
 
 def count(operations: int | None) -> str:

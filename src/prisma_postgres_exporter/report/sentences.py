@@ -288,7 +288,7 @@ def cost_sentences(workspace: WorkspaceReport) -> Iterator[str]:
         yield f"Plan {cost.plan}{assumed}, prices {cost.price_version}."
     row = workspace.total
     if cost.included_operations and row.operations is not None:
-        said = "" if row.usage.are_operations_known else "At least "
+        said = row.usage.operations_qualifier.capitalize()
         yield f"{said}{_beside_included(cost, row.operations, cost.included_operations, 'operations')}."
     if (included := cost.included_storage_bytes) and (mean := row.mean_storage_bytes) is not None:
         said, in_its_unit = row.usage.mean_storage_qualifier.capitalize(), partial(in_unit_of, included)

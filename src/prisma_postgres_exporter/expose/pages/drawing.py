@@ -8,7 +8,7 @@ from collections.abc import Callable
 from contextvars import ContextVar
 from datetime import datetime, timedelta
 from decimal import Decimal
-from functools import cache
+from functools import cache, partial
 from importlib.resources import files
 from typing import Any
 
@@ -20,7 +20,7 @@ from prisma_postgres_exporter.cost import Bill
 from prisma_postgres_exporter.expose.lines import showable
 from prisma_postgres_exporter.expose.pages.listing import operations_of
 from prisma_postgres_exporter.reasons import meaning_of
-from prisma_postgres_exporter.report import BINARY, NONE, count, in_unit_of, percent
+from prisma_postgres_exporter.report import BINARY, NONE, count, in_unit_of, least_count, percent
 from prisma_postgres_exporter.snapshot import WorkspaceView
 from prisma_postgres_exporter.words import counted
 
@@ -227,7 +227,12 @@ def _environment() -> Environment:
         ago,
     ):
         environment.filters[named.__name__] = named
-    environment.filters |= {"operations": operations_of, "reason": why}
+    environment.filters |= {
+        "operations": operations_of,
+        "reason": why,
+        "used": least_count,
+        "used_short": partial(least_count, write=short),
+    }
     environment.globals["NONE"] = NONE
     environment.globals["style"] = Markup(_style())  # noqa: S704 - our own file
     return environment

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import partial
 
-from prisma_postgres_exporter.cost import NOTHING, Bill, Outlook, Usage, WorkspaceCost
+from prisma_postgres_exporter.cost import NOTHING, UNREAD, Bill, Outlook, Usage, WorkspaceCost
 from prisma_postgres_exporter.expose.pages.attention import (
     Alert,
     blocked,
@@ -79,7 +79,7 @@ class ProjectRow:
     project_id: str | None
     name: str
     databases: int
-    operations: int | None
+    usage: Usage
     storage_bytes: int | None
     bill: Bill | None
 
@@ -269,8 +269,7 @@ def project_page(
     views = [row for row in snapshot.databases if row.project_id == project_id]
     line = _project_lines(costs, views[0].workspace_id).get(project_id)
     usage, bill, deleted = (line.usage, line.bill, line.deleted) if line is not None else (NOTHING, None, 0)
-    is_least = not usage.are_operations_known and usage.operations is not None
-    used = f"{'at least ' if is_least else ''}{count(usage.operations)}" if line is not None else NOT_KNOWN
+    used = f"{usage.operations_qualifier}{count(usage.operations)}" if line is not None else NOT_KNOWN
     databases = f"{counted(len(views), 'database')}{f', and {deleted:,} deleted this month' if deleted else ''}"
     part = _part("Project", status, snapshot, views, told, (used, databases), usage, bill)
     return replace(part, asked=asked).drawn()
@@ -368,7 +367,7 @@ def _projects(views: Sequence[DatabaseView], lines: Mapping[str | None, ProjectL
                 project_id=id_,
                 name=name or id_ or NO_PROJECT,
                 databases=len(of_it),
-                operations=line.usage.operations if line is not None else None,
+                usage=line.usage if line is not None else UNREAD,
                 storage_bytes=_sum(view.storage_bytes for view in of_it),
                 bill=line.bill if line is not None else None,
             )

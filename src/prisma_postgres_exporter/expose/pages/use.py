@@ -47,11 +47,10 @@ def meters(view: WorkspaceView) -> tuple[Meter | None, Meter | None]:
     cost, usage = view.cost, view.usage
     included = (cost.included_operations, cost.included_storage_bytes) if cost else (None, None)
     used = (view.month_to_date_operations, view.month_average_storage_bytes)
-    least = "" if usage.days_known >= usage.days and not usage.unlisted else "at least "
     is_stopping = stops(view)
     write_storage = partial(in_unit_of, included[1]) if included[1] else size
     return (
-        _meter(used[0], included[0], short, least, is_stopping=is_stopping),
+        _meter(used[0], included[0], short, usage.operations_qualifier, is_stopping=is_stopping),
         _meter(used[1], included[1], write_storage, usage.mean_storage_qualifier, is_stopping=is_stopping),
     )
 
