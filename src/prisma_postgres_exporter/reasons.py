@@ -41,7 +41,7 @@ MEANINGS: Final[Mapping[str, str]] = {
     "http_503": f"the vendor's API is unavailable for the moment; {_NEXT_TRY}",
     "http_504": _VENDOR_DOWN,
     BLOCKED: "the vendor blocks the workspace: a limit of its plan is reached, or an invoice is unpaid; "
-    "upgrade, raise the limit or pay",
+    "`doctor`, `cost` and the status page name the likely one and the way out",
     "other_workspace": "the token is of another workspace now: use one of this workspace",
     "no_workspace": f"the token belongs to no workspace: {RENEWAL}",
     # What cannot be used

@@ -257,7 +257,7 @@ FAILING = {"failing_since_at": NOW - timedelta(hours=2)}
             exchanged(**FAILING, failure_reason="plan_limit_reached"),
             Reason.BLOCKED,
             Level.PROBLEM,
-            "blocked by the plan's limit since 2026-11-23 12:00:00 UTC",
+            "blocked by the vendor since 2026-11-23 12:00:00 UTC",
             id="planLimitReached",
         ),
         pytest.param(

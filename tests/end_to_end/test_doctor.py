@@ -275,7 +275,7 @@ def test_failing_databases_say_since_when_and_why(tmp_path: Path, api: Vendor, o
     assert {"blocked", "unavailable"} <= reasons(document)
     assert "unavailable since 20" in answer.stdout
     assert "http_500: the vendor's API has a fault" in " ".join(answer.stdout.split())
-    assert "blocked by the plan's limit since 20" in answer.stdout
+    assert "blocked by the vendor since 20" in answer.stdout
 
 
 @pytest.mark.usefixtures("collected")

@@ -1058,6 +1058,38 @@ def test_of_what_the_vendor_blocks_no_later_block_is_told(how: str) -> None:
         assert "in 40 h" not in shown
 
 
+@pytest.mark.parametrize(
+    ("plan", "limit", "likely"),
+    [
+        ("Free", None, "likely the Free plan's allowance: ends with an upgrade"),
+        (
+            "Pro",
+            2,
+            "likely the spend limit: ends when it is raised above what has accrued, or on the 1st; else an unpaid",
+        ),
+    ],
+)
+def test_every_page_names_the_likely_block_first(plan: str, limit: int | None, likely: str) -> None:
+    """Under "Blocked now" and on the page of a database stood "or an invoice is unpaid", also at 978 %."""
+    bill = Bill(fee=Decimal(0), operations=Decimal(3), storage=Decimal(0))
+    spend_limit = None if limit is None else SpendLimit(usd=Decimal(limit))
+    held = replace(A_WORKSPACE, plan=plan, cost=WorkspaceCost(plan=plan, bill=bill, spend_limit=spend_limit))
+    failing = replace(A_DATABASE, is_up=False, failing_since_at=NOW, failure_reason="plan_limit_reached")
+    snapshot = snapshot_of([failing], [replace(held, is_up=False, failure_reason="plan_limit_reached")])
+    status = replace(A_STATUS, snapshot=snapshot)
+
+    pages = (
+        status_page(status, COSTS),
+        places.workspace_page(status, snapshot, held, COSTS, TOLD, Asked()),
+        places.project_page(status, snapshot, failing.project_id, COSTS, TOLD, Asked()),
+        places.database_page(status, snapshot, failing, TOLD),
+    )
+
+    for text in map(words, pages):
+        assert text.count(likely) == 1
+        assert text.count("invoice") == likely.count("unpaid")
+
+
 def test_one_cause_of_many_failures_is_said_once_with_what_to_do() -> None:
     """A token that is refused takes its credential, its workspace and all its databases down."""
     down = replace(A_WORKSPACE, is_up=False, failure_reason="http_401")
@@ -1080,7 +1112,7 @@ def test_one_cause_of_many_failures_is_said_once_with_what_to_do() -> None:
 
     blocked = replace(failing, failure_reason="plan_limit_reached")
     (told,) = attention.alerts(A_STATUS, snapshot_of([blocked]), (), ())
-    assert "upgrade, raise the limit or pay" in told.text
+    assert told.text == "The vendor blocks its workspace. The last numbers read are shown."
     assert told.is_at_console
 
     unseen = replace(credential, workspace_id=None, workspace_name=None)

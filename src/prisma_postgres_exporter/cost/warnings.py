@@ -49,11 +49,11 @@ def likely_block(plan: str | None, cost: WorkspaceCost | None) -> str:
             "likely the Free plan's allowance: ends with an upgrade (within a minute), at 00:00 UTC on the 1st, or for "
             "24 hours, once, by a button in the vendor's console"
         )
+    unpaid = "an unpaid invoice (ends with its payment only)"
     limit = cost.spend_limit if cost is not None else None
     charges = cost.bill.charges if cost is not None and cost.bill is not None else None
     if limit is not None and charges is not None and limit.counted(charges) >= limit.usd:
-        return "likely the spend limit: ends when it is raised above what has accrued, or on the 1st"
-    unpaid = "an unpaid invoice (ends with its payment only)"
+        return f"likely the spend limit: ends when it is raised above what has accrued, or on the 1st; else {unpaid}"
     if limit is None:
         return (
             f"likely the spend limit (raise it; here none is configured: cost.workspaces[].spend_limit_usd) or {unpaid}"

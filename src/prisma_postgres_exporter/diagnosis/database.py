@@ -216,8 +216,9 @@ def _last_reading(
     last = f"the last reading was {span(now - last_at)} ago ({at(last_at)})" if last_at else "it never answered"
     if state.failing_since_at is not None:
         is_blocked = state.failure_reason == BLOCKED
-        why = "blocked by the plan's limit" if is_blocked else "unavailable"
-        means = reason_in_words(state.failure_reason or "not known")
+        why = "blocked by the vendor" if is_blocked else "unavailable"
+        # Which of the vendor's blocks it likely is stands with the workspace.
+        means = f"{BLOCKED}: see its workspace" if is_blocked else reason_in_words(state.failure_reason or "not known")
         text = f"{why} since {at(state.failing_since_at)}; {last}; {means}"
         return text, Level.PROBLEM, Reason.BLOCKED if is_blocked else Reason.UNAVAILABLE
     is_overdue = now - (last_at or state.first_seen_at) > poll.silent_for(ROUNDS_MISSED) + ROUNDS_MISSED * ROUND_SPAN

@@ -329,21 +329,17 @@ def spend_sentence(cost: WorkspaceCost, write: Callable[[Decimal | None], str] =
 
 def limit_sentences(cost: WorkspaceCost, until: datetime) -> Iterator[str]:
     """How much of a spend limit is used, the limits of the month that were reached or will be, and a block."""
-    is_said = False
     if (spent := spend_sentence(cost)) and cost.bill is not None and cost.bill.known_charges is not None:
         yield spent
     for name, at in cost.limits:
         named = LIMIT_NAMES.get(name, name)
         then = "" if name in BLOCKING else "; what the vendor does then is not documented"
-        if at <= until and cost.is_blocked and name in BLOCKING:
-            is_said = True
-            yield f"{named}: reached, and the vendor blocks the databases until {next_month_start(until):%Y-%m-%d}."
-        elif at <= until:
+        if at <= until:
             yield f"{named}: reached, by our estimate{then}."
         else:
             will = "will likely" if cost.is_only_likely(name, at, until) else "will"
             yield f"{named}: {will} be reached on {at:%Y-%m-%d %H:%M} UTC, by our estimate{then}."
-    if cost.is_blocked and not is_said:
+    if cost.is_blocked:
         yield f"Blocked by the vendor: {likely_block(cost.plan, cost)}."
 
 

@@ -22,6 +22,7 @@ NOT_BLOCKED = "by our estimate: the vendor blocks the databases then, and has no
 BLOCKS = "By our estimate the vendor then blocks its databases {}."
 NOT_AT_ITS_LOW_END = "At the low end of the forecast this month does not reach it."
 NOT_DOCUMENTED = "what the vendor does then is not documented"
+BLOCK = "The vendor blocks its workspace"
 NOT_READ = "Not read in time: the log says what failed, the command plan whether the pace suffices"
 NAMED = 3
 """How many are named of those of whom the same is said."""
@@ -174,12 +175,19 @@ def saving_alert(line: CostLine, saving: Saving, status: ServiceStatus) -> Alert
     )
 
 
-def of_databases(views: Sequence[DatabaseView], status: ServiceStatus) -> Iterator[Alert]:
-    """What fails, databases that fail alike together."""
+def of_databases(
+    views: Sequence[DatabaseView], status: ServiceStatus, workspaces: Iterable[WorkspaceView] = ()
+) -> Iterator[Alert]:
+    """What fails, databases that fail alike together.
+
+    Why one of `workspaces` is blocked is said with it: of others a page says it by itself.
+    """
+    blocks = {held.workspace_id: f"{BLOCK}: {likely_block(held.plan, held.cost)}" for held in workspaces}
     alike: dict[tuple[str, str], list[DatabaseView]] = defaultdict(list)
     for view in views:
         if is_failing(view):
-            alike[view.workspace_name, _why_failing(view, status.waits.get(view.database_id))].append(view)
+            block = blocks.get(view.workspace_id, BLOCK)
+            alike[view.workspace_name, _why_failing(view, status.waits.get(view.database_id), block)].append(view)
     for (workspace, said), failing in sorted(alike.items(), key=lambda entry: (-len(entry[1]), entry[0])):
         if len(failing) == 1:
             (view,) = failing
@@ -204,8 +212,9 @@ def of_workspace(view: WorkspaceView, status: ServiceStatus) -> Iterator[Alert]:
     """What is wrong with a workspace as a whole; what its first round has not read yet is not."""
     path, name = f"workspaces/{view.workspace_id}", view.workspace_name or view.workspace_id
     if view.failure_reason:
-        text = f"{why(view.failure_reason)}. Its databases cannot be listed; the last numbers read are shown."
         is_at_console = view.failure_reason == BLOCKED
+        said = BLOCK if is_at_console else why(view.failure_reason)
+        text = f"{said}. Its databases cannot be listed; the last numbers read are shown."
         yield Alert(
             tone="bad", subject=name, text=text, path=path, reason=view.failure_reason, is_at_console=is_at_console
         )
@@ -259,8 +268,8 @@ def _of_the_service(status: ServiceStatus) -> Iterator[Alert]:
             yield Alert(tone="bad", subject=f"Push to {push.target}", text=text, since_at=since_at)
 
 
-def _why_failing(view: DatabaseView, wait_until: datetime | None) -> str:
-    said = why(view.failure_reason) if view.failure_reason else NOT_READ
+def _why_failing(view: DatabaseView, wait_until: datetime | None, block: str) -> str:
+    said = block if view.failure_reason == BLOCKED else why(view.failure_reason) if view.failure_reason else NOT_READ
     return said if wait_until is None else f"{said}; not asked before {wait_until:%H:%M} UTC, as the vendor asked"
 
 

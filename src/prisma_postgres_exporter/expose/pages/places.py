@@ -317,7 +317,7 @@ def _part(
         workspace_id=first.workspace_id,
         views=views,
         cards=(),
-        alerts=tuple(of_databases(views, status)),
+        alerts=tuple(of_databases(views, status, snapshot.workspaces)),
         notes=tuple(_knowledge(usage)),
         told=told,
         asked=NOTHING_ASKED,
