@@ -882,7 +882,7 @@ def test_storage_that_is_known_in_part_says_so() -> None:
 
     known = "(11 % of the storage's time is known)"
     stretched = replace(usage, level_byte_seconds=9 * usage.known_byte_seconds)
-    for of_it, said in ((stretched, "about"), (replace(stretched, unlevelled=1), "about"), (usage, "at least")):
+    for of_it, said in ((stretched, "about"), (replace(stretched, unlevelled=1), "at least"), (usage, "at least")):
         assert f"month so far {said} 1.00 GiB {known}" in shown(of_it)
         assert metered(of_it) == f"{said} 1.00 GiB"
 

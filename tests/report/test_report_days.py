@@ -18,7 +18,7 @@ ACME, GLOBEX = (
 
 
 def used(
-    number: int, day: int, operations: int | None, *, is_known: bool = True, level: int | None = 2**30
+    number: int, day: int, operations: int | None, *, is_known: bool = True, level: int | None = 2**30, hours: int = 24
 ) -> UsageRow:
     return UsageRow(
         period=f"{NOW.date().replace(day=day)}",
@@ -36,7 +36,8 @@ def used(
         is_usage_complete=is_known,
         usage_missing=() if is_known else ("days",),
         are_operations_known=is_known,
-        mean_storage_qualifier="" if is_known else "at least ",
+        mean_storage_qualifier="about " if hours < 24 else "" if is_known else "at least ",
+        known_byte_seconds=(level or 0) * hours * 3_600,
     )
 
 
@@ -57,11 +58,17 @@ def test_the_total_of_a_day_has_what_is_known_of_it() -> None:
         used(1, 3, 1_000),
         used(2, 3, None, is_known=False, level=None),
         used(1, 4, None, is_known=False, level=None),
+        used(1, 5, 1_000, hours=12),
+        used(2, 5, 2_000),
+        used(1, 6, 1_000, hours=12),
+        used(2, 6, None, is_known=False, level=None),
     ) == [
         "| 2026-11-01 | 3,000 | 2.00 |",
         "| 2026-11-02 | ≥ 3,000 | at least 2.00 |",
         "| 2026-11-03 | ≥ 1,000 | at least 1.00 |",
         "| 2026-11-04 | – | – |",
+        "| 2026-11-05 | 3,000 | about 2.00 |",
+        "| 2026-11-06 | ≥ 1,000 | at least 0.50 |",
     ]
 
 

@@ -134,8 +134,8 @@ def test_today_is_known_of_a_database_that_was_read_within_two_hours() -> None:
     assert (late.operations, late.days_known, late.days, late.are_operations_known) == (5, 0, 1, False)
 
 
-def test_a_mean_that_stands_for_more_than_an_hour_is_about_so_much_and_beside_one_that_lacks_no_lower_bound() -> None:
-    def qualifier(*seconds: int) -> str:
+def test_a_mean_of_a_part_of_a_day_is_about_so_much_and_beside_one_that_lacks_what_is_known() -> None:
+    def level(*seconds: int) -> tuple[str, int | None]:
         rows = [
             replace(
                 settled_day(day(1), 5, database_key=key, workspace_key=1),
@@ -145,12 +145,13 @@ def test_a_mean_that_stands_for_more_than_an_hour_is_about_so_much_and_beside_on
             for key, of in enumerate(seconds, 1)
         ]
         own = [known(key, 1) for key in range(1, len(seconds) + 1)]
-        return used(rows, *own, back=1)[0][0].mean_storage_qualifier
+        row = used(rows, *own, back=1)[0][0]
+        return row.mean_storage_qualifier, row.mean_storage_bytes
 
-    assert qualifier(86_400, 82_800) == ""
-    assert qualifier(86_400, 82_799) == "about "
-    assert qualifier(86_400, 0) == "at least "
-    assert qualifier(0, 7_200) == "about "
+    assert level(86_400, 82_800) == ("", 3)
+    assert level(86_400, 82_799) == ("about ", 3)
+    assert level(86_400, 0) == ("at least ", 1)
+    assert level(0, 43_200) == ("at least ", 1)
 
 
 def test_a_day_of_a_database_without_any_level_is_not_complete_however_short_it_was() -> None:
@@ -185,12 +186,13 @@ def test_the_mean_of_a_day_is_over_the_day_so_far_and_of_each_database_at_its_ow
         settled_day(day(1), 1, **level),
         settled_day(day(1), 1, database_key=2, **level),
         day_usage(TODAY, 1, **level),
+        day_usage(TODAY, 1, database_key=2, **level),
     ]
     rows, _ = used(days, known(1, 1), born, back=1)
 
     # One that came at noon fills the half of its day; today has 12 hours until now.
-    assert [row.mean_storage_bytes for row in rows] == [150, 100]
-    assert [row.storage_covered_ratio for row in rows] == [round(2 / 36, 6), round(1 / 24, 6)]
+    assert [row.mean_storage_bytes for row in rows] == [150, 200]
+    assert [row.storage_covered_ratio for row in rows] == [round(2 / 36, 6), round(1 / 12, 6)]
 
 
 def test_a_day_before_a_workspace_was_followed_is_whole_of_its_databases_and_at_least_so_much_of_the_workspace() -> (

@@ -115,7 +115,13 @@ class Usage:
         """
         if self.is_storage_known:
             return ""
-        return ABOUT if self.level_byte_seconds > self.known_byte_seconds else AT_LEAST
+        return ABOUT if self._mean_byte_seconds > self.known_byte_seconds else AT_LEAST
+
+    @property
+    def _mean_byte_seconds(self) -> int:
+        # Beside a database of which no level is known, what is estimated of others would be neither bound.
+        is_any_lacking = self.unlevelled or self.unplaced_storage or self.unread
+        return self.known_byte_seconds if is_any_lacking else self.level_byte_seconds
 
     @property
     def is_complete(self) -> bool:
@@ -158,10 +164,14 @@ class Usage:
         return round(self.storage_seconds_known / self.storage_seconds, 6)
 
     def mean_storage_bytes(self, elapsed_seconds: int) -> int | None:
-        """The mean level over a span of so many seconds, of the databases whose level is known; `None` if of none."""
+        """The mean level over a span of so many seconds; `None` if no level is known.
+
+        Each database is at its own mean of the time that is known. Where of one no level is known at all, it is the
+        known levels over the span: at least so much.
+        """
         if not elapsed_seconds or not self.is_any_storage_known:
             return None
-        return self.level_byte_seconds // elapsed_seconds
+        return self._mean_byte_seconds // elapsed_seconds
 
     def gib_months(self, month_seconds: int) -> Fraction | None:
         """What is billed: the known levels over the seconds of the whole month, in GiB; `None` where none is known."""

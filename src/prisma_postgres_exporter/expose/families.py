@@ -241,8 +241,8 @@ _WORKSPACE_FAMILIES: tuple[Family[WorkspaceView], ...] = (
         "gauge",
         _W,
         "The part (0 to 1) of the databases' time in the current calendar month (UTC) of which a storage level from "
-        "the Prisma Management API is known; the rest takes each database's own mean in the average, and nothing in "
-        "the cost. Cached.",
+        "the Prisma Management API is known; the rest takes each database's own mean in the average, or nothing "
+        "beside a database without any level, and nothing in the cost. Cached.",
         attrgetter("storage_covered_ratio"),
     ),
     single(

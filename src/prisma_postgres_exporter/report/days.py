@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 
@@ -72,7 +72,7 @@ def days_of_workspaces(
     }
 
 
-DaysOf = Set[tuple[int, date]]
+DaysOf = Mapping[tuple[int, date], bool]
 """Days of workspaces, by their keys."""
 
 
@@ -94,10 +94,13 @@ def _shown(
             shown.append(Day(day=day, operations=None, storage_bytes=None, are_operations_known=False))
             continue
         is_listed = not workspace.was_followed_late(starts_at) and not workspace.gaps_in(starts_at, ends_at)
-        is_whole = is_listed and not row.absent and (workspace.key, day) not in lacked
+        is_unread = lacked.get((workspace.key, day))
+        is_whole = is_listed and not row.absent and is_unread is None
+        is_level_lacking = bool(row.absent or is_unread or not row.is_storage_known)
         more, is_in_part = row.stretched_byte_seconds, row.is_storage_in_part
         if day == now.date():
             more, is_in_part = stretched.get(workspace.key, (0, False))
+        more = 0 if is_level_lacking else more
         elapsed_seconds = max(1, int((ends_at - starts_at).total_seconds()))
         shown.append(
             Day(
@@ -106,7 +109,7 @@ def _shown(
                 storage_bytes=(row.storage_byte_seconds + more) // elapsed_seconds if row.storage_seconds else None,
                 are_operations_known=is_whole,
                 storage_qualifier=storage_qualifier(
-                    is_whole=is_whole and row.is_storage_known, is_any_stretched=is_in_part
+                    is_level_lacking=is_level_lacking, is_listed=is_listed, is_any_stretched=is_in_part
                 ),
                 storage_byte_seconds=row.storage_byte_seconds,
             )
@@ -115,12 +118,20 @@ def _shown(
 
 
 def _lacked(states: Iterable[DatabaseState], now: datetime) -> DaysOf:
-    """The days that workspaces lack of databases that are followed."""
-    return {(key, day) for state in states for day in _lacking(state, now) for key in state.holders_on(day)}
+    """The days that workspaces lack of databases that are followed, and whether there is one without any row."""
+    found: dict[tuple[int, date], bool] = {}
+    for state in states:
+        for day, is_unread in _lacking(state, now):
+            for key in state.holders_on(day):
+                found[key, day] = is_unread or found.get((key, day), False)
+    return found
 
 
-def _lacking(state: DatabaseState, now: datetime) -> Iterator[date]:
-    """The days that a database has no row of, or one that says less than there was; not before its ledger begins."""
+def _lacking(state: DatabaseState, now: datetime) -> Iterator[tuple[date, bool]]:
+    """The days that a database has no row of, or one that says less than there was, and whether it has none.
+
+    Not before its ledger begins.
+    """
     # What is so short before a deletion counts as nothing.
     today, ends_at = now.date(), now if state.deleted_at is None else state.deleted_at - LAST_READ_WITHIN
     read = set()
@@ -129,11 +140,11 @@ def _lacking(state: DatabaseState, now: datetime) -> Iterator[date]:
         is_end_read = state.deleted_at is not None and row.read_at >= ends_at
         is_today_read = row.day == today and row.read_at >= now - TODAY_READ_WITHIN
         if row.unchanged_since_at is None and not is_today_read and not is_end_read:
-            yield row.day
+            yield row.day, False
     day = max(state.known_until + ONE_DAY, state.begins_on)
     while day <= (ends_at - AN_INSTANT).date():
         if day not in read:
-            yield day
+            yield day, True
         day += ONE_DAY
 
 

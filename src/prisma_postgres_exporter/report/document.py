@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 
-from prisma_postgres_exporter.cost import ABOUT, CostRow, added, total_of
+from prisma_postgres_exporter.cost import ABOUT, AT_LEAST, CostRow, added, total_of
 from prisma_postgres_exporter.model import day_start
 from prisma_postgres_exporter.report.amounts import about, changed_money, cost_so_far, signed_money
 from prisma_postgres_exporter.report.changing import PARTS
@@ -163,19 +163,26 @@ def _all_days(report: MonthReport) -> Sequence[Day]:
         starts_at, ends_at = day_start(day), min(day_start(day) + ONE_DAY, report.until)
         return listed_from <= starts_at and not any(gap.is_in(starts_at, ends_at) for _, gap in report.discovery_gaps)
 
-    return [
-        Day(
+    def of_all(day: date, rows: Sequence[Day]) -> Day:
+        # Beside a level that is at least so much, one that is estimated would be neither bound.
+        is_level_lacking = any(row.storage_bytes is None or row.storage_qualifier == AT_LEAST for row in rows)
+        elapsed_seconds = max(1, int((min(day_start(day) + ONE_DAY, report.until) - day_start(day)).total_seconds()))
+        storage_bytes = _sum(row.storage_bytes for row in rows)
+        if is_level_lacking and storage_bytes is not None:
+            storage_bytes = sum(row.storage_byte_seconds for row in rows) // elapsed_seconds
+        return Day(
             day=day,
             operations=_sum(row.operations for row in rows),
-            storage_bytes=_sum(row.storage_bytes for row in rows),
+            storage_bytes=storage_bytes,
             are_operations_known=is_listed(day) and all(row.are_operations_known for row in rows),
             storage_qualifier=storage_qualifier(
-                is_whole=is_listed(day) and not any(row.storage_qualifier for row in rows),
+                is_level_lacking=is_level_lacking,
+                is_listed=is_listed(day),
                 is_any_stretched=any(row.storage_qualifier == ABOUT for row in rows),
             ),
         )
-        for day, rows in sorted(found.items())
-    ]
+
+    return [of_all(day, rows) for day, rows in sorted(found.items())]
 
 
 def _workspace(report: MonthReport, workspace: WorkspaceReport, most_databases: int) -> Iterator[Section]:

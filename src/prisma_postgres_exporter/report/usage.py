@@ -36,7 +36,8 @@ class UsageRow:
     """What a workspace, project or database used in a UTC day (`2026-11-05`) or month (`2026-11`).
 
     `operations` are those of `days_known` of the `days` of databases in it. `mean_storage_bytes` is the mean level over
-    the day or month so far, each database at its own mean of its time that is known: the part `storage_covered_ratio`.
+    the day or month so far, each database at its own mean of its time that is known: the part `storage_covered_ratio`;
+    where of one no level is known, what is known over the time so far.
     Where not `are_operations_known` they are at least so many; `mean_storage_qualifier` is what is said before a mean
     that is not known whole. `known_byte_seconds` are the levels times the seconds that are known.
     """
@@ -255,8 +256,10 @@ def _rows_of_day(
         rows = grouped[place]
         workspace_id, workspace_name, project_id, project_name, database_id, database_name = place
         lived = [max(row.storage_seconds, seconds_there[row.database_key]) for row in rows]
-        at_own_mean = [
-            row.storage_byte_seconds * seconds // row.storage_seconds
+        is_level_lacking = bool(lacking[place]) or not all(map(_has_level, rows))
+        # Beside a database without a level, what is estimated of others would be neither bound.
+        byte_seconds = [
+            row.storage_byte_seconds * (row.storage_seconds if is_level_lacking else seconds) // row.storage_seconds
             for row, seconds in zip(rows, lived, strict=True)
             if row.storage_seconds
         ]
@@ -296,14 +299,15 @@ def _rows_of_day(
             operations=sum(row.operations for row in rows) if rows or unplaced_at_rest[place] else None,
             days_known=days_known,
             days=count,
-            mean_storage_bytes=sum(at_own_mean) // elapsed_seconds if at_own_mean else None,
+            mean_storage_bytes=sum(byte_seconds) // elapsed_seconds if byte_seconds else None,
             storage_covered_ratio=round(covered / whole, 6) if whole else None,
             is_usage_complete=not usage_missing,
             usage_missing=usage_missing,
             unplaced_databases=unplaced[place],
             are_operations_known=is_listed and days_known >= count,
             mean_storage_qualifier=storage_qualifier(
-                is_whole=is_listed and not lacking[place] and all(map(_has_level, rows)),
+                is_level_lacking=is_level_lacking,
+                is_listed=is_listed,
                 is_any_stretched=any(is_stretched(row, seconds) for row, seconds in zip(rows, lived, strict=True)),
             ),
             known_byte_seconds=sum(row.storage_byte_seconds for row in rows),
@@ -324,11 +328,14 @@ def is_stretched(row: DayUsage, lived_seconds: int) -> bool:
     return 0 < row.storage_seconds < lived_seconds - SHORT_GAP.total_seconds()
 
 
-def storage_qualifier(*, is_whole: bool, is_any_stretched: bool) -> str:
-    """What is said before a day's mean level: about so much where a mean is stretched, at least where one lacks."""
-    if is_any_stretched:
+def storage_qualifier(*, is_level_lacking: bool, is_listed: bool, is_any_stretched: bool) -> str:
+    """What is said before a day's mean level: about so much where a mean is stretched, at least where one lacks.
+
+    Where one lacks none is stretched: the level is of what is known.
+    """
+    if is_any_stretched and not is_level_lacking:
         return ABOUT
-    return "" if is_whole else AT_LEAST
+    return AT_LEAST if is_level_lacking or not is_listed else ""
 
 
 def _place(owner: Owner | CostRow, by: By) -> Place:
