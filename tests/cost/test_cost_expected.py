@@ -10,10 +10,10 @@ import pytest
 
 from builders import GIB, SEEN_AT, database, database_state, ledger_state, month_usage, workspace_state
 from prisma_postgres_exporter.config import CostConfig, load_config
-from prisma_postgres_exporter.cost import Bill, By, SpendLimit, WorkspaceCost, compare_plans
+from prisma_postgres_exporter.cost import Bill, By, SpendLimit, WorkspaceCost, compare_plans, total_of
 from prisma_postgres_exporter.documents import cost_rows_answer
 from prisma_postgres_exporter.forecast import Forecast
-from prisma_postgres_exporter.model import DatabaseState, LedgerState, WorkspaceDay, WorkspaceState
+from prisma_postgres_exporter.model import DatabaseState, LedgerState, Move, WorkspaceDay, WorkspaceState
 from prisma_postgres_exporter.report import (
     LedgerMonth,
     beside,
@@ -248,3 +248,42 @@ def test_a_limit_that_the_low_end_of_the_forecast_does_not_reach_is_likely_and_n
         assert not cost.is_only_likely(name, at, at)
         (said,) = [text for text in limit_sentences(replace(cost, limits=((name, later),)), at) if "reached" in text]
         assert ("will likely be reached on 2026-11-29" in said) is is_only_likely
+
+
+def test_what_left_the_list_is_told_as_its_rows_by_database_are() -> None:
+    """On a page the databases' rows did not add up to their workspace's number."""
+    at = NOW.replace(day=11)
+    (month,) = read(3).months
+    part = replace(month, days=10, days_operations=10 * A_DAY, operations=10 * A_DAY)
+    deleted = replace(read(2), months=(part,), deleted_at=at, usage_at=at)
+    moved = replace(
+        read(3, 2),
+        months=(part, replace(part, workspace_key=2)),
+        moves=(Move(at=at, from_key=1, to_key=2, last_there_at=at),),
+    )
+    gone_at = NOW - timedelta(days=1)
+    held = month_of(
+        workspace(read(1), deleted, plan="Starter"),
+        workspace(moved, plan="Starter", key=2),
+        replace(workspace(read(4, 3), plan="Starter", key=3), gone_at=gone_at),
+    )
+
+    lines = month_costs(held).projects
+    rows = {(row.workspace_id, row.database_id): row for row in held.rows(By.DATABASE)}
+    left = {line.workspace_id: line.departed for line in lines}
+    of_rows = [rows["wksp_1", "db_2"], rows["wksp_1", "db_3"]]
+    assert {id_: (one.deleted, one.moved, one.unfollowed) for id_, one in left.items()} == {
+        "wksp_1": (1, 1, 0),
+        "wksp_2": (0, 0, 0),
+        "wksp_3": (0, 0, 1),
+    }
+    assert (left["wksp_1"].usage, left["wksp_1"].bill) == total_of(of_rows)
+    assert left["wksp_1"].usage.operations == 20 * A_DAY
+    # With the rows of those that are there, all of it.
+    (whole,) = [row for row in held.rows(By.WORKSPACE) if row.workspace_id == "wksp_1"]
+    there = rows["wksp_1", "db_1"]
+    assert whole.operations == there.usage.known_operations + left["wksp_1"].usage.known_operations
+    assert left["wksp_1"].bill is not None
+    assert left["wksp_1"].bill.known is not None
+    assert there.known_usd is not None
+    assert whole.known_usd == there.known_usd + left["wksp_1"].bill.known

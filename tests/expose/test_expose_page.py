@@ -29,7 +29,7 @@ from prisma_postgres_exporter.expose.pages.plots import Band, Bars, bars_of_days
 from prisma_postgres_exporter.expose.pages.use import meters
 from prisma_postgres_exporter.forecast import Forecast
 from prisma_postgres_exporter.ledger.attention import Learned
-from prisma_postgres_exporter.report import Beside, CostLine, Day, MonthCosts, ProjectLine, UsageRow
+from prisma_postgres_exporter.report import Beside, CostLine, Day, Departed, MonthCosts, ProjectLine, UsageRow
 from prisma_postgres_exporter.snapshot import DatabaseView, WorkspaceView
 
 COSTS = MonthCosts(
@@ -98,7 +98,6 @@ A_PROJECT = ProjectLine(
     name="proj_a",
     usage=Usage(known_operations=9, days=1, days_known=1),
     bill=A_SHARE,
-    deleted=0,
 )
 CONSOLE = "https://console.prisma.io"
 FULL = replace(
@@ -1380,7 +1379,7 @@ def test_a_projects_operations_are_at_least_so_many_in_its_row_and_on_its_page()
 
 
 def test_a_project_says_what_of_it_was_deleted_and_nothing_of_it_before_the_ledger_was_read() -> None:
-    costs = replace(COSTS, projects=(replace(A_PROJECT, deleted=2),))
+    costs = replace(COSTS, projects=(replace(A_PROJECT, departed=Departed(deleted=2)),))
 
     def shown(costs: MonthCosts | str | None) -> str:
         return words(places.project_page(FULL, A_SNAPSHOT, "proj_a", costs, places.Told(), Asked()))
@@ -1389,6 +1388,36 @@ def test_a_project_says_what_of_it_was_deleted_and_nothing_of_it_before_the_ledg
     assert "Operations in November 9 2 databases, and 2 deleted this month" in shown(costs)
     for unread in (None, "it is not open"):
         assert "so far not known yet Operations in November not known yet" in shown(unread)
+
+
+def test_what_was_deleted_or_moved_away_is_the_last_row_of_the_databases() -> None:
+    """The rows of databases did not add up to the workspace's number."""
+    in_part = Usage(known_operations=9_000, days=2, days_known=1)
+    left = Departed(deleted=2, usage=in_part, bill=A_SHARE)
+    away = replace(left, deleted=0, moved=3, usage=replace(in_part, days=1))
+    projects = (replace(A_PROJECT, departed=left), replace(A_PROJECT, project_id="proj_m", name="moved", departed=away))
+    costs = replace(COSTS, projects=projects)
+    elsewhere = replace(A_DATABASE, database_id="db_m", workspace_id="wksp_b", project_id="proj_m")
+    snapshot = snapshot_of([A_DATABASE, elsewhere], [A_WORKSPACE, replace(A_WORKSPACE, workspace_id="wksp_b")])
+
+    def rows(page: str) -> str:
+        return page.partition('aria-label="Databases"')[2].partition("</table>")[0]
+
+    def of_workspace(view: WorkspaceView, **query: str) -> str:
+        return rows(places.workspace_page(FULL, snapshot, view, costs, TOLD, Asked.of(query)))
+
+    first = rows(status_page(replace(FULL, snapshot=snapshot), costs))
+    for page in (first, of_workspace(A_WORKSPACE)):
+        assert "2 deleted, 3 moved away this month moved ≥ 18 k $14.00" in words(page)
+        assert page.count(f'{"./" if page is first else "../"}projects/proj_m"') == (2 if page is first else 1)
+    of_project = rows(places.project_page(FULL, snapshot, "proj_a", costs, TOLD, Asked()))
+    assert "2 deleted this month ≥ 9 k $7.00" in words(of_project)
+    # What is not asked for is in no sum, and of another workspace nothing left.
+    for page in (of_workspace(snapshot.workspaces[1]), of_workspace(A_WORKSPACE, q="orders")):
+        assert "this month" not in page
+    nothing = replace(snapshot, databases=())
+    empty = places.workspace_page(FULL, nothing, A_WORKSPACE, costs, TOLD, Asked())
+    assert "2 deleted, 3 moved away this month ≥ 18 k $14.00" in words(rows(empty))
 
 
 def test_a_page_names_the_storage_of_now_and_the_mean_apart() -> None:

@@ -34,6 +34,7 @@ from prisma_postgres_exporter.report import (
     Chosen,
     CostLine,
     Day,
+    Departed,
     LedgerMonth,
     MonthCosts,
     ProjectLine,
@@ -278,7 +279,7 @@ def _projects_of(status: ServiceStatus) -> Iterator[ProjectLine]:
             name=views[0].project_name,
             usage=add_up(view.usage for view in views),
             bill=add_bills(view.cost for view in views),
-            deleted=len(views) % 3,
+            departed=Departed(deleted=len(views) % 3, moved=1, usage=views[0].usage, bill=views[0].cost),
         )
 
 

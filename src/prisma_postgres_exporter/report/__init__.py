@@ -18,7 +18,14 @@ from prisma_postgres_exporter.report.amounts import (
 )
 from prisma_postgres_exporter.report.changing import TOTAL, Beside, Place, beside, expected_bounds
 from prisma_postgres_exporter.report.comparing import Change, compare_months, same_days, total_change
-from prisma_postgres_exporter.report.costs import CostLine, MonthCosts, ProjectLine, month_costs, total_of_lines
+from prisma_postgres_exporter.report.costs import (
+    CostLine,
+    Departed,
+    MonthCosts,
+    ProjectLine,
+    month_costs,
+    total_of_lines,
+)
 from prisma_postgres_exporter.report.days import DAYS_SHOWN, Day, days_of_rows, days_of_workspaces
 from prisma_postgres_exporter.report.document import Section, report_sections
 from prisma_postgres_exporter.report.exporting import (
@@ -90,6 +97,7 @@ __all__ = [
     "Chosen",
     "CostLine",
     "Day",
+    "Departed",
     "Key",
     "LedgerMonth",
     "Missing",

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
 
-from prisma_postgres_exporter.cost import Bill, By, CostRow, Saving, Usage, added, total_of
+from prisma_postgres_exporter.cost import NOTHING, Bill, By, CostRow, Saving, Usage, add_bills, added, total_of
 from prisma_postgres_exporter.report.changing import TOTAL, Beside, beside, expected_bounds
 from prisma_postgres_exporter.report.gaps import failing_sentences, gap_sentences
 from prisma_postgres_exporter.report.months import LedgerMonth
@@ -45,8 +45,40 @@ class CostLine:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Departed:
+    """Databases of a month that are in no list now, and what they used and cost: they are in its sums.
+
+    They were `deleted`, `moved` to another workspace, or are in a workspace that is `unfollowed` now.
+    """
+
+    deleted: int = 0
+    moved: int = 0
+    unfollowed: int = 0
+    usage: Usage = NOTHING
+    bill: Bill | None = None
+
+    def __add__(self, other: Departed) -> Departed:
+        bills = [each.bill for each in (self, other) if each.count]
+        return Departed(
+            deleted=self.deleted + other.deleted,
+            moved=self.moved + other.moved,
+            unfollowed=self.unfollowed + other.unfollowed,
+            usage=self.usage + other.usage,
+            bill=add_bills(bills) if any(bill is not None for bill in bills) else None,
+        )
+
+    @property
+    def count(self) -> int:
+        """How many they are."""
+        return self.deleted + self.moved + self.unfollowed
+
+
+NONE_DEPARTED = Departed()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ProjectLine:
-    """What one project of a workspace used and cost: its `deleted` databases, which are gone by now, included.
+    """What one project of a workspace used and cost: the databases that `departed` included.
 
     A fee that no database bears has neither id nor name.
     """
@@ -56,7 +88,7 @@ class ProjectLine:
     name: str | None
     usage: Usage
     bill: Bill | None
-    deleted: int
+    departed: Departed = NONE_DEPARTED
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -111,21 +143,39 @@ def month_costs(month: LedgerMonth) -> MonthCosts:
         until=month.until,
         lines=tuple(lines),
         notes=tuple(note for note in notes if note is not None),
-        projects=tuple(_projects(month.rows(By.PROJECT), databases)),
+        projects=tuple(_projects(month, databases)),
     )
 
 
-def _projects(rows: Iterable[CostRow], databases: Iterable[CostRow]) -> Iterator[ProjectLine]:
-    deleted = Counter((row.workspace_id, row.project_id) for row in databases if row.is_deleted)
-    for row in rows:
+def _projects(month: LedgerMonth, databases: Iterable[CostRow]) -> Iterator[ProjectLine]:
+    departed: dict[tuple[str, str | None], Departed] = defaultdict(Departed)
+    for row in databases:
+        if (left := _departed(month, row)) is not None:
+            departed[row.workspace_id, row.project_id] += left
+    for row in month.rows(By.PROJECT):
         yield ProjectLine(
             workspace_id=row.workspace_id,
             project_id=row.project_id,
             name=row.project_name,
             usage=row.usage,
             bill=row.bill,
-            deleted=deleted[row.workspace_id, row.project_id],
+            departed=departed[row.workspace_id, row.project_id],
         )
+
+
+def _departed(month: LedgerMonth, row: CostRow) -> Departed | None:
+    """A database's row where it is in no list of its workspace at the end of what is told."""
+    if row.database_id is None:
+        return None
+    held, state = month.ledger_state.workspaces[row.workspace_id], month.ledger_state.databases[row.database_id]
+    found = Departed(
+        deleted=int(row.is_deleted),
+        moved=int(not row.is_deleted and state.workspace_key != held.key),
+        unfollowed=int(not row.is_deleted and state.workspace_key == held.key and held.was_gone_at(month.until)),
+        usage=row.usage,
+        bill=row.bill,
+    )
+    return found if found.count else None
 
 
 def total_of_lines(lines: Sequence[CostLine], bill: Bill, beside: Beside = NOTHING_BESIDE) -> CostLine:

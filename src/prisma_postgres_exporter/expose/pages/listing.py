@@ -9,7 +9,7 @@ from typing import Generic, TypeVar
 from urllib.parse import urlencode
 
 from prisma_postgres_exporter.cost import Bill
-from prisma_postgres_exporter.report import MonthCosts
+from prisma_postgres_exporter.report import Departed, MonthCosts, ProjectLine
 from prisma_postgres_exporter.snapshot import DatabaseView
 
 ROWS = 20
@@ -154,6 +154,37 @@ def _searched(view: DatabaseView) -> str:
 
 def _number(text: str) -> int:
     return int(text) if re.fullmatch("[0-9]{1,6}", text) else 1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Gone:
+    """What is in the month's sums and in no list: databases that `departed`, and projects that moved with some.
+
+    Of `moved`, id and name, are those that have a page.
+    """
+
+    departed: Departed
+    moved: Sequence[tuple[str, str]]
+
+    @property
+    def said(self) -> str:
+        """How many they are, and where they are now."""
+        of = self.departed
+        counts = ((of.deleted, "deleted"), (of.moved, "moved away"), (of.unfollowed, "not followed any more"))
+        return f"{', '.join(f'{number:,} {how}' for number, how in counts if number)} this month"
+
+
+def gone(lines: Iterable[ProjectLine], views: Iterable[DatabaseView], asked: Asked) -> Gone | None:
+    """Return what of projects is in no list; nothing where only some databases are asked for."""
+    left = [line for line in lines if line.departed.count]
+    if not left or asked.search or asked.is_failing:
+        return None
+    there = {view.project_id for view in views}
+    moved = {line.project_id: line.name or line.project_id for line in left if line.departed.moved and line.project_id}
+    return Gone(
+        departed=sum((line.departed for line in left), start=Departed()),
+        moved=[(id_, name) for id_, name in moved.items() if id_ in there],
+    )
 
 
 def costliest_projects(

@@ -12,9 +12,11 @@ from prisma_postgres_exporter.expose.pages.drawing import draw
 from prisma_postgres_exporter.expose.pages.freshness import Freshness, Search, freshness, search
 from prisma_postgres_exporter.expose.pages.listing import (
     Asked,
+    Gone,
     Listing,
     costliest_projects,
     databases,
+    gone,
     is_failing,
     one_page,
 )
@@ -65,6 +67,7 @@ class Overview:
     notes: Sequence[str]
     workspaces: Listing[WorkspaceRow]
     databases: Listing[DatabaseView]
+    gone: Gone | None
     included: Mapping[str, int | None]
     failing: int
     freshness: Freshness | None
@@ -119,6 +122,7 @@ def overview(
         notes=notes,
         workspaces=Listing(rows=rows, found=shown.found, there=shown.there, page=shown.page, pages=shown.pages),
         databases=databases(views, asked),
+        gone=gone(costs.projects if isinstance(costs, MonthCosts) else (), views, asked),
         included=allowances(held.values()),
         failing=sum(map(is_failing, views)),
         freshness=freshness(views),

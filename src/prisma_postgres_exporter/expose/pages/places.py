@@ -20,7 +20,15 @@ from prisma_postgres_exporter.expose.pages.attention import (
 from prisma_postgres_exporter.expose.pages.days import charges_by_day, month_of_money, month_of_operations
 from prisma_postgres_exporter.expose.pages.drawing import about, cost, cut, draw, least, parts, size, usd
 from prisma_postgres_exporter.expose.pages.freshness import Freshness, Search, freshness, search
-from prisma_postgres_exporter.expose.pages.listing import Asked, Listing, databases, is_failing, operations_of
+from prisma_postgres_exporter.expose.pages.listing import (
+    Asked,
+    Gone,
+    Listing,
+    databases,
+    gone,
+    is_failing,
+    operations_of,
+)
 from prisma_postgres_exporter.expose.pages.overview import line_of
 from prisma_postgres_exporter.expose.pages.plots import Band, Bars, bars_of_days
 from prisma_postgres_exporter.expose.pages.use import Meter, allowances, meters, stops
@@ -105,6 +113,7 @@ class Place:
     notes: Sequence[str]
     told: Told
     asked: Asked
+    gone: Gone | None = None
     days: Sequence[Day]
     days_here: Sequence[Day]
     bill: Bill | None
@@ -238,6 +247,7 @@ def workspace_page(
         notes=tuple(_knowledge(view.usage)),
         told=told,
         asked=asked,
+        gone=gone(_project_lines(costs, view.workspace_id).values(), snapshot.databases, asked),
         days=days,
         days_here=days,
         bill=line.bill,
@@ -268,11 +278,13 @@ def project_page(
     """A whole HTML document about one project of `snapshot`."""
     views = [row for row in snapshot.databases if row.project_id == project_id]
     line = _project_lines(costs, views[0].workspace_id).get(project_id)
-    usage, bill, deleted = (line.usage, line.bill, line.deleted) if line is not None else (NOTHING, None, 0)
+    usage, bill = (line.usage, line.bill) if line is not None else (NOTHING, None)
+    deleted = line.departed.deleted if line is not None else 0
     used = f"{usage.operations_qualifier}{count(usage.operations)}" if line is not None else NOT_KNOWN
     databases = f"{counted(len(views), 'database')}{f', and {deleted:,} deleted this month' if deleted else ''}"
     part = _part("Project", status, snapshot, views, told, (used, databases), usage, bill)
-    return replace(part, asked=asked).drawn()
+    lines = () if line is None else (line,)
+    return replace(part, asked=asked, gone=gone(lines, snapshot.databases, asked)).drawn()
 
 
 def database_page(status: ServiceStatus, snapshot: Snapshot, view: DatabaseView, told: Told) -> str:
