@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import datetime, timedelta
+from decimal import Decimal
 
 import pytest
 from diagnosis_values import (
@@ -21,9 +22,9 @@ from diagnosis_values import (
     state,
 )
 
-from builders import ONE_DAY
+from builders import GIB, ONE_DAY
 from prisma_postgres_exporter.config import Difference, Lack
-from prisma_postgres_exporter.cost import WorkspaceCost
+from prisma_postgres_exporter.cost import Bill, SpendLimit, Usage, WorkspaceCost
 from prisma_postgres_exporter.diagnosis import (
     CredentialFacts,
     DatabaseFacts,
@@ -111,6 +112,24 @@ WORKSPACE = facts().workspaces[0]
 BLOCKED = replace(WORKSPACE, workspace=replace(WORKSPACE.workspace, usage_blocked=True))
 UNREADABLE = replace(WORKSPACE, cost=WorkspaceCost(is_blocked=True))
 """The vendor refuses its databases' readings, and does not say of the workspace that it is blocked."""
+NO_COST = WorkspaceCost()
+OVER_ITS_SPEND_LIMIT = WorkspaceCost(
+    bill=Bill(fee=Decimal(10), operations=Decimal(30), storage=Decimal(0), are_operations_known=False),
+    spend_limit=SpendLimit(usd=Decimal(25)),
+    limits=(("spend_limit", NOW),),
+)
+FREE = replace(
+    WORKSPACE,
+    workspace=replace(WORKSPACE.workspace, plan="Free"),
+    usage=Usage(known_operations=1_956_000, days=23, days_known=23, known_byte_seconds=GIB * 2_592_000),
+    cost=WorkspaceCost(
+        plan="Free",
+        included_operations=200_000,
+        included_storage_bytes=GIB // 2,
+        limits=(("free_operations", NOW - ONE_DAY), ("free_storage", NOW + ONE_DAY)),
+    ),
+)
+"""By our numbers it is over its allowance; the vendor does not say that it is blocked."""
 FAILING = {"failing_since_at": NOW - timedelta(hours=2)}
 
 
@@ -151,6 +170,27 @@ FAILING = {"failing_since_at": NOW - timedelta(hours=2)}
             Level.PROBLEM,
             "blocked: its databases stop answering; ",
             id="a workspace whose readings are refused",
+        ),
+        pytest.param(
+            facts(workspaces=(FREE,)),
+            Reason.LIMIT_REACHED,
+            Level.NOTE,
+            "1,956,000 of 200,000 operations of plan Free used (978 %): the vendor blocks the databases then",
+            id="a Free workspace over its allowance",
+        ),
+        pytest.param(
+            facts(workspaces=(replace(FREE, cost=replace(FREE.cost or NO_COST, limits=(("free_storage", NOW),))),)),
+            Reason.LIMIT_REACHED,
+            Level.NOTE,
+            "the month's storage of plan Free used up (200 %)",
+            id="a Free workspace over its storage",
+        ),
+        pytest.param(
+            facts(workspaces=(replace(WORKSPACE, cost=OVER_ITS_SPEND_LIMIT),)),
+            Reason.LIMIT_REACHED,
+            Level.NOTE,
+            "at least 30.00 of 25.00 USD of the spend limit used (120 %): the vendor blocks",
+            id="a workspace over its spend limit",
         ),
         pytest.param(
             facts(pushes=(PushFacts(name="otlp", url="https://x", every=ONE_DAY, problem="answered 401"),)),
@@ -327,6 +367,19 @@ def test_what_is_missing_is_explained(given: Facts, reason: Reason, level: Level
     assert found.level is level
     assert said in " ".join((found.text, *found.lines))
     assert worst_of(tree.worst for tree in diagnose(given)) is level
+
+
+def test_what_is_over_its_allowance_is_told_with_what_to_do_and_once_it_is_blocked_as_that() -> None:
+    """Doctor said "no problems, no notes" of a Free workspace at 978 % of its operations."""
+    note = seen(facts(workspaces=(FREE,)), Reason.LIMIT_REACHED)
+    assert (note.subject, note.advice) == ("acme (wksp_a)", "upgrade the plan")
+    assert note.facts["limits_reached_percent"] == {"free_operations": 978}
+    assert Examination(examined_at=NOW, findings=diagnose(facts(workspaces=(FREE,)))).summary == "no problems, 1 note"
+    blocked = replace(FREE, workspace=replace(FREE.workspace, usage_blocked=True))
+    assert seen(facts(workspaces=(blocked,)), Reason.BLOCKED).level is Level.PROBLEM
+    assert not [found for found in findings(facts(workspaces=(blocked,))) if found.reason is Reason.LIMIT_REACHED]
+    below = replace(FREE, cost=replace(NO_COST, limits=(("free_operations", NOW + timedelta(minutes=1)),)))
+    assert worst_of(found.level for found in findings(facts(workspaces=(below,)))) is Level.OK
 
 
 @pytest.mark.parametrize(

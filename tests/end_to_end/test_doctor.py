@@ -81,6 +81,22 @@ def test_when_all_is_well_every_database_is_and_it_leaves_with_0(tmp_path: Path,
     assert document["level"] in ("ok", "note")
 
 
+def test_what_is_over_its_allowance_is_a_note(tmp_path: Path, api: Vendor, options: Sequence[str]) -> None:
+    prices = {"plan": "Own", "version": "1", "fee_usd": 0, "included_operations": 1, "included_storage": "10GiB"}
+    prices["hard_stop"] = True
+    own = [{"workspace": database(api).workspace_id, "prices": prices}]
+    config = write_config(tmp_path / "own.yaml", poll=POLL, web=on_a_free_port(), cost={"workspaces": own})
+    options = ("--config", str(config), *options[2:])
+    assert run("collect", *options, cwd=tmp_path, environ=BOTH_TOKENS).returncode == 0
+
+    answer, document = examine(tmp_path, *options)
+
+    (found,) = [finding for finding in walk(document) if finding["reason"] == "limit_reached"]
+    assert found["facts"]["workspace_id"] == own[0]["workspace"]
+    assert " of 1 operations of plan Own used (" in found["text"]
+    assert (found["level"], found["advice"], answer.returncode) == ("note", "upgrade the plan", 0)
+
+
 @pytest.mark.usefixtures("collected")
 def test_a_database_by_its_name_is_shown_from_token_to_series(
     tmp_path: Path, api: Vendor, options: Sequence[str]

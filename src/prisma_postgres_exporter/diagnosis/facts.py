@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from prisma_postgres_exporter.config import Difference, Lack, PollConfig, format_duration
-from prisma_postgres_exporter.cost import WorkspaceCost
+from prisma_postgres_exporter.cost import NOTHING, Usage, WorkspaceCost
 from prisma_postgres_exporter.diagnosis.findings import Reason
 from prisma_postgres_exporter.errors import (
     ApiError,
@@ -177,8 +177,8 @@ class WorkspaceFacts:
     """One workspace. `failure` is why it was not listed just now, `None` where it was. `is_known`: to the store.
 
     `gone_at` is since when no credential lists it, where that is so. `refused` is how many records of its lists cannot
-    be used, by reason. `cost` is what this month costs, if the store says it. `period` is the rhythm by which its
-    numbers moved in the last day, as far as stored readings tell.
+    be used, by reason. `cost` is what this month costs, if the store says it, `usage` what was used. `period` is the
+    rhythm by which its numbers moved in the last day, as far as stored readings tell.
     """
 
     workspace: Workspace
@@ -187,6 +187,7 @@ class WorkspaceFacts:
     gone_at: datetime | None = None
     refused: Mapping[str, int] = field(default_factory=dict)
     cost: WorkspaceCost | None = None
+    usage: Usage = NOTHING
     period: timedelta | None = None
 
 

@@ -53,6 +53,7 @@ class Reason(StrEnum):
     TOO_NEW = "too_new"
     NOT_DISCOVERED = "not_discovered"
     BLOCKED = "blocked"
+    LIMIT_REACHED = "limit_reached"
     UNAVAILABLE = "unavailable"
     NEVER_ANSWERED = "never_answered"
     NOT_DUE = "not_due"

@@ -22,6 +22,7 @@ from prisma_postgres_exporter.diagnosis.facts import (
     WorkspaceFacts,
 )
 from prisma_postgres_exporter.diagnosis.findings import Finding, Level, Reason, at, span
+from prisma_postgres_exporter.diagnosis.limits import Reached, reached_limits
 from prisma_postgres_exporter.reasons import RENEWAL
 from prisma_postgres_exporter.words import counted
 
@@ -242,6 +243,9 @@ def _workspaces(facts: Facts) -> Iterator[Finding]:
 def _workspace(known: WorkspaceFacts, databases: Iterable[DatabaseFacts], facts: Facts) -> Finding:
     workspace = known.workspace
     text, level, reason = _workspace_state(known, facts.store.collected_by.get(workspace.id))
+    reached = tuple(reached_limits(known.cost, known.usage, facts.now)) if known.cost is not None else ()
+    if reached and level is Level.OK:
+        text, level, reason = f"{text}; {_passed(reached)}", Level.NOTE, Reason.LIMIT_REACHED
     by_project: dict[tuple[str, str], list[DatabaseFacts]] = defaultdict(list)
     for database in databases:
         by_project[database.database.project_name, database.database.project_id].append(database)
@@ -251,6 +255,7 @@ def _workspace(known: WorkspaceFacts, databases: Iterable[DatabaseFacts], facts:
         text=text,
         level=Level.NOTE if level is Level.OK and known.refused else level,
         reason=reason,
+        advice="; ".join(dict.fromkeys(limit.advice for limit in reached)) if reason is Reason.LIMIT_REACHED else "",
         lines=(
             *(
                 f"{counted(count, 'record')} left out, which cannot be used: {why}"
@@ -262,6 +267,7 @@ def _workspace(known: WorkspaceFacts, databases: Iterable[DatabaseFacts], facts:
             "workspace_id": workspace.id,
             "plan": workspace.plan,
             "usage_blocked": workspace.usage_blocked,
+            "limits_reached_percent": {limit.name: limit.percent for limit in reached},
             "collected_by": facts.store.collected_by.get(workspace.id),
             "publication_period_seconds": None if known.period is None else int(known.period.total_seconds()),
         },
@@ -279,6 +285,13 @@ def _workspace(known: WorkspaceFacts, databases: Iterable[DatabaseFacts], facts:
             for (name, id_), found in sorted(by_project.items())
         ),
     )
+
+
+def _passed(reached: Sequence[Reached]) -> str:
+    """What is used up, by our estimate, of a workspace of which the vendor does not say that it blocks it."""
+    then = "the vendor blocks the databases then, and has not said yet that it did"
+    passed = ", ".join(limit.text for limit in reached)
+    return f"{passed}: {then}" if any(limit.is_block for limit in reached) else passed
 
 
 def _databases_of(found: Sequence[DatabaseFacts]) -> str:

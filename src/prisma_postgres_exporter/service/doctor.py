@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from prisma_postgres_exporter.config import Config, Credential, CredentialProblem, Tokens, claims, read_tokens
+from prisma_postgres_exporter.cost import add_up
 from prisma_postgres_exporter.diagnosis import (
     CredentialFacts,
     DatabaseFacts,
@@ -188,6 +189,7 @@ def _workspaces(discovery: Discovery, stored: Stored, interval: timedelta) -> It
             gone_at=gone_at,
             refused=refused.get(id_, {}),
             cost=stored.costs.workspaces.get(id_),
+            usage=add_up(stored.costs.used.get(id_, {}).values()),
             period=period_of(stored.moves.by_workspace.get(id_, {}).values(), interval),
         )
 
