@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import gzip
 import math
+import re
 from dataclasses import replace
 from datetime import UTC, datetime
+from decimal import Decimal
 
 import pytest
 from expose_views import (
@@ -27,9 +29,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from prometheus_client.metrics_core import GaugeMetricFamily
 
+from prisma_postgres_exporter.cost import Bill, Usage, WorkspaceCost
 from prisma_postgres_exporter.expose import ExporterHealth, Exposition, Format, describe, parts, render
 from prisma_postgres_exporter.expose.own import HealthText, own_family
 from prisma_postgres_exporter.expose.parts import Part
+from prisma_postgres_exporter.forecast import Forecast
 from prisma_postgres_exporter.snapshot import DatabaseView, WorkspaceView
 
 both_formats = pytest.mark.parametrize("exposition_format", Format)
@@ -201,3 +205,28 @@ def test_help_needs_no_escaping_and_says_where_data_comes_from() -> None:
         assert family.help.endswith(".")
         if not is_own(family.name):
             assert "Prisma Management API" in family.help
+
+
+@pytest.mark.parametrize("is_known", [True, False])
+def test_a_forecast_has_low_and_high_where_pages_show_a_range(is_known: bool) -> None:
+    """A page said "about 2 M", and the metric that the truth lies between 1 and 3 million."""
+    month = Usage(
+        known_operations=1, days=2, days_known=2, storage_seconds=2 * 86_400, storage_seconds_known=2 * 86_400
+    )
+    in_part = replace(month, days_known=1, storage_seconds_known=86_400)
+    bill = Bill(fee=Decimal(1), operations=Decimal(0), storage=Decimal(0))
+    ahead = Forecast(low=1, expected=2, high=3)
+    cost = WorkspaceCost(
+        low_bill=bill,
+        expected_bill=bill,
+        high_bill=bill,
+        is_expected_complete=is_known,
+        expected_operations=ahead,
+        expected_storage_bytes=ahead,
+    )
+    view = replace(A_WORKSPACE, usage=month if is_known else in_part, cost=cost)
+    text = plain(exposition_of(snapshot_of([A_DATABASE], [view]))).decode()
+
+    for what in ("operations", "average_storage_bytes", "cost_usd"):
+        found = re.findall(rf'^prisma_postgres_workspace_forecast_month_{what}{{.*bound="(.*)"}}', text, re.MULTILINE)
+        assert found == (["low", "expected", "high"] if is_known else ["expected"])

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from decimal import Decimal
 
-from prisma_postgres_exporter.cost import Bill, BudgetState, WorkspaceCost
+from prisma_postgres_exporter.cost import Bill, BudgetState, Usage, WorkspaceCost
 from prisma_postgres_exporter.expose.lines import Family, Row, flag, rows, single
 from prisma_postgres_exporter.forecast import Forecast
 from prisma_postgres_exporter.snapshot import DatabaseView, WorkspaceView
@@ -18,6 +18,7 @@ ABSENT = (
     "A component is absent if its price is not known, or if it is 0 so far and some of the workspace's usage was not "
     "read."
 )
+NO_RANGE = "Low and high are absent where not all of the month so far is known: expected is about so much then."
 BOUNDS = ("low", "expected", "high")
 COMPONENTS = ("fee", "operations", "storage")
 LIMITS = ("free_operations", "free_storage", "spend_limit")
@@ -61,7 +62,7 @@ def workspace_families(labels: tuple[str, ...]) -> tuple[Family[WorkspaceView], 
     def table(
         name: str,
         help_text: str,
-        read: Callable[[WorkspaceCost], tuple[Row, ...]],
+        read: Callable[[WorkspaceCost, Usage], tuple[Row, ...]],
         label: str,
         values: tuple[str, ...],
     ) -> Family[WorkspaceView]:
@@ -70,7 +71,7 @@ def workspace_families(labels: tuple[str, ...]) -> tuple[Family[WorkspaceView], 
             "gauge",
             labels,
             help_text,
-            lambda view: () if view.cost is None else read(view.cost),
+            lambda view: () if view.cost is None else read(view.cost, view.usage),
             own_labels=(label,),
             most_rows=len(values),
         )
@@ -99,7 +100,7 @@ def workspace_families(labels: tuple[str, ...]) -> tuple[Family[WorkspaceView], 
             "prisma_postgres_workspace_month_to_date_cost_usd",
             f"The workspace's cost of the current calendar month (UTC) so far, deleted databases included; where a "
             f"part of its usage is not known, it is at least so much. {ABSENT} {ESTIMATE}",
-            lambda cost: shown_components(cost.bill),
+            lambda cost, _: shown_components(cost.bill),
             "component",
             COMPONENTS,
         ),
@@ -112,23 +113,26 @@ def workspace_families(labels: tuple[str, ...]) -> tuple[Family[WorkspaceView], 
         table(
             "prisma_postgres_workspace_forecast_month_operations",
             "Operations that the workspace will have made at the end of the current calendar month (UTC); the truth "
-            "should lie between low and high four times out of five. From the Prisma Management API's days; cached.",
-            lambda cost: _bounds(cost.expected_operations),
+            f"should lie between low and high four times out of five. {NO_RANGE} From the Prisma Management API's "
+            "days; cached.",
+            lambda cost, usage: _bounds(cost.expected_operations, is_known=usage.are_operations_known),
             "bound",
             BOUNDS,
         ),
         table(
             "prisma_postgres_workspace_forecast_month_average_storage_bytes",
-            "The workspace's mean storage of the whole current calendar month (UTC), as it will be billed. Made from "
-            "what the Prisma Management API said; cached.",
-            lambda cost: _bounds(cost.expected_storage_bytes),
+            f"The workspace's mean storage of the whole current calendar month (UTC), as it will be billed. {NO_RANGE} "
+            "Made from what the Prisma Management API said; cached.",
+            lambda cost, usage: _bounds(cost.expected_storage_bytes, is_known=usage.is_storage_known),
             "bound",
             BOUNDS,
         ),
         table(
             "prisma_postgres_workspace_forecast_month_cost_usd",
-            f"What the workspace's current calendar month (UTC) will cost, the fee included. {ESTIMATE}",
-            _expected_totals,
+            f"What the workspace's current calendar month (UTC) will cost, the fee included. Low and high are "
+            "absent where expected is about so much: there was, or may have been, a database that may cost something, "
+            f"of which nothing was read. {ESTIMATE}",
+            lambda cost, _: _expected_totals(cost),
             "bound",
             BOUNDS,
         ),
@@ -149,7 +153,7 @@ def workspace_families(labels: tuple[str, ...]) -> tuple[Family[WorkspaceView], 
             "prisma_postgres_workspace_limit_reached_timestamp_seconds",
             "When a limit at which the vendor blocks the databases will be reached in this month at the expected pace; "
             f"not later than now where it is reached. Absent where it is not reached. {ESTIMATE}",
-            lambda cost: tuple(((name,), int(at.timestamp())) for name, at in cost.limits),
+            lambda cost, _: tuple(((name,), int(at.timestamp())) for name, at in cost.limits),
             "limit",
             LIMITS,
         ),
@@ -213,10 +217,11 @@ def shown_components(bill: Bill | None) -> tuple[Row, ...]:
     )
 
 
-def _bounds(forecast: Forecast | None) -> tuple[Row, ...]:
+def _bounds(forecast: Forecast | None, *, is_known: bool) -> tuple[Row, ...]:
+    """A forecast; of a month that is not known whole no range is known, as on a page."""
     if forecast is None:
         return ()
-    return tuple(((bound,), getattr(forecast, bound)) for bound in BOUNDS)
+    return tuple(((bound,), getattr(forecast, bound)) for bound in (BOUNDS if is_known else ("expected",)))
 
 
 def _counted(cost: WorkspaceCost) -> Decimal | None:
@@ -227,6 +232,6 @@ def _counted(cost: WorkspaceCost) -> Decimal | None:
 
 
 def _expected_totals(cost: WorkspaceCost) -> tuple[Row, ...]:
-    bills = (cost.low_bill, cost.expected_bill, cost.high_bill)
-    totals = [None if bill is None else bill.total for bill in bills]
+    (low, high), expected = cost.expected_bounds, cost.expected_bill.total if cost.expected_bill is not None else None
+    totals = (low, expected, high)
     return tuple(((bound,), total) for bound, total in zip(BOUNDS, totals, strict=True) if total is not None)
