@@ -4,15 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import timedelta
 from operator import attrgetter
 from typing import Generic, TypeVar
 
-from prisma_postgres_exporter.cost import BudgetState
+from prisma_postgres_exporter.cost import TODAY_READ_WITHIN, BudgetState
 from prisma_postgres_exporter.expose.lines import Family, Row, flag, rows, single, unix_seconds
 from prisma_postgres_exporter.expose.money import budget_families, database_families, workspace_families
 from prisma_postgres_exporter.snapshot import DatabaseView, WorkspaceView
 
 V = TypeVar("V")
+ONE_HOUR = timedelta(hours=1)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -250,7 +252,9 @@ _WORKSPACE_FAMILIES: tuple[Family[WorkspaceView], ...] = (
         "gauge",
         _W,
         "The part (0 to 1) of the databases' days in the current calendar month (UTC) whose operations were read from "
-        "the Prisma Management API: of each database the days that are over, and today where it was read. Cached.",
+        "the Prisma Management API: of each database the days that are over, and today where it was read. Today counts "
+        f"as read for {TODAY_READ_WITHIN // ONE_HOUR} hours after the last reading (or a hundredth of the database's time "
+        "in the month, if that is longer), also of one that fails. Cached.",
         attrgetter("operations_covered_ratio"),
     ),
     single(
