@@ -253,8 +253,8 @@ _WORKSPACE_FAMILIES: tuple[Family[WorkspaceView], ...] = (
         _W,
         "The part (0 to 1) of the databases' days in the current calendar month (UTC) whose operations were read from "
         "the Prisma Management API: of each database the days that are over, and today where it was read. Today counts "
-        f"as read for {TODAY_READ_WITHIN // ONE_HOUR} hours after the last reading (or a hundredth of the database's time "
-        "in the month, if that is longer), also of one that fails. Cached.",
+        f"as read for {TODAY_READ_WITHIN // ONE_HOUR} hours after the last reading (or a hundredth of the database's "
+        "time in the month, if that is longer), also of one that fails. Cached.",
         attrgetter("operations_covered_ratio"),
     ),
     single(
