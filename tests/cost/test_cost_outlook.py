@@ -174,6 +174,15 @@ class TestStorage:
 
         assert_true(seen(played, now).storage_bytes, true_storage(lives, 1, now), rel=2e-3)
 
+    @pytest.mark.parametrize("hours_later", [1, 13, 40])
+    def test_days_that_were_not_read_after_a_step_are_between_those_beside_them(self, hours_later: int) -> None:
+        down = [(november(10, 2), november(13, 3))]
+        lives = (TWO[0], life(2, 0, levels=[(OLD, 80 * GIB), (november(9), 2 * GIB)]))
+        now = november(13, 3) + hours_later * HOUR
+        played = play(lives, installed_at=INSTALLED, now=now, down=down)
+
+        assert_true(seen(played, now).storage_bytes, true_storage(lives, 1, now), rel=2e-3)
+
     def test_a_level_that_nobody_told_is_missing_and_not_0(self) -> None:
         played = play((TWO[0], replace(TWO[1], fails=[(OLD, NEVER)])), installed_at=november(3), now=november(22))
 

@@ -13,7 +13,7 @@ from prisma_postgres_exporter.cost.bill import Bill
 from prisma_postgres_exporter.cost.budgets import BudgetState, Place, matches, matches_workspace, state_of
 from prisma_postgres_exporter.cost.estimate import WorkspaceCost, WorkspaceUsage, estimate
 from prisma_postgres_exporter.cost.limits import BLOCKING
-from prisma_postgres_exporter.cost.outlook import outlook, usual
+from prisma_postgres_exporter.cost.outlook import outlook, stored_so_far, usual
 from prisma_postgres_exporter.cost.placing import placed_days
 from prisma_postgres_exporter.cost.shares import Charged, charged_of, shares_of
 from prisma_postgres_exporter.cost.usage import Usage, add_up, unlisted, used_in_month
@@ -152,7 +152,9 @@ def _at_months_end(usage: Usage, state: DatabaseState, workspace_key: int, now: 
     a_day, seconds, level = usual(state, now), usage.storage_seconds, state.storage_bytes or 0
     if usage.operations is None and a_day is None:
         return usage
-    operations, byte_seconds = usage.known_operations, usage.level_byte_seconds or level * seconds
+    operations, byte_seconds = usage.known_operations, usage.level_byte_seconds
+    if not usage.is_storage_known:
+        byte_seconds = stored_so_far(state, workspace_key, now) or level * seconds
     if not usage.are_operations_known:
         operations = max(operations, round((a_day or 0) * seconds / DAY_SECONDS))
     is_here = state.deleted_at is None and state.workspace_key == workspace_key

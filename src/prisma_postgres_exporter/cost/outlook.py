@@ -4,8 +4,9 @@ Pure. What is not known is estimated, never taken for 0, and `missing` says what
 
 - A day that some databases lack is made whole by those that have it, each weighing as much as it usually does; the
   days to come are those of the databases that are there now.
-- Storage is forecast by database: its known time as it is, other past time at its own known mean, the time to come at
-  its level; one that is gone has none to come. The workspace's steady growth comes on top.
+- Storage is forecast by database: its known time as it is, a day that is not known between the days beside it, what is
+  left at its own known mean, the time to come at its level; one that is gone has none to come. The workspace's steady
+  growth comes on top.
 - A database that moved did so in the middle of the time in which nobody looked: what it used on those days is unknown
   in both workspaces, and estimated for its part of them in each.
 """
@@ -84,6 +85,15 @@ def outlook(
     elif missing is None and storage is None:
         missing = "a storage level: none is known"
     return Outlook(operations=operations, storage_bytes=storage, missing=missing)
+
+
+def stored_so_far(state: DatabaseState, workspace_key: int, now: datetime) -> int | None:
+    """A database's byte-seconds of the month of `now` until then in one workspace, what is not known as in `outlook`.
+
+    `None` where no level is known.
+    """
+    own = _stored(_stay(state, workspace_key, month_start(now), now), now)
+    return None if own is None else own.known + round(own.estimated)
 
 
 def outlook_of_part(states: Sequence[DatabaseState], rows: Iterable[DayUsage], now: datetime) -> Outlook:
@@ -512,12 +522,44 @@ def _stored(stay: _Stay, now: datetime) -> _Stored | None:
     since = 0.0
     if state.storage_at is not None and state.workspace_key == stay.workspace_key:
         since = min(unknown, stay.seconds(max(state.storage_at, month), now))
+    estimated, left = since * level, unknown - since
+    for unlevelled, between in _unlevelled(stay, now) if left else ():
+        seconds = min(unlevelled, left)
+        estimated, left = estimated + seconds * between, left - seconds
     return _Stored(
         known=known,
-        estimated=since * level + (unknown - since) * (level if mean is None else mean),
+        estimated=estimated + left * (level if mean is None else mean),
         level=level if is_there else 0.0,
         is_there=is_there,
     )
+
+
+def _unlevelled(stay: _Stay, now: datetime) -> Iterator[tuple[float, float]]:
+    """The time of this month's newest days of which no level is known, in seconds, and about what it was then.
+
+    Of a day that was read in part its own mean; of another the middle between the days before and after, of which the
+    earlier may not be held any more.
+    """
+    state, month = stay.state, month_start(now).date()
+    rows = {
+        row.day: row
+        for row in state.recent_days
+        if row.workspace_key == stay.workspace_key and row.storage_seconds and not state.is_unplaced(row.day)
+    }
+    if not rows:
+        return
+    means = {day: row.storage_byte_seconds / row.storage_seconds for day, row in rows.items()}
+    until_at = now if state.storage_at is None else min(now, state.storage_at)
+    days = list(_dates(min(*rows, state.known_until + ONE_DAY), max(rows) + ONE_DAY))
+    after = means[days[-1]]
+    following = [after := means.get(day, after) for day in reversed(days)][::-1]
+    before: float | None = None
+    for day, next_mean in zip(days, following, strict=True):
+        before = means.get(day, before)
+        begins_at, held = day_start(day), rows[day].storage_seconds if day in rows else 0
+        seconds = stay.seconds(begins_at, min(begins_at + ONE_DAY, until_at)) - held
+        if day >= month and seconds > 0:
+            yield seconds, next_mean if before is None else (before + next_mean) / 2
 
 
 def _levels(
