@@ -165,6 +165,59 @@ def test_tokens_that_are_variables_wait_for_no_other_secret(name: str) -> None:
     assert "prisma-postgres-token" not in notes
 
 
+CSI, FOLDER = "/mnt/csi/prisma", "/etc/prisma-postgres-exporter/tokens"
+
+
+@pytest.mark.parametrize(
+    ("chosen", "is_mounted"),
+    [
+        ({"config": {"credentials": [{"token_file": f"{CSI}/acme"}]}}, False),
+        ({"config": {"credentials": [{"token_file": f"{FOLDER}-csi/acme"}]}}, False),
+        ({"config": {"credentials": [{"token_file": f"{FOLDER}/../csi/acme"}]}}, False),
+        ({"extraEnv": [{"name": "PRISMA_POSTGRES_TOKEN_FILE", "value": CSI}]}, False),
+        (
+            {
+                "config": {"credentials": [{"token_file": f"{CSI}/acme"}], "web": {"config_file": f"{CSI}/web.yml"}},
+                "extraEnv": [{"name": "HTTPS_PROXY", "value": "http://proxy.example.com"}],
+            },
+            False,
+        ),
+        ({"config": {"credentials": [{"token_file": FOLDER}]}}, True),
+        (
+            {
+                "config": {
+                    "credentials": [
+                        {"token_file": f"{CSI}/a"},
+                        {"token_file": f"{FOLDER}/b"},
+                    ]
+                }
+            },
+            True,
+        ),
+        (
+            {"extraEnv": [{"name": "PRISMA_POSTGRES_TOKEN_FILE", "value": f"{FOLDER}/acme"}]},
+            True,
+        ),
+    ],
+    ids=str,
+)
+def test_the_secret_is_mounted_only_where_tokens_are_read_from_it(chosen: Values, is_mounted: bool) -> None:
+    """Tokens on a CSI volume: the pod waited for a Secret that nobody had made."""
+    own = {
+        "extraVolumes": [{"name": "csi", "csi": {"driver": "secrets-store.csi.k8s.io", "readOnly": True}}],
+        "extraVolumeMounts": [{"name": "csi", "mountPath": CSI}],
+    }
+    pod = the("Deployment", objects({**own, **chosen}))["spec"]["template"]["spec"]
+    (container,) = pod["containers"]
+    variables = [variable["name"] for variable in container["env"]]
+
+    assert [volume["name"] for volume in pod["volumes"] if "secret" in volume] == (["tokens"] if is_mounted else [])
+    assert ("tokens" in [mount["name"] for mount in container["volumeMounts"]]) is is_mounted
+    assert variables.count("PRISMA_POSTGRES_TOKEN_FILE") == len(
+        [one for one in chosen.get("extraEnv", ()) if "FILE" in one["name"]]
+    )
+
+
 def test_a_file_beside_a_variable_is_still_mounted() -> None:
     folder = "/etc/prisma-postgres-exporter/tokens"
     credentials = [*OF_A_VARIABLE["config"]["credentials"], {"name": "acme", "token_file": f"{folder}/acme"}]

@@ -96,6 +96,11 @@ def test_helm_refuses_values_that_the_schema_does_not_know(values: Values, key: 
         ),
         ({"extraArgs": ["--listen=:80"]}, "extraArgs: --listen is said with service.port"),
         ({"extraArgs": ["--store-url", "x"]}, "extraArgs: --store-url is said with store.kind"),
+        ({"extraArgs": ["--web-config-file=x"]}, "extraArgs: --web-config-file is said with webConfig.existingSecret"),
+        ({"extraArgs": ["--web.config.file=x"]}, "extraArgs: --web.config.file is said with webConfig.existingSecret"),
+        ({"extraArgs": ["--web.config.file", "x"]}, "extraArgs: --web.config.file is said with webConfig.existingSec"),
+        ({"extraArgs": ["-web.config.file=x"]}, "extraArgs: -web.config.file is said with webConfig.existingSecret"),
+        ({"extraArgs": ["-web.config.file", "x"]}, "extraArgs: -web.config.file is said with webConfig.existingSecret"),
         ({"extraEnv": [{"name": "PRISMA_POSTGRES_LISTEN", "value": ":1"}]}, "extraEnv: PRISMA_POSTGRES_LISTEN is said"),
         ({"httpRoute": {"enabled": True}}, "httpRoute.parentRefs: name the gateway that it belongs to"),
         (

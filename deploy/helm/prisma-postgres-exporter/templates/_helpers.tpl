@@ -73,13 +73,27 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" | 
 {{- end }}
 {{- end }}
 
-{{/* "true" or nothing: whether there is a file or a folder of files to read tokens from. Credentials that are variables
-     alone leave the Secret out, which may not exist. */}}
+{{/* Where PRISMA_POSTGRES_TOKEN_FILE of extraEnv leads, nothing without it; it wins over the credentials of the file. */}}
+{{- define "prisma-postgres-exporter.ownTokenFile" -}}
+{{- range .Values.extraEnv }}
+{{- if eq .name "PRISMA_POSTGRES_TOKEN_FILE" }}{{ default "elsewhere" .value }}{{ end }}
+{{- end }}
+{{- end }}
+
+{{/* "true" or nothing: whether tokens are read from the folder that the Secret is mounted at. Credentials that are
+     variables, or files of other volumes, leave the Secret out, which may not exist. */}}
 {{- define "prisma-postgres-exporter.mountsTokens" -}}
 {{- if and (not .Values.demo.enabled) .Values.token.existingSecret }}
-{{- if not .Values.config.credentials }}true{{ end }}
+{{- $folder := "/etc/prisma-postgres-exporter/tokens/" }}
+{{- $paths := ternary (list) (list $folder) (not (empty .Values.config.credentials)) }}
 {{- range .Values.config.credentials }}
-{{- if .token_file }}true{{ end }}
+{{- $paths = append $paths (default "" .token_file) }}
+{{- end }}
+{{- with include "prisma-postgres-exporter.ownTokenFile" . }}
+{{- $paths = list . }}
+{{- end }}
+{{- range $paths }}
+{{- if hasPrefix $folder (printf "%s/" (clean .)) }}true{{ end }}
 {{- end }}
 {{- end }}
 {{- end }}
@@ -119,14 +133,16 @@ httpGet: { path: {{ .path }}, port: http{{ if eq $probes "HTTPS" }}, scheme: HTT
 {{- end }}
 {{- range tuple "LISTEN service.port" "CONFIG config" "STORE_URL store.kind" "WEB_CONFIG_FILE webConfig.existingSecret" }}
 {{- $variable := printf "PRISMA_POSTGRES_%s" (splitList " " . | first) }}
-{{- $flag := splitList " " . | first | lower | replace "_" "-" | printf "--%s" }}
+{{- $flag := splitList " " . | first | lower | replace "_" "-" }}
 {{- if has $variable $names }}
 {{- $problems = append $problems (printf "extraEnv: %s is said with %s" $variable (splitList " " . | last)) }}
 {{- end }}
 {{- $place := splitList " " . | last }}
 {{- range $.Values.extraArgs }}
-{{- if eq (splitList "=" . | first) $flag }}
-{{- $problems = append $problems (printf "extraArgs: %s is said with %s" $flag $place) }}
+{{- /* --web-config-file is --web.config.file too. */}}
+{{- $given := regexFind "^-+[^= ]+" . }}
+{{- if eq (regexReplaceAll "^-+" $given "" | replace "." "-") $flag }}
+{{- $problems = append $problems (printf "extraArgs: %s is said with %s" $given $place) }}
 {{- end }}
 {{- end }}
 {{- end }}
