@@ -396,3 +396,31 @@ def _with(whole: object, key: tuple[str | int, ...], value: object) -> object:
         return {**whole, key[0]: _with(whole[key[0]], key[1:], value)}
     assert isinstance(whole, list)
     return [_with(part, key[1:], value) if place == key[0] else part for place, part in enumerate(whole)]
+
+
+def test_commands_to_paste_name_the_store_and_the_file_of_the_environment(tmp_path: Path) -> None:
+    """In another directory or shell they would mean another ledger."""
+    path, secret = write(tmp_path, ""), "postgresql://us:secret@db/ledger?sslmode=require"
+    relative = {"PRISMA_POSTGRES_STORE_URL": "sqlite:///ledger.db"}
+    named = {"PRISMA_POSTGRES_STORE_URL": secret, "PRISMA_POSTGRES_CONFIG": path}
+
+    assert load_config(environ=named).sources.flags == f"--config {path} --store-url postgresql://us@db/ledger"
+    assert load_config(environ=relative).sources.flags == f"--store-url sqlite:///{Path.cwd() / 'ledger.db'}"
+    # A flag wins, and is as it was typed.
+    typed = load_config(store_url="sqlite:///typed.db", environ=named)
+    assert typed.sources.flags == f"--config {path} --store-url sqlite:///typed.db"
+
+
+@pytest.mark.parametrize(
+    ("text", "meant"),
+    [
+        ("listen: :9478", "listen: no such key; did you mean web.listen?"),
+        ("poll: {max_series: 5}", "poll.max_series: no such key; did you mean web.max_series?"),
+        ("url: x", "url: no such key; did you mean store.url or push.remote_write.url?"),
+        ("web: {prices: x}", "web.prices: no such key; did you mean max_series?"),
+        ("stor: {}", "stor: no such key; did you mean store?"),
+        ("web: {lissten: x}", "web.lissten: no such key; did you mean listen?"),
+    ],
+)
+def test_a_key_in_the_wrong_section_is_told_where_it_belongs(tmp_path: Path, text: str, meant: str) -> None:
+    assert any(line.endswith(meant) for line in problems(config_path=write(tmp_path, text)))

@@ -15,7 +15,7 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, S
 from contextlib import suppress
 from functools import cache
 from pathlib import Path
-from typing import get_args
+from typing import get_args, get_origin
 
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
@@ -134,7 +134,7 @@ def load_config(
     sources = Sources(
         store_url=places.get(("store", "url")),
         cost=places.get(("cost",)),
-        flags=_typed(config_path, api_url, store_url),
+        flags=_typed(path, api_url, store_url or _absolute(environ.get("PRISMA_POSTGRES_STORE_URL"))),
         program=program,
         file=str(Path(path).absolute()) if path is not None else None,
     )
@@ -166,10 +166,16 @@ def _find_web_file(values: Mapping[str, object], path: Path) -> None:
 
 
 def _typed(config_path: str | None, api_url: str | None, store_url: str | None) -> str:
-    """The flags that were given, to be typed again."""
+    """The flags that were given, to be typed again; the store's place too where the environment gave it."""
     shown = display_url(store_url) if store_url else None
     flags = {"--config": config_path, "--api-url": api_url, "--store-url": shown}
     return " ".join(f"{flag} {shlex.quote(value)}" for flag, value in flags.items() if value)
+
+
+def _absolute(url: str | None) -> str | None:
+    """A store's URL that means the same in every directory."""
+    scheme, is_file, path = (url or "").partition(":///")
+    return f"{scheme}:///{Path(path).absolute()}" if is_file and scheme.startswith("sqlite") else url
 
 
 def _unknown_variables(environ: Mapping[str, str], named: Collection[str]) -> Iterator[str]:
@@ -295,7 +301,9 @@ def _describe(details: ErrorDetails, places: Mapping[Key, str], root: type[BaseM
     name = ".".join(map(str, key))
     message = plainly(details)
     if details["type"] == "extra_forbidden":
-        message = f"no such key{_nearest(str(key[-1]), _known_keys(key[:-1], root))}"
+        elsewhere = [dotted for dotted in _dotted_keys(root) if dotted.rpartition(".")[2] == key[-1]]
+        meant = f"; did you mean {' or '.join(filter(None, (', '.join(elsewhere[:-1]), *elsewhere[-1:])))}?"
+        message = f"no such key{meant if elsewhere else _nearest(str(key[-1]), _known_keys(key[:-1], root))}"
     return ": ".join(part for part in (place, name if name != place else "", message) if part)
 
 
@@ -307,8 +315,25 @@ def _known_keys(key: Key, root: type[BaseModel]) -> list[str]:
         annotation = model.model_fields[name].annotation
         inner = [part for part in (annotation, *get_args(annotation)) if isinstance(part, type)]
         model = next(part for part in inner if issubclass(part, BaseModel))
-    hidden = {"warnings"} | ({"prices", "sources"} if model is Config else set())
-    return [field.alias or name for name, field in model.model_fields.items() if name not in hidden]
+    return [field.alias or name for name, field in model.model_fields.items() if name not in _hidden(model)]
+
+
+def _hidden(model: type[BaseModel]) -> set[str]:
+    """The fields that no file has."""
+    return {"warnings"} | ({"prices", "sources"} if model is Config else set())
+
+
+def _dotted_keys(model: type[BaseModel], prefix: str = "") -> Iterator[str]:
+    """Every key in a section, as `web.listen`; not those of entries of a list, of which it takes a list to have one."""
+    for name, field in model.model_fields.items():
+        if name in _hidden(model):
+            continue
+        parts = [field.annotation, *(get_args(field.annotation) if get_origin(field.annotation) is not tuple else ())]
+        section = next((part for part in parts if isinstance(part, type) and issubclass(part, BaseModel)), None)
+        if section is None:
+            yield f"{prefix}{field.alias or name}"
+        else:
+            yield from _dotted_keys(section, f"{prefix}{field.alias or name}.")
 
 
 def _same_names(config: Config) -> Iterator[str]:

@@ -358,7 +358,7 @@ class Sources(Section):
 
     `file` is the absolute path of the file, if there is one.
     `flags` are the flags that were given, as they are typed, without passwords: another command needs them too, and
-    `program` is what it begins with.
+    those for the file and the store that the environment named. `program` is what it begins with.
     """
 
     store_url: str | None = None
