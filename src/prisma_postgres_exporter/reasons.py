@@ -11,6 +11,9 @@ RENEWAL: Final = (
 BLOCKED: Final = "plan_limit_reached"
 """A read that the vendor refuses because the workspace is blocked."""
 
+REFUSED: Final = frozenset({BLOCKED, "http_401", "http_403", "other_workspace", "no_workspace"})
+"""What a second try does not help before somebody has done something."""
+
 MORE_DESCRIPTORS: Final = "raise the limit of open files (LimitNOFILE of systemd, `ulimit -n`, `--ulimit nofile`)"
 _NEXT_TRY = "the exporter tries again on its own"
 _REPORT = "the exporter uses no such answer; report it if it lasts"

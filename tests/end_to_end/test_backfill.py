@@ -31,6 +31,7 @@ from test_prometheus import needs_program
 from longer import BOTH_ENGINES
 from ports import free_port
 from prisma_postgres_exporter.model import day_start
+from prisma_postgres_exporter.simulator import Fault, FaultKind
 from prisma_postgres_exporter.store import Store
 
 ONE_DAY = timedelta(days=1)
@@ -168,7 +169,10 @@ def test_a_dry_run_says_what_it_would_take_and_reads_nothing(
     assert f"{DATABASES} databases, {last_day() - (DAYS - 1) * ONE_DAY} to {last_day()} (UTC): no days" in done.stderr
     assert "At 2.0 requests a second for each workspace that takes " in done.stderr
     assert api.simulator.requests["usage"] == 0
+    assert "warning: no store here" in done.stderr
+    assert not (tmp_path / "ledger.db").exists()
     assert ledger(store_url) == {}
+    assert "warning" not in run("backfill", *options, *span(), "--dry-run", cwd=tmp_path).stderr
 
 
 def test_a_dry_run_of_one_database_does_not_tell_of_several(tmp_path: Path) -> None:
@@ -204,6 +208,22 @@ def test_without_the_vendor_it_says_so_and_leaves_with_one(
     assert "failed: credential one: " in done.stderr
     assert "Run the same command again" in done.stderr
     assert ledger(store_url) == known
+
+
+def test_what_the_vendor_refuses_is_told_with_what_to_do_first(options: list[str], api: Vendor, tmp_path: Path) -> None:
+    """Not "run the same command again": nothing would be read."""
+    assert run("collect", *options, cwd=tmp_path).returncode == 0
+    api.faults.add(Fault(kind=FaultKind.PLAN_LIMIT, call="usage"))
+
+    done = run("backfill", *options, *span(), cwd=tmp_path)
+
+    assert done.returncode == 1
+    assert "cannot be read now: plan_limit_reached: the vendor blocks the workspace" in done.stderr
+    assert "Run the same command again after that" in done.stderr
+    assert "to read them" not in done.stderr
+    assert run("collect", *options, cwd=tmp_path).returncode == 1
+    said = run("backfill", *options, *span(), "--dry-run", cwd=tmp_path).stderr
+    assert f"to be read ({DATABASES * DAYS} of them of databases that fail now), one request each" in said
 
 
 @pytest.mark.parametrize(

@@ -46,7 +46,7 @@ def read_from(at: datetime) -> DatabaseState:
         ),
         (
             replace(read_from(NOW + timedelta(hours=11)), failing_since_at=NOON),
-            ["What is missing of 1 database that fails comes when it answers again."],
+            ["Nothing can be read now of 1 database; what is missing comes when it answers again."],
         ),
         (
             replace(
@@ -206,6 +206,35 @@ def test_the_command_reads_the_days_that_are_missing_and_no_others() -> None:
     assert (missing.first_day, missing.last_day, missing.requests) == (date(2026, 11, 12), date(2026, 11, 15), 4)
     todo = plan_backfill([row], from_day=missing.first_day, to_day=missing.last_day, earlier=())
     assert len(todo.reads) == missing.requests
+
+
+@pytest.mark.parametrize(("until", "now"), [(NOON, NOON), (OCTOBER, NOON)])
+def test_days_of_databases_that_fail_are_neither_promised_nor_counted(until: datetime, now: datetime) -> None:
+    """Nobody reads them now: it is said of how many databases, why, and what to do."""
+
+    def lacking(key: int, reason: str | None) -> DatabaseState:
+        return replace(
+            unread(),
+            key=key,
+            database=replace(unread().database, id=f"db_{key}"),
+            failing_since_at=None if reason is None else NOW,
+            failure_reason=reason,
+        )
+
+    blocked = [lacking(2, "plan_limit_reached"), lacking(3, "plan_limit_reached"), lacking(4, "http_401")]
+    alone = month_of(ledger_state(lacking(1, None)), until=until, now=now)
+    mixed = month_of(ledger_state(lacking(1, None), *blocked), until=until, now=now)
+    failing = month_of(ledger_state(*blocked), until=until, now=now)
+
+    assert alone.missing is not None
+    assert mixed.missing == alone.missing
+    assert failing.missing is None
+    for month in (mixed, failing):
+        (sentence,) = gap_sentences(month)
+        assert sentence.startswith("Nothing can be read now of 3 databases (2 with plan_limit_reached: the vendor ")
+        assert "; 1 with http_401: the token is wrong" in sentence
+        then = "`backfill` reads what is missing" if month.is_over else "what is missing comes when they answer again"
+        assert then in sentence
 
 
 def test_yesterday_is_missing_once_there_was_time_to_read_it() -> None:

@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import logging
 import sys
+import tempfile
 import time
 from collections.abc import Callable, Iterator
 from datetime import UTC, date, datetime, timedelta
@@ -27,8 +28,16 @@ from prisma_postgres_exporter.cli.options import (
     configuration,
 )
 from prisma_postgres_exporter.cli.terminal import say
-from prisma_postgres_exporter.config import Config, format_duration, parse_duration, secrets_of, shown_address
-from prisma_postgres_exporter.errors import ConfigurationError
+from prisma_postgres_exporter.config import (
+    Config,
+    StoreConfig,
+    format_duration,
+    parse_duration,
+    secrets_of,
+    shown_address,
+)
+from prisma_postgres_exporter.errors import ConfigurationError, StoreMissing, StoreOutdated
+from prisma_postgres_exporter.reasons import REFUSED, reason_in_words
 from prisma_postgres_exporter.words import counted
 
 if TYPE_CHECKING:
@@ -52,7 +61,8 @@ def backfill(
         bool,
         typer.Option(
             "--dry-run",
-            help="Say what it would take. Discovers databases, for which the store must be writable; reads no usage.",
+            help="Say what it would take. Discovers databases, for which a store that is there must be writable; reads "
+            "no usage, and makes no store.",
         ),
     ] = False,
     openmetrics: Annotated[
@@ -102,21 +112,39 @@ def backfill(
         secrets=secrets_of(loaded),
         level=logging.ERROR,
     )
-    is_complete = asyncio.run(
-        _backfill(
-            loaded,
-            from_day,
-            to_day,
-            databases=database or [],
-            requests_per_second=requests_per_second,
-            is_dry=dry_run,
-            openmetrics=openmetrics,
-            is_pushed=remote_write,
-            step=sample_step,
+    with _rehearsed(loaded) if dry_run else contextlib.nullcontext(loaded) as stored:
+        is_complete = asyncio.run(
+            _backfill(
+                stored,
+                from_day,
+                to_day,
+                databases=database or [],
+                requests_per_second=requests_per_second,
+                is_dry=dry_run,
+                openmetrics=openmetrics,
+                is_pushed=remote_write,
+                step=sample_step,
+            )
         )
-    )
     if not is_complete:
         raise typer.Exit(1)
+
+
+@contextlib.contextmanager
+def _rehearsed(config: Config) -> Iterator[Config]:
+    """The configuration to plan with: where there is no store yet, one with a store that is thrown away."""
+    from prisma_postgres_exporter.service import open_to_read
+
+    try:
+        open_to_read(config).close()
+    except StoreMissing as error:
+        say(f"warning: {error}. What follows is for an empty store", style="yellow")
+        with tempfile.TemporaryDirectory() as directory:
+            yield config.model_copy(update={"store": StoreConfig(url=f"sqlite:///{directory}/empty.db")})
+        return
+    except StoreOutdated:
+        pass  # opened to be written, it is brought up to date
+    yield config
 
 
 async def _backfill(
@@ -149,18 +177,28 @@ async def _backfill(
             read = len(work.todo.reads) - missing
             say(f"{counted(read, 'day')} read into the ledger; {counted(missing, 'day')} missing.")
         if missing:
-            reasons = ", ".join(f"{reason} ({count:,})" for reason, count in work.failures.most_common())
-            rest = f"; {work.not_tried:,} were not tried after that" if work.not_tried else ""
-            say(
-                f"Run the same command again to read them. What failed: {reasons or 'nothing was answered'}{rest}",
-                style="red",
-            )
+            for line in _failed(work):
+                say(line, style="red")
         if openmetrics is not None:
             write = partial(write_whole, openmetrics, option="--openmetrics")
             await work.write_openmetrics(write, step=step)
             say(f"{openmetrics}: written; load it with: promtool tsdb create-blocks-from openmetrics {openmetrics} DIR")
         is_taken = not is_pushed or await _push(work, config, step)
         return is_taken and not missing and not work.problems
+
+
+def _failed(work: Backfilling) -> Iterator[str]:
+    """What failed and what to do: of what is refused, first what its reason says."""
+    refused = [(reason, count) for reason, count in work.failures.most_common() if reason in REFUSED]
+    others = [f"{reason} ({count:,})" for reason, count in work.failures.most_common() if reason not in REFUSED]
+    reasons = ", ".join(others) or "nothing was answered"
+    rest = f"; {work.not_tried:,} were not tried after that" if work.not_tried else ""
+    for reason, count in refused:
+        yield f"{counted(count, 'day')} cannot be read now: {reason_in_words(reason)}"
+    if refused and not others:
+        yield f"Run the same command again after that{rest}"
+    else:
+        yield f"Run the same command again to read them. What failed: {reasons}{rest}"
 
 
 async def _push(work: Backfilling, config: Config, step: timedelta) -> bool:
@@ -188,9 +226,12 @@ def _estimate(work: Backfilling) -> str:
         return f"{databases}, {days}: all in the ledger ({counted(todo.in_ledger, 'day')})."
     seconds = max(1, round(todo.seconds(work.requests_per_second)))
     pace = f"{work.requests_per_second:.1f} requests a second for each workspace"
+    failing = {state.database.id for state in work.states if state.failing_since_at is not None}
+    unsure = sum(read.database_id in failing for read in todo.reads)
+    of_failing = f" ({unsure:,} of them of databases that fail now)" if unsure else ""
     return (
         f"{databases}, {days}: {counted(todo.in_ledger, 'day')} in the ledger, "
-        f"{counted(len(todo.reads), 'day')} to be read, one request each.\n"
+        f"{counted(len(todo.reads), 'day')} to be read{of_failing}, one request each.\n"
         f"At {pace} that takes {format_duration(timedelta(seconds=seconds))} or more."
     )
 

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import date, datetime, timedelta
 from itertools import chain
 
 from prisma_postgres_exporter.cost import TODAY_READ_WITHIN, Usage
 from prisma_postgres_exporter.model import SHORT_GAP, DatabaseState, WorkspaceState, day_start, month_start
+from prisma_postgres_exporter.reasons import reason_in_words
 from prisma_postgres_exporter.report.months import LedgerMonth
 from prisma_postgres_exporter.words import counted
 
@@ -38,9 +39,8 @@ def gap_sentences(month: LedgerMonth) -> Iterator[str]:
         if not usage.is_complete
     ]
     # One that moved is missing in both of its workspaces.
-    causes = Counter(
-        cause for cause, _ in {(_cause(month, row, state, usage), state.key) for row, state, usage in missing}
-    )
+    found = {(_cause(month, row, state, usage), state.key): state for row, state, usage in missing}
+    causes = Counter(cause for cause, _ in found)
     lasting = [
         f"{counted(causes[cause], 'database')} {words.format(were=_were(causes[cause]))}"
         for cause, words in LASTING.items()
@@ -52,8 +52,7 @@ def gap_sentences(month: LedgerMonth) -> Iterator[str]:
     if lasting:
         yield f"No command gets what is missing of {', '.join(lasting)}."
     if causes[FAILING]:
-        fails = "fails comes when it answers" if causes[FAILING] == 1 else "fail comes when they answer"
-        yield f"What is missing of {counted(causes[FAILING], 'database')} that {fails} again."
+        yield _failing_sentence([state for (cause, _), state in found.items() if cause == FAILING], month)
     if causes[NEW]:
         their = "its" if causes[NEW] == 1 else "their"
         whose = counted(causes[NEW], "database")
@@ -67,6 +66,16 @@ def gap_sentences(month: LedgerMonth) -> Iterator[str]:
         theirs, when = "it" if count == 1 else "they", f"on {day}" if day == last else f"between {day} and {last}"
         days = "that day" if day == last else "these days"
         yield f"{counted(count, 'database')} moved {when}: what {theirs} used on {days} may belong to either workspace."
+
+
+def _failing_sentence(failing: Sequence[DatabaseState], month: LedgerMonth) -> str:
+    """Of how many databases nothing can be read now, why, and what to do about each reason."""
+    reasons = Counter(state.failure_reason for state in failing if state.failure_reason is not None).most_common()
+    words = [f"{f'{count:,} with ' if len(reasons) > 1 else ''}{reason_in_words(reason)}" for reason, count in reasons]
+    why = f" ({'; '.join(words)})" if words else ""
+    again = "when it answers again" if len(failing) == 1 else "when they answer again"
+    then = f"{again}, `backfill` reads what is missing" if month.is_over else f"what is missing comes {again}"
+    return f"Nothing can be read now of {counted(len(failing), 'database')}{why}; {then}."
 
 
 def failing_sentences(month: LedgerMonth) -> Iterator[str]:
@@ -119,10 +128,15 @@ def _cause(month: LedgerMonth, workspace: WorkspaceState, state: DatabaseState, 
         ("deleted", state.deleted_at is not None),
         (NEW, not month.is_over and _is_new(state, month.until)),
         (UNREAD, any(True for _ in month.unread_days(state, (workspace.key,)))),
-        (FAILING, state.failing_since_at is not None),
+        (FAILING, state.failing_since_at is not None and _is_to_come(month, workspace, state)),
         (TODAY, is_todays),
     )
     return next((cause for cause, applies in causes if applies), "level")
+
+
+def _is_to_come(month: LedgerMonth, workspace: WorkspaceState, state: DatabaseState) -> bool:
+    """Whether something of it is there to be read: of a month that is over, a day that was not."""
+    return not month.is_over or any(True for _ in month.lacking_days(state, (workspace.key,)))
 
 
 def _is_new(state: DatabaseState, now: datetime) -> bool:

@@ -36,9 +36,10 @@ ONE_SECOND = timedelta(seconds=1)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Missing:
-    """Days (UTC) that were not read, how many requests it takes to read them, how fast, and with what.
+    """Days (UTC) that were not read and can be, how many requests it takes to read them, how fast, and with what.
 
-    The first and the last one are missing, of one database or another: so `backfill` of that span needs as many.
+    The first and the last one are missing, of one database or another that answers: so `backfill` of that span needs as
+    many, and those of databases that fail.
     """
 
     first_day: date
@@ -110,7 +111,7 @@ class LedgerMonth:
 
     @property
     def missing(self) -> Missing | None:
-        """The days that the ledger lacks and that may be read still."""
+        """The days that the ledger lacks, of the databases that answer."""
         own = {row.key for row in self.ledger_state.workspaces.values()}
         days = [day for state in self.ledger_state.databases.values() for day in self.unread_days(state, own)]
         if not days:
@@ -125,7 +126,14 @@ class LedgerMonth:
         )
 
     def unread_days(self, state: DatabaseState, workspace_keys: Collection[int]) -> Iterator[date]:
-        """The days of it that `backfill` reads of a database: those that the sums of these workspaces lack.
+        """The days of it that can be read now of a database: those that the sums of these workspaces lack.
+
+        Of one that fails or is refused nothing is promised before it answers again.
+        """
+        return iter(()) if state.failing_since_at is not None else self.lacking_days(state, workspace_keys)
+
+    def lacking_days(self, state: DatabaseState, workspace_keys: Collection[int]) -> Iterator[date]:
+        """The same whether it answers now or not.
 
         Nobody can ask for what was deleted, or is of a workspace without a credential.
         """
