@@ -23,7 +23,15 @@ from builders import (
 from prisma_postgres_exporter import ledger
 from prisma_postgres_exporter.config.values import rolling_windows
 from prisma_postgres_exporter.expose import ExporterHealth, Exposition
-from prisma_postgres_exporter.model import DatabaseState, LedgerState, MonthUsage, Move, UsageReading, WorkspaceState
+from prisma_postgres_exporter.model import (
+    DatabaseState,
+    LedgerState,
+    MonthUsage,
+    Move,
+    UsageReading,
+    Workspace,
+    WorkspaceState,
+)
 from prisma_postgres_exporter.snapshot import INTERVALS_MISSED, DatabaseView, Snapshot, take_snapshot
 
 MIDNIGHT = datetime(2026, 11, 23, tzinfo=UTC)
@@ -296,6 +304,25 @@ def test_a_workspace_is_up_down_or_not_tried_yet() -> None:
         return snapshot(state(), failures=failures).workspaces[0].is_up
 
     assert [is_up({}), is_up({"wksp_a": None}), is_up({"wksp_a": "http_401"})] == [None, True, False]
+
+
+@pytest.mark.parametrize("said", [None, False, True])
+def test_a_workspace_is_blocked_where_its_subscription_says_so_or_a_reading_or_listing_is_refused_for_that(
+    said: bool | None,
+) -> None:
+    """Pages said "blocked" where the metric and JSON said 0 until the subscription was read, up to an hour later."""
+
+    def is_blocked(of: DatabaseState, **failures: str | None) -> bool | None:
+        held = workspace_state(workspace=Workspace(id="wksp_a", name="a", usage_blocked=said))
+        (shown,) = snapshot(of, workspaces=(held,), failures=failures).workspaces
+        return shown.is_usage_blocked
+
+    refused = state(failing_since_at=NOW, failure_reason="plan_limit_reached")
+    assert is_blocked(refused) is True
+    assert is_blocked(state(), wksp_a="plan_limit_reached") is True
+    assert is_blocked(replace(refused, deleted_at=NOW)) is said
+    assert is_blocked(state(failing_since_at=NOW, failure_reason="http_403"), wksp_a="http_403") is said
+    assert is_blocked(state()) is said
 
 
 def test_a_workspace_that_is_gone_is_not_shown() -> None:

@@ -17,6 +17,7 @@ from prisma_postgres_exporter.cost import (
     Usage,
     WorkspaceCost,
     add_up,
+    is_blocked,
     month_differences,
     unlisted,
     used_in_month,
@@ -31,6 +32,7 @@ from prisma_postgres_exporter.model import (
     month_start,
     previous_month_start,
 )
+from prisma_postgres_exporter.reasons import BLOCKED
 
 NO_COSTS = Costs()
 INTERVALS_MISSED = 2
@@ -92,7 +94,8 @@ class WorkspaceView:
     """What one workspace shows: the sums of its databases.
 
     `usage` is its month so far, databases that were deleted in it included; operations, mean storage and what is known
-    of them are of it.
+    of them are of it. `is_usage_blocked`: its subscription says so, or the vendor refuses to list or read its databases
+    for that.
     """
 
     workspace_id: str
@@ -311,7 +314,7 @@ def _view_workspace(
         workspace_name=workspace.name,
         plan=workspace.plan,
         is_up=failures[workspace.id] is None if workspace.id in failures else None,
-        is_usage_blocked=workspace.usage_blocked,
+        is_usage_blocked=True if failures.get(workspace.id) == BLOCKED else is_blocked(row),
         databases=len(views),
         month_to_date_operations=usage.operations if usage.days_known or not row.databases else None,
         storage_bytes=_sum(view.storage_bytes for view in views),

@@ -994,12 +994,12 @@ def test_a_limit_and_a_budget_are_told_with_their_day_and_the_nearest_first() ->
     assert [reach.title for reach in attention.reaches(far, NOW)] == ["Acme: blocked on Wednesday, 25 November"]
 
 
-@pytest.mark.parametrize("way", ["not said", "by the plan", "by a database"])
+@pytest.mark.parametrize("way", ["not said", "blocked"])
 def test_a_limit_that_is_reached_is_on_its_card_and_what_comes_next_behind_it(way: str) -> None:
     over = replace(
         A_WORKSPACE,
         plan="Free",
-        is_usage_blocked=way == "by the plan",
+        is_usage_blocked=way == "blocked",
         usage=Usage(known_operations=14_000_000, days=23, days_known=23),
         month_to_date_operations=14_000_000,
         cost=WorkspaceCost(included_operations=200_000, limits=(("free_operations", NOW),)),
@@ -1011,11 +1011,9 @@ def test_a_limit_that_is_reached_is_on_its_card_and_what_comes_next_behind_it(wa
         is_usage_blocked=False,
         cost=WorkspaceCost(included_operations=20_000_000, limits=(("free_operations", NOW + timedelta(days=2)),)),
     )
-    reason = "plan_limit_reached" if way == "by a database" else None
-    databases = [replace(A_DATABASE, workspace_id=over.workspace_id, failure_reason=reason)]
-    text = words(status_page(replace(FULL, snapshot=snapshot_of(databases, [over, near])), COSTS))
+    text = words(status_page(replace(FULL, snapshot=snapshot_of((), [over, near])), COSTS))
 
-    is_blocked = way != "not said"
+    is_blocked = way == "blocked"
     said = "Blocked now Acme: blocked" if is_blocked else "Limit reached Acme: all operations used"
     assert f"{said} Free plan: 14 M of 200 k" in text
     assert "Then Near: blocked on Wednesday, 25 November" in text
@@ -1024,20 +1022,18 @@ def test_a_limit_that_is_reached_is_on_its_card_and_what_comes_next_behind_it(wa
     assert text.count("Free plan: 14 M of 200 k operations") == 1
 
 
-@pytest.mark.parametrize("how", ["said", "refused"])
-def test_of_what_the_vendor_blocks_no_later_block_is_told(how: str) -> None:
+def test_of_what_the_vendor_blocks_no_later_block_is_told() -> None:
     """Our count was 85 %: "likely blocked on Monday" stood above "The vendor blocks the workspace"."""
-    reason = "plan_limit_reached" if how == "refused" else None
     free = replace(
         A_WORKSPACE,
         plan="Free",
-        is_usage_blocked=how == "said",
+        is_usage_blocked=True,
         usage=Usage(known_operations=170_000, days=23, days_known=23),
         month_to_date_operations=170_000,
         cost=WorkspaceCost(included_operations=200_000, limits=(("free_operations", NOW + timedelta(hours=40)),)),
     )
     other = replace(free, workspace_id="wksp_o", workspace_name="Other", is_usage_blocked=False, cost=None)
-    snapshot = snapshot_of([replace(A_DATABASE, failure_reason=reason)], [other, free])
+    snapshot = snapshot_of([A_DATABASE], [other, free])
     page = status_page(replace(FULL, snapshot=snapshot), COSTS)
     text, row = words(page), page.partition('aria-label="Workspaces"')[2].partition("</table>")[0]
     of_it = words(places.workspace_page(FULL, snapshot, free, COSTS, TOLD, Asked()))
@@ -1074,7 +1070,9 @@ def test_every_page_names_the_likely_block_first(plan: str, limit: int | None, l
     spend_limit = None if limit is None else SpendLimit(usd=Decimal(limit))
     held = replace(A_WORKSPACE, plan=plan, cost=WorkspaceCost(plan=plan, bill=bill, spend_limit=spend_limit))
     failing = replace(A_DATABASE, is_up=False, failing_since_at=NOW, failure_reason="plan_limit_reached")
-    snapshot = snapshot_of([failing], [replace(held, is_up=False, failure_reason="plan_limit_reached")])
+    snapshot = snapshot_of(
+        [failing], [replace(held, is_up=False, is_usage_blocked=True, failure_reason="plan_limit_reached")]
+    )
     status = replace(A_STATUS, snapshot=snapshot)
 
     pages = (

@@ -35,6 +35,7 @@ from prisma_postgres_exporter.simulator import (
     FaultKind,
     ManualClock,
     Simulator,
+    VendorBehaviour,
     serve_simulator,
 )
 from rounds_bench import Bench, bench, configuration, http_bench, small_vendor, tokens_of
@@ -347,6 +348,39 @@ async def test_a_subscription_that_failed_is_asked_for_again_after_a_minute_and_
             clock.advance(timedelta(seconds=seconds))
             await running.rounds()
             assert (vendor.requests["subscription"] > asked) is is_asked, seconds
+
+
+@pytest.mark.parametrize("is_refused", [True, False], ids=["readings are refused", "readings go on"])
+async def test_a_block_and_its_end_are_known_soon_and_the_subscription_of_others_is_read_once_an_hour(
+    store_url: str, clock: ManualClock, is_refused: bool
+) -> None:
+    """Both were known up to an hour later: the critical alert was silent, and then it was not over."""
+    vendor = small_vendor(clock, behaviour=VendorBehaviour(refuses_blocked=is_refused))
+    id_, other = (row.id for row in vendor.world.workspaces(clock.now))
+    metric = f'workspace_usage_blocked{{workspace_id="{id_}"}}'
+    async with http_bench(store_url, vendor, clock) as running:
+
+        async def asked_in(span: timedelta) -> int:
+            before = vendor.requests["subscription"]
+            await running.live(span, every=timedelta(minutes=1))
+            return vendor.requests["subscription"] - before
+
+        await running.round()
+        assert await asked_in(timedelta(minutes=30)) == 0
+        vendor.world.block_workspace(id_, True, at=clock.now)
+        if not is_refused:
+            await running.live(timedelta(minutes=30), every=timedelta(minutes=1))
+        assert 1 <= await asked_in(timedelta(minutes=20)) <= 10
+        held = running.ledger_state.workspaces[id_]
+        assert held.workspace.usage_blocked is True
+        assert f"{metric} 1\n" in running.text()
+        assert not running.ledger_state.workspaces[other].workspace.usage_blocked
+
+        vendor.world.block_workspace(id_, False, at=clock.now)
+        assert 1 <= await asked_in(timedelta(minutes=3)) <= 2
+        assert f"{metric} 0\n" in running.text()
+        assert all(view.is_up for view in running.views.values())
+        assert await asked_in(timedelta(minutes=20)) <= 2
 
 
 async def test_a_wait_that_the_vendor_asks_for_is_known_until_it_is_over(store_url: str, clock: ManualClock) -> None:

@@ -78,7 +78,8 @@ class DiscoveryConfig(Section):
 
     interval: Duration = Field(default=timedelta(minutes=10), description="How often to look which databases exist")
     subscription_interval: Duration = Field(
-        default=timedelta(hours=1), description="How often to read plan and block of each workspace"
+        default=timedelta(hours=1),
+        description="How often to read plan and block of each workspace; while it is blocked, every two minutes",
     )
     include: Filter = Field(
         default=Filter(),

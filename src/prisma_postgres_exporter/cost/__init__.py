@@ -2,7 +2,7 @@
 
 from prisma_postgres_exporter.cost.bill import Bill, Span, make_bill
 from prisma_postgres_exporter.cost.budgets import BudgetState
-from prisma_postgres_exporter.cost.charging import HISTORY, Costs, charge
+from prisma_postgres_exporter.cost.charging import HISTORY, Costs, charge, is_blocked
 from prisma_postgres_exporter.cost.estimate import SpendLimit, WorkspaceCost, WorkspaceUsage, estimate
 from prisma_postgres_exporter.cost.limits import BLOCKING, is_limit_near
 from prisma_postgres_exporter.cost.outlook import Outlook, outlook_of_part
@@ -61,6 +61,7 @@ __all__ = [
     "cost_warnings",
     "database_usage",
     "estimate",
+    "is_blocked",
     "is_limit_near",
     "likely_block",
     "make_bill",

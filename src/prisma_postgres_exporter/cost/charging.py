@@ -108,7 +108,7 @@ def charge(
             for key, of in by_database.items()
         )
         cost = estimate(config, row, replace(usage, parts=parts, are_all_read=are_all_read), now)
-        cost = workspaces[id_] = cost if is_over or is_supposed or not _is_blocked(row) else _blocked(cost, now)
+        cost = workspaces[id_] = cost if is_over or is_supposed or not is_blocked(row) else _blocked(cost, now)
         if cost.bill is not None and row.was_gone_at(now):
             # Its fee is that of the plan it had; what it used since, perhaps in databases that nobody saw, is unknown.
             bill = replace(cost.bill, are_operations_known=False, is_storage_known=False)
@@ -144,6 +144,15 @@ def charge(
     )
 
 
+def is_blocked(row: WorkspaceState) -> bool | None:
+    """Whether the vendor blocks a workspace: its subscription says so, or it refuses to read one of its databases.
+
+    `None`: neither is known yet.
+    """
+    is_refused = any(state.failure_reason == BLOCKED and state.deleted_at is None for state in row.databases.values())
+    return True if is_refused else row.workspace.usage_blocked
+
+
 def _at_months_end(usage: Usage, state: DatabaseState, workspace_key: int, now: datetime) -> Usage:
     """A database's usage for its part of what is expected: as usual for the rest of the month, unless it is gone.
 
@@ -166,12 +175,6 @@ def _at_months_end(usage: Usage, state: DatabaseState, workspace_key: int, now: 
         known_byte_seconds=byte_seconds + level * left,
         days_known=max(1, usage.days_known),
     )
-
-
-def _is_blocked(row: WorkspaceState) -> bool:
-    """Whether the vendor blocks a workspace: it says so, or refuses to read one of its databases."""
-    is_refused = any(state.failure_reason == BLOCKED and state.deleted_at is None for state in row.databases.values())
-    return bool(row.workspace.usage_blocked) or is_refused
 
 
 def _blocked(cost: WorkspaceCost, now: datetime) -> WorkspaceCost:

@@ -277,7 +277,10 @@ class WorkspaceDocument(Limits, Priced, Used):
     reported_plan: str | None = Field(description="The plan that the vendor says it is on now")
     is_up: bool | None = Field(description=IS_UP)
     failure_reason: str | None = Field(description=FAILURE_REASON)
-    is_usage_blocked: bool | None = Field(description="Whether the vendor blocks its databases")
+    is_usage_blocked: bool | None = Field(
+        description="Whether the vendor blocks its databases: its subscription says so, or the vendor refuses to "
+        "list or read them for that"
+    )
     database_count: int = Field(description=DATABASE_COUNT)
     storage_bytes: int | None = Field(description=STORAGE_BYTES)
     included_operations: int | None = Field(description=INCLUDED_OPERATIONS)

@@ -204,7 +204,8 @@ _WORKSPACE_FAMILIES: tuple[Family[WorkspaceView], ...] = (
         "prisma_postgres_workspace_usage_blocked",
         "gauge",
         _W,
-        "Whether the Prisma Management API says that the workspace's databases are blocked (1) or not (0); cached.",
+        "Whether the workspace's databases are blocked (1) or not (0): its subscription in the Prisma Management API "
+        "says so, or the API refuses to list or read them for that (`plan_limit_reached`); cached.",
         attrgetter("is_usage_blocked"),
         show=flag,
     ),

@@ -9,6 +9,7 @@ from datetime import datetime, timedelta
 
 import structlog
 
+from prisma_postgres_exporter.cost import is_blocked
 from prisma_postgres_exporter.errors import ApiError, CredentialRefused, MalformedAnswer, NotAllowed
 from prisma_postgres_exporter.model import DatabaseState, Discovered, Workspace, WorkspaceState
 from prisma_postgres_exporter.reasons import meaning_of
@@ -25,6 +26,9 @@ log = structlog.get_logger(__name__)
 
 RETRY_AFTER = timedelta(minutes=1)
 """How soon a discovery or a subscription that failed is asked for again, at most."""
+
+BLOCKED_AGAIN = timedelta(minutes=2)
+"""How soon the subscription of a workspace that is blocked is read again: a block, and its end, is known soon."""
 
 LOOK_SECONDS = 5.0
 """So long a round waits for what exists: a longer list is read beside the rounds, and noted by a later one."""
@@ -131,7 +135,10 @@ class Discovery:
 
     def _subscription_wait(self, turn: Turn) -> timedelta:
         interval = self._turns.config.discovery.subscription_interval
-        return interval if turn.is_subscription_read else min(interval, RETRY_AFTER)
+        if not turn.is_subscription_read:
+            return min(interval, RETRY_AFTER)
+        held = self._ledger.state.workspaces.get(turn.workspace_id)
+        return min(interval, BLOCKED_AGAIN) if held is not None and is_blocked(held) else interval
 
     def _is_due(self, last_at: datetime | None, interval: timedelta) -> bool:
         """Also when the clock was set back: what was done in the future was not done."""
@@ -321,8 +328,12 @@ class Discovery:
         if not self._readers.is_current(reader) or not self._readers.compare_clock(reader):
             return
 
+        was_blocked = False
+
         def find() -> Discovered:
+            nonlocal was_blocked
             held = self._ledger.state.workspaces[turn.workspace_id].workspace
+            was_blocked = bool(held.usage_blocked)
             workspace = replace(held, plan=said.plan_name, usage_blocked=said.usage_blocked)
             is_changed = workspace != held and not turn.is_gone
             return Discovered(at=self._now(), workspaces=(workspace,) if is_changed else ())
@@ -330,6 +341,9 @@ class Discovery:
         discovered = await self._ledger.change(turn.workspace_id, find)
         turn.is_subscription_read = discovered is not None
         if discovered is not None and not discovered.is_empty:
+            if was_blocked and not said.usage_blocked:
+                # What was refused meanwhile is overdue: it waits for no second try.
+                turn.attempts.forget_all()
             log.info(
                 "subscription read",
                 workspace_id=turn.workspace_id,

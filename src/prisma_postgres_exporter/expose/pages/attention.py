@@ -97,10 +97,8 @@ def reaches(snapshot: Snapshot, now: datetime) -> list[Reach]:
 
 
 def blocked(snapshot: Snapshot) -> Set[str]:
-    """The ids of the workspaces that the vendor blocks: it says so, or refuses to read one of their databases."""
-    workspaces = (view for view in snapshot.workspaces if view.is_usage_blocked or view.failure_reason == BLOCKED)
-    databases = (view for view in snapshot.databases if view.failure_reason == BLOCKED)
-    return {*(view.workspace_id for view in workspaces), *(view.workspace_id for view in databases)}
+    """The ids of the workspaces that the vendor blocks."""
+    return {view.workspace_id for view in snapshot.workspaces if view.is_usage_blocked}
 
 
 def alerts(
