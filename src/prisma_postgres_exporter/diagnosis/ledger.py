@@ -21,6 +21,7 @@ from prisma_postgres_exporter.words import counted
 
 ONE_DAY = timedelta(days=1)
 MOST_SHOWN = 10
+NOT_BEGUN = "nothing was read yet"
 
 
 def diagnose_ledger(facts: DatabaseFacts, state: DatabaseState, now: datetime) -> Finding:
@@ -40,15 +41,14 @@ def diagnose_ledger(facts: DatabaseFacts, state: DatabaseState, now: datetime) -
     return Finding(
         step="ledger",
         subject=state.database.id,
-        text=f"every day until {state.known_until}, counted from {state.counted_from}:"
-        f" {state.operations_total:,} operations",
+        text=f"{_read(state)}, counted from {state.counted_from}: {_counted(state)}" if _is_begun(state) else NOT_BEGUN,
         level=Level.NOTE if missing and not is_ended else Level.OK,
         reason=Reason.DAYS_MISSING if missing and not is_ended else None,
         lines=tuple(lines),
         facts={
-            "operations_total": state.operations_total,
+            "operations_total": state.operations_total if state.has_counted else None,
             "counted_from": state.counted_from.isoformat(),
-            "known_until": state.known_until.isoformat(),
+            "known_until": state.known_until.isoformat() if _is_whole_until(state) else None,
             "days_missing": [day.isoformat() for day in missing],
             "days_unsettled": [day.isoformat() for day in unsettled],
             "revisions_up": state.revisions_up,
@@ -56,6 +56,26 @@ def diagnose_ledger(facts: DatabaseFacts, state: DatabaseState, now: datetime) -
         },
         children=(*_months(facts, state, now), *_revisions(facts.revisions), *_events(facts.events)),
     )
+
+
+def _is_begun(state: DatabaseState) -> bool:
+    """Whether any day of its ledger was read."""
+    return _is_whole_until(state) or bool(state.recent_days)
+
+
+def _is_whole_until(state: DatabaseState) -> bool:
+    """Whether the first day of its ledger was read: `known_until` is the day before it until then."""
+    return state.known_until >= state.begins_on
+
+
+def _read(state: DatabaseState) -> str:
+    if _is_whole_until(state):
+        return f"every day until {state.known_until}"
+    return f"{counted(len(state.recent_days), 'day')} read, the first ({state.begins_on}) not yet"
+
+
+def _counted(state: DatabaseState) -> str:
+    return f"{state.operations_total:,} operations" if state.has_counted else "none of these days was read yet"
 
 
 def _months(facts: DatabaseFacts, state: DatabaseState, now: datetime) -> Iterator[Finding]:
