@@ -591,8 +591,8 @@ def test_a_workspace_without_databases_and_without_a_price_is_missing_in_every_v
     assert not any("matches nothing" in line for line in cost_warnings(of, config, costs))
 
 
-def test_a_budget_expects_at_least_what_is_spent_where_something_has_no_forecast() -> None:
-    # Acme goes on to 4.5 million: 10 + 3.5 x 8. Beta began three days ago: 10 + 4 x 8 are spent, and nobody knows more.
+def test_a_budget_expects_nothing_where_a_workspace_has_no_forecast() -> None:
+    # Acme goes on to 4.5 million: 10 + 3.5 x 8. Beta began three days ago, and nobody knows what it will come to.
     new = state(2, 5_000_000, workspace=2)
     new = replace(new, database=replace(new.database, created_at=NOW - timedelta(days=3)))
     new = replace(new, months=(replace(new.months[0], days=3, storage_seconds=3 * 86_400),))
@@ -606,7 +606,7 @@ def test_a_budget_expects_at_least_what_is_spent_where_something_has_no_forecast
     costs = charge(of, configured(budgets=budgets), days(150_000), NOW)
 
     found = {budget.name: (budget.expected_usd, budget.is_expected_complete) for budget in costs.budgets}
-    assert found == {"all": (38 + 42, False), "acme": (38, True), "beta": (None, False)}
+    assert found == {"all": (None, False), "acme": (38, True), "beta": (None, False)}
 
 
 @pytest.mark.parametrize(("by", "is_known"), [(FeeShare.EQUAL, True), (FeeShare.OPERATIONS, False)])
@@ -624,6 +624,23 @@ def test_a_fee_that_goes_by_what_was_not_read_is_shared_as_nobody_knows(by: FeeS
     assert sum(row.known_usd or 0 for row in rows) == whole.known
     expected = {row.database_id: row.expected_usd is not None for row in rows}
     assert expected == {"db_1": True, "db_2": False}
+
+
+def test_a_fee_of_databases_of_which_nothing_was_read_is_nobodys_part() -> None:
+    of = ledger_state(*(replace(state(key, 0), months=()) for key in (1, 2)))
+    budgets = (
+        BudgetConfig(name="all", monthly_usd=Decimal(50)),
+        BudgetConfig(name="one", monthly_usd=Decimal(50), databases=(re.compile("db_1"),)),
+    )
+
+    costs = charge(of, configured(budgets=budgets, fee_share=FeeShare.OPERATIONS), (), NOW)
+    rows = cost_rows(of, costs, By.DATABASE, NOW)
+
+    amounts = {row.database_id: row.known_usd if row.bill and row.bill.is_anything_known else None for row in rows}
+    assert amounts == {None: 10, "db_1": None, "db_2": None}
+    (by_project,) = (row for row in cost_rows(of, costs, By.PROJECT, NOW) if row.project_id is None)
+    assert (by_project.known_usd, by_project.total) == (10, 10)
+    assert [budget.spent_usd for budget in costs.budgets] == [10, None]
 
 
 def test_a_budget_of_what_nobody_read_has_spent_no_0() -> None:

@@ -23,8 +23,8 @@ class BudgetState:
     `spent` and `expected` are `None` where nothing that matches has a price, or a forecast.
     Where not `is_complete`, a price or a part of the usage is not known: at least so much was spent, or if `is_share`,
     as it is for a part of a workspace's databases, about so much. Where not
-    `is_expected_complete`, something has no forecast yet and counts with what it cost so far, or nobody ever saw it:
-    about so much is expected, as an estimate is no lower bound.
+    `is_expected_complete`, a database has no forecast yet and counts with what it cost so far, or nobody ever saw it:
+    about so much is expected, as an estimate is no lower bound; nothing is where a workspace has no forecast.
     `spent_covered_ratio` is the part (0 to 1) of its databases' days, or of their time with a storage level if that is
     less, that is known and has a price; `None` where it has no database.
     """
@@ -70,6 +70,8 @@ def state_of(
     bills = [shares.get(place) for place in places]
     known_spent = [known for bill in bills if (known := _spent(bill)) is not None]
     forecast = [place for place in places if place in expected]
+    # As of all workspaces together: of one without a forecast it is not known what it comes to.
+    is_any_lacking = not {id_ for id_, _ in places} <= {id_ for id_, _ in expected}
     known_expected = [amount for place in places if (amount := _expected(place, shares, expected)) is not None]
     return BudgetState(
         name=budget.name,
@@ -77,7 +79,7 @@ def state_of(
         thresholds=budget.thresholds,
         databases=len({database_id for _, database_id in places if database_id is not None}),
         spent_usd=sum(known_spent, Decimal(0)) if known_spent else None,
-        expected_usd=sum(known_expected, Decimal(0)) if forecast else None,
+        expected_usd=sum(known_expected, Decimal(0)) if forecast and not is_any_lacking else None,
         is_empty=not places,
         is_complete=bool(places) and all(bill is not None and bill.total is not None for bill in bills),
         is_share=_is_share(budget, places, shares),

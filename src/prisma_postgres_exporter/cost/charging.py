@@ -15,7 +15,7 @@ from prisma_postgres_exporter.cost.estimate import WorkspaceCost, WorkspaceUsage
 from prisma_postgres_exporter.cost.limits import BLOCKING
 from prisma_postgres_exporter.cost.outlook import outlook, stored_so_far, usual
 from prisma_postgres_exporter.cost.placing import placed_days
-from prisma_postgres_exporter.cost.shares import Charged, charged_of, shares_of
+from prisma_postgres_exporter.cost.shares import NO_USD, Charged, charged_of, shares_of
 from prisma_postgres_exporter.cost.usage import Usage, add_up, unlisted, used_in_month
 from prisma_postgres_exporter.forecast import Forecast
 from prisma_postgres_exporter.model import (
@@ -40,7 +40,8 @@ class Costs:
     `used` is what each database used, by the ids of the workspace that held it and of the database, `charged` what is
     charged for of it, where a price is known. `shares` of what a
     workspace costs are of all of them, deleted ones included, and add up to its bill: a database that moved in the
-    month has one in each workspace. A fee that no database can bear has a share of its own. A workspace that was gone
+    month has one in each workspace. A fee that no database can bear, or of which nobody knows yet which one does, has a
+    share of its own. A workspace that was gone
     before the month is not in it. `expected` is by the same
     ids what of the whole month's expected cost will be its share.
     """
@@ -121,16 +122,20 @@ def charge(
         charged[id_] = counted
         for database_id, share in shares_of(cost.bill, by_database, counted, config.cost.fee_share).items():
             shares[id_, database_id] = share
-        if cost.expected_bill is not None:
+        if cost.expected_bill is not None and cost.expected_bill.total is not None:
             likely = {
                 key: _at_months_end(of, ledger_state.databases[key], row.key, now) for key, of in by_database.items()
             }
             counted = charged_of(likely, ledger_state.databases, row.key, days_here, cost.charged_since, now)
-            for database_id, share in shares_of(cost.expected_bill, likely, counted, config.cost.fee_share).items():
-                is_read = database_id is None or likely[database_id].operations is not None
-                is_known = is_read or not cost.expected_bill.total
-                if share.known is not None and cost.expected_bill.total is not None and is_known:
-                    expected[id_, database_id] = share.known
+            parts_expected = shares_of(cost.expected_bill, likely, counted, config.cost.fee_share)
+            # What is nobody's so far will be somebody's.
+            expected |= {(id_, None): NO_USD} if (id_, None) in shares else {}
+            expected |= {
+                (id_, key): share.known
+                for key, share in parts_expected.items()
+                if share.known is not None
+                and (key is None or likely[key].operations is not None or not cost.expected_bill.total)
+            }
     return Costs(
         workspaces=workspaces,
         used=used,
@@ -242,7 +247,7 @@ def _budget(
             for database_id in there
             if matches(budget, ledger_state.databases[database_id].database, workspace_id=id_, workspace_name=name)
         ]
-        if not in_month and matches_workspace(budget, workspace_id=id_, workspace_name=name):
+        if (not in_month or (id_, None) in shares) and matches_workspace(budget, workspace_id=id_, workspace_name=name):
             places.append((id_, None))
     by_place: dict[Place, Usage] = {(id_, key): usage for id_, held in used.items() for key, usage in held.items()}
     return state_of(budget, places, shares, expected, by_place)

@@ -70,7 +70,10 @@ def charged_of(
 def shares_of(
     bill: Bill, used: Mapping[str, Usage], charged: Charged, fee_share: FeeShare
 ) -> Mapping[str | None, Bill]:
-    """Share a bill out; what was gone before anything was charged has nothing of it, and that is known."""
+    """Share a bill out; what was gone before anything was charged has nothing of it, and that is known.
+
+    As long as nothing is known that the fee could go by, it is nobody's: the share of `None`.
+    """
     if not used:
         return {None: bill}
     there = charged.used or used
@@ -81,6 +84,14 @@ def shares_of(
         FeeShare.STORAGE: storage,
         FeeShare.EQUAL: dict.fromkeys(there, 1),
     }[fee_share]
+    is_fee_known_by = _is_fee_shared_by_what_is_known(there, fee_share)
+    is_nobodys = bool(bill.fee and charged.used) and not any(by_fee.values()) and not is_fee_known_by
+    if is_nobodys:
+        no_charges = replace(bill, operations=bill.operations and NO_USD, storage=bill.storage and NO_USD)
+        return {
+            None: replace(no_charges, are_operations_known=True, is_storage_known=True),
+            **shares_of(replace(bill, fee=NO_USD, is_fee_known=False), used, charged, fee_share),
+        }
     fee, for_operations, for_storage = (
         dict.fromkeys(there) if amount is None else share_out(amount, weights)
         for amount, weights in ((bill.fee, by_fee), (bill.operations, operations), (bill.storage, storage))
@@ -88,9 +99,7 @@ def shares_of(
     is_dated = len(there) == 1 or not charged.undated
     is_fee_split = is_dated or fee_share is FeeShare.EQUAL
     # Where nobody was there any more, nothing that is still to be read is charged.
-    is_fee_shared = (
-        not bill.fee or not charged.used or (is_fee_split and _is_fee_shared_by_what_is_known(there, fee_share))
-    )
+    is_fee_shared = not bill.fee or not charged.used or (is_fee_split and is_fee_known_by)
     found: dict[str | None, Bill] = {
         id_: replace(
             bill,

@@ -205,10 +205,11 @@ def _databases(ledger_state: LedgerState, costs: Costs, now: datetime) -> Iterab
                 expected_usd=costs.expected.get((id_, database_id)),
                 cost=cost,
             )
-        if not costs.used.get(id_):
+        bill, expected, used = costs.shares.get((id_, None)), costs.expected.get((id_, None)), costs.used.get(id_)
+        if bill is not None or not used:
             # Without a price too it is a row: all rows together would look whole.
-            bill, expected = costs.shares.get((id_, None)), costs.expected.get((id_, None))
-            yield replace(_undivided(row, cost, now), usage=_whole(row, costs, now), bill=bill, expected_usd=expected)
+            usage = unlisted(row, now) if used else _whole(row, costs, now)
+            yield replace(_undivided(row, cost, now), usage=usage, bill=bill, expected_usd=expected)
 
 
 def _whole(row: WorkspaceState, costs: Costs, now: datetime) -> Usage:

@@ -191,7 +191,7 @@ def budget_families(labels: tuple[str, ...]) -> tuple[Family[BudgetState], ...]:
             "gauge",
             labels,
             "What a budget's databases are expected to cost in the current calendar month (UTC); one without a "
-            f"forecast yet counts with what it cost so far. {ESTIMATE}",
+            f"forecast yet counts with what it cost so far; absent where a workspace has none. {ESTIMATE}",
             lambda budget: budget.expected_usd,
         ),
         rows(
