@@ -146,13 +146,15 @@ def take_snapshot(
     keep_last_value: timedelta,
     window_names: Sequence[str],
     now: datetime,
+    unread: Collection[str] = (),
     costs: Costs = NO_COSTS,
     used_by_key: Mapping[int, Mapping[str, Usage]] | None = None,
 ) -> Snapshot:
     """Build the view of `ledger_state` at `now`.
 
     `followed` are the ids of the databases to show, `window_names` the rolling windows to show, in that order. A
-    database of which nothing was read for longer than `silent_after` is not up. `workspace_failures` says by workspace
+    database of which nothing was read for longer than `silent_after` is not up, nor is one of those `unread`, whose
+    reading is due and cannot be made, for what its workspace fails of. `workspace_failures` says by workspace
     id why it cannot be discovered, `None` where it can; one that is not in it was not tried yet. `costs` are those of
     this month, as they were last worked out. A value whose database has not answered for `keep_last_value` is shown no
     more.
@@ -174,6 +176,7 @@ def take_snapshot(
                 now=now,
                 usage=used_here.get(id_, NOTHING),
                 cost=costs.shares.get((workspace_id, id_)),
+                unread=workspace_failures.get(workspace_id) if id_ in unread else None,
             )
             for id_, state in row.databases.items()
             if state.deleted_at is None and id_ in followed
@@ -213,8 +216,9 @@ def view_database(
     now: datetime,
     usage: Usage = NOTHING,
     cost: Bill | None = None,
+    unread: str | None = None,
 ) -> DatabaseView:
-    """Return what one database shows at `now`."""
+    """Return what one database shows at `now`. `unread` is why a reading that is due cannot be made."""
     database = state.database
     is_known = state.last_success_at is not None and now - state.last_success_at <= keep_last_value
     days = {row.day: row for row in state.recent_days} if is_known else {}
@@ -236,7 +240,7 @@ def view_database(
         status=database.status,
         is_default=database.is_default,
         created_at=database.created_at,
-        is_up=_is_up(state, silent_after, now),
+        is_up=False if unread else _is_up(state, silent_after, now),
         operations_total=state.operations_total if is_known and state.has_counted else None,
         day_to_date_operations=today.operations if today else None,
         # Until the whole day was read, its number is not the day's.
@@ -254,7 +258,7 @@ def view_database(
         revisions_down=state.revisions_down,
         reconciliation_difference_operations=_difference(state, month, now),
         failing_since_at=state.failing_since_at,
-        failure_reason=state.failure_reason,
+        failure_reason=state.failure_reason or unread,
         usage=usage,
         cost=cost,
         # In another workspace its counters go on under other labels: there they never were 0.

@@ -131,6 +131,40 @@ async def test_a_token_that_is_revoked_between_two_discoveries_takes_its_workspa
         assert (workspace.is_up, workspace.failure_reason) == (False, "http_401")
 
 
+async def test_while_no_credential_reads_a_workspace_its_databases_are_down_as_soon_as_they_are_due(
+    vendor: Simulator, tmp_path: Path
+) -> None:
+    """With every token refused the page said "none failing", and each database was up, for as long as 25 minutes."""
+    of_one = workspace_of(vendor, ONE)
+    async with running(vendor, tmp_path, one=ONE, two=TWO) as found:
+
+        def states() -> tuple[set[tuple[bool | None, str | None]], ...]:
+            views = found.snapshot.databases
+            return tuple(
+                {(view.is_up, view.failure_reason) for view in views if (view.workspace_id == of_one) is is_one}
+                for is_one in (True, False)
+            )
+
+        await found.round()
+        await found.live(timedelta(hours=1), every=timedelta(minutes=5))
+        assert states() == ({(True, None)}, {(True, None)})
+        vendor.faults.add(Fault(kind=FaultKind.UNAUTHORIZED, token=ONE))
+        await found.live(found.collector.config.poll.read_within, every=timedelta(minutes=1))
+        assert states() == ({(False, "http_401")}, {(True, None)})
+        assert len(found.snapshot.workspaces) == 2
+        down = sum(view.is_up is False for view in found.snapshot.databases)
+        assert f'exporter_databases{{state="failed"}} {down}.0' in found.text()
+
+        vendor.faults.clear()
+        vendor.faults.add(Fault(kind=FaultKind.SERVER_ERROR, token=ONE))
+        await found.live(timedelta(minutes=3), every=timedelta(minutes=1))
+        assert states() == ({(False, "http_500")}, {(True, None)})
+
+        vendor.faults.clear()
+        await found.live(timedelta(minutes=3), every=timedelta(minutes=1))
+        assert states() == ({(True, None)}, {(True, None)})
+
+
 async def test_when_databases_are_looked_for_is_said(vendor: Simulator, tmp_path: Path) -> None:
     async with running(vendor, tmp_path, one=ONE) as found:
         await found.round()

@@ -145,6 +145,11 @@ class Plan:
         """All reads, in order."""
         return tuple(read for group in self.groups for read in group)
 
+    @property
+    def open_days(self) -> frozenset[str]:
+        """The ids of the databases whose open day is among them."""
+        return frozenset(group[0].database_id for group in self.groups if _has_open_day(group))
+
 
 @dataclass(frozen=True, slots=True)
 class _Quiet:

@@ -280,6 +280,11 @@ class Collector:
         return frozenset().union(*(turn.followed for turn in self.turns.values()))
 
     @property
+    def unread(self) -> frozenset[str]:
+        """The ids of the databases whose reading is due, while no credential in use may read them."""
+        return frozenset().union(*(turn.unread for turn in self.turns.values()))
+
+    @property
     def receivers(self) -> tuple[str, ...]:
         """The workspaces to which something moved that looked too early to know: the next discovery takes it."""
         return self._discovery.receivers
@@ -360,13 +365,19 @@ class Collector:
         if self.readers.reader(turn.workspace_id) is None and self.readers.are_asking:
             return report(self.now() + ASK_AGAIN)
         await self._discovery.run_due(turn, is_asked_for=is_only_one)
-        plan = await self._plan(turn, budget=None if is_only_one else self._budget())
-        is_idle = not plan.groups and not turn.polling.lagging
-        if is_idle or self.readers.reader(turn.workspace_id) is None:
+        has_reader = self.readers.reader(turn.workspace_id) is not None
+        plan = await self._plan(turn, budget=None if is_only_one or not has_reader else self._budget())
+        self._note_unread(turn, frozenset() if has_reader else plan.open_days)
+        if not has_reader or not (plan.groups or turn.polling.lagging):
             return report(self._next_at(turn, plan))
         done = await self._read(turn, plan, seconds=None if is_only_one else ROUND_SPAN.total_seconds())
         reasons = Counter(done.failure_reasons) + _reasons(late)
         return replace(done, reads=done.reads + len(late), failure_reasons=reasons)
+
+    def _note_unread(self, turn: Turn, unread: frozenset[str]) -> None:
+        if turn.unread != unread:
+            turn.unread = unread
+            self.on_change()
 
     def _note_learned(self, turn: Turn) -> None:
         before, learned = turn.learned, turn.planner.learned(self.now())

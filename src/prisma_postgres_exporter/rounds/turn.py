@@ -51,7 +51,8 @@ class Look:
 class Turn:
     """One workspace's turn. `running` is held by the round under way, and `interrupted` ends it.
 
-    `followed` are the ids of the databases that are polled and shown, `listed` those of its newest inventory, `missing`
+    `followed` are the ids of the databases that are polled and shown, `unread` those whose open day is due while no
+    credential may read it, `listed` those of its newest inventory, `missing`
     since when held ones are in none, `refused` what it left out, by reason. `pending` was read and could not be stored
     yet. `look` finds out what exists, for as long as that takes. `put_off` is why the rest of its reads were, until
     some succeed again. `failure` is why it could not be discovered, `None` where it could; `was_tried` says whether
@@ -68,6 +69,7 @@ class Turn:
     running: asyncio.Lock = field(default_factory=asyncio.Lock)
     interrupted: asyncio.Event = field(default_factory=asyncio.Event)
     followed: frozenset[str] = frozenset()
+    unread: frozenset[str] = frozenset()
     listed: frozenset[str] | None = None
     missing: dict[str, datetime] = field(default_factory=dict)
     refused: Mapping[str, int] = field(default_factory=dict)

@@ -137,8 +137,9 @@ class Display:
         is_whole = collector.has_looked_everywhere
         ledger_state, config, failures = self._shown(), collector.config, collector.workspace_failures
         followed, widened = [turn.followed for turn in collector.turns.values()], collector.widened_windows
+        unread = collector.unread
         # Everything in one thread: the event loop has its turn all the sooner.
-        make = partial(self._make, ledger_state, config, followed, failures, widened, now)
+        make = partial(self._make, ledger_state, config, followed, unread, failures, widened, now)
         month, self.snapshot, self.exposed = await asyncio.to_thread(self._timed, make)
         if month is not self.month:
             self.month, costs = month, month.costs
@@ -169,6 +170,7 @@ class Display:
         ledger_state: LedgerState,
         config: Config,
         followed: Iterable[frozenset[str]],
+        unread: frozenset[str],
         failures: Mapping[str, str | None],
         widened: Mapping[str, int],
         now: datetime,
@@ -185,6 +187,7 @@ class Display:
             keep_last_value=config.poll.keep_last_value,
             window_names=[window.name for window in config.poll.windows],
             now=now,
+            unread=unread,
             costs=costs,
             used_by_key=used_by_key,
         )
