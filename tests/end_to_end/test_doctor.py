@@ -239,8 +239,9 @@ def test_each_workspace_has_the_fault_of_its_own_token(
     else:
         assert down == refused
         assert down_reason == refused_reason == "no_credential"
-        assert down.startswith("cannot be listed: one of: credential token-1: GET /v1/me answered 500")
-        assert "; credential token-2: GET /v1/me answered 401" in down
+        # What is wrong with each is said once, of the credential.
+        assert down == "cannot be listed: its credential is one of the 2 that fail, or it has none"
+        assert answer.stdout.count("answered 401") == 1
 
 
 @pytest.mark.usefixtures("collected")
@@ -330,7 +331,7 @@ def test_without_a_store_it_says_so_once(tmp_path: Path, api: Vendor) -> None:
 
     assert answer.returncode == 1
     assert answer.stdout.count("no store here") == 1
-    assert answer.stdout.count("listed by the API; no store says more of it") == DATABASES
+    assert "1 problem, " in answer.stdout
 
 
 def test_beside_a_running_service_it_finds_it_well(tmp_path: Path, api: Vendor, options: Sequence[str]) -> None:

@@ -84,8 +84,9 @@ def _finding(text: str, level: Level, reason: Reason | None) -> Finding:
 
 def _not_kept(facts: DatabaseFacts, settings: Settings, store: StoreFacts, now: datetime) -> Finding:
     if store.failure is not None:
-        # Why was said once, where the store was looked for.
-        return _finding("listed by the API; no store says more of it", Level.PROBLEM, store.failure.reason)
+        # Why was said once, where the store was looked for: it is one problem, however many databases there are.
+        level = Level.PROBLEM if facts.is_named else Level.OK
+        return _finding("listed by the API; no store says more of it", level, store.failure.reason)
     age = now - facts.database.created_at
     every = format_duration(settings.discovery_interval)
     if age <= 2 * settings.discovery_interval:

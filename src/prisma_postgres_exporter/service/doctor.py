@@ -209,10 +209,12 @@ def _why_not_listed(workspace_id: str, discovery: Discovery) -> Failure:
     if not unknown:
         return Failure(reason=Reason.NO_CREDENTIAL, message="no credential is of this workspace")
     reasons = {failure.reason for _, failure in unknown}
-    messages = "; ".join(f"credential {name}: {failure.message}" for name, failure in unknown)
+    (name, first), *others = unknown
     return Failure(
         reason=reasons.pop() if len(reasons) == 1 else Reason.NO_CREDENTIAL,
-        message=f"one of: {messages}" if len(unknown) > 1 else messages,
+        message=f"its credential is one of the {len(unknown)} that fail, or it has none"
+        if others
+        else f"credential {name}: {first.message}",
     )
 
 
