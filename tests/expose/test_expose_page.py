@@ -12,6 +12,7 @@ from datetime import date, timedelta
 from decimal import Decimal
 from functools import partial
 from html.parser import HTMLParser
+from typing import Any
 
 import httpx
 import pytest
@@ -431,6 +432,8 @@ def test_the_lists_say_when_new_databases_are_looked_for() -> None:
     assert everywhere in words(status_page(status, COSTS))
     assert here in words(workspace_page(A_WORKSPACE, status=status))
     assert "looked for" not in words(status_page(FULL, COSTS))
+    late = replace(mine, looked_at=NOW - timedelta(minutes=3), looks_at=NOW - timedelta(seconds=1))
+    assert "3 min ago ; again now." in words(status_page(replace(FULL, rounds=(late,)), COSTS))
 
 
 def test_the_page_of_a_database_says_until_when_each_window_was_read() -> None:
@@ -1350,6 +1353,42 @@ def test_the_first_card_names_the_projects_that_cost_most() -> None:
     assert {link for link in read(page).links if "/projects/" in link} == {"./projects/proj_a"}
     assert "Most for" not in words(status_page(FULL, COSTS))
     assert "Most for" not in words(status_page(FULL, None))
+
+
+def test_projects_that_are_called_alike_are_named_with_their_workspaces() -> None:
+    first, second = costing(("proj_1", 9), ("proj_2", 7)).projects
+    lines = (replace(COSTS.lines[0], workspace_id="w1", name="Half"), replace(COSTS.lines[0], workspace_id="w2"))
+    alike = (
+        replace(first, name="p", workspace_id="w1"),
+        replace(second, name="p", workspace_id="w2"),
+        replace(second, name="q", workspace_id="w2", project_id="proj_3"),
+    )
+    page = status_page(FULL, replace(COSTS, lines=lines, projects=alike))
+
+    assert f"Most for Half / p $9.00 , {lines[1].name} / p $7.00 , q $7.00" in words(page)
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({}, "115 %"),
+        ({"is_complete": False}, "≥ 114 %"),
+        ({"is_complete": False, "is_share": True}, "≈ 115 %"),
+        ({"is_complete": False, "spent_usd": Decimal("0.1")}, "≥ 0 %"),
+    ],
+)
+def test_the_part_of_a_budget_that_is_spent_is_as_sure_as_what_is_spent(changes: dict[str, Any], said: str) -> None:
+    spent = BudgetState(
+        name="all",
+        limit_usd=Decimal(200),
+        thresholds=(),
+        databases=1,
+        spent_usd=Decimal("229.5"),
+        expected_usd=None,
+    )
+    snapshot = replace(A_SNAPSHOT, budgets=(replace(spent, **changes),))
+
+    assert f"$200.00 {said} –" in words(status_page(replace(FULL, snapshot=snapshot), COSTS))
 
 
 def test_a_workspace_lists_projects_with_what_was_deleted_of_them_and_those_found_since() -> None:

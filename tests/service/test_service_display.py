@@ -39,6 +39,7 @@ async def running(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncItera
         clock.advance(timedelta(minutes=10))
         await bench.rounds()
         monkeypatch.setattr(display, "COSTS_SHARE_OF_TIME", 1e-9)
+        monkeypatch.setattr(display, "COSTS_BURST_SECONDS", 0.0)
         yield bench
 
 
@@ -114,6 +115,25 @@ async def test_the_month_of_a_workspace_is_of_the_state_that_is_shown_though_its
     for workspace in running.snapshot.workspaces:
         own = [view for view in running.snapshot.databases if view.workspace_id == workspace.workspace_id]
         assert workspace.month_to_date_operations == sum(view.month_to_date_operations or 0 for view in own)
+
+
+async def test_at_a_start_costs_are_of_what_is_shown_however_dear_the_first_ones_were(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Pages said "2 % of the storage's time" beside 97 %, and no operations beside millions, for half a minute."""
+    monkeypatch.setattr(display, "COSTS_SHARE_OF_TIME", 1e-9)
+    clock = ManualClock(LAST_DAY)
+    async with http_bench(f"sqlite:///{tmp_path / 'ledger.db'}", small_vendor(clock), clock) as bench:
+        for _ in range(2):  # the first level of today comes with its second reading
+            await bench.round()
+            await bench.display.refresh()
+            clock.advance(timedelta(minutes=10))
+
+        charged = {
+            id_: sum(usage.storage_seconds_known for usage in used.values())
+            for id_, used in bench.display.costs.used.items()
+        }
+        assert charged == {view.workspace_id: view.usage.storage_seconds_known for view in bench.snapshot.workspaces}
 
 
 async def test_a_price_that_changed_counts_with_the_next_drawing_however_dear_costs_are(

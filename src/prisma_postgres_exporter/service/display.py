@@ -43,6 +43,9 @@ NEWS_EVERY = timedelta(seconds=10)
 COSTS_SHARE_OF_TIME = 0.005
 """The part of a core that may go into costs, and as much again into reading the days that they are made from."""
 
+COSTS_BURST_SECONDS = 2.0
+"""The CPU seconds of costs with which every news has them made anew: in the first ones there is some all the time."""
+
 REFRESH_EVERY_SECONDS = 15.0
 """How often it is made anew where nothing changed: values become too old, and means go on."""
 
@@ -77,6 +80,7 @@ class Display:
         self._changed = asyncio.Event()
         self._days_read: _Done | None = None
         self._charged: _Done | None = None
+        self._charging_seconds = 0.0
         self._charged_days: tuple[WorkspaceDay, ...] = ()
         self._drawn_seconds = 0.0
         self.failures_in_a_row = 0
@@ -240,12 +244,14 @@ class Display:
         month = self.month
         # Other days may be read while this works.
         are_days_charged = self._charged_days is days
+        is_starting = charged is not None and charged.news != news and self._charging_seconds < COSTS_BURST_SECONDS
         is_due = charged is None or not are_days_charged or charged.is_due(news, now, at_latest=COSTS_EVERY)
-        if month is not None and not is_due:
+        if month is not None and not (is_due or is_starting):
             return month
         began = time.thread_time()
         costs = charge(ledger_state, config, days, now, used_by_key)
         self._charged, self._charged_days = _Done(now, news, time.thread_time() - began), days
+        self._charging_seconds += self._charged.seconds
         return LedgerMonth(
             until=now,
             is_over=False,

@@ -10,13 +10,14 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 from functools import cache, partial
 from importlib.resources import files
+from math import floor
 from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined, pass_context
 from jinja2.runtime import Context
 from markupsafe import Markup
 
-from prisma_postgres_exporter.cost import Bill
+from prisma_postgres_exporter.cost import Bill, BudgetState
 from prisma_postgres_exporter.expose.lines import showable
 from prisma_postgres_exporter.expose.pages.listing import operations_of
 from prisma_postgres_exporter.reasons import meaning_of
@@ -110,6 +111,14 @@ def cost(bill: Bill | None) -> str:
     if bill is None or not bill.is_anything_known:
         return NONE
     return least(bill.known, bill.total is not None, bill.is_share)
+
+
+def part_spent(budget: BudgetState) -> str:
+    """How much of a budget is spent, as sure as what is spent: at least so much is rounded down."""
+    part = (budget.spent_usd or 0) / budget.limit_usd
+    if budget.is_complete:
+        return percent(part)
+    return f"≈ {percent(part)}" if budget.is_share else f"≥ {percent(floor(100 * part) / 100)}"
 
 
 def sign(said: str) -> str:
@@ -216,6 +225,7 @@ def _environment() -> Environment:
         usd,
         least,
         cost,
+        part_spent,
         sign,
         signed,
         percent,

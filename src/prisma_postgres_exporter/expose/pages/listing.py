@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Generic, TypeVar
@@ -190,11 +191,23 @@ def gone(lines: Iterable[ProjectLine], views: Iterable[DatabaseView], asked: Ask
 def costliest_projects(
     costs: MonthCosts | str | None, views: Iterable[DatabaseView]
 ) -> Sequence[tuple[str | None, str, Bill]]:
-    """The id, name and cost of the few projects that cost most so far; without an id, one that has no page any more."""
+    """The id, name and cost of the few projects that cost most so far; without an id, one that has no page any more.
+
+    Where several are called alike, the name has their workspace before it.
+    """
+    if not isinstance(costs, MonthCosts):
+        return []
     there = {view.project_id for view in views}
-    lines = costs.projects if isinstance(costs, MonthCosts) else ()
+    workspaces = {line.workspace_id: line.name for line in costs.lines}
+    called = Counter(line.name for line in costs.projects)
+
+    def name_of(line: ProjectLine) -> str:
+        name = line.name or line.project_id or ""
+        workspace = workspaces.get(line.workspace_id) if called[line.name] > 1 else None
+        return f"{workspace} / {name}" if workspace else name
+
     return [
-        (line.project_id if line.project_id in there else None, line.name or line.project_id, line.bill)
-        for line in lines
+        (line.project_id if line.project_id in there else None, name_of(line), line.bill)
+        for line in costs.projects
         if line.project_id is not None and line.bill is not None and line.bill.known
     ][:COSTLIEST]
