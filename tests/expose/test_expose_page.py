@@ -1025,6 +1025,45 @@ def test_a_limit_that_is_reached_is_on_its_card_and_what_comes_next_behind_it(wa
     assert text.count("Free plan: 14 M of 200 k operations") == 1
 
 
+def test_every_workspace_that_is_or_will_be_blocked_is_named_with_its_date_and_what_to_do() -> None:
+    """Behind "Blocked now" one was named that comes next: of another that is blocked in 37 hours nothing was said."""
+
+    def held(name: str) -> WorkspaceView:
+        return replace(A_WORKSPACE, workspace_id=f"wksp_{name}", workspace_name=name, plan="Starter")
+
+    def ahead(name: str, limit: str, days: int) -> WorkspaceView:
+        cost = WorkspaceCost(included_operations=20_000_000, limits=((limit, NOW + timedelta(days=days)),))
+        return replace(held(name), plan="Free" if limit == "free_operations" else "Pro", cost=cost)
+
+    blocked = [replace(held(f"Stopped {number}"), is_usage_blocked=True) for number in range(6)]
+    coming = [
+        ahead(name, limit, days)
+        for name, limit, days in (
+            ("Fifth", "spend_limit", 6),
+            ("First", "free_operations", 1),
+            ("Third", "spend_limit", 3),
+            ("Second", "spend_limit", 2),
+            ("Fourth", "free_operations", 4),
+        )
+    ]
+    page = status_page(replace(FULL, snapshot=snapshot_of((), [*coming, *blocked])), COSTS)
+    text = words(page)
+
+    upgrade, less = "Upgrade the plan, or cut its operations.", "Raise the limit, or cut its usage."
+    assert "Blocked now Stopped 0: blocked" in text
+    assert f"Then First: blocked on Tuesday, 24 November . {upgrade}" in text
+    assert f"Then Second: blocked on Wednesday, 25 November, by its spend limit . {less}" in text
+    assert f"Then Third: blocked on Thursday, 26 November, by its spend limit . {less} And 2 more" in text
+    assert '<a href="#attention">2 more</a>' in page
+    told = text.partition("2 more")[2].partition("Workspaces")[0]
+    assert told.index("Fourth: blocked on Friday, 27 November") < told.index(
+        "Fifth: blocked on Sunday, 29 November, by"
+    )
+    assert upgrade in told
+    assert less in told
+    assert '<a href="#workspaces">Stopped 1, Stopped 2, Stopped 3 and 2 more</a>' in page
+
+
 def test_of_what_the_vendor_blocks_no_later_block_is_told() -> None:
     """Our count was 85 %: "likely blocked on Monday" stood above "The vendor blocks the workspace"."""
     free = replace(

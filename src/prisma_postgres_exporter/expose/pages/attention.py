@@ -39,7 +39,7 @@ class Alert:
 
     `path` is a page of ours, below the first one, or `None`; `since_at` is since when. `reason` is the short constant
     that metrics, logs and `doctor` have for it, `command` what compares plans. `is_at_console`: what to do about it is
-    done in the vendor's console. `is_several`: the subject is a list of names, each of them cut already. `is_longest`:
+    done in the vendor's console. `is_cut`: each name in the subject is cut already. `is_longest`:
     of several `since_at` is the first one's, and others fail since later.
     """
 
@@ -51,7 +51,7 @@ class Alert:
     reason: str = ""
     command: str = ""
     is_at_console: bool = False
-    is_several: bool = False
+    is_cut: bool = False
     is_longest: bool = False
 
 
@@ -71,14 +71,16 @@ class Reach:
     is_at_console: bool = False
     is_block: bool = False
 
-    def alert(self, *, is_here: bool = False) -> Alert:
-        """The same as a line, on the page that it is about or on another."""
+    def alert(self, now: datetime, *, is_here: bool = False) -> Alert:
+        """The same as a line, on the page that it is about or on another; the title has the date of what is ahead."""
+        has_title = is_here or self.at > now
         return Alert(
             tone="bad" if self.is_block else "warn",
-            subject=self.title if is_here else self.subject,
+            subject=self.title if has_title else self.subject,
             text=f"{self.text} {self.todo}".rstrip(),
             path=None if is_here else self.path,
             is_at_console=self.is_at_console,
+            is_cut=has_title,
         )
 
 
@@ -104,7 +106,10 @@ def blocked(snapshot: Snapshot) -> Set[str]:
 def alerts(
     status: ServiceStatus, snapshot: Snapshot | None, reached: Iterable[Reach], lines: Iterable[CostLine]
 ) -> Sequence[Alert]:
-    """Return what is wrong, the gravest first, and what could be better; what is said alike is said once."""
+    """Return what is wrong, the gravest first, and what could be better; what is said alike is said once.
+
+    Of the limits and budgets those of `reached` are told.
+    """
     alike: dict[tuple[str, str], list[Alert]] = defaultdict(list)
     for alert in _alerts(status, snapshot, reached, lines):
         alike[alert.tone, alert.text].append(alert)
@@ -115,17 +120,18 @@ def _together(alike: Sequence[Alert]) -> Alert:
     first, *rest = alike
     if not rest:
         return first
-    names = [cut(alert.subject) for alert in alike[:NAMED]]
+    names = [alert.subject if alert.is_cut else cut(alert.subject) for alert in alike[:NAMED]]
     more = f" and {len(alike) - NAMED:,} more" if len(alike) > NAMED else ""
     since_at, is_longest = _first([alert.since_at for alert in alike if alert.since_at is not None])
     reason = ", ".join(sorted({alert.reason for alert in alike if alert.reason}))
     return replace(
         first,
         subject=f"{', '.join(names)}{more}",
-        path=None,
+        # All of them are in a table below.
+        path="#workspaces" if more and all((alert.path or "").startswith("workspaces/") for alert in alike) else None,
         since_at=since_at,
         reason=reason,
-        is_several=True,
+        is_cut=True,
         is_longest=is_longest or any(alert.is_longest for alert in alike),
     )
 
@@ -141,7 +147,7 @@ def _alerts(
     status: ServiceStatus, snapshot: Snapshot | None, reached: Iterable[Reach], lines: Iterable[CostLine]
 ) -> Iterator[Alert]:
     yield from _of_the_service(status)
-    yield from (reach.alert() for reach in reached if reach.at <= status.now_at)
+    yield from (reach.alert(status.now_at) for reach in reached)
     if snapshot is not None:
         yield from _of_workspaces(status, snapshot.workspaces)
         # What fails as its whole workspace does is said with that.
@@ -311,7 +317,9 @@ def _limits(view: WorkspaceView, cost: WorkspaceCost, now: datetime, *, is_block
             text = f"Free plan: {storage} on average so far; {NOT_DOCUMENTED}."
             todo = "Upgrade the plan, or delete data."
         else:
-            title = f"{name}: spend limit {likely}reached{when}"
+            title = (
+                f"{name}: spend limit reached" if is_reached else f"{name}: {likely}blocked{when}, by its spend limit"
+            )
             text = f"{spend_sentence(cost, usd, '')} {blocks}"
             todo = "Raise the limit." if is_reached else "Raise the limit, or cut its usage."
         text = f"{text}{perhaps}"

@@ -28,6 +28,8 @@ from prisma_postgres_exporter.report import LEFT_OUT, Beside, CostLine, Day, Mon
 from prisma_postgres_exporter.snapshot import DatabaseView, Snapshot, WorkspaceView
 
 SPARK_DAYS = 30
+NAMED_AHEAD = 3
+"""So many limits and budgets that will be reached stand behind the nearest; further limits are told below."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,7 +50,7 @@ class Overview:
     """What the first page shows, as `overview.html` draws it.
 
     `total` is `None` where there is no workspace. While it `is_reading`, last month is not here yet. `then`
-    is the nearest after `reach` that is not reached yet.
+    are the nearest after `reach` that are not reached yet; `then_more` limits after them are among the alerts.
     """
 
     status: ServiceStatus
@@ -60,7 +62,8 @@ class Overview:
     costs_until: datetime | None
     reach: Reach | None
     reach_when: str
-    then: Reach | None
+    then: Sequence[Reach]
+    then_more: int
     is_any_reached: bool
     is_every_cost_expected: bool
     alerts: Sequence[Alert]
@@ -95,6 +98,10 @@ def overview(
     reached = reaches(snapshot, now) if snapshot else []
     # What is over its limit already comes first, and not a second time below; a budget that is spent stops nothing.
     nearest = next((row for row in reached if row.at > now or row.is_at_console), None)
+    ahead = [row for row in reached if row.at > now and row is not nearest]
+    # Budgets have a table of their own.
+    later = [row for row in ahead[NAMED_AHEAD:] if row.is_at_console]
+    below = [row for row in reached if row.at <= now and row is not nearest]
     held = {view.workspace_id: view for view in snapshot.workspaces} if snapshot else {}
     shown = one_page(lines, asked.workspaces)
     stopped = blocked(snapshot) if snapshot else frozenset()
@@ -115,10 +122,11 @@ def overview(
         costs_until=until,
         reach=nearest,
         reach_when="" if nearest is None else days_left(nearest, now),
-        then=next((row for row in reached if row.at > now and row is not nearest), None),
+        then=ahead[:NAMED_AHEAD],
+        then_more=len(later),
         is_any_reached=any(reach.at <= now for reach in reached),
         is_every_cost_expected=all(line.expected_usd is not None and line.is_expected_complete for line in lines),
-        alerts=alerts(status, snapshot, [reach for reach in reached if reach is not nearest], lines),
+        alerts=alerts(status, snapshot, [*below, *later], lines),
         notes=notes,
         workspaces=Listing(rows=rows, found=shown.found, there=shown.there, page=shown.page, pages=shown.pages),
         databases=databases(views, asked),

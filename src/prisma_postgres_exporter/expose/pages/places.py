@@ -241,7 +241,7 @@ def workspace_page(
         alerts=[
             *of_workspace(view, status),
             *of_databases(views, status),
-            *(reach.alert(is_here=True) for reach in reached),
+            *(reach.alert(now, is_here=True) for reach in reached),
             *((saving_alert(line, line.saving, status),) if line.saving is not None else ()),
         ],
         notes=tuple(_knowledge(view.usage)),
