@@ -660,6 +660,34 @@ def test_what_a_failing_database_used_today_is_not_known_for_long(
     assert usage.days_known == (day if is_known else len(rows))
 
 
+@pytest.mark.parametrize(("unread", "is_known"), [(timedelta(hours=2), True), (timedelta(hours=2, seconds=1), False)])
+def test_a_level_holds_as_long_as_operations_are_known_without_a_new_reading(
+    unread: timedelta, *, is_known: bool
+) -> None:
+    """On the first of a month two hours are more than a hundredth of it."""
+    now = datetime(2026, 10, 1, 6, tzinfo=UTC)
+    read_at = now - unread
+    seconds = int((read_at - now.replace(hour=0)).total_seconds())
+    row = replace(day_usage(now.date(), 5, read_at=read_at), storage_byte_seconds=7 * seconds, storage_seconds=seconds)
+    month = month_usage(
+        now.date(), days=1, days_operations=5, storage_byte_seconds=7 * seconds, storage_seconds=seconds
+    )
+    state = database_state(
+        database=database("db_1", created_at=datetime(2026, 9, 1, tzinfo=UTC)),
+        known_until=date(2026, 9, 30),
+        usage_at=read_at,
+        storage_at=read_at,
+        storage_bytes=7,
+        recent_days=(row,),
+        months=(month,),
+    )
+    usage = database_usage(state, now)[state.workspace_key]
+
+    assert usage.is_storage_known is is_known
+    assert usage.are_operations_known is is_known
+    assert usage.mean_storage_bytes(6 * 3600) == 7
+
+
 @pytest.mark.parametrize(("minutes", "is_whole"), [(15, True), (16, False)])
 def test_a_deletion_that_is_noticed_soon_after_midnight_leaves_the_month_whole(minutes: int, *, is_whole: bool) -> None:
     read_at = datetime(2026, 11, 20, 23, 53, tzinfo=UTC)

@@ -22,7 +22,16 @@ from prisma_postgres_exporter.model import (
     Workspace,
     WorkspaceDay,
 )
-from prisma_postgres_exporter.report import TOTAL, Change, LedgerMonth, beside, compare_months, last_month, total_change
+from prisma_postgres_exporter.report import (
+    TOTAL,
+    Change,
+    LedgerMonth,
+    beside,
+    compare_months,
+    gone_sentence,
+    last_month,
+    total_change,
+)
 
 SEEN_AT = datetime(2026, 9, 1, tzinfo=UTC)
 
@@ -365,6 +374,42 @@ def test_the_total_tells_no_change_where_a_workspace_of_last_month_is_not_follow
         besides = beside(replace(november, previous=october), by)
         assert (besides[TOTAL].last_month_usd, besides[TOTAL].change_usd) == (Decimal(28), None)
         assert besides["wksp_2", "", ""].change_usd == 0
+
+
+@pytest.mark.parametrize(("by", "name"), [(By.DATABASE, "database 1"), (By.PROJECT, "project 1")])
+def test_what_cost_last_month_and_has_no_line_any_more_is_named(by: By, name: str) -> None:
+    gone = replace(state(1, 3_000_000, at=OCTOBER), deleted_at=datetime(2026, 10, 31, 12, tzinfo=UTC))
+    gone = replace(gone, database=replace(gone.database, project_id="proj_1", project_name="project 1"))
+    there = state(2, 1_000_000, at=OCTOBER)
+    there = replace(there, months=(*there.months, *state(2, 1_000_000).months))
+    held = ledger_state(gone, there)
+    month = replace(month_of(held), previous=month_of(held, until=OCTOBER))
+
+    lines = sum(entry.last_month_known_usd or 0 for place, entry in beside(month, by).items() if place != TOTAL)
+    missing = (beside(month, by)[TOTAL].last_month_known_usd or 0) - lines
+    said = gone_sentence(month, by)
+
+    assert missing > 0
+    assert said is not None
+    assert said.startswith(f"In last month's total and in no line: {name} (")
+    assert f"{missing} USD" in said
+    assert gone_sentence(month, By.WORKSPACE) is None
+    assert gone_sentence(month_of(held), by) is None
+
+
+def test_a_change_in_operations_beside_what_nobody_saw_is_about_so_much() -> None:
+    def shown(first_seen_at: datetime) -> str:
+        lives = (state(1, 3_000_000, at=OCTOBER), state(1, 5_000_000))
+        both = replace(lives[1], months=(*lives[0].months, *lives[1].months))
+        held = builders.ledger_state(workspace_state(both, plan="Starter", first_seen_at=first_seen_at))
+        before, after = month_of(held, until=OCTOBER), replace(month_of(held), is_over=True)
+        [change] = compare_months(before, after, By.WORKSPACE, ())
+        all_columns = columns(By.WORKSPACE, before, after, is_partial=False)
+        [column] = [column for column in all_columns if column.key == "operations_change"]
+        return str(column.value(change))
+
+    assert shown(SEEN_AT) == "+2,000,000"
+    assert shown(datetime(2026, 10, 3, tzinfo=UTC)) == "about +2,000,000"
 
 
 @pytest.mark.parametrize("databases", [6, 7, 9, 11])

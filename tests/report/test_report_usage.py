@@ -154,6 +154,20 @@ def test_a_mean_of_a_part_of_a_day_is_about_so_much_and_beside_one_that_lacks_wh
     assert level(0, 43_200) == ("at least ", 1)
 
 
+def test_a_level_of_today_holds_until_the_next_reading() -> None:
+    def row(age: timedelta) -> tuple[str, bool]:
+        read_at = NOW - age
+        seconds = int((read_at - day_start(TODAY)).total_seconds())
+        read = replace(
+            day_usage(TODAY, 5, workspace_key=1), read_at=read_at, storage_byte_seconds=seconds, storage_seconds=seconds
+        )
+        found = used([read], known(1, 1), back=0)[0][-1]
+        return found.mean_storage_qualifier, "storage" in found.usage_missing
+
+    assert row(timedelta(hours=2)) == ("", False)
+    assert row(timedelta(hours=2, seconds=1)) == ("about ", True)
+
+
 def test_a_day_of_a_database_without_any_level_is_not_complete_however_short_it_was() -> None:
     born = known(1, 1)
     born = replace(born, database=replace(born.database, created_at=day_start(day(0)) - timedelta(minutes=30)))

@@ -22,7 +22,7 @@ from prisma_postgres_exporter.cli.options import (
 )
 from prisma_postgres_exporter.cli.printing import TABLES, Column, Columns, form, print_documents
 from prisma_postgres_exporter.cli.terminal import say, sentence, show
-from prisma_postgres_exporter.cost import By, CostRow, add_up
+from prisma_postgres_exporter.cost import ABOUT, By, CostRow, add_up
 from prisma_postgres_exporter.documents import Comparison, change_document, of_month
 from prisma_postgres_exporter.errors import ConfigurationError
 from prisma_postgres_exporter.model import month_start, previous_month_start
@@ -195,7 +195,9 @@ def _operations(row: CostRow | None) -> int | str | None:
 
 
 def _operations_change(change: Change) -> str:
-    return NONE if change.operations_change is None else f"{change.operations_change:+,}"
+    if change.operations_change is None:
+        return NONE
+    return f"{'' if change.is_operations_change_complete else ABOUT}{change.operations_change:+,}"
 
 
 def _gib(row: CostRow | None) -> str:

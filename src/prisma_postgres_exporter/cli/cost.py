@@ -65,6 +65,7 @@ from prisma_postgres_exporter.report import (
     expected_cost,
     failing_sentences,
     gap_sentences,
+    gone_sentence,
     how_whole,
     incomplete_sentence,
     knowledge,
@@ -256,6 +257,9 @@ def _sentences(
                     f"{names[id_]} on {cost_of.plan}: the vendor stops its databases {on} {at:%Y-%m-%d}, "
                     f"until {next_month_start(month.until):%Y-%m-%d}"
                 )
+    gone = gone_sentence(month, by)
+    if gone is not None:
+        yield gone
     if is_supposed:
         yield "Last month's cost is the real one: the change is from it to what is supposed"
         return

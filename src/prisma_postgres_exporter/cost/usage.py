@@ -247,6 +247,7 @@ class _Life:
         "days_over",
         "ends_at",
         "first_day",
+        "held_seconds",
         "is_end_read",
         "is_running",
         "is_today_unknown",
@@ -275,6 +276,9 @@ class _Life:
         # Of one that was never read nothing is known anyway.
         is_unread_for_long = state.usage_at is not None and until - state.usage_at > within
         self.is_today_unknown = self.is_running and is_unread_for_long and until > day_start(self.today)
+        # A level holds until the next reading, which is about to come.
+        is_level_new = self.is_running and state.storage_at is not None and until - state.storage_at <= within
+        self.held_seconds = int((until - state.storage_at).total_seconds()) if is_level_new and state.storage_at else 0
         last_open = self.today if self.is_today_unknown else last_over
         self._open = [
             row for row in state.recent_days if row.unchanged_since_at is None and self.month <= row.day <= last_open
@@ -368,13 +372,14 @@ def _with_storage(
     days_known: int,
     days_held: int,
     is_end_read: bool,
+    held_seconds: int,
 ) -> Usage:
     known = min(row.storage_seconds, lived_seconds) if lived_seconds else row.storage_seconds
     lived = max(lived_seconds, known)
     byte_seconds = row.storage_byte_seconds
     at_own_mean = byte_seconds * lived // row.storage_seconds if row.storage_seconds else 0
     gap = lived - known
-    if known and is_end_read and gap <= max(SHORT_GAP.total_seconds(), lived // SHORT_GAP_PARTS):
+    if known and is_end_read and gap - held_seconds <= max(SHORT_GAP.total_seconds(), lived // SHORT_GAP_PARTS):
         byte_seconds, known = at_own_mean, lived
     return Usage(
         known_operations=operations,
@@ -411,6 +416,7 @@ def _of_one(row: MonthUsage | None, life: _Life, *, has_moved: bool) -> Usage:
         days_known=days_known,
         days_held=held,
         is_end_read=life.is_end_read,
+        held_seconds=life.held_seconds,
     )
 
 
@@ -460,6 +466,7 @@ def _of_some(state: DatabaseState, life: _Life, rows: Mapping[int, MonthUsage]) 
             days_known=min(days[key], held),
             days_held=held,
             is_end_read=life.is_end_read or key != last,
+            held_seconds=life.held_seconds if key == last else 0,
         )
         if key in seconds_in_doubt:
             usage = replace(

@@ -256,8 +256,8 @@ class ChangeDocument(Changed, Place):
         description="The later month; `null`: it was not there, or not followed any more"
     )
     operations_change: int | None = Field(
-        description="The later month's operations less the earlier one's, both known whole; of a month that runs, over "
-        "the same days that both know"
+        description="The later month's operations less the earlier one's, both known whole of the databases that are "
+        "known; of a month that runs, over the same days that both know"
     )
     compared_days_known: int | None = Field(
         description="Over how many of `compared_days` the change of a month that runs is: those known in both months"

@@ -71,6 +71,11 @@ class Change:
         return (self.operations_after or 0) - (self.operations_before or 0)
 
     @property
+    def is_operations_change_complete(self) -> bool:
+        """Whether nothing that nobody saw is missing in either: else the change is about so many."""
+        return not any(row.usage.unlisted for row in (self.before, self.after) if row is not None)
+
+    @property
     def storage_before(self) -> int | None:
         """The mean level of the earlier month, in bytes; `None` also where it was not there."""
         return self.before.mean_storage_bytes if self.before else None

@@ -159,5 +159,5 @@ def _stretched(states: Iterable[DatabaseState], now: datetime) -> Mapping[int, t
         lived_seconds = int((min(state.deleted_at or now, now) - begins_at).total_seconds())
         more = row.storage_byte_seconds * max(0, lived_seconds - row.storage_seconds) // row.storage_seconds
         before, is_long = found.get(row.workspace_key, (0, False))
-        found[row.workspace_key] = before + more, is_long or is_stretched(row, lived_seconds)
+        found[row.workspace_key] = before + more, is_long or is_stretched(row, lived_seconds, now)
     return found

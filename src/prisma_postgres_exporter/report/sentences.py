@@ -18,6 +18,7 @@ from prisma_postgres_exporter.cost import (
     WorkspaceCost,
     add_up,
     likely_block,
+    total_of,
     total_row,
 )
 from prisma_postgres_exporter.model import (
@@ -170,6 +171,21 @@ def previous_sentences(previous: LedgerMonth | None) -> Iterator[str]:
     for sentence in (missing_sentence(usage, previous.missing, gaps), assumed_sentence(rows), *absent):
         if sentence is not None:
             yield f"{previous.until:%B %Y}: {sentence}"
+
+
+def gone_sentence(month: LedgerMonth, by: By) -> str | None:
+    """What cost something in the month before and has no line in this one: only the totals have it."""
+    if month.previous is None or by is By.WORKSPACE:
+        return None
+    places = {row.place for row in month.rows(by)}
+    gone = [row for row in month.previous.rows(by) if row.place not in places and row.known_usd]
+    if not gone:
+        return None
+    names = ", ".join(
+        (row.database_name if by is By.DATABASE else row.project_name) or NO_PROJECT for row in gone[:NAMED]
+    )
+    more = f" and {len(gone) - NAMED:,} more" if len(gone) > NAMED else ""
+    return f"In last month's total and in no line: {names}{more} ({cost_so_far(total_of(gone)[1])} USD)"
 
 
 def assumed_sentence(rows: Iterable[CostRow]) -> str | None:

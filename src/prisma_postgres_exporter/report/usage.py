@@ -264,6 +264,7 @@ def _rows_of_day(
             if row.storage_seconds
         ]
         covered, whole = sum(row.storage_seconds for row in rows), sum(lived) + sum(lacking[place])
+        bridged = len(rows) * SHORT_GAP.total_seconds() + sum(held_seconds(row, now) for row in rows)
         # One that was read before its end only may have gone on, unless it was deleted soon after.
         days_known = sum(
             row.unchanged_since_at is not None
@@ -282,7 +283,7 @@ def _rows_of_day(
         is_listed = not (is_late or is_unwatched)
         reasons = (
             ("days", days_known < count),
-            ("storage", whole - covered > len(rows) * SHORT_GAP.total_seconds() or not all(map(_has_level, rows))),
+            ("storage", whole - covered > bridged or not all(map(_has_level, rows))),
             ("moved", unplaced[place] > 0),
             ("followed_late", is_late),
             ("discovery_gap", is_unwatched),
@@ -308,7 +309,7 @@ def _rows_of_day(
             mean_storage_qualifier=storage_qualifier(
                 is_level_lacking=is_level_lacking,
                 is_listed=is_listed,
-                is_any_stretched=any(is_stretched(row, seconds) for row, seconds in zip(rows, lived, strict=True)),
+                is_any_stretched=any(is_stretched(row, seconds, now) for row, seconds in zip(rows, lived, strict=True)),
             ),
             known_byte_seconds=sum(row.storage_byte_seconds for row in rows),
         )
@@ -323,9 +324,15 @@ def _has_level(row: DayUsage) -> bool:
     return row.storage_seconds > 0
 
 
-def is_stretched(row: DayUsage, lived_seconds: int) -> bool:
+def held_seconds(row: DayUsage, now: datetime) -> float:
+    """How long today's newest level holds, as its next reading is about to come."""
+    since = now - row.read_at
+    return since.total_seconds() if row.day == now.date() and since <= TODAY_READ_WITHIN else 0.0
+
+
+def is_stretched(row: DayUsage, lived_seconds: int, now: datetime) -> bool:
     """Whether a database's mean of a day stands for more than an hour of which no level is known."""
-    return 0 < row.storage_seconds < lived_seconds - SHORT_GAP.total_seconds()
+    return 0 < row.storage_seconds < lived_seconds - SHORT_GAP.total_seconds() - held_seconds(row, now)
 
 
 def storage_qualifier(*, is_level_lacking: bool, is_listed: bool, is_any_stretched: bool) -> str:
