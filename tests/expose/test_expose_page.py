@@ -713,6 +713,30 @@ def test_of_a_blocked_workspace_no_more_operations_are_expected() -> None:
     assert "2.3 k so far no database is there now" in words(empty)
 
 
+def test_of_a_blocked_workspace_that_was_never_read_no_number_is_said() -> None:
+    """Its page said "– operations used", "The last numbers read are shown" and "at least 0 so far"."""
+    free = replace(A_WORKSPACE, plan="Free", is_usage_blocked=True, usage=Usage(days=23), month_to_date_operations=None)
+    unread = replace(A_DATABASE, failing_since_at=NOW, failure_reason="plan_limit_reached", last_success_at=None)
+    snapshot, status = snapshot_of([unread], [free]), replace(FULL, workspace_days={})
+    for page in (
+        status_page(replace(status, snapshot=snapshot), COSTS),
+        places.workspace_page(status, snapshot, free, COSTS, TOLD, Asked()),
+    ):
+        text = words(page)
+        assert "The vendor blocks its databases: likely the Free plan's allowance" in text
+        for wrong in ("operations used", "last numbers read", "so far no more"):
+            assert wrong not in text
+
+
+def test_failures_of_several_workspaces_name_the_first_of_them_where_they_began_at_other_times() -> None:
+    """Of one that failed five minutes after another one the page said "since" when the other one did."""
+    failing = replace(A_DATABASE, failing_since_at=NOW - timedelta(minutes=6), failure_reason="http_500")
+    others = [replace(failing, workspace_id="wksp_o", workspace_name="Other", failing_since_at=NOW)]
+    for later, is_longest in ((others, True), ([replace(others[0], failing_since_at=failing.failing_since_at)], False)):
+        (told,) = attention.alerts(A_STATUS, snapshot_of([failing, *later]), (), ())
+        assert (told.since_at, told.is_longest) == (failing.failing_since_at, is_longest)
+
+
 def test_a_months_operations_end_with_those_so_far_where_no_more_are_expected() -> None:
     at_rest = Outlook(operations=Forecast(low=2_300, expected=2_300, high=2_300))
     drawn = month_of_operations(DAYS, USED, at_rest, NOW)
@@ -1153,6 +1177,8 @@ def test_one_cause_of_many_failures_is_said_once_with_what_to_do() -> None:
     (told,) = attention.alerts(A_STATUS, snapshot_of([blocked]), (), ())
     assert told.text == "The vendor blocks its workspace. The last numbers read are shown."
     assert told.is_at_console
+    (told,) = attention.alerts(A_STATUS, snapshot_of([replace(blocked, last_success_at=None)]), (), ())
+    assert told.text == "The vendor blocks its workspace."
 
     unseen = replace(credential, workspace_id=None, workspace_name=None)
     (first, *_) = attention.alerts(replace(status, credentials=(unseen,)), snapshot_of([], []), (), ())

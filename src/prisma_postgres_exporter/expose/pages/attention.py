@@ -24,6 +24,7 @@ NOT_AT_ITS_LOW_END = "At the low end of the forecast this month does not reach i
 NOT_DOCUMENTED = "what the vendor does then is not documented"
 BLOCK = "The vendor blocks its workspace"
 NOT_READ = "Not read in time: the log says what failed, the command plan whether the pace suffices"
+LAST_READ = "The last numbers read are shown."
 NAMED = 3
 """How many are named of those of whom the same is said."""
 
@@ -122,7 +123,7 @@ def _together(alike: Sequence[Alert]) -> Alert:
         return first
     names = [alert.subject if alert.is_cut else cut(alert.subject) for alert in alike[:NAMED]]
     more = f" and {len(alike) - NAMED:,} more" if len(alike) > NAMED else ""
-    since_at, is_longest = _first([alert.since_at for alert in alike if alert.since_at is not None])
+    since_at, is_longest = _first([alert.since_at for alert in alike if alert.since_at is not None], ONE_MINUTE)
     reason = ", ".join(sorted({alert.reason for alert in alike if alert.reason}))
     return replace(
         first,
@@ -136,11 +137,14 @@ def _together(alike: Sequence[Alert]) -> Alert:
     )
 
 
-def _first(instants: Sequence[datetime]) -> tuple[datetime | None, bool]:
-    """The first one, and whether others are more than a few minutes after it: one outage begins within some."""
+def _first(instants: Sequence[datetime], apart: timedelta) -> tuple[datetime | None, bool]:
+    """The first one, and whether others are later by more than so much.
+
+    Of one workspace an outage is noticed within some minutes.
+    """
     if not instants:
         return None, False
-    return min(instants), max(instants) - min(instants) > ONE_OUTAGE
+    return min(instants), max(instants) - min(instants) > apart
 
 
 def _alerts(
@@ -199,11 +203,11 @@ def of_databases(
         else:
             subject = f"{len(failing):,} databases of {workspace}"
             path = Asked(is_failing=True).link("databases")
-        since_at, is_longest = _first([_failing_since(view) for view in failing])
+        since_at, is_longest = _first([_failing_since(view) for view in failing], ONE_OUTAGE)
         yield Alert(
             tone="bad",
             subject=subject,
-            text=f"{said}. The last numbers read are shown.",
+            text=f"{said}.{f' {LAST_READ}' if any(view.last_success_at for view in failing) else ''}",
             path=path,
             since_at=since_at,
             is_longest=is_longest,
@@ -289,6 +293,8 @@ def _limits(view: WorkspaceView, cost: WorkspaceCost, now: datetime, *, is_block
     operations, storage = map(_said, meters(view), ("operations", "storage"))
     if is_blocked:
         used = f"Free plan: {operations} used." if stops(view) else spend_sentence(cost, usd, "")
+        if view.month_to_date_operations is None:
+            used = ""
         text = f"{f'{used} ' if used else ''}The vendor blocks its databases: {likely_block(view.plan, cost)}."
         yield Reach(
             at=now,

@@ -114,6 +114,8 @@ def month_of_operations(
     if used is not None and read < used * NEARLY_ALL:
         return f"Days with {short(used - read)} of the month's operations are not read yet: nothing can be drawn."
     ahead = outlook.operations
+    if used is None and not read and ended:
+        return "Nothing of this month was read yet."
     if ahead is None and not ended:
         return f"Nothing can be expected yet{_without(outlook.missing)}."
     by_day = {day.day: day.operations or 0 for day in days}
