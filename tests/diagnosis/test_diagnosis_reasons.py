@@ -369,6 +369,13 @@ def test_what_is_missing_is_explained(given: Facts, reason: Reason, level: Level
     assert worst_of(tree.worst for tree in diagnose(given)) is level
 
 
+def test_the_fact_that_a_workspace_is_blocked_is_the_one_that_is_told() -> None:
+    """Of one whose readings are refused doctor said "blocked", and `usage_blocked` beside it was false."""
+    for known, is_blocked in ((BLOCKED, True), (UNREADABLE, True), (WORKSPACE, False)):
+        (found,) = (found for found in findings(facts(workspaces=(known,))) if "usage_blocked" in found.facts)
+        assert (found.facts["usage_blocked"], found.reason is Reason.BLOCKED) == (is_blocked, is_blocked)
+
+
 def test_what_is_over_its_allowance_is_told_with_what_to_do_and_once_it_is_blocked_as_that() -> None:
     """Doctor said "no problems, no notes" of a Free workspace at 978 % of its operations."""
     note = seen(facts(workspaces=(FREE,)), Reason.LIMIT_REACHED)

@@ -266,7 +266,7 @@ def _workspace(known: WorkspaceFacts, databases: Iterable[DatabaseFacts], facts:
         facts={
             "workspace_id": workspace.id,
             "plan": workspace.plan,
-            "usage_blocked": workspace.usage_blocked,
+            "usage_blocked": _is_blocked(known),
             "limits_reached_percent": {limit.name: limit.percent for limit in reached},
             "collected_by": facts.store.collected_by.get(workspace.id),
             "publication_period_seconds": None if known.period is None else int(known.period.total_seconds()),
@@ -307,6 +307,11 @@ def _adaptive(known: WorkspaceFacts, settings: Settings) -> Iterator[str]:
         yield f"poll.adaptive: {every}, by stored readings; each open day is read within {within} whatever is known"
 
 
+def _is_blocked(known: WorkspaceFacts) -> bool | None:
+    """Whether the vendor blocks it, as pages and metrics say it."""
+    return True if known.cost is not None and known.cost.is_blocked else known.workspace.usage_blocked
+
+
 def _workspace_state(known: WorkspaceFacts, collected_by: str | None) -> tuple[str, Level, Reason | None]:
     workspace = known.workspace
     if known.failure is not None:
@@ -314,7 +319,7 @@ def _workspace_state(known: WorkspaceFacts, collected_by: str | None) -> tuple[s
     if known.gone_at is not None:
         text = f"not followed since {at(known.gone_at)}: no credential lists it; its usage stays in its months"
         return text, Level.NOTE, Reason.GONE
-    if workspace.usage_blocked or (known.cost is not None and known.cost.is_blocked):
+    if _is_blocked(known):
         return (
             f"blocked: its databases stop answering; {likely_block(workspace.plan, known.cost)}",
             Level.PROBLEM,
