@@ -332,6 +332,7 @@ def test_without_a_store_it_says_so_once(tmp_path: Path, api: Vendor) -> None:
     assert answer.returncode == 1
     assert answer.stdout.count("no store here") == 1
     assert "1 problem, " in answer.stdout
+    assert "well" not in answer.stdout
 
 
 def test_beside_a_running_service_it_finds_it_well(tmp_path: Path, api: Vendor, options: Sequence[str]) -> None:

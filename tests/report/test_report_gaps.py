@@ -233,6 +233,7 @@ def test_days_of_databases_that_fail_are_neither_promised_nor_counted(until: dat
         (sentence,) = gap_sentences(month)
         assert sentence.startswith("Nothing can be read now of 3 databases (2 with plan_limit_reached: the vendor ")
         assert "; 1 with http_401: the token is wrong" in sentence
+        assert "plan_limit_reached" not in next(gap_sentences(month, is_beside=True))
         then = "`backfill` reads what is missing" if month.is_over else "what is missing comes when they answer again"
         assert then in sentence
 

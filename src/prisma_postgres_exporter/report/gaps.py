@@ -30,8 +30,11 @@ LASTING = {
 }
 
 
-def gap_sentences(month: LedgerMonth) -> Iterator[str]:
-    """What is missing and no command gets, by cause, and when it will be there, if it will."""
+def gap_sentences(month: LedgerMonth, *, is_beside: bool = False) -> Iterator[str]:
+    """What is missing and no command gets, by cause, and when it will be there, if it will.
+
+    Where the month `is_beside` another one, that one says why databases fail.
+    """
     missing = [
         (month.ledger_state.workspaces[id_], month.ledger_state.databases[database_id], usage)
         for id_, used in month.costs.used.items()
@@ -52,7 +55,8 @@ def gap_sentences(month: LedgerMonth) -> Iterator[str]:
     if lasting:
         yield f"No command gets what is missing of {', '.join(lasting)}."
     if causes[FAILING]:
-        yield _failing_sentence([state for (cause, _), state in found.items() if cause == FAILING], month)
+        failing = [state for (cause, _), state in found.items() if cause == FAILING]
+        yield _failing_sentence(failing, month, is_beside=is_beside)
     if causes[NEW]:
         their = "its" if causes[NEW] == 1 else "their"
         whose = counted(causes[NEW], "database")
@@ -68,11 +72,11 @@ def gap_sentences(month: LedgerMonth) -> Iterator[str]:
         yield f"{counted(count, 'database')} moved {when}: what {theirs} used on {days} may belong to either workspace."
 
 
-def _failing_sentence(failing: Sequence[DatabaseState], month: LedgerMonth) -> str:
+def _failing_sentence(failing: Sequence[DatabaseState], month: LedgerMonth, *, is_beside: bool) -> str:
     """Of how many databases nothing can be read now, why, and what to do about each reason."""
     reasons = Counter(state.failure_reason for state in failing if state.failure_reason is not None).most_common()
     words = [f"{f'{count:,} with ' if len(reasons) > 1 else ''}{reason_in_words(reason)}" for reason, count in reasons]
-    why = f" ({'; '.join(words)})" if words else ""
+    why = f" ({'; '.join(words)})" if words and not is_beside else ""
     again = "when it answers again" if len(failing) == 1 else "when they answer again"
     then = f"{again}, `backfill` reads what is missing" if month.is_over else f"what is missing comes {again}"
     return f"Nothing can be read now of {counted(len(failing), 'database')}{why}; {then}."

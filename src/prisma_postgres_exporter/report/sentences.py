@@ -133,7 +133,8 @@ def missing_sentence(
         return f"Not every day of it was read. {how}"
     said = f"Not all of it is known ({knowledge(usage)})."
     if missing is not None:
-        gaps = (*gaps, missing.being_read if is_being_read else f"To read it: {missing.command}")
+        what = "the other days" if gaps else "it"
+        gaps = (*gaps, missing.being_read if is_being_read else f"To read {what}: {missing.command}")
     return " ".join((said, *gaps))
 
 
@@ -161,7 +162,7 @@ def previous_sentences(previous: LedgerMonth | None) -> Iterator[str]:
     if previous is None:
         return
     rows = previous.rows(By.WORKSPACE)
-    gaps = tuple(gap_sentences(previous))
+    gaps = tuple(gap_sentences(previous, is_beside=True))
     usage = add_up(row.usage for row in rows)
     # Of one that this month is late for too, this month's own sentence says it.
     late = [row for row in previous.followed_late if row.first_seen_at < next_month_start(previous.until)]
