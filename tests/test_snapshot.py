@@ -323,6 +323,11 @@ def test_a_workspace_is_blocked_where_its_subscription_says_so_or_a_reading_or_l
     assert is_blocked(replace(refused, deleted_at=NOW)) is said
     assert is_blocked(state(failing_since_at=NOW, failure_reason="http_403"), wksp_a="http_403") is said
     assert is_blocked(state()) is said
+    # One that is not followed any more keeps its last refusal; others are read since.
+    held = workspace_state(workspace=Workspace(id="wksp_a", name="a", usage_blocked=said))
+    for read_at, is_refused in ((NOW - timedelta(minutes=1), True), (NOW + timedelta(minutes=1), False)):
+        (shown,) = snapshot(refused, state("db_2", key=2, last_success_at=read_at), workspaces=(held,)).workspaces
+        assert shown.is_usage_blocked is (True if is_refused else said)
 
 
 def test_a_workspace_that_is_gone_is_not_shown() -> None:

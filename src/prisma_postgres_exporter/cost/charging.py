@@ -150,11 +150,15 @@ def charge(
 
 
 def is_blocked(row: WorkspaceState) -> bool | None:
-    """Whether the vendor blocks a workspace: its subscription says so, or it refuses to read one of its databases.
+    """Whether the vendor blocks a workspace: its subscription says so, or it refused the newest reading for that.
 
-    `None`: neither is known yet.
+    `None`: neither is known yet. A database that was refused before others were read, as it is not followed any more,
+    tells nothing of now.
     """
-    is_refused = any(state.failure_reason == BLOCKED and state.deleted_at is None for state in row.databases.values())
+    there = [state for state in row.databases.values() if state.deleted_at is None]
+    refused = [state.failing_since_at for state in there if state.failure_reason == BLOCKED and state.failing_since_at]
+    read_at = max((state.last_success_at for state in there if state.last_success_at), default=None)
+    is_refused = bool(refused) and (read_at is None or max(refused) >= read_at)
     return True if is_refused else row.workspace.usage_blocked
 
 
