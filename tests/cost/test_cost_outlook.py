@@ -277,6 +277,14 @@ class TestOperations:
         assert_true(found.operations, true_operations(lives, 1, now), rel=0.02)
         assert found.missing is None
 
+    @pytest.mark.parametrize("hours_later", [24, 30, 48, 150])
+    def test_what_was_created_a_day_ago_goes_on(self, hours_later: int) -> None:
+        lives = (TWO[0], replace(TWO[1], created_at=november(7, 13)))
+        now = november(7, 13) + hours_later * HOUR
+        played = play(lives, installed_at=INSTALLED, now=now)
+
+        assert_true(seen(played, now).operations, true_operations(lives, 1, now), rel=0.02)
+
     def test_what_moved_away_does_not_go_on(self) -> None:
         lives = (TWO[0], replace(TWO[1], moves=[(november(18, 11), 2)]))
         now = november(22, 12)

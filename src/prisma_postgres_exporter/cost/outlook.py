@@ -44,6 +44,9 @@ DAY_SECONDS = 86_400
 LEAST_KNOWN = 0.5
 """What part of a workspace's usual operations a day must hold to be made whole; with less it is a gap."""
 
+FEWEST_USUAL_DAYS = 0.5
+"""Of how many days a usual one is the mean; of fewer, what the vendor says of the month so far."""
+
 LEAST_SAID_DAYS = 0.5
 """How long a database must be unknown to be named."""
 
@@ -207,14 +210,23 @@ def _moved_at(state: DatabaseState, workspace_key: int, today: date) -> datetime
 
 
 def usual(state: DatabaseState, now: datetime) -> float | None:
-    """A database's operations on a usual day: the mean of the whole days of the months that are held."""
-    days = sum(row.days for row in state.months)
-    operations = sum(row.days_operations for row in state.months)
+    """A database's operations on a usual day: the mean of the whole days of the months that are held.
+
+    The day of its creation is as long as it lived on it.
+    """
+    days: float = sum(row.days for row in state.months)
+    operations, born_at = sum(row.days_operations for row in state.months), state.database.created_at
+    open_days = {row.day for row in state.recent_days if row.unchanged_since_at is None}
     for row in state.recent_days:
-        if row.unchanged_since_at is None:
+        if row.day in open_days:
             days -= 1
             operations -= row.operations
-    if days > 0:
+    is_birth_held = state.begins_on == born_at.date() and any(
+        row.month == born_at.date().replace(day=1) for row in state.months
+    )
+    if days > 0 and is_birth_held and born_at.date() not in open_days:
+        days -= (born_at - day_start(born_at.date())) / ONE_DAY
+    if days >= FEWEST_USUAL_DAYS:
         return max(0, operations) / days
     for month in state.months:
         if month.operations is not None and month.period_end_at is not None:
@@ -297,18 +309,21 @@ def _operations(
         return None if is_any_unknown else _at_rest(used, sum(unknown.values()) + so_far.unknown()), unknown_days
     first = min(past, default=today)
     usual = _usual_by_day(stays, min(first, month), today)
-    here = _usual_by_day(_always(stays, now), min(first, month), today)
+    always = _always(stays, now)
+    here, later = _usual_by_day(always, min(first, month), today), _not_yet(always, min(first, month), now)
     if not any(here.values()) or any(amount and not here[day] for day, amount in unknown.items()):
         here = usual
     forecast = forecast_operations(
         [
-            _as_if_here(_whole_day(past.get(day), gaps.get(day), stays, usual[day], now), usual[day], here[day])
+            _as_if_here(
+                _whole_day(past.get(day), gaps.get(day), stays, usual[day], now), usual[day], here[day], later[day]
+            )
             for day in _dates(first, today)
         ],
         today_operations=so_far.pace(),
         now=now,
         used=used,
-        unknown=[unknown[day] / here[day] if unknown.get(day) else 0.0 for day in _dates(month, today)],
+        unknown=[unknown[day] / (here[day] + later[day]) if unknown.get(day) else 0.0 for day in _dates(month, today)],
         unknown_today=so_far.unknown_share(),
     )
     return forecast, unknown_days
@@ -319,11 +334,14 @@ def _at_rest(used: int, estimated: float) -> Forecast:
     return Forecast(low=used, expected=used + round(estimated), high=used + math.ceil(2 * estimated))
 
 
-def _as_if_here(operations: int | None, usual: float, here: float) -> int | None:
-    """A day's operations as if those databases that are there now had been there, and no others."""
-    if operations is None or usual == here or usual <= 0:
-        return operations
-    return round(operations * here / usual)
+def _as_if_here(operations: int | None, usual: float, here: float, later: float) -> int | None:
+    """A day's operations as if those databases that are there now had been there, and no others.
+
+    `later` is what those usually do that were not created yet.
+    """
+    if operations is None:
+        return None
+    return round(operations * (here / usual if usual > 0 else 1) + later)
 
 
 def _whole_day(
@@ -368,6 +386,20 @@ def _usual_by_day(stays: Iterable[_Stay], first: date, today: date) -> dict[date
 def _always(stays: Iterable[_Stay], now: datetime) -> list[_Stay]:
     """The databases that are there now, as if they had been there all their lives."""
     return [replace(stay, begins_at=stay.state.database.created_at) for stay in stays if stay.is_there(now)]
+
+
+def _not_yet(always: Iterable[_Stay], first: date, now: datetime) -> Mapping[date, float]:
+    """What the databases that are there now usually do, by past day, as far as they were not created yet.
+
+    What one did in the first hours of its life, as an import, says nothing of its days.
+    """
+    found: dict[date, float] = defaultdict(float)
+    for stay in always:
+        born_at = stay.begins_at
+        if stay.usual and now - born_at >= ONE_DAY:
+            for day in _dates(first, min(born_at.date() + ONE_DAY, now.date())):
+                found[day] += stay.usual * min(1.0, (born_at - day_start(day)) / ONE_DAY)
+    return found
 
 
 def _used(stay: _Stay) -> int:
