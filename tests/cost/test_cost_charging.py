@@ -428,7 +428,7 @@ def test_a_day_missing_before_an_upgrade_takes_nothing_from_the_forecast() -> No
     assert len(expected) == 2
     assert None not in expected
     most, least = (amount or Decimal(0) for amount in expected)
-    assert abs(most - least) < Decimal("1.50"), "of one day's 2.40"
+    assert abs(most - least) < Decimal("0.10"), "of one day's 2.40"
     assert bills[1].bill is not None
     assert bills[1].bill.total is None
 

@@ -7,13 +7,14 @@ from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 
 import pytest
+from played_ledger import NEVER, Life, play
 
 from builders import GIB, SEEN_AT, database, database_state, ledger_state, month_usage, workspace_state
 from prisma_postgres_exporter.config import CostConfig, load_config
 from prisma_postgres_exporter.cost import Bill, By, SpendLimit, WorkspaceCost, compare_plans, total_of
 from prisma_postgres_exporter.documents import cost_rows_answer
 from prisma_postgres_exporter.forecast import Forecast
-from prisma_postgres_exporter.model import DatabaseState, LedgerState, Move, WorkspaceDay, WorkspaceState
+from prisma_postgres_exporter.model import DatabaseState, LedgerState, Move, Workspace, WorkspaceDay, WorkspaceState
 from prisma_postgres_exporter.report import (
     LedgerMonth,
     beside,
@@ -287,3 +288,36 @@ def test_what_left_the_list_is_told_as_its_rows_by_database_are() -> None:
     assert left["wksp_1"].bill.known is not None
     assert there.known_usd is not None
     assert whole.known_usd == there.known_usd + left["wksp_1"].bill.known
+
+
+def test_a_change_that_is_expected_is_of_what_came_and_went() -> None:
+    """One goes on, one is new and one was deleted: by each one's own forecast, not all by what was used so far."""
+    november = datetime(2026, 11, 1, tzinfo=UTC)
+    old, new, gone = (
+        Life(
+            key=key,
+            created_at=created_at,
+            deleted_at=deleted_at,
+            levels=[(datetime(2026, 1, 1, tzinfo=UTC), 0)],
+            operations_a_day=300_000,
+        )
+        for key, created_at, deleted_at in (
+            (1, datetime(2026, 1, 1, tzinfo=UTC), NEVER),
+            (2, november + timedelta(days=6), NEVER),
+            (3, datetime(2026, 1, 1, tzinfo=UTC), november + timedelta(days=6)),
+        )
+    )
+    now = november + timedelta(days=9, hours=12)
+    played = play([old, new, gone], installed_at=datetime(2026, 9, 15, tzinfo=UTC), now=now)
+    row = replace(played.workspaces[1], workspace=Workspace(id="w1", name="Acme", plan="Starter"))
+    held = ledger_state(replace(row, first_seen_at=datetime(2026, 9, 15, tzinfo=UTC)))
+    october = ledger_month(held, CONFIG, played.days(1), november - timedelta(seconds=1), now)
+    month = ledger_month(held, CONFIG, played.days(1), now, now, october)
+
+    split = beside(month, By.WORKSPACE)["w1", "", ""].split
+
+    assert split is not None
+    # 24 of 30 days of one came, 25 of 31 of the other went, and November is a day shorter: at 8.00 a million.
+    assert float(split["new databases"]) == pytest.approx(24 * 0.3 * 8, rel=0.03)
+    assert float(split["gone databases"]) == pytest.approx(-25 * 0.3 * 8, rel=0.03)
+    assert float(split["operations"]) == pytest.approx(-1 * 0.3 * 8, abs=1.5)

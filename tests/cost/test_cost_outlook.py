@@ -285,6 +285,22 @@ class TestOperations:
 
         assert_true(seen(played, now).operations, true_operations(lives, 1, now), rel=0.02)
 
+    @pytest.mark.parametrize(("a_day", "is_named"), [(600, True), (300, False)])
+    def test_what_was_created_within_a_day_is_named_where_it_matters(self, a_day: int, *, is_named: bool) -> None:
+        old, new = (
+            replace(TWO[0], operations_a_day=5_000),
+            replace(TWO[1], created_at=november(7, 13), operations_a_day=a_day),
+        )
+        lives = (old, new)
+        now = november(8, 12)
+
+        found = seen(play(lives, installed_at=INSTALLED, now=now), now)
+
+        assert found.is_any_new is is_named
+        said = "created within a day, their operations to come not in the forecast: db_2"
+        assert found.missing == (said if is_named else None)
+        assert_true(found.operations, true_operations(lives[:1], 1, now), rel=0.05)
+
     def test_what_moved_away_does_not_go_on(self) -> None:
         lives = (TWO[0], replace(TWO[1], moves=[(november(18, 11), 2)]))
         now = november(22, 12)

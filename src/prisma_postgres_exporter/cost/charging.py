@@ -13,7 +13,7 @@ from prisma_postgres_exporter.cost.bill import Bill
 from prisma_postgres_exporter.cost.budgets import BudgetState, Place, matches, matches_workspace, state_of
 from prisma_postgres_exporter.cost.estimate import WorkspaceCost, WorkspaceUsage, estimate
 from prisma_postgres_exporter.cost.limits import BLOCKING
-from prisma_postgres_exporter.cost.outlook import outlook, stored_so_far, usual
+from prisma_postgres_exporter.cost.outlook import is_new, outlook, stored_so_far, usual
 from prisma_postgres_exporter.cost.placing import placed_days
 from prisma_postgres_exporter.cost.shares import NO_USD, Charged, charged_of, shares_of
 from prisma_postgres_exporter.cost.usage import Usage, add_up, unlisted, used_in_month
@@ -42,14 +42,15 @@ class Costs:
     workspace costs are of all of them, deleted ones included, and add up to its bill: a database that moved in the
     month has one in each workspace. A fee that no database can bear, or of which nobody knows yet which one does, has a
     share of its own. A workspace that was gone
-    before the month is not in it. `expected` is by the same
-    ids what of the whole month's expected cost will be its share.
+    before the month is not in it. `likely` is what each will have used of a month of which enough is known, and
+    `expected` by the same ids what of the whole month's expected cost will be its share.
     """
 
     workspaces: Mapping[str, WorkspaceCost] = field(default_factory=dict)
     used: Mapping[str, Mapping[str, Usage]] = field(default_factory=dict)
     charged: Mapping[str, Charged] = field(default_factory=dict)
     shares: Mapping[Place, Bill] = field(default_factory=dict)
+    likely: Mapping[str, Mapping[str, Usage]] = field(default_factory=dict)
     expected: Mapping[Place, Decimal] = field(default_factory=dict)
     budgets: tuple[BudgetState, ...] = ()
     worked_out_at: datetime | None = None
@@ -77,6 +78,7 @@ def charge(
     used: dict[str, Mapping[str, Usage]] = {}
     charged: dict[str, Charged] = {}
     shares: dict[Place, Bill] = {}
+    all_likely: dict[str, Mapping[str, Usage]] = {}
     expected: dict[Place, Decimal] = {}
     is_read_since = any(
         usage.days_known
@@ -108,7 +110,8 @@ def charge(
             of.operations is not None or usual(ledger_state.databases[key], now) is not None
             for key, of in by_database.items()
         )
-        cost = estimate(config, row, replace(usage, parts=parts, are_all_read=are_all_read), now)
+        usage = replace(usage, parts=parts, are_all_read=are_all_read and usage.are_all_read)
+        cost = estimate(config, row, usage, now)
         cost = workspaces[id_] = cost if is_over or is_supposed or not is_blocked(row) else _blocked(cost, now)
         if cost.bill is not None and row.was_gone_at(now):
             # Its fee is that of the plan it had; what it used since, perhaps in databases that nobody saw, is unknown.
@@ -123,7 +126,7 @@ def charge(
         for database_id, share in shares_of(cost.bill, by_database, counted, config.cost.fee_share).items():
             shares[id_, database_id] = share
         if cost.expected_bill is not None and cost.expected_bill.total is not None:
-            likely = {
+            likely = all_likely[id_] = {
                 key: _at_months_end(of, ledger_state.databases[key], row.key, now) for key, of in by_database.items()
             }
             counted = charged_of(likely, ledger_state.databases, row.key, days_here, cost.charged_since, now)
@@ -141,6 +144,7 @@ def charge(
         used=used,
         charged=charged,
         shares=shares,
+        likely=all_likely,
         expected=expected,
         budgets=tuple(
             _budget(budget, ledger_state, used, shares, expected, is_over=is_over) for budget in config.cost.budgets
@@ -178,6 +182,7 @@ def _at_months_end(usage: Usage, state: DatabaseState, workspace_key: int, now: 
     is_here = state.deleted_at is None and state.workspace_key == workspace_key
     left = int((next_month_start(now) - now).total_seconds()) if is_here else 0
     a_second = operations / seconds if a_day is None and seconds else (a_day or 0) / DAY_SECONDS
+    a_second = 0 if is_new(state, now) else a_second
     return replace(
         usage,
         known_operations=operations + round(a_second * left),
@@ -212,6 +217,7 @@ def _with_forecast(
         expected_operations=ahead.operations,
         expected_storage_bytes=ahead.storage_bytes,
         forecast_missing=ahead.missing,
+        are_all_read=not ahead.is_any_new,
         days=_of_month(days, now),
     )
 

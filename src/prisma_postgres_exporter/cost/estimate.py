@@ -33,7 +33,7 @@ class WorkspaceUsage:
     `days` are its days of this month in the ledger; they tell which part belongs to which price. `parts` are what each
     database used, and when it was deleted: what was there only before a plan charged cannot cost.
     `forecast_missing` says what the forecast had to do without, `None`: nothing; where not `are_all_read`, something
-    of which nothing was read at all.
+    of which nothing was read at all, or for less than a day.
     """
 
     used: Usage
@@ -305,7 +305,7 @@ class _Month:
     def _spans(self, operations: int, byte_seconds: int, *, is_estimate: bool = False) -> Iterator[Span]:
         """Deal out what was used to the prices: past days as the ledger has them, what is to come by time.
 
-        What lies on days that the ledger lacks is dealt out by time in an estimate, and else not counted.
+        What lies on days that the ledger lacks is dealt out over them in an estimate, and else not counted.
         """
         used = self._usage.used
         # The days say what was used before an upgrade; without all of them what was used since is at least theirs.
@@ -325,9 +325,9 @@ class _Month:
                         part_operations, part_byte_seconds = self._of_days(span)
                         if is_estimate:
                             undated_operations, undated_byte_seconds = self._undated()
-                            passed = (self._now - span.starts_at) / (self._now - month_start(self._now))
-                            part_operations += round(undated_operations * passed)
-                            part_byte_seconds += round(undated_byte_seconds * passed)
+                            share = self._undated_share(span.starts_at)
+                            part_operations += round(undated_operations * share)
+                            part_byte_seconds += round(undated_byte_seconds * share)
                 to_come = (span.ends_at - max(span.starts_at, self._now)).total_seconds() / rest_seconds
                 part_operations += round((operations - used.known_operations) * to_come)
                 part_byte_seconds += round((byte_seconds - used.known_byte_seconds) * to_come)
@@ -350,6 +350,15 @@ class _Month:
             max(0, used.known_operations - sum(row.operations for row in days)),
             max(0, used.known_byte_seconds - sum(row.storage_byte_seconds for row in days)),
         )
+
+    def _undated_share(self, since: datetime) -> float:
+        """What part (0 to 1) of the days without a row is since then; where each has one, of the time until now."""
+        begins_at, held = month_start(self._now), {row.day for row in self._usage.days}
+        days = [begins_at.date() + number * ONE_DAY for number in range((self._now - begins_at).days + 1)]
+        missing = [day for day in days if day not in held]
+        if not missing:
+            return (self._now - since) / (self._now - begins_at)
+        return sum(day >= since.date() for day in missing) / len(missing)
 
     def _of_days(self, span: PriceSpan) -> tuple[int, int]:
         days = [row for row in self._usage.days if span.starts_at.date() <= row.day < span.ends_at.date()]

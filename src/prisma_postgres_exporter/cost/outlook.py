@@ -44,6 +44,9 @@ DAY_SECONDS = 86_400
 LEAST_KNOWN = 0.5
 """What part of a workspace's usual operations a day must hold to be made whole; with less it is a gap."""
 
+LEAST_NEW = 0.1
+"""What part of a workspace's operations of now databases of the last day must do to be named."""
+
 FEWEST_USUAL_DAYS = 0.5
 """Of how many days a usual one is the mean; of fewer, what the vendor says of the month so far."""
 
@@ -59,12 +62,14 @@ LEAST_CHANGE = 0.001
 class Outlook:
     """What the whole month is expected to come to: operations, and the mean of storage over all of it.
 
-    `None` where too little is known. `missing` says, for people, what was estimated; `None`: nothing was.
+    `None` where too little is known. `missing` says, for people, what was estimated or left out; `None`: nothing was.
+    Where `is_any_new`, databases of the last day will matter, and what they will use is not in the operations.
     """
 
     operations: Forecast | None = None
     storage_bytes: Forecast | None = None
     missing: str | None = None
+    is_any_new: bool = False
 
 
 def outlook(
@@ -81,13 +86,14 @@ def outlook(
     gaps = _gaps(stays, past, now)
     operations, unknown_days = _operations(stays, past, gaps, now)
     storage, untold = _storage(stays, past, gaps, now)
-    missing = _missing(stays, unknown_days, untold, now)
+    new = _new_that_matter(stays, now)
+    missing = _missing(stays, unknown_days, untold, new, now)
     if operations is None and (missing is None or any(stay.is_there(now) for stay in stays)):
         # Nothing is estimated from other days then: there are too few.
         missing = _too_few(stays, len(past), unknown_days)
     elif missing is None and storage is None:
         missing = "a storage level: none is known"
-    return Outlook(operations=operations, storage_bytes=storage, missing=missing)
+    return Outlook(operations=operations, storage_bytes=storage, missing=missing, is_any_new=bool(new))
 
 
 def stored_so_far(state: DatabaseState, workspace_key: int, now: datetime) -> int | None:
@@ -388,15 +394,25 @@ def _always(stays: Iterable[_Stay], now: datetime) -> list[_Stay]:
     return [replace(stay, begins_at=stay.state.database.created_at) for stay in stays if stay.is_there(now)]
 
 
-def _not_yet(always: Iterable[_Stay], first: date, now: datetime) -> Mapping[date, float]:
-    """What the databases that are there now usually do, by past day, as far as they were not created yet.
+def is_new(state: DatabaseState, now: datetime) -> bool:
+    """Whether a database was created within a day: what it did since, as an import, tells nothing of days to come."""
+    return now - state.database.created_at < ONE_DAY
 
-    What one did in the first hours of its life, as an import, says nothing of its days.
-    """
+
+def _new_that_matter(stays: Iterable[_Stay], now: datetime) -> list[_Stay]:
+    """The databases of the last day, where they do a good part of what is done now."""
+    there = [stay for stay in stays if stay.is_there(now)]
+    new = [stay for stay in there if stay.usual and is_new(stay.state, now)]
+    whole = sum(stay.usual or 0.0 for stay in there)
+    return new if sum(stay.usual or 0.0 for stay in new) > LEAST_NEW * whole else []
+
+
+def _not_yet(always: Iterable[_Stay], first: date, now: datetime) -> Mapping[date, float]:
+    """What the databases that are there now usually do, by past day, as far as they were not created yet."""
     found: dict[date, float] = defaultdict(float)
     for stay in always:
         born_at = stay.begins_at
-        if stay.usual and now - born_at >= ONE_DAY:
+        if stay.usual and not is_new(stay.state, now):
             for day in _dates(first, min(born_at.date() + ONE_DAY, now.date())):
                 found[day] += stay.usual * min(1.0, (born_at - day_start(day)) / ONE_DAY)
     return found
@@ -636,7 +652,11 @@ def _has_varied(stay: _Stay, level: float) -> bool:
 
 
 def _missing(
-    stays: Sequence[_Stay], unknown_days: Mapping[int, float], untold: Sequence[_Stay], now: datetime
+    stays: Sequence[_Stay],
+    unknown_days: Mapping[int, float],
+    untold: Sequence[_Stay],
+    new: Sequence[_Stay],
+    now: datetime,
 ) -> str | None:
     """What the forecast had to do without, by the names of databases; the longest unknown first."""
     month, halfday = month_start(now), timedelta(days=LEAST_SAID_DAYS).total_seconds()
@@ -659,6 +679,7 @@ def _missing(
             ],
         ),
         ("operations never reported, not in the forecast: ", sorted(map(_name, never))),
+        ("created within a day, their operations to come not in the forecast: ", sorted(map(_name, new))),
         ("storage never reported, not in the forecast: ", sorted(map(_name, unstored))),
     )
     return "; ".join(words + _listed(names) for words, names in parts if names) or None

@@ -126,14 +126,19 @@ def split(month: LedgerMonth, workspace_id: str, change: Decimal) -> Mapping[str
         _charged(before, workspace_id, used_before),
         _charged(month, workspace_id, used_after),
     )
+    gone = {id_ for id_ in used_before if id_ not in used_after or _has_left(month, workspace_id, id_)}
     came = add_up(usage for id_, usage in charged_after.items() if id_ not in used_before)
-    went = add_up(usage for id_, usage in charged_before.items() if id_ not in used_after)
-    first = add_up((went, *(usage for id_, usage in used_before.items() if id_ in used_after)))
-    last = add_up((came, *(usage for id_, usage in used_after.items() if id_ in used_before)))
+    went = add_up(usage for id_, usage in charged_before.items() if id_ in gone)
+    stayed = add_up(usage for id_, usage in charged_after.items() if id_ in gone)
+    first = add_up((went, *(usage for id_, usage in used_before.items() if id_ not in gone)))
+    last = add_up((came, stayed, *(usage for id_, usage in used_after.items() if id_ in used_before.keys() - gone)))
     if not month.is_over and _is_any_unplaced(month, workspace_id):
         return None  # nothing yet says whose part of what is expected is
     with_new = (first.known_operations + came.known_operations, _mean(first, before) + _mean(came, month))
-    without_gone = (with_new[0] - went.known_operations, with_new[1] - _mean(went, before))
+    without_gone = (
+        with_new[0] - went.known_operations + stayed.known_operations,
+        with_new[1] - _mean(went, before) + _mean(stayed, month),
+    )
     with_operations = (last.known_operations, without_gone[1])
     whole = (last.known_operations, _mean(last, month))
     steps = [(first.known_operations, _mean(first, before)), with_new, without_gone, with_operations, whole]
@@ -174,8 +179,8 @@ def _is_whole(row: CostRow, *, is_over: bool) -> bool:
 
 
 def _expected(month: LedgerMonth, workspace_id: str) -> Mapping[str, Usage]:
-    """What each database used in the month, of one that runs what it will use in proportion."""
-    used = month.costs.used.get(workspace_id, {})
+    """What each database used in the month, of one that runs what it will use: together what is expected."""
+    used = month.costs.likely.get(workspace_id) or month.costs.used.get(workspace_id, {})
     cost = month.costs.workspaces.get(workspace_id)
     if month.is_over or cost is None or cost.expected_operations is None or cost.expected_storage_bytes is None:
         return used
@@ -190,6 +195,13 @@ def _expected(month: LedgerMonth, workspace_id: str) -> Mapping[str, Usage]:
         )
         for id_, usage in used.items()
     }
+
+
+def _has_left(month: LedgerMonth, workspace_id: str, database_id: str) -> bool:
+    """Whether a database was deleted or moved away before the month ended, or until now."""
+    state, row = month.ledger_state.databases[database_id], month.ledger_state.workspaces[workspace_id]
+    is_deleted = state.deleted_at is not None and state.deleted_at <= month.until
+    return is_deleted or state.holder_on(month.until.date()) != row.key
 
 
 def _charged(month: LedgerMonth, workspace_id: str, used: Mapping[str, Usage]) -> Mapping[str, Usage]:
