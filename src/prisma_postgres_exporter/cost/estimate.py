@@ -355,10 +355,11 @@ class _Month:
         """What part (0 to 1) of the days without a row is since then; where each has one, of the time until now."""
         begins_at, held = month_start(self._now), {row.day for row in self._usage.days}
         days = [begins_at.date() + number * ONE_DAY for number in range((self._now - begins_at).days + 1)]
-        missing = [day for day in days if day not in held]
-        if not missing:
+        missing = {day: min(ONE_DAY, self._now - day_start(day)) for day in days if day not in held}
+        whole = sum(missing.values(), timedelta())
+        if not whole:
             return (self._now - since) / (self._now - begins_at)
-        return sum(day >= since.date() for day in missing) / len(missing)
+        return sum((length for day, length in missing.items() if day >= since.date()), timedelta()) / whole
 
     def _of_days(self, span: PriceSpan) -> tuple[int, int]:
         days = [row for row in self._usage.days if span.starts_at.date() <= row.day < span.ends_at.date()]
