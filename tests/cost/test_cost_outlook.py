@@ -301,6 +301,25 @@ class TestOperations:
         assert found.missing == (said if is_named else None)
         assert_true(found.operations, true_operations(lives[:1], 1, now), rel=0.05)
 
+    @pytest.mark.parametrize("day", [8, 15, 22])
+    @pytest.mark.parametrize("a_day", [200, 2_000])
+    def test_where_databases_come_and_go_as_many_come_as_went(self, a_day: int, day: int) -> None:
+        previews = [
+            Life(
+                key=30 + number,
+                created_at=november(1) + number * 36 * HOUR,
+                deleted_at=november(1) + (number + 2 + number % 2) * 36 * HOUR,
+                levels=[(OLD, GIB)],
+                operations_a_day=a_day,
+            )
+            for number in range(-27, 21)
+        ]
+        lives = (replace(TWO[0], operations_a_day=2_000), *previews)
+        now = november(day, 14)
+        played = play([life for life in lives if life.created_at <= now], installed_at=INSTALLED, now=now)
+
+        assert_true(seen(played, now).operations, true_operations(lives, 1, now), rel=0.1)
+
     def test_what_moved_away_does_not_go_on(self) -> None:
         lives = (TWO[0], replace(TWO[1], moves=[(november(18, 11), 2)]))
         now = november(22, 12)

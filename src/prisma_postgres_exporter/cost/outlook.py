@@ -3,7 +3,7 @@
 Pure. What is not known is estimated, never taken for 0, and `missing` says what that was:
 
 - A day that some databases lack is made whole by those that have it, each weighing as much as it usually does; the
-  days to come are those of the databases that are there now.
+  days to come are those of the databases that are there now. Where short lives are the rule, as many come as went.
 - Storage is forecast by database: its known time as it is, a day that is not known between the days beside it, what is
   left at its own known mean, the time to come at its level; one that is gone has none to come. The workspace's steady
   growth comes on top.
@@ -43,6 +43,10 @@ ONE_DAY = timedelta(days=1)
 DAY_SECONDS = 86_400
 LEAST_KNOWN = 0.5
 """What part of a workspace's usual operations a day must hold to be made whole; with less it is a gap."""
+
+A_SHORT_LIFE = timedelta(days=28)
+PASSING_RULE = 3
+"""So many short lives that ended within as long are no steps: so this workspace works."""
 
 LEAST_NEW = 0.1
 """What part of a workspace's operations of now databases of the last day must do to be named."""
@@ -84,9 +88,10 @@ def outlook(
     stays = [_stay(state, workspace_key, month, now) for state in states]
     past = {row.day: row for row in days if row.day < now.date()}
     gaps = _gaps(stays, past, now)
-    operations, unknown_days = _operations(stays, past, gaps, now)
+    passing = _passing(stays, now)
+    operations, unknown_days = _operations(stays, passing, past, gaps, now)
     storage, untold = _storage(stays, past, gaps, now)
-    new = _new_that_matter(stays, now)
+    new = [] if passing else _new_that_matter(stays, now)
     missing = _missing(stays, unknown_days, untold, new, now)
     if operations is None and (missing is None or any(stay.is_there(now) for stay in stays)):
         # Nothing is estimated from other days then: there are too few.
@@ -296,7 +301,7 @@ def _unplaced_days(stay: _Stay, now: datetime) -> Iterator[tuple[date, float]]:
 
 
 def _operations(
-    stays: Sequence[_Stay], past: Mapping[date, WorkspaceDay], gaps: _Gaps, now: datetime
+    stays: Sequence[_Stay], passing: Sequence[_Stay], past: Mapping[date, WorkspaceDay], gaps: _Gaps, now: datetime
 ) -> tuple[Forecast | None, dict[int, float]]:
     """The forecast, and for how many days of this month the operations of which stays are not known."""
     today, month = now.date(), month_start(now).date()
@@ -315,8 +320,10 @@ def _operations(
         return None if is_any_unknown else _at_rest(used, sum(unknown.values()) + so_far.unknown()), unknown_days
     first = min(past, default=today)
     usual = _usual_by_day(stays, min(first, month), today)
-    always = _always(stays, now)
-    here, later = _usual_by_day(always, min(first, month), today), _not_yet(always, min(first, month), now)
+    passing_keys = {stay.state.key for stay in passing}
+    lasting = _always((stay for stay in stays if stay.state.key not in passing_keys), now)
+    begin = min(first, month)
+    here, later = _usual_by_day((*lasting, *passing), begin, today), _not_yet(lasting, begin, now)
     if not any(here.values()) or any(amount and not here[day] for day, amount in unknown.items()):
         here = usual
     forecast = forecast_operations(
@@ -394,6 +401,18 @@ def _always(stays: Iterable[_Stay], now: datetime) -> list[_Stay]:
     return [replace(stay, begins_at=stay.state.database.created_at) for stay in stays if stay.is_there(now)]
 
 
+def _passing(stays: Sequence[_Stay], now: datetime) -> list[_Stay]:
+    """The databases that come and go, as previews do, where they do so again and again: as many will come as went."""
+    ended = [stay for stay in stays if stay.ends_at is not None and now - A_SHORT_LIFE <= stay.ends_at <= now]
+    if sum(_is_short(stay, now) for stay in ended) < PASSING_RULE:
+        return []
+    return [stay for stay in stays if _is_short(stay, now)]
+
+
+def _is_short(stay: _Stay, now: datetime) -> bool:
+    return not stay.has_moved and (stay.ends_at or now) - stay.begins_at < A_SHORT_LIFE
+
+
 def is_new(state: DatabaseState, now: datetime) -> bool:
     """Whether a database was created within a day: what it did since, as an import, tells nothing of days to come."""
     return now - state.database.created_at < ONE_DAY
@@ -407,10 +426,10 @@ def _new_that_matter(stays: Iterable[_Stay], now: datetime) -> list[_Stay]:
     return new if sum(stay.usual or 0.0 for stay in new) > LEAST_NEW * whole else []
 
 
-def _not_yet(always: Iterable[_Stay], first: date, now: datetime) -> Mapping[date, float]:
+def _not_yet(lasting: Iterable[_Stay], first: date, now: datetime) -> Mapping[date, float]:
     """What the databases that are there now usually do, by past day, as far as they were not created yet."""
     found: dict[date, float] = defaultdict(float)
-    for stay in always:
+    for stay in lasting:
         born_at = stay.begins_at
         if stay.usual and not is_new(stay.state, now):
             for day in _dates(first, min(born_at.date() + ONE_DAY, now.date())):
