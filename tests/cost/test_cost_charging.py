@@ -18,6 +18,7 @@ from builders import GIB, database, database_state, day_usage, month_usage, sett
 from prisma_postgres_exporter.config import BudgetConfig, Config, FeeShare, WorkspaceConfig, load_config
 from prisma_postgres_exporter.cost import (
     By,
+    Offer,
     Saving,
     WhatIf,
     charge,
@@ -292,7 +293,7 @@ def test_what_if_scales_usage_and_changes_plans() -> None:
     plans = compare_plans(of, DEFAULTS, days(300_000), NOW)["wksp_1"]
     # 9 million in all: Starter 10 + 64, Pro 49, Business 129; Free would stop.
     assert list(plans) == ["pro", "starter", "business"]
-    assert plans["pro"] == Decimal("49.00")
+    assert plans["pro"] == Offer(usd=Decimal("49.00"), is_complete=True)
 
 
 def test_of_a_month_of_which_nothing_can_be_expected_yet_no_plan_is_the_cheapest() -> None:

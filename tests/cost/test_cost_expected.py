@@ -10,9 +10,10 @@ import pytest
 from played_ledger import NEVER, Life, play
 
 from builders import GIB, SEEN_AT, database, database_state, ledger_state, month_usage, workspace_state
+from prisma_postgres_exporter.cli.cost import offers_sentence
 from prisma_postgres_exporter.config import CostConfig, load_config
-from prisma_postgres_exporter.cost import Bill, By, SpendLimit, WorkspaceCost, compare_plans, total_of
-from prisma_postgres_exporter.documents import cost_rows_answer
+from prisma_postgres_exporter.cost import Bill, By, Offer, SpendLimit, WorkspaceCost, compare_plans, total_of
+from prisma_postgres_exporter.documents import cost_rows_answer, supposed_answer
 from prisma_postgres_exporter.forecast import Forecast
 from prisma_postgres_exporter.model import DatabaseState, LedgerState, Move, Workspace, WorkspaceDay, WorkspaceState
 from prisma_postgres_exporter.report import (
@@ -109,6 +110,22 @@ def test_where_usage_is_charged_it_is_about_what_those_are_expected_to_cost_that
         "db_1": "about 26.00",
         "db_2": "–",
     }
+
+
+def test_what_other_plans_would_cost_is_about_so_much_too_where_usage_is_charged() -> None:
+    """Every door said 26.00 bare; nothing that Free stops at is reached by those that were read."""
+    unread, known = (month_of(workspace(read(1), *more, plan="Starter")) for more in ((never_read(2),), ()))
+
+    for month, is_known in ((unread, False), (known, True)):
+        plans = compare_plans(month.ledger_state, month.config, month.days, NOW)
+        (row,) = month.rows(By.WORKSPACE)
+        assert plans["wksp_1"]["starter"] == Offer(usd=Decimal("26.00"), is_complete=is_known)
+        (document,) = supposed_answer(month, (row,), beside(month, By.WORKSPACE), plans).data
+        assert document.by_plan_usd is not None
+        assert (document.by_plan_usd["starter"], document.is_by_plan_complete) == (Decimal("26.00"), is_known)
+        assert f" starter {'' if is_known else 'about '}26.00" in offers_sentence("Acme", plans["wksp_1"])
+        by_database = supposed_answer(month, month.rows(By.DATABASE), beside(month, By.DATABASE), plans).data
+        assert {row.is_by_plan_complete for row in by_database} == {None}
 
 
 def test_of_a_month_that_began_before_its_workspace_was_followed_about_so_much_is_expected() -> None:

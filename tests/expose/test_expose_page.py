@@ -1271,6 +1271,41 @@ def test_use_over_what_is_included_is_no_fault_on_a_plan_that_charges_for_it() -
     assert '<svg class="meter bad"' not in page
 
 
+def test_after_an_upgrade_the_bar_is_of_what_was_used_since() -> None:
+    """3,000 and 2 GiB of three days; the first two were on Free, which charges nothing."""
+    day = 86_400
+    usage = Usage(
+        known_operations=3_000,
+        known_byte_seconds=6 * day * 2**30,
+        level_byte_seconds=6 * day * 2**30,
+        days=3,
+        days_known=3,
+        storage_seconds=3 * day,
+        storage_seconds_known=3 * day,
+    )
+    cost = WorkspaceCost(
+        bill=Bill(fee=Decimal(10), operations=Decimal(0), storage=Decimal(0)),
+        charged_since=NOW,
+        free_operations=2_500,
+        free_byte_seconds=3 * day * 2**30,
+        included_operations=1_000,
+        included_storage_bytes=2 * 2**30,
+    )
+    view = replace(
+        A_WORKSPACE, usage=usage, month_to_date_operations=3_000, month_average_storage_bytes=2 * 2**30, cost=cost
+    )
+    operations, storage = meters(view)
+
+    assert operations is not None
+    assert storage is not None
+    assert (operations.percent, operations.over, storage.percent) == ("50 %", 0, "50 %")
+    page = words(status_page(replace(FULL, snapshot=replace(A_SNAPSHOT, workspaces=(view,))), COSTS))
+    assert "3 k ; since the upgrade 500 of 1 k (50 %) 2 GiB ; since the upgrade 1 GiB of 2 GiB (50 %)" in page
+    over = meters(replace(view, cost=replace(cost, free_operations=1_000)))[0]
+    assert over is not None
+    assert (over.since_upgrade, over.over, over.tone) == ("2 k", 0.5, "")
+
+
 def test_what_another_plan_would_have_saved_is_told() -> None:
     saving = Saving(own_plan="Starter", own_usd=Decimal("326.96"), plan="Pro", would_usd=Decimal("98.96"))
     costs = replace(COSTS, lines=(replace(COSTS.lines[0], saving=saving), *COSTS.lines[1:]))
@@ -1463,7 +1498,7 @@ def test_a_workspace_lists_projects_with_what_was_deleted_of_them_and_those_foun
     page = places.workspace_page(FULL, snapshot, A_WORKSPACE, costs, places.Told(), Asked())
     rows = words(page).partition("Cost so far")[2].partition("Databases 2")[0]
 
-    for row in ("proj_gone 0 9 – $9.00", "proj_a 1 9 3.00 GiB $7.00", "fee (no database) 0 9 – $1.00", "new 1 – "):
+    for row in ("proj_gone 0 9 – $9.00", "proj_a 1 9 3.00 GiB $7.00", "fee (not shared out) 0 9 – $1.00", "new 1 – "):
         assert row in rows
     assert "../projects/proj_gone" not in read(page).links
 

@@ -13,6 +13,7 @@ import builders
 from builders import GIB, settled_day, workspace_state
 from prisma_postgres_exporter.cli.compare import columns
 from prisma_postgres_exporter.cost import By, compare_plans
+from prisma_postgres_exporter.documents import change_document
 from prisma_postgres_exporter.model import (
     DatabaseState,
     Event,
@@ -478,3 +479,30 @@ def test_what_was_there_and_was_never_read_cost_nobody_knows_what() -> None:
 
     assert unread.before is not None
     assert said == last_month(beside(after, By.DATABASE)[unread.row.place]) == "–"
+
+
+@pytest.mark.parametrize("by", [By.PROJECT, By.DATABASE])
+@pytest.mark.parametrize(("is_read", "said"), [(False, "–"), (True, "0.00")])
+def test_a_fee_of_no_database_was_nothing_only_where_the_earlier_month_is_known(
+    by: By, *, is_read: bool, said: str
+) -> None:
+    """Nobody followed the workspace in October: its fee was called 0.00, and the databases may have had it."""
+    row = workspace_state(
+        *(of if is_read else replace(of, months=()) for of in (state(1, 9, at=OCTOBER), state(2, 9, at=OCTOBER))),
+        plan="Starter",
+        first_seen_at=SEEN_AT if is_read else datetime(2026, 11, 3, tzinfo=UTC),
+    )
+    held = builders.ledger_state(row)
+    before = month_of(held, until=OCTOBER)
+    after = replace(month_of(held), previous=before)
+    (fee,) = (change for change in compare_months(before, after, by, ()) if change.row.project_id is None)
+    shown = {column.key: column.value(fee) for column in columns(by, before, after, is_partial=False)}
+    entry = beside(after, by)[fee.row.place]
+
+    assert fee.row.known_usd == Decimal("10.00")
+    assert shown["cost_before"] == last_month(entry) == said
+    assert (entry.last_month_usd is None, fee.cost_change is None) == (not is_read, True)
+    document = change_document(fee, is_over=False).month_before
+    assert (document is None) == is_read
+    if document is not None:
+        assert (document.operations, document.known_usd, document.is_usage_complete) == (None, None, False)

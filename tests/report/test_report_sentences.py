@@ -9,14 +9,14 @@ from decimal import Decimal
 import pytest
 from report_values import CONFIG, NOW, OCTOBER, ledger_state, month_of, state
 
-from builders import GIB, workspace_state
+from builders import GIB, SEEN_AT, workspace_state
 from builders import ledger_state as several
 from prisma_postgres_exporter.config import CostConfig
 from prisma_postgres_exporter.cost import UNREAD, BudgetState, By, Saving, Usage, WorkspaceCost, total_row
 from prisma_postgres_exporter.documents import month_document, report_answer
 from prisma_postgres_exporter.expose.money import shown_components
 from prisma_postgres_exporter.expose.pages.drawing import parts
-from prisma_postgres_exporter.model import DatabaseState, Event, EventKind, WorkspaceDay
+from prisma_postgres_exporter.model import DatabaseState, Event, EventKind, PlanChange, WorkspaceDay
 from prisma_postgres_exporter.report import (
     UsageRow,
     beside,
@@ -215,6 +215,42 @@ def test_a_plan_that_charges_for_more_has_no_limit_at_what_it_includes() -> None
     assert line == "10,873,788 operations, 9,873,788 over the 1,000,000 that are included."
     assert stored == "14 GiB storage, 4 GiB over the 10 GiB that are included, as the month's average."
     assert free == "85,000 of 200,000 included operations (42 %)."
+
+
+@pytest.mark.parametrize("days_read", [20, 12])
+def test_after_an_upgrade_only_what_was_used_since_stands_beside_what_is_included(days_read: int) -> None:
+    """Free until the 18th: 200,000 operations and 4 GiB a day; what the ledger lacks was perhaps before."""
+    plans = (PlanChange(at=SEEN_AT, plan="Free"), PlanChange(at=datetime(2026, 11, 18, 9, tzinfo=UTC), plan="Starter"))
+    days = [
+        WorkspaceDay(
+            workspace_key=1,
+            day=NOW.date() - timedelta(days=number),
+            operations=600_000 if number <= 3 else 200_000,
+            storage_bytes=4 * GIB,
+            storage_byte_seconds=4 * GIB * 86_400,
+            storage_seconds=86_400,
+        )
+        for number in range(1, days_read + 1)
+    ]
+    (read,) = state(1, 5_200_000, gib=4).months
+    # Today has begun.
+    row = replace(state(1, 0), months=(replace(read, days=days_read + 1),))
+    month = month_of(ledger_state(row, plans=plans), days=days)
+    (_, operations, storage, *_) = cost_sentences(report_month(month, (), (), (), NOW).workspaces[0])
+    (told,) = month.rows(By.WORKSPACE)
+
+    assert told.bill is not None
+    # 1,800,000 since, 800,000 over, at 8.00 a million.
+    assert told.bill.operations == Decimal("6.40")
+    least = "" if days_read == 20 else "at least "
+    assert operations == (
+        f"5,200,000 operations; since the upgrade on 2026-11-18: {least}1,800,000 operations, "
+        "800,000 over the 1,000,000 that are included."
+    )
+    assert storage == (
+        "4 GiB storage; since the upgrade on 2026-11-18: 0.6 GiB of 10 GiB included storage (6 %), "
+        "as the month's average."
+    )
 
 
 def _costs_of(plan: str, operations: int, *, gib: int = 0) -> list[str]:

@@ -33,6 +33,7 @@ from prisma_postgres_exporter.cli.terminal import harmless, pour, say, sentence,
 from prisma_postgres_exporter.cost import (
     By,
     CostRow,
+    Offer,
     Usage,
     added,
     compare_plans,
@@ -170,7 +171,7 @@ def _workspace_id(name: str, ledger_state: LedgerState) -> str:
 
 def _print(
     month: LedgerMonth,
-    plans: Mapping[str, Mapping[str, Decimal]],
+    plans: Mapping[str, Mapping[str, Offer]],
     besides: Mapping[Place, Beside],
     by: By,
     chosen: Form,
@@ -231,7 +232,7 @@ def _say_what_is_missing(month: LedgerMonth, usage: Usage) -> None:
 
 def _sentences(
     month: LedgerMonth,
-    plans: Mapping[str, Mapping[str, Decimal]],
+    plans: Mapping[str, Mapping[str, Offer]],
     besides: Mapping[Place, Beside],
     by: By,
     *,
@@ -240,9 +241,8 @@ def _sentences(
     names = {id_: row.workspace.name for id_, row in month.ledger_state.workspaces.items()}
     used = {row.workspace_id: row.usage for row in month.rows(By.WORKSPACE)}
     for id_, by_plan in plans.items():
-        offers = ", ".join(f"{plan} {amount}" for plan, amount in by_plan.items())
-        if offers:
-            yield f"{names[id_]}, the whole month by plan, cheapest first: {offers}"
+        if by_plan:
+            yield offers_sentence(names[id_], by_plan)
         elif id_ in used and not used[id_].is_complete:
             why = f"its usage is incomplete ({knowledge(used[id_])})"
             yet = "" if used[id_].listed.is_complete else " yet"
@@ -269,6 +269,12 @@ def _sentences(
         sentence = change_sentence(entry, month.until, is_over=month.is_over) if by is By.WORKSPACE else None
         if sentence is not None and place != TOTAL:
             yield f"{names[place[0]]}: {sentence}"
+
+
+def offers_sentence(name: str, by_plan: Mapping[str, Offer]) -> str:
+    """What a workspace's whole month would cost on each plan."""
+    offers = (f"{plan} {about(offer.usd, is_complete=offer.is_complete)}" for plan, offer in by_plan.items())
+    return f"{name}, the whole month by plan, cheapest first: {', '.join(offers)}"
 
 
 def _cells(row: CostRow, entry: Beside, by: By, *, is_over: bool) -> dict[str, str]:

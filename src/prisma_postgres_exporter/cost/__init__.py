@@ -25,7 +25,7 @@ from prisma_postgres_exporter.cost.usage import (
     used_in_month,
 )
 from prisma_postgres_exporter.cost.warnings import cost_warnings, likely_block
-from prisma_postgres_exporter.cost.whatif import Saving, WhatIf, compare_plans, parse_what_if, savings, suppose
+from prisma_postgres_exporter.cost.whatif import Offer, Saving, WhatIf, compare_plans, parse_what_if, savings, suppose
 
 __all__ = [
     "ABOUT",
@@ -42,6 +42,7 @@ __all__ = [
     "CostRow",
     "Costs",
     "Difference",
+    "Offer",
     "Outlook",
     "Saving",
     "Span",

@@ -52,7 +52,8 @@ class WorkspaceCost:
     `is_unread`: nobody followed the workspace then. `plan` and what is included, and whether
     it stops there (`is_stopping`), and whether the vendor blocks it (`is_blocked`), are those of now;
     `plan_assumed_at` is when the plan was first read, where that was after the month. `charged_since` is when a plan
-    that charges nothing was left in the month: what was used before is never charged. `expected_bill`, `low_bill` and
+    that charges nothing was left in the month: what was used before, `free_operations` and `free_byte_seconds` of what
+    is known now, is never charged. `expected_bill`, `low_bill` and
     `high_bill` are of the whole month, and of one that is over there are none; `forecast_missing` says what they had to
     do without; where not `is_expected_complete`, that is a database that may cost something, of which nothing was read
     or that nobody ever saw, and about so much is expected. `limits` are the
@@ -65,6 +66,8 @@ class WorkspaceCost:
     plan_assumed_at: datetime | None = None
     price_version: str | None = None
     charged_since: datetime | None = None
+    free_operations: int = 0
+    free_byte_seconds: int = 0
     included_operations: int | None = None
     included_storage_bytes: int | None = None
     is_stopping: bool = False
@@ -86,6 +89,27 @@ class WorkspaceCost:
         if self.low_bill is None or self.high_bill is None or not self.is_expected_complete:
             return None, None
         return self.low_bill.total, self.high_bill.total
+
+    def charged(self, usage: Usage) -> Usage:
+        """What of a usage of the month so far counts against what is included, as well known as what is charged."""
+        bill = self.bill
+        if bill is None or not (self.free_operations or self.free_byte_seconds):
+            return usage
+        usage = usage.listed if bill.is_listed else usage
+        known_byte_seconds = max(0, usage.known_byte_seconds - self.free_byte_seconds)
+        charged = replace(
+            usage,
+            known_operations=max(0, usage.known_operations - self.free_operations),
+            known_byte_seconds=known_byte_seconds,
+            # A database's own mean may be of the time before.
+            level_byte_seconds=known_byte_seconds,
+            days_known=min(usage.days_known, usage.days - 1),
+        )
+        if bill.are_operations_known:
+            charged = replace(charged, days_known=usage.days, unplaced_operations=0)
+        if bill.is_storage_known:
+            charged = replace(charged, storage_seconds_known=usage.storage_seconds, unlevelled=0, unplaced_storage=0)
+        return charged
 
     def is_only_likely(self, limit: str, at: datetime, now: datetime) -> bool:
         """Whether a limit that will be reached `at` an instant is not at the low end of the forecast."""
@@ -151,6 +175,7 @@ def estimate(config: Config, row: WorkspaceState, usage: WorkspaceUsage, now: da
     bounds = _bounds(usage)
     bills = tuple(month.expected_bill(*bound) for bound in bounds)
     low, expected, high = bills or (None, None, None)
+    free_operations, free_byte_seconds = month.free_now()
     missing = " and ".join(part for part in PARTS if getattr(bill, part) is None)
     return WorkspaceCost(
         unpriced=f"the price of {missing} is not known for plan {price.plan}, version {price.version}: "
@@ -161,6 +186,8 @@ def estimate(config: Config, row: WorkspaceState, usage: WorkspaceUsage, now: da
         plan_assumed_at=plan_assumed_at(config, row.workspace, row.plans, now),
         price_version=price.version,
         charged_since=month.charged_since,
+        free_operations=free_operations,
+        free_byte_seconds=free_byte_seconds,
         included_operations=price.included_operations,
         included_storage_bytes=price.included_storage,
         is_stopping=price.hard_stop,
@@ -244,6 +271,18 @@ class _Month:
             are_operations_known=bill.are_operations_known or (there.are_operations_known and is_dated),
             is_storage_known=bill.is_storage_known or (there.is_storage_known and is_dated),
             is_listed=bill.is_listed or not (row.was_followed_late(since) or row.gaps_in(since, self._now)),
+        )
+
+    def free_now(self) -> tuple[int, int]:
+        """What of the operations and byte-seconds of now was used before anything was charged, or may have been."""
+        used, since = self._usage.used, self.charged_since
+        if since is None or since > self._now:
+            return 0, 0
+        spans = self._spans(used.known_operations, used.known_byte_seconds)
+        charged = add_up(span.usage for span in spans if span.starts_at >= since)
+        return (
+            used.known_operations - charged.known_operations,
+            used.known_byte_seconds - charged.known_byte_seconds,
         )
 
     def expected_bill(self, operations: int, storage_bytes: int) -> Bill:

@@ -92,15 +92,23 @@ def with_plan(config: Config, ledger_state: LedgerState, plan: str) -> Config:
     return config.model_copy(update={"cost": config.cost.model_copy(update={"workspaces": tuple(workspaces)})})
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Offer:
+    """What the whole month would cost on a plan; where not `is_complete`, about so much, as of what is expected."""
+
+    usd: Decimal
+    is_complete: bool
+
+
 def compare_plans(
     ledger_state: LedgerState, config: Config, days: Sequence[WorkspaceDay], now: datetime, *, is_over: bool = False
-) -> dict[str, dict[str, Decimal]]:
+) -> dict[str, dict[str, Offer]]:
     """Return by workspace id what the whole month would cost on each plan, the cheapest first.
 
     Of one that `is_over` it is what the bill would have been. A plan that stops at what it includes is left out where
     more is expected to be used.
     """
-    found: dict[str, dict[str, Decimal]] = {id_: {} for id_ in ledger_state.workspaces}
+    found: dict[str, dict[str, Offer]] = {id_: {} for id_ in ledger_state.workspaces}
     for plan in dict.fromkeys(row.plan.lower() for row in config.prices):
         costs = charge(
             ledger_state, with_plan(config, ledger_state, plan), days, now, is_over=is_over, is_supposed=True
@@ -110,8 +118,8 @@ def compare_plans(
             bill = cost.bill if is_over else cost.expected_bill
             is_stopped = any(name.startswith("free_") for name, _ in cost.limits)
             if bill is not None and bill.total is not None and not is_stopped:
-                found[id_][plan] = bill.total
-    return {id_: dict(sorted(plans.items(), key=lambda entry: entry[1])) for id_, plans in found.items()}
+                found[id_][plan] = Offer(usd=bill.total, is_complete=is_over or cost.is_expected_complete)
+    return {id_: dict(sorted(plans.items(), key=lambda entry: entry[1].usd)) for id_, plans in found.items()}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

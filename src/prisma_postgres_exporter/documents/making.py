@@ -13,6 +13,7 @@ from prisma_postgres_exporter.cost import (
     BudgetState,
     By,
     CostRow,
+    Offer,
     SpendLimit,
     Usage,
     WorkspaceCost,
@@ -125,17 +126,20 @@ def supposed_answer(
     month: LedgerMonth,
     rows: Iterable[CostRow],
     besides: Mapping[Place, Beside],
-    plans: Mapping[str, Mapping[str, Decimal]],
+    plans: Mapping[str, Mapping[str, Offer]],
 ) -> SupposedCostRows:
     """Return rows of a month as it would be, each workspace with what other plans would cost."""
-    data = [
-        SupposedDocument(
-            **_month(row, is_over=month.is_over),
-            **_beside(besides[row.place]),
-            by_plan_usd=dict(plans[row.workspace_id]) if row.project_id is None and row.workspace_id in plans else None,
+    data = []
+    for row in rows:
+        offers = plans.get(row.workspace_id) if row.project_id is None else None
+        data.append(
+            SupposedDocument(
+                **_month(row, is_over=month.is_over),
+                **_beside(besides[row.place]),
+                by_plan_usd=None if offers is None else {plan: offer.usd for plan, offer in offers.items()},
+                is_by_plan_complete=None if offers is None else all(offer.is_complete for offer in offers.values()),
+            )
         )
-        for row in rows
-    ]
     return SupposedCostRows(**of_month(month), data=data, total=_total_of_month(month, besides))
 
 

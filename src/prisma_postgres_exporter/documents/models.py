@@ -226,6 +226,10 @@ class SupposedDocument(CostDocument):
     by_plan_usd: dict[str, Usd] | None = Field(
         description="What the whole month would cost on each plan, the cheapest first; of workspaces"
     )
+    is_by_plan_complete: bool | None = Field(
+        description="Whether `by_plan_usd` is of everything that may cost, as `is_expected_complete`; else it is about "
+        "so much on each plan that charges for usage"
+    )
 
 
 class LevelDocument(CostDocument):

@@ -10,6 +10,8 @@ from fractions import Fraction
 
 from prisma_postgres_exporter.config import PriceRow
 from prisma_postgres_exporter.cost import (
+    NOTHING,
+    UNREAD,
     By,
     CostRow,
     Span,
@@ -68,7 +70,7 @@ def beside(month: LedgerMonth, by: By) -> Mapping[Place, Beside]:
     shares = _percents(rows) if known else {}
     found: dict[Place, Beside] = {}
     for row in rows:
-        earlier = before.get(row.place)
+        earlier = row_then(row, before, month.previous) if month.previous is not None else None
         last, last_known = _last_month((earlier,) if earlier is not None else (), month)
         change = _change(_this(row, month), cost_then(earlier)) if month.previous is not None else None
         found[row.place] = Beside(
@@ -99,6 +101,20 @@ def beside(month: LedgerMonth, by: By) -> Mapping[Place, Beside]:
         split=_sum_of_splits(splits) if splits and not gone else None,
     )
     return found
+
+
+def row_then(row: CostRow, rows: Mapping[Place, CostRow], month: LedgerMonth) -> CostRow | None:
+    """The row of the same in another month, whose `rows` they are; `None` where it was not there.
+
+    A fee that no database bears now was perhaps some database's then: where its workspace's is not known, nor is it.
+    """
+    found, cost = rows.get(row.place), month.costs.workspaces.get(row.workspace_id)
+    if found is not None or row.project_id is not None or cost is None:
+        return found
+    if cost.bill is not None and cost.bill.fee is not None:
+        return None
+    usage = UNREAD if cost.is_unread else NOTHING
+    return replace(row, until=month.until, usage=usage, bill=None, expected_usd=None, cost=cost)
 
 
 def cost_then(row: CostRow | None) -> Decimal | None:

@@ -10,7 +10,7 @@ from decimal import Decimal
 
 from prisma_postgres_exporter.cost import By, CostRow, total_row
 from prisma_postgres_exporter.model import DatabaseState, DayUsage, Event, EventKind, month_start, next_month_start
-from prisma_postgres_exporter.report.changing import cost_then, split
+from prisma_postgres_exporter.report.changing import cost_then, row_then, split
 from prisma_postgres_exporter.report.gaps import Names, told_apart
 from prisma_postgres_exporter.report.months import LedgerMonth
 from prisma_postgres_exporter.report.ranking import Pair, known_in_both
@@ -139,19 +139,16 @@ def compare_months(
     why = _Reasons(before, after, by, events, pairs, None if after.is_over else by_database)
     gone = {row.workspace.id for row in after.not_followed}
     changes = []
-    for place in {**rows_before, **rows_after}:
-        earlier, later = rows_before.get(place), rows_after.get(place)
-        row = later or earlier
-        if row is not None:
-            change = Change(
-                row=row,
-                before=earlier,
-                after=later,
-                is_running=not after.is_over,
-                pair=pairs.get(place),
-                is_followed=row.workspace_id not in gone,
-            )
-            changes.append(replace(change, reasons=tuple(why.of(change))))
+    for place, row in {**rows_before, **rows_after}.items():
+        change = Change(
+            row=row,
+            before=row_then(row, rows_before, before),
+            after=row_then(row, rows_after, after),
+            is_running=not after.is_over,
+            pair=pairs.get(place),
+            is_followed=row.workspace_id not in gone,
+        )
+        changes.append(replace(change, reasons=tuple(why.of(change))))
     return tuple(sorted(changes, key=_by_size))
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from datetime import date, datetime
 from decimal import Decimal
 from functools import partial
@@ -50,7 +51,7 @@ from prisma_postgres_exporter.report.months import LedgerMonth, Missing
 from prisma_postgres_exporter.report.whole import MonthReport, WorkspaceReport
 from prisma_postgres_exporter.words import counted, listed
 
-NO_PROJECT = "fee (no database)"
+NO_PROJECT = "fee (not shared out)"
 LIMIT_NAMES = {
     "spend_limit": "Spend limit",
     "free_operations": "Free plan's operations limit",
@@ -304,12 +305,14 @@ def cost_sentences(workspace: WorkspaceReport) -> Iterator[str]:
         assumed = "" if at is None else f" (assumed: first read on {at:%Y-%m-%d})"
         yield f"Plan {cost.plan}{assumed}, prices {cost.price_version}."
     row = workspace.total
-    if cost.included_operations and row.operations is not None:
-        said = row.usage.operations_qualifier.capitalize()
-        yield f"{said}{_beside_included(cost, row.operations, cost.included_operations, 'operations')}."
-    if (included := cost.included_storage_bytes) and (mean := row.mean_storage_bytes) is not None:
-        said, in_its_unit = row.usage.mean_storage_qualifier.capitalize(), partial(in_unit_of, included)
-        yield f"{said}{_beside_included(cost, mean, included, 'storage', in_its_unit)}, as the month's average."
+    charged = replace(row, usage=cost.charged(row.usage))
+    if (included := cost.included_operations) and row.operations is not None:
+        used, since = ((of.usage.operations_qualifier, of.operations) for of in (row, charged))
+        yield f"{_beside_included(cost, used, since, included, 'operations')}."
+    if (included := cost.included_storage_bytes) and row.mean_storage_bytes is not None:
+        used, since = ((of.usage.mean_storage_qualifier, of.mean_storage_bytes) for of in (row, charged))
+        said = _beside_included(cost, used, since, included, "storage", partial(in_unit_of, included))
+        yield f"{said}, as the month's average."
     if cost.expected_bill is not None:
         low, high = cost.expected_bounds
         bounds = "" if low is None or high is None else f" ({money(low)} to {money(high)})"
@@ -326,12 +329,29 @@ def cost_sentences(workspace: WorkspaceReport) -> Iterator[str]:
 
 
 def _beside_included(
-    cost: WorkspaceCost, used: int, included: int, what: str, write: Callable[[int], str] = "{:,}".format
+    cost: WorkspaceCost,
+    used: tuple[str, int | None],
+    charged: tuple[str, int | None],
+    included: int,
+    what: str,
+    write: Callable[[int], str] = "{:,}".format,
 ) -> str:
-    """What is used of what is included; over it, that is no limit of a plan that charges for more."""
-    if used > included and not cost.is_stopping:
-        return f"{write(used)} {what}, {write(used - included)} over the {write(included)} that are included"
-    return f"{write(used)} of {write(included)} included {what} ({percent(used / included)})"
+    """What is used, and what of it counts, beside what is included: no limit of a plan that charges for more.
+
+    Each is what is said before an amount and the amount.
+    """
+    qualifier, amount = charged
+    if amount is None:
+        said = "not known"
+    elif amount > included and not cost.is_stopping:
+        over = write(amount - included)
+        said = f"{qualifier}{write(amount)} {what}, {over} over the {write(included)} that are included"
+    else:
+        said = f"{qualifier}{write(amount)} of {write(included)} included {what} ({percent(amount / included)})"
+    if used[1] is not None and used[1] != amount and cost.charged_since is not None:
+        since = f"since the upgrade on {cost.charged_since:%Y-%m-%d}"
+        said = f"{used[0]}{write(used[1])} {what}; {since}: {said}"
+    return f"{said[0].upper()}{said[1:]}"
 
 
 def spend_sentence(cost: WorkspaceCost, write: Callable[[Decimal | None], str] = money, unit: str = " USD") -> str:
