@@ -42,7 +42,7 @@ def problems(**given: object) -> tuple[str, ...]:
 
 def test_without_anything_the_defaults_hold() -> None:
     config = load_config(environ={})
-    assert config.model_copy(update={"prices": ()}) == Config()
+    assert config.model_copy(update={"prices": (), "sources": Sources()}) == Config()
     assert {row.plan for row in config.prices} == {"free", "starter", "pro", "business"}
 
 
@@ -266,7 +266,9 @@ def test_the_example_holds_every_key_with_its_default() -> None:
     example = yaml.safe_load(EXAMPLE.read_text(encoding="utf-8"))
 
     loaded = load_config(config_path=str(EXAMPLE), environ={})
-    assert loaded.model_copy(update={"sources": Sources()}) == load_config(environ={})
+    assert loaded.model_copy(update={"sources": Sources()}) == load_config(environ={}).model_copy(
+        update={"sources": Sources()}
+    )
     assert set(keys_of(example)) == set(fields_of(Config))
 
 
@@ -406,9 +408,15 @@ def test_commands_to_paste_name_the_store_and_the_file_of_the_environment(tmp_pa
 
     assert load_config(environ=named).sources.flags == f"--config {path} --store-url postgresql://us@db/ledger"
     assert load_config(environ=relative).sources.flags == f"--store-url sqlite:///{Path.cwd() / 'ledger.db'}"
-    # A flag wins, and is as it was typed.
     typed = load_config(store_url="sqlite:///typed.db", environ=named)
-    assert typed.sources.flags == f"--config {path} --store-url sqlite:///typed.db"
+    assert typed.sources.flags == f"--config {path} --store-url sqlite:///{Path.cwd() / 'typed.db'}"
+    # The one that nobody named is somewhere too.
+    assert (
+        load_config(environ={}).sources.flags == f"--store-url sqlite:///{Path.cwd() / 'prisma-postgres-exporter.db'}"
+    )
+    write(tmp_path, "store: {url: sqlite:///filed.db}")
+    filed = load_config(config_path=path, environ={})
+    assert filed.sources.flags == f"--config {path} --store-url sqlite:///{Path.cwd() / 'filed.db'}"
 
 
 @pytest.mark.parametrize(

@@ -37,7 +37,6 @@ def used(
         usage_missing=() if is_known else ("days",),
         are_operations_known=is_known,
         mean_storage_qualifier="about " if hours < 24 else "" if is_known else "at least ",
-        known_byte_seconds=(level or 0) * hours * 3_600,
     )
 
 
@@ -68,7 +67,7 @@ def test_the_total_of_a_day_has_what_is_known_of_it() -> None:
         "| 2026-11-03 | ≥ 1,000 | at least 1.00 |",
         "| 2026-11-04 | – | – |",
         "| 2026-11-05 | 3,000 | about 2.00 |",
-        "| 2026-11-06 | ≥ 1,000 | at least 0.50 |",
+        "| 2026-11-06 | ≥ 1,000 | – |",
     ]
 
 

@@ -134,7 +134,7 @@ def load_config(
     sources = Sources(
         store_url=places.get(("store", "url")),
         cost=places.get(("cost",)),
-        flags=_typed(path, api_url, store_url or _absolute(environ.get("PRISMA_POSTGRES_STORE_URL"))),
+        flags=_typed(path, api_url, config.store.url),
         program=program,
         file=str(Path(path).absolute()) if path is not None else None,
     )
@@ -166,15 +166,15 @@ def _find_web_file(values: Mapping[str, object], path: Path) -> None:
 
 
 def _typed(config_path: str | None, api_url: str | None, store_url: str | None) -> str:
-    """The flags that were given, to be typed again; the store's place too where the environment gave it."""
-    shown = display_url(store_url) if store_url else None
+    """The flags that were given, to be typed again, and where the store is: it means the same in every directory."""
+    shown = display_url(_absolute(store_url)) if store_url else None
     flags = {"--config": config_path, "--api-url": api_url, "--store-url": shown}
     return " ".join(f"{flag} {shlex.quote(value)}" for flag, value in flags.items() if value)
 
 
-def _absolute(url: str | None) -> str | None:
+def _absolute(url: str) -> str:
     """A store's URL that means the same in every directory."""
-    scheme, is_file, path = (url or "").partition(":///")
+    scheme, is_file, path = url.partition(":///")
     return f"{scheme}:///{Path(path).absolute()}" if is_file and scheme.startswith("sqlite") else url
 
 

@@ -237,7 +237,10 @@ class DatabaseFacts:
     @property
     def next_reads(self) -> str:
         """When what is due will be read."""
-        return "when its workspace can be listed again" if self.is_listed is None else "in the next rounds"
+        if self.is_listed is None:
+            return "when its workspace can be listed again"
+        is_failing = self.state is not None and self.state.failing_since_at is not None
+        return "when it answers again" if is_failing else "in the next rounds"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

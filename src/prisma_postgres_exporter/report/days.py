@@ -100,13 +100,14 @@ def _shown(
         more, is_in_part = row.stretched_byte_seconds, row.is_storage_in_part
         if day == now.date():
             more, is_in_part = stretched.get(workspace.key, (0, False))
-        more = 0 if is_level_lacking else more
+        # Beside a database without a level, what is estimated of others would be neither bound.
+        is_level_known = bool(row.storage_seconds) and not (is_level_lacking and is_in_part)
         elapsed_seconds = max(1, int((ends_at - starts_at).total_seconds()))
         shown.append(
             Day(
                 day=day,
                 operations=row.operations,
-                storage_bytes=(row.storage_byte_seconds + more) // elapsed_seconds if row.storage_seconds else None,
+                storage_bytes=(row.storage_byte_seconds + more) // elapsed_seconds if is_level_known else None,
                 are_operations_known=is_whole,
                 storage_qualifier=storage_qualifier(
                     is_level_lacking=is_level_lacking, is_listed=is_listed, is_any_stretched=is_in_part

@@ -166,10 +166,8 @@ def _all_days(report: MonthReport) -> Sequence[Day]:
     def of_all(day: date, rows: Sequence[Day]) -> Day:
         # Beside a level that is at least so much, one that is estimated would be neither bound.
         is_level_lacking = any(row.storage_bytes is None or row.storage_qualifier == AT_LEAST for row in rows)
-        elapsed_seconds = max(1, int((min(day_start(day) + ONE_DAY, report.until) - day_start(day)).total_seconds()))
-        storage_bytes = _sum(row.storage_bytes for row in rows)
-        if is_level_lacking and storage_bytes is not None:
-            storage_bytes = sum(row.storage_byte_seconds for row in rows) // elapsed_seconds
+        is_any_stretched = any(row.storage_qualifier == ABOUT for row in rows)
+        storage_bytes = None if is_level_lacking and is_any_stretched else _sum(row.storage_bytes for row in rows)
         return Day(
             day=day,
             operations=_sum(row.operations for row in rows),
@@ -178,7 +176,7 @@ def _all_days(report: MonthReport) -> Sequence[Day]:
             storage_qualifier=storage_qualifier(
                 is_level_lacking=is_level_lacking,
                 is_listed=is_listed(day),
-                is_any_stretched=any(row.storage_qualifier == ABOUT for row in rows),
+                is_any_stretched=is_any_stretched,
             ),
         )
 

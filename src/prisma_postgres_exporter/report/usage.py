@@ -257,14 +257,13 @@ def _rows_of_day(
         workspace_id, workspace_name, project_id, project_name, database_id, database_name = place
         lived = [max(row.storage_seconds, seconds_there[row.database_key]) for row in rows]
         is_level_lacking = bool(lacking[place]) or not all(map(_has_level, rows))
-        # Beside a database without a level, what is estimated of others would be neither bound.
-        byte_seconds = [
-            row.storage_byte_seconds * (row.storage_seconds if is_level_lacking else seconds) // row.storage_seconds
+        is_any_stretched = any(is_stretched(row, seconds, now) for row, seconds in zip(rows, lived, strict=True))
+        at_own_mean = [
+            row.storage_byte_seconds * seconds // row.storage_seconds
             for row, seconds in zip(rows, lived, strict=True)
             if row.storage_seconds
         ]
         covered, whole = sum(row.storage_seconds for row in rows), sum(lived) + sum(lacking[place])
-        bridged = len(rows) * SHORT_GAP.total_seconds() + sum(held_seconds(row, now) for row in rows)
         # One that was read before its end only may have gone on, unless it was deleted soon after.
         days_known = sum(
             row.unchanged_since_at is not None
@@ -283,7 +282,7 @@ def _rows_of_day(
         is_listed = not (is_late or is_unwatched)
         reasons = (
             ("days", days_known < count),
-            ("storage", whole - covered > bridged or not all(map(_has_level, rows))),
+            ("storage", whole - covered > sum(_bridged(row, now) for row in rows) or not all(map(_has_level, rows))),
             ("moved", unplaced[place] > 0),
             ("followed_late", is_late),
             ("discovery_gap", is_unwatched),
@@ -300,7 +299,10 @@ def _rows_of_day(
             operations=sum(row.operations for row in rows) if rows or unplaced_at_rest[place] else None,
             days_known=days_known,
             days=count,
-            mean_storage_bytes=sum(byte_seconds) // elapsed_seconds if byte_seconds else None,
+            # Beside a database without a level, what is estimated of others would be neither bound.
+            mean_storage_bytes=None
+            if not at_own_mean or (is_level_lacking and is_any_stretched)
+            else sum(at_own_mean) // elapsed_seconds,
             storage_covered_ratio=round(covered / whole, 6) if whole else None,
             is_usage_complete=not usage_missing,
             usage_missing=usage_missing,
@@ -309,7 +311,7 @@ def _rows_of_day(
             mean_storage_qualifier=storage_qualifier(
                 is_level_lacking=is_level_lacking,
                 is_listed=is_listed,
-                is_any_stretched=any(is_stretched(row, seconds, now) for row, seconds in zip(rows, lived, strict=True)),
+                is_any_stretched=is_any_stretched,
             ),
             known_byte_seconds=sum(row.storage_byte_seconds for row in rows),
         )
@@ -332,7 +334,11 @@ def held_seconds(row: DayUsage, now: datetime) -> float:
 
 def is_stretched(row: DayUsage, lived_seconds: int, now: datetime) -> bool:
     """Whether a database's mean of a day stands for more than an hour of which no level is known."""
-    return 0 < row.storage_seconds < lived_seconds - SHORT_GAP.total_seconds() - held_seconds(row, now)
+    return 0 < row.storage_seconds < lived_seconds - _bridged(row, now)
+
+
+def _bridged(row: DayUsage, now: datetime) -> float:
+    return SHORT_GAP.total_seconds() + held_seconds(row, now)
 
 
 def storage_qualifier(*, is_level_lacking: bool, is_listed: bool, is_any_stretched: bool) -> str:
