@@ -346,7 +346,7 @@ def test_what_was_not_there_last_month_has_no_usage_then_cost_nothing_and_change
     costs = say(ENDS_AT, "cost", "--by", "database", "--json", *options).json["data"]
 
     young = {row["database_id"]: row for row in compared if row["month_before"] is None}
-    assert {id_: row["change_usd"] for id_, row in young.items()} == {"db_5": "0.00", "db_6": "8.42"}
+    assert {id_: row["change_usd"] for id_, row in young.items()} == {"db_5": "0.00", "db_6": "8.43"}
     for row in costs:
         if row["database_id"] in young:
             assert (row["last_month_usd"], row["change_usd"]) == ("0.00", row["expected_usd"])
@@ -354,9 +354,9 @@ def test_what_was_not_there_last_month_has_no_usage_then_cost_nothing_and_change
     cost_table = say(ENDS_AT, "cost", "--by", "database", "--wide", *options).output
     assert _cells(table, "database 6 ") == [
         *("–", "156,960", "+152,640", "18 of 18", "–", "4.04"),
-        *("0.00", "about 5.96", "about +8.42", "about 8.42"),
+        *("0.00", "about 5.96", "about +8.43", "about 8.43"),
     ]
-    assert _cells(cost_table, "database 6 ")[-3:] == ["0.00", "about +8.42", "–"]
+    assert _cells(cost_table, "database 6 ")[-3:] == ["0.00", "about +8.43", "–"]
     assert _cells(table, "database 4 ")[-4:] == ["about 4.00", "about 6.04", "–", "about 8.53"]
     assert _cells(cost_table, "database 4 ")[-3:] == ["about 4.00", "–", "–"]
 
