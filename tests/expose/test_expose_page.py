@@ -1088,6 +1088,31 @@ def test_every_workspace_that_is_or_will_be_blocked_is_named_with_its_date_and_w
     assert '<a href="#workspaces">Stopped 1, Stopped 2, Stopped 3 and 2 more</a>' in page
 
 
+def test_however_many_workspaces_have_a_limit_before_them_a_few_lines_tell_of_it() -> None:
+    """A line each made a page of a thousand workspaces two hundred thousand pixels high."""
+    coming = [
+        replace(
+            A_WORKSPACE,
+            workspace_id=f"wksp_{number}",
+            workspace_name=f"Workspace {number}",
+            plan="Pro",
+            cost=WorkspaceCost(
+                limits=(("spend_limit", NOW + timedelta(hours=number)),),
+                spend_limit=SpendLimit(usd=Decimal(100)),
+                bill=Bill(fee=Decimal(49), operations=Decimal(number), storage=Decimal(0)),
+            ),
+        )
+        for number in range(1, 31)
+    ]
+    page = status_page(replace(FULL, snapshot=snapshot_of((), coming)), COSTS)
+    told = page.partition('id="attention"')[2].partition('id="workspaces"')[0]
+
+    # The card has the first four.
+    assert [number for number in range(5, 31) if f">Workspace {number}: " in told] == [5, 6, 7, 8, 9]
+    assert "A limit or budget is reached later." in told
+    assert ">21 more<" in told
+
+
 def test_of_what_the_vendor_blocks_no_later_block_is_told() -> None:
     """Our count was 85 %: "likely blocked on Monday" stood above "The vendor blocks the workspace"."""
     free = replace(

@@ -26,6 +26,7 @@ BLOCK = "The vendor blocks its workspace"
 NOT_READ = "Not read in time: the log says what failed, the command plan whether the pace suffices"
 LAST_READ = "The last numbers read are shown."
 NAMED = 3
+MOST_LINES = 5
 """How many are named of those of whom the same is said."""
 
 ONE_OUTAGE = timedelta(minutes=15)
@@ -111,10 +112,33 @@ def alerts(
 
     Of the limits and budgets those of `reached` are told.
     """
+    savings = (saving_alert(line, line.saving, status) for line in lines if line.saving is not None)
+    return [
+        *map(_together, _alike(_of_the_service(status))),
+        *_the_first((reach.alert(status.now_at) for reach in reached), "A limit or budget is reached later."),
+        *map(_together, _alike(_failures(status, snapshot))),
+        *_the_first(savings, "Last month would have cost less on another plan."),
+        *(Alert(tone="note", subject="", text=note) for note in status.notes),
+    ]
+
+
+def _alike(alerts: Iterable[Alert]) -> Sequence[Sequence[Alert]]:
+    """What is said alike together, in the order of the first ones."""
     alike: dict[tuple[str, str], list[Alert]] = defaultdict(list)
-    for alert in _alerts(status, snapshot, reached, lines):
+    for alert in alerts:
         alike[alert.tone, alert.text].append(alert)
-    return [_together(alerts) for alerts in alike.values()]
+    return list(alike.values())
+
+
+def _the_first(alerts: Iterable[Alert], later: str) -> Iterator[Alert]:
+    """A line each for the first ones, and one for all others: there can be one of every workspace."""
+    alike = _alike(alerts)
+    yield from map(_together, alike[:MOST_LINES])
+    rest = sum(map(len, alike[MOST_LINES:]))
+    if rest:
+        yield Alert(
+            tone=alike[MOST_LINES][0].tone, subject=f"{rest:,} more", text=later, path="#workspaces", is_cut=True
+        )
 
 
 def _together(alike: Sequence[Alert]) -> Alert:
@@ -147,21 +171,13 @@ def _first(instants: Sequence[datetime], apart: timedelta) -> tuple[datetime | N
     return min(instants), max(instants) - min(instants) > apart
 
 
-def _alerts(
-    status: ServiceStatus, snapshot: Snapshot | None, reached: Iterable[Reach], lines: Iterable[CostLine]
-) -> Iterator[Alert]:
-    yield from _of_the_service(status)
-    yield from (reach.alert(status.now_at) for reach in reached)
+def _failures(status: ServiceStatus, snapshot: Snapshot | None) -> Iterator[Alert]:
     if snapshot is not None:
         yield from _of_workspaces(status, snapshot.workspaces)
         # What fails as its whole workspace does is said with that.
         as_a_whole = {(view.workspace_id, view.failure_reason) for view in snapshot.workspaces if view.failure_reason}
         alone = [row for row in snapshot.databases if (row.workspace_id, row.failure_reason) not in as_a_whole]
         yield from of_databases(alone, status)
-    for line in lines:
-        if line.saving is not None:
-            yield saving_alert(line, line.saving, status)
-    yield from (Alert(tone="note", subject="", text=note) for note in status.notes)
 
 
 def saving_alert(line: CostLine, saving: Saving, status: ServiceStatus) -> Alert:
