@@ -434,6 +434,23 @@ def test_a_day_missing_before_an_upgrade_takes_nothing_from_the_forecast() -> No
     assert bills[1].bill.total is None
 
 
+def test_after_an_upgrade_days_that_were_read_a_moment_ago_are_not_taken_for_charged_ones() -> None:
+    """While a start reads the days before the upgrade, what was used on them was told as "at least" so much of cost."""
+    plans = (
+        PlanChange(at=NOW - timedelta(days=90), plan="Free"),
+        PlanChange(at=datetime(2026, 11, 10, 9, tzinfo=UTC), plan="Starter"),
+    )
+    of, history = ledger_state(state(1, 6_000_000), plan="Starter", plans=plans), days(300_000)
+    since = [row for row in history if row.day >= date(2026, 11, 10)]
+
+    def known(days_read: Sequence[WorkspaceDay], *, is_behind: bool) -> Decimal | None:
+        found = charge(of, DEFAULTS, days_read, NOW, are_days_behind=is_behind).workspaces["wksp_1"].bill
+        assert found is not None
+        return found.known
+
+    assert known(since, is_behind=True) == known(history, is_behind=False) == Decimal("25.40")
+
+
 def test_what_nobody_read_is_missing_beside_what_is_whole() -> None:
     born_today = replace(state(2, 0), months=())
     born_today = replace(born_today, database=replace(born_today.database, created_at=NOW - timedelta(hours=1)))

@@ -301,6 +301,18 @@ class TestOperations:
         assert found.missing == (said if is_named else None)
         assert_true(found.operations, true_operations(lives[:1], 1, now), rel=0.05)
 
+    def test_what_was_deleted_does_not_go_on_in_what_was_created_on_that_day(self) -> None:
+        lives = (
+            replace(TWO[0], deleted_at=november(8, 16)),
+            replace(TWO[1], created_at=november(8, 15), operations_a_day=10),
+        )
+        now = november(8, 18)
+
+        found = seen(play(lives, installed_at=INSTALLED, now=now), now)
+
+        assert found.is_any_new
+        assert_true(found.operations, true_operations(lives, 1, now), rel=0.05)
+
     @pytest.mark.parametrize("day", [8, 15, 22])
     @pytest.mark.parametrize("a_day", [200, 2_000])
     def test_where_databases_come_and_go_as_many_come_as_went(self, a_day: int, day: int) -> None:

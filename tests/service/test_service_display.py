@@ -6,6 +6,7 @@ import asyncio
 import threading
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import closing
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,7 @@ import yaml
 from structlog.testing import capture_logs
 
 from prisma_postgres_exporter.config import Config, load_config
-from prisma_postgres_exporter.cost import Costs, charge
+from prisma_postgres_exporter.cost import Costs, charge, used_in_month
 from prisma_postgres_exporter.expose import ExporterHealth, Exposition, Format
 from prisma_postgres_exporter.expose.cap import OWN_SERIES
 from prisma_postgres_exporter.expose.visible import visible_ledger
@@ -59,6 +60,28 @@ def priced(running: Bench, path: Path, included_operations: int) -> Config:
     path.write_text(yaml.safe_dump({"cost": {"workspaces": workspaces}}))
     changed = load_config(config_path=str(path), environ={})
     return running.collector.config.model_copy(update={"cost": changed.cost})
+
+
+async def test_costs_are_told_where_the_days_are_behind_what_was_read(
+    running: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """After an upgrade days that were read a moment ago would be charged for, whenever they were."""
+    told: list[bool] = []
+
+    def noted(*given: Any, are_days_behind: bool) -> Costs:
+        told.append(are_days_behind)
+        return charge(*given, are_days_behind=are_days_behind)
+
+    monkeypatch.setattr(display, "charge", noted)
+    shown, held, now = running.display, running.ledger_state, running.clock.now
+    for more in (0, 1):
+        assert shown._days_read is not None
+        what, known_days = shown._days_read.news
+        shown._days_read = replace(shown._days_read, news=(what, known_days - more))
+        shown._charged = None
+        shown._charge(held, running.collector.config, now, used_in_month(held, now))
+
+    assert told == [False, True]
 
 
 async def test_costs_that_are_dear_are_not_worked_out_for_every_drawing(running: Bench) -> None:
@@ -161,11 +184,11 @@ async def test_days_that_are_read_while_old_ones_are_charged_are_charged_next(
     is_charging, may_go_on = threading.Event(), threading.Event()
     charged: list[Sequence[WorkspaceDay]] = []
 
-    def held_up(*arguments: Any) -> Costs:
+    def held_up(*arguments: Any, **named: Any) -> Costs:
         charged.append(arguments[2])
         is_charging.set()
         may_go_on.wait()
-        return charge(*arguments)
+        return charge(*arguments, **named)
 
     in_store, are_read = running.collector.in_store, asyncio.Event()
 

@@ -65,12 +65,13 @@ def charge(
     *,
     is_over: bool = False,
     is_supposed: bool = False,
+    are_days_behind: bool = False,
 ) -> Costs:
     """Work out the month of `now`. `days` are the workspaces' days of the ledger, three months of them if there are.
 
-    Of a month that `is_over`, `now` is its last second, and nothing is expected of it any more. Where another plan or
-    usage `is_supposed`, what the vendor blocks is not. `used_by_key` is what
-    `used_in_month` gives for this state and instant, where that is known already.
+    Where `are_days_behind`, the state may hold days that are not in `days`. Of a month that `is_over`, `now` is its
+    last second, and nothing is expected of it any more. Where another plan or usage `is_supposed`, what the vendor
+    blocks is not. `used_by_key` is what `used_in_month` gives for this state and instant, where that is known already.
     """
     by_key = used_in_month(ledger_state, now) if used_by_key is None else used_by_key
     history, states = _by_workspace(days), _by_holder(ledger_state)
@@ -110,7 +111,9 @@ def charge(
             of.operations is not None or usual(ledger_state.databases[key], now) is not None
             for key, of in by_database.items()
         )
-        usage = replace(usage, parts=parts, are_all_read=are_all_read and usage.are_all_read)
+        usage = replace(
+            usage, parts=parts, are_all_read=are_all_read and usage.are_all_read, are_days_behind=are_days_behind
+        )
         cost = estimate(config, row, usage, now)
         cost = workspaces[id_] = cost if is_over or is_supposed or not is_blocked(row) else _blocked(cost, now)
         if cost.bill is not None and row.was_gone_at(now):

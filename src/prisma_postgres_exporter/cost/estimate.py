@@ -33,7 +33,8 @@ class WorkspaceUsage:
     `days` are its days of this month in the ledger; they tell which part belongs to which price. `parts` are what each
     database used, and when it was deleted: what was there only before a plan charged cannot cost.
     `forecast_missing` says what the forecast had to do without, `None`: nothing; where not `are_all_read`, something
-    of which nothing was read at all, or for less than a day.
+    of which nothing was read at all, or for less than a day. Where `are_days_behind`, days are in `used` that `days`
+    may lack.
     """
 
     used: Usage
@@ -42,6 +43,7 @@ class WorkspaceUsage:
     forecast_missing: str | None = None
     are_all_read: bool = True
     days: Sequence[WorkspaceDay] = ()
+    are_days_behind: bool = False
     parts: Sequence[tuple[Usage, datetime | None]] = ()
 
 
@@ -265,7 +267,7 @@ class _Month:
             return bill
         there = add_up(part for part, deleted_at in self._usage.parts if deleted_at is None or deleted_at > since)
         # What was charged for is then that of the days since.
-        is_dated = min(there.days_held, there.days_known) >= there.days
+        is_dated = self._are_days_held(there) and there.days_known >= there.days
         return replace(
             bill,
             are_operations_known=bill.are_operations_known or (there.are_operations_known and is_dated),
@@ -348,7 +350,7 @@ class _Month:
         """
         used = self._usage.used
         # The days say what was used before an upgrade; without all of them what was used since is at least theirs.
-        is_split_known = self.charged_since is None or used.days_held >= used.days
+        is_split_known = self.charged_since is None or self._are_days_held(used)
         before = [self._of_days(span) for span in self._prices if span.ends_at <= self._now]
         rest_seconds = (self._ends_at - self._now).total_seconds()
         for index, span in enumerate(self._prices):
@@ -381,6 +383,9 @@ class _Month:
                     days_known=used.days_known if is_split_known else min(used.days_known, used.days - 1),
                 ),
             )
+
+    def _are_days_held(self, used: Usage) -> bool:
+        return used.days_held >= used.days and not self._usage.are_days_behind
 
     def _undated(self) -> tuple[int, int]:
         """What was used on days that the ledger lacks."""

@@ -315,7 +315,10 @@ def _operations(
             unknown[day] += (stay.usual or 0.0) * seconds / DAY_SECONDS
             unknown_days[place] += seconds / DAY_SECONDS
         unknown_days[place] += so_far.add(stay, now)
-    if not any(stay.is_there(now) for stay in stays):
+    there = [stay for stay in stays if stay.is_there(now)]
+    is_begun_anew = not passing and len(there) < len(stays) and all(is_new(stay.state, now) for stay in there)
+    if not there or is_begun_anew:
+        # What went does not go on in what came within a day.
         is_any_unknown = any(days and stays[place].usual is None for place, days in unknown_days.items())
         return None if is_any_unknown else _at_rest(used, sum(unknown.values()) + so_far.unknown()), unknown_days
     first = min(past, default=today)
@@ -343,7 +346,7 @@ def _operations(
 
 
 def _at_rest(used: int, estimated: float) -> Forecast:
-    """The forecast of a workspace without a database now: nothing is to come, and so much was not read."""
+    """The forecast of a workspace of which nothing is foreseen to come; so much was not read."""
     return Forecast(low=used, expected=used + round(estimated), high=used + math.ceil(2 * estimated))
 
 

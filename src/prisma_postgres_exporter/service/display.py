@@ -249,7 +249,8 @@ class Display:
         if month is not None and not (is_due or is_starting):
             return month
         began = time.thread_time()
-        costs = charge(ledger_state, config, days, now, used_by_key)
+        are_days_behind = self._days_read is None or self._days_read.news[1] != news[1]
+        costs = charge(ledger_state, config, days, now, used_by_key, are_days_behind=are_days_behind)
         self._charged, self._charged_days = _Done(now, news, time.thread_time() - began), days
         self._charging_seconds += self._charged.seconds
         return LedgerMonth(

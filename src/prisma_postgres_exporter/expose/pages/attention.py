@@ -112,10 +112,13 @@ def alerts(
 
     Of the limits and budgets those of `reached` are told.
     """
+    # What is ahead has its date in its title.
+    reaches_said = [reach.alert(status.now_at) for reach in reached]
     savings = (saving_alert(line, line.saving, status) for line in lines if line.saving is not None)
     return [
         *map(_together, _alike(_of_the_service(status))),
-        *_the_first((reach.alert(status.now_at) for reach in reached), "A limit or budget is reached later."),
+        *_the_first((alert for alert in reaches_said if not alert.is_cut), "A limit or budget is reached, too."),
+        *_the_first((alert for alert in reaches_said if alert.is_cut), "A limit or budget is reached later."),
         *map(_together, _alike(_failures(status, snapshot))),
         *_the_first(savings, "Last month would have cost less on another plan."),
         *(Alert(tone="note", subject="", text=note) for note in status.notes),
