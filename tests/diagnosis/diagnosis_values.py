@@ -87,7 +87,14 @@ USAGE = UsageFacts(
 def database_facts(**changes: Any) -> DatabaseFacts:
     """A database that was asked for by name and is well."""
     well = DatabaseFacts(
-        database=DATABASE, is_listed=True, state=state(), usage=USAGE, days=DAYS, revisions=(), events=()
+        backfill="here backfill --store-url x",
+        database=DATABASE,
+        is_listed=True,
+        state=state(),
+        usage=USAGE,
+        days=DAYS,
+        revisions=(),
+        events=(),
     )
     return replace(well, **changes)
 

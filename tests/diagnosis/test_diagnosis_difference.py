@@ -175,7 +175,9 @@ def test_a_month_before_the_ledger_begins_can_be_backfilled() -> None:
     found = month_finding(replace(OCTOBER, operations=9_000), month="2026-10")
 
     assert found.level is Level.OK
-    assert "`backfill --from 2026-10-01 --to 2026-10-31 --database db_a`" in found.lines[0]
+    assert (
+        "`here backfill --store-url x --from 2026-10-01 --to 2026-10-31 --database db_a` reads them" in found.lines[0]
+    )
 
 
 def test_recent_revisions_are_shown_old_and_new_with_the_time() -> None:

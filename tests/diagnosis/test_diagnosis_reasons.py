@@ -521,7 +521,13 @@ def test_databases_stand_below_their_projects_and_workspaces() -> None:
         WorkspaceFacts(workspace=Workspace(id="wksp_b", name="b"), failure=None, is_known=False),
     )
 
-    trees = diagnose(facts(database_facts(), DatabaseFacts(database=other, is_listed=True), workspaces=workspaces))
+    trees = diagnose(
+        facts(
+            database_facts(),
+            DatabaseFacts(database=other, backfill="here backfill", is_listed=True),
+            workspaces=workspaces,
+        )
+    )
 
     found = {
         tree.facts["workspace_id"]: [

@@ -32,11 +32,18 @@ class Explanation:
 
 
 def explain_month(
-    state: DatabaseState, month: date, days: Iterable[DayUsage], revisions: Iterable[Revision], now: datetime
+    state: DatabaseState,
+    month: date,
+    days: Iterable[DayUsage],
+    revisions: Iterable[Revision],
+    now: datetime,
+    *,
+    backfill: str,
 ) -> Explanation | None:
     """Compare one month of a database; `None` where nothing of it is known.
 
-    `month` is its first day; `days` are the rows of it there are, `revisions` those of its days.
+    `month` is its first day; `days` are the rows of it there are, `revisions` those of its days; `backfill` is how that
+    command begins.
     """
     rows = [row for row in state.months if row.month == month]
     days = sorted((row for row in days if row.day.replace(day=1) == month), key=lambda row: row.day)
@@ -50,7 +57,7 @@ def explain_month(
         reasons, level = [], Level.OK
     elif not days and month < state.counted_from.replace(day=1):
         end = min((vendor.period_end_at - timedelta(microseconds=1)).date(), now.date())
-        advice = f"`backfill --from {month} --to {end} --database {state.database.id}` reads them"
+        advice = f"`{backfill} --from {month} --to {end} --database {state.database.id}` reads them"
         reasons, level = [(Reason.DAYS_MISSING, f"the ledger begins after it: {advice}")], Level.OK
     else:
         last_day = min((vendor.period_end_at - timedelta(microseconds=1)).date(), now.date())

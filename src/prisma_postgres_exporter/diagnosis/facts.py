@@ -210,11 +210,13 @@ class DatabaseFacts:
     listed. `state` is what the store holds, `deleted_at` when it noticed that the database was gone.
     `filtered_by` is the filter that leaves it out, `gone_at` since when no credential lists its workspace. Of a
     database that was asked for by name there is more: `usage`, or why there is none, and its `days` (of this and the
-    previous month), `revisions` of those and `events`; they are `None` for others.
+    previous month), `revisions` of those and `events`; they are `None` for others. `backfill` is how one into the
+    same ledger begins in a shell.
     """
 
     database: Database
     is_listed: bool | None
+    backfill: str
     state: DatabaseState | None = None
     deleted_at: datetime | None = None
     filtered_by: str | None = None

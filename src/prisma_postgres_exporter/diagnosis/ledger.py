@@ -84,7 +84,7 @@ def _months(facts: DatabaseFacts, state: DatabaseState, now: datetime) -> Iterat
         if facts.days is None:
             yield from _unexplained(state, [row for row in state.months if row.month == month])
             continue
-        explained = explain_month(state, month, facts.days, facts.revisions, now)
+        explained = explain_month(state, month, facts.days, facts.revisions, now, backfill=facts.backfill)
         if explained is not None:
             yield _month(explained, facts.days)
 

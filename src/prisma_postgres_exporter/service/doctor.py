@@ -234,6 +234,7 @@ def _databases(
         workspace = workspaces[database.workspace_id]
         yield DatabaseFacts(
             database=database,
+            backfill=f"{config.sources.program} backfill {config.sources.flags}",
             is_listed=None if workspace.failure is not None and id_ not in listed else id_ in listed,
             state=stored.ledger_state.databases.get(id_),
             deleted_at=known.deleted_at if known else None,
