@@ -101,8 +101,10 @@ def _happen(simulator: Simulator, left: timedelta) -> None:
     world, at = simulator.world, simulator.clock()
     ids = {workspace.name: workspace.id for workspace in world.workspaces(at)}
     acme = world.databases(at, workspace_id=ids["Acme"])
-    if left == timedelta(minutes=65):
+    if left == timedelta(hours=25):
+        # From its second day on what is expected of a workspace has a range again.
         world.add_database(acme[0].project_id, at=at, name="created-lately")
+    if left == timedelta(minutes=65):
         world.rename_database(acme[0].id, RENAMED, at=at)
         world.delete_database(acme[1].id, at=at)
     if left == timedelta(minutes=50):
