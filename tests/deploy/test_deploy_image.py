@@ -160,7 +160,11 @@ def _wait_until_healthy(image: Path, running: Running, environ: Mapping[str, str
         assert running.is_alive, running.output
         return _health(image, environ) == 0
 
-    wait_until(is_healthy, "the health check")
+    try:
+        wait_until(is_healthy, "the health check")
+    except AssertionError as error:
+        error.add_note(running.output)
+        raise
 
 
 def _health(image: Path, environ: Mapping[str, str]) -> int:

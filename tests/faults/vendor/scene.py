@@ -59,11 +59,15 @@ class HeldClock:
 
     @contextmanager
     def held(self) -> Iterator[datetime]:
-        """Hold it; what is used until then is all that there is to read."""
-        self._held_at = datetime.now(UTC).replace(microsecond=0)
+        """Hold it; what is used until then is all that there is to read.
+
+        At the next full second: what was read a moment ago is not of later than that.
+        """
+        held_at = self._held_at = datetime.now(UTC).replace(microsecond=0) + timedelta(seconds=1)
         try:
-            yield self._held_at
+            yield held_at
         finally:
+            time.sleep(max(0.0, (held_at - datetime.now(UTC)).total_seconds()))
             self._held_at = None
 
 
@@ -113,6 +117,12 @@ class Scene:
             f"{sorted(ids)} were read after {at}",
         )
 
+    def read_until(self, at: datetime) -> Samples:
+        """Wait until all that was used until then is in the ledger, and return what is shown of that."""
+        wait_until(lambda: self._ledger() == self._truth(at), "the ledger to be the truth")
+        self.read_after(self.struck | self.well, datetime.now(UTC).timestamp())
+        return self.service.scrape()
+
     @property
     def page(self) -> str:
         """What the status page says."""
@@ -144,11 +154,9 @@ class Scene:
         Of counters that stood at `before` with all that was used until `since`: they grew by what was used meanwhile.
         """
         with self.clock.held() as at:
-            wait_until(lambda: self._ledger() == self._truth(at), "the ledger to be the truth")
+            after = self.read_until(at)
             if before is None or since is None:
                 return
-            self.read_after(self.struck | self.well, datetime.now(UTC).timestamp())
-            after = self.service.scrape()
         assert_nothing_is_missing(before, after)
         for id_ in self.struck | self.well:
             total, total_before = (samples.value(TOTAL, database_id=id_) for samples in (after, before))

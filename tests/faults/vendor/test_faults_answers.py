@@ -153,8 +153,7 @@ def test_an_answer_with_another_content_type_is_used_as_it_is(seen: Scene) -> No
 def struck(seen: Scene, case: Case) -> float:
     """Do it to every answer of one workspace; returns how long it took from its end until all was well."""
     with seen.clock.held() as held_at:
-        seen.read_after(seen.struck | seen.well, datetime.now(UTC).timestamp())
-        before = seen.service.scrape()
+        before = seen.read_until(held_at)
     failed, logged = seen.failures(before).get(case.reason, 0), len(seen.service.output)
     with seen.fault(case.behaviour, seen.of_struck):
         down = seen.service.scrape_when(

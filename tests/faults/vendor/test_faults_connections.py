@@ -7,7 +7,6 @@ import ssl
 import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
-from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -105,8 +104,7 @@ def test_a_certificate_that_does_not_verify_is_told_of_and_gets_no_token(tmp_pat
 def test_a_clock_that_jumps_stores_nothing_until_it_is_right(tmp_path: Path, tried: str, seconds: int) -> None:
     with clocked(tmp_path) as (seen, put):
         with seen.clock.held() as held_at:
-            seen.read_after(seen.struck | seen.well, datetime.now(UTC).timestamp())
-            before = seen.service.scrape()
+            before = seen.read_until(held_at)
         put(seconds)
         note = f"this machine's clock is 1:00:00 {'ahead of' if seconds > 0 else 'behind'} the Management API's"
         wait_until(lambda: note in seen.page, "the note on the page")
@@ -155,8 +153,7 @@ def everything_fails(
     """No workspace is answered: each says why, what was known stays, and afterwards nothing is missing."""
     ids = seen.struck | seen.well
     with seen.clock.held() as held_at:
-        seen.read_after(ids, datetime.now(UTC).timestamp())
-        before = seen.service.scrape()
+        before = seen.read_until(held_at)
     failed, logged = seen.failures(before).get(reason, 0), len(seen.service.output)
     with fault:
         down = seen.service.scrape_when(
