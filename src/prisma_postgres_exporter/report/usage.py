@@ -37,7 +37,8 @@ class UsageRow:
 
     `operations` are those of `days_known` of the `days` of databases in it. `mean_storage_bytes` is the mean level over
     the day or month so far, each database at its own mean of its time that is known: the part `storage_covered_ratio`;
-    where of one no level is known, what is known over the time so far.
+    beside a database without any level a day of which others are known in part is `None`, and of a month only what is
+    known over the time so far counts.
     Where not `are_operations_known` they are at least so many; `mean_storage_qualifier` is what is said before a mean
     that is not known whole. `known_byte_seconds` are the levels times the seconds that are known.
     """
@@ -326,25 +327,22 @@ def _has_level(row: DayUsage) -> bool:
     return row.storage_seconds > 0
 
 
-def held_seconds(row: DayUsage, now: datetime) -> float:
-    """How long today's newest level holds, as its next reading is about to come."""
-    since = now - row.read_at
-    return since.total_seconds() if row.day == now.date() and since <= TODAY_READ_WITHIN else 0.0
-
-
 def is_stretched(row: DayUsage, lived_seconds: int, now: datetime) -> bool:
     """Whether a database's mean of a day stands for more than an hour of which no level is known."""
     return 0 < row.storage_seconds < lived_seconds - _bridged(row, now)
 
 
 def _bridged(row: DayUsage, now: datetime) -> float:
-    return SHORT_GAP.total_seconds() + held_seconds(row, now)
+    """How many seconds without a level count as nothing: today's newest one holds, as the next is about to come."""
+    since = now - row.read_at
+    is_held = row.day == now.date() and since <= TODAY_READ_WITHIN
+    return (SHORT_GAP + (since if is_held else timedelta())).total_seconds()
 
 
 def storage_qualifier(*, is_level_lacking: bool, is_listed: bool, is_any_stretched: bool) -> str:
     """What is said before a day's mean level: about so much where a mean is stretched, at least where one lacks.
 
-    Where one lacks none is stretched: the level is of what is known.
+    Where both is so there is no level.
     """
     if is_any_stretched and not is_level_lacking:
         return ABOUT
