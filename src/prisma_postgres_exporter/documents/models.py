@@ -122,7 +122,9 @@ class Used(Known, Place):
     """Who used what."""
 
     mean_storage_bytes: int | None = Field(
-        description="Mean storage of the month or day so far, each database at its own mean of the time that is known"
+        description="Mean storage of the month or day so far, each database at its own mean of the time that is known; "
+        "beside a database without any level a day is `null` where others are known in part, and of a month only what "
+        "is known counts"
     )
 
 
